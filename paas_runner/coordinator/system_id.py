@@ -1,0 +1,56 @@
+"""The id by which a coordinator tells the machines behind one runner token apart (spec §1.8)."""
+
+import hashlib
+import hmac
+import random
+import re
+import string
+from collections.abc import Iterable
+from pathlib import Path
+
+import structlog
+
+log = structlog.stdlib.get_logger(__name__)
+
+FILE = ".runner_system_id"
+_FORM = re.compile(r"[sr]_[0-9A-Za-z]{12}")
+_MACHINE_ID = Path("/etc/machine-id")
+
+
+def system_id(folders: Iterable[Path], rng: random.Random, machine_id: Path = _MACHINE_ID) -> str:
+    """The id kept in one of `folders`; the first one that can be written gets a new one.
+
+    Never fails: an id that cannot be kept is only warned about, as GitLab Runner does.
+    """
+    places = [folder / FILE for folder in folders]
+    for place in places:
+        kept = _read(place)
+        if kept and _FORM.fullmatch(kept):
+            return kept
+    made = _made(machine_id, rng)
+    for place in places:
+        try:
+            place.touch(mode=0o600)
+            place.write_text(made)
+        except OSError:
+            continue
+        return made
+    log.warning(
+        "the system id cannot be kept: the next start may get another", tried=[str(p) for p in places]
+    )
+    return made
+
+
+def _made(machine_id: Path, rng: random.Random) -> str:
+    machine = _read(machine_id)
+    if machine:
+        digest = hmac.new(machine.encode(), b"gitlab-runner", hashlib.sha256).hexdigest()
+        return f"s_{digest[:12]}"
+    return "r_" + "".join(rng.choices(string.ascii_letters + string.digits, k=12))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""

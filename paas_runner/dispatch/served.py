@@ -1,0 +1,30 @@
+"""One `[[runners]]` section in service: whom to ask for jobs, and who provides their hosts."""
+
+from datetime import timedelta
+
+import attrs
+
+from paas_runner.coordinator import Coordinator
+from paas_runner.executor import Executor
+from paas_runner.job.decision import Policy
+
+
+@attrs.frozen(kw_only=True)
+class Served:
+    """`key` is the runner's short token: part of each record's key and of each host's name."""
+
+    key: str
+    name: str
+    coordinator: Coordinator
+    executor: Executor
+    policy: Policy
+    check_interval: timedelta
+    refusals_tolerated: int
+    """How often in a row the coordinator may refuse the runner before it is asked more and more rarely."""
+
+    longest_pause: timedelta
+
+    async def aclose(self) -> None:
+        """Close the connections to both sides."""
+        await self.coordinator.aclose()
+        await self.executor.aclose()

@@ -1,0 +1,37 @@
+"""What we raise on purpose: the type says what to do next, the fields say who failed."""
+
+
+class RunnerError(Exception):
+    """Root of all that we raise on purpose; its text is for a reader."""
+
+
+class IllegalTransitionError(RunnerError):
+    """A bug in our own books: an event that the job's phase does not know."""
+
+
+class RemoteError(RunnerError):
+    """Another system did not do what it was asked; `op` names the call, never its credentials."""
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        service: str,
+        op: str,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        """Keep the facts as fields; `retry_after` is in seconds."""
+        super().__init__(f"{service}, {op}: {text}")
+        self.service = service
+        self.op = op
+        self.status = status
+        self.retry_after = retry_after
+
+
+class Transient(RemoteError):  # noqa: N818 - the name is the consequence, as in `except Transient`
+    """Worth trying again; for a call that creates something, its outcome is unknown."""
+
+
+class Rejected(RemoteError):  # noqa: N818
+    """Asked again unchanged, it fails again."""

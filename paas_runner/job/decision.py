@@ -1,0 +1,215 @@
+"""What is to be done about a job now: a pure function of its record, the clock's reading and the policy.
+
+It is level-triggered: it never depends on how the record came to be, so recovery after a crash is the same
+code as the normal way. Reads downwards, phase by phase.
+"""
+
+import enum
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+import attrs
+
+from paas_runner.job.events import (
+    Event,
+    Failed,
+    HostLeft,
+    LaunchIntended,
+    ProvisionIntended,
+)
+from paas_runner.job.failure import Failure, FailureReason
+from paas_runner.job.tracked import Phase, TrackedJob
+
+
+@attrs.frozen(kw_only=True)
+class Policy:
+    """How patient we are; all of it configuration."""
+
+    status_every: timedelta = timedelta(seconds=30)
+    """How often the coordinator is asked whether the job is still to be run."""
+
+    ready_every: timedelta = timedelta(seconds=2)
+    ready_within: timedelta = timedelta(seconds=20)
+    """How often, and how long after its creation, a host is asked whether it takes the job."""
+
+    host_within: timedelta = timedelta(minutes=15)
+    """How long after acquisition failed provisioning and launching are tried again."""
+
+    life_every: timedelta = timedelta(seconds=10)
+    life_within: timedelta = timedelta(seconds=300)
+    """How often, and how long after the launch, the job's log is looked at for a first sign of life."""
+
+    lifetime_margin: timedelta = timedelta(minutes=10)
+    """How long after the job's own timeout its host may live: boot, image downloads, uploads."""
+
+    cancel_grace: timedelta = timedelta(minutes=15)
+    """How long a cancelled job may wind down on its host (`after_script`, uploads)."""
+
+    keep_finished: bool = False
+    """Leave every host in place (`paas_finished_jobs_keep_resources`)."""
+
+    keep_launch_failures: bool = False
+    """Leave the hosts of failed launches in place (`paas_decommission_launch_failures = false`)."""
+
+
+class Action(enum.StrEnum):
+    """What the job loop can do in the outside world; each may be repeated."""
+
+    PROVISION = "provision"
+    ADOPT = "adopt"  # a host may exist already: look for it first
+    CHECK_READY = "check ready"
+    TOUCH = "touch"  # tell the coordinator that the job is alive, and learn whether it is still wanted
+    LAUNCH = "launch"
+    LOOK_FOR_LIFE = "look for life"
+    CHECK_STATUS = "check status"
+    EXPLAIN = "explain"
+    REPORT = "report"
+    DECOMMISSION = "decommission"
+
+
+@attrs.frozen
+class Act:
+    """Do `action` now, after recording `intent` if there is one."""
+
+    action: Action
+    intent: Event | None = None
+
+
+@attrs.frozen
+class Settle:
+    """Nothing to be done outside: the record and the clock say what happened."""
+
+    event: Event
+
+
+@attrs.frozen
+class Wait:
+    """Nothing to be done before `until`."""
+
+    until: datetime
+
+
+@attrs.frozen
+class Done:
+    """Nothing to be done ever again: forget the record."""
+
+
+Decision: TypeAlias = Act | Settle | Wait | Done
+
+
+def next_action(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
+    """What is to be done about the job now."""
+    match job.phase:
+        case Phase.ACQUIRED | Phase.PROVISIONING | Phase.PROVISIONED | Phase.LAUNCHING:
+            return _before_the_launch(job, now, policy)
+        case Phase.LAUNCHED:
+            return _until_first_life(job, now, policy)
+        case Phase.RUNNING:
+            return _until_the_end(job, now, policy)
+        case Phase.FAILING:
+            return _until_reported(job, now, policy)
+        case Phase.DECOMMISSIONING:
+            if _stays(job, policy):
+                return Settle(HostLeft())
+            return _when_due(job, now, Act(Action.DECOMMISSION))
+        case Phase.GONE:
+            return Done()
+
+
+def _before_the_launch(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
+    if job.canceling_since:
+        return Settle(Failed(failure=_CANCELED))
+    if job.attempts and now >= job.acquired_at + policy.host_within:
+        return Settle(Failed(failure=_no_host(job)))
+    next_check = max(job.checked_at + policy.status_every, job.check_due or job.checked_at)
+    if now >= next_check:
+        return Act(Action.TOUCH)
+    if job.due and now < job.due:
+        return Wait(min(job.due, next_check))
+    match job.phase:
+        case Phase.ACQUIRED:
+            return Act(Action.PROVISION, intent=ProvisionIntended())
+        case Phase.PROVISIONING:
+            return _until_ready(job, now, policy)
+        case Phase.PROVISIONED:
+            return _launch(job, now, intent=LaunchIntended())
+        case _:
+            return _launch(job, now, intent=None)
+
+
+def _until_ready(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
+    if job.host is None or job.host_since is None:
+        return Act(Action.ADOPT)
+    if now >= job.host_since + policy.ready_within:
+        return Settle(Failed(failure=_not_ready(policy)))
+    return Act(Action.CHECK_READY)
+
+
+def _launch(job: TrackedJob, now: datetime, *, intent: Event | None) -> Decision:
+    """Push, but never a job that was cancelled before: each push comes right after a look at its status."""
+    if job.checked_at < max(job.since, job.due or job.since):
+        return Wait(job.check_due) if job.check_due and now < job.check_due else Act(Action.TOUCH)
+    return Act(Action.LAUNCH, intent=intent)
+
+
+def _until_first_life(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
+    if now >= job.since + policy.life_within:
+        return Settle(Failed(failure=_no_life(policy)))
+    return _when_due(job, now, Act(Action.LOOK_FOR_LIFE))
+
+
+def _until_the_end(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
+    if now >= job.entered.get(Phase.LAUNCHED, job.since) + job.timeout + policy.lifetime_margin:
+        return Settle(Failed(failure=_outlived(job)))
+    if job.canceling_since and now >= job.canceling_since + policy.cancel_grace:
+        return Settle(Failed(failure=_CANCELED))
+    next_check = max(job.checked_at, job.since) + policy.status_every
+    return Wait(next_check) if now < next_check else _when_due(job, now, Act(Action.CHECK_STATUS))
+
+
+def _until_reported(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
+    """Tell the author, then the coordinator; as long as that fails, every other try removes the host."""
+    if job.attempts % 2 and job.host_intended and not _stays(job, policy):
+        return _when_due(job, now, Act(Action.DECOMMISSION))
+    return _when_due(job, now, Act(Action.REPORT if job.explained else Action.EXPLAIN))
+
+
+def _stays(job: TrackedJob, policy: Policy) -> bool:
+    return policy.keep_finished or (policy.keep_launch_failures and job.failure is not None)
+
+
+def _when_due(job: TrackedJob, now: datetime, act: Act) -> Decision:
+    return Wait(job.due) if job.due and now < job.due else act
+
+
+_CANCELED = Failure(reason=FailureReason.SYSTEM, text="The job was canceled.")
+
+
+def _no_host(job: TrackedJob) -> Failure:
+    return Failure(
+        reason=FailureReason.SYSTEM,
+        text=f"No host could be had for this job. Last answer: {job.trouble}",
+    )
+
+
+def _not_ready(policy: Policy) -> Failure:
+    seconds = policy.ready_within.total_seconds()
+    return Failure(
+        reason=FailureReason.SYSTEM,
+        text=f"A host was created for this job, but did not take it within {seconds:g} seconds.",
+    )
+
+
+def _no_life(policy: Policy) -> Failure:
+    seconds = policy.life_within.total_seconds()
+    return Failure(
+        reason=FailureReason.SYSTEM,
+        text=f"The job was handed to its host, but wrote nothing to its log within {seconds:g} seconds.",
+    )
+
+
+def _outlived(job: TrackedJob) -> Failure:
+    return Failure(
+        reason=FailureReason.TIMEOUT,
+        text=f"The job's host was still busy long after the job's timeout of {job.timeout}, and was removed.",
+    )

@@ -1,0 +1,184 @@
+"""The life of a job as a table: which event leads where, and what the record keeps of it.
+
+The other half, what is to be done in each phase, is in `decision.py`. Both are pure: a service that was
+killed goes on by loading its records and asking again.
+
+    decide  ->  record the intent  ->  act  ->  record what happened  ->  decide ...
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from paas_runner.errors import IllegalTransitionError
+from paas_runner.job.events import (
+    Checked,
+    Decommissioned,
+    Deferred,
+    Ended,
+    Event,
+    Explained,
+    Failed,
+    HostCreated,
+    HostLeft,
+    HostReady,
+    Launched,
+    LaunchIntended,
+    LifeSeen,
+    NotYet,
+    ProvisionIntended,
+    Reported,
+    Unchecked,
+)
+from paas_runner.job.failure import Failure, FailureReason
+from paas_runner.job.payload import DEFAULT_TIMEOUT, Payload
+from paas_runner.job.tracked import JobKey, Phase, TrackedJob
+from paas_runner.secret import Secret
+
+_ANY_TIME: Mapping[type[Event], Phase] = {Failed: Phase.FAILING, Ended: Phase.DECOMMISSIONING}
+
+TRANSITIONS: Mapping[Phase, Mapping[type[Event], Phase]] = {
+    Phase.ACQUIRED: {
+        ProvisionIntended: Phase.PROVISIONING,
+        Checked: Phase.ACQUIRED,
+        Unchecked: Phase.ACQUIRED,
+        Deferred: Phase.ACQUIRED,
+        **_ANY_TIME,
+    },
+    Phase.PROVISIONING: {
+        HostCreated: Phase.PROVISIONING,
+        HostReady: Phase.PROVISIONED,
+        Checked: Phase.PROVISIONING,
+        Unchecked: Phase.PROVISIONING,
+        NotYet: Phase.PROVISIONING,
+        Deferred: Phase.PROVISIONING,
+        **_ANY_TIME,
+    },
+    Phase.PROVISIONED: {
+        LaunchIntended: Phase.LAUNCHING,
+        Checked: Phase.PROVISIONED,
+        Unchecked: Phase.PROVISIONED,
+        Deferred: Phase.PROVISIONED,
+        **_ANY_TIME,
+    },
+    Phase.LAUNCHING: {
+        Launched: Phase.LAUNCHED,
+        Checked: Phase.LAUNCHING,
+        Unchecked: Phase.LAUNCHING,
+        Deferred: Phase.LAUNCHING,
+        **_ANY_TIME,
+    },
+    Phase.LAUNCHED: {
+        LifeSeen: Phase.RUNNING,
+        NotYet: Phase.LAUNCHED,
+        Deferred: Phase.LAUNCHED,
+        **_ANY_TIME,
+    },
+    Phase.RUNNING: {
+        Checked: Phase.RUNNING,
+        Deferred: Phase.RUNNING,
+        **_ANY_TIME,
+    },
+    Phase.FAILING: {
+        Explained: Phase.FAILING,
+        Deferred: Phase.FAILING,
+        Reported: Phase.DECOMMISSIONING,
+        Ended: Phase.DECOMMISSIONING,
+        Decommissioned: Phase.FAILING,
+    },
+    Phase.DECOMMISSIONING: {
+        Deferred: Phase.DECOMMISSIONING,
+        Decommissioned: Phase.GONE,
+        HostLeft: Phase.GONE,
+    },
+    Phase.GONE: {},
+}
+"""Which events a phase knows and where they lead; every other pair is a bug of ours."""
+
+
+def acquired(runner: str, payload: Payload, now: datetime) -> TrackedJob:
+    """The first record of a job that the coordinator just handed to `runner` (its short token)."""
+    return TrackedJob(
+        key=JobKey(runner, payload.job_id),
+        token=payload.token,
+        timeout=payload.timeout,
+        payload=payload,
+        acquired_at=now,
+        checked_at=now,
+        since=now,
+        entered={Phase.ACQUIRED: now},
+    )
+
+
+def acquired_undecodable(runner: str, job_id: int, token: Secret, now: datetime) -> TrackedJob:
+    """The record of a job whose payload nobody can read: all that is left is to report it."""
+    failure = Failure(
+        reason=FailureReason.SYSTEM,
+        text="The job's definition reached the runner damaged, so it was not run. Please retry it.",
+    )
+    return TrackedJob(
+        key=JobKey(runner, job_id),
+        token=token,
+        timeout=DEFAULT_TIMEOUT,
+        acquired_at=now,
+        checked_at=now,
+        since=now,
+        phase=Phase.FAILING,
+        failure=failure,
+        entered={Phase.ACQUIRED: now, Phase.FAILING: now},
+    )
+
+
+def apply(job: TrackedJob, event: Event, now: datetime) -> TrackedJob:
+    """The record after `event`; raises `IllegalTransitionError` for an event that the phase does not know."""
+    try:
+        phase = TRANSITIONS[job.phase][type(event)]
+    except KeyError:
+        raise IllegalTransitionError(f"job {job.key}: {type(event).__name__} while {job.phase}") from None
+    if phase is Phase.DECOMMISSIONING and not job.host_intended:
+        phase = Phase.GONE  # a job that never asked for a host leaves nothing behind
+    job = _noted(job, event, now)
+    return job if phase is job.phase else _entered(job, phase, now)
+
+
+def _noted(job: TrackedJob, event: Event, now: datetime) -> TrackedJob:
+    match event:
+        case ProvisionIntended():
+            return attrs.evolve(job, host_intended=True)
+        case HostCreated(host=host, doubtful=doubtful):
+            return attrs.evolve(job, host=host, host_since=now, host_doubtful=doubtful, **_NO_TROUBLE)
+        case Checked(canceling=canceling):
+            since = (job.canceling_since or now) if canceling else None
+            job = attrs.evolve(job, checked_at=now, check_due=None, canceling_since=since)
+            return attrs.evolve(job, **_NO_TROUBLE) if job.phase is Phase.RUNNING else job
+        case Unchecked(until=until):
+            return attrs.evolve(job, check_due=until)
+        case NotYet(until=until):
+            return attrs.evolve(job, due=until, attempts=0, trouble="")
+        case Deferred(until=until, trouble=trouble):
+            return attrs.evolve(job, due=until, attempts=job.attempts + 1, trouble=trouble)
+        case Failed(failure=failure):
+            return attrs.evolve(job, failure=failure)
+        case Decommissioned():
+            return attrs.evolve(job, host=None, host_intended=False)
+        case Explained():
+            return attrs.evolve(job, explained=True, **_NO_TROUBLE)
+        case _:
+            return job
+
+
+def _entered(job: TrackedJob, phase: Phase, now: datetime) -> TrackedJob:
+    return attrs.evolve(
+        job,
+        phase=phase,
+        since=now,
+        payload=job.payload if phase in _NEEDING_THE_PAYLOAD else None,
+        entered={**job.entered, phase: now},
+        **_NO_TROUBLE,
+    )
+
+
+_NO_TROUBLE: Mapping[str, Any] = {"attempts": 0, "due": None, "trouble": ""}
+_NEEDING_THE_PAYLOAD = frozenset({Phase.ACQUIRED, Phase.PROVISIONING, Phase.PROVISIONED, Phase.LAUNCHING})

@@ -1,0 +1,133 @@
+"""The job as the coordinator hands it out (the body of a 201), kept whole because the host gets it whole.
+
+Source of the fields: spec `gitlab-runner-api.md` §2.6. Unknown fields are carried along untouched.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import attrs
+
+from paas_runner.errors import RunnerError
+from paas_runner.job.variables import Variable, values
+from paas_runner.secret import Secret
+
+DEFAULT_TIMEOUT = timedelta(seconds=7200)  # what GitLab Runner takes for an absent or zero timeout
+
+
+class PayloadError(RunnerError):
+    """A job was assigned to us in words we do not understand.
+
+    `job_id` and `token` are set when at least they could be found, so that the job can be reported failed.
+    """
+
+    def __init__(self, why: str, *, job_id: int | None = None, token: Secret | None = None) -> None:
+        """Say `why` for the operator, without any of the payload's values."""
+        super().__init__(f"undecodable job payload: {why}")
+        self.why = why
+        self.job_id = job_id
+        self.token = token
+
+
+@attrs.frozen(kw_only=True)
+class Payload:
+    """One job's definition: `raw` is the truth, the other fields are read from it."""
+
+    raw: Mapping[str, Any] = attrs.field(repr=False)
+    job_id: int
+    token: Secret
+    timeout: timedelta
+    variables: tuple[Variable, ...] = attrs.field(repr=False)
+
+    def variable(self, name: str) -> str | None:
+        """The expanded value of one variable, or None when the job has no such variable."""
+        return values(self.variables).get(name)
+
+    @property
+    def job_name(self) -> str:
+        """The name its author gave the job; empty when the coordinator did not say."""
+        info = self.raw.get("job_info")
+        return str(info.get("name", "")) if isinstance(info, Mapping) else ""
+
+
+def decode(body: bytes) -> Payload:
+    """The payload in the body of a 201.
+
+    Raises `PayloadError`, with the job's id and token whenever they can be made out.
+    """
+    try:
+        raw = json.loads(body)
+    except ValueError as error:
+        raise _salvaged(body, f"not JSON ({error})" if len(body) < 1_000_000 else "not JSON") from None
+    return read(raw)
+
+
+def read(raw: object) -> Payload:
+    """The payload in decoded JSON; raises `PayloadError`."""
+    if not isinstance(raw, Mapping):
+        raise PayloadError(f"a JSON object was expected, found {type(raw).__name__}")
+    job_id, token = raw.get("id"), raw.get("token")
+    if not isinstance(job_id, int) or isinstance(job_id, bool) or job_id <= 0:
+        raise PayloadError("`id` is no positive number")
+    if not isinstance(token, str) or not token:
+        raise PayloadError("`token` is missing", job_id=job_id)
+    secret = Secret(token)
+    try:
+        return Payload(
+            raw=raw,
+            job_id=job_id,
+            token=secret,
+            timeout=_timeout(raw.get("runner_info")),
+            variables=tuple(_variable(entry) for entry in _list(raw, "variables")),
+        )
+    except (TypeError, ValueError, KeyError) as error:
+        raise PayloadError(str(error), job_id=job_id, token=secret) from None
+
+
+def _timeout(info: object) -> timedelta:
+    seconds = info.get("timeout") if isinstance(info, Mapping) else None
+    if seconds is None or seconds == 0:
+        return DEFAULT_TIMEOUT
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 < seconds < 10**9:
+        raise ValueError("`runner_info.timeout` is no number of seconds")
+    return timedelta(seconds=seconds)
+
+
+def _list(raw: Mapping[str, Any], key: str) -> list[object]:
+    found = raw.get(key)
+    if found is None:
+        return []
+    if not isinstance(found, list):
+        raise TypeError(f"`{key}` is no list")
+    return found
+
+
+def _variable(entry: object) -> Variable:
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("key"), str):
+        raise TypeError("an entry of `variables` has no `key`")
+    value = entry.get("value")
+    return Variable(
+        key=entry["key"],
+        value="" if value is None else str(value),
+        public=bool(entry.get("public")),
+        masked=bool(entry.get("masked")),
+        file=bool(entry.get("file")),
+        raw=bool(entry.get("raw")),
+    )
+
+
+_ID = re.compile(rb'"id"\s*:\s*([1-9][0-9]{0,18})\b')
+_TOKEN = re.compile(rb'"token"\s*:\s*"([A-Za-z0-9_.=~-]+)"')
+
+
+def _salvaged(body: bytes, why: str) -> PayloadError:
+    """A payload cut off in the middle still begins with the job's id and token."""
+    job_id, token = _ID.search(body), _TOKEN.search(body)
+    return PayloadError(
+        why,
+        job_id=int(job_id[1]) if job_id else None,
+        token=Secret(token[1].decode("ascii")) if token else None,
+    )

@@ -1,0 +1,89 @@
+"""The record of one tracked job: everything that is needed to go on after any interruption."""
+
+import enum
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import NewType
+
+import attrs
+
+from paas_runner.job.failure import Failure
+from paas_runner.job.payload import Payload
+from paas_runner.secret import Secret
+
+HostName = NewType("HostName", str)
+
+
+class Phase(enum.StrEnum):
+    """What is true of the job now; `lifecycle.py` says what is to be done about it."""
+
+    ACQUIRED = "acquired"  # the coordinator gave it to us
+    PROVISIONING = "provisioning"  # a host was asked for, or is about to be
+    PROVISIONED = "provisioned"  # the host exists, is configured and takes a push
+    LAUNCHING = "launching"  # the push was made, or is about to be
+    LAUNCHED = "launched"  # the host has the job
+    RUNNING = "running"  # the job writes its own trace
+    FAILING = "failing"  # coordinator and author must be told that it cannot run
+    DECOMMISSIONING = "decommissioning"  # the host must go
+    GONE = "gone"  # nothing is left to do; the record is removed
+
+
+@attrs.frozen(order=True)
+class JobKey:
+    """A job is one runner's job: ids are unique per coordinator, short tokens per configuration."""
+
+    runner: str
+    job_id: int
+
+    def __str__(self) -> str:
+        return f"{self.runner}/{self.job_id}"
+
+
+@attrs.frozen(kw_only=True)
+class Host:
+    """A host as its executor knows it: `ref` is the provider's own id, `details` the executor's notes."""
+
+    ref: str
+    flavor: str = ""
+    details: Mapping[str, str] = attrs.field(factory=dict)
+
+
+def host_name(key: JobKey) -> HostName:
+    """The deterministic name by which a host is found again; the prefix marks hosts as ours."""
+    return HostName(f"{host_name_prefix(key.runner)}{key.job_id}")
+
+
+def host_name_prefix(runner: str) -> str:
+    """What the names of all hosts of one runner begin with, as in heptapod-paas-runner."""
+    return f"hpd-job-{runner}-"
+
+
+@attrs.frozen(kw_only=True)
+class TrackedJob:
+    """Immutable; changed only by `lifecycle.apply`. All times are UTC."""
+
+    key: JobKey
+    token: Secret
+    timeout: timedelta  # the job's own limit, from its payload
+    acquired_at: datetime
+    checked_at: datetime  # when the coordinator last said that the job is still ours to run
+    check_due: datetime | None = None  # the coordinator could not be asked: no further question before
+    since: datetime  # when the present phase began
+    phase: Phase = Phase.ACQUIRED
+    payload: Payload | None = None  # dropped once the host has it
+    host_intended: bool = False  # from here on a host may exist, whether we know it or not
+    host: Host | None = None
+    host_since: datetime | None = None
+    host_doubtful: bool = False  # creation was tried more than once: there may be more hosts of that name
+    attempts: int = 0  # failed tries in this phase
+    due: datetime | None = None  # no further try before
+    trouble: str = ""  # what the last failed try said
+    canceling_since: datetime | None = None
+    failure: Failure | None = None
+    explained: bool = False  # the failure's text is in the job's log
+    entered: Mapping[Phase, datetime] = attrs.field(factory=dict)
+
+    @property
+    def host_name(self) -> HostName:
+        """The name that this job's host has, had, or will have."""
+        return host_name(self.key)

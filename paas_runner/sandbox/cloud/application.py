@@ -1,0 +1,151 @@
+"""One application of the simulated cloud: what it is, what has been pushed to it, what runs for it."""
+
+import asyncio
+import enum
+from collections import deque
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from paas_runner.sandbox.cloud.catalogue import Flavor, InstanceType
+from paas_runner.sandbox.cloud.log import Log
+from paas_runner.secret import Secret
+
+
+class Lifetime(enum.StrEnum):
+    """How long an instance lives: `REGULAR` until it is stopped, `TASK` until its program ends (§4.4)."""
+
+    REGULAR = "REGULAR"
+    TASK = "TASK"
+    MIGRATION = "MIGRATION"
+
+
+class AppState(enum.StrEnum):
+    """What the platform wants the application to be; alone it says little (§2.6)."""
+
+    SHOULD_BE_DOWN = "SHOULD_BE_DOWN"
+    WANTS_TO_BE_UP = "WANTS_TO_BE_UP"
+    SHOULD_BE_UP = "SHOULD_BE_UP"
+
+
+class RepoState(enum.StrEnum):
+    """The application's git repository takes pushes only while `CREATED` (§2.4)."""
+
+    CREATING = "CREATING"
+    CREATED = "CREATED"
+    DELETED = "DELETED"
+
+
+class DeploymentState(enum.StrEnum):
+    """The v2 states of a deployment (§2.6)."""
+
+    WIP = "WIP"
+    TASK_RUNNING = "TASK_RUNNING"
+    OK = "OK"
+    FAIL = "FAIL"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will happen to the deployment."""
+        return self not in (DeploymentState.WIP, DeploymentState.TASK_RUNNING)
+
+
+class InstanceState(enum.StrEnum):
+    """The v2 states of an instance that the simulation plays (§2.6)."""
+
+    BOOTING = "BOOTING"
+    STARTING = "STARTING"
+    DEPLOYING = "DEPLOYING"
+    UP = "UP"
+    TASK_IN_PROGRESS = "TASK_IN_PROGRESS"
+    DELETED = "DELETED"
+
+
+@attrs.frozen(kw_only=True)
+class Definition:
+    """What creation and update requests say; `fields` are the accepted ones, under their names in JSON."""
+
+    fields: Mapping[str, Any]
+    name: str
+    instance_type: InstanceType
+    lifetime: Lifetime
+    min_flavor: Flavor
+    max_flavor: Flavor
+    build_flavor: Flavor
+
+
+@attrs.frozen(kw_only=True)
+class Push:
+    """A commit that waits for its deployment."""
+
+    commit: str
+    files: Mapping[str, bytes] = attrs.field(repr=False)
+    cause: str = "Git"
+
+
+@attrs.frozen(kw_only=True)
+class Deployment:
+    """One row; `number` is the small integer that the API calls id."""
+
+    number: int
+    uuid: str
+    at: datetime
+    commit: str
+    cause: str
+    state: DeploymentState = DeploymentState.WIP
+
+
+@attrs.frozen(kw_only=True)
+class Instance:
+    """One machine of a deployment, gone ones included."""
+
+    id: str
+    deployment: Deployment
+    flavor: Flavor
+    created_at: datetime
+    state: InstanceState = InstanceState.BOOTING
+
+
+@attrs.define(kw_only=True, eq=False)
+class Application:
+    """Changed only by `Cloud` and by the deployment that runs for it."""
+
+    id: str
+    organisation_id: str
+    created_at: datetime
+    repository_at: datetime
+    definition: Definition
+    env: dict[str, str] = attrs.field(repr=False)
+    log: Log
+    state: AppState = AppState.SHOULD_BE_DOWN
+    commit_id: str | None = None
+    deleted: bool = False
+    last_push: Push | None = None
+    deployments: dict[int, Deployment] = attrs.field(factory=dict)
+    instances: dict[str, Instance] = attrs.field(factory=dict)
+    waiting: deque[Push] = attrs.field(factory=deque)
+    task: asyncio.Task[None] | None = None
+
+    def repo_state(self, now: datetime) -> RepoState:
+        """Whether the repository takes pushes at `now`."""
+        if self.deleted:
+            return RepoState.DELETED
+        return RepoState.CREATED if now >= self.repository_at else RepoState.CREATING
+
+    @property
+    def current(self) -> Deployment | None:
+        """The newest deployment."""
+        return self.deployments[max(self.deployments)] if self.deployments else None
+
+
+@attrs.frozen(kw_only=True)
+class Organisation:
+    """Who is billed; its tokens authenticate API calls and are the git password."""
+
+    id: str
+    name: str
+    user_id: str
+    tokens: frozenset[Secret]

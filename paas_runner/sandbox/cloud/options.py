@@ -1,0 +1,45 @@
+"""How the simulated cloud behaves where the real one is slow, moody or not fully documented."""
+
+from datetime import timedelta
+
+import attrs
+
+_NONE = timedelta()
+
+
+@attrs.frozen(kw_only=True)
+class CloudOptions:
+    """Delays and switches; replace `Cloud.options` to change them while the cloud runs."""
+
+    repository_delay: timedelta = _NONE
+    """From the creation of an application until its repository takes pushes."""
+
+    deployment_delay: timedelta = _NONE
+    """From an accepted push until the deployment is listed."""
+
+    boot_delay: timedelta = _NONE
+    """How long an instance is BOOTING, then STARTING: half of the delay each."""
+
+    build_delay: timedelta = _NONE
+    """How long an instance is DEPLOYING, that is, builds the image."""
+
+    deletion_delay: timedelta = _NONE
+    """From the answer to a deletion until its instances have stopped; without it the answer waits for them."""
+
+    env_at_creation: bool = True
+    """Whether `env` in a creation request is honoured."""
+
+    env_in_lists: bool = True
+    """Whether listed applications carry their environment."""
+
+    task_running_shown: bool = False
+    """Whether a running task's deployment is listed as TASK_RUNNING instead of WIP."""
+
+    credit: bool = True
+    """Without credit pushes are accepted and no deployment ever appears."""
+
+    build_fails: bool = False
+    """Every deployment ends as FAIL after its build."""
+
+    stuck: bool = False
+    """Every deployment stays WIP with a BOOTING instance until it is cancelled or deleted."""

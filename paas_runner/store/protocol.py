@@ -1,0 +1,36 @@
+"""What the service needs of a store."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from paas_runner.errors import RunnerError
+from paas_runner.job.tracked import JobKey, TrackedJob
+
+
+class StoreError(RunnerError):
+    """The records cannot be read or written: the text says which file and why."""
+
+
+class Store(Protocol):
+    """One process's records; whatever a method has returned from survives the process and the power."""
+
+    async def jobs(self) -> Sequence[TrackedJob]:
+        """All records, in the order of acquisition; raises `StoreError`."""
+
+    async def save(self, job: TrackedJob) -> None:
+        """Write one record, over its older self if there is one; raises `StoreError`."""
+
+    async def forget(self, key: JobKey) -> None:
+        """Remove one record, an absent one too; raises `StoreError`."""
+
+    async def replace(self, jobs: Sequence[TrackedJob], *, source: str) -> bool:
+        """Make `jobs` the only records, all or none, unless the same `source` was the last one to do so.
+
+        Returns whether it was done; raises `StoreError`.
+        """
+
+    async def installation(self) -> str:
+        """The id of this installation: made once, kept for ever; raises `StoreError`."""
+
+    async def aclose(self) -> None:
+        """Finish what was asked for and let go of the files."""

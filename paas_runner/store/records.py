@@ -1,0 +1,54 @@
+"""A record as JSON and back.
+
+Fields that a newer version added are ignored by an older one, and those that an older one did not write take
+their defaults; so a downgrade reads what an upgrade wrote.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import cattrs
+
+from paas_runner.job.payload import Payload, read
+from paas_runner.job.tracked import TrackedJob
+from paas_runner.secret import Secret
+
+_converter = cattrs.Converter(omit_if_default=True)
+_converter.register_unstructure_hook(Secret, lambda secret: secret.reveal())
+_converter.register_structure_hook(Secret, lambda value, _: Secret(str(value)))
+_converter.register_unstructure_hook(datetime, lambda moment: moment.isoformat())
+_converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
+_converter.register_unstructure_hook(timedelta, lambda span: span.total_seconds())
+_converter.register_structure_hook(timedelta, lambda value, _: timedelta(seconds=float(value)))
+_converter.register_unstructure_hook(Payload, lambda payload: payload.raw)
+_converter.register_structure_hook(Payload, lambda value, _: read(value))
+
+
+def to_record(job: TrackedJob) -> Mapping[str, Any]:
+    """Plain data, secrets included: for files of mode 0600 only."""
+    record: Mapping[str, Any] = _converter.unstructure(job)
+    return record
+
+
+def from_record(record: Mapping[str, Any]) -> TrackedJob:
+    """The job of a record; raises ValueError naming what is wrong, never a value."""
+    try:
+        return _converter.structure(record, TrackedJob)
+    except Exception as error:  # noqa: BLE001 - cattrs raises whatever its hooks raised, grouped
+        raise ValueError("; ".join(cattrs.transform_error(error, "record", _kind))) from None
+
+
+def _kind(error: BaseException, _type: type | None) -> str:
+    return type(error).__name__
+
+
+def dumps(job: TrackedJob) -> str:
+    """The record as JSON text."""
+    return json.dumps(to_record(job), ensure_ascii=False, separators=(",", ":"))
+
+
+def loads(text: str) -> TrackedJob:
+    """The job of a JSON text; raises ValueError."""
+    return from_record(json.loads(text))
