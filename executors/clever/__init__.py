@@ -1,0 +1,46 @@
+"""`executor = "clever-docker"`: hosts are Clever Cloud applications."""
+
+import functools
+from typing import Any
+
+import attrs
+
+from executors.clever.api import CleverApi
+from executors.clever.executor import CleverDockerExecutor
+from executors.clever.settings import CleverSettings
+from executors.push import Push
+from paas_runner.errors import RunnerError
+from paas_runner.executor import RunnerSection
+from paas_runner.http import Connect
+
+
+@attrs.frozen
+class CleverDocker:
+    """The executor's entry point; without a `push` of its own it pushes with git."""
+
+    push: Push | None = None
+    settings: type[Any] = CleverSettings
+
+    def build(
+        self, settings: CleverSettings, section: RunnerSection, connect: Connect
+    ) -> CleverDockerExecutor:
+        """The executor of one section; raises `RunnerError` when git is missing or too old."""
+        if settings.cc_orga_id is None or settings.cc_token is None:
+            raise ValueError("cc_orga_id and cc_token: checked when the configuration was read")
+        api = CleverApi(
+            settings.cc_api_url, organisation=settings.cc_orga_id, token=settings.cc_token, connect=connect
+        )
+        return CleverDockerExecutor(settings, section, api, self.push or _git_push(), settings.cc_token)
+
+
+@functools.cache
+def _git_push() -> Push:
+    """One for all sections; imported late, because the library cannot be imported without the program."""
+    try:
+        from executors.git_push import GitPush
+    except ImportError as error:
+        raise RunnerError("the program `git` was not found on PATH: install it") from error
+    return GitPush()
+
+
+KIND = CleverDocker()

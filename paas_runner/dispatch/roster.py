@@ -13,7 +13,7 @@ from paas_runner.job.tracked import JobKey, TrackedJob
 @attrs.frozen
 class _Waiting:
     runner: str
-    turn: "asyncio.Future[None]"
+    turn: "asyncio.Future[bool]"
 
 
 class Roster:
@@ -25,6 +25,7 @@ class Roster:
         self._jobs = {job.key: job for job in jobs}
         self._asking: list[str] = []
         self._waiting: list[_Waiting] = []
+        self._open = True
 
     @property
     def jobs(self) -> Sequence[TrackedJob]:
@@ -46,27 +47,40 @@ class Roster:
 
     @property
     def has_spare_room(self) -> bool:
-        """Whether every other runner that waits could ask at once, too."""
-        return room(self.jobs, self._asking, self._limits) >= len(self._waiting) and (
-            room(self.jobs, self._asking, self._limits) > 0 or not self._waiting
-        )
+        """Whether a request may be kept waiting: each runner that is not asking could still begin to."""
+        others = set(self._limits.per_runner).difference(self._asking)
+        return room(self.jobs, self._asking, self._limits) >= len(others)
+
+    def close(self) -> None:
+        """No more turns: those who wait are sent away."""
+        self._open = False
+        for entry in self._waiting:
+            if not entry.turn.done():
+                entry.turn.set_result(False)
+        self._waiting.clear()
 
     @asynccontextmanager
-    async def turn(self, runner: str) -> AsyncIterator[None]:
+    async def turn(self, runner: str) -> AsyncIterator[bool]:
         """Wait until the runner may ask for a job; inside, a place is kept for that job.
 
-        Longest waiting first; a runner at its own limit lets the others pass.
+        Longest waiting first; a runner at its own limit lets the others pass. False: closed, do not ask.
         """
+        if not self._open:
+            yield False
+            return
         waiting = _Waiting(runner, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._give_turns()
         try:
-            await waiting.turn
+            granted = await waiting.turn
         except asyncio.CancelledError:
             self._withdraw(waiting)
             raise
+        if not granted:
+            yield False
+            return
         try:
-            yield
+            yield True
         finally:
             self._asking.remove(runner)
             self._give_turns()
@@ -74,15 +88,18 @@ class Roster:
     def _withdraw(self, waiting: _Waiting) -> None:
         if waiting in self._waiting:
             self._waiting.remove(waiting)
-        elif waiting.turn.done() and not waiting.turn.cancelled():
+        elif (
+            not waiting.turn.cancelled() and waiting.turn.result()
+        ):  # given in the moment of the cancellation
             self._asking.remove(waiting.runner)
         self._give_turns()
 
     def _give_turns(self) -> None:
+        self._waiting = [entry for entry in self._waiting if not entry.turn.done()]
         while runner := next_to_ask(
             [entry.runner for entry in self._waiting], self.jobs, self._asking, self._limits
         ):
             entry = next(entry for entry in self._waiting if entry.runner == runner)
             self._waiting.remove(entry)
             self._asking.append(runner)
-            entry.turn.set_result(None)
+            entry.turn.set_result(True)

@@ -21,7 +21,7 @@ class Limits:
     """Jobs that are not known to run yet (`paas_max_concurrent_provisioning`)."""
 
     per_runner: Mapping[str, int] = attrs.field(factory=dict)
-    """By the runner's short token; absent or 0 is no limit of its own."""
+    """For each runner's short token its own limit; 0 is none."""
 
 
 def room(jobs: Iterable[TrackedJob], asking: Iterable[str], limits: Limits) -> int:

@@ -118,7 +118,7 @@ def next_action(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
 
 def _before_the_launch(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
     if job.canceling_since:
-        return Settle(Failed(failure=_CANCELED))
+        return Settle(Failed(failure=CANCELED))
     if job.attempts and now >= job.acquired_at + policy.host_within:
         return Settle(Failed(failure=_no_host(job)))
     next_check = max(job.checked_at + policy.status_every, job.check_due or job.checked_at)
@@ -162,7 +162,7 @@ def _until_the_end(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
     if now >= job.entered.get(Phase.LAUNCHED, job.since) + job.timeout + policy.lifetime_margin:
         return Settle(Failed(failure=_outlived(job)))
     if job.canceling_since and now >= job.canceling_since + policy.cancel_grace:
-        return Settle(Failed(failure=_CANCELED))
+        return Settle(Failed(failure=CANCELED))
     next_check = max(job.checked_at, job.since) + policy.status_every
     return Wait(next_check) if now < next_check else _when_due(job, now, Act(Action.CHECK_STATUS))
 
@@ -182,7 +182,7 @@ def _when_due(job: TrackedJob, now: datetime, act: Act) -> Decision:
     return Wait(job.due) if job.due and now < job.due else act
 
 
-_CANCELED = Failure(reason=FailureReason.SYSTEM, text="The job was canceled.")
+CANCELED = Failure(reason=FailureReason.SYSTEM, text="The job was canceled.")
 
 
 def _no_host(job: TrackedJob) -> Failure:

@@ -7,7 +7,7 @@ _LENGTH = 9
 
 
 def short_token(token: str) -> str:
-    """The first 9 characters after a known prefix, as gitlab-runner 18.2 and later (spec gitlab-runner-api.md §1.9)."""
+    """The first 9 characters after a known prefix, the rule R19 of spec gitlab-runner-api.md §1.9."""
     prefix = _PREFIX.match(token)
     start = prefix.end() if prefix else 0
     return token[start : start + _LENGTH]

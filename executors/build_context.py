@@ -1,0 +1,58 @@
+"""What is pushed to a host: a Dockerfile, the inner runner's configuration, and the job. A pure function.
+
+Only what the job's run needs goes along: the runner's token is reduced to its short form (the inner runner
+names caches and containers by it), and no key of ours or of the provider's is among the forwarded ones.
+"""
+
+import json
+from collections.abc import Mapping
+
+from executors.toml_text import UnwritableError, dumps
+from paas_runner.errors import Rejected
+from paas_runner.executor import Order, RunnerSection
+
+CONFIGURATION_FOLDER = "/etc/heptapod-runner"
+
+
+def build_context(
+    order: Order, section: RunnerSection, *, main_image: str, inner_executor: str = "docker"
+) -> Mapping[str, bytes]:
+    """The files by name; the same job and configuration always give the same bytes.
+
+    Raises `Rejected` when the forwarded configuration cannot be written.
+    """
+    return {
+        "Dockerfile": _dockerfile(main_image).encode(),
+        "runner.toml": _inner_configuration(section, inner_executor).encode(),
+        "job.json": json.dumps(order.payload.raw, ensure_ascii=False, separators=(",", ":")).encode(),
+    }
+
+
+def _dockerfile(main_image: str) -> str:
+    folder = CONFIGURATION_FOLDER
+    command = [
+        "/usr/bin/gitlab-runner",
+        "exec-fetched-job",
+        "--config",
+        f"{folder}/runner.toml",
+        f"{folder}/job.json",
+    ]
+    return (
+        f"FROM {main_image}\n"
+        f"COPY runner.toml job.json {folder}/\n"
+        'ENV DEBUG="true"\n'
+        f"ENTRYPOINT {json.dumps(command)}\n"
+    )
+
+
+def _inner_configuration(section: RunnerSection, inner_executor: str) -> str:
+    inner = {
+        "name": section.name,
+        "url": section.url,
+        "token": section.short_token,
+        "executor": inner_executor,
+    }
+    try:
+        return dumps({"runners": [{**inner, **section.forwarded}]})
+    except UnwritableError as error:
+        raise Rejected(str(error), service="inner runner's configuration", op="write runner.toml") from error

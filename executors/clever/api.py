@@ -1,0 +1,178 @@
+"""Clever Cloud's REST API, as far as hosts need it (spec `clever-cloud-api.md` §1 and §2).
+
+Every answer that is not a success becomes `Transient` or `Rejected` with the cloud's own words in it; a
+missing application is an answer like any other and has a type of its own.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import structlog
+
+from paas_runner.errors import Rejected, Transient
+from paas_runner.http import Answer, Connect
+from paas_runner.secret import Secret
+
+log = structlog.stdlib.get_logger(__name__)
+
+RATE_LIMITED_SECONDS = 30.0
+QUICK_TRIES = 3
+_RATE_LIMIT = 403  # id in the body of a 403 (§1.4)
+_UNKNOWN_VERSION = 9017
+
+
+class UnknownVersionError(Rejected):
+    """The catalogue's version of the docker instance is no longer on offer (id 9017)."""
+
+
+class NoSuchApplicationError(Rejected):
+    """404: deleted, by us or by somebody else."""
+
+
+@attrs.frozen(kw_only=True)
+class Application:
+    """What we read of an application object; everything else in it may change."""
+
+    ref: str
+    name: str
+    created_at: int  # milliseconds since 1970
+    push_url: str
+    repository_ready: bool
+    env: Mapping[str, str] | None  # None when the answer does not tell
+
+
+class CleverApi:
+    """One organisation, seen with one token."""
+
+    def __init__(self, url: str, *, organisation: str, token: Secret, connect: Connect) -> None:
+        """Connect to nothing yet; the catalogue is public and asked without the token."""
+        self._applications = f"/organisations/{organisation}/applications"
+        headers = {"Authorization": Secret(f"token {token.reveal()}")}
+        self._api = connect(url.rstrip("/"), service="Clever Cloud", headers=headers)
+        self._public = connect(url.rstrip("/"), service="Clever Cloud", at_once=4)
+
+    async def flavors(self, context: str) -> Sequence[Mapping[str, Any]]:
+        """The catalogue's sizes; public."""
+        return _objects(await self._catalogue("/products/flavors", {"context": context}, "list the flavors"))
+
+    async def instances(self) -> Sequence[Mapping[str, Any]]:
+        """The catalogue's kinds of application; public."""
+        return _objects(await self._catalogue("/products/instances", {}, "list the instance types"))
+
+    async def create(self, definition: Mapping[str, Any]) -> Application:
+        """A new application; never repeated here, names are not unique."""
+        op = "create the application"
+        answer = await self._api.call("POST", self._applications, op=op, payload=definition)
+        return _application(self._decoded(answer, op), op)
+
+    async def applications(self) -> Sequence[Application]:
+        """All applications of the organisation, other people's too."""
+        op = "list the applications"
+        answer = await self._api.call("GET", self._applications, op=op, attempts=QUICK_TRIES)
+        return [_application(entry, op) for entry in _objects(self._decoded(answer, op))]
+
+    async def application(self, ref: str) -> Application:
+        """One application; raises `NoSuchApplicationError`."""
+        op = "look at the application"
+        answer = await self._api.call("GET", f"{self._applications}/{ref}", op=op, attempts=QUICK_TRIES)
+        return _application(self._decoded(answer, op), op)
+
+    async def env(self, ref: str) -> Mapping[str, str]:
+        """The application's environment."""
+        op = "read the environment"
+        answer = await self._api.call("GET", f"{self._applications}/{ref}/env", op=op, attempts=QUICK_TRIES)
+        return _env(self._decoded(answer, op)) or {}
+
+    async def set_env(self, ref: str, env: Mapping[str, str]) -> None:
+        """Replace the whole environment."""
+        op = "set the environment"
+        answer = await self._api.call(
+            "PUT", f"{self._applications}/{ref}/env", op=op, payload=dict(env), attempts=QUICK_TRIES
+        )
+        self._decoded(answer, op)
+
+    async def delete(self, ref: str) -> None:
+        """Remove the application and stop its machines; an absent one is a success."""
+        op = "delete the application"
+        answer = await self._api.call("DELETE", f"{self._applications}/{ref}", op=op, attempts=QUICK_TRIES)
+        if answer.status != 404:
+            self._decoded(answer, op)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._api.aclose()
+        await self._public.aclose()
+
+    async def _catalogue(self, path: str, params: Mapping[str, str], op: str) -> Any:
+        answer = await self._public.call("GET", path, op=op, params=params, attempts=QUICK_TRIES)
+        return self._decoded(answer, op)
+
+    def _decoded(self, answer: Answer, op: str) -> Any:
+        if 200 <= answer.status < 300:
+            try:
+                return answer.json() if answer.body else {}
+            except ValueError:
+                raise Transient("answered no JSON", service="Clever Cloud", op=op) from None
+        raise _refusal(answer, op)
+
+
+def _refusal(answer: Answer, op: str) -> Rejected | Transient:
+    number, message = _envelope(answer.body)
+    log.warning(
+        "Clever Cloud refused",
+        op=op,
+        status=answer.status,
+        id=number,
+        reason=message,
+        request=answer.headers.get("sozu-id", ""),  # what their support asks for (§1.3)
+    )
+    if answer.status == 403 and number == _RATE_LIMIT:
+        return Transient(message, service="Clever Cloud", op=op, status=403, retry_after=RATE_LIMITED_SECONDS)
+    kind: type[Rejected] = Rejected
+    if number == _UNKNOWN_VERSION:
+        kind = UnknownVersionError
+    elif answer.status == 404:
+        kind = NoSuchApplicationError
+    return kind(f"{message} (status {answer.status})", service="Clever Cloud", op=op, status=answer.status)
+
+
+def _envelope(body: bytes) -> tuple[int | None, str]:
+    """The error's id and message; bodies may be HTML, mislabelled or empty (§1.3)."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        found = None
+    if isinstance(found, Mapping) and "message" in found:
+        number = found.get("id")
+        return number if isinstance(number, int) else None, str(found["message"])[:300]
+    return None, "refused without a reason"
+
+
+def _objects(found: Any) -> Sequence[Mapping[str, Any]]:
+    if not isinstance(found, list):
+        raise Transient("a list was expected", service="Clever Cloud", op="read the answer")
+    return [entry for entry in found if isinstance(entry, Mapping)]
+
+
+def _application(found: Any, op: str) -> Application:
+    try:
+        deployment = found.get("deployment") or {}
+        return Application(
+            ref=str(found["id"]),
+            name=str(found["name"]),
+            created_at=int(found.get("creationDate") or 0),
+            push_url=str(deployment.get("httpUrl") or ""),
+            repository_ready=deployment.get("repoState") == "CREATED",
+            env=_env(found.get("env")),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise Transient("the answer is no application", service="Clever Cloud", op=op) from None
+
+
+def _env(found: Any) -> Mapping[str, str] | None:
+    """`[{"name", "value"}]` as a mapping."""
+    if not isinstance(found, list):
+        return None
+    return {str(entry["name"]): str(entry.get("value", "")) for entry in found if "name" in entry}

@@ -1,0 +1,75 @@
+"""The keys that `executor = "clever-docker"` adds to a `[[runners]]` section."""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+import attrs
+
+from paas_runner.executor import setting
+from paas_runner.secret import Secret
+
+_IMAGE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._:/@-]*")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@attrs.frozen(kw_only=True)
+class CleverSettings:
+    """One Clever Cloud organisation; several tenants come with `cc_multi_tenant`, which is refused so far."""
+
+    cc_orga_id: str | None = setting("the organisation to which hosts are attached and billed", default=None)
+    cc_token: Secret | None = setting("an API token that may create and delete applications", default=None)
+    cc_multi_tenant: bool = setting("take organisation and token from group attributes", default=False)
+    cc_gitlab_namespace_attributes_token: Secret | None = setting(
+        "a token that may read group attributes, for `cc_multi_tenant`", default=None
+    )
+    cc_orga_id_attribute: str = setting("name of the organisation's attribute", default="cc_orga_id")
+    cc_orga_token_attribute: str = setting("name of the token's attribute", default="cc_orga_token")
+    cc_api_url: str = setting("Clever Cloud's API", default="https://api.clever-cloud.com/v2")
+    cc_zone: str = setting("where hosts run; best near the coordinator", default="par")
+    cc_default_flavor: str = setting("size of a host when the job names none", default="M")
+    cc_max_flavor: str | None = setting("largest size that a job may ask for", default=None)
+    cc_flavor_context: str = setting("the catalogue's list of flavors to use", default="heptapod-runner")
+    cc_flavor_name_prefix: str | None = setting(
+        "what the catalogue puts before each size; default: the context and a dash", default=None
+    )
+    cc_instance_variant_uuid: str = setting(
+        "the kind of docker application", default="70d676a0-a775-4dc9-a43d-3121036e8515"
+    )
+    cc_auth_user: str = setting("user name for the push", default="Jenkins")
+    cc_deployment_repo_timeout: timedelta = setting(
+        "how long a new host's git repository may take", default=timedelta(seconds=20), minimum=1
+    )
+    cc_deployment_repo_wait_step: timedelta = setting(
+        "how often that is looked at", default=timedelta(seconds=2), minimum=0.05
+    )
+    cc_extra_env: Mapping[str, str] = setting("more environment for each host", factory=dict)
+    heptapod_runner_main_image: str = setting(
+        "image of the inner runner",
+        default="registry.heptapod.net:443/heptapod/heptapod-runner/runner:0.7.0",
+    )
+
+    @property
+    def flavor_prefix(self) -> str:
+        """What stands before a size in the catalogue's names."""
+        if self.cc_flavor_name_prefix is None:
+            return f"{self.cc_flavor_context}-"
+        return self.cc_flavor_name_prefix
+
+    def problems(self) -> Iterable[tuple[str, str]]:
+        """Contradictions between keys."""
+        if self.cc_multi_tenant:
+            yield "cc_multi_tenant", "several tenants are not supported yet: give `cc_orga_id` and `cc_token`"
+        elif not self.cc_orga_id:
+            yield "cc_orga_id", "is required: the id of the Clever Cloud organisation, as in `orga_…`"
+        elif not self.cc_token:
+            yield "cc_token", "is required: a token for Clever Cloud's API"
+        if not self.cc_api_url.startswith(("https://", "http://")):
+            yield "cc_api_url", "must begin with https://"
+        if not _IMAGE.fullmatch(self.heptapod_runner_main_image):
+            yield "heptapod_runner_main_image", "is no image name"
+        if self.cc_deployment_repo_wait_step > self.cc_deployment_repo_timeout:
+            yield "cc_deployment_repo_wait_step", "is longer than `cc_deployment_repo_timeout`"
+        for name in self.cc_extra_env:
+            if not _VARIABLE.fullmatch(name):
+                yield "cc_extra_env", f"{name!r} is no name for an environment variable"

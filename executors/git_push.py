@@ -1,0 +1,120 @@
+"""The push that launches a job: one commit on `master`, the same tree always as the same commit.
+
+Author, committer and dates are fixed, so the commit's id depends on the tree alone: pushing a job again
+answers "up to date", and a tree that differs is refused, because the host has its job already. The
+credentials travel in the environment of one child process, never in a URL, an argument or a file.
+"""
+
+import asyncio
+import base64
+import re
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import git
+import structlog
+from git.exc import GitCommandError
+
+from paas_runner.errors import Rejected, RunnerError, Transient
+from paas_runner.secret import Secret
+
+log = structlog.stdlib.get_logger(__name__)
+
+BRANCH = "refs/heads/master"  # the only one that Clever Cloud's remote accepts
+PUSHES_AT_ONCE = 8
+PUSH_SECONDS = 60.0
+OLDEST_GIT = (2, 31)  # knows GIT_CONFIG_COUNT
+
+_COMMITTER = {"NAME": "Heptapod Paas Runner", "EMAIL": "paasrunner@heptapod.test", "DATE": "946684800 +0000"}
+_QUIET = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_DEFAULT_HASH": "sha1",
+    "GIT_HTTP_LOW_SPEED_LIMIT": "100",
+    "GIT_HTTP_LOW_SPEED_TIME": "30",
+    **{f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in _COMMITTER.items()},
+}
+_CONFIGURATION = {"maintenance.auto": "false", "core.hooksPath": "/dev/null", "commit.gpgSign": "false"}
+
+
+class GitPush:
+    """`executors.push.Push` by the git program, in threads of its own."""
+
+    def __init__(self) -> None:
+        """Check the program; raises `RunnerError` when it is too old."""
+        found = git.Git().version_info[:2]
+        if found < OLDEST_GIT:
+            raise RunnerError(
+                f"git {'.'.join(map(str, found))} is too old: "
+                f"{'.'.join(map(str, OLDEST_GIT))} or newer is needed to push without showing credentials"
+            )
+        self._threads = ThreadPoolExecutor(PUSHES_AT_ONCE, thread_name_prefix="push")
+
+    async def __call__(self, tree: Mapping[str, bytes], url: str, *, user: str, password: Secret) -> None:
+        """Push in a thread; a cancelled call leaves the thread to its own time limit."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._threads, _push, tree, url, user, password)
+
+
+def _push(tree: Mapping[str, bytes], url: str, user: str, password: Secret) -> None:
+    with tempfile.TemporaryDirectory(prefix="paas-runner-push-") as folder:
+        for name, content in tree.items():
+            (Path(folder) / name).write_bytes(content)
+        here = git.Git(folder)
+        here.update_environment(**_QUIET, **_configured(_CONFIGURATION), GIT_DIR=f"{folder}/.git")
+        try:
+            here.execute(["git", "init", "-q", "--template=", "."])
+            here.execute(["git", "--work-tree=.", "add", "."])
+            here.execute(["git", "commit", "-q", "-m", "Job definition"])
+        except GitCommandError as error:
+            raise Transient(_last_line(error), service="git", op="commit the job") from error
+        try:
+            here.execute(
+                ["git", "push", "-q", "--", url, f"HEAD:{BRANCH}"],
+                env=_configured(_CONFIGURATION | _credentials(url, user, password)),
+                kill_after_timeout=PUSH_SECONDS,
+            )
+        except GitCommandError as error:
+            _judge(error, service=f"git remote {urlsplit(url).hostname}")
+
+
+def _configured(settings: Mapping[str, str]) -> dict[str, str]:
+    environment = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (key, value) in enumerate(settings.items()):
+        environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return environment
+
+
+def _credentials(url: str, user: str, password: Secret) -> dict[str, str]:
+    basic = base64.b64encode(f"{user}:{password.reveal()}".encode()).decode()
+    return {f"http.{url}.extraHeader": f"Authorization: Basic {basic}"}
+
+
+_OTHER_TREE = re.compile(r"^ ! \[rejected\]", re.MULTILINE)
+_REFUSED = re.compile(r"^ ! \[remote rejected\]", re.MULTILINE)
+_CREDENTIALS = re.compile(r"Authentication failed|could not read Username|returned error: 40[13]")
+
+
+def _judge(error: GitCommandError, *, service: str) -> None:
+    """Return when the remote has its job already; the texts are git's own, `LC_ALL=C`."""
+    said = str(error.stderr)
+    op = "push the job"
+    if _OTHER_TREE.search(said):
+        log.info("the host has a job already, launched earlier with another configuration")
+        return
+    if _REFUSED.search(said):
+        raise Rejected(_last_line(error), service=service, op=op) from error
+    if _CREDENTIALS.search(said):
+        raise Rejected("the credentials were refused", service=service, op=op, status=401) from error
+    raise Transient(_last_line(error), service=service, op=op) from error
+
+
+def _last_line(error: GitCommandError) -> str:
+    """What git said last, without the frame that GitPython puts around it."""
+    lines = [line.strip() for line in str(error.stderr).strip().strip("'").splitlines() if line.strip()]
+    telling = [line for line in lines if line.startswith(("remote:", "fatal:", "error:", "!"))]
+    return " ".join((telling or lines or ["no reason given"])[-2:])[:300]

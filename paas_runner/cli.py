@@ -1,0 +1,143 @@
+"""Arguments and commands.
+
+`heptapod-paas-runner CONFIG` is the service, as in the program that we replace; `paas-runner` has commands.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import attrs
+
+from paas_runner import __version__
+from paas_runner.exit_codes import Exit
+
+
+def service(arguments: Sequence[str] | None = None) -> int:
+    """`heptapod-paas-runner`."""
+    parser = argparse.ArgumentParser(
+        prog="heptapod-paas-runner",
+        description="Run CI jobs of GitLab or Heptapod on hosts that exist only while a job needs them.",
+        epilog=_RUN_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_run_arguments(parser)
+    return _run(parser.parse_args(arguments))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`paas-runner`."""
+    parser = argparse.ArgumentParser(
+        prog="paas-runner",
+        description="Run CI jobs of GitLab or Heptapod on hosts that exist only while a job needs them.",
+        epilog="Each command has its own --help.",
+    )
+    parser.add_argument("--version", action="version", version=f"paas-runner {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    run = commands.add_parser(
+        "run",
+        help="the service, in the foreground",
+        description="The service, in the foreground: the same as heptapod-paas-runner.",
+        epilog=_RUN_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_run_arguments(run)
+    run.set_defaults(call=_run)
+    demo = commands.add_parser(
+        "demo",
+        help="see real jobs run by the real service, without an account anywhere",
+        description=(
+            "Start a sandbox on loopback (a coordinator, a cloud, hosts that run job scripts on this machine), "
+            "start the service on it, submit a pipeline, restart the service in the middle, and account for "
+            "every job and every host."
+        ),
+        epilog="Exit codes: 0 all jobs and hosts are accounted for; 1 they are not, the reason is printed.",
+    )
+    _add_demo_arguments(demo)
+    demo.set_defaults(call=_demo)
+    chosen = parser.parse_args(arguments)
+    return int(chosen.call(chosen))
+
+
+_RUN_EPILOG = """\
+signals:
+  SIGTERM, SIGINT  acquire no more jobs, finish the calls in flight, write all tracked jobs to
+                   state_file and exit; the jobs go on running on their hosts. A second one exits at once.
+
+exit codes:
+  0   stopped by a signal, everything recorded
+  1   unexpected error; the records are in the store, a restart goes on from there
+  2   wrong arguments
+  74  the store or the state file cannot be read or written
+  75  another process works on the same state
+  78  the configuration is wrong: every complaint is printed with its file and line
+"""
+
+
+def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="the configuration file (TOML)")
+    parser.add_argument(
+        "-l",
+        "--logging-level",
+        metavar="LEVEL",
+        type=str.lower,
+        help="log at this level, whatever log_level says",
+    )
+    parser.add_argument(
+        "--poll-interval",
+        type=float,
+        metavar="SECONDS",
+        help="deprecated: set check_interval instead",
+    )
+    parser.add_argument(
+        "--job-progress-poll-interval",
+        type=float,
+        metavar="SECONDS",
+        help="deprecated: set job_progress_poll_interval instead",
+    )
+
+
+def _add_demo_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--pipeline", type=Path, metavar="FILE", help="a .gitlab-ci.yml of your own to run")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON document at the end, nothing else"
+    )
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from paas_runner.config import ConfigError, load
+    from paas_runner.executor import installed
+    from paas_runner.observe.logs import LEVELS, configure
+    from paas_runner.service import run
+
+    level = arguments.logging_level
+    if level is not None and level not in LEVELS:
+        print(f"heptapod-paas-runner: no such level: {level}; choices: {', '.join(LEVELS)}", file=sys.stderr)
+        return Exit.USAGE
+    try:
+        config = load(arguments.config, environ=os.environ, executors=installed())
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return Exit.CONFIG
+    if arguments.poll_interval:
+        config = attrs.evolve(config, check_interval=timedelta(seconds=arguments.poll_interval))
+    if arguments.job_progress_poll_interval:
+        interval = timedelta(seconds=arguments.job_progress_poll_interval)
+        config = attrs.evolve(config, job_progress_poll_interval=interval)
+    configure(level=level or config.log_level, form=config.log_format)
+    return run(config)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    try:
+        from paas_runner.demo import run
+    except ModuleNotFoundError as error:
+        print(
+            f"paas-runner demo needs more packages ({error.name}): pip install 'paas-runner[demo]'",
+            file=sys.stderr,
+        )
+        return Exit.FAILED
+    return run(pipeline=arguments.pipeline, as_json=arguments.json)

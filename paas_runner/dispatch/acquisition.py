@@ -1,0 +1,128 @@
+"""Asking one coordinator for jobs, for as long as there is room."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from datetime import timedelta
+
+import structlog
+
+from paas_runner.dispatch.journal import Journal
+from paas_runner.dispatch.roster import Roster
+from paas_runner.dispatch.served import Served
+from paas_runner.dispatch.timing import Clock, nap, pause
+from paas_runner.errors import Rejected, RemoteError, Transient
+from paas_runner.job.lifecycle import acquired, acquired_undecodable
+from paas_runner.job.payload import PayloadError, decode
+from paas_runner.job.tracked import TrackedJob
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Acquisition:
+    """One runner's loop; a coordinator that hangs or refuses delays no other runner."""
+
+    def __init__(
+        self,
+        served: Served,
+        *,
+        roster: Roster,
+        journal: Journal,
+        start: Callable[[TrackedJob], None],
+        clock: Clock,
+        rng: random.Random,
+        stopping: asyncio.Event,
+    ) -> None:
+        """`start` is called with each job that was acquired and recorded."""
+        self._served = served
+        self._roster = roster
+        self._journal = journal
+        self._start = start
+        self._clock = clock
+        self._rng = rng
+        self._stopping = stopping
+        self._failures = 0
+        self._refusals = 0
+
+    async def run(self) -> None:
+        """Ask until the roster closes; a request in flight is waited for, it may bring a job."""
+        while not self._stopping.is_set():
+            async with self._roster.turn(self._served.key) as granted:
+                if not granted:
+                    return
+                delay = await self._ask()
+            await nap(delay.total_seconds(), self._stopping)
+
+    async def _ask(self) -> timedelta:
+        """One request, and what it brought taken in; how long to wait before the next."""
+        asked_at = self._clock()
+        try:
+            body = await self._served.coordinator.request_job(hold=self._roster.has_spare_room)
+        except RemoteError as error:
+            return self._after_trouble(error)
+        self._failures = self._refusals = 0
+        if body is not None:
+            await self._take(body)
+            return timedelta()
+        held = self._clock() - asked_at
+        return max(self._served.check_interval - held, timedelta())
+
+    async def _take(self, body: bytes) -> None:
+        """From here to the durable record there is nothing but the record."""
+        now = self._clock()
+        try:
+            job = acquired(self._served.key, decode(body), now)
+        except PayloadError as error:
+            log.error("a job came in a form that nobody can read", reason=error.why, job=error.job_id)
+            if error.job_id is None or error.token is None:
+                return
+            job = acquired_undecodable(self._served.key, error.job_id, error.token, now)
+        if job.key in self._roster:
+            log.warning("the coordinator handed out a job again that is tracked already", job=job.key.job_id)
+            return
+        recorded = await self._journal.must(job)
+        log.info(
+            "job acquired",
+            runner=self._served.name,
+            job=job.key.job_id,
+            phase=str(job.phase),
+            name=job.payload.job_name if job.payload else "",
+            recorded=recorded,
+        )
+        self._start(job)
+
+    def _after_trouble(self, error: RemoteError) -> timedelta:
+        """409, 429, 5xx and silence pass; a refused token needs the operator (spec §2.3, §2.5)."""
+        interval = self._served.check_interval
+        match error:
+            case Rejected(status=403):
+                self._refusals += 1
+                excess = self._refusals - self._served.refusals_tolerated
+                delay = interval if excess <= 0 else self._growing(excess + 4)
+                log.error(
+                    "the coordinator refuses this runner: is its token revoked, expired or mistyped?",
+                    runner=self._served.name,
+                    reason=str(error),
+                    next_try_seconds=round(delay.total_seconds()),
+                )
+                return delay
+            case Transient(retry_after=told):
+                delay = max(
+                    interval, pause(self._failures, self._rng, longest=_LONGEST_OUTAGE_PAUSE, told=told)
+                )
+            case _:
+                delay = max(interval, self._growing(self._failures))
+        self._failures += 1
+        log.warning(
+            "no job could be asked for",
+            runner=self._served.name,
+            reason=str(error),
+            next_try_seconds=round(delay.total_seconds()),
+        )
+        return delay
+
+    def _growing(self, attempts: int) -> timedelta:
+        return pause(attempts, self._rng, longest=self._served.longest_pause)
+
+
+_LONGEST_OUTAGE_PAUSE = timedelta(seconds=30)

@@ -1,0 +1,193 @@
+"""What each action does in the outside world, and which event comes of it. Every action ends in an event."""
+
+import random
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+import attrs
+import structlog
+
+from paas_runner import __version__
+from paas_runner.coordinator import JobStatus
+from paas_runner.dispatch.served import Served
+from paas_runner.dispatch.timing import Clock, pause
+from paas_runner.errors import Rejected, RemoteError, Transient
+from paas_runner.executor import JobRefusedError, Order
+from paas_runner.job.decision import CANCELED, Action
+from paas_runner.job.events import (
+    Checked,
+    Decommissioned,
+    Deferred,
+    Ended,
+    Event,
+    Explained,
+    Failed,
+    HostCreated,
+    HostReady,
+    Launched,
+    LifeSeen,
+    NotYet,
+    Reported,
+    Unchecked,
+)
+from paas_runner.job.failure import Failure, FailureReason, as_trace
+from paas_runner.job.tracked import Host, TrackedJob
+
+log = structlog.stdlib.get_logger(__name__)
+
+_LONGEST_PAUSE = timedelta(seconds=30)
+_LONGEST_PAUSE_AT_THE_END = timedelta(minutes=5)  # reports and removals are never given up
+
+_PREPARING = frozenset({Action.PROVISION, Action.ADOPT, Action.CHECK_READY, Action.LAUNCH})
+_FINISHING = frozenset({Action.EXPLAIN, Action.REPORT, Action.DECOMMISSION})
+
+
+@attrs.frozen(kw_only=True)
+class Acts:
+    """The actions for the jobs of one runner."""
+
+    served: Served
+    clock: Clock
+    rng: random.Random
+
+    async def perform(self, action: Action, job: TrackedJob) -> Event:
+        """Do it; foreseeable failures become events, too."""
+        try:
+            return await self._verb(action)(job)
+        except JobRefusedError as refused:
+            return _failed(refused.failure, job)
+        except Rejected as error:
+            if action in _PREPARING:
+                return _failed(_system_failure(error), job)
+            return self._later(action, job, error)
+        except Transient as error:
+            return self._later(action, job, error)
+
+    def _verb(self, action: Action) -> Callable[[TrackedJob], Awaitable[Event]]:
+        match action:
+            case Action.PROVISION:
+                return self._provision
+            case Action.ADOPT:
+                return self._adopt
+            case Action.CHECK_READY:
+                return self._check_ready
+            case Action.TOUCH:
+                return self._touch
+            case Action.LAUNCH:
+                return self._launch
+            case Action.LOOK_FOR_LIFE:
+                return self._look_for_life
+            case Action.CHECK_STATUS:
+                return self._check_status
+            case Action.EXPLAIN:
+                return self._explain
+            case Action.REPORT:
+                return self._report
+            case Action.DECOMMISSION:
+                return self._decommission
+
+    # --- the host ----------------------------------------------------------------------------------------
+
+    async def _provision(self, job: TrackedJob) -> Event:
+        return HostCreated(host=await self.served.executor.provision(_order(job)), doubtful=False)
+
+    async def _adopt(self, job: TrackedJob) -> Event:
+        """An earlier request for this host may have been served, even if its answer was lost."""
+        order = _order(job)
+        host = await self.served.executor.adopt(order)
+        if host:
+            log.info("host found again", host=host.ref)
+        return HostCreated(host=host or await self.served.executor.provision(order), doubtful=True)
+
+    async def _check_ready(self, job: TrackedJob) -> Event:
+        if await self.served.executor.ready(_host(job)):
+            return HostReady()
+        return NotYet(until=self._after(self.served.policy.ready_every))
+
+    async def _launch(self, job: TrackedJob) -> Event:
+        await self.served.executor.launch(_order(job), _host(job))
+        return Launched()
+
+    async def _decommission(self, job: TrackedJob) -> Event:
+        search = job.host is None or job.host_doubtful
+        await self.served.executor.decommission(job.host_name, job.host, search=search)
+        return Decommissioned()
+
+    # --- the coordinator ---------------------------------------------------------------------------------
+
+    async def _touch(self, job: TrackedJob) -> Event:
+        return _checked(await self.served.coordinator.touch(job.key.job_id, job.token))
+
+    async def _check_status(self, job: TrackedJob) -> Event:
+        return _checked(await self.served.coordinator.status(job.key.job_id, job.token))
+
+    async def _look_for_life(self, job: TrackedJob) -> Event:
+        trace = await self.served.coordinator.trace_state(job.key.job_id, job.token)
+        if trace.status is JobStatus.ENDED:
+            return Ended()
+        if trace.size:
+            return LifeSeen()
+        if trace.status is JobStatus.CANCELING:
+            return Failed(failure=CANCELED)
+        return NotYet(until=self._after(self.served.policy.life_every))
+
+    async def _explain(self, job: TrackedJob) -> Event:
+        text = as_trace(_failure(job), runner=self.served.name, version=__version__)
+        status = await self.served.coordinator.append_trace(job.key.job_id, job.token, text)
+        return Ended() if status is JobStatus.ENDED else Explained()
+
+    async def _report(self, job: TrackedJob) -> Event:
+        await self.served.coordinator.report_failed(job.key.job_id, job.token, _failure(job))
+        return Reported()
+
+    # --- when it did not work ----------------------------------------------------------------------------
+
+    def _later(self, action: Action, job: TrackedJob, error: RemoteError) -> Event:
+        longest = _LONGEST_PAUSE_AT_THE_END if action in _FINISHING else _LONGEST_PAUSE
+        attempts = 0 if action is Action.TOUCH else job.attempts
+        delay = pause(attempts, self.rng, longest=longest, told=error.retry_after)
+        log.warning(
+            f"cannot {action} yet",
+            reason=str(error),
+            attempts=attempts + 1,
+            next_try_seconds=round(delay.total_seconds(), 1),
+        )
+        if action is Action.TOUCH:
+            return Unchecked(until=self._after(delay))
+        return Deferred(until=self._after(delay), trouble=str(error))
+
+    def _after(self, delay: timedelta) -> datetime:
+        return self.clock() + delay
+
+
+def _checked(status: JobStatus) -> Event:
+    return Ended() if status is JobStatus.ENDED else Checked(canceling=status is JobStatus.CANCELING)
+
+
+def _failed(failure: Failure, job: TrackedJob) -> Failed:
+    return Failed(failure=failure.masked(job.payload.variables if job.payload else ()))
+
+
+def _system_failure(error: RemoteError) -> Failure:
+    return Failure(
+        reason=FailureReason.SYSTEM,
+        text=f"The host for this job could not be prepared: {error}. The operators of this runner can help.",
+    )
+
+
+def _order(job: TrackedJob) -> Order:
+    if job.payload is None:
+        raise RuntimeError(f"job {job.key} has no payload while {job.phase}")
+    return Order(host_name=job.host_name, payload=job.payload)
+
+
+def _host(job: TrackedJob) -> Host:
+    if job.host is None:
+        raise RuntimeError(f"job {job.key} has no host while {job.phase}")
+    return job.host
+
+
+def _failure(job: TrackedJob) -> Failure:
+    if job.failure is None:
+        raise RuntimeError(f"job {job.key} has no failure while {job.phase}")
+    return job.failure

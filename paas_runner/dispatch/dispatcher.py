@@ -1,0 +1,91 @@
+"""All loops of the service under one roof: they start here, and none outlives `run`."""
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from paas_runner.dispatch.acquisition import Acquisition
+from paas_runner.dispatch.job_loop import JobLoop
+from paas_runner.dispatch.journal import Journal
+from paas_runner.dispatch.roster import Roster
+from paas_runner.dispatch.served import Served
+from paas_runner.dispatch.timing import Clock
+from paas_runner.job.capacity import Limits
+from paas_runner.job.tracked import TrackedJob
+from paas_runner.store import Store
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Dispatcher:
+    """Acquires jobs for each served runner and sees every tracked job through."""
+
+    def __init__(
+        self,
+        served: Sequence[Served],
+        *,
+        jobs: Sequence[TrackedJob],
+        limits: Limits,
+        store: Store,
+        clock: Clock,
+        rng: random.Random,
+        stopping: asyncio.Event,
+    ) -> None:
+        """Begin with the records in `jobs`; `stopping` is the signal to come to rest."""
+        self._served: Mapping[str, Served] = {runner.key: runner for runner in served}
+        self._roster = Roster(limits, jobs)
+        self._journal = Journal(store, self._roster, stopping)
+        self._clock = clock
+        self._rng = rng
+        self._stopping = stopping
+
+    @property
+    def jobs(self) -> Sequence[TrackedJob]:
+        """The records as they are now."""
+        return self._roster.jobs
+
+    async def run(self) -> None:
+        """Until `stopping`, and then until each loop has come to a recorded rest."""
+        async with asyncio.TaskGroup() as loops:
+
+            def start(job: TrackedJob) -> None:
+                loops.create_task(self._follow(job), name=f"job {job.key}")
+
+            for job in self._roster.jobs:
+                start(job)
+            for runner in self._served.values():
+                acquisition = Acquisition(
+                    runner,
+                    roster=self._roster,
+                    journal=self._journal,
+                    start=start,
+                    clock=self._clock,
+                    rng=self._rng,
+                    stopping=self._stopping,
+                )
+                loops.create_task(acquisition.run(), name=f"acquisition for {runner.name}")
+            await self._stopping.wait()
+            self._roster.close()
+
+    async def _follow(self, job: TrackedJob) -> None:
+        served = self._served.get(job.key.runner)
+        if served is None:
+            log.warning(
+                "a tracked job belongs to a runner that the configuration no longer has: "
+                "put the runner back and restart, or remove the host by hand",
+                runner=job.key.runner,
+                job=job.key.job_id,
+                host=job.host.ref if job.host else job.host_name,
+            )
+            return
+        loop = JobLoop(
+            job,
+            served,
+            journal=self._journal,
+            clock=self._clock,
+            rng=self._rng,
+            stopping=self._stopping,
+        )
+        await loop.run()

@@ -1,0 +1,101 @@
+"""The life of one job: decide, record the intent, act, record what happened, decide again."""
+
+import asyncio
+import random
+
+import structlog
+from structlog.contextvars import bind_contextvars, bound_contextvars
+
+from paas_runner.dispatch.acts import Acts
+from paas_runner.dispatch.journal import Journal
+from paas_runner.dispatch.served import Served
+from paas_runner.dispatch.timing import Clock, nap
+from paas_runner.job.decision import Act, Done, Settle, Wait, next_action
+from paas_runner.job.events import Checked, Event, Failed, HostLeft, Unchecked
+from paas_runner.job.lifecycle import apply
+from paas_runner.job.tracked import Phase, TrackedJob
+
+log = structlog.stdlib.get_logger(__name__)
+
+AFTER_A_BUG_SECONDS = 60.0
+
+
+class JobLoop:
+    """Takes one record, new or found in the store, to its end, or as far as a shutdown lets it."""
+
+    def __init__(
+        self,
+        job: TrackedJob,
+        served: Served,
+        *,
+        journal: Journal,
+        clock: Clock,
+        rng: random.Random,
+        stopping: asyncio.Event,
+    ) -> None:
+        """The loop owns the job's record from now on."""
+        self._job = job
+        self._served = served
+        self._acts = Acts(served=served, clock=clock, rng=rng)
+        self._journal = journal
+        self._clock = clock
+        self._stopping = stopping
+
+    async def run(self) -> None:
+        """Until the job is gone, or until the first decision after `stopping`."""
+        with bound_contextvars(
+            runner=self._served.name, job=self._job.key.job_id, phase=str(self._job.phase)
+        ):
+            going = True
+            while going and not self._stopping.is_set():
+                try:
+                    going = await self._step()
+                except Exception:
+                    # one job's bug must neither end the service nor lose the job
+                    log.exception("unexpected error: the job is kept and looked at again")
+                    await nap(AFTER_A_BUG_SECONDS, self._stopping)
+
+    async def _step(self) -> bool:
+        match next_action(self._job, self._clock(), self._served.policy):
+            case Act(action=action, intent=intent):
+                if intent is None or await self._intend(intent):
+                    await self._happened(await self._acts.perform(action, self._job))
+            case Settle(event=event):
+                await self._happened(event)
+            case Wait(until=until):
+                await nap((until - self._clock()).total_seconds(), self._stopping)
+            case Done():
+                await self._journal.forget(self._job.key)
+                return False
+        return True
+
+    async def _intend(self, intent: Event) -> bool:
+        """The intent on the disk; without that, the outside world is not touched."""
+        self._change(intent)
+        return await self._journal.must(self._job)
+
+    async def _happened(self, event: Event) -> None:
+        self._change(event)
+        if not isinstance(event, Checked | Unchecked):  # a look changes nothing that a restart would miss
+            await self._journal.note(self._job)
+
+    def _change(self, event: Event) -> None:
+        before, self._job = self._job, apply(self._job, event, self._clock())
+        if self._job.phase is not before.phase:
+            self._tell(event, before)
+
+    def _tell(self, event: Event, before: TrackedJob) -> None:
+        job = self._job
+        bind_contextvars(phase=str(job.phase))
+        facts: dict[str, object] = {"seconds": round((job.since - before.since).total_seconds(), 2)}
+        if job.host:
+            facts |= {"host": job.host.ref, "flavor": job.host.flavor}
+        match event:
+            case Failed(failure=failure):
+                log.warning(f"job {job.phase}", **facts, failure=str(failure.reason), reason=failure.text)
+            case HostLeft():
+                log.warning("job gone, its host left in place as configured", **facts)
+            case _:
+                total = (job.since - job.acquired_at).total_seconds()
+                facts |= {"total_seconds": round(total, 2)} if job.phase is Phase.GONE else {}
+                log.info(f"job {job.phase}", **facts)

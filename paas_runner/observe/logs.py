@@ -1,0 +1,121 @@
+"""Logs: one chain for our lines and everybody else's, secrets taken out last, people or machines as readers.
+
+`log_level` and `log_format` as in GitLab Runner: `runner` and `text` are lines for people, `json` is one
+object a line. Without a format it is lines on a terminal and JSON elsewhere.
+"""
+
+import base64
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO
+from urllib.parse import quote
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+from paas_runner.secret import Secret
+
+LEVELS: Mapping[str, int] = {
+    "panic": logging.CRITICAL,
+    "fatal": logging.CRITICAL,
+    "error": logging.ERROR,
+    "warning": logging.WARNING,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+}
+
+_SHORTEST_SECRET = 8  # a shorter one would take half of the language with it
+_TELLING_KEYS = re.compile(r"(?i)(^|_)(token|password|secret|authorization)$")
+_HIDDEN = "[secret]"
+
+
+class Redactor:
+    """Takes registered values out of whatever is about to be written, in every form in which they travel."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._known: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+
+    def add(self, secrets: Iterable[Secret]) -> None:
+        """Register values; those that are too short to be told from ordinary words are left out."""
+        fresh = {form for secret in secrets for form in _forms(secret.reveal())} - self._known
+        if fresh:
+            self._known |= fresh
+            longest_first = sorted(self._known, key=len, reverse=True)
+            self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+    def __call__(self, _logger: object, _method: str, event: EventDict) -> EventDict:
+        """As a processor: the whole event, tracebacks included."""
+        return {key: self._clean(key, value) for key, value in event.items()}
+
+    def _clean(self, key: str, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: self._clean(str(name), part) for name, part in value.items()}
+        if isinstance(value, list | tuple | set):
+            return [self._clean(key, part) for part in value]
+        if isinstance(value, str):
+            return _HIDDEN if _TELLING_KEYS.search(key) else self.text(value)
+        return value if isinstance(value, int | float | bool | None) else self.text(str(value))
+
+    def text(self, text: str) -> str:
+        """`text` without any registered value."""
+        return self._pattern.sub(_HIDDEN, text) if self._pattern else text
+
+
+def _forms(value: str) -> set[str]:
+    if len(value) < _SHORTEST_SECRET:
+        return set()
+    return {
+        value,
+        quote(value, safe=""),
+        json.dumps(value)[1:-1],
+        base64.b64encode(value.encode()).decode(),
+    }
+
+
+redactor = Redactor()
+"""The process's one redactor: secrets are registered where they are read."""
+
+
+def configure(*, level: str, form: str | None, stream: TextIO | None = None) -> None:
+    """Set up structlog and the standard library's logging; may be called again with other settings."""
+    stream = stream or sys.stderr
+    terminal = stream.isatty()
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    if form == "json" or (form is None and not terminal):
+        shared.append(structlog.processors.format_exc_info)
+        renderer: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
+    else:
+        shared.append(structlog.processors.format_exc_info)
+        renderer = structlog.dev.ConsoleRenderer(colors=terminal)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redactor, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(LEVELS[level])
+    for talkative in ("httpx", "httpcore", "git", "asyncio"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
