@@ -100,6 +100,8 @@ def _jobs(document: Any) -> Sequence[TrackedJob]:
         raise ValueError("it has no `jobs`")
     if document.get("format") != FORMAT:
         raise ValueError(f"its format is {document.get('format')!r}, known is {FORMAT}")
+    if not isinstance(document["jobs"], list):
+        raise ValueError("its `jobs` are no list")
     return [from_record(record) for record in document["jobs"]]
 
 

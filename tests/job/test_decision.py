@@ -1,0 +1,129 @@
+"""What is done about a job in each phase: one line of the table of design, one test."""
+
+from datetime import timedelta
+
+import pytest
+
+from paas_runner.job import events as ev
+from paas_runner.job.decision import Act, Action, Done, Policy, Settle, Wait, next_action
+from paas_runner.job.failure import FailureReason
+from paas_runner.job.lifecycle import apply
+from paas_runner.job.tracked import Phase
+from tests.job.records import FAILURE, HOST, NOW, job, job_in
+
+POLICY = Policy()
+SECOND = timedelta(seconds=1)
+
+
+def decide(record, after=timedelta(), policy=POLICY):
+    return next_action(record, NOW + after, policy)
+
+
+@pytest.mark.parametrize(
+    ("record", "decision"),
+    [
+        (job(), Act(Action.PROVISION, intent=ev.ProvisionIntended())),
+        (apply(job(), ev.ProvisionIntended(), NOW), Act(Action.ADOPT)),
+        (job_in(Phase.PROVISIONING, host=HOST, host_since=NOW), Act(Action.CHECK_READY)),
+        (job_in(Phase.PROVISIONED), Act(Action.LAUNCH, intent=ev.LaunchIntended())),
+        (job_in(Phase.LAUNCHING), Act(Action.LAUNCH)),
+        (job_in(Phase.LAUNCHED), Act(Action.LOOK_FOR_LIFE)),
+        (job_in(Phase.RUNNING), Wait(NOW + POLICY.status_every)),
+        (job_in(Phase.FAILING), Act(Action.EXPLAIN)),
+        (job_in(Phase.FAILING, explained=True), Act(Action.REPORT)),
+        (job_in(Phase.DECOMMISSIONING), Act(Action.DECOMMISSION)),
+        (job_in(Phase.GONE), Done()),
+    ],
+    ids=lambda value: str(getattr(value, "phase", "")),
+)
+def test_the_next_action_of_each_phase(record, decision):
+    assert decide(record) == decision
+
+
+@pytest.mark.parametrize("phase", [Phase.ACQUIRED, Phase.PROVISIONING, Phase.PROVISIONED, Phase.LAUNCHING])
+def test_a_job_on_its_way_to_a_host_is_kept_alive_and_asked_about(phase):
+    assert decide(job_in(phase), POLICY.status_every) == Act(Action.TOUCH)
+
+
+def test_a_coordinator_that_cannot_be_asked_does_not_hold_up_the_host():
+    unasked = apply(
+        job(), ev.Unchecked(until=NOW + POLICY.status_every + 5 * SECOND), NOW + POLICY.status_every
+    )
+    assert decide(unasked, POLICY.status_every) == Act(Action.PROVISION, intent=ev.ProvisionIntended())
+
+
+def test_each_launch_comes_right_after_a_look_at_the_status():
+    provisioned = job_in(Phase.PROVISIONED, since=NOW + SECOND)
+    assert decide(provisioned, 2 * SECOND) == Act(Action.TOUCH)
+    looked = apply(provisioned, ev.Checked(), NOW + 2 * SECOND)
+    assert decide(looked, 2 * SECOND) == Act(Action.LAUNCH, intent=ev.LaunchIntended())
+    launching = apply(looked, ev.LaunchIntended(), NOW + 3 * SECOND)
+    again = apply(launching, ev.Deferred(until=NOW + 5 * SECOND, trouble="reset"), NOW + 4 * SECOND)
+    assert decide(again, 5 * SECOND) == Act(Action.TOUCH)
+
+
+@pytest.mark.parametrize("phase", [Phase.ACQUIRED, Phase.PROVISIONING, Phase.PROVISIONED, Phase.LAUNCHING])
+def test_a_job_that_is_being_cancelled_is_never_launched(phase):
+    decision = decide(job_in(phase, canceling_since=NOW))
+    assert isinstance(decision, Settle)
+    assert isinstance(decision.event, ev.Failed)
+
+
+def test_a_running_job_that_is_cancelled_may_wind_down_for_a_while():
+    winding = job_in(Phase.RUNNING, canceling_since=NOW, checked_at=NOW + POLICY.cancel_grace)
+    assert isinstance(decide(winding, POLICY.cancel_grace - SECOND), Wait)
+    assert isinstance(decide(winding, POLICY.cancel_grace), Settle)
+
+
+def test_a_cloud_that_fails_is_tried_again_until_patience_ends():
+    tried = job_in(Phase.PROVISIONING, host=None, attempts=3, trouble="answered 503", checked_at=NOW)
+    late = POLICY.host_within
+    tried = apply(tried, ev.Checked(), NOW + late - SECOND)
+    assert decide(tried, late - SECOND) == Act(Action.ADOPT)
+    decision = decide(tried, late)
+    assert isinstance(decision, Settle)
+    assert "answered 503" in decision.event.failure.text
+    assert decision.event.failure.reason is FailureReason.SYSTEM
+
+
+def test_a_host_that_never_takes_the_job_is_given_up():
+    waiting = job_in(Phase.PROVISIONING, host=HOST, host_since=NOW)
+    assert isinstance(decide(waiting, POLICY.ready_within), Settle)
+
+
+def test_a_launched_job_that_stays_silent_is_given_up():
+    decision = decide(job_in(Phase.LAUNCHED), POLICY.life_within)
+    assert isinstance(decision, Settle)
+    assert "300 seconds" in decision.event.failure.text
+
+
+def test_no_host_outlives_its_jobs_timeout_by_more_than_the_margin():
+    running = job_in(Phase.RUNNING)
+    end = running.timeout + POLICY.lifetime_margin
+    assert decide(running, end - SECOND) == Act(Action.CHECK_STATUS)
+    decision = decide(running, end)
+    assert isinstance(decision, Settle)
+    assert decision.event.failure.reason is FailureReason.TIMEOUT
+
+
+def test_while_the_coordinator_cannot_be_told_every_other_try_removes_the_host():
+    failing = apply(job_in(Phase.FAILING), ev.Deferred(until=NOW, trouble="down"), NOW)
+    assert decide(failing) == Act(Action.DECOMMISSION)
+    hostless = apply(failing, ev.Decommissioned(), NOW)
+    assert decide(hostless) == Act(Action.EXPLAIN)
+    assert apply(hostless, ev.Reported(), NOW).phase is Phase.GONE
+
+
+@pytest.mark.parametrize("phase", [Phase.FAILING, Phase.DECOMMISSIONING])
+def test_reports_and_removals_are_never_given_up(phase):
+    record = job_in(phase, attempts=1000, due=NOW + 10 * SECOND)
+    assert decide(record) == Wait(NOW + 10 * SECOND)
+    assert isinstance(decide(record, timedelta(days=30)), Act)
+
+
+def test_hosts_stay_when_the_operator_wants_to_keep_them():
+    ended = apply(job_in(Phase.RUNNING), ev.Ended(), NOW)
+    failed = job_in(Phase.DECOMMISSIONING, failure=FAILURE)
+    assert decide(ended, policy=Policy(keep_finished=True)) == Settle(ev.HostLeft())
+    assert decide(failed, policy=Policy(keep_launch_failures=True)) == Settle(ev.HostLeft())
+    assert decide(ended, policy=Policy(keep_launch_failures=True)) == Act(Action.DECOMMISSION)

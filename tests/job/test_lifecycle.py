@@ -1,0 +1,180 @@
+"""The table of phases and events, and what the record keeps."""
+
+from datetime import timedelta
+from typing import get_args
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paas_runner.errors import IllegalTransitionError
+from paas_runner.job import events as ev
+from paas_runner.job.decision import Act, Done, Policy, Settle, Wait, next_action
+from paas_runner.job.lifecycle import TRANSITIONS, acquired_undecodable, apply
+from paas_runner.job.tracked import Phase
+from paas_runner.secret import Secret
+from tests.job.records import FAILURE, HOST, NOW, job, job_in
+
+P = Phase
+
+EXAMPLES = {
+    ev.ProvisionIntended: ev.ProvisionIntended(),
+    ev.HostCreated: ev.HostCreated(host=HOST, doubtful=False),
+    ev.HostReady: ev.HostReady(),
+    ev.LaunchIntended: ev.LaunchIntended(),
+    ev.Launched: ev.Launched(),
+    ev.LifeSeen: ev.LifeSeen(),
+    ev.Checked: ev.Checked(),
+    ev.Unchecked: ev.Unchecked(until=NOW),
+    ev.NotYet: ev.NotYet(until=NOW),
+    ev.Deferred: ev.Deferred(until=NOW, trouble="it rained"),
+    ev.Failed: ev.Failed(failure=FAILURE),
+    ev.Ended: ev.Ended(),
+    ev.Explained: ev.Explained(),
+    ev.Reported: ev.Reported(),
+    ev.Decommissioned: ev.Decommissioned(),
+    ev.HostLeft: ev.HostLeft(),
+}
+
+_ = None
+TABLE = {
+    # acquired, provisioning, provisioned, launching, launched, running, failing, decommissioning
+    ev.ProvisionIntended: (P.PROVISIONING, _, _, _, _, _, _, _),
+    ev.HostCreated: (_, P.PROVISIONING, _, _, _, _, _, _),
+    ev.HostReady: (_, P.PROVISIONED, _, _, _, _, _, _),
+    ev.LaunchIntended: (_, _, P.LAUNCHING, _, _, _, _, _),
+    ev.Launched: (_, _, _, P.LAUNCHED, _, _, _, _),
+    ev.LifeSeen: (_, _, _, _, P.RUNNING, _, _, _),
+    ev.Checked: (P.ACQUIRED, P.PROVISIONING, P.PROVISIONED, P.LAUNCHING, _, P.RUNNING, _, _),
+    ev.Unchecked: (P.ACQUIRED, P.PROVISIONING, P.PROVISIONED, P.LAUNCHING, _, _, _, _),
+    ev.NotYet: (_, P.PROVISIONING, _, _, P.LAUNCHED, _, _, _),
+    ev.Deferred: tuple(phase for phase in P if phase is not P.GONE),
+    ev.Failed: (*[P.FAILING] * 6, _, _),
+    ev.Ended: (P.GONE, *[P.DECOMMISSIONING] * 6, _),
+    ev.Explained: (_, _, _, _, _, _, P.FAILING, _),
+    ev.Reported: (_, _, _, _, _, _, P.DECOMMISSIONING, _),
+    ev.Decommissioned: (_, _, _, _, _, _, P.FAILING, P.GONE),
+    ev.HostLeft: (_, _, _, _, _, _, _, P.GONE),
+}
+BEFORE_THE_END = [phase for phase in Phase if phase is not Phase.GONE]
+
+
+def test_the_table_speaks_of_every_event_and_every_phase():
+    assert set(TABLE) == set(EXAMPLES) == set(get_args(ev.Event))
+    assert set(TRANSITIONS) == set(Phase)
+
+
+@pytest.mark.parametrize("kind", TABLE, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("phase", BEFORE_THE_END)
+def test_each_event_leads_where_the_table_says(phase, kind):
+    expected = TABLE[kind][BEFORE_THE_END.index(phase)]
+    before = job_in(phase)
+    if expected is None:
+        with pytest.raises(IllegalTransitionError):
+            apply(before, EXAMPLES[kind], NOW)
+    else:
+        assert apply(before, EXAMPLES[kind], NOW).phase is expected
+
+
+def test_nothing_happens_to_a_job_that_is_gone():
+    assert TRANSITIONS[Phase.GONE] == {}
+
+
+@pytest.mark.parametrize("phase", BEFORE_THE_END)
+def test_from_every_phase_a_job_can_come_to_its_end(phase):
+    reachable, fresh = set(), {phase}
+    while fresh:
+        reachable |= fresh
+        fresh = {target for known in fresh for target in TRANSITIONS[known].values()} - reachable
+    assert Phase.GONE in reachable
+
+
+def test_a_job_that_ends_before_a_host_was_asked_for_is_gone_at_once():
+    assert apply(job(), ev.Ended(), NOW).phase is Phase.GONE
+
+
+def test_a_job_that_fails_before_a_host_was_asked_for_is_gone_once_it_is_reported():
+    failing = apply(job(), ev.Failed(failure=FAILURE), NOW)
+    assert apply(failing, ev.Reported(), NOW).phase is Phase.GONE
+
+
+def test_a_host_that_was_asked_for_must_go_even_when_its_answer_never_came():
+    asked = apply(job(), ev.ProvisionIntended(), NOW)
+    assert asked.host is None
+    assert apply(asked, ev.Ended(), NOW).phase is Phase.DECOMMISSIONING
+
+
+def test_the_payload_is_kept_until_the_host_has_it_and_no_longer():
+    assert job_in(Phase.LAUNCHING).payload is not None
+    assert job_in(Phase.LAUNCHED).payload is None
+    assert apply(job_in(Phase.PROVISIONED), ev.Failed(failure=FAILURE), NOW).payload is None
+
+
+def test_failed_tries_are_counted_and_forgotten_with_the_next_success():
+    tried = apply(job_in(Phase.PROVISIONING, host=None), ev.Deferred(until=NOW, trouble="503"), NOW)
+    tried = apply(tried, ev.Deferred(until=NOW, trouble="503"), NOW)
+    assert (tried.attempts, tried.trouble) == (2, "503")
+    created = apply(tried, ev.HostCreated(host=HOST, doubtful=True), NOW)
+    assert (created.attempts, created.due, created.trouble) == (0, None, "")
+    assert created.host_doubtful
+
+
+def test_a_successful_look_does_not_shorten_the_pause_of_a_failing_cloud():
+    later = NOW + timedelta(seconds=20)
+    tried = apply(job_in(Phase.PROVISIONING, host=None), ev.Deferred(until=later, trouble="503"), NOW)
+    looked = apply(tried, ev.Checked(), NOW)
+    assert (looked.attempts, looked.due) == (1, later)
+
+
+def test_the_moment_of_the_first_cancellation_is_kept():
+    first = apply(job_in(Phase.RUNNING), ev.Checked(canceling=True), NOW)
+    second = apply(first, ev.Checked(canceling=True), NOW + timedelta(minutes=5))
+    assert second.canceling_since == NOW
+
+
+def test_a_job_that_nobody_can_read_begins_with_its_report():
+    damaged = acquired_undecodable("abc", 7, Secret("token-7"), NOW)
+    assert damaged.phase is Phase.FAILING
+    assert apply(damaged, ev.Reported(), NOW).phase is Phase.GONE
+
+
+times = st.integers(min_value=0, max_value=3 * 3600).map(lambda seconds: timedelta(seconds=seconds))
+
+
+def _concrete(kind, now, data):
+    event = EXAMPLES[kind]
+    changes = {}
+    if kind in (ev.NotYet, ev.Deferred, ev.Unchecked):
+        changes["until"] = now + data.draw(st.integers(0, 300).map(lambda s: timedelta(seconds=s)))
+    if kind is ev.Checked:
+        changes["canceling"] = data.draw(st.booleans())
+    if kind is ev.HostCreated:
+        changes["doubtful"] = data.draw(st.booleans())
+    return attrs.evolve(event, **changes)
+
+
+@given(st.data())
+def test_whatever_happens_there_is_always_something_to_be_done_next(data):
+    policy = Policy(keep_finished=data.draw(st.booleans()), keep_launch_failures=data.draw(st.booleans()))
+    now, record = NOW, job()
+    for _step in range(data.draw(st.integers(0, 40))):
+        decision = next_action(record, now, policy)
+        match decision:
+            case Done():
+                assert record.phase is Phase.GONE
+                return
+            case Wait(until=until):
+                assert until > now, "a wait for the past would be a busy loop"
+                now = until
+            case Settle(event=event):
+                record = apply(record, event, now)
+            case Act(intent=intent) if intent is not None:
+                record = apply(record, intent, now)
+            case Act():
+                pass
+        known = sorted(TRANSITIONS[record.phase], key=lambda kind: kind.__name__)
+        if known and data.draw(st.booleans()):
+            record = apply(record, _concrete(data.draw(st.sampled_from(known)), now, data), now)
+        now += data.draw(times)
+    assert (record.phase is Phase.GONE) == isinstance(next_action(record, now, policy), Done)
