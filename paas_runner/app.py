@@ -7,7 +7,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import attrs
@@ -138,7 +138,7 @@ def _policy(config: Config, runner: Runner, executor: Executor) -> Policy:
         ready_every=executor.ready_every,
         ready_within=executor.ready_within,
         life_every=runner.paas_job_trace_watch.poll_step,
-        life_within=timedelta(seconds=runner.paas_job_trace_watch.timeout_seconds),
+        life_within=runner.paas_job_trace_watch.timeout_seconds,
         keep_finished=config.paas_finished_jobs_keep_resources,
         keep_launch_failures=not config.paas_decommission_launch_failures,
     )

@@ -24,9 +24,12 @@ class CleverDocker:
     def build(
         self, settings: CleverSettings, section: RunnerSection, connect: Connect
     ) -> CleverDockerExecutor:
-        """The executor of one section; raises `RunnerError` when git is missing or too old."""
+        """The executor of one section; raises `RunnerError` when it cannot be served on this machine."""
         if settings.cc_orga_id is None or settings.cc_token is None:
-            raise ValueError("cc_orga_id and cc_token: checked when the configuration was read")
+            raise RunnerError(
+                f"runner {section.name!r}: `cc_multi_tenant` is not supported yet; "
+                "give `cc_orga_id` and `cc_token` instead"
+            )
         api = CleverApi(
             settings.cc_api_url, organisation=settings.cc_orga_id, token=settings.cc_token, connect=connect
         )

@@ -15,7 +15,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @attrs.frozen(kw_only=True)
 class CleverSettings:
-    """One Clever Cloud organisation; several tenants come with `cc_multi_tenant`, which is refused so far."""
+    """The keys of 1.1.1, with its defaults (core-features.md H070 to H087)."""
 
     cc_orga_id: str | None = setting("the organisation to which hosts are attached and billed", default=None)
     cc_token: Secret | None = setting("an API token that may create and delete applications", default=None)
@@ -58,12 +58,11 @@ class CleverSettings:
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Contradictions between keys."""
-        if self.cc_multi_tenant:
-            yield "cc_multi_tenant", "several tenants are not supported yet: give `cc_orga_id` and `cc_token`"
-        elif not self.cc_orga_id:
-            yield "cc_orga_id", "is required: the id of the Clever Cloud organisation, as in `orga_…`"
-        elif not self.cc_token:
-            yield "cc_token", "is required: a token for Clever Cloud's API"
+        if self.cc_multi_tenant and not self.cc_gitlab_namespace_attributes_token:
+            yield "cc_gitlab_namespace_attributes_token", "required for `cc_multi_tenant`"
+        for key in ("cc_orga_id", "cc_token"):
+            if not (self.cc_multi_tenant or getattr(self, key)):
+                yield key, "required unless `cc_multi_tenant` is true"
         if not self.cc_api_url.startswith(("https://", "http://")):
             yield "cc_api_url", "must begin with https://"
         if not _IMAGE.fullmatch(self.heptapod_runner_main_image):

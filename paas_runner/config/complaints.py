@@ -30,12 +30,17 @@ class Complaint:
         return _one_line(": ".join(filter(None, (place, self.key, fault))) + advice)
 
 
+def by_line(complaints: Iterable[Complaint]) -> tuple[Complaint, ...]:
+    """In the order of the file; what concerns the whole file comes first."""
+    return tuple(sorted(complaints, key=lambda complaint: complaint.line or 0))
+
+
 class ConfigError(RunnerError):
     """The operator must edit the file: `complaints` are all that is wrong with it, by line."""
 
     def __init__(self, complaints: Iterable[Complaint]) -> None:
         """Sort by line; the text is one line per complaint."""
-        self.complaints = tuple(sorted(complaints, key=lambda complaint: complaint.line or 0))
+        self.complaints = by_line(complaints)
         super().__init__("\n".join(map(str, self.complaints)))
 
 

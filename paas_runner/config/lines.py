@@ -1,8 +1,8 @@
 """Where a key stands in a TOML text.
 
 `tomllib` tells no positions, but it reads every prefix of a valid text that does not stop inside a value. So
-a key begins on the line after the longest readable prefix that lacks it. This costs a few readings of the text per
-key: it is meant for complaints.
+a key begins on the line after the longest readable prefix that lacks it. The text is read about a dozen times
+for one key: this is meant for complaints.
 """
 
 import re
@@ -27,9 +27,9 @@ def dotted(at: KeyPath) -> str:
 
 
 def line_of(text: str, at: KeyPath) -> int:
-    """The line, from 1, on which the key at `at` begins in a valid `text`; for an absent key, that of its table."""
+    """The line, from 1, on which a key of a valid `text` begins; an absent key has the line of its table."""
     lines = text.replace("\r\n", "\n").split("\n")
-    at = _present_part(tomllib.loads(text), at)
+    at = _present_part(_longest(lines, len(lines))[1], at)
     if not at:
         return 1
     last = bisect_left(
@@ -53,6 +53,6 @@ def _longest(lines: list[str], count: int) -> tuple[int, dict[str, Any]]:
     for length in range(count, 0, -1):
         try:
             return length, tomllib.loads("\n".join(lines[:length]))
-        except tomllib.TOMLDecodeError:
+        except (tomllib.TOMLDecodeError, RecursionError):
             continue
     return 0, {}

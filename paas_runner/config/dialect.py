@@ -1,0 +1,90 @@
+"""The dialect of the file beside our own settings: GitLab Runner's keys, and what 1.1.1 wrote otherwise.
+
+GitLab Runner's keys are those of spec gitlab-runner-api.md §9.1 and §9.2, those of heptapod-paas-runner 1.1.1
+are rows H048-H069 of core-features.md.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from paas_runner.config.model import Config, JobTraceWatch, Runner
+
+GLOBAL_TABLES = frozenset({"experimental", "labels", "machine", "session_server"})
+GLOBAL_KEYS = GLOBAL_TABLES | {"connection_max_age", "listen_address", "sentry_dsn", "user"}
+"""Of no concern to us or to the inner runner."""
+
+OUTER_KEYS = frozenset(
+    {"id", "request_concurrency", "strict_check_interval", "token_expires_at", "token_obtained_at"}
+)
+"""Of `[[runners]]`, concerning the service that asks for jobs: not forwarded."""
+
+RUNNER_TABLES = frozenset(
+    {
+        "artifact",
+        "autoscaler",
+        "cache",
+        "custom",
+        "custom_build_dir",
+        "docker",
+        "experimental",
+        "feature_flags",
+        "instance",
+        "kubernetes",
+        "labels",
+        "machine",
+        "monitoring",
+        "parallels",
+        "referees",
+        "ssh",
+        "virtualbox",
+    }
+)
+FORWARDED_KEYS = RUNNER_TABLES | {
+    "builds_dir",
+    "cache_dir",
+    "clean_git_config",
+    "clone_url",
+    "debug_trace_disabled",
+    "environment",
+    "get_sources_timeout",
+    "job_status_final_update_retry_limit",
+    "output_limit",
+    "post_build_script",
+    "post_clone_script",
+    "post_get_sources_script",
+    "pre_build_script",
+    "pre_clone_script",
+    "pre_get_sources_script",
+    "prepare_timeout",
+    "proxy_exec",
+    "safe_directory_checkout",
+    "shell",
+    "slot_cgroup_template",
+    "step_runner_image",
+    "use_slot_cgroups",
+}
+"""Of `[[runners]]`, concerning the inner runner: handed on as they are."""
+
+WITHOUT_EFFECT = frozenset({"heptapod_paas_runner_helper_image", "paas_keep_resources_for_reuse_seconds"})
+"""Of `[[runners]]`, with a meaning in 1.1.1 only."""
+
+NOT_YET = frozenset(
+    {
+        "paas_log_statistics",
+        "paas_min_seconds_between_launches",
+        "paas_repoll_same_runner_immediately",
+        "quota_computation",
+    }
+)
+"""Global, read and checked, but without effect so far."""
+
+SECRETS_FILE_KEY = "secrets_file"
+
+ALIASES: Mapping[type[Any], Mapping[str, str]] = {
+    Config: {
+        "job_progress_interval": "job_progress_poll_interval",
+        "pass_decommision_launched_failures": "paas_decommission_launch_failures",
+    },
+    Runner: {"job_trace_watch": "paas_job_trace_watch"},
+    JobTraceWatch: {"timout_seconds": "timeout_seconds"},
+}

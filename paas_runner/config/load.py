@@ -1,0 +1,103 @@
+"""From `config.toml` to `Config`, or to everything that is wrong with it."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from paas_runner.config import dialect
+from paas_runner.config.complaints import Complaint, ConfigError, Findings, by_line
+from paas_runner.config.contradictions import find_contradictions
+from paas_runner.config.model import STATE_FILE, Config, Runner
+from paas_runner.config.reader import Reader, keys_of
+from paas_runner.config.sections import Executors, check_tables, read_sections, refuse_secrets_file
+from paas_runner.config.values import Surroundings
+
+_POSITION = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
+_ZERO_IS_DEFAULT = ("check_interval", "shutdown_timeout")
+
+
+def load(path: Path, *, environ: Mapping[str, str], executors: Executors) -> Config:
+    """Read a configuration file; raises `ConfigError` with all that is wrong, before anything is started."""
+    text = _content(path)
+    document = _parsed(path, text)
+    findings = Findings()
+    folder = path.absolute().parent
+    reader = Reader(
+        findings=findings,
+        around=Surroundings(environ=environ, folder=folder),
+        aliases=dialect.ALIASES,
+    )
+    values = _global_values(document, reader)
+    sections = read_sections(document, reader, executors)
+    find_contradictions(values, sections, findings)
+    if findings.faults:
+        raise ConfigError(fault.located(path, text) for fault in findings.faults)
+    values.setdefault("state_file", _default_state_file(environ, folder))
+    return Config(
+        path=path,
+        runners=tuple(Runner(**section.values) for section in sections),
+        warnings=tuple(map(str, by_line(warning.located(path, text) for warning in findings.warnings))),
+        **values,
+    )
+
+
+def _content(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except OSError as error:
+        found = f"cannot be read: {error.strerror}"
+        raise ConfigError([Complaint(path=path, found=found)]) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError([Complaint(path=path, line=line, found="not UTF-8 text")]) from None
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    """The document; the parser's own exception is not kept, since it may hold the text with its secrets."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        complaint = Complaint(path=path, found="nested too deeply")
+    except ValueError as error:
+        complaint = _syntax_complaint(path, text, str(error))
+    raise ConfigError([complaint])
+
+
+def _syntax_complaint(path: Path, text: str, message: str) -> Complaint:
+    position = _POSITION.fullmatch(message)
+    if position is None:  # the one error that comes from below the parser
+        return Complaint(path=path, found="not valid TOML: a number of too many digits")
+    what, line, column = position.groups()
+    if line is None:
+        last = text.rstrip("\n").count("\n") + 1
+        return Complaint(path=path, line=last, found=f"not valid TOML: {what} at the end of the file")
+    return Complaint(path=path, line=int(line), found=f"not valid TOML: {what} at column {column}")
+
+
+def _global_values(document: Mapping[str, Any], reader: Reader) -> dict[str, Any]:
+    values = reader.values(Config, document, ())
+    refuse_secrets_file(document, (), reader)
+    check_tables(document, (), dialect.GLOBAL_TABLES, reader)
+    reader.refuse_unknown(document, (), _KNOWN)
+    for key in sorted(dialect.NOT_YET & document.keys()):
+        reader.findings.warn((key,), "not enforced yet")
+    for name in _ZERO_IS_DEFAULT:
+        if (values.get(name) or timedelta()) <= timedelta():
+            values.pop(name, None)
+    return values
+
+
+def _default_state_file(environ: Mapping[str, str], folder: Path) -> Path:
+    """In the first folder that systemd made for our state, else beside the configuration."""
+    return folder / environ.get("STATE_DIRECTORY", "").split(":")[0] / STATE_FILE
+
+
+_KNOWN = (
+    keys_of(Config)
+    | dialect.ALIASES[Config].keys()
+    | dialect.GLOBAL_KEYS
+    | {"runners", dialect.SECRETS_FILE_KEY}
+)

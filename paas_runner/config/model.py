@@ -1,0 +1,138 @@
+"""The configuration as the rest of the service sees it: complete, consistent, frozen.
+
+The fields made by `setting` are the keys of the file, with type, default and meaning; the others are derived.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from paas_runner.config.values import Fraction, GoDuration, ReadableFile, Url
+from paas_runner.executor import setting
+from paas_runner.job.runner_token import short_token
+from paas_runner.secret import Secret
+
+STATE_FILE = Path("paas-runner-state.json")
+
+
+@attrs.frozen(kw_only=True)
+class JobTraceWatch:
+    """`[runners.paas_job_trace_watch]`: how a launched job's first sign of life is awaited."""
+
+    token: Secret | None = setting(
+        "Accepted from 1.1.1 and not needed: the job's own token does.", default=None
+    )
+    timeout_seconds: timedelta = setting(
+        "How long a launched job may stay silent before its launch has failed.",
+        default=timedelta(seconds=300),
+        minimum=1,
+    )
+    poll_step: timedelta = setting(
+        "Pause between two looks at the trace.", default=timedelta(seconds=10), minimum=0.1
+    )
+
+
+@attrs.frozen(kw_only=True)
+class QuotaComputation:
+    """`[quota_computation]`: the weight quota, told as so many jobs of one flavor on one runner."""
+
+    reference_runner: str = setting("Name of the runner whose flavor is counted.")
+    reference_flavor: str = setting("Flavor of the counted jobs.")
+    reference_jobs_count: int = setting("How many such jobs the quota is worth.", minimum=1)
+    allowed_fraction_per_runner: Fraction = setting(
+        "Share of the quota that one runner may use.", default=Fraction(1.0)
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Runner:
+    """One `[[runners]]` section: a token at one coordinator, and the executor of its jobs."""
+
+    name: str = setting("Description, for logs and for `reference_runner`.", default="")
+    url: Url = setting("Base address of the coordinator.")
+    token: Secret = setting("Authentication token of the runner.")
+    executor: str = setting("Where the jobs run.")
+    limit: int = setting("Jobs at once for this section; 0 is unlimited.", default=0, minimum=0)
+    tls_ca_file: ReadableFile | None = setting(
+        "Certificates to trust beside the system's.", default=None, key="tls-ca-file"
+    )
+    tls_cert_file: ReadableFile | None = setting(
+        "Our certificate for the coordinator.", default=None, key="tls-cert-file"
+    )
+    tls_key_file: ReadableFile | None = setting(
+        "The private key of our certificate.", default=None, key="tls-key-file"
+    )
+    unhealthy_requests_limit: int = setting(
+        "Failed requests in a row after which the coordinator is left alone for a while.",
+        default=3,
+        minimum=1,
+    )
+    unhealthy_interval: GoDuration = setting(
+        "How long an unhealthy coordinator is left alone.", default=GoDuration(timedelta(hours=1))
+    )
+    quota_max_fraction: Fraction = setting(
+        "Share of the quota that this section may use.", default=Fraction(1.0)
+    )
+    paas_job_trace_watch: JobTraceWatch = setting(
+        "How a launched job's first sign of life is awaited.", factory=JobTraceWatch
+    )
+
+    settings: Any = attrs.field(repr=False)
+    """The executor's own keys: an instance of its settings class."""
+
+    forwarded: Mapping[str, Any] = attrs.field(repr=False)
+    """GitLab Runner's keys that concern the inner runner, as they are; credentials of caches among them."""
+
+    @property
+    def short_token(self) -> str:
+        """The public part of the token: different for each section of a configuration."""
+        return short_token(self.token.reveal())
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """A whole configuration file; `warnings` are lines for the log."""
+
+    path: Path
+    runners: tuple[Runner, ...]
+    warnings: tuple[str, ...]
+
+    concurrent: int = setting("Jobs at once over all runners.", default=50, minimum=1)
+    check_interval: timedelta = setting(
+        "Pause between two requests for a job; 0 or less is the default.", default=timedelta(seconds=3)
+    )
+    job_progress_poll_interval: timedelta = setting(
+        "Pause between two looks at whether a job has ended.", default=timedelta(seconds=30), minimum=0.1
+    )
+    log_level: str = setting(
+        "Least level to log.", default="info", choices=("panic", "fatal", "error", "warning", "info", "debug")
+    )
+    log_format: str | None = setting("How log lines look.", default=None, choices=("runner", "text", "json"))
+    state_file: Path = setting(
+        "Where running jobs are remembered; by default in $STATE_DIRECTORY, else beside the configuration.",
+        default=STATE_FILE,
+    )
+    shutdown_timeout: timedelta = setting(
+        "How long calls in flight may take at a stop; 0 or less is the default.",
+        default=timedelta(seconds=100),
+    )
+    paas_max_concurrent_provisioning: int = setting(
+        "Jobs at once between acquisition and first sign of life.", default=10, minimum=1
+    )
+    paas_min_seconds_between_launches: float = setting(
+        "Least distance of two launches.", default=0.0, minimum=0
+    )
+    paas_finished_jobs_keep_resources: bool = setting(
+        "Whether hosts stay, and cost, for ever.", default=False
+    )
+    paas_decommission_launch_failures: bool = setting(
+        "Whether hosts go on which a launch failed; else they stay for inspection.", default=True
+    )
+    paas_repoll_same_runner_immediately: bool = setting(
+        "Whether a runner that got a job asks for the next one at once.", default=False
+    )
+    paas_log_statistics: bool = setting("Whether numbers of jobs and weights are logged.", default=True)
+    quota_computation: QuotaComputation | None = setting("The weight quota.", default=None)

@@ -1,0 +1,108 @@
+"""The `[[runners]]` sections: our keys, those of the executor that is named, and those only handed on."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from paas_runner.config import dialect
+from paas_runner.config.lines import KeyPath
+from paas_runner.config.model import Runner
+from paas_runner.config.reader import Reader, did_you_mean, keys_of
+from paas_runner.config.values import SECRETS_FILE, described
+from paas_runner.executor import ExecutorKind
+
+Executors = Mapping[str, Callable[[], ExecutorKind]]
+
+
+@attrs.frozen(kw_only=True)
+class Section:
+    """One section as far as it could be read: the fields of `Runner` that are right."""
+
+    at: KeyPath
+    values: Mapping[str, Any]
+
+
+def read_sections(document: Mapping[str, Any], reader: Reader, executors: Executors) -> list[Section]:
+    """Read all of `[[runners]]`, of which there must be one at least."""
+    tables = document.get("runners", [])
+    expected = "at least one [[runners]] section"
+    if not isinstance(tables, list):
+        reader.findings.wrong(("runners",), described(tables, quote=False), expected=expected)
+        return []
+    if not tables:
+        reader.findings.wrong(("runners",), "nothing", expected=expected)
+    sections = []
+    for index, table in enumerate(tables):
+        at: KeyPath = ("runners", index)
+        if isinstance(table, dict):
+            sections.append(_read_section(table, at, reader, executors))
+        else:
+            reader.findings.wrong(at, described(table, quote=False), expected="a table")
+    return sections
+
+
+def refuse_secrets_file(table: Mapping[str, Any], at: KeyPath, reader: Reader) -> None:
+    """Note a reference to a file of secrets, which 1.1.1 knows and we do not."""
+    if dialect.SECRETS_FILE_KEY in table:
+        reader.findings.wrong((*at, dialect.SECRETS_FILE_KEY), SECRETS_FILE)
+
+
+def check_tables(table: Mapping[str, Any], at: KeyPath, names: frozenset[str], reader: Reader) -> None:
+    """Note what is a table for GitLab Runner and none here; what is in its tables is its own business."""
+    for key in sorted(names & table.keys()):
+        if not isinstance(table[key], dict):
+            reader.findings.wrong((*at, key), described(table[key], quote=False), expected="a table")
+
+
+def _read_section(table: Mapping[str, Any], at: KeyPath, reader: Reader, executors: Executors) -> Section:
+    values = reader.values(Runner, table, at)
+    refuse_secrets_file(table, at, reader)
+    check_tables(table, at, dialect.RUNNER_TABLES, reader)
+    _warn(table, at, reader)
+    kind = _executor_kind(table, values.get("executor"), at, reader, executors)
+    if kind:
+        reader.refuse_unknown(table, at, _KNOWN | keys_of(kind.settings))
+        values["settings"] = reader.instance(kind.settings, table, at)
+    values["forwarded"] = {key: table[key] for key in table if key in dialect.FORWARDED_KEYS}
+    return Section(at=at, values=values)
+
+
+def _executor_kind(
+    table: Mapping[str, Any], name: str | None, at: KeyPath, reader: Reader, executors: Executors
+) -> ExecutorKind | None:
+    """What the section's executor is; without it, nobody can tell which of its other keys are unknown."""
+    if name is None:
+        return None
+    at = (*at, "executor")
+    if name not in executors:
+        installed = ", ".join(sorted(executors)) or "there is none"
+        reader.findings.wrong(
+            at,
+            described(table["executor"], quote=True),
+            expected=f"an installed executor ({installed})",
+            hint=did_you_mean(name, executors),
+        )
+        return None
+    try:
+        return executors[name]()
+    except (ImportError, AttributeError) as error:
+        reader.findings.wrong(at, f"the executor {name} cannot be loaded: {error}")
+        return None
+
+
+def _warn(table: Mapping[str, Any], at: KeyPath, reader: Reader) -> None:
+    for key in sorted(dialect.WITHOUT_EFFECT & table.keys()):
+        reader.findings.warn((*at, key), "has no effect")
+    if "quota_max_fraction" in table:
+        reader.findings.warn((*at, "quota_max_fraction"), "not enforced yet")
+
+
+_KNOWN = (
+    keys_of(Runner)
+    | dialect.ALIASES[Runner].keys()
+    | dialect.OUTER_KEYS
+    | dialect.FORWARDED_KEYS
+    | dialect.WITHOUT_EFFECT
+    | {dialect.SECRETS_FILE_KEY}
+)

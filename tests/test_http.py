@@ -1,0 +1,148 @@
+"""Deadlines, retries and what counts as transient, on real sockets."""
+
+import asyncio
+import random
+from contextlib import asynccontextmanager
+
+import pytest
+
+from paas_runner.errors import Transient
+from paas_runner.http import Http, Tls
+from paas_runner.secret import Secret
+
+JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+
+
+def answer(status, *headers, body=b""):
+    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+@asynccontextmanager
+async def server(*answers):
+    """Give the answers in turn, the last one for ever; None resets, "hang" never answers."""
+    seen = []
+
+    async def serve(reader, writer):
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                reply = answers[min(len(seen), len(answers) - 1)]
+                seen.append(head)
+                if reply == "hang":
+                    await asyncio.sleep(3600)
+                if reply is None:
+                    writer.transport.abort()
+                    return
+                writer.write(reply)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    api = Http(rng=random.Random(1))(
+        f"http://127.0.0.1:{port}/base", service="test", headers={"X-Token": Secret("canary-secret")}
+    )
+    try:
+        yield api, seen
+    finally:
+        await api.aclose()
+        listening.close()
+
+
+async def test_an_answer_is_a_value_whatever_its_status():
+    for status in (200, 204, 302, 400, 401, 403, 404, 409, 416):
+        async with server(answer(status, "Range: 0-5")) as (api, _):
+            got = await api.call("GET", "/x", op="look")
+            assert (got.status, got.headers["range"]) == (status, "0-5")
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 512])
+async def test_what_passes_by_itself_is_transient(status):
+    async with server(answer(status, "Retry-After: 17")) as (api, _):
+        with pytest.raises(Transient) as caught:
+            await api.call("GET", "/x", op="look", attempts=5)
+    assert (caught.value.status, caught.value.retry_after) == (status, 17.0)
+
+
+@pytest.mark.parametrize(
+    "reply", [None, b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"]
+)
+async def test_a_broken_connection_is_transient(reply):
+    async with server(reply) as (api, _):
+        with pytest.raises(Transient, match="no answer"):
+            await api.call("GET", "/x", op="look", within=0.2)
+
+
+async def test_a_hung_service_costs_no_more_than_the_deadline():
+    async with server("hang") as (api, _):
+        with pytest.raises(Transient, match="no answer"):
+            await asyncio.wait_for(api.call("GET", "/x", op="look", within=0.1), 2)
+
+
+async def test_nobody_there_is_transient():
+    api = Http()("http://127.0.0.1:9", service="test")
+    with pytest.raises(Transient, match="ConnectError"):
+        await api.call("GET", "/x", op="look")
+    await api.aclose()
+
+
+async def test_a_call_that_may_be_repeated_is():
+    async with server(None, answer(503, "Retry-After: 0"), JSON) as (api, seen):
+        assert (await api.call("GET", "/x", op="look", attempts=3)).json() == {}
+        assert len(seen) == 3
+
+
+async def test_a_call_that_may_not_be_repeated_is_not():
+    async with server(None, JSON) as (api, seen):
+        with pytest.raises(Transient):
+            await api.call("POST", "/x", op="create")
+        assert len(seen) == 1
+
+
+async def test_a_redirect_is_not_followed():
+    async with server(answer(302, "Location: http://127.0.0.1:1/elsewhere")) as (api, seen):
+        assert (await api.call("GET", "/x", op="look")).status == 302
+        assert len(seen) == 1
+
+
+async def test_no_more_calls_are_in_flight_than_allowed():
+    now, most = 0, 0
+
+    async def serve(reader, writer):
+        nonlocal now, most
+        while await reader.readline() != b"\r\n":
+            pass
+        now, most = now + 1, max(most, now + 1)
+        await asyncio.sleep(0.01)
+        now -= 1
+        writer.write(JSON)
+        await writer.drain()
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    api = Http()(f"http://127.0.0.1:{port}", service="test", at_once=3)
+    await asyncio.gather(*(api.call("GET", "/x", op="look") for _ in range(20)))
+    await api.aclose()
+    listening.close()
+    assert most == 3
+
+
+async def test_the_secret_travels_in_the_header_and_shows_nowhere_else(caplog):
+    async with server(answer(500)) as (api, seen):
+        with pytest.raises(Transient) as caught:
+            await api.call("GET", "/x", op="look", headers={"JOB-TOKEN": Secret("other-secret")})
+    assert b"canary-secret" in seen[0]
+    assert b"other-secret" in seen[0]
+    told = repr(caught.value) + repr(caught.value.__dict__) + repr(api.__dict__) + caplog.text
+    assert "canary-secret" not in told
+    assert "other-secret" not in told
+
+
+def test_a_certificate_that_is_none_is_an_os_error(tmp_path):
+    (tmp_path / "ca.pem").write_text("no certificate")
+    with pytest.raises(OSError, match=r"certificate|PEM|NO_CERT"):
+        Tls(ca_file=tmp_path / "ca.pem").context()
