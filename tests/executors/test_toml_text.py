@@ -1,4 +1,4 @@
-"""What an author or operator can put into a configuration reaches the inner runner unchanged, or not at all."""
+"""What an author or operator can write reaches the inner runner unchanged, or not at all."""
 
 import enum
 import tomllib
