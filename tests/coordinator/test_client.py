@@ -1,0 +1,225 @@
+"""The client against the sandbox's coordinator, and against every status of the specification."""
+
+import json
+import random
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from paas_runner.coordinator import Coordinator, JobStatus
+from paas_runner.errors import Rejected, Transient
+from paas_runner.http import Http
+from paas_runner.job.failure import Failure, FailureReason
+from paas_runner.job.payload import decode
+from paas_runner.sandbox import coordinator as gitlab
+from paas_runner.secret import Secret
+
+FAILURE = Failure(reason=FailureReason.SYSTEM, text="No host today.")
+TOKEN = Secret("job-token-canary")
+URL = "http://coordinator"
+
+
+def client(transport, token="runner-token-canary"):
+    connect = Http(rng=random.Random(1), transport=lambda _url: transport)
+    return Coordinator(URL, token=Secret(token), system_id="s_0123456789ab", connect=connect)
+
+
+class World:
+    """A sandbox coordinator with one runner, and our client of it."""
+
+    def __init__(self):
+        options = gitlab.CoordinatorOptions(
+            registration_token=Secret("reg"), admin_token=Secret("admin"), long_poll_seconds=0.05
+        )
+        self.gitlab = gitlab.Coordinator(
+            clock=lambda: datetime.now(UTC), options=options, rng=random.Random(2)
+        )
+        runner = self.gitlab.runners.add(description="test")
+        self.requests = []
+        inner = httpx.ASGITransport(gitlab.create_app(self.gitlab))
+        requests = self.requests
+
+        class Recording(httpx.AsyncBaseTransport):
+            async def handle_async_request(self, request):
+                requests.append(request)
+                return await inner.handle_async_request(request)
+
+        self.client = client(Recording(), token=runner.token.reveal())
+
+    def submit(self, name="build"):
+        return self.gitlab.submit_job(gitlab.JobSpec(name=name, script=("true",)))
+
+    async def acquire(self):
+        job = self.submit()
+        payload = decode(await self.client.request_job(hold=False))
+        assert payload.job_id == job.job_id
+        return job, payload
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+async def test_a_job_is_acquired_and_read(world):
+    job, payload = await world.acquire()
+    assert payload.job_name == "build"
+    assert job.status == "running"
+    assert await world.client.request_job(hold=False) is None
+
+
+async def test_last_update_is_echoed_only_when_the_request_may_be_held(world):
+    for hold in (True, True, False):
+        await world.client.request_job(hold=hold)
+    bodies = [json.loads(request.content) for request in world.requests]
+    assert ["last_update" in body for body in bodies] == [False, True, False]
+    assert {body["system_id"] for body in bodies} == {"s_0123456789ab"}
+
+
+async def test_exactly_the_features_of_the_docker_executor_are_announced(world):
+    await world.client.request_job(hold=False)
+    info = json.loads(world.requests[0].content)["info"]
+    assert info["executor"] == "docker"
+    assert {name for name, there in info["features"].items() if not there} == {
+        "shared",
+        "proxy",
+        "session",
+        "terminal",
+        "vault_secrets",
+        "native_steps_integration",
+        "two_phase_job_commit",
+        "job_inputs",
+    }
+
+
+async def test_no_credential_is_ever_in_a_url(world):
+    job, payload = await world.acquire()
+    await world.client.touch(job.job_id, payload.token)
+    await world.client.status(job.job_id, payload.token)
+    await world.client.trace_state(job.job_id, payload.token)
+    await world.client.append_trace(job.job_id, payload.token, "text")
+    await world.client.report_failed(job.job_id, payload.token, FAILURE)
+    assert {request.url.query for request in world.requests} == {b""}
+    assert payload.token.reveal() not in "".join(str(request.url) for request in world.requests)
+
+
+async def test_the_status_of_a_job_through_its_life(world):
+    job, payload = await world.acquire()
+    assert await world.client.status(job.job_id, payload.token) is JobStatus.RUNNING
+    assert await world.client.touch(job.job_id, payload.token) is JobStatus.RUNNING
+    world.gitlab.cancel(job.job_id)
+    assert await world.client.status(job.job_id, payload.token) is JobStatus.CANCELING
+    assert await world.client.touch(job.job_id, payload.token) is JobStatus.CANCELING
+    world.gitlab.cancel(job.job_id, force=True)
+    assert await world.client.status(job.job_id, payload.token) is JobStatus.ENDED
+    assert await world.client.touch(job.job_id, payload.token) is JobStatus.ENDED
+
+
+async def test_a_refused_token_is_only_believed_when_the_other_door_is_closed_too(world):
+    job, payload = await world.acquire()
+    real = world.client._jobs._client._transport
+
+    class Lying(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            if request.url.path == "/api/v4/job":
+                return httpx.Response(401)
+            return await real.handle_async_request(request)
+
+    world.client._jobs._client._transport = Lying()
+    assert await world.client.status(job.job_id, payload.token) is JobStatus.RUNNING
+
+
+async def test_the_logs_length_is_seen_without_writing_to_it(world):
+    job, payload = await world.acquire()
+    assert (await world.client.trace_state(job.job_id, payload.token)).size == 0
+    world.gitlab.append_trace(job, 0, "héllo".encode())
+    assert (await world.client.trace_state(job.job_id, payload.token)).size == 6
+    assert job.trace == "héllo".encode()
+
+
+@pytest.mark.parametrize("already", [b"", b"what the host had written\n"])
+async def test_the_explanation_stands_at_the_end_of_the_log_once(world, already):
+    job, payload = await world.acquire()
+    if already:
+        world.gitlab.append_trace(job, 0, already)
+    await world.client.append_trace(job.job_id, payload.token, "Désolé\n")
+    if not already:
+        await world.client.append_trace(job.job_id, payload.token, "Désolé\n")
+    assert job.trace == already + "Désolé\n".encode()
+
+
+async def test_a_failed_job_is_reported_with_its_reason_and_twice_is_as_good_as_once(world):
+    job, payload = await world.acquire()
+    await world.client.report_failed(job.job_id, payload.token, FAILURE)
+    await world.client.report_failed(job.job_id, payload.token, FAILURE)
+    assert (job.status, job.failure_reason, job.exit_code) == ("failed", "runner_system_failure", None)
+
+
+async def test_a_job_that_is_being_cancelled_and_reported_failed_is_cancelled(world):
+    job, payload = await world.acquire()
+    world.gitlab.cancel(job.job_id)
+    await world.client.report_failed(job.job_id, payload.token, FAILURE)
+    assert job.status == "canceled"
+
+
+def answering(status, headers=None, content=b""):
+    return client(
+        httpx.MockTransport(lambda _request: httpx.Response(status, headers=headers, content=content))
+    )
+
+
+@pytest.mark.parametrize("status", [204, 409])
+async def test_no_job(status):
+    assert await answering(status).request_job(hold=True) is None
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 413, 422])
+async def test_a_refused_job_request_is_rejected_with_its_status(status):
+    with pytest.raises(Rejected) as caught:
+        await answering(status).request_job(hold=True)
+    assert caught.value.status == status
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+async def test_an_overloaded_coordinator_is_transient(status):
+    with pytest.raises(Transient) as caught:
+        await answering(status, {"Retry-After": "120"}).request_job(hold=True)
+    assert caught.value.retry_after == 120
+
+
+@pytest.mark.parametrize("status", [202, 409, 412])
+async def test_a_final_word_that_is_not_taken_yet_is_said_again_later(status):
+    with pytest.raises(Transient) as caught:
+        await answering(status, {"X-GitLab-Trace-Update-Interval": "8"}).report_failed(1, TOKEN, FAILURE)
+    assert caught.value.retry_after == 8
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_a_job_that_is_over_needs_no_final_word(status):
+    await answering(status).report_failed(1, TOKEN, FAILURE)
+
+
+@pytest.mark.parametrize(
+    ("call", "status"),
+    [
+        *[("touch", status) for status in (200, 400, 500)],
+        *[("status", status) for status in (200, 400, 404, 500)],
+        *[("trace_state", status) for status in (200, 400, 404, 500)],
+    ],
+)
+async def test_no_answer_of_a_confused_coordinator_is_taken_for_an_end(call, status):
+    coordinator = answering(status, {"Retry-After": "60"}, b"<html>")
+    try:
+        answer = await getattr(coordinator, call)(1, TOKEN)
+    except (Transient, Rejected):
+        return
+    assert getattr(answer, "status", answer) is not JobStatus.ENDED
+
+
+@pytest.mark.parametrize("word", ["success", "failed", "canceled"])
+async def test_the_job_status_header_ends_a_job_whatever_the_status_is(word):
+    assert await answering(200, {"Job-Status": word}).touch(1, TOKEN) is JobStatus.ENDED
+    state = await answering(202, {"Job-Status": word, "Range": "0-1"}).trace_state(1, TOKEN)
+    assert state.status is JobStatus.ENDED
