@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "demo",
         help="see real jobs run by the real service, without an account anywhere",
         description=(
-            "Start a sandbox on loopback (a coordinator, a cloud, hosts that run job scripts on this machine), "
+            "Start a sandbox on loopback (a coordinator, a cloud, hosts that run scripts on this machine), "
             "start the service on it, submit a pipeline, restart the service in the middle, and account for "
             "every job and every host."
         ),
@@ -59,7 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_demo_arguments(demo)
     demo.set_defaults(call=_demo)
     chosen = parser.parse_args(arguments)
-    return int(chosen.call(chosen))
+    try:
+        return int(chosen.call(chosen))
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.FAILED
 
 
 _RUN_EPILOG = """\

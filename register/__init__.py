@@ -1,0 +1,1 @@
+"""The interactive registration of a runner; to come."""

@@ -1,4 +1,4 @@
-"""What the simulated cloud has on offer: zones, flavors, types of instances (spec clever-cloud-api.md §2.2)."""
+"""What the simulated cloud has on offer: zones, flavors, instance types (spec clever-cloud-api.md §2.2)."""
 
 import attrs
 

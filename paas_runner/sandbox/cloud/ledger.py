@@ -23,7 +23,7 @@ class Span:
 
 @attrs.frozen(kw_only=True)
 class Entry:
-    """One application ever created, as far as the bill is concerned; counts are of calls, repeated ones too."""
+    """One application ever created, as the bill sees it; counts are of calls, repeated ones too."""
 
     app_id: str
     name: str
@@ -80,12 +80,14 @@ class Ledger:
     @property
     def peak_alive(self) -> int:
         """How many applications existed at once, at most."""
-        changes = [(entry.created_at, 1) for entry in self.created]
-        changes += [(entry.deleted_at, -1) for entry in self.created if entry.deleted_at is not None]
-        alive = peak = 0
-        for _, change in sorted(changes):
-            alive += change
-            peak = max(peak, alive)
+        alive: set[str] = set()
+        peak = 0
+        for call in self.calls:
+            if call.verb == "create":
+                alive.add(call.app_id)
+                peak = max(peak, len(alive))
+            elif call.verb == "delete":
+                alive.discard(call.app_id)
         return peak
 
     @property
@@ -97,6 +99,10 @@ class Ledger:
         """The books of one application; raises `KeyError` when it never existed."""
         return self._entries[app_id]
 
+    def find(self, app_id: str) -> Entry | None:
+        """The books of an application, if it ever existed."""
+        return self._entries.get(app_id)
+
     def named(self, name: str) -> tuple[Entry, ...]:
         """Every application ever created under that name, oldest first."""
         return tuple(entry for entry in self.created if entry.name == name)
@@ -105,31 +111,37 @@ class Ledger:
         """How many programs were started for an application."""
         return self._entries[app_id].launches
 
-    def note_creation(self, app_id: str, *, name: str, organisation_id: str, flavor: str) -> None:
-        """Open the books of a new application; call `note` for who made it."""
+    def note(self, verb: str, app_id: str, by: Secret | None) -> None:
+        """An accepted call that changes something else than the application's existence."""
+        self.calls.append(Call(at=self._clock(), verb=verb, app_id=app_id, by=by))
+
+    def note_creation(
+        self, app_id: str, by: Secret | None, *, name: str, organisation_id: str, flavor: str
+    ) -> None:
+        """Open the books of a new application."""
+        self.note("create", app_id, by)
         self._entries[app_id] = Entry(
             app_id=app_id,
             name=name,
             organisation_id=organisation_id,
             flavor=flavor,
             created_at=self._clock(),
-            created_by=None,
+            created_by=by,
         )
 
-    def note(self, verb: str, app_id: str, by: Secret | None) -> None:
-        """An accepted call; a deletion may also be one that found nothing left to delete."""
-        now = self._clock()
-        self.calls.append(Call(at=now, verb=verb, app_id=app_id, by=by))
+    def note_push(self, app_id: str, by: Secret | None) -> None:
+        """A commit arrived."""
+        self.note("push", app_id, by)
         entry = self._entries[app_id]
-        match verb:
-            case "create":
-                entry = attrs.evolve(entry, created_by=by)
-            case "push":
-                entry = attrs.evolve(entry, pushes=entry.pushes + 1)
-            case "delete":
-                gone = entry.deleted_at or now
-                entry = attrs.evolve(entry, deletions=entry.deletions + 1, deleted_at=gone)
-        self._entries[app_id] = entry
+        self._entries[app_id] = attrs.evolve(entry, pushes=entry.pushes + 1)
+
+    def note_deletion(self, app_id: str, by: Secret | None) -> None:
+        """A deletion, perhaps one that finds nothing left to delete."""
+        self.note("delete", app_id, by)
+        entry = self._entries[app_id]
+        self._entries[app_id] = attrs.evolve(
+            entry, deletions=entry.deletions + 1, deleted_at=entry.deleted_at or self._clock()
+        )
 
     def note_launch(self, app_id: str) -> None:
         """A program was started."""

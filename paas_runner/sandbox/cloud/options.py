@@ -24,7 +24,7 @@ class CloudOptions:
     """How long an instance is DEPLOYING, that is, builds the image."""
 
     deletion_delay: timedelta = _NONE
-    """From the answer to a deletion until its instances have stopped; without it the answer waits for them."""
+    """From the answer to a deletion until its instances stop; without it the answer waits for them."""
 
     env_at_creation: bool = True
     """Whether `env` in a creation request is honoured."""

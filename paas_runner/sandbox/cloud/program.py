@@ -15,4 +15,4 @@ class HostFiles:
 
 
 HostProgram: TypeAlias = Callable[[HostFiles], Awaitable[int]]
-"""The container's command: returns its exit code; when cancelled it ends everything it started, then returns."""
+"""The container's command: returns its exit code; when cancelled it first ends everything it started."""

@@ -1,0 +1,69 @@
+"""The service as the demo starts it: the real program, its own process, its log read line by line."""
+
+import asyncio
+import json
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+LogEvent = Mapping[str, Any]
+
+PATIENCE_SECONDS = 30.0
+
+
+class ServiceProcess:
+    """One run of `heptapod-paas-runner CONFIG`; `tell` gets each line of its log, decoded."""
+
+    def __init__(self, config: Path, tell: Callable[[LogEvent], None]) -> None:
+        """Start nothing yet."""
+        self._config = config
+        self._tell = tell
+        self._process: asyncio.subprocess.Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self.last_words: list[str] = []
+        """Lines that are no log events: what a program says that cannot even start."""
+
+    async def start(self) -> None:
+        """Start the program."""
+        self._process = await asyncio.create_subprocess_exec(
+            *_command(), str(self._config), stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+        )
+        self._reading = asyncio.create_task(self._read(self._process))
+
+    async def wait(self) -> int:
+        """The exit code, once the program has ended."""
+        if self._process is None or self._reading is None:
+            raise RuntimeError("the service was not started")
+        await self._reading
+        return await self._process.wait()
+
+    async def terminate(self) -> int:
+        """SIGTERM, as a service manager does it; SIGKILL when it does not end; the exit code."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    return await self.wait()
+            except TimeoutError:
+                self._process.kill()
+        return await self.wait()
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        if process.stderr is None:
+            return
+        async for line in process.stderr:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                self.last_words.append(line.decode(errors="replace").rstrip())
+                continue
+            self._tell(event)
+
+
+def _command() -> list[str]:
+    """The installed program that belongs to this interpreter."""
+    installed = shutil.which("heptapod-paas-runner", path=str(Path(sys.executable).parent))
+    return [installed] if installed else [sys.executable, "-m", "paas_runner", "run"]

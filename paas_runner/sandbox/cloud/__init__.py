@@ -1,0 +1,30 @@
+"""A simulated Clever Cloud: REST API, logs, git remote, and hosts that really run a program."""
+
+from paas_runner.sandbox.cloud.api import create_app
+from paas_runner.sandbox.cloud.application import Application, Organisation
+from paas_runner.sandbox.cloud.catalogue import RUNNER_CONTEXT, RUNNER_VARIANT, Catalogue, standard_catalogue
+from paas_runner.sandbox.cloud.errors import RefusedError
+from paas_runner.sandbox.cloud.git_remote import GitRemote
+from paas_runner.sandbox.cloud.ledger import Call, Entry, Ledger
+from paas_runner.sandbox.cloud.model import Cloud
+from paas_runner.sandbox.cloud.options import CloudOptions
+from paas_runner.sandbox.cloud.program import HostFiles, HostProgram
+
+__all__ = [
+    "RUNNER_CONTEXT",
+    "RUNNER_VARIANT",
+    "Application",
+    "Call",
+    "Catalogue",
+    "Cloud",
+    "CloudOptions",
+    "Entry",
+    "GitRemote",
+    "HostFiles",
+    "HostProgram",
+    "Ledger",
+    "Organisation",
+    "RefusedError",
+    "create_app",
+    "standard_catalogue",
+]

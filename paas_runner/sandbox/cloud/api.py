@@ -1,0 +1,146 @@
+"""The simulated cloud's HTTP face: `create_app` puts API, logs and git remote on one Starlette application.
+
+Errors, content types and the `Sozu-Id` header are those of spec clever-cloud-api.md §1.3.
+"""
+
+from http import HTTPStatus
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from paas_runner.sandbox.cloud import render
+from paas_runner.sandbox.cloud.api_applications import ApplicationRoutes
+from paas_runner.sandbox.cloud.api_logs import LogRoutes
+from paas_runner.sandbox.cloud.application import Application
+from paas_runner.sandbox.cloud.auth import api_access
+from paas_runner.sandbox.cloud.errors import MalformedError, RefusedError
+from paas_runner.sandbox.cloud.git_remote import GitRemote
+from paas_runner.sandbox.cloud.identifiers import Identifiers
+from paas_runner.sandbox.cloud.ledger import Ledger
+from paas_runner.sandbox.cloud.model import Cloud
+
+
+def create_app(cloud: Cloud, *, remote: GitRemote | None = None, base_url: str | None = None) -> Starlette:
+    """The cloud's web application, without git when no remote is given.
+
+    Git URLs begin with `base_url`, by default with the address under which the API itself was asked.
+    """
+
+    def git_url(request: Request, app: Application) -> str:
+        return f"{base_url or str(request.base_url).rstrip('/')}/git/{app.id}.git"
+
+    routes = [
+        *CommonRoutes(cloud).routes(),
+        *ApplicationRoutes(cloud, git_url).routes(),
+        *LogRoutes(cloud).routes(),
+        *([] if remote is None else remote.routes()),
+    ]
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(Gateway, identifiers=cloud.identifiers, ledger=cloud.ledger)],
+        exception_handlers={
+            RefusedError: _refused,
+            MalformedError: _malformed,
+            HTTPException: _unknown_to_the_router,
+        },
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+class CommonRoutes:
+    """Catalogue, open to everybody, and identity."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def routes(self) -> list[Route]:
+        """All of them."""
+        return [
+            Route("/v2/products/instances", self.instance_types, methods=["GET"]),
+            Route("/v2/products/flavors", self.flavors, methods=["GET"]),
+            Route("/v2/self", self.whoami, methods=["GET"]),
+            Route("/v2/self/id", self.user_id, methods=["GET"]),
+            Route("/v2/summary", self.summary, methods=["GET"]),
+        ]
+
+    async def instance_types(self, _: Request) -> Response:
+        """What kinds of applications are on offer."""
+        return JSONResponse([render.instance_type(each) for each in self._cloud.catalogue.instance_types])
+
+    async def flavors(self, request: Request) -> Response:
+        """The flavors of a context, unavailable ones included."""
+        flavors = self._cloud.catalogue.flavors(request.query_params.get("context"))
+        return JSONResponse([render.flavor(each) for each in flavors])
+
+    async def whoami(self, request: Request) -> Response:
+        """Who the token is."""
+        return JSONResponse(render.user(api_access(request, self._cloud).organisation))
+
+    async def user_id(self, request: Request) -> Response:
+        """The cheapest check of credentials."""
+        return JSONResponse({"id": api_access(request, self._cloud).organisation.user_id})
+
+    async def summary(self, request: Request) -> Response:
+        """Everything that has a name."""
+        owner = api_access(request, self._cloud).organisation
+        return JSONResponse(render.summary(owner, self._cloud.applications(owner.id)))
+
+
+class Gateway:
+    """Counts requests by route, and marks every answer with an id of its request."""
+
+    def __init__(self, app: ASGIApp, *, identifiers: Identifiers, ledger: Ledger) -> None:
+        self._app = app
+        self._identifiers = identifiers
+        self._ledger = ledger
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        sozu_id = self._identifiers.new().encode()
+
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", ()), (b"sozu-id", sozu_id)]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self._app(scope, receive, marked)
+        route = scope.get("route")
+        path = route.path if isinstance(route, Route) else "unknown"
+        self._ledger.requests[f"{scope.get('method')} {path}"] += 1
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RefusedError):
+        raise error
+    content: dict[str, Any]
+    if request.url.path.startswith("/v4/"):
+        code = HTTPStatus(error.status).phrase.lower().replace(" ", "-")
+        content = {"code": f"clever.core.{code}", "error": error.message, "context": {}}
+    else:
+        content = {"id": error.number, "message": error.message, "type": "error"}
+    if error.fields:
+        content["fields"] = dict(error.fields)
+    return JSONResponse(content, status_code=error.status)
+
+
+async def _malformed(_: Request, error: Exception) -> Response:
+    if not isinstance(error, MalformedError):
+        raise error
+    content = {path: [{"msg": [problem], "args": []}] for path, problem in error.problems.items()}
+    return JSONResponse(content, status_code=400)
+
+
+async def _unknown_to_the_router(_: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    phrase = HTTPStatus(error.status_code).phrase
+    page = f"<!DOCTYPE html><html><head><title>{phrase}</title></head><body><h1>{phrase}</h1></body></html>"
+    return HTMLResponse(page, status_code=error.status_code, headers=error.headers)

@@ -1,0 +1,232 @@
+"""The simulated cloud: organisations, their applications, and everything that can be asked of them.
+
+In memory, on one event loop, without threads; time comes from the injected clock and from `asyncio.sleep`,
+identifiers from the injected `random.Random`.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+import attrs
+
+from paas_runner.sandbox.cloud import errors
+from paas_runner.sandbox.cloud.application import (
+    Application,
+    Definition,
+    Deployment,
+    DeploymentState,
+    Organisation,
+    Push,
+    RepoState,
+)
+from paas_runner.sandbox.cloud.catalogue import Catalogue, standard_catalogue
+from paas_runner.sandbox.cloud.deployments import Deployments, Platform
+from paas_runner.sandbox.cloud.identifiers import Identifiers
+from paas_runner.sandbox.cloud.ledger import Ledger
+from paas_runner.sandbox.cloud.log import Log
+from paas_runner.sandbox.cloud.options import CloudOptions
+from paas_runner.sandbox.cloud.program import HostProgram
+from paas_runner.secret import Secret
+
+OBLIGING = CloudOptions()
+
+
+class Cloud:
+    """One cloud; close it with `aclose`, which ends every running program."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], datetime],
+        rng: random.Random,
+        program: HostProgram,
+        options: CloudOptions = OBLIGING,
+    ) -> None:
+        self.clock = clock
+        self.identifiers = Identifiers(rng)
+        self.ledger = Ledger(clock)
+        self._platform = Platform(
+            clock=clock,
+            identifiers=self.identifiers,
+            options=options,
+            catalogue=standard_catalogue(),
+            program=program,
+            ledger=self.ledger,
+        )
+        self._deployments = Deployments(self._platform)
+        self._organisations: dict[str, Organisation] = {}
+        self._applications: dict[str, Application] = {}
+        self._stopping: set[asyncio.Task[None]] = set()
+
+    @property
+    def options(self) -> CloudOptions:
+        """How the cloud behaves from now on; a deployment keeps the options it began with."""
+        return self._platform.options
+
+    @options.setter
+    def options(self, options: CloudOptions) -> None:
+        self._platform.options = options
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What is on offer from now on."""
+        return self._platform.catalogue
+
+    @catalogue.setter
+    def catalogue(self, catalogue: Catalogue) -> None:
+        self._platform.catalogue = catalogue
+
+    def add_organisation(self, name: str, *tokens: Secret) -> Organisation:
+        """A new organisation that the given tokens may act for."""
+        organisation = Organisation(
+            id=self.identifiers.new("orga_"),
+            name=name,
+            user_id=self.identifiers.new("user_"),
+            tokens=frozenset(tokens),
+        )
+        self._organisations[organisation.id] = organisation
+        return organisation
+
+    def organisation_of(self, token: Secret) -> Organisation | None:
+        """The organisation that a token may act for."""
+        return next((each for each in self._organisations.values() if token in each.tokens), None)
+
+    def applications(self, organisation_id: str) -> list[Application]:
+        """The applications of an organisation, oldest first."""
+        return [app for app in self._applications.values() if app.organisation_id == organisation_id]
+
+    def application(self, organisation_id: str, app_id: str) -> Application:
+        """One application; raises `RefusedError` (404, id 4004)."""
+        app = self._applications.get(app_id)
+        if app is None or app.organisation_id != organisation_id:
+            raise errors.no_such_application()
+        return app
+
+    def pushable(self, app_id: str) -> Application:
+        """An application whose repository takes pushes now; raises `RefusedError` (404, id 4004)."""
+        app = self._applications.get(app_id)
+        if app is None or app.repo_state(self.clock()) is not RepoState.CREATED:
+            raise errors.no_such_application()
+        return app
+
+    def create(
+        self,
+        organisation_id: str,
+        definition: Definition,
+        env: Mapping[str, str],
+        *,
+        by: Secret | None = None,
+    ) -> Application:
+        """A new application without instance or deployment; its name need not be unique."""
+        now = self.clock()
+        app = Application(
+            id=self.identifiers.new("app_"),
+            organisation_id=organisation_id,
+            created_at=now,
+            repository_at=now + self.options.repository_delay,
+            definition=definition,
+            env=dict(env) if self.options.env_at_creation else {},
+            log=Log(self.clock),
+        )
+        self._applications[app.id] = app
+        self.ledger.note_creation(
+            app.id,
+            by,
+            name=definition.name,
+            organisation_id=organisation_id,
+            flavor=definition.max_flavor.name,
+        )
+        return app
+
+    def redefine(self, app: Application, definition: Definition, *, by: Secret | None = None) -> None:
+        """Change an application; what runs already keeps its flavor."""
+        app.definition = definition
+        self.ledger.note("update", app.id, by)
+
+    def set_env(self, app: Application, env: Mapping[str, str], *, by: Secret | None = None) -> None:
+        """Replace the whole environment; what runs already keeps its own."""
+        app.env = dict(env)
+        self.ledger.note("env", app.id, by)
+
+    def received_push(
+        self, app_id: str, commit: str, files: Mapping[str, bytes], *, by: Secret | None = None
+    ) -> None:
+        """`master` of the application's repository is now this commit; the same once more changes nothing.
+
+        Raises `RefusedError` (404) unless the repository takes pushes.
+        """
+        app = self.pushable(app_id)
+        if app.last_push is not None and app.last_push.commit == commit:
+            return
+        self.ledger.note_push(app_id, by)
+        self._deploy(app, Push(commit=commit, files=dict(files)))
+
+    def redeploy(self, app: Application, *, by: Secret | None = None) -> None:
+        """Deploy the last commit again; raises `RefusedError` (400, id 4014) when there is none."""
+        if app.last_push is None:
+            raise errors.never_pushed()
+        self.ledger.note("redeploy", app.id, by)
+        self._deploy(app, attrs.evolve(app.last_push, cause="Console"))
+
+    def _deploy(self, app: Application, push: Push) -> None:
+        if self.options.credit:
+            self._deployments.enqueue(app, push)
+        else:
+            app.last_push = push
+
+    def deployment(self, app: Application, key: str) -> Deployment:
+        """A deployment by its number or its uuid; raises `RefusedError` (404)."""
+        for row in app.deployments.values():
+            if key in (row.uuid, str(row.number)):
+                return row
+        raise errors.no_such_deployment()
+
+    def cancel(self, app: Application, key: str, *, by: Secret | None = None) -> None:
+        """Cancel a deployment in progress, by number or uuid; raises `RefusedError`."""
+        if self.deployment(app, key).state is not DeploymentState.WIP:
+            raise errors.not_in_progress()
+        self.ledger.note("cancel", app.id, by)
+        self._deployments.cancel(app)
+
+    async def stop(self, app: Application, *, by: Secret | None = None) -> None:
+        """Stop the instances of an application and forget its waiting pushes."""
+        self.ledger.note("stop", app.id, by)
+        await asyncio.shield(self._stopped(app, timedelta()))
+
+    async def delete(self, organisation_id: str, app_id: str, *, by: Secret | None = None) -> None:
+        """Remove an application at once and stop its instances; raises `RefusedError` (404, id 4004).
+
+        Returns when its program has ended, unless `deletion_delay` says that the instances go later.
+        """
+        entry = self.ledger.find(app_id)
+        if entry is not None and entry.organisation_id == organisation_id:
+            self.ledger.note_deletion(app_id, by)
+        app = self.application(organisation_id, app_id)
+        del self._applications[app.id]
+        app.deleted = True
+        delay = self.options.deletion_delay
+        stopping = self._stopped(app, delay)
+        if not delay:
+            await asyncio.shield(stopping)
+
+    def _stopped(self, app: Application, delay: timedelta) -> asyncio.Task[None]:
+        """A task of its own, so that it goes on when the caller of the API does not wait for its end."""
+
+        async def stop() -> None:
+            await asyncio.sleep(delay.total_seconds())
+            await self._deployments.stop(app)
+
+        task = asyncio.create_task(stop(), name=f"stopping {app.id}")
+        self._stopping.add(task)
+        task.add_done_callback(self._stopping.discard)
+        return task
+
+    async def aclose(self) -> None:
+        """End every running program and wait for its end; nothing of the cloud runs afterwards."""
+        await self._deployments.aclose()
+        stopping = list(self._stopping)
+        for task in stopping:
+            task.cancel()
+        await asyncio.gather(*stopping, return_exceptions=True)

@@ -1,0 +1,37 @@
+"""The coordinator as an ASGI application: GitLab's routes under `/api/v4`, the sandbox's under `/sandbox`."""
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from paas_runner.sandbox.coordinator.admin_api import AdminApi
+from paas_runner.sandbox.coordinator.control import ControlApi
+from paas_runner.sandbox.coordinator.job_api import JobApi
+from paas_runner.sandbox.coordinator.model import Coordinator
+from paas_runner.sandbox.coordinator.runner_api import RunnerApi
+from paas_runner.sandbox.coordinator.wire import Refused
+
+
+def create_app(coordinator: Coordinator) -> Starlette:
+    """The routes of spec gitlab-runner-api.md §12.1 without artifacts; anything else is a 404 in JSON.
+
+    The caller runs `Coordinator.keep_sweeping` beside it if silent jobs are to be failed.
+    """
+    apis = (JobApi(coordinator), RunnerApi(coordinator), AdminApi(coordinator), ControlApi(coordinator))
+    return Starlette(
+        routes=[route for api in apis for route in api.routes()],
+        exception_handlers={Refused: _refused, HTTPException: _no_route},
+    )
+
+
+def _refused(_: Request, error: Exception) -> Response:
+    if not isinstance(error, Refused):
+        raise error
+    return error.response()
+
+
+def _no_route(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    words = {404: "404 Not Found", 405: "405 Not Allowed"}
+    return JSONResponse({"error": words.get(status, str(status))}, status)

@@ -1,0 +1,205 @@
+"""A coordinator in memory: what people, runners and time do to its jobs.
+
+Promises: no threads, no own idea of time (the clock and the event loop are given), all randomness from the
+given generator; so a run can be repeated. Every change goes through `states.NEXT`, and every job's ledger
+tells how often it was handed out and what was said of it.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import NoReturn
+
+import attrs
+
+from paas_runner.sandbox.coordinator.book import JobBook
+from paas_runner.sandbox.coordinator.groups import Groups
+from paas_runner.sandbox.coordinator.jobs import Job, Kind, Project
+from paas_runner.sandbox.coordinator.options import CoordinatorOptions
+from paas_runner.sandbox.coordinator.pulse import Pulse
+from paas_runner.sandbox.coordinator.reports import CHANGES, Report, Verdict, checksum, known_reason
+from paas_runner.sandbox.coordinator.runners import Runner, Runners, same
+from paas_runner.sandbox.coordinator.spec import JobSpec, Pipeline
+from paas_runner.sandbox.coordinator.states import Change, JobState
+
+_LONGEST_WAIT_SECONDS = 64
+
+
+@attrs.frozen(kw_only=True)
+class SubmittedPipeline:
+    """A pipeline's id and its jobs' ids by name; a retried job gets another id later."""
+
+    pipeline_id: int
+    jobs: Mapping[str, int]
+    warnings: tuple[str, ...] = ()
+
+
+class Coordinator:
+    """The state of the sandbox's GitLab; `api.py` and `control.py` give it routes."""
+
+    def __init__(
+        self, clock: Callable[[], datetime], options: CoordinatorOptions, rng: random.Random
+    ) -> None:
+        """Start empty: no runner, no job."""
+        self.options = options
+        self.runners = Runners(rng)
+        self.groups = Groups({options.project.root_namespace: {}, **options.groups})
+        self._clock = clock
+        self._book = JobBook(rng)
+        self._news = Pulse()
+
+    @property
+    def jobs(self) -> Mapping[int, Job]:
+        """All jobs by id, in the order of their creation."""
+        return self._book.jobs
+
+    def submit(self, pipeline: Pipeline, project: Project | None = None) -> SubmittedPipeline:
+        """Start a pipeline, in the options' project unless another is given."""
+        home = project or self.options.project
+        self.groups.ensure(home.root_namespace)
+        pipeline_id = self._book.open(pipeline, home, self._clock())
+        jobs = {job.spec.name: job.job_id for job in self._book.of(pipeline_id)}
+        self._advance(pipeline_id)
+        warnings = tuple(str(warning) for warning in pipeline.warnings)
+        return SubmittedPipeline(pipeline_id=pipeline_id, jobs=jobs, warnings=warnings)
+
+    def submit_job(self, spec: JobSpec, project: Project | None = None) -> Job:
+        """Start a pipeline of one job."""
+        submitted = self.submit(Pipeline(jobs=(spec,), stages=(spec.stage,)), project)
+        return self.jobs[submitted.jobs[spec.name]]
+
+    def cancel(self, job_id: int, *, force: bool = False) -> Job:
+        """Cancel as a user would: what a capable runner has is wound down unless `force`, the rest ends now.
+
+        A job that cannot be cancelled is left as it is. Raises KeyError for an unknown id.
+        """
+        job = self.jobs[job_id]
+        if job.ended or (job.status is JobState.CANCELING and not force):
+            return job
+        if job.status is JobState.RUNNING and job.cancel_gracefully and not force:
+            job.change(Change.CANCEL_GRACEFULLY, self._clock())
+        else:
+            self._end(job, Change.CANCEL)
+        return job
+
+    def pause(self, runner: Runner, *, paused: bool) -> None:
+        """Stop or resume handing jobs to a runner."""
+        runner.paused = paused
+        runner.queue.tick()
+
+    async def wait_settled(self, job_ids: Iterable[int]) -> None:
+        """Return when each of these jobs, or the last retry of it, has ended."""
+        wanted = tuple(job_ids)
+        while not all(self._book.latest(job_id).ended for job_id in wanted):
+            await self._news.wait()
+
+    def latest(self, job_id: int) -> Job:
+        """The job, or the last of its retries; raises KeyError."""
+        return self._book.latest(job_id)
+
+    def acquire(
+        self, runner: Runner, *, features: frozenset[str] = frozenset(), system_id: str = ""
+    ) -> Job | None:
+        """Hand out the oldest pending job; those that need more than `features` fail (spec §2.2)."""
+        if runner.paused:
+            return None
+        for job in self._book.pending():
+            if not job.spec.required_features <= features:
+                self._fail(job, "runner_unsupported")
+                continue
+            job.runner = runner
+            job.cancel_gracefully = "cancel_gracefully" in features
+            job.note(self._clock(), Kind.ACQUIRED, f"runner {runner.runner_id} {system_id}".rstrip())
+            job.change(Change.ACQUIRE, self._clock())
+            runner.queue.renew()  # there may be another job: the next poll must look
+            return job
+        return None
+
+    def running_job(self, token: str) -> Job | None:
+        """The job whose token this is, as long as a runner has it."""
+        matching = [job for job in self._book.active() if same(job.token, token)]
+        return matching[0] if matching else None
+
+    def update(self, job: Job, report: Report) -> Verdict:
+        """Take a PUT (spec gitlab-runner-api.md §3)."""
+        now = self._clock()
+        if not job.active:
+            job.note(now, Kind.REFUSED, f"put {report.state}")
+            return Verdict(status=403)
+        if report.state not in CHANGES:
+            return Verdict(status=400)
+        job.note(now, Kind.PUT, report.state)
+        job.alive_at = now
+        change = CHANGES[report.state]
+        return Verdict(status=200) if change is None else self._last_word(job, report, change)
+
+    def append_trace(self, job: Job, start: int, data: bytes) -> Verdict:
+        """Take a PATCH of the trace: only `start` counts (spec gitlab-runner-api.md §4)."""
+        now = self._clock()
+        if not job.active:
+            job.note(now, Kind.REFUSED, "patch")
+            return Verdict(status=403)
+        job.alive_at = now
+        if start != job.trace_bytes:
+            return Verdict(status=416)
+        if start + len(data) > self.options.most_trace_bytes:
+            self._fail(job, "trace_size_exceeded")
+            return Verdict(status=403, tells_status=False)
+        job.append(data, now)
+        return Verdict(status=202)
+
+    def sweep(self) -> list[Job]:
+        """Fail the jobs whose runner has been silent for too long (§3.5); returns them."""
+        limit = self._clock() - self.options.stuck_after
+        stuck = [job for job in self._book.active() if job.alive_at is not None and job.alive_at < limit]
+        for job in stuck:
+            self._fail(job, "stuck_or_timeout_failure")
+        return stuck
+
+    async def keep_sweeping(self) -> NoReturn:
+        """Sweep regularly until cancelled."""
+        while True:
+            await asyncio.sleep(self.options.sweep_every.total_seconds())
+            self.sweep()
+
+    def _last_word(self, job: Job, report: Report, change: Change) -> Verdict:
+        if report.checksum:
+            if report.checksum != checksum(job.trace):
+                job.note(self._clock(), Kind.CHECKSUM_MISMATCH, report.checksum)
+            if job.postponed < len(self.options.final_put_answers):
+                return self._postponed(job)
+        job.exit_code = report.exit_code
+        if change is Change.FAIL:
+            self._fail(job, report.failure_reason)
+        else:
+            self._end(job, change)
+        return Verdict(status=200)
+
+    def _postponed(self, job: Job) -> Verdict:
+        status = self.options.final_put_answers[job.postponed]
+        wait = min(2**job.postponed, _LONGEST_WAIT_SECONDS) if status == 202 else None
+        job.postponed += 1
+        return Verdict(status=status, wait_seconds=wait)
+
+    def _fail(self, job: Job, reason: str | None) -> None:
+        if job.status is not JobState.CANCELING:
+            job.failure_reason = known_reason(reason)
+        self._end(job, Change.FAIL)
+
+    def _end(self, job: Job, change: Change) -> None:
+        job.change(change, self._clock())
+        self._book.retry(job, self._clock())
+        self._advance(job.pipeline_id)
+
+    def _advance(self, pipeline_id: int) -> None:
+        """Enqueue or skip each job whose turn has come, until nothing changes; then tell the waiting."""
+        queued = False
+        while changes := self._book.due(pipeline_id):
+            for job, change in changes:
+                job.change(change, self._clock())
+                queued |= change is Change.ENQUEUE
+        if queued:
+            for runner in self.runners:
+                runner.queue.tick()
+        self._news.fire()

@@ -1,0 +1,188 @@
+"""A whole world on loopback: a coordinator and a cloud on real ports, hosts that really run their jobs.
+
+`async with Sandbox() as sandbox:` starts it inside the running event loop; when the block is left, nothing
+remains: no task, process, socket or directory. All secrets are made at the start and are worth nothing after.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import attrs
+
+from paas_runner.sandbox import cloud as clever
+from paas_runner.sandbox import coordinator as gitlab
+from paas_runner.sandbox.cloud import Cloud, CloudOptions, GitRemote, HostFiles, HostProgram
+from paas_runner.sandbox.coordinator import Coordinator, CoordinatorOptions
+from paas_runner.sandbox.faults import FaultInjector, FaultPlan
+from paas_runner.sandbox.inner import InnerRunner
+from paas_runner.sandbox.listening import Listener
+from paas_runner.secret import Secret
+
+_UNUSABLE = 125  # the exit code of a container that could not be started
+
+
+class JobProgram(Protocol):
+    """What runs a job on a host: `InnerRunner`, or something else in its place."""
+
+    async def run(self, runner_toml: str, job_json: str) -> int:
+        """Run the job of these two texts, report on it, return the container's exit code.
+
+        When cancelled, end everything that was started.
+        """
+
+
+def _unchanged(options: CoordinatorOptions) -> CoordinatorOptions:
+    return options
+
+
+@attrs.frozen(kw_only=True)
+class SandboxOptions:
+    """What may differ from one sandbox to the next."""
+
+    cloud: CloudOptions = attrs.field(factory=CloudOptions)
+    coordinator: Callable[[CoordinatorOptions], CoordinatorOptions] = _unchanged
+    """Changes to the coordinator's options, which come with secrets that were just made."""
+
+    inner_runner: JobProgram = attrs.field(factory=lambda: InnerRunner(clock=_now))
+
+
+class Sandbox:
+    """One coordinator with one runner, and one cloud with one organisation, while its block lasts."""
+
+    coordinator: Coordinator
+    cloud: Cloud
+    organisation_id: str
+    runner_token: Secret
+    cloud_token: Secret
+    admin_token: Secret
+    """Opens the coordinator's administrator and control routes (header `PRIVATE-TOKEN`)."""
+
+    def __init__(self, options: SandboxOptions | None = None) -> None:
+        self._options = options or SandboxOptions()
+        self._stack = contextlib.AsyncExitStack()
+        self.coordinator_faults = FaultPlan()
+        self.cloud_faults = FaultPlan()
+
+    async def __aenter__(self) -> Self:
+        """Start everything; what was started is stopped again when something cannot be."""
+        try:
+            await self._start_coordinator()
+            await self._start_cloud()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop everything, without waiting for requests in progress."""
+        await self._stack.aclose()
+
+    @property
+    def coordinator_url(self) -> str:
+        """What a runner has as `url`."""
+        return self._coordinator_listener.url
+
+    @property
+    def cloud_api_url(self) -> str:
+        """What a runner has as `cc_api_url`, its version included."""
+        return f"{self._cloud_listener.url}/v2"
+
+    @property
+    def configuration(self) -> str:
+        """A `config.toml` for a service that works for this sandbox; it contains the secrets."""
+        return (
+            "concurrent = 10\n"
+            "check_interval = 1\n"
+            "job_progress_poll_interval = 1\n"
+            "\n"
+            "[[runners]]\n"
+            'name = "sandbox"\n'
+            f'url = "{self.coordinator_url}"\n'
+            f'token = "{self.runner_token.reveal()}"\n'
+            'executor = "clever-docker"\n'
+            f'cc_api_url = "{self.cloud_api_url}"\n'
+            f'cc_orga_id = "{self.organisation_id}"\n'
+            f'cc_token = "{self.cloud_token.reveal()}"\n'
+            "cc_deployment_repo_wait_step = 0.2\n"
+        )
+
+    async def restart_coordinator(self, outage_seconds: float = 0.0) -> None:
+        """Cut all connections to the coordinator and listen again later; it forgets nothing."""
+        await _restart(self._coordinator_listener, outage_seconds)
+
+    async def restart_cloud(self, outage_seconds: float = 0.0) -> None:
+        """Cut all connections to the cloud and listen again later; its hosts go on running."""
+        await _restart(self._cloud_listener, outage_seconds)
+
+    async def _start_coordinator(self) -> None:
+        self.admin_token = _new_secret()
+        options = CoordinatorOptions(registration_token=_new_secret(), admin_token=self.admin_token)
+        self.coordinator = Coordinator(
+            clock=_now, options=self._options.coordinator(options), rng=secrets.SystemRandom()
+        )
+        self.runner_token = self.coordinator.runners.add(description="sandbox").token
+        sweeper = asyncio.create_task(self.coordinator.keep_sweeping(), name="sandbox sweeper")
+        self._stack.push_async_callback(_ended, sweeper)
+        app = FaultInjector(gitlab.create_app(self.coordinator), self.coordinator_faults)
+        self._coordinator_listener = await self._listen(app)
+
+    async def _start_cloud(self) -> None:
+        directory = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="paas-runner-sandbox-"))
+        program = host_program(self._options.inner_runner)
+        self.cloud = Cloud(
+            clock=_now, rng=secrets.SystemRandom(), program=program, options=self._options.cloud
+        )
+        self._stack.push_async_callback(self.cloud.aclose)
+        self.cloud_token = _new_secret()
+        self.organisation_id = self.cloud.add_organisation("Sandbox", self.cloud_token).id
+        remote = await GitRemote.open(self.cloud, Path(directory) / "git")
+        self._stack.push_async_callback(remote.aclose)
+        app = FaultInjector(clever.create_app(self.cloud, remote=remote), self.cloud_faults)
+        self._cloud_listener = await self._listen(app)
+
+    async def _listen(self, app: FaultInjector) -> Listener:
+        listener = Listener(app)
+        await listener.start()
+        self._stack.push_async_callback(listener.stop)
+        return listener
+
+
+def host_program(inner_runner: JobProgram) -> HostProgram:
+    """A host's container: the inner runner, with the two files that its image would contain."""
+
+    async def run(host: HostFiles) -> int:
+        try:
+            runner_toml, job_json = (host.files[name].decode() for name in ("runner.toml", "job.json"))
+        except (KeyError, UnicodeDecodeError):
+            return _UNUSABLE
+        return await inner_runner.run(runner_toml, job_json)
+
+    return run
+
+
+async def _restart(listener: Listener, outage_seconds: float) -> None:
+    await listener.stop()
+    await asyncio.sleep(outage_seconds)
+    await listener.start()
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _new_secret() -> Secret:
+    return Secret(secrets.token_urlsafe(24))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
