@@ -81,17 +81,23 @@ def store_path(state: Path) -> Path:
 
 async def _until_rest(dispatcher: Dispatcher, stopping: asyncio.Event, config: Config) -> None:
     """Calls in flight are finished, but not for ever: what is cut off then has its intent recorded."""
-    running = asyncio.create_task(dispatcher.run(), name="dispatcher")
-    stop = asyncio.create_task(stopping.wait(), name="stop")
-    await asyncio.wait({running, stop}, return_when=asyncio.FIRST_COMPLETED)
-    stop.cancel()
-    if not running.done():
-        log.info("stopping: no new jobs; calls in flight are finished", jobs=len(dispatcher.jobs))
     try:
-        async with asyncio.timeout(config.shutdown_timeout.total_seconds()):
-            await running
+        async with asyncio.timeout(None) as patience:
+            limiting = asyncio.create_task(_limit(patience, dispatcher, stopping, config))
+            try:
+                await dispatcher.run()
+            finally:
+                limiting.cancel()
     except TimeoutError:
         log.warning("calls in flight were cut off: the next start looks at what became of them")
+
+
+async def _limit(
+    patience: asyncio.Timeout, dispatcher: Dispatcher, stopping: asyncio.Event, config: Config
+) -> None:
+    await stopping.wait()
+    log.info("stopping: no new jobs; calls in flight are finished", jobs=len(dispatcher.jobs))
+    patience.reschedule(asyncio.get_running_loop().time() + config.shutdown_timeout.total_seconds())
 
 
 async def _served(config: Config, edges: Edges, *, installation: str) -> Sequence[Served]:

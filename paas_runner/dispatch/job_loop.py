@@ -66,8 +66,7 @@ class JobLoop:
                 await nap((until - self._clock()).total_seconds(), self._stopping)
             case Done():
                 await self._journal.forget(self._job.key)
-                return False
-        return True
+        return self._job.phase is not Phase.GONE
 
     async def _intend(self, intent: Event) -> bool:
         """The intent on the disk; without that, the outside world is not touched."""
@@ -76,7 +75,9 @@ class JobLoop:
 
     async def _happened(self, event: Event) -> None:
         self._change(event)
-        if not isinstance(event, Checked | Unchecked):  # a look changes nothing that a restart would miss
+        if self._job.phase is Phase.GONE:
+            await self._journal.forget(self._job.key)
+        elif not isinstance(event, Checked | Unchecked):  # a restart would not miss that we looked
             await self._journal.note(self._job)
 
     def _change(self, event: Event) -> None:

@@ -119,28 +119,28 @@ def next_action(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
 def _before_the_launch(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
     if job.canceling_since:
         return Settle(Failed(failure=CANCELED))
-    if job.attempts and now >= job.acquired_at + policy.host_within:
-        return Settle(Failed(failure=_no_host(job)))
     next_check = max(job.checked_at + policy.status_every, job.check_due or job.checked_at)
     if now >= next_check:
         return Act(Action.TOUCH)
     if job.due and now < job.due:
         return Wait(min(job.due, next_check))
+    if job.attempts and _tried_beyond(job, job.acquired_at + policy.host_within):
+        return Settle(Failed(failure=_no_host(job)))
     match job.phase:
         case Phase.ACQUIRED:
             return Act(Action.PROVISION, intent=ProvisionIntended())
         case Phase.PROVISIONING:
-            return _until_ready(job, now, policy)
+            return _until_ready(job, policy)
         case Phase.PROVISIONED:
             return _launch(job, now, intent=LaunchIntended())
         case _:
             return _launch(job, now, intent=None)
 
 
-def _until_ready(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
+def _until_ready(job: TrackedJob, policy: Policy) -> Decision:
     if job.host is None or job.host_since is None:
         return Act(Action.ADOPT)
-    if now >= job.host_since + policy.ready_within:
+    if not job.attempts and _tried_beyond(job, job.host_since + policy.ready_within):
         return Settle(Failed(failure=_not_ready(policy)))
     return Act(Action.CHECK_READY)
 
@@ -153,9 +153,13 @@ def _launch(job: TrackedJob, now: datetime, *, intent: Event | None) -> Decision
 
 
 def _until_first_life(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
-    if now >= job.since + policy.life_within:
+    if now >= job.since + job.timeout + policy.lifetime_margin:
+        return Settle(Failed(failure=_outlived(job)))
+    if job.due and now < job.due:
+        return Wait(job.due)
+    if not job.attempts and _tried_beyond(job, job.since + policy.life_within):
         return Settle(Failed(failure=_no_life(policy)))
-    return _when_due(job, now, Act(Action.LOOK_FOR_LIFE))
+    return Act(Action.LOOK_FOR_LIFE)
 
 
 def _until_the_end(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
@@ -176,6 +180,11 @@ def _until_reported(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
 
 def _stays(job: TrackedJob, policy: Policy) -> bool:
     return policy.keep_finished or (policy.keep_launch_failures and job.failure is not None)
+
+
+def _tried_beyond(job: TrackedJob, deadline: datetime) -> bool:
+    """Whether even the last try was made about then: time in which we were not running counts for nobody."""
+    return job.due is not None and job.due >= deadline
 
 
 def _when_due(job: TrackedJob, now: datetime, act: Act) -> Decision:

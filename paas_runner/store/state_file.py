@@ -7,6 +7,7 @@ and payloads, so it is private (mode 0600), replaced atomically, never overwritt
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def read(path: Path) -> State | None:
 
 def write(path: Path, jobs: Sequence[TrackedJob]) -> None:
     """Replace the file by the state of `jobs`, whole or not at all; raises `StateFileError`."""
-    document = {"format": FORMAT, "jobs": [to_record(job) for job in jobs]}
+    document = {"format": FORMAT, "id": secrets.token_hex(8), "jobs": [to_record(job) for job in jobs]}
     fresh = path.with_name(f"{path.name}.new")
     try:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

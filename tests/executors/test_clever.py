@@ -62,7 +62,7 @@ def alive(clever):
 
 async def until(condition):
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - the host's program is not ours to signal
+        while not condition():
             await asyncio.sleep(0.01)
 
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import attrs
 import pytest
 
 from paas_runner.job import events as ev
@@ -80,7 +81,7 @@ def test_a_cloud_that_fails_is_tried_again_until_patience_ends():
     late = POLICY.host_within
     tried = apply(tried, ev.Checked(), NOW + late - SECOND)
     assert decide(tried, late - SECOND) == Act(Action.ADOPT)
-    decision = decide(tried, late)
+    decision = decide(attrs.evolve(tried, due=NOW + late), late)
     assert isinstance(decision, Settle)
     assert "answered 503" in decision.event.failure.text
     assert decision.event.failure.reason is FailureReason.SYSTEM
@@ -88,13 +89,31 @@ def test_a_cloud_that_fails_is_tried_again_until_patience_ends():
 
 def test_a_host_that_never_takes_the_job_is_given_up():
     waiting = job_in(Phase.PROVISIONING, host=HOST, host_since=NOW)
-    assert isinstance(decide(waiting, POLICY.ready_within), Settle)
+    looked = apply(waiting, ev.NotYet(until=NOW + POLICY.ready_within), NOW)
+    assert isinstance(decide(looked, POLICY.ready_within), Settle)
 
 
 def test_a_launched_job_that_stays_silent_is_given_up():
-    decision = decide(job_in(Phase.LAUNCHED), POLICY.life_within)
+    looked = apply(job_in(Phase.LAUNCHED), ev.NotYet(until=NOW + POLICY.life_within), NOW)
+    decision = decide(looked, POLICY.life_within)
     assert isinstance(decision, Settle)
     assert "300 seconds" in decision.event.failure.text
+
+
+@pytest.mark.parametrize(
+    ("record", "next_look"),
+    [
+        (job_in(Phase.PROVISIONING, host=HOST, host_since=NOW, due=NOW + SECOND), Action.CHECK_READY),
+        (job_in(Phase.PROVISIONING, host=None, attempts=3, due=NOW + SECOND), Action.ADOPT),
+        (job_in(Phase.LAUNCHED, due=NOW + SECOND), Action.LOOK_FOR_LIFE),
+    ],
+    ids=lambda value: str(value) if isinstance(value, Action) else "",
+)
+def test_time_in_which_the_service_was_down_is_held_against_nobody(record, next_look):
+    """Found by a restart test: hosts were given up without a single look at them."""
+    down = POLICY.host_within + timedelta(minutes=5)
+    looked = attrs.evolve(record, checked_at=NOW + down)
+    assert decide(looked, down) == Act(next_look)
 
 
 def test_no_host_outlives_its_jobs_timeout_by_more_than_the_margin():

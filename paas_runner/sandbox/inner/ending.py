@@ -12,8 +12,8 @@ class Result(enum.StrEnum):
     SUCCESS = "success"
     FAILED = "failed"
     CANCELED = "canceled"
-    TIMED_OUT = "timedout"
-    BROKEN = "broken"  # the script could not be run at all
+    TIMED_OUT = "timedout"  # no after_script any more
+    BROKEN = "broken"  # the script could not be run at all, nor will after_script be
 
 
 @attrs.frozen(kw_only=True)

@@ -55,8 +55,9 @@ class Execution:
         self._introduction()
         ending = await self._steps(stop)
         timer.cancel()
-        if self.scripts.after_script is not None:
-            await self._after_script(self.scripts.after_script.knowing(ending.result), deadline)
+        after_script = self.scripts.after_script
+        if after_script is not None and ending.result not in (Result.TIMED_OUT, Result.BROKEN):
+            await self._after_script(after_script.knowing(ending.result), deadline)
         self._conclusion(ending)
         return ending.word()
 

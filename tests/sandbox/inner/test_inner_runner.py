@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 import re
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -39,9 +38,13 @@ def alive(marker: str) -> bool:
     return False
 
 
+def listed(directory: Path) -> list[Path]:
+    return list(directory.iterdir())
+
+
 async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - the world outside the loop has no events
+        while not condition():  # processes and files tell nobody when they change
             await asyncio.sleep(0.01)
 
 
@@ -199,6 +202,7 @@ async def test_a_job_over_its_time_is_killed_without_after_script() -> None:
     await world.inner().run(RUNNER_TOML, json.dumps(payload))
     assert (job.status, job.failure_reason, job.exit_code) == ("failed", "job_execution_timeout", None)
     assert "ERROR: Job failed: execution took longer than 1s seconds" in text(job)
+    assert "bye" not in text(job)
     assert not alive("9.71")
     assert not alive("9.72")
 
@@ -269,9 +273,9 @@ async def test_no_process_or_directory_survives_the_death_of_the_host(
     job, job_json = world.handed_out(script(*lines))
     async with running(world, job_json):
         await until(lambda: b"\nup" in job.trace and all(alive(f"9.7{n}") for n in (5, 6, 7)))
-        assert len(os.listdir(private_temporary_directory)) == 1
+        assert len(listed(private_temporary_directory)) == 1
     assert not any(alive(f"9.7{n}") for n in (5, 6, 7))
-    assert os.listdir(private_temporary_directory) == []
+    assert listed(private_temporary_directory) == []
     assert job.status is JobState.RUNNING
     assert world.wire.final_puts() == []
 

@@ -1,0 +1,16 @@
+"""What all tests share: a quiet log that shows up where a test fails."""
+
+import logging
+
+import hypothesis  # noqa: F401 - early: CPython 3.11 trips over its late import at the end of a run
+import pytest
+import structlog
+
+
+@pytest.fixture(autouse=True)
+def quiet_log():
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO), cache_logger_on_first_use=False
+    )
+    yield
+    structlog.reset_defaults()
