@@ -102,38 +102,36 @@ class Screen(Lines):
     def __init__(self, out: TextIO) -> None:
         """A terminal; the board has no height yet."""
         super().__init__(out, colours=True)
-        self._board: Sequence[str] = ()
+        self._board: list[str] = []
 
     def tick(self, stories: Iterable[JobStory]) -> None:
         """Draw the board again, in place."""
-        self._wipe()
         width = shutil.get_terminal_size().columns
         turn = _SPINNER[int(time.monotonic() * 8) % len(_SPINNER)]
-        self._board = [self._state(story, turn)[: width + 20] for story in stories]
-        for line in ("", *self._board):
-            super()._print(line)
+        self._wipe()
+        self._board = ["", *(self._state(story, turn, width) for story in stories)]
+        self._draw()
 
     def end(self, stories: Sequence[JobStory], verdict: Verdict) -> None:
         """Without the board."""
         self._wipe()
-        self._board = ()
+        self._board = []
         super().end(stories, verdict)
 
     def _print(self, text: str) -> None:
-        board, self._board = self._board, self._board
-        self._wipe(len(board))
+        self._wipe()
         super()._print(text)
-        if board:
-            self._board = board
-            for line in ("", *board):
-                super()._print(line)
+        self._draw()
 
-    def _wipe(self, height: int | None = None) -> None:
-        lines = len(self._board) if height is None else height
-        if lines:
-            self._out.write(f"\x1b[{lines + 1}A\x1b[J")
+    def _draw(self) -> None:
+        for line in self._board:
+            super()._print(line)
 
-    def _state(self, story: JobStory, turn: str) -> str:
+    def _wipe(self) -> None:
+        if self._board:
+            self._out.write(f"\x1b[{len(self._board)}A\x1b[J")
+
+    def _state(self, story: JobStory, turn: str, width: int) -> str:
         match story.phase:
             case "waiting":
                 mark = f"{_DIM}·"
@@ -141,8 +139,8 @@ class Screen(Lines):
                 mark = f"{_GREEN}✓" if story.status == "success" else f"{_RED}✗"
             case _:
                 mark = f"{_CYAN}{turn}"
-        where = f"{_DIM}{story.flavor:<4} {story.host}{_RESET}"
-        return f"  {mark}{_RESET} {story.name:<18} {story.phase:<16} {where}"
+        facts = f"{story.name:<18} {story.phase:<16} {story.flavor:<4} {story.host}"
+        return f"  {mark}{_RESET} {facts[: width - 5]}"
 
 
 class Document:
