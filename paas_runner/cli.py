@@ -114,7 +114,7 @@ def _add_demo_arguments(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from paas_runner.config import ConfigError, load
     from paas_runner.executor import installed
-    from paas_runner.observe.logs import LEVELS, configure
+    from paas_runner.observe.logs import LEVELS, configure, redactor
     from paas_runner.service import run
 
     level = arguments.logging_level
@@ -132,6 +132,7 @@ def _run(arguments: argparse.Namespace) -> int:
         interval = timedelta(seconds=arguments.job_progress_poll_interval)
         config = attrs.evolve(config, job_progress_poll_interval=interval)
     configure(level=level or config.log_level, form=config.log_format)
+    redactor.add(config.secrets)
     return run(config)
 
 

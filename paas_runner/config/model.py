@@ -3,7 +3,7 @@
 The fields made by `setting` are the keys of the file, with type, default and meaning; the others are derived.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -136,3 +136,19 @@ class Config:
     )
     paas_log_statistics: bool = setting("Whether numbers of jobs and weights are logged.", default=True)
     quota_computation: QuotaComputation | None = setting("The weight quota.", default=None)
+
+    @property
+    def secrets(self) -> Iterator[Secret]:
+        """Every credential in the file, as far as we know it for one."""
+        return _secrets_in(self)
+
+
+def _secrets_in(value: Any) -> Iterator[Secret]:
+    if isinstance(value, Secret):
+        yield value
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _secrets_in(part)
+    elif attrs.has(type(value)):
+        for field in attrs.fields(type(value)):
+            yield from _secrets_in(getattr(value, field.name))
