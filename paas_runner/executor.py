@@ -11,8 +11,8 @@ so every verb must be safe to repeat. What a verb raises decides what happens ne
 Third parties add executors as entry points of the group `paas_runner.executors`, each an `ExecutorKind`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
@@ -44,6 +44,16 @@ class Order:
     payload: Payload
 
 
+@attrs.frozen(kw_only=True)
+class SeenHost:
+    """A host as the provider lists it; `busy` when a job is being run on it, None when that is not known."""
+
+    name: HostName
+    ref: str
+    created_at: datetime
+    busy: bool | None = None
+
+
 class Executor(Protocol):
     """Hosts for the jobs of one `[[runners]]` section."""
 
@@ -64,6 +74,15 @@ class Executor(Protocol):
 
     async def launch(self, order: Order, host: Host) -> None:
         """Hand over the job; the same job a second time must not run twice."""
+
+    async def trouble(self, host: Host) -> str | None:
+        """What happened to a launched host so that its job cannot go on, in words for the job's author.
+
+        None when nothing did, as far as can be told: a job is ended on the strength of the answer.
+        """
+
+    async def hosts(self) -> Sequence[SeenHost]:
+        """Every existing host that carries our prefix and this installation's mark, recorded or not."""
 
     async def decommission(self, name: HostName, host: Host | None, *, search: bool) -> None:
         """Remove the host, an absent one is a success; with `search` also every other host of that name."""

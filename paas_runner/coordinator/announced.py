@@ -1,7 +1,8 @@
 """What this runner says of itself with every request (spec `gitlab-runner-api.md` §2.2).
 
 The features are those of the inner runner, GitLab Runner's docker executor: the coordinator fails a job that
-needs one which is not announced, and hands out jobs that the host could not run if too many are.
+needs one which is not announced, and hands out jobs that the host could not run if too many are. One is our
+own: `two_phase_job_commit`, a job is ours only once we have said so, after it was recorded (§2.8).
 """
 
 import platform
@@ -34,13 +35,13 @@ FEATURES: Mapping[str, bool] = {
     "image_executor_opts": True,
     "service_executor_opts": True,
     "cancel_gracefully": True,
+    "two_phase_job_commit": True,
     "shared": False,
     "proxy": False,
     "session": False,
     "terminal": False,
     "vault_secrets": False,
     "native_steps_integration": False,
-    "two_phase_job_commit": False,
     "job_inputs": False,
 }
 

@@ -79,8 +79,16 @@ class Coordinator:
         raise self._unexpected(self._asking, answer, "request a job")
 
     async def touch(self, job_id: int, token: Secret) -> JobStatus:
-        """Tell that the job is alive; the answer tells whether it still is for the coordinator. (§3.5)"""
-        return await self._update(job_id, token, {"state": "running"}, op="keep the job alive")
+        """Tell that the job is ours and alive; the answer tells whether it still is. (§2.8, §3.5)
+
+        For a job that was only reserved for us this is the acknowledgement; 409: somebody else has it.
+        """
+        try:
+            return await self._update(job_id, token, {"state": "running"}, op="keep the job alive")
+        except Transient as error:
+            if error.status == 409:
+                return JobStatus.ENDED
+            raise
 
     async def status(self, job_id: int, token: Secret) -> JobStatus:
         """Whether the job still runs, without touching it. (§5)

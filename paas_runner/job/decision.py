@@ -117,6 +117,10 @@ def next_action(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
 
 
 def _before_the_launch(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
+    if not job.acknowledged and job.phase is Phase.ACQUIRED:
+        return Wait(job.check_due) if job.check_due and now < job.check_due else Act(Action.TOUCH)
+    if job.failure:
+        return Settle(Failed(failure=job.failure))
     if job.canceling_since:
         return Settle(Failed(failure=CANCELED))
     next_check = max(job.checked_at + policy.status_every, job.check_due or job.checked_at)

@@ -113,7 +113,7 @@ def acquired(runner: str, payload: Payload, now: datetime) -> TrackedJob:
 
 
 def acquired_undecodable(runner: str, job_id: int, token: Secret, now: datetime) -> TrackedJob:
-    """The record of a job whose payload nobody can read: all that is left is to report it."""
+    """The record of a job whose payload nobody can read: all that is left is to say so."""
     failure = Failure(
         reason=FailureReason.SYSTEM,
         text="The job's definition reached the runner damaged, so it was not run. Please retry it.",
@@ -125,9 +125,8 @@ def acquired_undecodable(runner: str, job_id: int, token: Secret, now: datetime)
         acquired_at=now,
         checked_at=now,
         since=now,
-        phase=Phase.FAILING,
         failure=failure,
-        entered={Phase.ACQUIRED: now, Phase.FAILING: now},
+        entered={Phase.ACQUIRED: now},
     )
 
 
@@ -151,7 +150,7 @@ def _noted(job: TrackedJob, event: Event, now: datetime) -> TrackedJob:
             return attrs.evolve(job, host=host, host_since=now, host_doubtful=doubtful, **_NO_TROUBLE)
         case Checked(canceling=canceling):
             since = (job.canceling_since or now) if canceling else None
-            job = attrs.evolve(job, checked_at=now, check_due=None, canceling_since=since)
+            job = attrs.evolve(job, acknowledged=True, checked_at=now, check_due=None, canceling_since=since)
             return attrs.evolve(job, **_NO_TROUBLE) if job.phase is Phase.RUNNING else job
         case Unchecked(until=until):
             return attrs.evolve(job, check_due=until)

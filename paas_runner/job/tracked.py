@@ -71,6 +71,7 @@ class TrackedJob:
     since: datetime  # when the present phase began
     phase: Phase = Phase.ACQUIRED
     payload: Payload | None = None  # dropped once the host has it
+    acknowledged: bool = False  # the coordinator knows that we have it
     host_intended: bool = False  # from here on a host may exist, whether we know it or not
     host: Host | None = None
     host_since: datetime | None = None

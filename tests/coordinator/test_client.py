@@ -88,7 +88,6 @@ async def test_exactly_the_features_of_the_docker_executor_are_announced(world):
         "terminal",
         "vault_secrets",
         "native_steps_integration",
-        "two_phase_job_commit",
         "job_inputs",
     }
 

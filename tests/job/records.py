@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import attrs
 
 from paas_runner.job.events import (
+    Checked,
     Decommissioned,
     Failed,
     HostCreated,
@@ -34,6 +35,7 @@ def job(job_id: int = 1, runner: str = "abc123xyz") -> TrackedJob:
 
 
 _WAY = [
+    (Phase.ACQUIRED, Checked()),
     (Phase.PROVISIONING, ProvisionIntended()),
     (None, HostCreated(host=HOST, doubtful=False)),
     (Phase.PROVISIONED, HostReady()),
@@ -50,7 +52,7 @@ def job_in(phase: Phase, **changes) -> TrackedJob:
     """A job that came to `phase` the ordinary way."""
     record = job()
     for reached, event in _WAY:
-        if record.phase is phase:
+        if record.phase is phase and record.acknowledged:
             break
         record = apply(record, event, NOW)
         assert reached is None or record.phase is reached

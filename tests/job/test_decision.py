@@ -23,7 +23,8 @@ def decide(record, after=timedelta(), policy=POLICY):
 @pytest.mark.parametrize(
     ("record", "decision"),
     [
-        (job(), Act(Action.PROVISION, intent=ev.ProvisionIntended())),
+        (job(), Act(Action.TOUCH)),
+        (job_in(Phase.ACQUIRED), Act(Action.PROVISION, intent=ev.ProvisionIntended())),
         (apply(job(), ev.ProvisionIntended(), NOW), Act(Action.ADOPT)),
         (job_in(Phase.PROVISIONING, host=HOST, host_since=NOW), Act(Action.CHECK_READY)),
         (job_in(Phase.PROVISIONED), Act(Action.LAUNCH, intent=ev.LaunchIntended())),
@@ -48,7 +49,9 @@ def test_a_job_on_its_way_to_a_host_is_kept_alive_and_asked_about(phase):
 
 def test_a_coordinator_that_cannot_be_asked_does_not_hold_up_the_host():
     unasked = apply(
-        job(), ev.Unchecked(until=NOW + POLICY.status_every + 5 * SECOND), NOW + POLICY.status_every
+        job_in(Phase.ACQUIRED),
+        ev.Unchecked(until=NOW + POLICY.status_every + 5 * SECOND),
+        NOW + POLICY.status_every,
     )
     assert decide(unasked, POLICY.status_every) == Act(Action.PROVISION, intent=ev.ProvisionIntended())
 

@@ -135,8 +135,10 @@ def test_the_moment_of_the_first_cancellation_is_kept():
 
 def test_a_job_that_nobody_can_read_begins_with_its_report():
     damaged = acquired_undecodable("abc", 7, Secret("token-7"), NOW)
-    assert damaged.phase is Phase.FAILING
-    assert apply(damaged, ev.Reported(), NOW).phase is Phase.GONE
+    decision = next_action(apply(damaged, ev.Checked(), NOW), NOW, Policy())
+    assert decision == Settle(ev.Failed(failure=damaged.failure))
+    failing = apply(damaged, decision.event, NOW)
+    assert apply(failing, ev.Reported(), NOW).phase is Phase.GONE
 
 
 times = st.integers(min_value=0, max_value=3 * 3600).map(lambda seconds: timedelta(seconds=seconds))

@@ -301,3 +301,32 @@ def test_requests_per_job_are_few(play):
         assert sum(cloud.values()) <= 3, cloud
 
     play(story)
+
+
+@pytest.mark.parametrize("fault", [DropAfter(), Hang(), Garbage()])
+def test_a_job_lost_on_the_way_to_us_comes_again_where_acquisition_has_two_phases(play, fault):
+    """Spec gitlab-runner-api.md §2.8: what nobody acknowledges is handed out again as a new job."""
+
+    async def story(world):
+        world.coordinator_faults.add(fault, path="/api/v4/jobs/request", times=1)
+        async with world.service():
+            job = world.submit("true")
+            await world.settled(job)
+        last = world.gitlab.latest(job.job_id)
+        assert last.status == "success"
+        assert (last is job) == (fault == Hang())
+        assert sum(world.launches.values()) == 1
+
+    play(story, coordinator={"acknowledgement_seconds": 120})
+
+
+def test_a_job_that_somebody_else_got_meanwhile_is_let_go(play):
+    async def story(world):
+        world.coordinator_faults.add(Status(409), method="PUT", times=1)
+        async with world.service():
+            world.submit("true")
+            await asyncio.sleep(30)
+        assert not world.cloud.ledger.created
+        assert not await world.store.jobs()
+
+    play(story, coordinator={"acknowledgement_seconds": 120})

@@ -15,6 +15,10 @@ from paas_runner.sandbox.coordinator.spec import JobSpec, Pipeline
 from paas_runner.sandbox.coordinator.states import Change, JobState
 
 
+NEVER_ACKNOWLEDGED = "runner_provisioning_timeout"
+"""Failure reason of a job whose runner never said that it took it (spec gitlab-runner-api.md §2.8)."""
+
+
 @attrs.frozen(kw_only=True)
 class _Entry:
     predecessors: Mapping[str, frozenset[str]]
@@ -61,13 +65,15 @@ class JobBook:
 
     def pending(self) -> Iterator[Job]:
         """The jobs that wait for a runner, oldest first."""
-        return (job for job in tuple(self._jobs.values()) if job.status is JobState.PENDING)
+        jobs = tuple(self._jobs.values())
+        return (job for job in jobs if job.status is JobState.PENDING and not job.reserved)
 
     def retry(self, job: Job, at: datetime) -> None:
-        """Put a new job in the place of a failed one whose author wants another try."""
+        """Put a new job in the place of a failed one that nobody took, or whose author wants another try."""
         tries = sum(other.spec.name == job.spec.name for other in self.of(job.pipeline_id))
         retry = job.spec.retry
-        if job.status is JobState.FAILED and tries <= retry.times and retry.covers(job.failure_reason or ""):
+        wanted = tries <= retry.times and retry.covers(job.failure_reason or "")
+        if job.status is JobState.FAILED and (wanted or job.failure_reason == NEVER_ACKNOWLEDGED):
             again = self._create(job.spec, job.pipeline_id, job.project, at, retry_of=job.job_id)
             job.retried_as = again.job_id
 

@@ -40,6 +40,7 @@ class Kind(enum.StrEnum):
 
     CREATED = "created"
     PENDING = "pending"
+    RESERVED = "reserved"  # handed out, to be acknowledged; detail as for ACQUIRED
     ACQUIRED = "acquired"  # once for every time that the job was handed out; detail: runner id, system id
     PUT = "put"  # detail: the state that the runner sent
     REFUSED = "refused"  # a PUT or PATCH for a job that runs no more; detail: which
@@ -78,6 +79,7 @@ class Job:
     queued_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    reserved_until: datetime | None = None
     alive_at: datetime | None = None  # the last PUT or PATCH
     postponed: int = 0  # final PUTs that were not taken for the last word
     events: list[Entry] = attrs.field(factory=list)
@@ -86,7 +88,12 @@ class Job:
     @property
     def active(self) -> bool:
         """Whether a runner has it, so that its token is valid."""
-        return self.status in ACTIVE
+        return self.status in ACTIVE or self.reserved
+
+    @property
+    def reserved(self) -> bool:
+        """Whether it waits for its runner's word that it was taken (two-phase acquisition)."""
+        return self.status is JobState.PENDING and self.reserved_until is not None
 
     @property
     def ended(self) -> bool:

@@ -8,12 +8,12 @@ tells how often it was handed out and what was said of it.
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NoReturn
 
 import attrs
 
-from paas_runner.sandbox.coordinator.book import JobBook
+from paas_runner.sandbox.coordinator.book import NEVER_ACKNOWLEDGED, JobBook
 from paas_runner.sandbox.coordinator.groups import Groups
 from paas_runner.sandbox.coordinator.jobs import Job, Kind, Project
 from paas_runner.sandbox.coordinator.options import CoordinatorOptions
@@ -110,8 +110,13 @@ class Coordinator:
                 continue
             job.runner = runner
             job.cancel_gracefully = "cancel_gracefully" in features
-            job.note(self._clock(), Kind.ACQUIRED, f"runner {runner.runner_id} {system_id}".rstrip())
-            job.change(Change.ACQUIRE, self._clock())
+            who = f"runner {runner.runner_id} {system_id}".rstrip()
+            if self.options.acknowledgement_seconds and "two_phase_job_commit" in features:
+                job.note(self._clock(), Kind.RESERVED, who)
+                self._reserve(job)
+            else:
+                job.note(self._clock(), Kind.ACQUIRED, who)
+                job.change(Change.ACQUIRE, self._clock())
             runner.queue.renew()  # there may be another job: the next poll must look
             return job
         return None
@@ -124,9 +129,12 @@ class Coordinator:
     def update(self, job: Job, report: Report) -> Verdict:
         """Take a PUT (spec gitlab-runner-api.md §3)."""
         now = self._clock()
+        self._expire()
         if not job.active:
             job.note(now, Kind.REFUSED, f"put {report.state}")
             return Verdict(status=403)
+        if job.reserved:
+            return self._acknowledgement(job, report)
         if report.state not in CHANGES:
             return Verdict(status=400)
         job.note(now, Kind.PUT, report.state)
@@ -137,7 +145,7 @@ class Coordinator:
     def append_trace(self, job: Job, start: int, data: bytes) -> Verdict:
         """Take a PATCH of the trace: only `start` counts (spec gitlab-runner-api.md §4)."""
         now = self._clock()
-        if not job.active:
+        if not job.active or job.reserved:
             job.note(now, Kind.REFUSED, "patch")
             return Verdict(status=403)
         job.alive_at = now
@@ -151,6 +159,7 @@ class Coordinator:
 
     def sweep(self) -> list[Job]:
         """Fail the jobs whose runner has been silent for too long (§3.5); returns them."""
+        self._expire()
         limit = self._clock() - self.options.stuck_after
         stuck = [job for job in self._book.active() if job.alive_at is not None and job.alive_at < limit]
         for job in stuck:
@@ -162,6 +171,31 @@ class Coordinator:
         while True:
             await asyncio.sleep(self.options.sweep_every.total_seconds())
             self.sweep()
+
+    def _reserve(self, job: Job) -> None:
+        seconds = self.options.acknowledgement_seconds
+        job.reserved_until = self._clock() + timedelta(seconds=seconds)
+        asyncio.get_running_loop().call_later(seconds + 1, self._expire)
+
+    def _acknowledgement(self, job: Job, report: Report) -> Verdict:
+        """A word about a job that is only reserved yet (§2.8)."""
+        match report.state:
+            case "pending":
+                self._reserve(job)
+            case "running":
+                job.note(self._clock(), Kind.ACQUIRED, "acknowledged")
+                job.change(Change.ACQUIRE, self._clock())
+            case _:
+                return Verdict(status=400)
+        return Verdict(status=200)
+
+    def _expire(self) -> None:
+        """Drop the jobs whose reservation is over; each comes again as a new one."""
+        now = self._clock()
+        for job in self._book.active():
+            if job.reserved and job.reserved_until is not None and job.reserved_until <= now:
+                job.failure_reason = NEVER_ACKNOWLEDGED
+                self._end(job, Change.FAIL)
 
     def _last_word(self, job: Job, report: Report, change: Change) -> Verdict:
         if report.checksum:

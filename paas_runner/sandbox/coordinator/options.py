@@ -25,6 +25,10 @@ class CoordinatorOptions:
     groups: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict)
     """Custom attributes by full path of a group; the root group of each job's project exists without."""
 
+    acknowledgement_seconds: float = 0.0
+    """Two-phase acquisition for runners that announce it (spec gitlab-runner-api.md §2.8): how long a job
+    stays reserved for who asked for it. 0, GitLab's default, hands jobs out as running."""
+
     default_timeout: timedelta = timedelta(hours=1)
     long_poll_seconds: float = 50.0
     """How long an unanswerable job request is held; 0 switches long polling off."""
