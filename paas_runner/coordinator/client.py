@@ -81,33 +81,26 @@ class Coordinator:
     async def touch(self, job_id: int, token: Secret) -> JobStatus:
         """Tell that the job is ours and alive; the answer tells whether it still is. (§2.8, §3.5)
 
-        For a job that was only reserved for us this is the acknowledgement; 409: somebody else has it.
+        For a job that was only reserved for us this is the acknowledgement.
         """
-        try:
-            return await self._update(job_id, token, {"state": "running"}, op="keep the job alive")
-        except Transient as error:
-            if error.status == 409:
-                return JobStatus.ENDED
-            raise
+        op = "keep the job alive"
+        told = await self._tell(job_id, token, {"state": "running"}, op=op)
+        if told is not None:
+            return told
+        if await self._ask(token) is None:
+            return JobStatus.ENDED
+        raise Transient("refused, although the job runs", service=self._jobs.service, op=op)
 
     async def status(self, job_id: int, token: Secret) -> JobStatus:
-        """Whether the job still runs, without touching it. (§5)
+        """Whether the job still runs. (§5)
 
-        A 401 means that the job's token died with the job, or that somebody on the way lost his mind; since
-        a host is removed on the strength of it, the other door is tried before it is believed.
+        A refusal means that the job's token died with the job, or that somebody on the way lost his mind;
+        since hosts are removed on the strength of it, it is believed when both doors are closed.
         """
-        answer = await self._jobs.call(
-            "GET", "/job", op="job status", headers={"JOB-TOKEN": token}, attempts=QUICK_TRIES
-        )
-        if answer.status == 401:
-            return await self.touch(job_id, token)
-        if answer.status != 200:
-            raise self._unexpected(self._jobs, answer, "job status")
-        try:
-            status = answer.json()["status"]
-        except (ValueError, KeyError, TypeError):
-            raise self._garbled("job status", answer) from None
-        return _status(str(status))
+        said = await self._ask(token)
+        if said is None:
+            said = await self._tell(job_id, token, {"state": "running"}, op="job status")
+        return said or JobStatus.ENDED
 
     async def trace_state(self, job_id: int, token: Secret) -> TraceState:
         """How long the job's log is, found out without writing to it.
@@ -117,29 +110,52 @@ class Coordinator:
         """
         return await self._patch(job_id, token, start=1, content=b"\n", op="look at the job's log")
 
-    async def append_trace(self, job_id: int, token: Secret, text: str) -> JobStatus:
-        """Write `text` at the end of the job's log; repeated after a lost answer it stands there once."""
+    async def append_trace(self, job_id: int, token: Secret, text: str) -> None:
+        """Write `text` at the end of the job's log; repeated after a lost answer it stands there once.
+
+        A log that takes nothing more, because the job is over, is left as it is.
+        """
         content = text.encode()
         op = "write to the job's log"
         start = 0
         for _ in range(QUICK_TRIES):
             state = await self._patch(job_id, token, start=start, content=content, op=op)
             if state.status is JobStatus.ENDED or state.size == start + len(content):
-                return state.status
+                return
             start = state.size
         raise Transient("the log keeps growing", service=self._jobs.service, op=op)
 
     async def report_failed(self, job_id: int, token: Secret, failure: Failure) -> None:
         """The job's final word; a job that is over already, or unknown, is as good as reported. (§3.2)"""
+        op = "report the job failed"
         body = {"state": "failed", "failure_reason": str(failure.reason)}
-        await self._update(job_id, token, body, op="report the job failed")
+        if await self._tell(job_id, token, body, op=op) is None and await self._ask(token) is not None:
+            raise Transient("refused, although the job runs", service=self._jobs.service, op=op)
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._asking.aclose()
         await self._jobs.aclose()
 
-    async def _update(self, job_id: int, token: Secret, body: Mapping[str, Any], *, op: str) -> JobStatus:
+    async def _ask(self, token: Secret) -> JobStatus | None:
+        """What the job's own token tells; None when it is refused."""
+        op = "job status"
+        answer = await self._jobs.call(
+            "GET", "/job", op=op, headers={"JOB-TOKEN": token}, attempts=QUICK_TRIES
+        )
+        if answer.status == 401:
+            return None
+        if answer.status != 200:
+            raise self._unexpected(self._jobs, answer, op)
+        try:
+            return _status(str(answer.json()["status"]))
+        except (ValueError, KeyError, TypeError):
+            raise self._garbled(op, answer) from None
+
+    async def _tell(
+        self, job_id: int, token: Secret, body: Mapping[str, Any], *, op: str
+    ) -> JobStatus | None:
+        """What the coordinator answers to a word about the job; None when it wants to hear none."""
         answer = await self._jobs.call(
             "PUT",
             f"/jobs/{job_id}",
@@ -148,12 +164,13 @@ class Coordinator:
             payload={"token": token.reveal(), "info": INFO, **body},
             attempts=QUICK_TRIES,
         )
+        status = _status(answer.headers.get("job-status", "running"))
         match answer.status:
             case 200:
-                return _status(answer.headers.get("job-status", "running"))
-            case 403 | 404:
-                return JobStatus.ENDED
-            case 202 | 409 | 412:  # 202: the log is still being stored, say it again later
+                return status
+            case 403 | 404 | 409:  # 409: somebody else has it (§2.8), or a conflict of the moment
+                return JobStatus.ENDED if status is JobStatus.ENDED else None
+            case 202 | 412:  # 202: the log is still being stored, say it again later
                 wait = answer.number("x-gitlab-trace-update-interval")
                 raise Transient(
                     f"answered {answer.status}",

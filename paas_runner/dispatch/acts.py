@@ -123,18 +123,21 @@ class Acts:
 
     async def _look_for_life(self, job: TrackedJob) -> Event:
         trace = await self.served.coordinator.trace_state(job.key.job_id, job.token)
-        if trace.status is JobStatus.ENDED:
-            return Ended()
         if trace.size:
             return LifeSeen()
-        if trace.status is JobStatus.CANCELING:
+        status = trace.status
+        if status is JobStatus.ENDED:
+            status = await self.served.coordinator.status(job.key.job_id, job.token)
+        if status is JobStatus.ENDED:
+            return Ended()
+        if status is JobStatus.CANCELING:
             return Failed(failure=CANCELED)
         return NotYet(until=self._after(self.served.policy.life_every))
 
     async def _explain(self, job: TrackedJob) -> Event:
         text = as_trace(_failure(job), runner=self.served.name, version=__version__)
-        status = await self.served.coordinator.append_trace(job.key.job_id, job.token, text)
-        return Ended() if status is JobStatus.ENDED else Explained()
+        await self.served.coordinator.append_trace(job.key.job_id, job.token, text)
+        return Explained()
 
     async def _report(self, job: TrackedJob) -> Event:
         await self.served.coordinator.report_failed(job.key.job_id, job.token, _failure(job))

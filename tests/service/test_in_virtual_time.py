@@ -322,10 +322,12 @@ def test_a_job_lost_on_the_way_to_us_comes_again_where_acquisition_has_two_phase
 
 def test_a_job_that_somebody_else_got_meanwhile_is_let_go(play):
     async def story(world):
-        world.coordinator_faults.add(Status(409), method="PUT", times=1)
         async with world.service():
-            world.submit("true")
+            job = world.submit("true")
+            world.coordinator_faults.add(Status(409), method="PUT")
+            world.coordinator_faults.add(Status(401), path="/api/v4/job")
             await asyncio.sleep(30)
+        assert job.count(Kind.RESERVED) == 1
         assert not world.cloud.ledger.created
         assert not await world.store.jobs()
 
