@@ -7,7 +7,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import attrs
@@ -24,10 +24,14 @@ from paas_runner.executor import Executor, ExecutorKind, RunnerSection
 from paas_runner.http import Connect, Tls
 from paas_runner.job.capacity import Limits
 from paas_runner.job.decision import Policy
+from paas_runner.job.lifecycle import resumed
 from paas_runner.job.tracked import TrackedJob
 from paas_runner.store import Store, state_file
 
 log = structlog.stdlib.get_logger(__name__)
+
+
+SHORTEST_HOST_INTERVAL = timedelta(seconds=10)
 
 
 class StartError(RunnerError):
@@ -58,13 +62,14 @@ async def serve(config: Config, edges: Edges, stopping: asyncio.Event) -> None:
         served = await _served(config, edges, installation=await store.installation())
         for runner in served:
             owned.push_async_callback(runner.aclose)
-        jobs = await store.jobs()
+        clock = loop_clock(edges.started_at)
+        jobs = [resumed(job, clock()) for job in await store.jobs()]
         dispatcher = Dispatcher(
             served,
             jobs=jobs,
             limits=_limits(config),
             store=store,
-            clock=loop_clock(edges.started_at),
+            clock=clock,
             rng=edges.rng,
             stopping=stopping,
         )
@@ -145,6 +150,7 @@ def _policy(config: Config, runner: Runner, executor: Executor) -> Policy:
         ready_within=executor.ready_within,
         life_every=runner.paas_job_trace_watch.poll_step,
         life_within=runner.paas_job_trace_watch.timeout_seconds,
+        host_every=max(1.5 * config.job_progress_poll_interval, SHORTEST_HOST_INTERVAL),
         keep_finished=config.paas_finished_jobs_keep_resources,
         keep_launch_failures=not config.paas_decommission_launch_failures,
     )

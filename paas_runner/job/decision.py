@@ -39,6 +39,9 @@ class Policy:
     life_within: timedelta = timedelta(seconds=300)
     """How often, and how long after the launch, the job's log is looked at for a first sign of life."""
 
+    host_every: timedelta = timedelta(seconds=45)
+    """How often, at most, a launched host is looked at: with the next look at the job, which may have ended."""
+
     lifetime_margin: timedelta = timedelta(minutes=10)
     """How long after the job's own timeout its host may live: boot, image downloads, uploads."""
 
@@ -62,6 +65,7 @@ class Action(enum.StrEnum):
     LAUNCH = "launch"
     LOOK_FOR_LIFE = "look for life"
     CHECK_STATUS = "check status"
+    CHECK_HOST = "check host"
     EXPLAIN = "explain"
     REPORT = "report"
     DECOMMISSION = "decommission"
@@ -160,7 +164,7 @@ def _until_first_life(job: TrackedJob, now: datetime, policy: Policy) -> Decisio
     if now >= job.since + job.timeout + policy.lifetime_margin:
         return Settle(Failed(failure=_outlived(job)))
     if job.due and now < job.due:
-        return Wait(job.due)
+        return Act(Action.CHECK_HOST) if _host_unseen(job, now, policy) else Wait(job.due)
     if not job.attempts and _tried_beyond(job, job.since + policy.life_within):
         return Settle(Failed(failure=_no_life(policy)))
     return Act(Action.LOOK_FOR_LIFE)
@@ -172,7 +176,14 @@ def _until_the_end(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
     if job.canceling_since and now >= job.canceling_since + policy.cancel_grace:
         return Settle(Failed(failure=CANCELED))
     next_check = max(job.checked_at, job.since) + policy.status_every
-    return Wait(next_check) if now < next_check else _when_due(job, now, Act(Action.CHECK_STATUS))
+    if now >= next_check:
+        return _when_due(job, now, Act(Action.CHECK_STATUS))
+    return Act(Action.CHECK_HOST) if _host_unseen(job, job.checked_at, policy) else Wait(next_check)
+
+
+def _host_unseen(job: TrackedJob, at: datetime, policy: Policy) -> bool:
+    """Whether at that moment another look at the host was due."""
+    return job.host is not None and at >= (job.host_due or job.since + policy.host_every)
 
 
 def _until_reported(job: TrackedJob, now: datetime, policy: Policy) -> Decision:

@@ -57,6 +57,13 @@ class Unchecked:
 
 
 @attrs.frozen(kw_only=True)
+class HostChecked:
+    """The host was looked at and nothing is wrong, or it could not be; look again at `until`."""
+
+    until: datetime
+
+
+@attrs.frozen(kw_only=True)
 class NotYet:
     """What was waited for has not come; look again at `until`."""
 
@@ -112,6 +119,7 @@ Event: TypeAlias = (
     | LifeSeen
     | Checked
     | Unchecked
+    | HostChecked
     | NotYet
     | Deferred
     | Failed

@@ -21,6 +21,7 @@ from paas_runner.job.events import (
     Event,
     Explained,
     Failed,
+    HostChecked,
     HostCreated,
     HostLeft,
     HostReady,
@@ -72,12 +73,14 @@ TRANSITIONS: Mapping[Phase, Mapping[type[Event], Phase]] = {
     },
     Phase.LAUNCHED: {
         LifeSeen: Phase.RUNNING,
+        HostChecked: Phase.LAUNCHED,
         NotYet: Phase.LAUNCHED,
         Deferred: Phase.LAUNCHED,
         **_ANY_TIME,
     },
     Phase.RUNNING: {
         Checked: Phase.RUNNING,
+        HostChecked: Phase.RUNNING,
         Deferred: Phase.RUNNING,
         **_ANY_TIME,
     },
@@ -130,6 +133,29 @@ def acquired_undecodable(runner: str, job_id: int, token: Secret, now: datetime)
     )
 
 
+def resumed(job: TrackedJob, now: datetime) -> TrackedJob:
+    """The record as a start finds it: nothing is put off, and no clock is believed too much.
+
+    Times in the future (the clock went back) become now; a job that seems to have outlived its timeout (the
+    clock went forward, or nobody was there to look) is given the usual margin once more.
+    """
+    entered = {phase: min(at, now) for phase, at in job.entered.items()}
+    if Phase.LAUNCHED in entered:
+        entered[Phase.LAUNCHED] = max(entered[Phase.LAUNCHED], now - job.timeout)
+    return attrs.evolve(
+        job,
+        acquired_at=min(job.acquired_at, now),
+        checked_at=min(job.checked_at, now),
+        since=min(entered[Phase.LAUNCHED] if job.phase is Phase.LAUNCHED else job.since, now),
+        host_since=min(job.host_since, now) if job.host_since else None,
+        canceling_since=min(job.canceling_since, now) if job.canceling_since else None,
+        entered=entered,
+        due=None,
+        check_due=None,
+        host_due=None,
+    )
+
+
 def apply(job: TrackedJob, event: Event, now: datetime) -> TrackedJob:
     """The record after `event`; raises `IllegalTransitionError` for an event that the phase does not know."""
     try:
@@ -154,6 +180,8 @@ def _noted(job: TrackedJob, event: Event, now: datetime) -> TrackedJob:
             return attrs.evolve(job, **_NO_TROUBLE) if job.phase is Phase.RUNNING else job
         case Unchecked(until=until):
             return attrs.evolve(job, check_due=until)
+        case HostChecked(until=until):
+            return attrs.evolve(job, host_due=until)
         case NotYet(until=until):
             return attrs.evolve(job, due=until, attempts=0, trouble="")
         case Deferred(until=until, trouble=trouble):

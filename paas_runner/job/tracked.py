@@ -48,6 +48,16 @@ class Host:
     details: Mapping[str, str] = attrs.field(factory=dict)
 
 
+@attrs.frozen(kw_only=True)
+class SeenHost:
+    """A host as its provider lists it, recorded or not; None for what the provider does not tell."""
+
+    name: HostName
+    ref: str
+    created_at: datetime | None
+    busy: bool | None  # whether a job is being run on it
+
+
 def host_name(key: JobKey) -> HostName:
     """The deterministic name by which a host is found again; the prefix marks hosts as ours."""
     return HostName(f"{host_name_prefix(key.runner)}{key.job_id}")
@@ -75,6 +85,7 @@ class TrackedJob:
     host_intended: bool = False  # from here on a host may exist, whether we know it or not
     host: Host | None = None
     host_since: datetime | None = None
+    host_due: datetime | None = None  # the launched host was looked at: no further look before
     host_doubtful: bool = False  # creation was tried more than once: there may be more hosts of that name
     attempts: int = 0  # failed tries in this phase
     due: datetime | None = None  # no further try before

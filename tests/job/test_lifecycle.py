@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from paas_runner.errors import IllegalTransitionError
 from paas_runner.job import events as ev
 from paas_runner.job.decision import Act, Done, Policy, Settle, Wait, next_action
-from paas_runner.job.lifecycle import TRANSITIONS, acquired_undecodable, apply
+from paas_runner.job.lifecycle import TRANSITIONS, acquired_undecodable, apply, resumed
 from paas_runner.job.tracked import Phase
 from paas_runner.secret import Secret
 from tests.job.records import FAILURE, HOST, NOW, job, job_in
@@ -139,6 +139,35 @@ def test_a_job_that_nobody_can_read_begins_with_its_report():
     assert decision == Settle(ev.Failed(failure=damaged.failure))
     failing = apply(damaged, decision.event, NOW)
     assert apply(failing, ev.Reported(), NOW).phase is Phase.GONE
+
+
+def test_a_clock_that_went_back_makes_no_job_wait_at_a_start():
+    tomorrow = NOW + timedelta(days=1)
+    record = attrs.evolve(
+        job_in(Phase.PROVISIONING, host=None, attempts=2),
+        acquired_at=tomorrow,
+        checked_at=tomorrow,
+        since=tomorrow,
+        due=tomorrow,
+        check_due=tomorrow,
+    )
+    decision = next_action(resumed(record, NOW), NOW, Policy())
+    assert isinstance(decision, Act)
+
+
+@pytest.mark.parametrize("phase", [Phase.LAUNCHED, Phase.RUNNING])
+def test_a_clock_that_went_forward_ends_no_job_before_it_was_looked_at(phase):
+    much_later = NOW + timedelta(days=1)
+    found = resumed(job_in(phase), much_later)
+    assert isinstance(next_action(found, much_later, Policy()), Act)
+    outlived = next_action(found, much_later + Policy().lifetime_margin, Policy())
+    assert isinstance(outlived, Settle)
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.GONE])
+def test_an_ordinary_start_changes_nothing_but_what_was_put_off(phase):
+    record = job_in(phase, due=NOW, check_due=NOW)
+    assert resumed(record, NOW + timedelta(minutes=1)) == attrs.evolve(record, due=None, check_due=None)
 
 
 times = st.integers(min_value=0, max_value=3 * 3600).map(lambda seconds: timedelta(seconds=seconds))
