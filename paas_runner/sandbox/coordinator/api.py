@@ -25,13 +25,13 @@ def create_app(coordinator: Coordinator) -> Starlette:
     )
 
 
-def _refused(_: Request, error: Exception) -> Response:
+async def _refused(_: Request, error: Exception) -> Response:
     if not isinstance(error, Refused):
         raise error
     return error.response()
 
 
-def _no_route(_: Request, error: Exception) -> Response:
+async def _no_route(_: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     words = {404: "404 Not Found", 405: "405 Not Allowed"}
     return JSONResponse({"error": words.get(status, str(status))}, status)
