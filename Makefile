@@ -1,12 +1,13 @@
 # make demo    set everything up, then run the main job in a sandbox
 # make test    set everything up, then pass the tests
+# make simulate [N=1000] [SEED=7]    kill the service everywhere in virtual time; one seed again
 # make check   formatting, lint, types, import contracts
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test check format clean
+.PHONY: demo test simulate check format clean
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
@@ -14,6 +15,9 @@ demo: .venv/ready
 
 test: .venv/ready
 	@$(BIN)/pytest $(ARGS)
+
+simulate: .venv/ready
+	@$(BIN)/python -m tests.simulation.simulate $(if $(SEED),--seed $(SEED),--runs $(or $(N),1000))
 
 check: .venv/ready
 	@$(BIN)/ruff format --check .

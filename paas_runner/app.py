@@ -5,6 +5,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
@@ -26,10 +27,10 @@ from paas_runner.job.capacity import Limits
 from paas_runner.job.decision import Policy
 from paas_runner.job.lifecycle import resumed
 from paas_runner.job.tracked import TrackedJob
+from paas_runner.observe.counters import Counters
 from paas_runner.store import Store, state_file
 
 log = structlog.stdlib.get_logger(__name__)
-
 
 SHORTEST_HOST_INTERVAL = timedelta(seconds=10)
 
@@ -58,11 +59,12 @@ async def serve(config: Config, edges: Edges, stopping: asyncio.Event) -> None:
     async with AsyncExitStack() as owned:
         store = await edges.open_store(store_path(config.state_file))
         owned.push_async_callback(store.aclose)
-        await state_file.take_in(config.state_file, store)
-        served = await _served(config, edges, installation=await store.installation())
+        clock = loop_clock(edges.started_at)
+        await state_file.take_in(config.state_file, store, config.peer_names, clock())
+        counters = Counters()
+        served = await _served(config, edges, installation=await store.installation(), counters=counters)
         for runner in served:
             owned.push_async_callback(runner.aclose)
-        clock = loop_clock(edges.started_at)
         jobs = [resumed(job, clock()) for job in await store.jobs()]
         dispatcher = Dispatcher(
             served,
@@ -72,11 +74,12 @@ async def serve(config: Config, edges: Edges, stopping: asyncio.Event) -> None:
             clock=clock,
             rng=edges.rng,
             stopping=stopping,
+            sweep_every=config.paas_orphan_sweep_interval,
         )
         _announce(config, jobs)
         await _until_rest(dispatcher, stopping, config)
-        state_file.write(config.state_file, dispatcher.jobs)
-        log.info("stopped", jobs=len(dispatcher.jobs), state_file=str(config.state_file))
+        state_file.write(config.state_file, dispatcher.jobs, config.peer_names)
+        log.info("stopped", jobs=len(dispatcher.jobs), state_file=str(config.state_file), **counters.numbers)
 
 
 def store_path(state: Path) -> Path:
@@ -105,18 +108,19 @@ async def _limit(
     patience.reschedule(asyncio.get_running_loop().time() + config.shutdown_timeout.total_seconds())
 
 
-async def _served(config: Config, edges: Edges, *, installation: str) -> Sequence[Served]:
+async def _served(config: Config, edges: Edges, *, installation: str, counters: Counters) -> Sequence[Served]:
     this_system = system_id((config.path.parent, config.state_file.parent), edges.rng)
     return [
         Served(
             key=runner.short_token,
             name=runner.name or runner.short_token,
             coordinator=_coordinator(runner, edges, this_system),
-            executor=(executor := _executor(runner, edges, installation)),
+            executor=(executor := built_executor(runner, edges, installation)),
             policy=_policy(config, runner, executor),
             check_interval=config.check_interval,
             refusals_tolerated=runner.unhealthy_requests_limit,
             longest_pause=runner.unhealthy_interval,
+            counters=counters,
         )
         for runner in config.runners
     ]
@@ -132,7 +136,8 @@ def _coordinator(runner: Runner, edges: Edges, this_system: str) -> Coordinator:
         raise StartError(f"runner {runner.name!r}: its tls-… files cannot be used: {error}") from error
 
 
-def _executor(runner: Runner, edges: Edges, installation: str) -> Executor:
+def built_executor(runner: Runner, edges: Edges, installation: str) -> Executor:
+    """The executor of one section; raises `RunnerError` when it cannot be served on this machine."""
     section = RunnerSection(
         name=runner.name,
         url=runner.url,
@@ -150,6 +155,7 @@ def _policy(config: Config, runner: Runner, executor: Executor) -> Policy:
         ready_within=executor.ready_within,
         life_every=runner.paas_job_trace_watch.poll_step,
         life_within=runner.paas_job_trace_watch.timeout_seconds,
+        # with every second look at the job: one request a minute and job, usually
         host_every=max(1.5 * config.job_progress_poll_interval, SHORTEST_HOST_INTERVAL),
         keep_finished=config.paas_finished_jobs_keep_resources,
         keep_launch_failures=not config.paas_decommission_launch_failures,
@@ -174,4 +180,5 @@ def _announce(config: Config, jobs: Sequence[TrackedJob]) -> None:
         runners=[runner.name or runner.short_token for runner in config.runners],
         concurrent=config.concurrent,
         jobs_recovered=len(jobs),
+        **{f"jobs_recovered_{phase}": count for phase, count in Counter(job.phase for job in jobs).items()},
     )

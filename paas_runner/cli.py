@@ -46,6 +46,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     _add_run_arguments(run)
     run.set_defaults(call=_run)
+    orphans = commands.add_parser(
+        "orphans",
+        help="the hosts at the provider that no job needs, and why",
+        description=(
+            "Compare the provider's hosts with the records, and show each of ours: age, verdict and why.\n"
+            "A host is an orphan only after two looks some seconds apart. The service may run meanwhile."
+        ),
+        epilog=_ORPHANS_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    orphans.add_argument("config", type=Path, metavar="CONFIG", help="the configuration file (TOML)")
+    orphans.add_argument("--delete", action="store_true", help="remove the orphans, as the service would")
+    orphans.add_argument("--json", action="store_true", help="print one JSON document, nothing else")
+    orphans.set_defaults(call=_orphans)
     demo = commands.add_parser(
         "demo",
         help="see real jobs run by the real service, without an account anywhere",
@@ -78,6 +92,16 @@ exit codes:
   74  the store or the state file cannot be read or written
   75  another process works on the same state
   78  the configuration is wrong: every complaint is printed with its file and line
+"""
+
+
+_ORPHANS_EPILOG = """\
+exit codes:
+  0   no orphans, or all of them removed
+  1   orphans remain, or the provider could not be asked
+  2   wrong arguments
+  74  the store or the state file cannot be read
+  78  the configuration is wrong, or cannot be served on this machine
 """
 
 
@@ -134,6 +158,12 @@ def _run(arguments: argparse.Namespace) -> int:
     configure(level=level or config.log_level, form=config.log_format)
     redactor.add(config.secrets)
     return run(config)
+
+
+def _orphans(arguments: argparse.Namespace) -> int:
+    from paas_runner.orphans import run
+
+    return run(arguments.config, delete=arguments.delete, as_json=arguments.json)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ Third parties add executors as entry points of the group `paas_runner.executors`
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
@@ -22,7 +22,7 @@ from paas_runner.errors import RunnerError
 from paas_runner.http import Connect
 from paas_runner.job.failure import Failure
 from paas_runner.job.payload import Payload
-from paas_runner.job.tracked import Host, HostName
+from paas_runner.job.tracked import Host, HostName, SeenHost
 
 ENTRY_POINTS = "paas_runner.executors"
 
@@ -42,16 +42,6 @@ class Order:
 
     host_name: HostName
     payload: Payload
-
-
-@attrs.frozen(kw_only=True)
-class SeenHost:
-    """A host as the provider lists it; `busy` when a job is being run on it, None when that is not known."""
-
-    name: HostName
-    ref: str
-    created_at: datetime
-    busy: bool | None = None
 
 
 class Executor(Protocol):

@@ -40,16 +40,20 @@ def run(config: Config) -> int:
     return Exit.OK
 
 
-async def _serve_until_signalled(config: Config) -> None:
-    """The first SIGTERM or SIGINT brings the service to rest, the second ends it where it stands."""
-    stopping = asyncio.Event()
-    edges = Edges(
+def real_edges() -> Edges:
+    """The network, the disk and the executors of this machine."""
+    return Edges(
         connect=Http(),
         open_store=SqliteStore.open,
         executors=installed(),
         rng=random.Random(),  # noqa: S311 - jitter, no secret
     )
-    serving = asyncio.ensure_future(serve(config, edges, stopping))
+
+
+async def _serve_until_signalled(config: Config) -> None:
+    """The first SIGTERM or SIGINT brings the service to rest, the second ends it where it stands."""
+    stopping = asyncio.Event()
+    serving = asyncio.ensure_future(serve(config, real_edges(), stopping))
 
     def on_signal() -> None:
         if stopping.is_set():

@@ -10,6 +10,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._jobs: dict[JobKey, TrackedJob] = {}
+        self._ended: set[JobKey] = set()
         self._source: str | None = None
 
     async def jobs(self) -> Sequence[TrackedJob]:
@@ -18,8 +19,13 @@ class MemoryStore:
     async def save(self, job: TrackedJob) -> None:
         self._jobs[job.key] = job
 
-    async def forget(self, key: JobKey) -> None:
+    async def forget(self, key: JobKey, *, ended: bool) -> None:
         self._jobs.pop(key, None)
+        if ended:
+            self._ended.add(key)
+
+    async def ended(self) -> frozenset[JobKey]:
+        return frozenset(self._ended)
 
     async def replace(self, jobs: Sequence[TrackedJob], *, source: str) -> bool:
         if source == self._source:

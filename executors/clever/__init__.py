@@ -1,6 +1,8 @@
 """`executor = "clever-docker"`: hosts are Clever Cloud applications."""
 
 import functools
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
@@ -8,6 +10,7 @@ import attrs
 from executors.clever.api import CleverApi
 from executors.clever.executor import CleverDockerExecutor
 from executors.clever.settings import CleverSettings
+from executors.clever.watch import HostWatch
 from executors.push import Push
 from paas_runner.errors import RunnerError
 from paas_runner.executor import RunnerSection
@@ -19,6 +22,8 @@ class CleverDocker:
     """The executor's entry point; without a `push` of its own it pushes with git."""
 
     push: Push | None = None
+    clock: Callable[[], datetime] = functools.partial(datetime.now, UTC)
+    second_look_after: timedelta = timedelta(seconds=5)
     settings: type[Any] = CleverSettings
 
     def build(
@@ -33,7 +38,13 @@ class CleverDocker:
         api = CleverApi(
             settings.cc_api_url, organisation=settings.cc_orga_id, token=settings.cc_token, connect=connect
         )
-        return CleverDockerExecutor(settings, section, api, self.push or _git_push(), settings.cc_token)
+        watch = HostWatch(
+            api=api, settings=settings, clock=self.clock, second_look_after=self.second_look_after
+        )
+        push = self.push or _git_push()
+        return CleverDockerExecutor(
+            settings, section, api=api, push=push, token=settings.cc_token, watch=watch
+        )
 
 
 @functools.cache

@@ -6,6 +6,7 @@ missing application is an answer like any other and has a type of its own.
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import attrs
@@ -21,6 +22,7 @@ RATE_LIMITED_SECONDS = 30.0
 QUICK_TRIES = 3
 _RATE_LIMIT = 403  # id in the body of a 403 (§1.4)
 _UNKNOWN_VERSION = 9017
+_NO_SUCH_APPLICATION = 4004
 
 
 class UnknownVersionError(Rejected):
@@ -28,7 +30,7 @@ class UnknownVersionError(Rejected):
 
 
 class NoSuchApplicationError(Rejected):
-    """404: deleted, by us or by somebody else."""
+    """404 with the API's own words (id 4004): deleted, by us or by somebody else."""
 
 
 @attrs.frozen(kw_only=True)
@@ -37,9 +39,12 @@ class Application:
 
     ref: str
     name: str
+    description: str
     created_at: int  # milliseconds since 1970
     push_url: str
     repository_ready: bool
+    state: str  # §2.6; alone it says little
+    deployed: bool | None  # whether anything was ever deployed to it
     env: Mapping[str, str] | None  # None when the answer does not tell
 
 
@@ -52,6 +57,8 @@ class CleverApi:
         headers = {"Authorization": Secret(f"token {token.reveal()}")}
         self._api = connect(url.rstrip("/"), service="Clever Cloud", headers=headers)
         self._public = connect(url.rstrip("/"), service="Clever Cloud", at_once=4)
+        v4 = f"{url.rstrip('/').removesuffix('/v2')}/v4"
+        self._logs = connect(v4, service="Clever Cloud", headers=headers, at_once=2)
 
     async def flavors(self, context: str) -> Sequence[Mapping[str, Any]]:
         """The catalogue's sizes; public."""
@@ -79,6 +86,37 @@ class CleverApi:
         answer = await self._api.call("GET", f"{self._applications}/{ref}", op=op, attempts=QUICK_TRIES)
         return _application(self._decoded(answer, op), op)
 
+    async def deployments(self, ref: str, *, limit: int) -> Sequence[Mapping[str, Any]]:
+        """An application's newest deployments (§2.6); raises `NoSuchApplicationError`.
+
+        Asked once, as `machines`: these are looks at a host, which are repeated in any case.
+        """
+        op, path = "list the deployments", f"{self._applications}/{ref}/deployments"
+        answer = await self._api.call("GET", path, op=op, params={"limit": str(limit)})
+        return _objects(self._decoded(answer, op))
+
+    async def machines(self, ref: str) -> Sequence[Mapping[str, Any]]:
+        """An application's present instances (§2.6); raises `NoSuchApplicationError`."""
+        op, path = "list the instances", f"{self._applications}/{ref}/instances"
+        answer = await self._api.call("GET", path, op=op)
+        return _objects(self._decoded(answer, op))
+
+    async def log(self, ref: str, *, deployment: str, until: datetime, limit: int) -> bytes:
+        """A deployment's log as server-sent events, at most `limit` lines (§5.1); a token may not open it."""
+        op = "read the log"
+        answer = await self._logs.call(
+            "GET",
+            f"/logs{self._applications}/{ref}/logs",
+            op=op,
+            headers={"Accept": "text/event-stream"},
+            params={"deploymentId": deployment, "until": until.isoformat(), "limit": str(limit)},
+        )
+        if answer.status != 200:
+            raise _refusal(answer, op)
+        if not answer.headers.get("content-type", "").startswith("text/event-stream"):
+            raise Transient("answered no event stream", service="Clever Cloud", op=op)
+        return answer.body
+
     async def env(self, ref: str) -> Mapping[str, str]:
         """The application's environment."""
         op = "read the environment"
@@ -104,6 +142,7 @@ class CleverApi:
         """Close all connections."""
         await self._api.aclose()
         await self._public.aclose()
+        await self._logs.aclose()
 
     async def _catalogue(self, path: str, params: Mapping[str, str], op: str) -> Any:
         answer = await self._public.call("GET", path, op=op, params=params, attempts=QUICK_TRIES)
@@ -133,20 +172,21 @@ def _refusal(answer: Answer, op: str) -> Rejected | Transient:
     kind: type[Rejected] = Rejected
     if number == _UNKNOWN_VERSION:
         kind = UnknownVersionError
-    elif answer.status == 404:
+    elif answer.status == 404 and number == _NO_SUCH_APPLICATION:
         kind = NoSuchApplicationError
     return kind(f"{message} (status {answer.status})", service="Clever Cloud", op=op, status=answer.status)
 
 
 def _envelope(body: bytes) -> tuple[int | None, str]:
-    """The error's id and message; bodies may be HTML, mislabelled or empty (§1.3)."""
+    """The error's id and message; bodies may be HTML, mislabelled or empty, v4 says `error` (§1.3)."""
     try:
         found = json.loads(body)
     except ValueError:
         found = None
-    if isinstance(found, Mapping) and "message" in found:
+    message = (found.get("message") or found.get("error")) if isinstance(found, Mapping) else None
+    if message:
         number = found.get("id")
-        return number if isinstance(number, int) else None, str(found["message"])[:300]
+        return number if isinstance(number, int) else None, str(message)[:300]
     return None, "refused without a reason"
 
 
@@ -162,9 +202,12 @@ def _application(found: Any, op: str) -> Application:
         return Application(
             ref=str(found["id"]),
             name=str(found["name"]),
+            description=str(found.get("description") or ""),
             created_at=int(found.get("creationDate") or 0),
             push_url=str(deployment.get("httpUrl") or ""),
             repository_ready=deployment.get("repoState") == "CREATED",
+            state=str(found.get("state", "")),
+            deployed=bool(found["last_deploy"]) if "last_deploy" in found else None,
             env=_env(found.get("env")),
         )
     except (AttributeError, KeyError, TypeError, ValueError):

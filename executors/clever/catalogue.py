@@ -22,6 +22,11 @@ class Flavor:
     name: str
     memory_mib: int
 
+    @property
+    def weight(self) -> float:
+        """What a host of this size counts against a quota (core-features.md H126)."""
+        return float((self.memory_mib / 1024) ** 1.25)
+
 
 @attrs.frozen(kw_only=True)
 class Offer:

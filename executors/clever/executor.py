@@ -1,25 +1,27 @@
 """`clever-docker`: each job on a Clever Cloud application of its own, launched by a push.
 
 The application is a task: its machine starts with the push and stops when the job has ended. It is found
-again by its name and by the mark of this installation in its environment; without the mark it is not ours.
+again by its name and by the mark of this installation, in its description or its environment; without the
+mark it is not ours.
 """
 
 import asyncio
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
 
 from executors.build_context import build_context
-from executors.clever.api import Application, CleverApi, UnknownVersionError
+from executors.clever.api import Application, CleverApi, NoSuchApplicationError, UnknownVersionError
 from executors.clever.catalogue import FLAVOR_VARIABLE, Flavor, Offer, choose, read_offer
 from executors.clever.settings import CleverSettings
+from executors.clever.watch import HostWatch
 from executors.push import Push
 from paas_runner.errors import Rejected
 from paas_runner.executor import Order, RunnerSection
-from paas_runner.job.tracked import Host, HostName
+from paas_runner.job.tracked import Host, HostName, SeenHost, host_name_prefix
 from paas_runner.secret import Secret
 
 log = structlog.stdlib.get_logger(__name__)
@@ -32,7 +34,14 @@ class CleverDockerExecutor:
     """Hosts in one organisation."""
 
     def __init__(
-        self, settings: CleverSettings, section: RunnerSection, api: CleverApi, push: Push, token: Secret
+        self,
+        settings: CleverSettings,
+        section: RunnerSection,
+        *,
+        api: CleverApi,
+        push: Push,
+        token: Secret,
+        watch: HostWatch,
     ) -> None:
         """Serve one `[[runners]]` section; `token` is the organisation's, for API and push."""
         self.ready_every: timedelta = settings.cc_deployment_repo_wait_step
@@ -41,6 +50,7 @@ class CleverDockerExecutor:
         self._section = section
         self._api = api
         self._push = push
+        self._watch = watch
         self._token = token
         self._offer: tuple[float, Offer] | None = None
         self._reading = asyncio.Lock()
@@ -53,7 +63,7 @@ class CleverDockerExecutor:
         except UnknownVersionError:
             self._offer = None
             application = await self._create(order, await self._flavor(order))
-        return await self._configured(application, flavor.size)
+        return await self._configured(application, flavor)
 
     async def adopt(self, order: Order) -> Host | None:
         """The oldest application of that name and our mark; more of them are removed with the job."""
@@ -61,7 +71,7 @@ class CleverDockerExecutor:
         if not found:
             return None
         flavor = await self._flavor(order)
-        return await self._configured(min(found, key=lambda app: (app.created_at, app.ref)), flavor.size)
+        return await self._configured(min(found, key=lambda app: (app.created_at, app.ref)), flavor)
 
     async def ready(self, host: Host) -> bool:
         """Whether the git repository exists, a moment after the application does."""
@@ -72,6 +82,16 @@ class CleverDockerExecutor:
         tree = build_context(order, self._section, main_image=self._settings.heptapod_runner_main_image)
         url = self._checked(host.details.get("deploy_url", ""))
         await self._push(tree, url, user=self._settings.cc_auth_user, password=self._token)
+
+    async def hosts(self) -> Sequence[SeenHost]:
+        """The applications with this runner's prefix and this installation's mark: one request, usually."""
+        prefix = host_name_prefix(self._section.short_token)
+        named = [found for found in await self._api.applications() if found.name.startswith(prefix)]
+        return [_seen(found) for found in named if await self._marked(found)]
+
+    async def trouble(self, host: Host) -> str | None:
+        """Whether the application is gone, its deployment failed or its machine stopped; seen twice."""
+        return await self._watch.trouble(host)
 
     async def decommission(self, name: HostName, host: Host | None, *, search: bool) -> None:
         """Delete the application; with `search` also what a lost answer may have left behind."""
@@ -94,7 +114,7 @@ class CleverDockerExecutor:
         """The creation request (spec `clever-cloud-api.md` §2.4)."""
         return {
             "name": order.host_name,
-            "description": f"CI job {order.payload.job_id} of runner {self._section.name}",
+            "description": f"CI job {order.payload.job_id} of runner {self._section.name}, {self._mark}",
             "zone": self._settings.cc_zone,
             "deploy": "git",
             "instanceType": "docker",
@@ -116,20 +136,31 @@ class CleverDockerExecutor:
             OWNER_MARK: self._section.installation,
         }
 
-    async def _configured(self, application: Application, size: str) -> Host:
+    async def _configured(self, application: Application, flavor: Flavor) -> Host:
         """With its whole environment; a cloud that ignores `env` at creation gets it in a second request."""
         if not self._env.items() <= (application.env or {}).items():
             await self._api.set_env(application.ref, self._env)
-        return Host(ref=application.ref, flavor=size, details={"deploy_url": application.push_url})
+        notes = {"deploy_url": application.push_url, "weight": str(flavor.weight)}
+        return Host(ref=application.ref, flavor=flavor.size, details=notes)
 
     async def _ours(self, name: HostName) -> list[Application]:
         named = [found for found in await self._api.applications() if found.name == name]
         return [found for found in named if await self._marked(found)]
 
+    @property
+    def _mark(self) -> str:
+        """Part of the description, too: it is there from the first moment, whatever becomes of the answer."""
+        return f"installation {self._section.installation}"
+
     async def _marked(self, application: Application) -> bool:
+        if application.description.endswith(self._mark):
+            return True
         env = application.env
         if env is None or OWNER_MARK not in env:
-            env = await self._api.env(application.ref)
+            try:
+                env = await self._api.env(application.ref)
+            except NoSuchApplicationError:
+                return False
         return env.get(OWNER_MARK) == self._section.installation
 
     async def _flavor(self, order: Order) -> Flavor:
@@ -150,3 +181,19 @@ class CleverDockerExecutor:
         if parts.username or parts.password:
             raise Rejected("the git remote's URL has a password", service="Clever Cloud", op="push the job")
         return url
+
+
+def _seen(application: Application) -> SeenHost:
+    """What a list tells of a host; between a push and the end of a task the state is no proof (§2.6)."""
+    created = application.created_at
+    busy = None
+    if application.state == "SHOULD_BE_UP":
+        busy = True
+    elif application.state == "SHOULD_BE_DOWN" and application.deployed is False:
+        busy = False
+    return SeenHost(
+        name=HostName(application.name),
+        ref=application.ref,
+        created_at=datetime.fromtimestamp(created / 1000, UTC) if created else None,
+        busy=busy,
+    )

@@ -12,7 +12,7 @@ import attrs
 
 from paas_runner.config.values import Fraction, GoDuration, ReadableFile, Url
 from paas_runner.executor import setting
-from paas_runner.job.runner_token import short_token
+from paas_runner.job.runner_token import peer_name, short_token
 from paas_runner.secret import Secret
 
 STATE_FILE = Path("paas-runner-state.json")
@@ -134,8 +134,17 @@ class Config:
     paas_repoll_same_runner_immediately: bool = setting(
         "Whether a runner that got a job asks for the next one at once.", default=False
     )
+    paas_orphan_sweep_interval: timedelta = setting(
+        "Pause between two searches for hosts that no job needs; 0 or less is never.",
+        default=timedelta(seconds=300),
+    )
     paas_log_statistics: bool = setting("Whether numbers of jobs and weights are logged.", default=True)
     quota_computation: QuotaComputation | None = setting("The weight quota.", default=None)
+
+    @property
+    def peer_names(self) -> Mapping[str, str]:
+        """For each runner's short token what heptapod-paas-runner calls it, in its state file above all."""
+        return {runner.short_token: peer_name(runner.token.reveal()) for runner in self.runners}
 
     @property
     def secrets(self) -> Iterator[Secret]:

@@ -22,6 +22,7 @@ from paas_runner.job.events import (
     Event,
     Explained,
     Failed,
+    HostChecked,
     HostCreated,
     HostReady,
     Launched,
@@ -32,6 +33,7 @@ from paas_runner.job.events import (
 )
 from paas_runner.job.failure import Failure, FailureReason, as_trace
 from paas_runner.job.tracked import Host, TrackedJob
+from paas_runner.observe.counters import Breach
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -40,6 +42,7 @@ _LONGEST_PAUSE_AT_THE_END = timedelta(minutes=5)  # reports and removals are nev
 
 _PREPARING = frozenset({Action.PROVISION, Action.ADOPT, Action.CHECK_READY, Action.LAUNCH})
 _FINISHING = frozenset({Action.EXPLAIN, Action.REPORT, Action.DECOMMISSION})
+_LOOKING_ASIDE = frozenset({Action.TOUCH, Action.CHECK_HOST})  # their failure holds up nothing else
 
 
 @attrs.frozen(kw_only=True)
@@ -79,6 +82,8 @@ class Acts:
                 return self._look_for_life
             case Action.CHECK_STATUS:
                 return self._check_status
+            case Action.CHECK_HOST:
+                return self._check_host
             case Action.EXPLAIN:
                 return self._explain
             case Action.REPORT:
@@ -96,7 +101,9 @@ class Acts:
         order = _order(job)
         host = await self.served.executor.adopt(order)
         if host:
-            log.info("host found again", host=host.ref)
+            self.served.counters.count(
+                Breach.DUPLICATES_PREVENTED, "a host was found again, no second one is needed", host=host.ref
+            )
         return HostCreated(host=host or await self.served.executor.provision(order), doubtful=True)
 
     async def _check_ready(self, job: TrackedJob) -> Event:
@@ -107,6 +114,15 @@ class Acts:
     async def _launch(self, job: TrackedJob) -> Event:
         await self.served.executor.launch(_order(job), _host(job))
         return Launched()
+
+    async def _check_host(self, job: TrackedJob) -> Event:
+        """The coordinator has the last word: the host of a job that has just ended may be gone."""
+        trouble = await self.served.executor.trouble(_host(job))
+        if trouble is None:
+            return HostChecked(until=self._after(self.served.policy.host_every))
+        if await self.served.coordinator.status(job.key.job_id, job.token) is JobStatus.ENDED:
+            return Ended()
+        return _failed(Failure(reason=FailureReason.SYSTEM, text=trouble), job)
 
     async def _decommission(self, job: TrackedJob) -> Event:
         search = job.host is None or job.host_doubtful
@@ -147,8 +163,10 @@ class Acts:
 
     def _later(self, action: Action, job: TrackedJob, error: RemoteError) -> Event:
         longest = _LONGEST_PAUSE_AT_THE_END if action in _FINISHING else _LONGEST_PAUSE
-        attempts = 0 if action is Action.TOUCH else job.attempts
+        attempts = 0 if action in _LOOKING_ASIDE else job.attempts
         delay = pause(attempts, self.rng, longest=longest, told=error.retry_after)
+        if action is Action.CHECK_HOST:
+            delay = max(delay, self.served.policy.host_every)
         log.warning(
             f"cannot {action} yet",
             reason=str(error),
@@ -157,6 +175,8 @@ class Acts:
         )
         if action is Action.TOUCH:
             return Unchecked(until=self._after(delay))
+        if action is Action.CHECK_HOST:
+            return HostChecked(until=self._after(delay))
         return Deferred(until=self._after(delay), trouble=str(error))
 
     def _after(self, delay: timedelta) -> datetime:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 import structlog
 
@@ -11,6 +12,7 @@ from paas_runner.dispatch.job_loop import JobLoop
 from paas_runner.dispatch.journal import Journal
 from paas_runner.dispatch.roster import Roster
 from paas_runner.dispatch.served import Served
+from paas_runner.dispatch.sweep import Sweep
 from paas_runner.dispatch.timing import Clock
 from paas_runner.job.capacity import Limits
 from paas_runner.job.tracked import TrackedJob
@@ -32,11 +34,17 @@ class Dispatcher:
         clock: Clock,
         rng: random.Random,
         stopping: asyncio.Event,
+        sweep_every: timedelta = timedelta(),
     ) -> None:
-        """Begin with the records in `jobs`; `stopping` is the signal to come to rest."""
+        """Begin with the records in `jobs`; `stopping` is the signal to come to rest.
+
+        Orphans are searched for every `sweep_every`, never when that is 0 or less.
+        """
         self._served: Mapping[str, Served] = {runner.key: runner for runner in served}
         self._roster = Roster(limits, jobs)
         self._journal = Journal(store, self._roster, stopping)
+        self._store = store
+        self._sweep_every = sweep_every
         self._clock = clock
         self._rng = rng
         self._stopping = stopping
@@ -66,8 +74,21 @@ class Dispatcher:
                     stopping=self._stopping,
                 )
                 loops.create_task(acquisition.run(), name=f"acquisition for {runner.name}")
+            sweeps = [
+                loops.create_task(sweep.run(), name=f"sweep for {sweep.runner}") for sweep in self._sweeps()
+            ]
             await self._stopping.wait()
             self._roster.close()
+            for task in sweeps:
+                task.cancel()
+
+    def _sweeps(self) -> Sequence[Sweep]:
+        if self._sweep_every <= timedelta():
+            return []
+        return [
+            Sweep(runner, every=self._sweep_every, roster=self._roster, store=self._store, clock=self._clock)
+            for runner in self._served.values()
+        ]
 
     async def _follow(self, job: TrackedJob) -> None:
         served = self._served.get(job.key.runner)

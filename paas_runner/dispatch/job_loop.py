@@ -11,7 +11,7 @@ from paas_runner.dispatch.journal import Journal
 from paas_runner.dispatch.served import Served
 from paas_runner.dispatch.timing import Clock, nap
 from paas_runner.job.decision import Act, Done, Settle, Wait, next_action
-from paas_runner.job.events import Checked, Event, Failed, HostLeft, Unchecked
+from paas_runner.job.events import Checked, Event, Failed, HostChecked, HostLeft, Unchecked
 from paas_runner.job.lifecycle import apply
 from paas_runner.job.tracked import Phase, TrackedJob
 
@@ -65,7 +65,7 @@ class JobLoop:
             case Wait(until=until):
                 await nap((until - self._clock()).total_seconds(), self._stopping)
             case Done():
-                await self._journal.forget(self._job.key)
+                await self._journal.forget(self._job)
         return self._job.phase is not Phase.GONE
 
     async def _intend(self, intent: Event) -> bool:
@@ -76,8 +76,8 @@ class JobLoop:
     async def _happened(self, event: Event) -> None:
         self._change(event)
         if self._job.phase is Phase.GONE:
-            await self._journal.forget(self._job.key)
-        elif not isinstance(event, Checked | Unchecked):  # a restart would not miss that we looked
+            await self._journal.forget(self._job)
+        elif not isinstance(event, Checked | Unchecked | HostChecked):  # a restart would miss none of them
             await self._journal.note(self._job)
 
     def _change(self, event: Event) -> None:

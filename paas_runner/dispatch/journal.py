@@ -6,7 +6,7 @@ import structlog
 
 from paas_runner.dispatch.roster import Roster
 from paas_runner.dispatch.timing import nap
-from paas_runner.job.tracked import JobKey, TrackedJob
+from paas_runner.job.tracked import TrackedJob
 from paas_runner.store import Store, StoreError
 
 log = structlog.stdlib.get_logger(__name__)
@@ -40,11 +40,11 @@ class Journal:
         self._roster.put(job)
         await self._written(job)
 
-    async def forget(self, key: JobKey) -> None:
+    async def forget(self, job: TrackedJob) -> None:
         """The job is gone; if the disk refuses, the next start finds it gone once more."""
-        self._roster.remove(key)
+        self._roster.remove(job.key)
         try:
-            await self._store.forget(key)
+            await self._store.forget(job.key, ended=job.acknowledged)  # else somebody else may run it
         except StoreError as error:
             log.error("a finished job's record cannot be removed", reason=str(error))
 

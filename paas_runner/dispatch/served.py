@@ -7,6 +7,7 @@ import attrs
 from paas_runner.coordinator import Coordinator
 from paas_runner.executor import Executor
 from paas_runner.job.decision import Policy
+from paas_runner.observe.counters import Counters
 
 
 @attrs.frozen(kw_only=True)
@@ -23,6 +24,7 @@ class Served:
     """How often in a row the coordinator may refuse the runner before it is asked more and more rarely."""
 
     longest_pause: timedelta
+    counters: Counters
 
     async def aclose(self) -> None:
         """Close the connections to both sides."""

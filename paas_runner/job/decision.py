@@ -40,7 +40,7 @@ class Policy:
     """How often, and how long after the launch, the job's log is looked at for a first sign of life."""
 
     host_every: timedelta = timedelta(seconds=45)
-    """How often, at most, a launched host is looked at: with the next look at the job, which may have ended."""
+    """How often, at most, a launched host is looked at: right after a look at the job, which may be over."""
 
     lifetime_margin: timedelta = timedelta(minutes=10)
     """How long after the job's own timeout its host may live: boot, image downloads, uploads."""

@@ -105,7 +105,7 @@ class _Suspicion:
 
     kind: Kind
     why: str
-    grace: timedelta = GRACE
+    grace: timedelta
     meanwhile: Kind = Kind.YOUNG
 
 
@@ -129,9 +129,9 @@ def _verdict(host: SeenHost, books: Books, now: datetime) -> Verdict:
 
 def _suspicion(host: SeenHost, job: TrackedJob | None, *, over: bool) -> _Suspicion:
     if job is not None:
-        return _Suspicion(Kind.DUPLICATE, "its job has another host")
+        return _Suspicion(Kind.DUPLICATE, "its job has another host", GRACE)
     if over:
-        return _Suspicion(Kind.ORPHAN, "its job is over")
+        return _Suspicion(Kind.ORPHAN, "its job is over", GRACE)
     if host.busy is False:
         return _Suspicion(Kind.ORPHAN, "nothing is known of its job, and it runs none", IDLE_GRACE)
     return _Suspicion(Kind.ORPHAN, "nothing is known of its job", LONGEST_JOB, Kind.BUSY)

@@ -11,3 +11,8 @@ def short_token(token: str) -> str:
     prefix = _PREFIX.match(token)
     start = prefix.end() if prefix else 0
     return token[start : start + _LENGTH]
+
+
+def peer_name(token: str) -> str:
+    """What heptapod-paas-runner calls the runner, in its state file and in its hosts' names (1.1.1)."""
+    return token[:8]

@@ -45,7 +45,7 @@ class Host:
 
     ref: str
     flavor: str = ""
-    details: Mapping[str, str] = attrs.field(factory=dict)
+    details: Mapping[str, str] = attrs.field(factory=dict, repr=False)  # credentials of the host among them
 
 
 @attrs.frozen(kw_only=True)

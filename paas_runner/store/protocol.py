@@ -6,6 +6,9 @@ from typing import Protocol
 from paas_runner.errors import RunnerError
 from paas_runner.job.tracked import JobKey, TrackedJob
 
+REMEMBERED_JOBS = 10_000
+"""Of how many jobs a store remembers that they are over."""
+
 
 class StoreError(RunnerError):
     """The records cannot be read or written: the text says which file and why."""
@@ -20,8 +23,11 @@ class Store(Protocol):
     async def save(self, job: TrackedJob) -> None:
         """Write one record, over its older self if there is one; raises `StoreError`."""
 
-    async def forget(self, key: JobKey) -> None:
-        """Remove one record, an absent one too; raises `StoreError`."""
+    async def forget(self, key: JobKey, *, ended: bool) -> None:
+        """Remove one record, an absent one too; `ended` is remembered of the job. Raises `StoreError`."""
+
+    async def ended(self) -> frozenset[JobKey]:
+        """The last `REMEMBERED_JOBS` of which that is remembered; raises `StoreError`."""
 
     async def replace(self, jobs: Sequence[TrackedJob], *, source: str) -> bool:
         """Make `jobs` the only records, all or none, unless the same `source` was the last one to do so.

@@ -45,10 +45,10 @@ def _kind(error: BaseException, _type: type | None) -> str:
 
 
 def dumps(job: TrackedJob) -> str:
-    """The record as JSON text."""
-    return json.dumps(to_record(job), ensure_ascii=False, separators=(",", ":"))
+    """The record as JSON text, all of it ASCII: a payload may have half a character, which no file takes."""
+    return json.dumps(to_record(job), separators=(",", ":"))
 
 
-def loads(text: str) -> TrackedJob:
+def loads(text: str | bytes) -> TrackedJob:
     """The job of a JSON text; raises ValueError."""
     return from_record(json.loads(text))

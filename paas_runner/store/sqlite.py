@@ -19,23 +19,11 @@ from typing import Any, TypeVar
 import attrs
 
 from paas_runner.job.tracked import JobKey, TrackedJob
-from paas_runner.store.protocol import StoreError
+from paas_runner.store.protocol import REMEMBERED_JOBS, StoreError
 from paas_runner.store.records import dumps, loads
+from paas_runner.store.sqlite_file import connected, unusable
 
 T = TypeVar("T")
-
-_SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE job (
-    runner TEXT NOT NULL,
-    job_id INTEGER NOT NULL,
-    acquired_at TEXT NOT NULL,
-    phase TEXT NOT NULL,
-    record TEXT NOT NULL,
-    PRIMARY KEY (runner, job_id)
-) WITHOUT ROWID;
-CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"""
 
 
 class StoreInUseError(StoreError):
@@ -66,7 +54,7 @@ class SqliteStore:
         lock = _locked(path.with_name(path.name + ".lock"))
         store = cls(path, lock, asyncio.get_running_loop())
         try:
-            await store._do(_prepared)
+            await store._do(lambda _: None)
         except BaseException:
             await store.aclose()
             raise
@@ -74,7 +62,7 @@ class SqliteStore:
 
     async def jobs(self) -> Sequence[TrackedJob]:
         """All records, in the order of acquisition."""
-        select = "SELECT runner, job_id, record FROM job ORDER BY acquired_at, job_id"
+        select = "SELECT runner, job_id, CAST(record AS BLOB) FROM job ORDER BY acquired_at, job_id"
         rows = await self._do(lambda db: db.execute(select).fetchall())
         return [self._read(JobKey(runner, job_id), text) for runner, job_id, text in rows]
 
@@ -83,11 +71,14 @@ class SqliteStore:
         row = _row(job)
         await self._do(lambda db: _save(db, row))
 
-    async def forget(self, key: JobKey) -> None:
-        """Remove one record."""
-        await self._do(
-            lambda db: db.execute("DELETE FROM job WHERE runner = ? AND job_id = ?", (key.runner, key.job_id))
-        )
+    async def forget(self, key: JobKey, *, ended: bool) -> None:
+        """Remove one record, and remember of the job what `ended` says."""
+        await self._do(lambda db: _forget(db, key, ended=ended))
+
+    async def ended(self) -> frozenset[JobKey]:
+        """The latest of the jobs that are over."""
+        rows = await self._do(lambda db: db.execute("SELECT runner, job_id FROM ended").fetchall())
+        return frozenset(JobKey(runner, job_id) for runner, job_id in rows)
 
     async def replace(self, jobs: Sequence[TrackedJob], *, source: str) -> bool:
         """Make `jobs` the only records, unless the same `source` did so last."""
@@ -122,11 +113,11 @@ class SqliteStore:
         await asyncio.to_thread(self._thread.join)
         os.close(self._lock)
 
-    def _read(self, key: JobKey, text: str) -> TrackedJob:
+    def _read(self, key: JobKey, text: bytes) -> TrackedJob:
         try:
             return loads(text)
         except ValueError as error:
-            raise StoreError(f"{self._path}: the record of job {key} is damaged: {error}") from error
+            raise unusable(self._path, f"the record of job {key} is damaged: {error}") from error
 
     async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         answer: asyncio.Future[T] = self._loop.create_future()
@@ -140,8 +131,10 @@ class SqliteStore:
         while (request := self._requests.get()) is not None:
             batch = [request, *self._waiting()]
             try:
-                db = db or _connected(self._path)
+                db = db or connected(self._path)
                 results = _in_one_transaction(db, batch)
+            except StoreError as error:
+                results = [error] * len(batch)
             except (sqlite3.Error, OSError) as error:
                 results = [StoreError(f"{self._path}: {error}")] * len(batch)
             self._loop.call_soon_threadsafe(_answer, batch, results)
@@ -181,24 +174,6 @@ def _in_one_transaction(db: sqlite3.Connection, batch: Sequence[_Request]) -> li
     return results
 
 
-def _connected(path: Path) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite's companions take over the mode
-    db = sqlite3.connect(path, isolation_level=None, timeout=5.0)
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
-    return db
-
-
-def _prepared(db: sqlite3.Connection) -> None:
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > _SCHEMA_VERSION:
-        raise sqlite3.DatabaseError(f"written by a newer version (schema {version})")
-    if version == 0:
-        for statement in filter(str.strip, _SCHEMA.split(";")):
-            db.execute(statement)
-        db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-
-
 def _row(job: TrackedJob) -> tuple[str, int, str, str, str]:
     """What is written of a job; made before the thread sees it, where an error would hit every writer."""
     return job.key.runner, job.key.job_id, job.acquired_at.isoformat(), str(job.phase), dumps(job)
@@ -208,6 +183,14 @@ def _save(db: sqlite3.Connection, row: tuple[str, int, str, str, str]) -> None:
     db.execute(
         "INSERT OR REPLACE INTO job (runner, job_id, acquired_at, phase, record) VALUES (?, ?, ?, ?, ?)", row
     )
+
+
+def _forget(db: sqlite3.Connection, key: JobKey, *, ended: bool) -> None:
+    db.execute("DELETE FROM job WHERE runner = ? AND job_id = ?", (key.runner, key.job_id))
+    if ended:
+        insert = "INSERT INTO ended (runner, job_id) VALUES (?, ?)"
+        number = db.execute(insert, (key.runner, key.job_id)).lastrowid
+        db.execute("DELETE FROM ended WHERE number <= ? - ?", (number, REMEMBERED_JOBS))
 
 
 def _fact(db: sqlite3.Connection, name: str) -> str | None:
@@ -223,7 +206,9 @@ def _locked(path: Path) -> int:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}") from error
+        raise StoreError(
+            f"{path}: cannot be opened: {error.strerror}. The service must be able to write there"
+        ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -1,7 +1,11 @@
 """The state file: all tracked jobs as one JSON document, written at a graceful stop and taken in at a start.
 
-It is how jobs travel to another installation; for our own restarts the store would do. It holds job tokens
-and payloads, so it is private (mode 0600), replaced atomically, never overwritten by something incomplete.
+It is how jobs travel to another installation; for our own restarts the store would do. The document is one
+that heptapod-paas-runner loads (`peer_state.py`), with our complete records under a key of our own, which
+that program ignores and drops: where the key is present, it is the truth.
+
+It holds job tokens and payloads, so it is private (mode 0600) and replaced atomically. A file that cannot be
+understood stays exactly where and as it is, and ends the start.
 """
 
 import hashlib
@@ -9,6 +13,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +22,15 @@ import structlog
 
 from paas_runner.errors import RunnerError
 from paas_runner.job.tracked import TrackedJob
+from paas_runner.store.ownership import complaint_about
+from paas_runner.store.peer_state import Imported, at_home, exported, imported
 from paas_runner.store.protocol import Store
 from paas_runner.store.records import from_record, to_record
 
 log = structlog.stdlib.get_logger(__name__)
 
 FORMAT = 1
+_OURS = "paas_runner"
 
 
 class StateFileError(RunnerError):
@@ -35,55 +43,93 @@ class State:
 
     jobs: Sequence[TrackedJob]
     digest: str
+    possible_hosts: Sequence[str] = ()
+    """Names of hosts that may exist although the file does not say so."""
 
 
-async def take_in(path: Path, store: Store) -> None:
+async def take_in(path: Path, store: Store, names: Mapping[str, str], now: datetime) -> None:
     """Make a present state file the store's content, then remove it; raises `StateFileError`, `StoreError`.
 
-    Killed between the two, the next start finds a file that it knows already, and only removes it.
+    `names` maps the short token of each configured runner to the other program's name for it. Killed between
+    the two steps, the next start finds a file that it knows already, and only removes it.
     """
-    state = read(path)
+    state = read(path, names, now)
     if state is None:
         return
     if await store.replace(state.jobs, source=state.digest):
         log.info("state file loaded", path=str(path), jobs=len(state.jobs))
+        if state.possible_hosts:
+            log.warning(
+                "jobs came without a host: should heptapod-paas-runner have been creating one when it "
+                "stopped, remove it by hand",
+                hosts=list(state.possible_hosts),
+            )
     _remove(path)
 
 
-def read(path: Path) -> State | None:
+def read(path: Path, names: Mapping[str, str], now: datetime) -> State | None:
     """The state in the file, None when there is no file; raises `StateFileError`."""
     try:
-        content = path.read_bytes()
+        content = _content(path)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StateFileError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        return State(jobs=_jobs(json.loads(content)), digest=hashlib.sha256(content).hexdigest())
-    except ValueError as error:
         raise StateFileError(
-            f"{path}: is no state file of this program: {error}. It is left as it is; move it away to start "
-            "from the store, or from nothing"
+            f"{path}: cannot be read: {error.strerror}. It is left as it is: make it readable for the "
+            "service's user, or move it away"
+        ) from error
+    try:
+        found = _imported(json.loads(content), names, now)
+    except (ValueError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise StateFileError(
+            f"{path}: is no state file that can be understood: {why}. It is left as it is: put a good copy "
+            "in its place, or move it away to start from the store"
         ) from None
+    digest = hashlib.sha256(content).hexdigest()
+    return State(jobs=found.jobs, digest=digest, possible_hosts=found.possible_hosts)
 
 
-def write(path: Path, jobs: Sequence[TrackedJob]) -> None:
-    """Replace the file by the state of `jobs`, whole or not at all; raises `StateFileError`."""
-    document = {"format": FORMAT, "id": secrets.token_hex(8), "jobs": [to_record(job) for job in jobs]}
+def write(path: Path, jobs: Sequence[TrackedJob], names: Mapping[str, str]) -> None:
+    """Make the file hold the state of `jobs`, whole or not at all; raises `StateFileError`.
+
+    A file that appeared since the start is not ours to overwrite: it is set aside under another name.
+    """
+    ours = {"format": FORMAT, "id": secrets.token_hex(8), "jobs": [to_record(job) for job in jobs]}
+    document = exported(jobs, names) | {_OURS: ours}
     fresh = path.with_name(f"{path.name}.new")
     try:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(descriptor, 0o600)
-            file.write(json.dumps(document, ensure_ascii=False).encode())
+            file.write(json.dumps(document).encode())
             file.flush()
             os.fsync(descriptor)
+        _set_aside(path)
         fresh.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
         raise StateFileError(
             f"{path}: cannot be written: {error.strerror}; the records are still in the store beside it"
         ) from error
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        if refused := complaint_about(path, file.fileno()):
+            raise StateFileError(refused)
+        return file.read()
+
+
+def _set_aside(path: Path) -> None:
+    if not os.path.lexists(path):
+        return
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.aside")
+    path.rename(aside)
+    log.warning(
+        "a state file appeared while the service ran: its jobs are not tracked, put it back at a stop",
+        set_aside=str(aside),
+    )
 
 
 def _remove(path: Path) -> None:
@@ -96,14 +142,18 @@ def _remove(path: Path) -> None:
         ) from error
 
 
-def _jobs(document: Any) -> Sequence[TrackedJob]:
-    if not isinstance(document, Mapping) or "jobs" not in document:
-        raise ValueError("it has no `jobs`")
-    if document.get("format") != FORMAT:
-        raise ValueError(f"its format is {document.get('format')!r}, known is {FORMAT}")
-    if not isinstance(document["jobs"], list):
-        raise ValueError("its `jobs` are no list")
-    return [from_record(record) for record in document["jobs"]]
+def _imported(document: Any, names: Mapping[str, str], now: datetime) -> Imported:
+    if not isinstance(document, Mapping):
+        raise ValueError("it is no JSON object")
+    if _OURS not in document:
+        return imported(document, names, now)
+    ours = document[_OURS]
+    if not isinstance(ours, Mapping) or not isinstance(ours.get("jobs"), list):
+        raise ValueError(f"its `{_OURS}` has no list of `jobs`")
+    if ours.get("format") != FORMAT:
+        raise ValueError(f"its format is {ours.get('format')!r}, known is {FORMAT}")
+    jobs = [at_home(from_record(record), names) for record in ours["jobs"]]
+    return Imported(jobs=jobs, possible_hosts=())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -184,12 +184,15 @@ async def test_a_host_whose_answer_was_lost_is_found_again(clever, make):
 
 
 async def test_an_adopted_host_gets_the_environment_that_a_crash_withheld(clever, make):
+    """The mark in its description is there from the first moment, so it is ours even without environment."""
     clever.cloud.options = CloudOptions(env_at_creation=False)
     clever.faults.add(DropBefore(), method="PUT", times=3)
     executor = make()
     with pytest.raises(Transient):
         await executor.provision(order())
-    assert await executor.adopt(order()) is None, "without our mark it is not ours"
+    host = await executor.adopt(order())
+    [application] = clever.cloud.applications(clever.organisation)
+    assert (host.ref, application.env[OWNER_MARK]) == (application.id, "installation-1")
 
 
 async def test_nothing_is_adopted_that_another_installation_made(clever, make):

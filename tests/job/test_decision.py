@@ -75,7 +75,7 @@ def test_a_job_that_is_being_cancelled_is_never_launched(phase):
 
 def test_a_running_job_that_is_cancelled_may_wind_down_for_a_while():
     winding = job_in(Phase.RUNNING, canceling_since=NOW, checked_at=NOW + POLICY.cancel_grace)
-    assert isinstance(decide(winding, POLICY.cancel_grace - SECOND), Wait)
+    assert not isinstance(decide(winding, POLICY.cancel_grace - SECOND), Settle)
     assert isinstance(decide(winding, POLICY.cancel_grace), Settle)
 
 
@@ -119,11 +119,35 @@ def test_time_in_which_the_service_was_down_is_held_against_nobody(record, next_
     assert decide(looked, down) == Act(next_look)
 
 
-def test_no_host_outlives_its_jobs_timeout_by_more_than_the_margin():
-    running = job_in(Phase.RUNNING)
-    end = running.timeout + POLICY.lifetime_margin
-    assert decide(running, end - SECOND) == Act(Action.CHECK_STATUS)
-    decision = decide(running, end)
+@pytest.mark.parametrize("phase", [Phase.LAUNCHED, Phase.RUNNING])
+def test_a_launched_host_is_looked_at_right_after_its_job_and_not_before(phase):
+    every = POLICY.host_every
+    if phase is Phase.LAUNCHED:
+        early = apply(job_in(phase), ev.NotYet(until=NOW + every + SECOND), NOW)
+        looked = apply(early, ev.NotYet(until=NOW + every + 10 * SECOND), NOW + every)
+    else:
+        early = apply(job_in(phase), ev.Checked(), NOW + every - SECOND)
+        looked = apply(early, ev.Checked(), NOW + every)
+    assert isinstance(decide(early, every - SECOND), Wait)
+    assert decide(looked, every) == Act(Action.CHECK_HOST)
+    seen = apply(looked, ev.HostChecked(until=NOW + 2 * every), NOW + every)
+    assert isinstance(decide(seen, every), Wait)
+
+
+def test_a_host_that_nobody_knows_is_not_looked_at():
+    looked = apply(job_in(Phase.RUNNING, host=None), ev.Checked(), NOW + POLICY.host_every)
+    assert decide(looked, POLICY.host_every) == Wait(NOW + POLICY.host_every + POLICY.status_every)
+
+
+@pytest.mark.parametrize(
+    ("phase", "look"),
+    [(Phase.LAUNCHED, Action.LOOK_FOR_LIFE), (Phase.RUNNING, Action.CHECK_STATUS)],
+)
+def test_no_host_outlives_its_jobs_timeout_by_more_than_the_margin(phase, look):
+    record = job_in(phase)
+    end = record.timeout + POLICY.lifetime_margin
+    assert decide(record, end - SECOND) == Act(look)
+    decision = decide(record, end)
     assert isinstance(decision, Settle)
     assert decision.event.failure.reason is FailureReason.TIMEOUT
 

@@ -27,6 +27,7 @@ EXAMPLES = {
     ev.LifeSeen: ev.LifeSeen(),
     ev.Checked: ev.Checked(),
     ev.Unchecked: ev.Unchecked(until=NOW),
+    ev.HostChecked: ev.HostChecked(until=NOW),
     ev.NotYet: ev.NotYet(until=NOW),
     ev.Deferred: ev.Deferred(until=NOW, trouble="it rained"),
     ev.Failed: ev.Failed(failure=FAILURE),
@@ -48,6 +49,7 @@ TABLE = {
     ev.LifeSeen: (_, _, _, _, P.RUNNING, _, _, _),
     ev.Checked: (P.ACQUIRED, P.PROVISIONING, P.PROVISIONED, P.LAUNCHING, _, P.RUNNING, _, _),
     ev.Unchecked: (P.ACQUIRED, P.PROVISIONING, P.PROVISIONED, P.LAUNCHING, _, _, _, _),
+    ev.HostChecked: (_, _, _, _, P.LAUNCHED, P.RUNNING, _, _),
     ev.NotYet: (_, P.PROVISIONING, _, _, P.LAUNCHED, _, _, _),
     ev.Deferred: tuple(phase for phase in P if phase is not P.GONE),
     ev.Failed: (*[P.FAILING] * 6, _, _),
@@ -127,6 +129,14 @@ def test_a_successful_look_does_not_shorten_the_pause_of_a_failing_cloud():
     assert (looked.attempts, looked.due) == (1, later)
 
 
+@pytest.mark.parametrize("phase", [Phase.LAUNCHED, Phase.RUNNING])
+def test_a_look_at_the_host_changes_nothing_but_the_time_of_the_next(phase):
+    later = NOW + timedelta(seconds=45)
+    tried = apply(job_in(phase), ev.Deferred(until=later, trouble="503"), NOW)
+    looked = apply(tried, ev.HostChecked(until=later), NOW)
+    assert looked == attrs.evolve(tried, host_due=later)
+
+
 def test_the_moment_of_the_first_cancellation_is_kept():
     first = apply(job_in(Phase.RUNNING), ev.Checked(canceling=True), NOW)
     second = apply(first, ev.Checked(canceling=True), NOW + timedelta(minutes=5))
@@ -176,7 +186,7 @@ times = st.integers(min_value=0, max_value=3 * 3600).map(lambda seconds: timedel
 def _concrete(kind, now, data):
     event = EXAMPLES[kind]
     changes = {}
-    if kind in (ev.NotYet, ev.Deferred, ev.Unchecked):
+    if kind in (ev.NotYet, ev.Deferred, ev.Unchecked, ev.HostChecked):
         changes["until"] = now + data.draw(st.integers(0, 300).map(lambda s: timedelta(seconds=s)))
     if kind is ev.Checked:
         changes["canceling"] = data.draw(st.booleans())

@@ -9,8 +9,6 @@ from paas_runner.job.variables import Variable
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.coordinator import Kind
 from paas_runner.sandbox.faults import Delay, DropAfter, DropBefore, Garbage, Hang, Status, Truncated
-from tests.service.virtual_world import VirtualWorld
-from tests.virtual_time import run_virtual
 
 SLOW = CloudOptions(
     repository_delay=timedelta(seconds=3),
@@ -18,23 +16,6 @@ SLOW = CloudOptions(
     boot_delay=timedelta(seconds=40),
     build_delay=timedelta(seconds=20),
 )
-
-
-@pytest.fixture
-def play(tmp_path):
-    """Run a story in a world of its own; nothing may be left of it."""
-
-    def run(story, **world_options):
-        async def main():
-            world = VirtualWorld(tmp_path, **world_options)
-            try:
-                return await asyncio.wait_for(story(world), 24 * 3600)
-            finally:
-                await world.aclose()
-
-        return run_virtual(main())
-
-    return run
 
 
 def test_a_job_is_run_and_its_host_removed(play):
@@ -300,7 +281,7 @@ def test_requests_per_job_are_few(play):
         }
         assert sum(cloud.values()) <= 3, cloud
 
-    play(story)
+    play(story, more="paas_orphan_sweep_interval = 0")
 
 
 @pytest.mark.parametrize("fault", [DropAfter(), Hang(), Garbage()])

@@ -36,7 +36,7 @@ async def test_sigterm_in_the_middle_of_twenty_launches_and_a_restart_end_every_
         jobs = real.submit(20, script=("sleep 1",))
         await real.until(lambda: len(real.phases("acquired")) == 20 and len(real.phases("launching")) >= 3)
         assert len(real.phases("launched")) < 20
-    tracked = json.loads(real.state_file.read_text())["jobs"]
+    tracked = json.loads(real.state_file.read_text())["paas_runner"]["jobs"]
     assert len(tracked) == 20
     assert stat.S_IMODE(real.state_file.stat().st_mode) == 0o600
     async with real.service():
@@ -95,7 +95,12 @@ async def test_a_second_service_on_the_same_state_is_refused(real):
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("paas-runner-state.json", "{ half a"), ("paas-runner-state.db", "no database " * 100)],
+    [
+        ("paas-runner-state.json", "{ half a"),
+        ("paas-runner-state.json", ""),
+        ("paas-runner-state.db", "no database " * 100),
+        ("paas-runner-state.db", ""),
+    ],
 )
 async def test_records_that_cannot_be_read_are_left_alone_and_end_the_start(real, name, content):
     damaged = real.config.with_name(name)
@@ -103,7 +108,8 @@ async def test_records_that_cannot_be_read_are_left_alone_and_end_the_start(real
     service = await real.start()
     assert await service.wait() == 74
     assert damaged.read_text() == content
-    assert name in real.told()
+    assert f"{name}: " in real.told()
+    assert "It is left as it is: put a good copy in its place" in real.told()
     assert "Traceback" not in real.told()
 
 

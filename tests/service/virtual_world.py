@@ -112,7 +112,7 @@ class VirtualWorld:
 
     @property
     def executors(self):
-        return {"clever-docker": lambda: CleverDocker(push=self.push)}
+        return {"clever-docker": lambda: CleverDocker(push=self.push, clock=virtual_now)}
 
     def start(self):
         """The service as a task, and what stops it."""

@@ -1,14 +1,20 @@
 """The state file is whole or absent, private, and taken in exactly once."""
 
 import json
+import os
 import stat
 
+import attrs
 import pytest
+import structlog
 
-from paas_runner.job.tracked import Phase
+from paas_runner.job.tracked import JobKey, Phase
+from paas_runner.store.ownership import complaint
 from paas_runner.store.state_file import StateFileError, read, take_in, write
-from tests.job.records import job, job_in
+from tests.job.records import NOW, job, job_in, payload
 from tests.memory_store import MemoryStore
+
+NAMES = {"abc123xyz": "abc123xy"}
 
 
 @pytest.fixture
@@ -18,9 +24,9 @@ def path(tmp_path):
 
 async def test_what_is_written_is_taken_in_and_the_file_removed(path):
     jobs = [job(2), job_in(Phase.RUNNING)]
-    write(path, jobs)
+    write(path, jobs, NAMES)
     store = MemoryStore()
-    await take_in(path, store)
+    await take_in(path, store, NAMES, NOW)
     assert list(await store.jobs()) == [job_in(Phase.RUNNING), job(2)]
     assert not path.exists()
 
@@ -28,18 +34,18 @@ async def test_what_is_written_is_taken_in_and_the_file_removed(path):
 async def test_an_absent_file_leaves_the_store_as_the_truth(path):
     store = MemoryStore()
     await store.save(job(1))
-    await take_in(path, store)
+    await take_in(path, store, NAMES, NOW)
     assert list(await store.jobs()) == [job(1)]
 
 
 async def test_a_file_that_could_not_be_removed_in_time_is_not_taken_in_twice(path):
-    write(path, [job(1)])
+    write(path, [job(1)], NAMES)
     content = path.read_bytes()
     store = MemoryStore()
-    await take_in(path, store)
-    await store.forget(job(1).key)
+    await take_in(path, store, NAMES, NOW)
+    await store.forget(job(1).key, ended=True)
     path.write_bytes(content)
-    await take_in(path, store)
+    await take_in(path, store, NAMES, NOW)
     assert not await store.jobs()
     assert not path.exists()
 
@@ -47,7 +53,7 @@ async def test_a_file_that_could_not_be_removed_in_time_is_not_taken_in_twice(pa
 def test_the_file_is_private_even_if_an_older_one_was_not(path):
     path.with_name("state.json.new").write_text("left over")
     path.with_name("state.json.new").chmod(0o644)
-    write(path, [job(1)])
+    write(path, [job(1)], NAMES)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -58,24 +64,73 @@ def test_the_file_is_private_even_if_an_older_one_was_not(path):
         "{",
         "[]",
         "null",
-        '{"jobs": 3, "format": 1}',
-        '{"jobs": [{}], "format": 1}',
-        '{"jobs": [], "format": 9}',
+        "\0\1\2",
+        "[" * 100_000,
+        "{}",
+        '{"launched": []}',
+        '{"launched": [], "pending": {}}',
+        '{"launched": ["a"], "pending": []}',
+        '{"launched": [], "pending": [{}]}',
+        '{"launched": [], "pending": [], "paas_runner": {}}',
+        '{"paas_runner": {"jobs": 3, "format": 1}}',
+        '{"paas_runner": {"jobs": [{}], "format": 1}}',
+        '{"paas_runner": {"jobs": [], "format": 9}}',
     ],
 )
 async def test_a_file_that_is_no_state_is_refused_and_left_alone(path, content):
     path.write_text(content)
     with pytest.raises(StateFileError, match=r"state\.json: is no state file"):
-        await take_in(path, MemoryStore())
+        await take_in(path, MemoryStore(), NAMES, NOW)
     assert path.read_text() == content
 
 
 def test_a_folder_that_is_missing_is_a_clear_error(path):
     with pytest.raises(StateFileError, match="cannot be written: No such file"):
-        write(path.parent / "missing" / "state.json", [])
+        write(path.parent / "missing" / "state.json", [], NAMES)
 
 
-def test_the_document_is_plain_json(path):
-    write(path, [job(1)])
-    assert json.loads(path.read_text())["format"] == 1
-    assert read(path).jobs == [job(1)]
+def test_the_document_is_plain_json_whatever_a_payload_contains(path):
+    strange = attrs.evolve(job(1), payload=payload(1, job_info={"name": "half a pair: \ud83d, été"}))
+    write(path, [strange], NAMES)
+    assert json.loads(path.read_bytes().decode("ascii"))["paas_runner"]["format"] == 1
+    assert read(path, NAMES, NOW).jobs == [strange]
+
+
+def test_a_file_that_appeared_meanwhile_is_set_aside_and_not_overwritten(path):
+    path.write_text("the other program's")
+    write(path, [job(1)], NAMES)
+    [aside] = path.parent.glob("state.json.*.aside")
+    assert aside.read_text() == "the other program's"
+    assert read(path, NAMES, NOW).jobs == [job(1)]
+
+
+def test_a_file_of_another_user_is_refused(path, monkeypatch):
+    write(path, [job(1)], NAMES)
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    with pytest.raises(StateFileError, match=r"state\.json: belongs to another user .* Give it to"):
+        read(path, NAMES, NOW)
+    assert path.exists()
+
+
+@pytest.mark.parametrize(
+    ("owner", "us", "refused"), [(5, 5, False), (5, 0, False), (0, 5, True), (6, 5, True)]
+)
+def test_files_are_taken_from_oneself_and_root_takes_all(path, owner, us, refused):
+    assert bool(complaint(path, owner=owner, us=us)) is refused
+
+
+def test_something_that_is_no_file_is_a_clear_error(path):
+    path.mkdir()
+    with pytest.raises(StateFileError, match="cannot be read: Is a directory"):
+        read(path, NAMES, NOW)
+
+
+async def test_jobs_of_the_other_program_are_taken_in_and_its_possible_hosts_told(path):
+    handle = {"runner_name": "abc123xy", "job_id": 7, "token": "t"}
+    path.write_text(json.dumps({"launched": [], "pending": [[handle, {"id": 7, "token": "t"}]]}))
+    store = MemoryStore()
+    with structlog.testing.capture_logs() as logs:
+        await take_in(path, store, NAMES, NOW)
+    assert [known.key for known in await store.jobs()] == [JobKey("abc123xyz", 7)]
+    assert [entry["hosts"] for entry in logs if "hosts" in entry] == [["hpd-job-abc123xy-7"]]
+    assert not path.exists()

@@ -49,16 +49,33 @@ async def test_a_saved_job_is_there_after_reopening(reopen):
 async def test_a_forgotten_job_is_gone_and_forgetting_twice_is_fine(reopen):
     store = await reopen()
     await store.save(job(1))
-    await store.forget(job(1).key)
-    await store.forget(job(1).key)
+    for _ in range(2):
+        await store.forget(job(1).key, ended=True)
     assert not await (await reopen()).jobs()
+
+
+async def test_that_a_job_is_over_is_remembered_of_those_that_were_ours(reopen):
+    store = await reopen()
+    await store.forget(job(1).key, ended=True)
+    await store.forget(job(2).key, ended=False)
+    await store.forget(job(1).key, ended=True)
+    assert await (await reopen()).ended() == {job(1).key}
+
+
+async def test_only_the_last_jobs_are_remembered(tmp_path, monkeypatch):
+    monkeypatch.setattr("paas_runner.store.sqlite.REMEMBERED_JOBS", 3)
+    store = await SqliteStore.open(tmp_path / "s.db")
+    for job_id in range(1, 8):
+        await store.forget(job(job_id).key, ended=True)
+    assert {key.job_id for key in await store.ended()} == {5, 6, 7}
+    await store.aclose()
 
 
 async def test_replacing_takes_all_records_once_per_source(reopen):
     store = await reopen()
     await store.save(job(1))
     assert await store.replace([job(2), job(3)], source="digest")
-    await store.forget(job(3).key)
+    await store.forget(job(3).key, ended=True)
     assert not await store.replace([job(2), job(3)], source="digest")
     assert [known.key.job_id for known in await (await reopen()).jobs()] == [2]
 

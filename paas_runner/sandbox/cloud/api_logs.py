@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from paas_runner.sandbox.cloud.application import Application
 from paas_runner.sandbox.cloud.auth import requested_application
-from paas_runner.sandbox.cloud.errors import invalid_value
+from paas_runner.sandbox.cloud.errors import invalid_value, wrong_kind_of_token
 from paas_runner.sandbox.cloud.log import LogLine
 from paas_runner.sandbox.cloud.model import Cloud
 
@@ -51,6 +51,8 @@ class LogRoutes:
     async def logs(self, request: Request) -> Response:
         """Open the stream."""
         _, app = requested_application(request, self._cloud)
+        if self._cloud.options.logs_refused:
+            raise wrong_kind_of_token()
         stream = self._events(app, _query(request))
         return StreamingResponse(stream, media_type="text/event-stream")
 

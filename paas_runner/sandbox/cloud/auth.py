@@ -49,7 +49,8 @@ def git_access(request: Request, cloud: Cloud) -> Access | None:
     """Who pushes: the user does not matter, the password is an organisation's token."""
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
-        return None
+        anonymous = cloud.options.anonymous_push_token
+        return _access(cloud, anonymous.reveal()) if anonymous else None
     try:
         _, _, password = base64.b64decode(value, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):

@@ -70,6 +70,15 @@ class Deployments:
             await asyncio.wait([app.task])
             app.state = AppState.SHOULD_BE_DOWN
 
+    def lose(self, app: Application, *, replaced: bool) -> None:
+        """End the deployment at work as the loss of its machine does: FAIL, and perhaps a new deployment."""
+        if app.task is None or app.current is None or app.last_push is None:
+            return
+        settle(app, app.current, DeploymentState.FAIL)
+        if replaced:
+            app.waiting.append(attrs.evolve(app.last_push, cause="Monitoring/Unreachable"))
+        app.task.cancel()
+
     async def aclose(self) -> None:
         """End all deployments at work, and start none any more."""
         self._closed = True
@@ -154,6 +163,7 @@ class Machine:
             self._log("Deploy failed in 0 seconds: there is no Dockerfile at the root of the repository")
             return False
         if self._options.build_fails:
+            self._log("pulling the base image: 40 %\r\x1b[31;1mERROR\x1b[0m the base image does not exist")
             self._log("Deploy failed in 0 seconds: the image could not be built")
             return False
         self._log(f"Build succeeded in {self._options.build_delay.total_seconds():.0f} seconds")

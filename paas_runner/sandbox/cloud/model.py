@@ -190,6 +190,11 @@ class Cloud:
         self.ledger.note("cancel", app.id, by)
         self._deployments.cancel(app)
 
+    def lose_instance(self, app: Application, *, replaced: bool = False) -> None:
+        """The machine dies and its program with it; `replaced`: the platform deploys the commit anew."""
+        self.ledger.note("lose", app.id, None)
+        self._deployments.lose(app, replaced=replaced)
+
     async def stop(self, app: Application, *, by: Secret | None = None) -> None:
         """Stop the instances of an application and forget its waiting pushes."""
         self.ledger.note("stop", app.id, by)

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import attrs
 
+from paas_runner.secret import Secret
+
 _NONE = timedelta()
 
 
@@ -40,6 +42,12 @@ class CloudOptions:
 
     build_fails: bool = False
     """Every deployment ends as FAIL after its build."""
+
+    logs_refused: bool = False
+    """Whether the log routes refuse the kind of token that opens the rest of the API."""
+
+    anonymous_push_token: Secret | None = None
+    """The token that a push without credentials is taken to have; some clients show theirs over TLS only."""
 
     stuck: bool = False
     """Every deployment stays WIP with a BOOTING instance until it is cancelled or deleted."""

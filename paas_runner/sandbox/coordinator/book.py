@@ -14,7 +14,6 @@ from paas_runner.sandbox.coordinator.schedule import turn
 from paas_runner.sandbox.coordinator.spec import JobSpec, Pipeline
 from paas_runner.sandbox.coordinator.states import Change, JobState
 
-
 NEVER_ACKNOWLEDGED = "runner_provisioning_timeout"
 """Failure reason of a job whose runner never said that it took it (spec gitlab-runner-api.md §2.8)."""
 

@@ -87,6 +87,12 @@ async def test_a_wrong_query_is_refused_in_the_v4_form(logs: Logs) -> None:
     assert unknown.json()["code"] == "clever.core.not-found"
 
 
+async def test_the_log_can_be_closed_to_the_kind_of_token_that_opens_the_rest(logs: Logs) -> None:
+    logs.cloud.options = attrs.evolve(logs.cloud.options, logs_refused=True)
+    response = await logs.client.get(logs.path, params={"until": now()})
+    assert (response.status_code, response.json()["code"]) == (403, "clever.core.forbidden")
+
+
 async def test_an_open_stream_beats_and_carries_new_lines(logs: Logs) -> None:
     listener = Listener(create_app(logs.cloud))
     await listener.start()

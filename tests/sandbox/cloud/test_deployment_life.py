@@ -246,6 +246,41 @@ def test_a_build_can_fail() -> None:
     run_virtual(story())
 
 
+def test_a_machine_that_dies_kills_its_program_and_fails_its_deployment() -> None:
+    async def story() -> None:
+        program = Program(seconds=None)
+        cloud, organisation = virtual_cloud(program)
+        app = new_application(cloud, organisation)
+        cloud.received_push(app.id, "c1", FILES)
+        await asyncio.sleep(60)
+        cloud.lose_instance(app)
+        await asyncio.sleep(60)
+        assert (states(app), instance_state(app)) == (["FAIL"], InstanceState.DELETED)
+        assert (program.killed, program.running) == (1, 0)
+        cloud.lose_instance(app)
+        assert cloud.ledger.alive, "the application itself stays"
+
+    run_virtual(story())
+
+
+def test_a_machine_that_dies_can_be_replaced() -> None:
+    async def story() -> None:
+        program = Program(seconds=None)
+        cloud, organisation = virtual_cloud(program)
+        app = new_application(cloud, organisation)
+        cloud.received_push(app.id, "c1", FILES)
+        await asyncio.sleep(60)
+        cloud.lose_instance(app, replaced=True)
+        await asyncio.sleep(60)
+        assert states(app) == ["FAIL", "WIP"]
+        assert [row.cause for row in app.deployments.values()] == ["Git", "Monitoring/Unreachable"]
+        assert [row.commit for row in app.deployments.values()] == ["c1", "c1"]
+        assert (program.killed, program.running) == (1, 1)
+        await cloud.aclose()
+
+    run_virtual(story())
+
+
 def test_a_tree_without_dockerfile_cannot_be_built() -> None:
     async def story() -> None:
         cloud, organisation = virtual_cloud(Program())

@@ -1,0 +1,51 @@
+"""The end of an application's log, from server-sent events to lines that may stand in a job's log.
+
+Spec `clever-cloud-api.md` §5.1: messages may contain colours and carriage returns.
+"""
+
+import json
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+MOST_LINES = 10
+
+_LINE_END = re.compile(r"\r\n|\r|\n")  # str.splitlines would also split inside of a message
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.?)")
+
+
+def tail(stream: bytes) -> Sequence[str]:
+    """The last lines that say something, without escape sequences and control characters."""
+    lines: deque[str] = deque(maxlen=MOST_LINES)
+    for message in _messages(stream.decode(errors="replace")):
+        lines.extend(line for line in map(_clean, message.split("\n")) if line)
+    return list(lines)
+
+
+def _messages(stream: str) -> Iterator[str]:
+    """What the events `APPLICATION_LOG` carry; heartbeats and whatever cannot be read are passed over."""
+    event, data = "", ""
+    for line in (*_LINE_END.split(stream), ""):
+        name, _, value = line.partition(":")
+        if name == "event":
+            event = value.strip()
+        elif name == "data":
+            data += value
+        elif not line:
+            if event == "APPLICATION_LOG":
+                yield _message(data)
+            event, data = "", ""
+
+
+def _message(data: str) -> str:
+    try:
+        message = json.loads(data)["message"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return message if isinstance(message, str) else ""
+
+
+def _clean(line: str) -> str:
+    """As a terminal would leave the line: what a carriage return begins takes the place of what was there."""
+    shown = _ESCAPE.sub("", line).rstrip("\r").rpartition("\r")[2].replace("\t", " ")
+    return "".join(char for char in shown if char.isprintable()).strip()

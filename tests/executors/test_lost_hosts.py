@@ -1,0 +1,151 @@
+"""clever-docker notices, over sockets, that a launched host cannot go on."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from executors.clever import CleverDocker
+from executors.clever.settings import CleverSettings
+from paas_runner.errors import Rejected, Transient
+from paas_runner.executor import Order, RunnerSection
+from paas_runner.job.tracked import HostName
+from paas_runner.sandbox.cloud import CloudOptions
+from paas_runner.sandbox.faults import Garbage, Status
+from tests.job.records import payload
+
+SECTION = RunnerSection(
+    name="clever",
+    url="https://gitlab.example",
+    short_token="abc123xyz",
+    forwarded={"docker": {"image": "debian:12"}},
+    installation="installation-1",
+)
+ORDER = Order(host_name=HostName("hpd-job-abc123xyz-42"), payload=payload(42))
+
+
+@pytest.fixture
+async def executor(clever, connect):
+    settings = CleverSettings(cc_api_url=clever.url, cc_orga_id=clever.organisation, cc_token=clever.token)
+    made = CleverDocker(second_look_after=timedelta(seconds=0.05)).build(settings, SECTION, connect)
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+def busy(clever):
+    """The program of a host goes on until it is killed."""
+
+    async def program(_files):
+        await asyncio.Event().wait()
+
+    clever.cloud._platform.program = program
+
+
+async def launched(executor, clever, state):
+    host = await executor.provision(ORDER)
+    await executor.launch(ORDER, host)
+    [application] = clever.cloud.applications(clever.organisation)
+    async with asyncio.timeout(10):
+        while not (application.current and application.current.state == state):
+            await asyncio.sleep(0.01)
+    return host, application
+
+
+def reading(clever):
+    return sum(count for route, count in clever.requests.items() if route.startswith("GET") and "{" in route)
+
+
+@pytest.mark.parametrize("cloud_options", [CloudOptions(), CloudOptions(task_running_shown=True)])
+async def test_a_host_that_is_well_costs_one_request(clever, executor, busy, cloud_options):
+    state = "TASK_RUNNING" if cloud_options.task_running_shown else "WIP"
+    host, _ = await launched(executor, clever, state)
+    before = reading(clever)
+    assert await executor.trouble(host) is None
+    assert reading(clever) == before + 1
+
+
+@pytest.mark.parametrize("cloud_options", [CloudOptions(deployment_delay=timedelta(seconds=60))])
+async def test_a_host_whose_deployment_is_not_listed_yet_is_waited_for(executor):
+    host = await executor.provision(ORDER)
+    await executor.launch(ORDER, host)
+    assert await executor.trouble(host) is None
+
+
+async def test_an_application_that_somebody_removed_is_missed(clever, executor, busy):
+    host, application = await launched(executor, clever, "WIP")
+    await clever.cloud.delete(clever.organisation, application.id)
+    assert "removed by somebody else" in await executor.trouble(host)
+
+
+@pytest.mark.parametrize("cloud_options", [CloudOptions(build_fails=True)])
+async def test_a_failed_build_is_told_with_the_end_of_its_log(clever, executor):
+    host, application = await launched(executor, clever, "FAIL")
+    told = await executor.trouble(host)
+    assert "flavor M, zone par" in told
+    assert "ended with FAIL" in told
+    assert "    ERROR the base image does not exist\n    Deploy failed in 0 seconds" in told
+    assert f"{application.id} {application.current.uuid}" in told
+    assert "\x1b" not in told
+    assert "canary" not in told
+
+
+@pytest.mark.parametrize("cloud_options", [CloudOptions(build_fails=True, logs_refused=True)])
+async def test_a_log_that_is_refused_keeps_nothing_else_quiet(clever, executor):
+    host, _ = await launched(executor, clever, "FAIL")
+    told = await executor.trouble(host)
+    assert "ended with FAIL" in told
+    assert "Its own log is not available" in told
+
+
+@pytest.mark.parametrize("cloud_options", [CloudOptions(build_fails=True)])
+@pytest.mark.parametrize("fault", [Status(500), Status(404), Status(200, body=b"<html>"), Garbage()], ids=str)
+async def test_a_log_that_cannot_be_read_keeps_nothing_else_quiet(clever, executor, fault):
+    host, _ = await launched(executor, clever, "FAIL")
+    clever.faults.add(fault, path="/v4/**")
+    assert "Its own log is not available" in await executor.trouble(host)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_a_machine_that_died_is_missed(clever, executor, busy, replaced):
+    host, application = await launched(executor, clever, "WIP")
+    clever.cloud.lose_instance(application, replaced=replaced)
+    assert "ended with FAIL" in await executor.trouble(host)
+
+
+async def test_a_task_that_ended_well_has_a_host_no_more(clever, executor):
+    host, _ = await launched(executor, clever, "OK")
+    assert "ended with OK and has no machine left" in await executor.trouble(host)
+
+
+async def test_a_cancelled_deployment_is_told_as_such(clever, executor, busy):
+    host, application = await launched(executor, clever, "WIP")
+    await clever.cloud.stop(application)
+    assert "CANCELLED" in await executor.trouble(host)
+
+
+async def test_what_does_not_hold_for_a_second_look_is_nothing(clever, executor, busy):
+    host, _ = await launched(executor, clever, "WIP")
+    body = b'{"id": 4004, "message": "The application does not exist.", "type": "error"}'
+    clever.faults.add(Status(404, body=body), path="**/deployments", times=1)
+    assert await executor.trouble(host) is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (Status(503, headers={"Retry-After": "60"}), Transient),
+        (Status(401, body=b'{"id": 2001, "message": "Not connected"}'), Rejected),
+        (Status(404, body=b"<html>the router knows no such path</html>"), Rejected),
+        (Status(200, body=b"{}"), Transient),
+        (Status(200, body=b'[{"state": "FAIL"}]'), Transient),
+    ],
+    ids=lambda value: str(value) if isinstance(value, Status) else "",
+)
+async def test_a_cloud_that_does_not_answer_properly_says_nothing_of_the_host(
+    clever, executor, busy, fault, kind
+):
+    host, _ = await launched(executor, clever, "WIP")
+    clever.faults.add(fault, path="**/deployments")
+    with pytest.raises(kind):
+        await executor.trouble(host)

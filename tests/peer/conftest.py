@@ -1,0 +1,126 @@
+"""heptapod-paas-runner 1.1.1 itself, in an environment of its own, beside our service and a sandbox."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import attrs
+import pytest
+
+from paas_runner.sandbox.cloud import CloudOptions
+from paas_runner.sandbox.server import Sandbox, SandboxOptions
+from tests.service.conftest import RealWorld
+
+PEER = "heptapod-paas-runner==1.1.1"
+FOR_BOTH = """
+state_file = "{state_file}"
+
+[quota_computation]
+  reference_runner = "real"
+  reference_flavor = "3XL"
+  reference_jobs_count = 10
+"""
+
+
+@pytest.fixture(scope="session")
+def peer_program(pytestconfig):
+    """The installed program, kept in pytest's cache. Without a package index: skip, in CI fail."""
+    version = f"{sys.implementation.cache_tag}-{PEER.replace('==', '-')}"
+    folder = Path(pytestconfig.cache.mkdir(version)) / "venv"
+    complete = folder / "complete"
+    if not complete.exists():
+        try:
+            _run(sys.executable, "-m", "venv", "--clear", str(folder))
+            _run(str(folder / "bin" / "pip"), "install", "--quiet", "--retries", "1", "--timeout", "20", PEER)
+        except subprocess.SubprocessError as error:
+            told = f"{PEER} cannot be installed: {getattr(error, 'output', None) or error}"
+            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(told)
+        complete.touch()
+    return folder / "bin" / "heptapod-paas-runner"
+
+
+def _run(*command):
+    subprocess.run(
+        command, check=True, timeout=240, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+class SharedWorld(RealWorld):
+    """One configuration and one state file, for whichever of the two programs runs."""
+
+    def __init__(self, sandbox, folder, peer_program):
+        super().__init__(sandbox, folder)
+        self._peer_program = peer_program
+        self._peer_log = folder / "peer.log"
+        self._gate = folder / "gate"
+
+    def configure_for_both(self):
+        self.open_repositories()
+        self.configure(
+            more=FOR_BOTH.format(state_file=self.state_file),
+            watch=f'token = "{self.sandbox.admin_token.reveal()}"',
+        )
+
+    def submit_gated(self, count):
+        """Jobs that run until `open_gate`."""
+        return self.submit(count, script=(f"until [ -e {self._gate} ]; do sleep 0.1; done",))
+
+    def open_gate(self):
+        self._gate.touch()
+
+    def hold_repositories(self):
+        """From now on hosts do not get as far as to take a push, until `open_repositories`."""
+        self._cloud_is(repository_delay=timedelta(hours=1))
+
+    def open_repositories(self):
+        self._cloud_is()
+        for application in self.sandbox.cloud.applications(self.sandbox.organisation_id):
+            application.repository_at = self.sandbox.cloud.clock()
+
+    def _cloud_is(self, **options):
+        """The other program shows its credentials over TLS only, which the sandbox does not speak."""
+        self.sandbox.cloud.options = CloudOptions(anonymous_push_token=self.sandbox.cloud_token, **options)
+
+    @asynccontextmanager
+    async def peer(self):
+        """The unmodified program until the end of the block, then SIGTERM."""
+        with self._peer_log.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                str(self._peer_program), str(self.config), stdout=log, stderr=log, cwd=self.config.parent
+            )
+        try:
+            yield process
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(30):
+                assert await process.wait() == 0, self.peer_told
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    @property
+    def peer_told(self):
+        return self._peer_log.read_text()
+
+    @property
+    def state(self):
+        """The lists of the state file, as counts."""
+        document = json.loads(self.state_file.read_text())
+        return {name: len(entries) for name, entries in document.items() if isinstance(entries, list)}
+
+
+@pytest.fixture
+async def shared(tmp_path, peer_program):
+    options = SandboxOptions(
+        coordinator=lambda options: attrs.evolve(options, long_poll_seconds=0.5, trace_interval_seconds=1)
+    )
+    async with Sandbox(options) as sandbox:
+        world = SharedWorld(sandbox, tmp_path, peer_program)
+        world.configure_for_both()
+        yield world

@@ -1,0 +1,106 @@
+"""`paas-runner orphans` as an operator runs it, against a sandbox on loopback sockets."""
+
+import asyncio
+import json
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from paas_runner.job.orphans import GRACE
+from paas_runner.sandbox.faults import Status
+
+pytestmark = pytest.mark.process
+COMMAND = Path(sys.executable).parent / "paas-runner"
+
+
+async def orphans(config, *options):
+    """Exit code, answer and messages of the command."""
+    process = await asyncio.create_subprocess_exec(
+        COMMAND, "orphans", config, *options, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    answer, messages = await asyncio.wait_for(process.communicate(), 60)
+    assert b"Traceback" not in messages
+    return process.returncode, answer.decode(), messages.decode()
+
+
+async def left_behind(real):
+    """What is there after a job when a creation came late: a host like the job's own, a while ago."""
+    cloud, organisation = real.sandbox.cloud, real.sandbox.organisation_id
+    [job] = real.submit(script=("sleep 1",))
+    await real.until(lambda: real.phases("running"))
+    [application] = cloud.applications(organisation)
+    await real.settled([job])
+    late = cloud.create(organisation, application.definition, application.env)
+    late.created_at -= 2 * GRACE
+    return late
+
+
+async def test_orphans_are_shown_and_on_demand_removed_while_the_service_runs(real):
+    real.configure(more="paas_orphan_sweep_interval = 0")
+    async with real.service():
+        late = await left_behind(real)
+        code, answer, messages = await orphans(real.config)
+        assert code == 1
+        head, line, summary = answer.splitlines()
+        assert head.split() == ["NAME", "HOST", "AGE", "VERDICT", "WHY"]
+        assert line.split() == f"{late.definition.name} {late.id} 20 min orphan its job is over".split()
+        assert summary == "hosts: 1, orphans: 1, removed: 0"
+        assert "a second look in 3 s" in messages
+        code, answer, messages = await orphans(real.config, "--delete", "--json")
+        assert code == 0
+        assert f"removing {late.definition.name} ({late.id})" in messages
+        document = json.loads(answer)
+        assert document["orphans"] == 0
+        [host] = document["hosts"]
+        assert (host["host"], host["verdict"], host["removed"]) == (late.id, "orphan", True)
+        assert not real.alive
+        assert await orphans(real.config) == (0, "hosts: 0, orphans: 0, removed: 0\n", "")
+
+
+async def test_hosts_of_jobs_that_run_are_never_removed_whether_the_service_runs_or_not(real):
+    real.configure(more="paas_orphan_sweep_interval = 0")
+    async with real.service():
+        [job] = real.submit(script=("sleep 3",))
+        await real.until(lambda: real.phases("running"))
+        [application] = real.sandbox.cloud.applications(real.sandbox.organisation_id)
+        application.created_at -= timedelta(days=3)
+        code, answer, _ = await orphans(real.config, "--delete", "--json")
+        assert code == 0
+        assert [host["verdict"] for host in json.loads(answer)["hosts"]] == ["tracked"]
+    assert real.state_file.exists()
+    code, answer, messages = await orphans(real.config, "--delete")
+    assert code == 0
+    assert "tracked" in answer
+    assert messages == "", "no second look is needed"
+    async with real.service():
+        await real.settled([job])
+    assert job.status == "success"
+
+
+async def test_what_cannot_be_found_out_is_said_with_an_exit_code(real):
+    code, answer, messages = await orphans(real.config)
+    assert (code, answer) == (74, "")
+    assert "has the service ever run with this configuration?" in messages
+    async with real.service():
+        await real.until(lambda: [event for event in real.log if event["event"] == "started"])
+    real.sandbox.cloud_faults.add(Status(401))
+    code, answer, messages = await orphans(real.config, "--json")
+    assert (code, answer) == (1, "")
+    assert "paas-runner orphans: Clever Cloud, list the applications" in messages
+    assert real.sandbox.cloud_token.reveal() not in messages
+    real.config.write_text("concurrent = 0")
+    code, answer, messages = await orphans(real.config)
+    assert (code, answer) == (78, "")
+    assert "config.toml:1: concurrent" in messages
+
+
+async def test_a_removal_that_fails_leaves_the_orphan_and_says_so(real):
+    async with real.service():
+        await left_behind(real)
+    real.sandbox.cloud_faults.add(Status(403), method="DELETE")
+    code, answer, messages = await orphans(real.config, "--delete")
+    assert code == 1
+    assert "orphans: 1, removed: 0" in answer
+    assert "cannot be removed" in messages

@@ -1,0 +1,165 @@
+"""The service's edges, each through the chaos: HTTP, store, push."""
+
+import asyncio
+import functools
+
+import httpx
+
+from paas_runner.errors import Transient
+from paas_runner.store import StoreError
+from tests.simulation.chaos import Chaos, Fault
+
+
+class Incarnation:
+    """One life of the service, from a start to a crash or an orderly stop."""
+
+    def __init__(self, chaos: Chaos) -> None:
+        self._chaos = chaos
+        self.dead = False
+        self.serving: asyncio.Task | None = None
+
+    async def point(self) -> None:
+        """A moment at which the process may die; the dead stay at it."""
+        if not self.dead and self._chaos.crashes():
+            self.kill()
+        if self.dead:
+            await asyncio.get_running_loop().create_future()
+
+    def kill(self) -> None:
+        self.dead = True
+        if self.serving:
+            self.serving.cancel()
+
+
+class ChaoticTransport(httpx.AsyncBaseTransport):
+    """A network: what was sent may arrive although its sender is gone, and the other way round."""
+
+    def __init__(self, inner, *, side, world, incarnation) -> None:
+        self._inner = inner
+        self._side = side
+        self._world = world
+        self._life = incarnation
+
+    async def handle_async_request(self, request):
+        await self._life.point()
+        fault = self._world.chaos.fault()
+        rng = self._world.chaos.rng
+        if self._world.is_down(self._side):
+            raise httpx.ConnectError("down", request=request)
+        match fault:
+            case Fault.DROPPED:
+                raise httpx.ConnectError("dropped", request=request)
+            case Fault.HANGS:
+                await asyncio.get_running_loop().create_future()
+            case Fault.CONFLICT:
+                return httpx.Response(409, request=request)
+            case Fault.LIMITED:
+                headers = {"Retry-After": str(rng.randint(0, 90))} if rng.random() < 0.7 else {}
+                return httpx.Response(429, headers=headers, request=request)
+            case Fault.BROKEN:
+                return httpx.Response(rng.choice([500, 502, 503]), text="<html>", request=request)
+        before = {Fault.SLOW: rng.uniform(0, 20), Fault.LATE: rng.uniform(30, 200)}.get(fault, 0.0)
+        response = await asyncio.shield(self._world.detached(self._performed(request, before)))
+        match fault:
+            case Fault.TWICE:
+                response = await asyncio.shield(self._world.detached(self._performed(request, 0.0)))
+            case Fault.UNANSWERED:
+                await asyncio.get_running_loop().create_future()
+            case Fault.RESET:
+                raise httpx.RemoteProtocolError("reset", request=request)
+            case Fault.SLOW:
+                await asyncio.sleep(rng.uniform(0, 8))
+        await self._life.point()
+        return _spoiled(response, fault)
+
+    async def _performed(self, request, delay):
+        """In a task of its own: the other side does not stop because we did."""
+        await asyncio.sleep(delay)
+        if self._world.is_down(self._side):
+            raise httpx.ReadError("down", request=request)
+        response = await self._inner.handle_async_request(request)
+        body = await response.aread()
+        return httpx.Response(response.status_code, headers=response.headers, content=body, request=request)
+
+
+def _spoiled(response, fault):
+    body = response.content
+    if fault is Fault.GARBAGE:
+        body = b"\x00<!-- nonsense -->"
+    elif fault is Fault.TRUNCATED:
+        body = body[: len(body) // 2]
+    else:
+        return response
+    headers = {key: value for key, value in response.headers.items() if key != "content-length"}
+    return httpx.Response(response.status_code, headers=headers, content=body, request=response.request)
+
+
+class ChaoticStore:
+    """The disk: a write that was acknowledged is there, any other may be or not."""
+
+    def __init__(self, disk, *, world, incarnation) -> None:
+        self._disk = disk
+        self._world = world
+        self._life = incarnation
+
+    async def jobs(self):
+        return await self._disk.jobs()
+
+    async def installation(self):
+        return await self._disk.installation()
+
+    async def save(self, job):
+        await self._write(self._disk.save, job)
+
+    async def forget(self, key, *, ended):
+        await self._write(functools.partial(self._disk.forget, ended=ended), key)
+
+    async def replace(self, jobs, *, source):
+        await self._life.point()
+        done = await self._disk.replace(jobs, source=source)
+        await self._life.point()
+        return done
+
+    async def aclose(self):
+        return None
+
+    async def _write(self, write, what):
+        await self._life.point()
+        if self._world.chaos.refuses():
+            raise StoreError("the disk is full")
+        await write(what)
+        self._world.note_records()
+        await self._life.point()
+
+    def __getattr__(self, name):
+        """What a store can do besides goes straight to the disk."""
+        return getattr(self._disk, name)
+
+
+class ChaoticPush:
+    """The push, which may arrive late, unanswered, or not at all."""
+
+    def __init__(self, push, *, world, incarnation) -> None:
+        self._push = push
+        self._world = world
+        self._life = incarnation
+
+    async def __call__(self, tree, url, *, user, password):
+        await self._life.point()
+        fault = self._world.chaos.fault()
+        rng = self._world.chaos.rng
+        if fault in (Fault.DROPPED, Fault.HANGS, Fault.BROKEN, Fault.LIMITED) or self._world.is_down("cloud"):
+            await asyncio.sleep(rng.uniform(0, 60))
+            raise Transient("no answer", service="git", op="push")
+        self._world.note_push(url)
+        await asyncio.sleep(rng.uniform(0, 30) if fault is Fault.SLOW else 0.1)
+        await asyncio.shield(
+            self._world.detached(self._performed(tree, url, user, password, late=fault is Fault.LATE))
+        )
+        if fault in (Fault.UNANSWERED, Fault.RESET, Fault.TRUNCATED):
+            raise Transient("the answer was lost", service="git", op="push")
+        await self._life.point()
+
+    async def _performed(self, tree, url, user, password, *, late):
+        await asyncio.sleep(self._world.chaos.rng.uniform(0, 60) if late else 0)
+        await self._push(tree, url, user=user, password=password)

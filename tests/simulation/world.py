@@ -1,0 +1,290 @@
+"""One simulated installation with its coordinator, its cloud, its users and its bad luck, from one seed."""
+
+import asyncio
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from executors.clever import CleverDocker
+from paas_runner.app import Edges, serve
+from paas_runner.http import Http
+from paas_runner.job.tracked import Phase
+from paas_runner.job.variables import Variable
+from paas_runner.sandbox.cloud import CloudOptions
+from paas_runner.sandbox.cloud.application import Definition, Lifetime
+from paas_runner.sandbox.coordinator import JobSpec, Kind
+from tests.service.virtual_world import CLOUD, VirtualWorld
+from tests.simulation.chaos import Chaos
+from tests.simulation.edges import ChaoticPush, ChaoticStore, ChaoticTransport, Incarnation
+from tests.virtual_time import virtual_now
+
+HOUR = 3600.0
+STORM_SECONDS = 2 * HOUR
+QUIET_SECONDS = 12 * HOUR
+JOBS = 8
+
+
+class Violation(AssertionError):  # noqa: N818 - the word of the report
+    """The promise was broken."""
+
+
+class SimulatedWorld(VirtualWorld):
+    """Two hours of storm, then calm weather until everything has come to its end."""
+
+    def __init__(self, folder, seed: int) -> None:
+        self.chaos = Chaos(seed)
+        rng = self.chaos.rng
+        self.seed = seed
+        self.two_phases = rng.random() < 0.5
+        super().__init__(
+            folder,
+            seed=seed,
+            concurrent=rng.choice([1, 3, 10]),
+            runner=f"limit = {rng.choice([0, 0, 2])}",
+            cloud=CloudOptions(
+                repository_delay=timedelta(seconds=rng.uniform(0, 10)),
+                deployment_delay=timedelta(seconds=rng.uniform(0, 10)),
+                boot_delay=timedelta(seconds=rng.uniform(0, 60)),
+                build_delay=timedelta(seconds=rng.uniform(0, 60)),
+                env_at_creation=rng.random() < 0.8,
+                env_in_lists=rng.random() < 0.8,
+            ),
+            coordinator={
+                "acknowledgement_seconds": 120.0 if self.two_phases else 0.0,
+                "long_poll_seconds": rng.choice([0.0, 50.0]),
+                "stuck_after": timedelta(hours=1),
+            },
+        )
+        self.life: Incarnation | None = None
+        self.lives = 0
+        self.submitted = []
+        self.recorded: set[int] = set()
+        self.pushed_at: dict[str, list[float]] = {}
+        self._down: dict[str, float] = {"coordinator": 0.0, "cloud": 0.0}
+        self._wall = timedelta()
+        self._tasks: set[asyncio.Task] = set()
+        self._foreign = self._plant_foreign_hosts()
+
+    # --- what the edges ask and tell ---------------------------------------------------------------------
+
+    def is_down(self, side: str) -> bool:
+        return self.seconds() < self._down[side]
+
+    def detached(self, coroutine) -> asyncio.Task:
+        """Something of the other side's, which goes on whatever becomes of us."""
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    def note_push(self, url: str) -> None:
+        app_id = urlsplit(url).path.rpartition("/")[2].removesuffix(".git")
+        self.pushed_at.setdefault(app_id, []).append(self.seconds())
+
+    def note_records(self) -> None:
+        """At every write: who was ever recorded, and whether the limits are kept."""
+        tracked = [job for job in self.store._jobs.values() if job.phase is not Phase.GONE]
+        self.recorded |= {job.key.job_id for job in tracked}
+        concurrent = self._config["concurrent"]
+        if len(tracked) > concurrent and not self.chaos.counts["store refusal"]:  # stale records stay then
+            raise Violation(f"{len(tracked)} jobs are tracked, {concurrent} are allowed")
+
+    # --- the course --------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Live through the storm, then judge."""
+        async with asyncio.TaskGroup() as life:
+            helpers = [
+                life.create_task(self._users()),
+                life.create_task(self._misfortunes()),
+                life.create_task(self.gitlab.keep_sweeping()),
+            ]
+            keeping = life.create_task(self._keep_it_running())
+            await asyncio.sleep(STORM_SECONDS)
+            await helpers[0]
+            helpers[1].cancel()
+            self.chaos.calm_down()
+            await self._quiet()
+            keeping.cancel()
+            for helper in helpers:
+                helper.cancel()
+        await self._end_of_service()
+        self._judge()
+
+    async def _keep_it_running(self) -> None:
+        """The service manager: starts the service again, however it ended."""
+        while True:
+            self.life = Incarnation(self.chaos)
+            self.lives += 1
+            serving, self.stopping = self._start(self.life)
+            self.life.serving = serving
+            await asyncio.wait([serving])
+            if not serving.cancelled() and serving.exception():
+                raise serving.exception()
+            self.life.dead = True
+            await asyncio.sleep(self.chaos.rng.choice([0, 1, 5, 30, 300]))
+
+    def _start(self, life: Incarnation):
+        http = Http(
+            rng=self.rng,
+            transport=lambda url: ChaoticTransport(
+                self._transport(url),
+                side="cloud" if url.startswith(CLOUD) else "coordinator",
+                world=self,
+                incarnation=life,
+            ),
+        )
+        push = ChaoticPush(self.push, world=self, incarnation=life)
+
+        async def open_store(_path):
+            return ChaoticStore(self.store, world=self, incarnation=life)
+
+        edges = Edges(
+            connect=http,
+            open_store=open_store,
+            executors={"clever-docker": lambda: CleverDocker(push=push)},
+            rng=self.rng,
+            started_at=virtual_now() + self._wall,
+        )
+        stopping = asyncio.Event()
+        return asyncio.ensure_future(serve(self.configuration(), edges, stopping)), stopping
+
+    async def _users(self) -> None:
+        """Jobs of all kinds over the first hour, some cancelled at some time."""
+        rng = self.chaos.rng
+        for number in range(JOBS):
+            await asyncio.sleep(rng.uniform(0, HOUR / JOBS))
+            flavor = rng.choice(["M", "M", "XL", "", "9XL"])
+            variables = (Variable(key="CI_CLEVER_CLOUD_FLAVOR", value=flavor),) if flavor else ()
+            script = (f"sleep {rng.choice([1, 30, 600])}", rng.choice(["echo done", "echo done", "exit 3"]))
+            spec = JobSpec(name=f"job {number}", script=script, variables=variables)
+            job = self.gitlab.submit_job(spec)
+            self.submitted.append(job)
+            if rng.random() < self.chaos.mood.cancels:
+                self.detached(self._cancel_later(job.job_id, rng.expovariate(1 / 300)))
+
+    async def _cancel_later(self, job_id: int, delay: float) -> None:
+        await asyncio.sleep(delay)
+        self.gitlab.cancel(self.gitlab.latest(job_id).job_id)
+
+    async def _misfortunes(self) -> None:
+        """What happens now and then, by the hour."""
+        rng, mood = self.chaos.rng, self.chaos.mood
+        while True:
+            await asyncio.sleep(60)
+            if rng.random() < mood.restarts / 60:
+                self.chaos.counts["orderly stop"] += 1
+                self.stopping.set()
+            if rng.random() < mood.outages / 60:
+                side = rng.choice(["coordinator", "cloud"])
+                self.chaos.counts[f"{side} outage"] += 1
+                self._down[side] = self.seconds() + rng.choice([10, 120, 1200])
+            if rng.random() < mood.vandalism / 60:
+                await self._vandalise(rng)
+            if rng.random() < 0.02:
+                self.chaos.counts["clock jump"] += 1
+                self._wall += timedelta(seconds=rng.choice([-7200, -60, 60, 7200]))
+
+    async def _vandalise(self, rng) -> None:
+        ours = [entry for entry in self.alive if entry.app_id not in self._foreign]
+        if ours:
+            victim = rng.choice(ours)
+            self.chaos.counts["host deleted behind our back"] += 1
+            self.vandalised.add(victim.name)
+            await self.cloud.delete(victim.organisation_id, victim.app_id)
+
+    async def _quiet(self) -> None:
+        """Until nothing is left to do, which must come."""
+        for _ in range(int(QUIET_SECONDS / 60)):
+            await asyncio.sleep(60)
+            ended = all(self.gitlab.latest(job.job_id).ended for job in self.submitted)
+            if ended and not self.store._jobs and self._foreign.issuperset(e.app_id for e in self.alive):
+                return
+        raise Violation(f"not everything came to an end: {self._leftovers()}")
+
+    async def _end_of_service(self) -> None:
+        if self.life:
+            self.life.kill()
+            await asyncio.gather(self.life.serving, return_exceptions=True)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- the judgement -----------------------------------------------------------------------------------
+
+    def _plant_foreign_hosts(self) -> frozenset[str]:
+        """Other people's applications, two of them with names that our jobs' hosts will have."""
+        self.vandalised: set[str] = set()
+        kind = self.cloud.catalogue.instance_types[0]
+        flavor = kind.flavors[0]
+        planted = set()
+        for name in ("another team's", f"hpd-job-{self.key}-1", f"hpd-job-{self.key}-2"):
+            definition = Definition(
+                fields={"zone": "par", "minInstances": 1, "maxInstances": 1},
+                name=name,
+                instance_type=kind,
+                lifetime=Lifetime.TASK,
+                min_flavor=flavor,
+                max_flavor=flavor,
+                build_flavor=flavor,
+            )
+            env = {"PAAS_RUNNER_INSTALLATION": "somebody else's"}
+            planted.add(self.cloud.create(self.organisation, definition, env).id)
+        return frozenset(planted)
+
+    def _leftovers(self):
+        jobs = {
+            job.job_id: (str(job.status), job.failure_reason)
+            for job in self.gitlab.jobs.values()
+            if not job.ended
+        }
+        records = {str(key): (str(job.phase), job.trouble) for key, job in self.store._jobs.items()}
+        hosts = [(entry.name, entry.app_id) for entry in self.alive if entry.app_id not in self._foreign]
+        return {"jobs": jobs, "records": records, "hosts": hosts}
+
+    def _judge(self) -> None:
+        """At the end: nothing lost, leaked, doubled or touched."""
+        launches: dict[str, int] = {}
+        for entry in self.cloud.ledger.created:
+            if entry.app_id in self._foreign:
+                if not entry.alive or entry.deletions or entry.pushes:
+                    raise Violation(f"a foreign host was touched: {entry}")
+                continue
+            launches[entry.name] = launches.get(entry.name, 0) + entry.launches
+        doubled = {name: count for name, count in launches.items() if count > 1}
+        if doubled:
+            raise Violation(f"launched more than once: {doubled}")
+        for job in self.gitlab.jobs.values():
+            self._judge_job(job, launches.get(f"hpd-job-{self.key}-{job.job_id}", 0))
+
+    def _judge_job(self, job, launches: int) -> None:
+        what = f"job {job.job_id} ({job.status}, {job.failure_reason}, launches {launches})"
+        if job.status == "success" and launches != 1:
+            raise Violation(f"{what}: success without having run")
+        if job.failure_reason == "stuck_or_timeout_failure" and not self._excused(job):
+            raise Violation(f"{what}: lost; the coordinator had to sweep it")
+        if job.failure_reason == "runner_provisioning_timeout" and not self.two_phases:
+            raise Violation(f"{what}: how?")
+        told = b"ERROR: Job failed" in job.trace
+        if job.failure_reason == "runner_system_failure" and not told and not self._excused(job):
+            raise Violation(f"{what}: its author was not told why; log: {job.trace[-200:]!r}")
+        if job.status == "failed" and job.exit_code == 3 and launches != 1:
+            raise Violation(f"{what}: an exit code without a launch")
+        if launches and job.count(Kind.CANCELING):
+            self._judge_cancellation(job, what)
+
+    def _excused(self, job) -> bool:
+        """Handed out by a coordinator without two phases, and lost before we had it on the disk."""
+        return not self.two_phases and job.job_id not in self.recorded
+
+    def _judge_cancellation(self, job, what: str) -> None:
+        cancelled = next(entry.at for entry in job.events if entry.kind is Kind.CANCELING)
+        at = (cancelled - virtual_now()).total_seconds() + self.seconds()
+        for entry in self.cloud.ledger.named(f"hpd-job-{self.key}-{job.job_id}"):
+            first = min(self.pushed_at.get(entry.app_id, [at]))
+            if first > at + 120:
+                raise Violation(f"{what}: launched {first - at:.0f} s after it was cancelled")

@@ -1,0 +1,108 @@
+"""A store that cannot be used is refused in words, and stays byte for byte as it was."""
+
+import os
+import sqlite3
+
+import attrs
+import pytest
+
+from paas_runner.store import StoreError
+from paas_runner.store.sqlite import SqliteStore
+from tests.job.records import job, payload
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "s.db"
+
+
+@pytest.fixture
+async def whole(path):
+    """The bytes of a store with some jobs in it."""
+    store = await SqliteStore.open(path)
+    for number in range(1, 60):
+        await store.save(job(number))
+    await store.aclose()
+    return path.read_bytes()
+
+
+async def opened_and_read(path):
+    store = await SqliteStore.open(path)
+    try:
+        await store.jobs()
+    finally:
+        await store.aclose()
+
+
+async def refused(path, why):
+    before = path.read_bytes() if path.exists() else None
+    with pytest.raises(StoreError, match=why) as caught:
+        await opened_and_read(path)
+    assert str(path) in str(caught.value)
+    assert (path.read_bytes() if path.exists() else None) == before
+
+
+@pytest.mark.parametrize("left", [0, 1, 50, 100, 511, 512, 1024, 4096, 8192, -4096, -100, -1])
+async def test_a_truncated_store_is_refused(path, whole, left):
+    path.write_bytes(whole[:left])
+    await refused(path, "It is left as it is: put a good copy in its place, or move it away")
+
+
+@pytest.mark.parametrize("at", [0, 30, 100, 4096, -200])
+async def test_a_store_with_other_bytes_in_it_is_refused(path, whole, at):
+    damaged = bytearray(whole)
+    at %= len(whole)
+    damaged[at : at + 200] = b"\xff" * 200
+    path.write_bytes(damaged)
+    await refused(path, "It is left as it is")
+
+
+async def test_a_damaged_store_that_was_killed_in_the_middle_of_its_work_is_not_touched_either(path):
+    store = await SqliteStore.open(path)
+    await store.save(job(1))
+    main, journal = path.read_bytes(), path.with_name("s.db-wal").read_bytes()
+    assert journal
+    await store.aclose()
+    path.write_bytes(b"\xff" * 100 + main[100:])
+    path.with_name("s.db-wal").write_bytes(journal[: len(journal) // 2])
+    await refused(path, "It is left as it is")
+
+
+async def test_a_database_of_another_program_is_refused(path):
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE job (title TEXT)")
+    db.close()
+    await refused(path, "is a database, but no store of this program")
+
+
+async def test_a_missing_store_with_its_journal_left_is_refused(path, whole):
+    path.rename(path.with_name("moved.db"))
+    path.with_name("s.db-wal").write_bytes(b"what was written last")
+    await refused(path, "is missing, but its -wal is there")
+
+
+async def test_a_store_of_another_user_is_refused(path, whole, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    await refused(path, "belongs to another user")
+
+
+async def test_what_is_no_file_is_refused(path):
+    path.mkdir()
+    with pytest.raises(StoreError, match="Is a directory"):
+        await SqliteStore.open(path)
+
+
+async def test_a_store_half_made_by_a_killed_process_is_made_anew(path):
+    path.with_name("s.db.new").write_bytes(b"half")
+    store = await SqliteStore.open(path)
+    await store.save(job(1))
+    await store.aclose()
+    assert not path.with_name("s.db.new").exists()
+
+
+async def test_a_payload_with_half_a_character_in_it_is_stored_like_any_other(path):
+    record = attrs.evolve(job(1), payload=payload(1, job_info={"name": "half a pair: \ud83d"}))
+    store = await SqliteStore.open(path)
+    await store.save(record)
+    assert await store.jobs() == [record]
+    await store.aclose()
