@@ -41,12 +41,18 @@ class Journal:
         await self._written(job)
 
     async def forget(self, job: TrackedJob) -> None:
-        """The job is gone; if the disk refuses, the next start finds it gone once more."""
+        """The job is gone; while the disk refuses it takes no place, and a start would find it gone again."""
         self._roster.remove(job.key)
+        while not await self._forgotten(job) and not self._stopping.is_set():
+            await nap(AGAIN_AFTER_SECONDS, self._stopping)
+
+    async def _forgotten(self, job: TrackedJob) -> bool:
         try:
             await self._store.forget(job.key, ended=job.acknowledged)  # else somebody else may run it
         except StoreError as error:
             log.error("a finished job's record cannot be removed", reason=str(error))
+            return False
+        return True
 
     async def _written(self, job: TrackedJob) -> bool:
         try:

@@ -45,6 +45,9 @@ async def host_of_a_job(world, *script):
 def another_like(world, application, *, age=timedelta(), name=None, **env):
     """What a creation leaves behind that nobody heard the answer of."""
     definition = attrs.evolve(application.definition, name=name or application.definition.name)
+    if OWNER_MARK in env:
+        fields = {**definition.fields, "description": f"of {env[OWNER_MARK]}"}
+        definition = attrs.evolve(definition, fields=fields)
     twin = world.cloud.create(world.organisation, definition, application.env | env)
     twin.created_at -= age
     return twin
@@ -101,7 +104,7 @@ def test_nothing_is_touched_that_does_not_carry_our_name_and_our_mark(play, env_
                 another_like(world, application, name="hpd-job-otherone1-1", **old),
                 another_like(world, application, **{OWNER_MARK: "another installation"}, **old),
             ]
-            unmarked = another_like(world, application, **old)
+            unmarked = another_like(world, application, **{OWNER_MARK: ""}, **old)
             del unmarked.env[OWNER_MARK]
             await asyncio.sleep(6 * 3600)
             assert job.status == "success"

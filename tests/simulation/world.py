@@ -51,7 +51,7 @@ class SimulatedWorld(VirtualWorld):
             coordinator={
                 "acknowledgement_seconds": 120.0 if self.two_phases else 0.0,
                 "long_poll_seconds": rng.choice([0.0, 50.0]),
-                "stuck_after": timedelta(hours=1),
+                "stuck_after": timedelta(seconds=STORM_SECONDS) + timedelta(hours=1),  # to sweep what is lost
             },
         )
         self.life: Incarnation | None = None
