@@ -28,7 +28,7 @@ COORDINATOR, CLOUD = "http://coordinator.test", "http://cloud.test"
 
 CONFIG = """
 concurrent = {concurrent}
-check_interval = 3
+check_interval = {check_interval}
 {more}
 
 [[runners]]
@@ -98,7 +98,7 @@ class VirtualWorld:
 
     def configuration(self):
         path = self.folder / "config.toml"
-        values = {"concurrent": 10, "more": "", "runner": ""} | self._config
+        values = {"concurrent": 10, "check_interval": 3, "more": "", "runner": ""} | self._config
         path.write_text(
             CONFIG.format(
                 url=COORDINATOR,

@@ -39,6 +39,7 @@ class SimulatedWorld(VirtualWorld):
             folder,
             seed=seed,
             concurrent=rng.choice([1, 3, 10]),
+            check_interval=rng.choice([3, 30, 30, 30]),  # polls cost most of a run and show least
             runner=f"limit = {rng.choice([0, 0, 2])}",
             cloud=CloudOptions(
                 repository_delay=timedelta(seconds=rng.uniform(0, 10)),
