@@ -82,7 +82,10 @@ async def test_the_password_is_in_no_argument_and_no_file_of_the_push(clever, co
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        await commit_of(clever, TREE, connect)
+        for _ in range(10):  # a push may be too fast for a busy machine to be seen
+            await commit_of(clever, TREE, connect)
+            if files and any(b"git\0" in line and b"push" in line for line in seen.copy()):
+                break
     finally:
         done.set()
         watcher.join()

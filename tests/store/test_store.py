@@ -151,6 +151,14 @@ async def test_a_damaged_record_is_named_without_its_content(tmp_path):
     await store.aclose()
 
 
+async def test_a_store_that_turned_read_only_refuses_clearly(tmp_path):
+    store = await SqliteStore.open(tmp_path / "s.db")
+    await store._do(lambda db: db.execute("PRAGMA query_only = ON"))
+    with pytest.raises(StoreError, match="readonly"):
+        await store.save(job(1))
+    await store.aclose()
+
+
 async def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path):
     with pytest.raises(StoreError, match="No such file"):
         await SqliteStore.open(tmp_path / "missing" / "s.db")
