@@ -7,7 +7,7 @@ killed goes on by loading its records and asking again.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
@@ -133,8 +133,11 @@ def acquired_undecodable(runner: str, job_id: int, token: Secret, now: datetime)
     )
 
 
+_A_MOMENT = timedelta(microseconds=1)
+
+
 def resumed(job: TrackedJob, now: datetime) -> TrackedJob:
-    """The record as a start finds it: nothing is put off, and no clock is believed too much.
+    """The record as a start finds it: nothing is put off, no look counts any more, no clock is believed much.
 
     Times in the future (the clock went back) become now; a job that seems to have outlived its timeout (the
     clock went forward, or nobody was there to look) is given the usual margin once more.
@@ -142,11 +145,12 @@ def resumed(job: TrackedJob, now: datetime) -> TrackedJob:
     entered = {phase: min(at, now) for phase, at in job.entered.items()}
     if Phase.LAUNCHED in entered:
         entered[Phase.LAUNCHED] = max(entered[Phase.LAUNCHED], now - job.timeout)
+    since = min(entered[Phase.LAUNCHED] if job.phase is Phase.LAUNCHED else job.since, now)
     return attrs.evolve(
         job,
         acquired_at=min(job.acquired_at, now),
-        checked_at=min(job.checked_at, now),
-        since=min(entered[Phase.LAUNCHED] if job.phase is Phase.LAUNCHED else job.since, now),
+        checked_at=min(job.checked_at, since - _A_MOMENT),  # whatever comes next, it is asked about first
+        since=since,
         host_since=min(job.host_since, now) if job.host_since else None,
         canceling_since=min(job.canceling_since, now) if job.canceling_since else None,
         entered=entered,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from paas_runner.errors import IllegalTransitionError
 from paas_runner.job import events as ev
-from paas_runner.job.decision import Act, Done, Policy, Settle, Wait, next_action
+from paas_runner.job.decision import Act, Action, Done, Policy, Settle, Wait, next_action
 from paas_runner.job.lifecycle import TRANSITIONS, acquired_undecodable, apply, resumed
 from paas_runner.job.tracked import Phase
 from paas_runner.secret import Secret
@@ -177,7 +177,19 @@ def test_a_clock_that_went_forward_ends_no_job_before_it_was_looked_at(phase):
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.GONE])
 def test_an_ordinary_start_changes_nothing_but_what_was_put_off(phase):
     record = job_in(phase, due=NOW, check_due=NOW)
-    assert resumed(record, NOW + timedelta(minutes=1)) == attrs.evolve(record, due=None, check_due=None)
+    found = resumed(record, NOW + timedelta(minutes=1))
+    assert found.checked_at < found.since
+    assert attrs.evolve(found, checked_at=NOW) == attrs.evolve(record, due=None, check_due=None)
+
+
+def test_no_start_goes_on_with_a_launch_before_it_has_asked_whether_the_job_is_still_wanted():
+    """Found by the simulation: a look from before a crash was good enough for a push long after it."""
+    record = job_in(Phase.LAUNCHING, attempts=1, checked_at=NOW + timedelta(seconds=20))
+    much_later = NOW + timedelta(minutes=10)
+    found = resumed(record, much_later)
+    assert next_action(found, much_later, Policy()) == Act(Action.TOUCH)
+    unasked = apply(found, ev.Unchecked(until=much_later + timedelta(seconds=5)), much_later)
+    assert isinstance(next_action(unasked, much_later, Policy()), Wait)
 
 
 times = st.integers(min_value=0, max_value=3 * 3600).map(lambda seconds: timedelta(seconds=seconds))
