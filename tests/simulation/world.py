@@ -195,7 +195,6 @@ class SimulatedWorld(VirtualWorld):
         if ours:
             victim = rng.choice(ours)
             self.chaos.counts["host deleted behind our back"] += 1
-            self.vandalised.add(victim.name)
             await self.cloud.delete(victim.organisation_id, victim.app_id)
 
     async def _quiet(self) -> None:
@@ -219,7 +218,6 @@ class SimulatedWorld(VirtualWorld):
 
     def _plant_foreign_hosts(self) -> frozenset[str]:
         """Other people's applications, two of them with names that our jobs' hosts will have."""
-        self.vandalised: set[str] = set()
         kind = self.cloud.catalogue.instance_types[0]
         flavor = kind.flavors[0]
         planted = set()
