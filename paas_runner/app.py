@@ -127,13 +127,20 @@ async def _served(config: Config, edges: Edges, *, installation: str, counters: 
 
 
 def _coordinator(runner: Runner, edges: Edges, this_system: str) -> Coordinator:
-    tls = Tls(ca_file=runner.tls_ca_file, cert_file=runner.tls_cert_file, key_file=runner.tls_key_file)
     try:
         return Coordinator(
-            runner.url, token=runner.token, system_id=this_system, connect=edges.connect, tls=tls
+            runner.url,
+            token=runner.token,
+            system_id=this_system,
+            connect=edges.connect,
+            tls=_tls(runner),
         )
     except OSError as error:
         raise StartError(f"runner {runner.name!r}: its tls-… files cannot be used: {error}") from error
+
+
+def _tls(runner: Runner) -> Tls:
+    return Tls(ca_file=runner.tls_ca_file, cert_file=runner.tls_cert_file, key_file=runner.tls_key_file)
 
 
 def built_executor(runner: Runner, edges: Edges, installation: str) -> Executor:
@@ -144,6 +151,7 @@ def built_executor(runner: Runner, edges: Edges, installation: str) -> Executor:
         short_token=runner.short_token,
         forwarded=runner.forwarded,
         installation=installation,
+        tls=_tls(runner),
     )
     return edges.executors[runner.executor]().build(runner.settings, section, edges.connect)
 

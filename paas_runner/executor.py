@@ -11,6 +11,7 @@ so every verb must be safe to repeat. What a verb raises decides what happens ne
 Third parties add executors as entry points of the group `paas_runner.executors`, each an `ExecutorKind`.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from importlib.metadata import entry_points
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 import attrs
 
 from paas_runner.errors import RunnerError
-from paas_runner.http import Connect
+from paas_runner.http import Connect, Tls
 from paas_runner.job.failure import Failure
 from paas_runner.job.payload import Payload
 from paas_runner.job.tracked import Host, HostName, SeenHost
@@ -42,6 +43,14 @@ class Order:
 
     host_name: HostName
     payload: Payload
+    tenant: str = ""
+    """Who pays for the host, as `Executor.tenant` said when the job was acquired."""
+
+    most_weight: float = math.inf
+    """No heavier host may be created: so much of the quota is kept for this job."""
+
+    attempt: int = 0
+    """How many tries to provision have failed in a way that is worth repeating."""
 
 
 class Executor(Protocol):
@@ -53,28 +62,49 @@ class Executor(Protocol):
     ready_within: timedelta
     """How long a created host may take until `ready`."""
 
+    def tenant(self, payload: Payload) -> str:
+        """Who would pay for the job's host: a name, never a credential; empty where all pay alike.
+
+        Raises `JobRefusedError` for a job for which nobody can be found to pay.
+        """
+
+    async def weights(self) -> Mapping[str, float]:
+        """What hosts can be had: for each size its weight. Kept for a while, so that asking costs little."""
+
+    def weigh(self, payload: Payload, *, most: float) -> float:
+        """What the job's host will weigh at most, according to the last `weights`; never above `most`.
+
+        Raises `JobRefusedError` when the job asks for a size that cannot be had or is heavier than `most`.
+        """
+
     async def provision(self, order: Order) -> Host:
         """Create and configure a host; called once per job unless the outcome stayed unknown."""
 
     async def adopt(self, order: Order) -> Host | None:
         """The host that an earlier `provision` may have created, its configuration completed; else None."""
 
-    async def ready(self, host: Host) -> bool:
+    async def ready(self, host: Host, *, tenant: str) -> bool:
         """Whether the host can take the job now."""
 
     async def launch(self, order: Order, host: Host) -> None:
         """Hand over the job; the same job a second time must not run twice."""
 
-    async def trouble(self, host: Host) -> str | None:
+    async def trouble(self, host: Host, *, tenant: str) -> str | None:
         """What happened to a launched host so that its job cannot go on, in words for the job's author.
 
         None when nothing did, as far as can be told: a job is ended on the strength of the answer.
         """
 
-    async def hosts(self) -> Sequence[SeenHost]:
-        """Every existing host that carries our prefix and this installation's mark, recorded or not."""
+    async def silence(self, host: Host, *, tenant: str) -> str | None:
+        """Why the job of a launched host may have written nothing to its log for too long, for its author.
 
-    async def decommission(self, name: HostName, host: Host | None, *, search: bool) -> None:
+        None when nothing can be told; no verdict of its own, unlike `trouble`.
+        """
+
+    async def hosts(self, tenant: str) -> Sequence[SeenHost]:
+        """Every existing host of a tenant with our prefix and this installation's mark, recorded or not."""
+
+    async def decommission(self, name: HostName, host: Host | None, *, tenant: str, search: bool) -> None:
         """Remove the host, an absent one is a success; with `search` also every other host of that name."""
 
     async def aclose(self) -> None:
@@ -93,6 +123,9 @@ class RunnerSection:
 
     installation: str
     """An id of this installation, put on each host as a mark of ownership."""
+
+    tls: Tls | None = None
+    """Certificates for the coordinator, if it needs any of its own."""
 
 
 class ExecutorKind(Protocol):

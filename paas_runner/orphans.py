@@ -116,7 +116,7 @@ class _Search:
     async def look(self) -> None:
         """The records are read on both sides of the listing, so that no job slips between."""
         before = await _records(self._config)
-        hosts = await self._executor.hosts()
+        hosts = await self._executor.hosts("")
         self._strays = strays(self.verdicts)
         self.verdicts = await self._judged(hosts, before)
 
@@ -149,7 +149,7 @@ class _Search:
             return False
         _progress(f"removing {host.name} ({host.ref})")
         try:
-            await self._executor.decommission(host.name, Host(ref=host.ref), search=False)
+            await self._executor.decommission(host.name, Host(ref=host.ref), tenant="", search=False)
         except RemoteError as error:
             _progress(f"{host.name} cannot be removed: {error}")
             return False

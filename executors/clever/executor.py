@@ -21,6 +21,7 @@ from executors.clever.watch import HostWatch
 from executors.push import Push
 from paas_runner.errors import Rejected
 from paas_runner.executor import Order, RunnerSection
+from paas_runner.job.payload import Payload
 from paas_runner.job.tracked import Host, HostName, SeenHost, host_name_prefix
 from paas_runner.secret import Secret
 
@@ -55,6 +56,20 @@ class CleverDockerExecutor:
         self._offer: tuple[float, Offer] | None = None
         self._reading = asyncio.Lock()
 
+    def tenant(self, payload: Payload) -> str:  # noqa: ARG002
+        """One organisation pays."""
+        return ""
+
+    async def weights(self) -> Mapping[str, float]:
+        """The catalogue's flavors."""
+        return {flavor.size: flavor.weight for flavor in (await self._current_offer()).flavors.values()}
+
+    def weigh(self, payload: Payload, *, most: float) -> float:
+        """The weight of the flavor that would be chosen."""
+        if self._offer is None:
+            return most
+        return choose(self._offer[1], payload.variable(FLAVOR_VARIABLE), self._settings).weight
+
     async def provision(self, order: Order) -> Host:
         """Create the application, environment included."""
         flavor = await self._flavor(order)
@@ -73,7 +88,7 @@ class CleverDockerExecutor:
         flavor = await self._flavor(order)
         return await self._configured(min(found, key=lambda app: (app.created_at, app.ref)), flavor)
 
-    async def ready(self, host: Host) -> bool:
+    async def ready(self, host: Host, *, tenant: str) -> bool:  # noqa: ARG002
         """Whether the git repository exists, a moment after the application does."""
         return (await self._api.application(host.ref)).repository_ready
 
@@ -83,17 +98,21 @@ class CleverDockerExecutor:
         url = self._checked(host.details.get("deploy_url", ""))
         await self._push(tree, url, user=self._settings.cc_auth_user, password=self._token)
 
-    async def hosts(self) -> Sequence[SeenHost]:
+    async def hosts(self, tenant: str) -> Sequence[SeenHost]:  # noqa: ARG002
         """The applications with this runner's prefix and this installation's mark: one request, usually."""
         prefix = host_name_prefix(self._section.short_token)
         named = [found for found in await self._api.applications() if found.name.startswith(prefix)]
         return [_seen(found) for found in named if await self._marked(found)]
 
-    async def trouble(self, host: Host) -> str | None:
+    async def trouble(self, host: Host, *, tenant: str) -> str | None:  # noqa: ARG002
         """Whether the application is gone, its deployment failed or its machine stopped; seen twice."""
         return await self._watch.trouble(host)
 
-    async def decommission(self, name: HostName, host: Host | None, *, search: bool) -> None:
+    async def silence(self, host: Host, *, tenant: str) -> str | None:  # noqa: ARG002
+        """Nothing yet."""
+        return None
+
+    async def decommission(self, name: HostName, host: Host | None, *, tenant: str, search: bool) -> None:  # noqa: ARG002
         """Delete the application; with `search` also what a lost answer may have left behind."""
         if host:
             await self._api.delete(host.ref)
@@ -140,8 +159,8 @@ class CleverDockerExecutor:
         """With its whole environment; a cloud that ignores `env` at creation gets it in a second request."""
         if not self._env.items() <= (application.env or {}).items():
             await self._api.set_env(application.ref, self._env)
-        notes = {"deploy_url": application.push_url, "weight": str(flavor.weight)}
-        return Host(ref=application.ref, flavor=flavor.size, details=notes)
+        notes = {"deploy_url": application.push_url}
+        return Host(ref=application.ref, flavor=flavor.size, weight=flavor.weight, details=notes)
 
     async def _ours(self, name: HostName) -> list[Application]:
         named = [found for found in await self._api.applications() if found.name == name]

@@ -1,5 +1,6 @@
 """What each action does in the outside world, and which event comes of it. Every action ends in an event."""
 
+import math
 import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -13,7 +14,7 @@ from paas_runner.dispatch.served import Served
 from paas_runner.dispatch.timing import Clock, pause
 from paas_runner.errors import Rejected, RemoteError, Transient
 from paas_runner.executor import JobRefusedError, Order
-from paas_runner.job.decision import CANCELED, Action
+from paas_runner.job.decision import CANCELED, Action, no_life
 from paas_runner.job.events import (
     Checked,
     Decommissioned,
@@ -84,6 +85,8 @@ class Acts:
                 return self._check_status
             case Action.CHECK_HOST:
                 return self._check_host
+            case Action.GIVE_UP_WAITING:
+                return self._give_up_waiting
             case Action.EXPLAIN:
                 return self._explain
             case Action.REPORT:
@@ -107,7 +110,7 @@ class Acts:
         return HostCreated(host=host or await self.served.executor.provision(order), doubtful=True)
 
     async def _check_ready(self, job: TrackedJob) -> Event:
-        if await self.served.executor.ready(_host(job)):
+        if await self.served.executor.ready(_host(job), tenant=job.tenant):
             return HostReady()
         return NotYet(until=self._after(self.served.policy.ready_every))
 
@@ -117,16 +120,25 @@ class Acts:
 
     async def _check_host(self, job: TrackedJob) -> Event:
         """The coordinator has the last word: the host of a job that has just ended may be gone."""
-        trouble = await self.served.executor.trouble(_host(job))
+        trouble = await self.served.executor.trouble(_host(job), tenant=job.tenant)
         if trouble is None:
             return HostChecked(until=self._after(self.served.policy.host_every))
         if await self.served.coordinator.status(job.key.job_id, job.token) is JobStatus.ENDED:
             return Ended()
         return _failed(Failure(reason=FailureReason.SYSTEM, text=trouble), job)
 
+    async def _give_up_waiting(self, job: TrackedJob) -> Event:
+        """The verdict stands: whatever cannot be found out now is left out of the account."""
+        try:
+            account = await self.served.executor.silence(_host(job), tenant=job.tenant)
+        except RemoteError as error:
+            log.info("nothing can be told of the host", reason=str(error))
+            account = None
+        return _failed(no_life(self.served.policy, account), job)
+
     async def _decommission(self, job: TrackedJob) -> Event:
         search = job.host is None or job.host_doubtful
-        await self.served.executor.decommission(job.host_name, job.host, search=search)
+        await self.served.executor.decommission(job.host_name, job.host, tenant=job.tenant, search=search)
         return Decommissioned()
 
     # --- the coordinator ---------------------------------------------------------------------------------
@@ -201,7 +213,13 @@ def _system_failure(error: RemoteError) -> Failure:
 def _order(job: TrackedJob) -> Order:
     if job.payload is None:
         raise RuntimeError(f"job {job.key} has no payload while {job.phase}")
-    return Order(host_name=job.host_name, payload=job.payload)
+    return Order(
+        host_name=job.host_name,
+        payload=job.payload,
+        tenant=job.tenant,
+        most_weight=math.inf if job.expected_weight is None else job.expected_weight,
+        attempt=job.attempts,
+    )
 
 
 def _host(job: TrackedJob) -> Host:

@@ -64,7 +64,7 @@ class Sweep:
     async def look(self) -> None:
         """Compare once, and remove what was a stray at the look before, too, and is old enough."""
         before = self._roster.jobs
-        hosts = await self._served.executor.hosts()
+        hosts = await self._served.executor.hosts("")
         ended = await self._store.ended()
         verdicts = self._judged(hosts, before, ended)
         self._tell_missing(before, hosts)
@@ -91,7 +91,7 @@ class Sweep:
 
     async def _remove(self, host: SeenHost) -> None:
         try:
-            await self._served.executor.decommission(host.name, Host(ref=host.ref), search=False)
+            await self._served.executor.decommission(host.name, Host(ref=host.ref), tenant="", search=False)
         except RemoteError as error:
             log.warning("an orphan cannot be removed yet", name=host.name, host=host.ref, reason=str(error))
         else:

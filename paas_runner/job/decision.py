@@ -66,6 +66,7 @@ class Action(enum.StrEnum):
     LOOK_FOR_LIFE = "look for life"
     CHECK_STATUS = "check status"
     CHECK_HOST = "check host"
+    GIVE_UP_WAITING = "give up waiting"  # for a first sign of life: find out why, and fail
     EXPLAIN = "explain"
     REPORT = "report"
     DECOMMISSION = "decommission"
@@ -130,9 +131,10 @@ def _before_the_launch(job: TrackedJob, now: datetime, policy: Policy) -> Decisi
     next_check = max(job.checked_at + policy.status_every, job.check_due or job.checked_at)
     if now >= next_check:
         return Act(Action.TOUCH)
-    if job.due and now < job.due:
-        return Wait(min(job.due, next_check))
-    if job.attempts and _tried_beyond(job, job.acquired_at + policy.host_within):
+    due = max(filter(None, (job.due, job.start_due)), default=now)
+    if now < due:
+        return Wait(min(due, next_check))
+    if job.attempts and _tried_beyond(job, (job.start_due or job.acquired_at) + policy.host_within):
         return Settle(Failed(failure=_no_host(job)))
     match job.phase:
         case Phase.ACQUIRED:
@@ -166,7 +168,7 @@ def _until_first_life(job: TrackedJob, now: datetime, policy: Policy) -> Decisio
     if job.due and now < job.due:
         return Act(Action.CHECK_HOST) if _host_unseen(job, now, policy) else Wait(job.due)
     if not job.attempts and _tried_beyond(job, job.since + policy.life_within):
-        return Settle(Failed(failure=_no_life(policy)))
+        return Act(Action.GIVE_UP_WAITING)
     return Act(Action.LOOK_FOR_LIFE)
 
 
@@ -224,12 +226,11 @@ def _not_ready(policy: Policy) -> Failure:
     )
 
 
-def _no_life(policy: Policy) -> Failure:
+def no_life(policy: Policy, account: str | None) -> Failure:
+    """A launch without effect; `account` is what its executor found out about it."""
     seconds = policy.life_within.total_seconds()
-    return Failure(
-        reason=FailureReason.SYSTEM,
-        text=f"The job was handed to its host, but wrote nothing to its log within {seconds:g} seconds.",
-    )
+    text = f"The job was handed to its host, but wrote nothing to its log within {seconds:g} seconds."
+    return Failure(reason=FailureReason.SYSTEM, text=f"{text} {account}" if account else text)
 
 
 def _outlived(job: TrackedJob) -> Failure:

@@ -101,13 +101,29 @@ TRANSITIONS: Mapping[Phase, Mapping[type[Event], Phase]] = {
 """Which events a phase knows and where they lead; every other pair is a bug of ours."""
 
 
-def acquired(runner: str, payload: Payload, now: datetime) -> TrackedJob:
-    """The first record of a job that the coordinator just handed to `runner` (its short token)."""
+def acquired(
+    runner: str,
+    payload: Payload,
+    now: datetime,
+    *,
+    tenant: str = "",
+    expected_weight: float | None = None,
+    start_due: datetime | None = None,
+    failure: Failure | None = None,
+) -> TrackedJob:
+    """The first record of a job that the coordinator just handed to `runner` (its short token).
+
+    With a `failure` it is already known that the job cannot be run.
+    """
     return TrackedJob(
         key=JobKey(runner, payload.job_id),
         token=payload.token,
         timeout=payload.timeout,
         payload=payload,
+        tenant=tenant,
+        expected_weight=expected_weight,
+        start_due=start_due,
+        failure=failure,
         acquired_at=now,
         checked_at=now,
         since=now,
@@ -149,6 +165,7 @@ def resumed(job: TrackedJob, now: datetime) -> TrackedJob:
     return attrs.evolve(
         job,
         acquired_at=min(job.acquired_at, now),
+        start_due=min(job.start_due, now + (job.start_due - job.acquired_at)) if job.start_due else None,
         checked_at=min(job.checked_at, since - _A_MOMENT),  # whatever comes next, it is asked about first
         since=since,
         host_since=min(job.host_since, now) if job.host_since else None,

@@ -45,6 +45,8 @@ class Host:
 
     ref: str
     flavor: str = ""
+    weight: float | None = None  # what it counts against the quota; None when nobody can tell
+    price: float | None = None  # per hour, in the provider's own unit
     details: Mapping[str, str] = attrs.field(factory=dict, repr=False)  # credentials of the host among them
 
 
@@ -81,6 +83,9 @@ class TrackedJob:
     since: datetime  # when the present phase began
     phase: Phase = Phase.ACQUIRED
     payload: Payload | None = None  # dropped once the host has it
+    tenant: str = ""  # who pays for its host, as its executor calls them; empty where all pay alike
+    expected_weight: float | None = None  # what its host may weigh at most; None without a quota
+    start_due: datetime | None = None  # no host is asked for before
     acknowledged: bool = False  # the coordinator knows that we have it
     host_intended: bool = False  # from here on a host may exist, whether we know it or not
     host: Host | None = None

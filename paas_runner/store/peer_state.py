@@ -70,11 +70,11 @@ def _handle(job: TrackedJob, names: Mapping[str, str]) -> dict[str, Any]:
         "token": job.token.reveal(),
     }
     if job.host is not None:
-        handle["paas_resource"] = _resource(job.host, launched=job.payload is None)
+        handle["paas_resource"] = _resource(job.host, job.tenant, launched=job.payload is None)
     return handle
 
 
-def _resource(host: Host, *, launched: bool) -> Any:
+def _resource(host: Host, tenant: str, *, launched: bool) -> Any:
     """A Clever Cloud application, or the bare id that `local-docker` has.
 
     1.1.1 needs `launched` and computes with `weight`; without one it takes its worst case, which keeps it
@@ -82,18 +82,9 @@ def _resource(host: Host, *, launched: bool) -> Any:
     """
     if "deploy_url" not in host.details:
         return host.ref
-    resource: dict[str, Any] = {"gitlab_namespace": None} | dict(host.details)
+    resource: dict[str, Any] = {**host.details, "gitlab_namespace": tenant or None}
     resource |= {"id": host.ref, "launched": launched}
-    weight = _number(resource.pop("weight", None))
-    return resource if weight is None else resource | {"weight": weight}
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+    return resource if host.weight is None else resource | {"weight": host.weight}
 
 
 # --- the other program's, for us -------------------------------------------------------------------------
@@ -141,6 +132,7 @@ class _Handle:
     token: Secret
     trace_written: bool
     host: Host | None
+    tenant: str
     launched: bool
 
 
@@ -175,7 +167,8 @@ def _pending(handle: _Handle, raw: object, ours: Mapping[str, str], now: datetim
         payload = None
     if payload is None or payload.job_id != handle.job_id:
         return _after(acquired_undecodable(runner, handle.job_id, handle.token, now), handle, (), now)
-    job = attrs.evolve(acquired(runner, payload, now), acknowledged=True, checked_at=_NEVER)
+    job = acquired(runner, payload, now, tenant=handle.tenant)
+    job = attrs.evolve(job, acknowledged=True, checked_at=_NEVER)
     if handle.trace_written:  # it told the author of a failure, and stopped before it told the coordinator
         return _after(job, handle, (Failed(failure=_REPORT_OWED), Explained()), now)
     return _after(job, handle, _LAUNCHED if handle.launched else (), now)
@@ -186,6 +179,7 @@ def _known(handle: _Handle, ours: Mapping[str, str], now: datetime) -> TrackedJo
         key=JobKey(ours.get(handle.runner, handle.runner), handle.job_id),
         token=handle.token,
         timeout=_UNKNOWN_TIMEOUT,
+        tenant=handle.tenant,
         acknowledged=True,
         acquired_at=now,
         checked_at=_NEVER,
@@ -229,6 +223,7 @@ def _read_handle(entry: object, where: str) -> _Handle:
         token=Secret(token),
         trace_written=bool(entry.get("trace_offset")),
         host=None if resource is None else _host(resource, where),
+        tenant=_tenant(resource),
         launched=isinstance(resource, Mapping) and resource.get("launched") is True,
     )
 
@@ -239,6 +234,17 @@ def _host(resource: object, where: str) -> Host:
         return Host(ref=resource)
     if not isinstance(resource, Mapping) or not isinstance(resource.get("id"), str) or not resource["id"]:
         raise ValueError(f"{where}: `paas_resource` has no `id`")
-    known = resource.keys() - {"id", "launched"}
+    known = resource.keys() - {"id", "launched", "weight", "gitlab_namespace"}
     notes = {key: str(resource[key]) for key in known if resource[key] is not None}
-    return Host(ref=resource["id"], details=notes)
+    return Host(ref=resource["id"], weight=_number(resource.get("weight")), details=notes)
+
+
+def _tenant(resource: object) -> str:
+    found = resource.get("gitlab_namespace") if isinstance(resource, Mapping) else None
+    return found if isinstance(found, str) else ""
+
+
+def _number(found: object) -> float | None:
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return None
+    return float(found) if math.isfinite(found) else None

@@ -33,12 +33,12 @@ class Provider:
         ref = ref or f"app_{job.key.job_id}"
         self.there[ref] = SeenHost(name=job.host_name, ref=ref, created_at=NOW - 2 * GRACE, busy=False)
 
-    async def hosts(self):
+    async def hosts(self, tenant):
         listed = list(self.there.values())
         self.meanwhile()
         return listed
 
-    async def decommission(self, name, host, *, search):
+    async def decommission(self, name, host, *, tenant, search):
         assert not search
         assert self.there[host.ref].name == name
         if self.broken:

@@ -85,8 +85,8 @@ async def test_a_host_costs_four_requests_to_the_api_and_the_catalogue_is_read_o
     executor = make()
     for job_id in (1, 2, 3):
         host = await executor.provision(order(job_id))
-        assert await executor.ready(host)
-        await executor.decommission(order(job_id).host_name, host, search=False)
+        assert await executor.ready(host, tenant="")
+        await executor.decommission(order(job_id).host_name, host, tenant="", search=False)
     api = {route: count for route, count in clever.requests.items() if "/v2/" in route}
     assert sorted(api.values()) == [1, 1, 3, 3, 3], api
 
@@ -102,9 +102,9 @@ async def test_a_cloud_that_ignores_the_environment_at_creation_gets_it_again(cl
 async def test_a_host_is_ready_when_its_repository_exists(make):
     executor = make()
     host = await executor.provision(order())
-    assert not await executor.ready(host)
+    assert not await executor.ready(host, tenant="")
     await asyncio.sleep(0.25)
-    assert await executor.ready(host)
+    assert await executor.ready(host, tenant="")
 
 
 async def test_the_launched_host_has_the_job_and_nothing_of_the_providers(clever, make):
@@ -199,7 +199,7 @@ async def test_nothing_is_adopted_that_another_installation_made(clever, make):
     await make(installation="installation-2").provision(order())
     executor = make()
     assert await executor.adopt(order()) is None
-    await executor.decommission(order().host_name, None, search=True)
+    await executor.decommission(order().host_name, None, tenant="", search=True)
     assert len(alive(clever)) == 1
 
 
@@ -207,7 +207,7 @@ async def test_decommissioning_twice_is_a_success(clever, make):
     executor = make()
     host = await executor.provision(order())
     for _ in range(2):
-        await executor.decommission(order().host_name, host, search=True)
+        await executor.decommission(order().host_name, host, tenant="", search=True)
     assert alive(clever) == []
 
 
@@ -215,7 +215,7 @@ async def test_a_search_removes_every_host_of_the_job_and_no_other(clever, make)
     executor = make()
     for job_id in (1, 1, 2):
         await executor.provision(order(job_id))
-    await executor.decommission(order(1).host_name, None, search=True)
+    await executor.decommission(order(1).host_name, None, tenant="", search=True)
     assert [entry.name for entry in alive(clever)] == ["hpd-job-abc123xyz-2"]
 
 

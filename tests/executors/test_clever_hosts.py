@@ -59,7 +59,7 @@ def requests(clever):
 
 async def test_a_new_host_is_listed_with_its_age_and_as_idle_in_one_request(clever, make):
     host = await make().provision(order(42))
-    [seen] = await make().hosts()
+    [seen] = await make().hosts("")
     assert (seen.name, seen.ref, seen.busy) == ("hpd-job-abc123xyz-42", host.ref, False)
     assert abs(datetime.now(UTC) - seen.created_at) < timedelta(minutes=1)
     assert list(requests(clever).values()) == [1]
@@ -72,7 +72,7 @@ async def test_hosts_of_others_are_not_listed(make):
     await executor.provision(order(1, runner="abc123xyzw"))
     await executor.provision(order(1, runner="other"))
     await make(installation="installation-2").provision(order(2))
-    assert [seen.ref for seen in await executor.hosts()] == [host.ref]
+    assert [seen.ref for seen in await executor.hosts("")] == [host.ref]
 
 
 @pytest.mark.parametrize("cloud_options", [CloudOptions(env_in_lists=False)])
@@ -81,11 +81,11 @@ async def test_environments_are_asked_for_of_candidates_alone(clever, make):
     await executor.provision(order(1))
     for job_id in range(1, 6):
         await executor.provision(order(job_id, runner="other"))
-    assert len(await executor.hosts()) == 1
+    assert len(await executor.hosts("")) == 1
     assert sorted(requests(clever).values()) == [1], "the description is mark enough"
     edit_descriptions(clever)
     clever.requests.clear()
-    assert len(await executor.hosts()) == 1
+    assert len(await executor.hosts("")) == 1
     assert sorted(requests(clever).values()) == [1, 1]
 
 
@@ -98,11 +98,11 @@ async def test_a_host_that_is_deleted_meanwhile_is_not_listed(clever, make, monk
 
     async def listed_and_deleted():
         found = await listed()
-        await executor.decommission(order(1).host_name, host, search=False)
+        await executor.decommission(order(1).host_name, host, tenant="", search=False)
         return found
 
     monkeypatch.setattr(executor._api, "applications", listed_and_deleted)
-    assert await executor.hosts() == []
+    assert await executor.hosts("") == []
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ async def test_the_state_tells_whether_a_host_is_busy_as_far_as_it_can(clever, m
     await executor.provision(order(1))
     [application] = clever.cloud.applications(clever.organisation)
     application.state = state
-    assert [seen.busy for seen in await executor.hosts()] == [busy]
+    assert [seen.busy for seen in await executor.hosts("")] == [busy]
 
 
 async def test_a_host_that_was_deployed_to_and_is_down_is_not_surely_idle(clever, make):
@@ -126,10 +126,10 @@ async def test_a_host_that_was_deployed_to_and_is_down_is_not_surely_idle(clever
             await asyncio.sleep(0.01)
     [application] = clever.cloud.applications(clever.organisation)
     assert application.state is AppState.SHOULD_BE_DOWN
-    assert [seen.busy for seen in await executor.hosts()] == [None]
+    assert [seen.busy for seen in await executor.hosts("")] == [None]
 
 
 async def test_a_list_that_makes_no_sense_is_no_empty_list(clever, make):
     clever.faults.add(Garbage(), method="GET")
     with pytest.raises(Transient):
-        await make().hosts()
+        await make().hosts("")

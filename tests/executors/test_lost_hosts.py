@@ -61,7 +61,7 @@ async def test_a_host_that_is_well_costs_one_request(clever, executor, busy, clo
     state = "TASK_RUNNING" if cloud_options.task_running_shown else "WIP"
     host, _ = await launched(executor, clever, state)
     before = reading(clever)
-    assert await executor.trouble(host) is None
+    assert await executor.trouble(host, tenant="") is None
     assert reading(clever) == before + 1
 
 
@@ -69,19 +69,19 @@ async def test_a_host_that_is_well_costs_one_request(clever, executor, busy, clo
 async def test_a_host_whose_deployment_is_not_listed_yet_is_waited_for(executor):
     host = await executor.provision(ORDER)
     await executor.launch(ORDER, host)
-    assert await executor.trouble(host) is None
+    assert await executor.trouble(host, tenant="") is None
 
 
 async def test_an_application_that_somebody_removed_is_missed(clever, executor, busy):
     host, application = await launched(executor, clever, "WIP")
     await clever.cloud.delete(clever.organisation, application.id)
-    assert "removed by somebody else" in await executor.trouble(host)
+    assert "removed by somebody else" in await executor.trouble(host, tenant="")
 
 
 @pytest.mark.parametrize("cloud_options", [CloudOptions(build_fails=True)])
 async def test_a_failed_build_is_told_with_the_end_of_its_log(clever, executor):
     host, application = await launched(executor, clever, "FAIL")
-    told = await executor.trouble(host)
+    told = await executor.trouble(host, tenant="")
     assert "flavor M, zone par" in told
     assert "ended with FAIL" in told
     assert "    ERROR the base image does not exist\n    Deploy failed in 0 seconds" in told
@@ -93,7 +93,7 @@ async def test_a_failed_build_is_told_with_the_end_of_its_log(clever, executor):
 @pytest.mark.parametrize("cloud_options", [CloudOptions(build_fails=True, logs_refused=True)])
 async def test_a_log_that_is_refused_keeps_nothing_else_quiet(clever, executor):
     host, _ = await launched(executor, clever, "FAIL")
-    told = await executor.trouble(host)
+    told = await executor.trouble(host, tenant="")
     assert "ended with FAIL" in told
     assert "Its own log is not available" in told
 
@@ -103,32 +103,32 @@ async def test_a_log_that_is_refused_keeps_nothing_else_quiet(clever, executor):
 async def test_a_log_that_cannot_be_read_keeps_nothing_else_quiet(clever, executor, fault):
     host, _ = await launched(executor, clever, "FAIL")
     clever.faults.add(fault, path="/v4/**")
-    assert "Its own log is not available" in await executor.trouble(host)
+    assert "Its own log is not available" in await executor.trouble(host, tenant="")
 
 
 @pytest.mark.parametrize("replaced", [False, True])
 async def test_a_machine_that_died_is_missed(clever, executor, busy, replaced):
     host, application = await launched(executor, clever, "WIP")
     clever.cloud.lose_instance(application, replaced=replaced)
-    assert "ended with FAIL" in await executor.trouble(host)
+    assert "ended with FAIL" in await executor.trouble(host, tenant="")
 
 
 async def test_a_task_that_ended_well_has_a_host_no_more(clever, executor):
     host, _ = await launched(executor, clever, "OK")
-    assert "ended with OK and has no machine left" in await executor.trouble(host)
+    assert "ended with OK and has no machine left" in await executor.trouble(host, tenant="")
 
 
 async def test_a_cancelled_deployment_is_told_as_such(clever, executor, busy):
     host, application = await launched(executor, clever, "WIP")
     await clever.cloud.stop(application)
-    assert "CANCELLED" in await executor.trouble(host)
+    assert "CANCELLED" in await executor.trouble(host, tenant="")
 
 
 async def test_what_does_not_hold_for_a_second_look_is_nothing(clever, executor, busy):
     host, _ = await launched(executor, clever, "WIP")
     body = b'{"id": 4004, "message": "The application does not exist.", "type": "error"}'
     clever.faults.add(Status(404, body=body), path="**/deployments", times=1)
-    assert await executor.trouble(host) is None
+    assert await executor.trouble(host, tenant="") is None
 
 
 @pytest.mark.parametrize(
@@ -148,4 +148,4 @@ async def test_a_cloud_that_does_not_answer_properly_says_nothing_of_the_host(
     host, _ = await launched(executor, clever, "WIP")
     clever.faults.add(fault, path="**/deployments")
     with pytest.raises(kind):
-        await executor.trouble(host)
+        await executor.trouble(host, tenant="")

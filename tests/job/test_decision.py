@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from paas_runner.job import events as ev
-from paas_runner.job.decision import Act, Action, Done, Policy, Settle, Wait, next_action
+from paas_runner.job.decision import Act, Action, Done, Policy, Settle, Wait, next_action, no_life
 from paas_runner.job.failure import FailureReason
 from paas_runner.job.lifecycle import apply
 from paas_runner.job.tracked import Phase
@@ -98,9 +98,17 @@ def test_a_host_that_never_takes_the_job_is_given_up():
 
 def test_a_launched_job_that_stays_silent_is_given_up():
     looked = apply(job_in(Phase.LAUNCHED), ev.NotYet(until=NOW + POLICY.life_within), NOW)
-    decision = decide(looked, POLICY.life_within)
-    assert isinstance(decision, Settle)
-    assert "300 seconds" in decision.event.failure.text
+    assert decide(looked, POLICY.life_within) == Act(Action.GIVE_UP_WAITING)
+    assert "300 seconds" in no_life(POLICY, None).text
+    assert no_life(POLICY, "It still boots.").text.endswith(" It still boots.")
+
+
+def test_a_job_whose_start_is_put_off_waits_but_is_still_asked_about():
+    planned = job_in(Phase.ACQUIRED, start_due=NOW + timedelta(minutes=5))
+    assert decide(planned, SECOND) == Wait(NOW + POLICY.status_every)
+    assert decide(planned, POLICY.status_every) == Act(Action.TOUCH)
+    asked = apply(planned, ev.Checked(), NOW + timedelta(minutes=5))
+    assert decide(asked, timedelta(minutes=5)).action is Action.PROVISION
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """State files of heptapod-paas-runner 0.5.0 and 1.1.1 become records, and records such a file."""
 
 import json
+import math
 
 import attrs
 import pytest
@@ -96,7 +97,7 @@ def test_each_list_of_1_1_1_becomes_the_phase_that_it_means():
         7: Phase.DECOMMISSIONING,
         8: Phase.DECOMMISSIONING,
     }
-    assert known[1].host.details["gitlab_namespace"] == "group"
+    assert known[1].tenant == "group"
     assert known[5].payload is None
     assert known[5].timeout.total_seconds() == 600
 
@@ -202,7 +203,7 @@ def test_each_phase_is_exported_to_the_list_that_means_it():
 
 
 def test_a_handle_has_what_both_versions_load_and_nothing_that_0_5_0_refuses():
-    weighed = attrs.evolve(HOST, details={**HOST.details, "weight": "5.5"})
+    weighed = attrs.evolve(HOST, weight=5.5)
     [exported_handle] = exported([job_in(Phase.RUNNING, host=weighed)], NAMES)["launched"]
     assert exported_handle == {
         "runner_name": "abc123xy",
@@ -218,11 +219,21 @@ def test_a_handle_has_what_both_versions_load_and_nothing_that_0_5_0_refuses():
     }
 
 
-@pytest.mark.parametrize("weight", ["", "heavy", "nan", "inf"])
+@pytest.mark.parametrize("weight", ["", "heavy", True, None, math.nan, math.inf])
 def test_a_weight_that_is_no_number_is_left_out_for_the_default_over_there(weight):
-    odd = attrs.evolve(HOST, details={**HOST.details, "weight": weight})
-    [exported_handle] = exported([job_in(Phase.RUNNING, host=odd)], NAMES)["launched"]
+    document = {"launched": [handle(1, paas_resource=app_111(1, weight=weight))], "pending": []}
+    [job] = taken(document).values()
+    assert job.host.weight is None
+    [exported_handle] = exported([job], NAMES)["launched"]
     assert "weight" not in exported_handle["paas_resource"]
+
+
+def test_the_tenant_of_a_host_is_its_group_in_both_directions():
+    document = {"launched": [handle(1, paas_resource=app_111(1, gitlab_namespace="acme"))], "pending": []}
+    [job] = taken(document).values()
+    assert job.tenant == "acme"
+    [exported_handle] = exported([job], NAMES)["launched"]
+    assert exported_handle["paas_resource"]["gitlab_namespace"] == "acme"
 
 
 def test_what_1_1_1_wrote_it_gets_back_as_it_was():
