@@ -23,7 +23,7 @@ from paas_runner.dispatch.timing import loop_clock
 from paas_runner.errors import RunnerError
 from paas_runner.executor import Executor, ExecutorKind, RunnerSection
 from paas_runner.http import Connect, Tls
-from paas_runner.job.capacity import Limits
+from paas_runner.job.capacity import Limits, QuotaRule
 from paas_runner.job.decision import Policy
 from paas_runner.job.lifecycle import resumed
 from paas_runner.job.tracked import TrackedJob
@@ -75,6 +75,7 @@ async def serve(config: Config, edges: Edges, stopping: asyncio.Event) -> None:
             rng=edges.rng,
             stopping=stopping,
             sweep_every=config.paas_orphan_sweep_interval,
+            log_statistics=config.paas_log_statistics,
         )
         _announce(config, jobs)
         await _until_rest(dispatcher, stopping, config)
@@ -120,6 +121,7 @@ async def _served(config: Config, edges: Edges, *, installation: str, counters: 
             check_interval=config.check_interval,
             refusals_tolerated=runner.unhealthy_requests_limit,
             longest_pause=runner.unhealthy_interval,
+            repoll_immediately=config.paas_repoll_same_runner_immediately,
             counters=counters,
         )
         for runner in config.runners
@@ -175,6 +177,24 @@ def _limits(config: Config) -> Limits:
         concurrent=config.concurrent,
         provisioning=config.paas_max_concurrent_provisioning,
         per_runner={runner.short_token: runner.limit for runner in config.runners},
+        quota=_quota(config),
+        launch_distance=timedelta(seconds=config.paas_min_seconds_between_launches),
+    )
+
+
+def _quota(config: Config) -> QuotaRule | None:
+    given = config.quota_computation
+    if given is None:
+        return None
+    [reference] = [runner for runner in config.runners if runner.name == given.reference_runner]
+    return QuotaRule(
+        reference_runner=reference.short_token,
+        reference_size=given.reference_flavor,
+        reference_jobs=given.reference_jobs_count,
+        shares={
+            runner.short_token: min(given.allowed_fraction_per_runner, runner.quota_max_fraction)
+            for runner in config.runners
+        },
     )
 
 

@@ -21,6 +21,7 @@ import attrs
 
 from paas_runner.errors import RunnerError
 from paas_runner.http import Connect, Tls
+from paas_runner.job.capacity import Sizes
 from paas_runner.job.failure import Failure
 from paas_runner.job.payload import Payload
 from paas_runner.job.tracked import Host, HostName, SeenHost
@@ -68,11 +69,11 @@ class Executor(Protocol):
         Raises `JobRefusedError` for a job for which nobody can be found to pay.
         """
 
-    async def weights(self) -> Mapping[str, float]:
-        """What hosts can be had: for each size its weight. Kept for a while, so that asking costs little."""
+    async def sizes(self) -> Sizes:
+        """What hosts can be had; kept for a while, so that asking costs little."""
 
     def weigh(self, payload: Payload, *, most: float) -> float:
-        """What the job's host will weigh at most, according to the last `weights`; never above `most`.
+        """What the job's host will weigh at most, according to the last `sizes`; never above `most`.
 
         Raises `JobRefusedError` when the job asks for a size that cannot be had or is heavier than `most`.
         """

@@ -24,6 +24,9 @@ class MemoryStore:
         if ended:
             self._ended.add(key)
 
+    async def tenants(self, runner: str) -> frozenset[str]:
+        return frozenset(job.tenant for job in self._jobs.values() if job.key.runner == runner)
+
     async def ended(self) -> frozenset[JobKey]:
         return frozenset(self._ended)
 

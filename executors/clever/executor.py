@@ -6,6 +6,7 @@ mark it is not ours.
 """
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +22,7 @@ from executors.clever.watch import HostWatch
 from executors.push import Push
 from paas_runner.errors import Rejected
 from paas_runner.executor import Order, RunnerSection
+from paas_runner.job.capacity import Sizes
 from paas_runner.job.payload import Payload
 from paas_runner.job.tracked import Host, HostName, SeenHost, host_name_prefix
 from paas_runner.secret import Secret
@@ -60,9 +62,14 @@ class CleverDockerExecutor:
         """One organisation pays."""
         return ""
 
-    async def weights(self) -> Mapping[str, float]:
-        """The catalogue's flavors."""
-        return {flavor.size: flavor.weight for flavor in (await self._current_offer()).flavors.values()}
+    async def sizes(self) -> Sizes:
+        """The catalogue's flavors; `cc_max_flavor` bounds what a job may have, not what a quota is told in."""
+        flavors = (await self._current_offer()).flavors
+        largest = flavors.get(self._settings.cc_max_flavor or "")
+        return Sizes(
+            weights={size: flavor.weight for size, flavor in flavors.items()},
+            most_weight=largest.weight if largest else math.inf,
+        )
 
     def weigh(self, payload: Payload, *, most: float) -> float:
         """The weight of the flavor that would be chosen."""

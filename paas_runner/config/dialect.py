@@ -68,16 +68,6 @@ FORWARDED_KEYS = RUNNER_TABLES | {
 WITHOUT_EFFECT = frozenset({"heptapod_paas_runner_helper_image", "paas_keep_resources_for_reuse_seconds"})
 """Of `[[runners]]`, with a meaning in 1.1.1 only."""
 
-NOT_YET = frozenset(
-    {
-        "paas_log_statistics",
-        "paas_min_seconds_between_launches",
-        "paas_repoll_same_runner_immediately",
-        "quota_computation",
-    }
-)
-"""Global, read and checked, but without effect so far."""
-
 SECRETS_FILE_KEY = "secrets_file"
 
 ALIASES: Mapping[type[Any], Mapping[str, str]] = {

@@ -82,8 +82,6 @@ def _global_values(document: Mapping[str, Any], reader: Reader) -> dict[str, Any
     refuse_secrets_file(document, (), reader)
     check_tables(document, (), dialect.GLOBAL_TABLES, reader)
     reader.refuse_unknown(document, (), _KNOWN)
-    for key in sorted(dialect.NOT_YET & document.keys()):
-        reader.findings.warn((key,), "not enforced yet")
     for name in _ZERO_IS_DEFAULT:
         if (values.get(name) or timedelta()) <= timedelta():
             values.pop(name, None)

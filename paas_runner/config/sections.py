@@ -94,8 +94,6 @@ def _executor_kind(
 def _warn(table: Mapping[str, Any], at: KeyPath, reader: Reader) -> None:
     for key in sorted(dialect.WITHOUT_EFFECT & table.keys()):
         reader.findings.warn((*at, key), "has no effect")
-    if "quota_max_fraction" in table:
-        reader.findings.warn((*at, "quota_max_fraction"), "not enforced yet")
 
 
 _KNOWN = (

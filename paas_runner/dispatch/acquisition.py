@@ -1,9 +1,10 @@
 """Asking one coordinator for jobs, for as long as there is room."""
 
 import asyncio
+import math
 import random
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -12,8 +13,11 @@ from paas_runner.dispatch.roster import Roster
 from paas_runner.dispatch.served import Served
 from paas_runner.dispatch.timing import Clock, nap, pause
 from paas_runner.errors import Rejected, RemoteError, Transient
+from paas_runner.executor import JobRefusedError
+from paas_runner.job.capacity import Asking
+from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.job.lifecycle import acquired, acquired_undecodable
-from paas_runner.job.payload import PayloadError, decode
+from paas_runner.job.payload import Payload, PayloadError, decode
 from paas_runner.job.tracked import TrackedJob
 
 log = structlog.stdlib.get_logger(__name__)
@@ -46,32 +50,34 @@ class Acquisition:
 
     async def run(self) -> None:
         """Ask until the roster closes; a request in flight is waited for, it may bring a job."""
+        got_one = False
         while not self._stopping.is_set():
-            async with self._roster.turn(self._served.key) as granted:
-                if not granted:
+            first = got_one and self._served.repoll_immediately
+            async with self._roster.turn(self._served.key, first=first) as asking:
+                if asking is None:
                     return
-                delay = await self._ask()
+                got_one, delay = await self._ask(asking)
             await nap(delay.total_seconds(), self._stopping)
 
-    async def _ask(self) -> timedelta:
-        """One request, and what it brought taken in; how long to wait before the next."""
+    async def _ask(self, asking: Asking) -> tuple[bool, timedelta]:
+        """One request, and what it brought taken in: whether a job, and how long to wait before the next."""
         asked_at = self._clock()
         try:
             body = await self._served.coordinator.request_job(hold=self._roster.has_spare_room)
         except RemoteError as error:
-            return self._after_trouble(error)
+            return False, self._after_trouble(error)
         self._failures = self._refusals = 0
         if body is not None:
-            await self._take(body)
-            return timedelta()
+            await self._take(body, asking)
+            return True, timedelta()
         held = self._clock() - asked_at
-        return max(self._served.check_interval - held, timedelta())
+        return False, max(self._served.check_interval - held, timedelta())
 
-    async def _take(self, body: bytes) -> None:
+    async def _take(self, body: bytes, asking: Asking) -> None:
         """From here to the durable record there is nothing but the record."""
         now = self._clock()
         try:
-            job = acquired(self._served.key, decode(body), now)
+            job = self._first_record(decode(body), asking.most_weight, now)
         except PayloadError as error:
             log.error("a job came in a form that nobody can read", reason=error.why, job=error.job_id)
             if error.job_id is None or error.token is None:
@@ -90,6 +96,21 @@ class Acquisition:
             recorded=recorded,
         )
         self._start(job)
+
+    def _first_record(self, payload: Payload, most_weight: float, now: datetime) -> TrackedJob:
+        """With all that the executor makes of the payload; a job that it refuses is recorded to be failed."""
+        executor, key = self._served.executor, self._served.key
+        try:
+            tenant = executor.tenant(payload)
+            weight = None if math.isinf(most_weight) else executor.weigh(payload, most=most_weight)
+        except JobRefusedError as refused:
+            return acquired(key, payload, now, failure=refused.failure.masked(payload.variables))
+        except Exception:
+            # the job is ours: whatever an executor does wrong, its author must hear of it
+            log.exception("unexpected error: the job is failed", job=payload.job_id)
+            return acquired(key, payload, now, failure=_UNREADABLE)
+        start_due = self._roster.planned_start(now)
+        return acquired(key, payload, now, tenant=tenant, expected_weight=weight, start_due=start_due)
 
     def _after_trouble(self, error: RemoteError) -> timedelta:
         """409, 429, 5xx and silence pass; a refused token needs the operator (spec §2.3, §2.5)."""
@@ -126,3 +147,7 @@ class Acquisition:
 
 
 _LONGEST_OUTAGE_PAUSE = timedelta(seconds=30)
+_UNREADABLE = Failure(
+    reason=FailureReason.SYSTEM,
+    text="The runner could not make out which host this job needs. The operators of this runner can help.",
+)

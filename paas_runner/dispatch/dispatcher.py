@@ -12,8 +12,10 @@ from paas_runner.dispatch.job_loop import JobLoop
 from paas_runner.dispatch.journal import Journal
 from paas_runner.dispatch.roster import Roster
 from paas_runner.dispatch.served import Served
+from paas_runner.dispatch.statistics import Statistics
 from paas_runner.dispatch.sweep import Sweep
 from paas_runner.dispatch.timing import Clock
+from paas_runner.dispatch.weighing import Weighing
 from paas_runner.job.capacity import Limits
 from paas_runner.job.tracked import TrackedJob
 from paas_runner.store import Store
@@ -35,13 +37,18 @@ class Dispatcher:
         rng: random.Random,
         stopping: asyncio.Event,
         sweep_every: timedelta = timedelta(),
+        log_statistics: bool = True,
     ) -> None:
         """Begin with the records in `jobs`; `stopping` is the signal to come to rest.
 
         Orphans are searched for every `sweep_every`, never when that is 0 or less.
         """
         self._served: Mapping[str, Served] = {runner.key: runner for runner in served}
+        self._limits = limits
         self._roster = Roster(limits, jobs)
+        self._statistics = Statistics(
+            self._roster, names={runner.key: runner.name for runner in served}, numbers=log_statistics
+        )
         self._journal = Journal(store, self._roster, stopping)
         self._store = store
         self._sweep_every = sweep_every
@@ -74,13 +81,23 @@ class Dispatcher:
                     stopping=self._stopping,
                 )
                 loops.create_task(acquisition.run(), name=f"acquisition for {runner.name}")
-            sweeps = [
-                loops.create_task(sweep.run(), name=f"sweep for {sweep.runner}") for sweep in self._sweeps()
+            aside = [
+                loops.create_task(self._statistics.run(), name="statistics"),
+                *(loops.create_task(each.run(), name=f"sweep for {each.runner}") for each in self._sweeps()),
+                *(
+                    loops.create_task(each.run(), name=f"weights of {each.runner}")
+                    for each in self._weighings()
+                ),
             ]
             await self._stopping.wait()
             self._roster.close()
-            for task in sweeps:
+            for task in aside:
                 task.cancel()
+
+    def _weighings(self) -> Sequence[Weighing]:
+        if self._limits.quota is None:
+            return []
+        return [Weighing(runner, roster=self._roster, rng=self._rng) for runner in self._served.values()]
 
     def _sweeps(self) -> Sequence[Sweep]:
         if self._sweep_every <= timedelta():

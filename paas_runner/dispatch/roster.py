@@ -1,19 +1,21 @@
 """Who is tracked right now, and whose turn it is to ask for another job."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import attrs
 
-from paas_runner.job.capacity import Limits, next_to_ask, room
+from paas_runner.job.capacity import Asking, Limits, Load, Sizes, next_to_ask, planned_start
 from paas_runner.job.tracked import JobKey, TrackedJob
 
 
 @attrs.frozen
 class _Waiting:
     runner: str
-    turn: "asyncio.Future[bool]"
+    turn: "asyncio.Future[Asking | None]"
 
 
 class Roster:
@@ -22,18 +24,41 @@ class Roster:
     def __init__(self, limits: Limits, jobs: Iterable[TrackedJob] = ()) -> None:
         """Begin with what the store had."""
         self._limits = limits
-        self._jobs = {job.key: job for job in jobs}
-        self._asking: list[str] = []
+        self._jobs: dict[JobKey, TrackedJob] = {}
+        self._asking: list[Asking] = []
         self._waiting: list[_Waiting] = []
+        self._sizes: dict[str, Sizes] = {}
         self._open = True
+        self._latest_start: datetime | None = None
+        self.changed = asyncio.Event()
+        """Set at each change; whoever waits for it clears it."""
+
+        for job in jobs:
+            self.put(job)
 
     @property
     def jobs(self) -> Sequence[TrackedJob]:
         """All records."""
         return list(self._jobs.values())
 
+    @property
+    def load(self) -> Load:
+        """All that capacity depends on, as it is now."""
+        return Load(limits=self._limits, jobs=self.jobs, asking=list(self._asking), sizes=self._sizes)
+
+    @property
+    def waiting(self) -> Sequence[str]:
+        """The runners that would ask for a job, the longest waiting first."""
+        return [entry.runner for entry in self._waiting]
+
+    def planned_start(self, now: datetime) -> datetime | None:
+        """When a job acquired now may be provisioned; None is at once."""
+        return planned_start(self._latest_start, now, self._limits.launch_distance)
+
     def put(self, job: TrackedJob) -> None:
         """The record's new state."""
+        start = job.start_due or job.acquired_at
+        self._latest_start = max(self._latest_start or start, start)
         self._jobs[job.key] = job
         self._give_turns()
 
@@ -42,64 +67,68 @@ class Roster:
         self._jobs.pop(key, None)
         self._give_turns()
 
+    def offer(self, runner: str, sizes: Sizes) -> None:
+        """What hosts a runner can have from now on."""
+        self._sizes[runner] = sizes
+        self._give_turns()
+
     def __contains__(self, key: JobKey) -> bool:
         return key in self._jobs
 
     @property
     def has_spare_room(self) -> bool:
         """Whether a request may be kept waiting: each runner that is not asking could still begin to."""
-        others = set(self._limits.per_runner).difference(self._asking)
-        return room(self.jobs, self._asking, self._limits) >= len(others)
+        others = set(self._limits.per_runner).difference(asking.runner for asking in self._asking)
+        return self.load.room_besides(others)
 
     def close(self) -> None:
         """No more turns: those who wait are sent away."""
         self._open = False
         for entry in self._waiting:
             if not entry.turn.done():
-                entry.turn.set_result(False)
+                entry.turn.set_result(None)
         self._waiting.clear()
 
     @asynccontextmanager
-    async def turn(self, runner: str) -> AsyncIterator[bool]:
-        """Wait until the runner may ask for a job; inside, a place is kept for that job.
+    async def turn(self, runner: str, *, first: bool = False) -> AsyncIterator[Asking | None]:
+        """Wait until the runner may ask for a job; inside, a place and a weight are kept for that job.
 
-        Longest waiting first; a runner at its own limit lets the others pass. False: closed, do not ask.
+        Longest waiting first, or `first` of all; a runner with an obstacle of its own lets the others pass.
+        None: closed, do not ask.
         """
         if not self._open:
-            yield False
+            yield None
             return
         waiting = _Waiting(runner, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
+        self._waiting.insert(0 if first else len(self._waiting), waiting)
         self._give_turns()
         try:
-            granted = await waiting.turn
+            asking = await waiting.turn
         except asyncio.CancelledError:
             self._withdraw(waiting)
             raise
-        if not granted:
-            yield False
+        if asking is None:
+            yield None
             return
         try:
-            yield True
+            yield asking
         finally:
-            self._asking.remove(runner)
+            self._asking.remove(asking)
             self._give_turns()
 
     def _withdraw(self, waiting: _Waiting) -> None:
         if waiting in self._waiting:
             self._waiting.remove(waiting)
-        elif (
-            not waiting.turn.cancelled() and waiting.turn.result()
-        ):  # given in the moment of the cancellation
-            self._asking.remove(waiting.runner)
+        elif not waiting.turn.cancelled() and (given := waiting.turn.result()):  # right at the cancellation
+            self._asking.remove(given)
         self._give_turns()
 
     def _give_turns(self) -> None:
+        self.changed.set()
         self._waiting = [entry for entry in self._waiting if not entry.turn.done()]
-        while runner := next_to_ask(
-            [entry.runner for entry in self._waiting], self.jobs, self._asking, self._limits
-        ):
+        while self._waiting and (runner := next_to_ask(self.waiting, load := self.load)):
             entry = next(entry for entry in self._waiting if entry.runner == runner)
             self._waiting.remove(entry)
-            self._asking.append(runner)
-            entry.turn.set_result(True)
+            asking = Asking(runner, load.heaviest(runner) if self._limits.quota else math.inf)
+            self._asking.append(asking)
+            entry.turn.set_result(asking)

@@ -24,6 +24,9 @@ class Served:
     """How often in a row the coordinator may refuse the runner before it is asked more and more rarely."""
 
     longest_pause: timedelta
+    repoll_immediately: bool = False
+    """Whether the runner, when it got a job, asks before the others who wait."""
+
     counters: Counters
 
     async def aclose(self) -> None:

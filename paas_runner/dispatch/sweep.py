@@ -1,7 +1,8 @@
 """The search for orphans: what the provider lists against what the records say, from time to time.
 
 It trusts no single look. The records are read before and after the hosts are listed, so that a job which
-begins or ends meanwhile is never mistaken, and once more right before each removal.
+begins or ends meanwhile is never mistaken, and once more right before each removal. Each tenant's hosts are
+searched for themselves: one whose provider refuses us hides nobody else's.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ MOST_REMOVALS = 20  # of one look: whatever went wrong, there is time to see it
 
 
 class Sweep:
-    """One runner's search; a provider that hangs delays no other runner's."""
+    """One runner's searches; a provider that hangs delays no other runner's."""
 
     def __init__(
         self, served: Served, *, every: timedelta, roster: Roster, store: Store, clock: Clock
@@ -38,9 +39,7 @@ class Sweep:
         self._roster = roster
         self._store = store
         self._clock = clock
-        self._strays: frozenset[str] = frozenset()
-        self._listed: frozenset[str] = frozenset()
-        self._told: frozenset[str] = frozenset()
+        self._searches: dict[str, Search] = {}
 
     @property
     def runner(self) -> str:
@@ -52,19 +51,57 @@ class Sweep:
         with bound_contextvars(runner=self.runner):
             await asyncio.sleep(min(FIRST_AFTER, self._every).total_seconds())
             while True:
-                try:
-                    await self.look()
-                except (RemoteError, StoreError) as error:
-                    log.warning("hosts and records could not be compared", reason=str(error))
-                except Exception:
-                    # a bug in here must not end the service
-                    log.exception("unexpected error: hosts and records could not be compared")
+                await self.look()
                 await asyncio.sleep(self._every.total_seconds())
 
     async def look(self) -> None:
+        """Compare once, all tenants side by side."""
+        async with asyncio.TaskGroup() as looks:
+            for tenant in await self._tenants():
+                looks.create_task(self._look(tenant), name=f"search for {self.runner} {tenant}".rstrip())
+
+    async def _look(self, tenant: str) -> None:
+        if tenant not in self._searches:
+            self._searches[tenant] = Search(
+                self._served, tenant, roster=self._roster, store=self._store, clock=self._clock
+            )
+        try:
+            await self._searches[tenant].look()
+        except (RemoteError, StoreError) as error:
+            log.warning("hosts and records could not be compared", tenant=tenant, reason=str(error))
+        except Exception:
+            # a bug in here must not end the service
+            log.exception("unexpected error: hosts and records could not be compared", tenant=tenant)
+
+    async def _tenants(self) -> Sequence[str]:
+        """Everybody who was ever asked to pay for a host of this runner, as far as is remembered."""
+        present = {job.tenant for job in self._roster.jobs if job.key.runner == self._served.key}
+        try:
+            remembered = await self._store.tenants(self._served.key)
+        except StoreError as error:
+            log.warning("the tenants of earlier jobs cannot be read", reason=str(error))
+            remembered = frozenset()
+        return sorted({""} | present | remembered | self._searches.keys())
+
+
+class Search:
+    """The hosts of one runner that one tenant pays for."""
+
+    def __init__(self, served: Served, tenant: str, *, roster: Roster, store: Store, clock: Clock) -> None:
+        """Nothing has been seen yet."""
+        self._served = served
+        self._tenant = tenant
+        self._roster = roster
+        self._store = store
+        self._clock = clock
+        self._strays: frozenset[str] = frozenset()
+        self._listed: frozenset[str] = frozenset()
+        self._told: frozenset[str] = frozenset()
+
+    async def look(self) -> None:
         """Compare once, and remove what was a stray at the look before, too, and is old enough."""
-        before = self._roster.jobs
-        hosts = await self._served.executor.hosts("")
+        before = self._jobs
+        hosts = await self._served.executor.hosts(self._tenant)
         ended = await self._store.ended()
         verdicts = self._judged(hosts, before, ended)
         self._tell_missing(before, hosts)
@@ -75,6 +112,10 @@ class Sweep:
                 await self._remove(host)
         self._strays = strays(verdicts)
         self._listed = frozenset(host.ref for host in hosts)
+
+    @property
+    def _jobs(self) -> Sequence[TrackedJob]:
+        return [job for job in self._roster.jobs if job.tenant == self._tenant]
 
     def _judged(
         self, hosts: Sequence[SeenHost], before: Sequence[TrackedJob], ended: frozenset[JobKey]
@@ -90,8 +131,9 @@ class Sweep:
         return judge(hosts, books, self._clock())
 
     async def _remove(self, host: SeenHost) -> None:
+        found = Host(ref=host.ref)
         try:
-            await self._served.executor.decommission(host.name, Host(ref=host.ref), tenant="", search=False)
+            await self._served.executor.decommission(host.name, found, tenant=self._tenant, search=False)
         except RemoteError as error:
             log.warning("an orphan cannot be removed yet", name=host.name, host=host.ref, reason=str(error))
         else:

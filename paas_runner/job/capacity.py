@@ -1,7 +1,15 @@
-"""How many more jobs may be acquired, computed from the records whenever it is asked: no counter to drift."""
+"""Whether one more job may be asked for, and if not, why: computed from the records whenever it is asked.
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+No counter is kept, so none can drift. A request in flight may bring a job as heavy as its runner is allowed,
+so it takes that much of every bound until its answer is a record. A job takes its place, and its weight, from
+its acquisition until no host of it is left.
+"""
+
+import enum
+import functools
+import math
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 
 import attrs
 
@@ -10,11 +18,44 @@ from paas_runner.job.tracked import Phase, TrackedJob
 _BEING_PROVISIONED = frozenset(
     {Phase.ACQUIRED, Phase.PROVISIONING, Phase.PROVISIONED, Phase.LAUNCHING, Phase.LAUNCHED}
 )
+_ROUNDING = 1e-9  # sums of weights are sums of floats
+
+
+@attrs.frozen(kw_only=True)
+class Sizes:
+    """What hosts a runner can have, as its executor said last."""
+
+    weights: Mapping[str, float]
+    """Every size on offer, by name, with its weight."""
+
+    most_weight: float = math.inf
+    """Jobs get nothing heavier, whatever the quota is."""
+
+    def heaviest(self, bound: float = math.inf) -> float:
+        """The weight of the heaviest host that a job may get within `bound`; 0 when there is none."""
+        within = min(bound, self.most_weight)
+        return max((weight for weight in self.weights.values() if fits(weight, within)), default=0.0)
+
+
+NOTHING_KNOWN = Sizes(weights={})
+
+
+@attrs.frozen(kw_only=True)
+class QuotaRule:
+    """The operator's bound on the weight of all hosts together: so many jobs of one size on one runner."""
+
+    reference_runner: str
+    """Its short token."""
+
+    reference_size: str
+    reference_jobs: int
+    shares: Mapping[str, float] = attrs.field(factory=dict)
+    """For each runner's short token the part of the quota that it may use; all of it when absent."""
 
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """The operator's bounds; a job counts from its acquisition until no host of it is left."""
+    """The operator's bounds."""
 
     concurrent: int
     provisioning: int
@@ -23,26 +64,182 @@ class Limits:
     per_runner: Mapping[str, int] = attrs.field(factory=dict)
     """For each runner's short token its own limit; 0 is none."""
 
-
-def room(jobs: Iterable[TrackedJob], asking: Iterable[str], limits: Limits) -> int:
-    """How many more requests for a job may be started; each of `asking`, in flight, may yet bring a job."""
-    phases = Counter(job.phase for job in jobs)
-    in_flight = sum(1 for _ in asking)
-    preparing = sum(phases[phase] for phase in _BEING_PROVISIONED)
-    return min(limits.concurrent - phases.total(), limits.provisioning - preparing) - in_flight
+    quota: QuotaRule | None = None
+    launch_distance: timedelta = timedelta()
+    """How far apart launches are planned (`paas_min_seconds_between_launches`)."""
 
 
-def may_ask(runner: str, jobs: Iterable[TrackedJob], asking: Iterable[str], limits: Limits) -> bool:
-    """Whether the runner's own limit allows one more request."""
-    limit = limits.per_runner.get(runner, 0)
-    taken = sum(job.key.runner == runner for job in jobs) + sum(other == runner for other in asking)
-    return not limit or taken < limit
+class Bound(enum.StrEnum):
+    """What keeps a runner from asking for a job."""
+
+    CONCURRENT = "concurrent"
+    PROVISIONING = "provisioning"
+    LIMIT = "limit"
+    UNKNOWN_WEIGHTS = "unknown weights"
+    QUOTA_TOO_SMALL = "quota too small"
+    QUOTA = "quota"
+    SHARE = "share of the quota"
 
 
-def next_to_ask(
-    waiting: Sequence[str], jobs: Sequence[TrackedJob], asking: Sequence[str], limits: Limits
-) -> str | None:
-    """Which of the waiting runners may ask now: the one that has waited longest and has room of its own."""
-    if room(jobs, asking, limits) <= 0:
+@attrs.frozen
+class Asking:
+    """A request in flight: the job that it may bring is promised a host of at most this weight."""
+
+    runner: str
+    most_weight: float = math.inf
+
+
+@attrs.frozen(kw_only=True)
+class Obstacle:
+    """Why a runner may not ask now; `text` is for the operator."""
+
+    bound: Bound
+    text: str
+
+
+@attrs.frozen(kw_only=True)
+class Load:
+    """All that capacity depends on at one moment."""
+
+    limits: Limits
+    jobs: Sequence[TrackedJob] = ()
+    asking: Sequence[Asking] = ()
+    sizes: Mapping[str, Sizes] = attrs.field(factory=dict)
+    """What is known of each runner's hosts."""
+
+    # --- the weight quota ---------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def quota(self) -> float | None:
+        """The weight that all hosts together may have; None without a rule and while it is unknown."""
+        rule = self.limits.quota
+        if rule is None:
+            return None
+        reference = self._sizes(rule.reference_runner).weights.get(rule.reference_size)
+        return None if reference is None else reference * rule.reference_jobs
+
+    @functools.cached_property
+    def weight(self) -> float:
+        """What tracked jobs and requests in flight may weigh together."""
+        return sum(map(self.weight_of, self.jobs)) + sum(asking.most_weight for asking in self.asking)
+
+    def allowance(self, runner: str) -> float | None:
+        """The part of the quota that the runner may use."""
+        rule, quota = self.limits.quota, self.quota
+        return None if rule is None or quota is None else quota * rule.shares.get(runner, 1.0)
+
+    def heaviest(self, runner: str) -> float:
+        """The weight of the heaviest host that a job of the runner may get: the quota caps it."""
+        allowed = self.allowance(runner)
+        return self._sizes(runner).heaviest(math.inf if allowed is None else allowed)
+
+    def weight_of(self, job: TrackedJob) -> float:
+        """What the job's host weighs, or may come to weigh: at worst as much as any."""
+        if job.failure and not job.host_intended:
+            return 0.0
+        if job.host and job.host.weight is not None:
+            return job.host.weight
+        if job.expected_weight is not None:
+            return job.expected_weight
+        return self._sizes(job.key.runner).heaviest()
+
+    def _sizes(self, runner: str) -> Sizes:
+        return self.sizes.get(runner, NOTHING_KNOWN)
+
+    def _weight_of_runner(self, runner: str) -> float:
+        promised = sum(asking.most_weight for asking in self.asking if asking.runner == runner)
+        return promised + sum(self.weight_of(job) for job in self.jobs if job.key.runner == runner)
+
+    # --- who may ask --------------------------------------------------------------------------------------
+
+    def obstacle(self, runner: str) -> Obstacle | None:
+        """What keeps the runner from asking for one more job; None when nothing does."""
+        return self._too_many() or self._too_many_of(runner) or self._too_heavy(runner)
+
+    def room_besides(self, others: Collection[str]) -> bool:
+        """Whether each of `others` could still begin to ask, all at the same time."""
+        if self._count + len(others) > self.limits.concurrent:
+            return False
+        if self._preparing + len(others) > self.limits.provisioning:
+            return False
+        quota = self.quota
+        return quota is None or fits(self.weight + sum(map(self.heaviest, others)), quota)
+
+    @property
+    def _count(self) -> int:
+        return len(self.jobs) + len(self.asking)
+
+    @property
+    def _preparing(self) -> int:
+        return self.preparing + len(self.asking)
+
+    @property
+    def preparing(self) -> int:
+        """How many jobs are not known to run yet."""
+        return sum(job.phase in _BEING_PROVISIONED for job in self.jobs)
+
+    def _too_many(self) -> Obstacle | None:
+        if self._count >= self.limits.concurrent:
+            return Obstacle(
+                bound=Bound.CONCURRENT, text=f"`concurrent` = {self.limits.concurrent} is reached"
+            )
+        if self._preparing >= self.limits.provisioning:
+            text = f"`paas_max_concurrent_provisioning` = {self.limits.provisioning} is reached"
+            return Obstacle(bound=Bound.PROVISIONING, text=text)
         return None
-    return next((runner for runner in waiting if may_ask(runner, jobs, asking, limits)), None)
+
+    def _too_many_of(self, runner: str) -> Obstacle | None:
+        limit = self.limits.per_runner.get(runner, 0)
+        taken = sum(job.key.runner == runner for job in self.jobs)
+        if limit and taken + sum(asking.runner == runner for asking in self.asking) >= limit:
+            return Obstacle(bound=Bound.LIMIT, text=f"the runner's `limit` = {limit} is reached")
+        return None
+
+    def _too_heavy(self, runner: str) -> Obstacle | None:
+        if self.limits.quota is None:
+            return None
+        quota, allowed = self.quota, self.allowance(runner)
+        if quota is None or allowed is None or not self._sizes(runner).weights:
+            return Obstacle(
+                bound=Bound.UNKNOWN_WEIGHTS, text=self._what_is_unknown(runner, self.limits.quota)
+            )
+        heaviest = self.heaviest(runner)
+        if not heaviest:
+            text = f"the runner may use {allowed:.1f} of the quota, and its lightest host weighs more"
+            return Obstacle(bound=Bound.QUOTA_TOO_SMALL, text=text)
+        if not fits(self.weight + heaviest, quota):
+            text = (
+                f"a job may weigh {heaviest:.1f}, and {self.weight:.1f} of the quota of {quota:.1f} is taken"
+            )
+            return Obstacle(bound=Bound.QUOTA, text=text)
+        own = self._weight_of_runner(runner)
+        if not fits(own + heaviest, allowed):
+            text = (
+                f"a job may weigh {heaviest:.1f}, and the runner uses {own:.1f} of its share of {allowed:.1f}"
+            )
+            return Obstacle(bound=Bound.SHARE, text=text)
+        return None
+
+    def _what_is_unknown(self, runner: str, rule: QuotaRule) -> str:
+        if not self._sizes(runner).weights:
+            return "what its hosts weigh is not known yet"
+        sizes = self._sizes(rule.reference_runner).weights
+        if not sizes:
+            return "what the hosts of `reference_runner` weigh is not known yet"
+        offered = ", ".join(sizes)
+        return f'`reference_flavor` = "{rule.reference_size}" is not on offer; there are: {offered}'
+
+
+def next_to_ask(waiting: Sequence[str], load: Load) -> str | None:
+    """Which of the waiting runners may ask now: the one that has waited longest and has no obstacle."""
+    return next((runner for runner in waiting if load.obstacle(runner) is None), None)
+
+
+def planned_start(latest: datetime | None, now: datetime, distance: timedelta) -> datetime | None:
+    """When a job acquired now may be provisioned: `distance` after the `latest` start; None is now."""
+    return None if latest is None or latest + distance <= now else latest + distance
+
+
+def fits(weight: float, bound: float) -> bool:
+    """Whether the weight is within the bound, but for the rounding of sums."""
+    return weight <= bound * (1 + _ROUNDING)

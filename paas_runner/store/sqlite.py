@@ -80,6 +80,12 @@ class SqliteStore:
         rows = await self._do(lambda db: db.execute("SELECT runner, job_id FROM ended").fetchall())
         return frozenset(JobKey(runner, job_id) for runner, job_id in rows)
 
+    async def tenants(self, runner: str) -> frozenset[str]:
+        """Those of the present records."""
+        select = "SELECT DISTINCT json_extract(record, '$.tenant') FROM job WHERE runner = ?"
+        rows = await self._do(lambda db: db.execute(select, (runner,)).fetchall())
+        return frozenset(tenant or "" for (tenant,) in rows)
+
     async def replace(self, jobs: Sequence[TrackedJob], *, source: str) -> bool:
         """Make `jobs` the only records, unless the same `source` did so last."""
         rows = [_row(job) for job in jobs]

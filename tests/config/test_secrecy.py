@@ -94,6 +94,6 @@ def test_no_warning_and_no_representation_repeats_a_secret(load_text: LoadText) 
         )
     )
 
-    assert len(config.warnings) == 3
+    assert len(config.warnings) == 2
     assert SECRET not in repr(config)
     assert SECRET not in "".join(config.warnings)

@@ -22,8 +22,8 @@ async def started(coroutine):
 
 
 async def take(book, runner, log, hold):
-    async with book.turn(runner) as granted:
-        log.append((runner, granted))
+    async with book.turn(runner) as asking:
+        log.append((runner, asking is not None))
         await hold.wait()
 
 

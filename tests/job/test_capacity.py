@@ -1,35 +1,155 @@
-"""Limits are never exceeded, whoever asks when."""
+"""Limits and quota are never exceeded, whoever asks when; and whoever may not ask is told why."""
 
-from hypothesis import given
+from datetime import timedelta
+
+import attrs
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from paas_runner.job.capacity import Limits, next_to_ask
-from paas_runner.job.tracked import Phase
-from tests.job.records import job, job_in
+from paas_runner.job import events as ev
+from paas_runner.job.capacity import (
+    Asking,
+    Bound,
+    Limits,
+    Load,
+    QuotaRule,
+    Sizes,
+    next_to_ask,
+    planned_start,
+)
+from paas_runner.job.lifecycle import apply
+from paas_runner.job.tracked import Host, Phase
+from tests.job.records import FAILURE, NOW, job, job_in
 
 LIMITS = Limits(concurrent=3, provisioning=2, per_runner={"a": 0, "b": 1})
+SIZES = {"S": 4.0, "M": 10.0, "L": 24.0}
+RULE = QuotaRule(reference_runner="a", reference_size="M", reference_jobs=5)  # a quota of 50
+ROOMY = Limits(concurrent=99, provisioning=99, per_runner={"a": 0, "b": 0}, quota=RULE)
+
+
+def load(limits=LIMITS, *, jobs=(), asking=()):
+    return Load(limits=limits, jobs=jobs, asking=[Asking(runner) for runner in asking])
+
+
+def weighed(rule=RULE, *, jobs=(), asking=(), weights=None):
+    known = {"a": SIZES, "b": SIZES} if weights is None else weights
+    sizes = {runner: Sizes(weights=each) for runner, each in known.items()}
+    return Load(limits=attrs.evolve(ROOMY, quota=rule), jobs=jobs, asking=asking, sizes=sizes)
+
+
+def heavy(job_id, weight, runner="a"):
+    return attrs.evolve(job(job_id, runner=runner), expected_weight=weight)
 
 
 def test_requests_in_flight_take_a_place():
-    assert next_to_ask(["a"], [], [], LIMITS) == "a"
-    assert next_to_ask(["a"], [], ["a"], LIMITS) == "a"
-    assert next_to_ask(["a"], [], ["a", "a"], LIMITS) is None
+    assert next_to_ask(["a"], load()) == "a"
+    assert next_to_ask(["a"], load(asking="a")) == "a"
+    assert next_to_ask(["a"], load(asking="aa")) is None
 
 
 def test_jobs_that_run_take_no_place_among_those_being_provisioned():
     running = job_in(Phase.RUNNING)
-    assert next_to_ask(["a"], [running, running], [], LIMITS) == "a"
-    assert next_to_ask(["a"], [running, running, running], [], LIMITS) is None
-    assert next_to_ask(["a"], [job(1), job(2)], [], LIMITS) is None
+    assert next_to_ask(["a"], load(jobs=[running, running])) == "a"
+    assert load(jobs=[running, running, running]).obstacle("a").bound is Bound.CONCURRENT
+    assert load(jobs=[job(1), job(2)]).obstacle("a").bound is Bound.PROVISIONING
 
 
 def test_a_runner_at_its_own_limit_lets_the_others_pass():
-    assert next_to_ask(["b", "a"], [job(1, runner="b")], [], LIMITS) == "a"
-    assert next_to_ask(["b"], [job(1, runner="b")], [], LIMITS) is None
+    busy = load(jobs=[job(1, runner="b")])
+    assert next_to_ask(["b", "a"], busy) == "a"
+    assert busy.obstacle("b").bound is Bound.LIMIT
 
 
 def test_who_waits_longest_is_next():
-    assert next_to_ask(["b", "a"], [], [], LIMITS) == "b"
+    assert next_to_ask(["b", "a"], load()) == "b"
+
+
+def test_a_request_keeps_as_much_of_the_quota_as_its_job_may_come_to_weigh():
+    assert weighed().heaviest("a") == 24.0
+    assert weighed(asking=[Asking("a", 24.0)]).obstacle("b") is None
+    full = weighed(asking=[Asking("a", 24.0), Asking("b", 24.0)])
+    assert full.obstacle("a").bound is Bound.QUOTA
+    assert "24.0" in full.obstacle("a").text
+    assert "48.0 of the quota of 50.0" in full.obstacle("a").text
+
+
+def test_a_runner_may_use_no_more_than_its_share():
+    halved = attrs.evolve(RULE, shares={"a": 0.5})
+    assert weighed(halved, jobs=[heavy(1, 4.0)]).obstacle("a").bound is Bound.SHARE
+    assert weighed(halved, jobs=[heavy(1, 4.0)]).obstacle("b") is None
+    assert weighed(halved, jobs=[heavy(1, 4.0, runner="b")]).obstacle("a") is None
+
+
+def test_a_quota_smaller_than_the_largest_size_caps_the_size_and_stops_nothing():
+    small = attrs.evolve(RULE, reference_jobs=1)  # 10: an L does not fit
+    assert weighed(small).heaviest("a") == 10.0
+    assert weighed(small).obstacle("a") is None
+
+
+def test_a_quota_smaller_than_every_size_is_told():
+    tiny = attrs.evolve(RULE, reference_size="S", reference_jobs=1, shares={"a": 0.5})
+    assert weighed(tiny).obstacle("a").bound is Bound.QUOTA_TOO_SMALL
+    assert weighed(tiny).obstacle("b") is None
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ({}, "what its hosts weigh is not known yet"),
+        ({"b": SIZES}, "what the hosts of `reference_runner` weigh is not known yet"),
+        ({"a": {"XS": 1.0}, "b": SIZES}, '`reference_flavor` = "M" is not on offer; there are: XS'),
+    ],
+)
+def test_no_job_is_asked_for_before_its_weight_could_be_judged(weights, words):
+    obstacle = weighed(weights=weights).obstacle("b")
+    assert (obstacle.bound, obstacle.text) == (Bound.UNKNOWN_WEIGHTS, words)
+
+
+def test_what_a_host_weighs_counts_and_not_what_was_expected():
+    lighter = Host(ref="app_1", weight=4.0)
+    assert weighed(jobs=[attrs.evolve(heavy(1, 24.0), host=lighter)]).weight == 4.0
+    assert weighed(jobs=[attrs.evolve(heavy(1, 24.0), host=Host(ref="app_1"))]).weight == 24.0
+
+
+def test_a_job_of_unknown_weight_counts_as_much_as_any():
+    assert weighed(jobs=[job(1, runner="a")]).weight == 24.0
+
+
+def test_a_job_that_gets_no_host_weighs_nothing():
+    assert weighed(jobs=[attrs.evolve(heavy(1, 24.0), failure=FAILURE)]).weight == 0.0
+    gone = apply(job_in(Phase.FAILING, expected_weight=24.0), ev.Decommissioned(), NOW)
+    assert weighed(jobs=[gone]).weight == 0.0
+
+
+def test_a_request_may_be_kept_waiting_only_while_the_others_could_ask_too():
+    assert weighed().room_besides({"a", "b"})
+    assert not weighed(jobs=[heavy(1, 4.0)]).room_besides({"a", "b"})
+    assert load().room_besides({"a", "b"})
+    assert not load(jobs=[job(1)]).room_besides({"a", "b"})
+
+
+def test_starts_are_planned_at_a_distance():
+    distance = timedelta(seconds=30)
+    assert planned_start(None, NOW, distance) is None
+    assert planned_start(NOW - distance, NOW, distance) is None
+    assert planned_start(NOW, NOW, distance) == NOW + distance
+    assert planned_start(NOW + distance, NOW, distance) == NOW + 2 * distance
+
+
+def test_the_reference_may_be_a_size_that_no_job_of_the_runner_gets():
+    capped = {"a": Sizes(weights=SIZES, most_weight=4.0)}
+    known = attrs.evolve(weighed(), sizes=capped)
+    assert (known.quota, known.heaviest("a")) == (50.0, 4.0)
+
+
+def test_ten_jobs_of_the_reference_size_fit_a_quota_of_ten():
+    weights = {"a": {"M": 8**1.25}}
+    rule = QuotaRule(reference_runner="a", reference_size="M", reference_jobs=10)
+    nine = [heavy(number, 8**1.25) for number in range(1, 10)]
+    assert weighed(rule, jobs=nine, weights=weights).obstacle("a") is None
+    assert weighed(rule, jobs=[*nine, heavy(10, 8**1.25)], weights=weights).obstacle("a")
 
 
 runners = st.sampled_from(["a", "b", "c"])
@@ -48,7 +168,7 @@ def test_however_often_turns_are_given_no_limit_is_passed(waiting, tracked, conc
         job_in(phase, key=job(number, runner=runner).key) for number, (runner, phase) in enumerate(tracked, 1)
     ]
     asking: list[str] = []
-    while runner := next_to_ask(waiting, records, asking, limits):
+    while runner := next_to_ask(waiting, load(limits, jobs=records, asking=asking)):
         asking.append(runner)
         waiting.remove(runner)
     if asking:
@@ -56,3 +176,75 @@ def test_however_often_turns_are_given_no_limit_is_passed(waiting, tracked, conc
         for runner, limit in own.items():
             taken = sum(record.key.runner == runner for record in records)
             assert not limit or runner not in asking or taken + asking.count(runner) <= limit
+
+
+class QuotaMachine(RuleBasedStateMachine):
+    """Requests, answers, hosts, ends and new readings of the catalogue, in any order."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights = {"a": SIZES, "b": SIZES, "c": {"S": 4.0, "L": 24.0}}
+        self.shares = {"b": 0.5, "c": 0.3}
+        self.jobs, self.asking, self.number = {}, [], 0
+
+    @property
+    def load(self):
+        rule = attrs.evolve(RULE, shares=self.shares)
+        limits = attrs.evolve(ROOMY, concurrent=12, quota=rule)
+        jobs = list(self.jobs.values())
+        sizes = {runner: Sizes(weights=weights) for runner, weights in self.weights.items()}
+        return Load(limits=limits, jobs=jobs, asking=self.asking, sizes=sizes)
+
+    @rule(waiting=st.lists(runners, min_size=1))
+    def ask(self, waiting):
+        runner = next_to_ask(waiting, self.load)
+        if runner:
+            self.asking.append(Asking(runner, self.load.heaviest(runner)))
+
+    @precondition(lambda self: self.asking)
+    @rule(data=st.data())
+    def nothing_came(self, data):
+        self.asking.remove(data.draw(st.sampled_from(self.asking)))
+
+    @precondition(lambda self: self.asking)
+    @rule(data=st.data())
+    def a_job_came(self, data):
+        asking = data.draw(st.sampled_from(self.asking))
+        fitting = [each for each in self.weights[asking.runner].values() if each <= asking.most_weight]
+        self.asking.remove(asking)
+        self.number += 1
+        record = heavy(self.number, data.draw(st.sampled_from(fitting)), asking.runner)
+        self.jobs[record.key] = apply(record, ev.ProvisionIntended(), NOW)
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data(), lighter=st.booleans())
+    def a_host_came(self, data, lighter):
+        record = data.draw(st.sampled_from(list(self.jobs.values())))
+        if record.phase is Phase.PROVISIONING and record.host is None:
+            weight = min(4.0, record.expected_weight) if lighter else record.expected_weight
+            made = ev.HostCreated(host=Host(ref="app", weight=weight), doubtful=False)
+            self.jobs[record.key] = apply(record, made, NOW)
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def a_job_went(self, data):
+        del self.jobs[data.draw(st.sampled_from(list(self.jobs)))]
+
+    @rule(without=st.sampled_from([None, "L", "S"]))
+    def the_catalogue_was_read_again(self, without):
+        self.weights["b"] = {size: weight for size, weight in SIZES.items() if size != without}
+
+    @invariant()
+    def the_quota_is_kept(self):
+        assert self.load.weight <= 50.0 * (1 + 1e-6)
+
+    @invariant()
+    def the_shares_are_kept(self):
+        for runner, share in self.shares.items():
+            held = sum(self.load.weight_of(each) for each in self.jobs.values() if each.key.runner == runner)
+            held += sum(each.most_weight for each in self.asking if each.runner == runner)
+            assert held <= 50.0 * share * (1 + 1e-6)
+
+
+TestQuota = QuotaMachine.TestCase
+TestQuota.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
