@@ -24,6 +24,13 @@ In a third one, submit a pipeline and look at its jobs (the variables are printe
   curl -H "PRIVATE-TOKEN: $ADMIN" --data-binary @.gitlab-ci.yml $COORDINATOR/sandbox/pipelines
   curl -H "PRIVATE-TOKEN: $ADMIN" $COORDINATOR/sandbox/jobs
 
+Clever Cloud's own command line (clever-tools 4.6 or newer) takes the cloud for the real one, after the
+exports that are printed at the start; the first line keeps your own settings out of it:
+
+  export XDG_CONFIG_HOME=$(mktemp -d)
+  clever features enable system-git
+  clever applications list --org $ORGANISATION
+
 Whoever has these secrets may run commands as you on this machine. They are made anew at each start, and the
 servers answer on 127.0.0.1 alone.
 
@@ -78,6 +85,9 @@ async def _serve(config: Path, options: SandboxOptions) -> None:
             print(f"COORDINATOR={sandbox.coordinator_url}")
             print(f"ADMIN={sandbox.admin_token.reveal()}")
             print(f"CLOUD={sandbox.cloud_api_url}")
+            print(f"ORGANISATION={sandbox.organisation_id}")
+            for name, value in sandbox.clever_environment.items():
+                print(f"export {name}={value}")
             print(f"\n# {config}\n{sandbox.configuration}")
             print("Ready; Ctrl-C ends it.", flush=True)
             await stop.wait()

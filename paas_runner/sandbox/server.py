@@ -18,7 +18,7 @@ import attrs
 
 from paas_runner.sandbox import cloud as clever
 from paas_runner.sandbox import coordinator as gitlab
-from paas_runner.sandbox.cloud import Cloud, CloudOptions, GitRemote, HostFiles, HostProgram
+from paas_runner.sandbox.cloud import Cloud, CloudOptions, GitRemote, HostFiles, HostProgram, OAuthKeys
 from paas_runner.sandbox.coordinator import Coordinator, CoordinatorOptions
 from paas_runner.sandbox.faults import FaultInjector, FaultPlan
 from paas_runner.sandbox.inner import InnerRunner
@@ -54,13 +54,16 @@ class SandboxOptions:
 
 
 class Sandbox:
-    """One coordinator with one runner, and one cloud with one organisation, while its block lasts."""
+    """A coordinator with one runner and a cloud with one organisation and one user, while its block lasts."""
 
     coordinator: Coordinator
     cloud: Cloud
     organisation_id: str
     runner_token: Secret
     cloud_token: Secret
+    user_keys: OAuthKeys
+    """Those of the organisation's only member, for Clever Cloud's own command line."""
+
     admin_token: Secret
     """Opens the coordinator's administrator and control routes (header `PRIVATE-TOKEN`)."""
 
@@ -95,6 +98,22 @@ class Sandbox:
     def cloud_api_url(self) -> str:
         """What a runner has as `cc_api_url`, its version included."""
         return f"{self._cloud_listener.url}/v2"
+
+    @property
+    def clever_environment(self) -> dict[str, str]:
+        """What points Clever Cloud's own command line at this cloud, with the secrets (§7.1, §7.2).
+
+        Its deployments need `clever features enable system-git`: its own git speaks no plain http.
+        """
+        keys = self.user_keys
+        return {
+            "API_HOST": self._cloud_listener.url,
+            "OAUTH_CONSUMER_KEY": keys.consumer_key,
+            "OAUTH_CONSUMER_SECRET": keys.consumer_secret.reveal(),
+            "CLEVER_TOKEN": keys.token.reveal(),
+            "CLEVER_SECRET": keys.token_secret.reveal(),
+            "NO_UPDATE_NOTIFIER": "1",
+        }
 
     @property
     def configuration(self) -> str:
@@ -144,6 +163,13 @@ class Sandbox:
         self._stack.push_async_callback(self.cloud.aclose)
         self.cloud_token = _new_secret()
         self.organisation_id = self.cloud.add_organisation("Sandbox", self.cloud_token).id
+        self.user_keys = OAuthKeys(
+            consumer_key=secrets.token_urlsafe(24),
+            consumer_secret=_new_secret(),
+            token=_new_secret(),
+            token_secret=_new_secret(),
+        )
+        self.cloud.accounts.add_user("Sandbox User", self.user_keys, self.organisation_id)
         remote = await GitRemote.open(self.cloud, Path(directory) / "git")
         self._stack.push_async_callback(remote.aclose)
         app = FaultInjector(clever.create_app(self.cloud, remote=remote), self.cloud_faults)

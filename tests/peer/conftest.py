@@ -2,19 +2,16 @@
 
 import asyncio
 import json
-import os
 import signal
-import subprocess
-import sys
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import attrs
 import pytest
 
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
+from tests.cached_environment import cached_environment
 from tests.service.conftest import RealWorld
 
 PEER = "heptapod-paas-runner==1.1.1"
@@ -30,25 +27,7 @@ state_file = "{state_file}"
 
 @pytest.fixture(scope="session")
 def peer_program(pytestconfig):
-    """The installed program, kept in pytest's cache. Without a package index: skip, in CI fail."""
-    version = f"{sys.implementation.cache_tag}-{PEER.replace('==', '-')}"
-    folder = Path(pytestconfig.cache.mkdir(version)) / "venv"
-    complete = folder / "complete"
-    if not complete.exists():
-        try:
-            _run(sys.executable, "-m", "venv", "--clear", str(folder))
-            _run(str(folder / "bin" / "pip"), "install", "--quiet", "--retries", "1", "--timeout", "20", PEER)
-        except subprocess.SubprocessError as error:
-            told = f"{PEER} cannot be installed: {getattr(error, 'output', None) or error}"
-            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(told)
-        complete.touch()
-    return folder / "bin" / "heptapod-paas-runner"
-
-
-def _run(*command):
-    subprocess.run(
-        command, check=True, timeout=240, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    return cached_environment(pytestconfig, PEER) / "bin" / "heptapod-paas-runner"
 
 
 class SharedWorld(RealWorld):
@@ -60,9 +39,10 @@ class SharedWorld(RealWorld):
         self._peer_log = folder / "peer.log"
         self._gate = folder / "gate"
 
-    def configure_for_both(self):
+    def configure_for_both(self, *, runner=""):
         self.open_repositories()
         self.configure(
+            runner=runner,
             more=FOR_BOTH.format(state_file=self.state_file),
             watch=f'token = "{self.sandbox.admin_token.reveal()}"',
         )
@@ -90,15 +70,21 @@ class SharedWorld(RealWorld):
     @asynccontextmanager
     async def peer(self):
         """The unmodified program until the end of the block, then SIGTERM."""
+        async with self.peer_process() as process:
+            yield process
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(30):
+                assert await process.wait() == 0, self.peer_told
+
+    @asynccontextmanager
+    async def peer_process(self):
+        """The unmodified program, which may end by itself; it does not outlive the block."""
         with self._peer_log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 str(self._peer_program), str(self.config), stdout=log, stderr=log, cwd=self.config.parent
             )
         try:
             yield process
-            process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(30):
-                assert await process.wait() == 0, self.peer_told
         finally:
             if process.returncode is None:
                 process.kill()

@@ -100,9 +100,11 @@ async def test_secrets_are_made_at_each_start() -> None:
     seen = set()
     for _ in range(2):
         async with Sandbox(SandboxOptions(inner_runner=Inner())) as sandbox:
+            keys = sandbox.user_keys
             tokens = (sandbox.runner_token, sandbox.cloud_token, sandbox.admin_token)
-            seen |= {token.reveal() for token in tokens}
-    assert len(seen) == 6
+            oauth = (keys.consumer_secret, keys.token, keys.token_secret)
+            seen |= {keys.consumer_key, *(secret.reveal() for secret in (*tokens, *oauth))}
+    assert len(seen) == 14
 
 
 async def test_an_outage_ends_on_the_same_port_and_hosts_survive_it(client: httpx.AsyncClient) -> None:
@@ -155,6 +157,7 @@ async def test_the_command_tells_how_to_use_it_and_ends_on_a_signal(tmp_path: Pa
         config = tmp_path / "sandbox.toml"
         assert config.stat().st_mode & 0o777 == 0o600
         assert config.read_text() in told
+        assert "export API_HOST=http://127.0.0.1:" in told
         command.terminate()
         await command.communicate()
     assert (command.returncode, config.exists()) == (0, False)

@@ -87,7 +87,8 @@ class VirtualWorld:
             application = self.cloud.pushable(app_id)
         except clever.RefusedError as refused:
             raise Transient(str(refused), service="git", op="push") from refused
-        if password not in self.cloud._organisations[application.organisation_id].tokens:
+        owner = self.cloud.accounts.organisation_with(password)
+        if owner is None or owner.id != application.organisation_id:
             raise Rejected("the credentials were refused", service="git", op="push")
         if application.last_push is None:
             self.cloud.received_push(app_id, commit, tree, by=password)

@@ -1,7 +1,8 @@
 """A simulated Clever Cloud: REST API, logs, git remote, and hosts that really run a program."""
 
+from paas_runner.sandbox.cloud.accounts import OAuthKeys, Organisation, User
 from paas_runner.sandbox.cloud.api import create_app
-from paas_runner.sandbox.cloud.application import Application, Organisation
+from paas_runner.sandbox.cloud.application import Application
 from paas_runner.sandbox.cloud.catalogue import RUNNER_CONTEXT, RUNNER_VARIANT, Catalogue, standard_catalogue
 from paas_runner.sandbox.cloud.errors import RefusedError
 from paas_runner.sandbox.cloud.git_remote import GitRemote
@@ -23,8 +24,10 @@ __all__ = [
     "HostFiles",
     "HostProgram",
     "Ledger",
+    "OAuthKeys",
     "Organisation",
     "RefusedError",
+    "User",
     "create_app",
     "standard_catalogue",
 ]

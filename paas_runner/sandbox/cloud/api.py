@@ -14,11 +14,11 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from paas_runner.sandbox.cloud import render
 from paas_runner.sandbox.cloud.api_applications import ApplicationRoutes
+from paas_runner.sandbox.cloud.api_catalogue import CatalogueRoutes
+from paas_runner.sandbox.cloud.api_identity import IdentityRoutes
 from paas_runner.sandbox.cloud.api_logs import LogRoutes
 from paas_runner.sandbox.cloud.application import Application
-from paas_runner.sandbox.cloud.auth import api_access
 from paas_runner.sandbox.cloud.errors import MalformedError, RefusedError
 from paas_runner.sandbox.cloud.git_remote import GitRemote
 from paas_runner.sandbox.cloud.identifiers import Identifiers
@@ -36,7 +36,8 @@ def create_app(cloud: Cloud, *, remote: GitRemote | None = None, base_url: str |
         return f"{base_url or str(request.base_url).rstrip('/')}/git/{app.id}.git"
 
     routes = [
-        *CommonRoutes(cloud).routes(),
+        *CatalogueRoutes(cloud).routes(),
+        *IdentityRoutes(cloud).routes(),
         *ApplicationRoutes(cloud, git_url).routes(),
         *LogRoutes(cloud).routes(),
         *([] if remote is None else remote.routes()),
@@ -52,45 +53,6 @@ def create_app(cloud: Cloud, *, remote: GitRemote | None = None, base_url: str |
     )
     app.router.redirect_slashes = False
     return app
-
-
-class CommonRoutes:
-    """Catalogue, open to everybody, and identity."""
-
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
-
-    def routes(self) -> list[Route]:
-        """All of them."""
-        return [
-            Route("/v2/products/instances", self.instance_types, methods=["GET"]),
-            Route("/v2/products/flavors", self.flavors, methods=["GET"]),
-            Route("/v2/self", self.whoami, methods=["GET"]),
-            Route("/v2/self/id", self.user_id, methods=["GET"]),
-            Route("/v2/summary", self.summary, methods=["GET"]),
-        ]
-
-    async def instance_types(self, _: Request) -> Response:
-        """What kinds of applications are on offer."""
-        return JSONResponse([render.instance_type(each) for each in self._cloud.catalogue.instance_types])
-
-    async def flavors(self, request: Request) -> Response:
-        """The flavors of a context, unavailable ones included."""
-        flavors = self._cloud.catalogue.flavors(request.query_params.get("context"))
-        return JSONResponse([render.flavor(each) for each in flavors])
-
-    async def whoami(self, request: Request) -> Response:
-        """Who the token is."""
-        return JSONResponse(render.user(api_access(request, self._cloud).organisation))
-
-    async def user_id(self, request: Request) -> Response:
-        """The cheapest check of credentials."""
-        return JSONResponse({"id": api_access(request, self._cloud).organisation.user_id})
-
-    async def summary(self, request: Request) -> Response:
-        """Everything that has a name."""
-        owner = api_access(request, self._cloud).organisation
-        return JSONResponse(render.summary(owner, self._cloud.applications(owner.id)))
 
 
 class Gateway:

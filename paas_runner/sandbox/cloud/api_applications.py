@@ -137,8 +137,8 @@ class ApplicationRoutes:
     async def redeploy(self, request: Request) -> Response:
         """Deploy the last commit again."""
         access, app = requested_application(request, self._cloud)
-        self._cloud.redeploy(app, by=access.token)
-        return _notice(320, "The application has successfully been queued for redeploy.")
+        uuid = self._cloud.redeploy(app, request.query_params.get("commit"), by=access.token)
+        return _notice(320, "The application has successfully been queued for redeploy.", deploymentId=uuid)
 
     async def stop(self, request: Request) -> Response:
         """Stop all instances."""
@@ -179,8 +179,8 @@ class ApplicationRoutes:
         return render.application(app, self._cloud.clock(), self._git_url(request, app), with_env=with_env)
 
 
-def _notice(number: int, message: str) -> Response:
-    return JSONResponse({"id": number, "message": message, "type": "success"})
+def _notice(number: int, message: str, **more: str) -> Response:
+    return JSONResponse({"id": number, "message": message, "type": "success", **more})
 
 
 def _number(request: Request, name: str, default: int) -> int:

@@ -28,12 +28,14 @@ class _Query:
     until: datetime | None
     limit: int | None
     deployment: str | None
+    text: str
 
     def wants(self, line: LogLine) -> bool:
         return (
             (self.since is None or line.at >= self.since)
             and (self.until is None or line.at <= self.until)
             and (self.deployment is None or line.deployment == self.deployment)
+            and self.text in line.message
         )
 
 
@@ -111,6 +113,7 @@ def _query(request: Request) -> _Query:
         until=_moment(asked.get("until"), "until"),
         limit=None if limit is None else int(limit),
         deployment=asked.get("deploymentId"),
+        text=asked.get("filter", ""),
     )
 
 

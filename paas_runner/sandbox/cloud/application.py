@@ -11,7 +11,6 @@ import attrs
 
 from paas_runner.sandbox.cloud.catalogue import Flavor, InstanceType
 from paas_runner.sandbox.cloud.log import Log
-from paas_runner.secret import Secret
 
 
 class Lifetime(enum.StrEnum):
@@ -79,9 +78,10 @@ class Definition:
 
 @attrs.frozen(kw_only=True)
 class Push:
-    """A commit that waits for its deployment."""
+    """A commit that waits for its deployment, whose uuid is known before it is listed."""
 
     commit: str
+    uuid: str
     files: Mapping[str, bytes] = attrs.field(repr=False)
     cause: str = "Git"
 
@@ -139,13 +139,3 @@ class Application:
     def current(self) -> Deployment | None:
         """The newest deployment."""
         return self.deployments[max(self.deployments)] if self.deployments else None
-
-
-@attrs.frozen(kw_only=True)
-class Organisation:
-    """Who is billed; its tokens authenticate API calls and are the git password."""
-
-    id: str
-    name: str
-    user_id: str
-    tokens: frozenset[Secret]

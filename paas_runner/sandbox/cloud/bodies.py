@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from paas_runner.sandbox.cloud import errors
 from paas_runner.sandbox.cloud.application import Definition, Lifetime
-from paas_runner.sandbox.cloud.catalogue import MAX_INSTANCES, ZONES, Catalogue, Flavor, InstanceType
+from paas_runner.sandbox.cloud.catalogue import MAX_INSTANCES, Catalogue, Flavor, InstanceType
 
 MAX_BODY_BYTES = 1_000_000
 
@@ -70,7 +70,7 @@ def definition(raw: Mapping[str, Any], catalogue: Catalogue) -> Definition:
     )
     if instance_type is None:
         raise errors.no_such_instance_type()
-    if fields["zone"] not in ZONES:
+    if catalogue.zone(fields["zone"]) is None:
         raise errors.invalid_value("zone", "unknown zone")
     if not 1 <= fields["minInstances"] <= fields["maxInstances"] <= MAX_INSTANCES:
         raise errors.invalid_value("minInstances", f"1 to {MAX_INSTANCES}, at most maxInstances")

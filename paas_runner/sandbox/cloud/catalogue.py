@@ -2,10 +2,11 @@
 
 import attrs
 
+from paas_runner.sandbox.cloud.zones import ZONES, Zone
+
 DOCKER_VARIANT = "11111111-1111-4111-8111-111111111111"
 RUNNER_VARIANT = "70d676a0-a775-4dc9-a43d-3121036e8515"
 RUNNER_CONTEXT = "heptapod-runner"
-ZONES = ("par", "parhds", "grahds", "rbx", "rbxhds", "scw", "ldn", "mtl", "sgp", "syd", "wsw")
 MAX_INSTANCES = 40
 
 
@@ -53,6 +54,11 @@ class Catalogue:
     """Replace `Cloud.catalogue` to change what is on offer while the cloud runs."""
 
     instance_types: tuple[InstanceType, ...]
+    zones: tuple[Zone, ...] = ZONES
+
+    def zone(self, name: str) -> Zone | None:
+        """The zone of that name."""
+        return next((each for each in self.zones if each.name == name), None)
 
     def instance_type(self, kind: str, version: str, variant: str) -> InstanceType | None:
         """The type on offer with exactly these three."""
@@ -70,6 +76,17 @@ class Catalogue:
         """The flavors of a context, the standard ones without; none of an unknown context."""
         slug = "docker" if context is None else context
         return next((each.flavors for each in self.instance_types if each.slug == slug), ())
+
+    def offering(self, flavor: str, *, available: bool) -> "Catalogue":
+        """The same with the flavor of that name on offer, or still listed but no longer on offer."""
+
+        def marked(flavors: tuple[Flavor, ...]) -> tuple[Flavor, ...]:
+            return tuple(
+                attrs.evolve(each, available=available) if each.name == flavor else each for each in flavors
+            )
+
+        types = (attrs.evolve(each, flavors=marked(each.flavors)) for each in self.instance_types)
+        return attrs.evolve(self, instance_types=tuple(types))
 
 
 def standard_catalogue(version: str = "20210421") -> Catalogue:

@@ -76,7 +76,8 @@ class Deployments:
             return
         settle(app, app.current, DeploymentState.FAIL)
         if replaced:
-            app.waiting.append(attrs.evolve(app.last_push, cause="Monitoring/Unreachable"))
+            uuid = self._platform.identifiers.new("deployment_")
+            app.waiting.append(attrs.evolve(app.last_push, cause="Monitoring/Unreachable", uuid=uuid))
         app.task.cancel()
 
     async def aclose(self) -> None:
@@ -104,7 +105,7 @@ class Deployments:
         await asyncio.sleep(self._platform.options.deployment_delay.total_seconds())
         row = Deployment(
             number=len(app.deployments) + 1,
-            uuid=self._platform.identifiers.new("deployment_"),
+            uuid=push.uuid,
             at=self._platform.clock(),
             commit=push.commit,
             cause=push.cause,

@@ -73,6 +73,11 @@ def invalid_value(field: str, reason: str) -> RefusedError:
     return RefusedError(400, 9018, f"Invalid value for {field}: {reason}", fields={field: reason})
 
 
+def no_capacity(status: int, wanted: str) -> RefusedError:
+    """No machine is left of a flavor, or in a zone; status, id and words are guesses."""
+    return RefusedError(status, 9019, f"There is no capacity left for {wanted}, please try again later.")
+
+
 def invalid_environment(fields: Mapping[str, str]) -> RefusedError:
     """Names that cannot be names of environment variables."""
     return RefusedError(400, 557, "The environment is invalid.", fields=fields)

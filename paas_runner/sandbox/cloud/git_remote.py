@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from paas_runner.sandbox.cloud import errors
-from paas_runner.sandbox.cloud.auth import Access, git_access
+from paas_runner.sandbox.cloud.auth import Caller, git_access
 from paas_runner.sandbox.cloud.git_repositories import GitRepositories
 from paas_runner.sandbox.cloud.model import Cloud
 
@@ -86,18 +86,19 @@ class GitRemote:
 
     async def serve(self, request: Request) -> Response:
         """One request of git's."""
-        access = git_access(request, self._cloud)
-        if access is None:
+        caller = git_access(request, self._cloud)
+        if caller is None:
             challenge = {"WWW-Authenticate": 'Basic realm="Git"'}
             return PlainTextResponse("Unauthorized", 401, challenge)
         app_id, service = request.path_params["application"], request.path_params["service"]
         app = self._cloud.pushable(app_id)
-        if app.organisation_id != access.organisation.id or (request.method, service) not in _SERVICES:
+        known = caller.organisation(app.organisation_id) is not None
+        if not known or (request.method, service) not in _SERVICES:
             raise errors.no_such_application()
         repository = await self._repositories.of(app_id)
         answer = _Answer()
         if service == "git-receive-pack":
-            self._spawn(self._receive(request, app_id, access, repository, answer), answer)
+            self._spawn(self._receive(request, app_id, caller, repository, answer), answer)
         else:
             self._spawn(self._talk(request, repository, answer), answer)
         head = await answer.head
@@ -110,7 +111,7 @@ class GitRemote:
         task.add_done_callback(answer.end)
 
     async def _receive(
-        self, request: Request, app_id: str, access: Access, repository: Path, answer: _Answer
+        self, request: Request, app_id: str, caller: Caller, repository: Path, answer: _Answer
     ) -> None:
         async with self._locks[app_id]:
             before = self._repositories.master(repository)
@@ -121,7 +122,7 @@ class GitRemote:
             if after is not None and after != before:
                 files = await self._repositories.files(repository, after)
                 with contextlib.suppress(errors.RefusedError):  # deleted while the push was under way
-                    self._cloud.received_push(app_id, after, files, by=access.token)
+                    self._cloud.received_push(app_id, after, files, by=caller.token)
 
     async def _talk(self, request: Request, repository: Path, answer: _Answer) -> None:
         environment = _cgi(request, repository)

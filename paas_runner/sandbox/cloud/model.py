@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 import attrs
 
 from paas_runner.sandbox.cloud import errors
+from paas_runner.sandbox.cloud.accounts import Accounts, Organisation
 from paas_runner.sandbox.cloud.application import (
     Application,
     Definition,
     Deployment,
     DeploymentState,
-    Organisation,
     Push,
     RepoState,
 )
@@ -46,6 +46,7 @@ class Cloud:
     ) -> None:
         self.clock = clock
         self.identifiers = Identifiers(rng)
+        self.accounts = Accounts(self.identifiers, clock)
         self.ledger = Ledger(clock)
         self._platform = Platform(
             clock=clock,
@@ -56,7 +57,6 @@ class Cloud:
             ledger=self.ledger,
         )
         self._deployments = Deployments(self._platform)
-        self._organisations: dict[str, Organisation] = {}
         self._applications: dict[str, Application] = {}
         self._stopping: set[asyncio.Task[None]] = set()
 
@@ -80,18 +80,7 @@ class Cloud:
 
     def add_organisation(self, name: str, *tokens: Secret) -> Organisation:
         """A new organisation that the given tokens may act for."""
-        organisation = Organisation(
-            id=self.identifiers.new("orga_"),
-            name=name,
-            user_id=self.identifiers.new("user_"),
-            tokens=frozenset(tokens),
-        )
-        self._organisations[organisation.id] = organisation
-        return organisation
-
-    def organisation_of(self, token: Secret) -> Organisation | None:
-        """The organisation that a token may act for."""
-        return next((each for each in self._organisations.values() if token in each.tokens), None)
+        return self.accounts.add_organisation(name, *tokens)
 
     def applications(self, organisation_id: str) -> list[Application]:
         """The applications of an organisation, oldest first."""
@@ -119,7 +108,13 @@ class Cloud:
         *,
         by: Secret | None = None,
     ) -> Application:
-        """A new application without instance or deployment; its name need not be unique."""
+        """A new application without instance or deployment; its name need not be unique.
+
+        Raises `RefusedError` where the options say that there is no room.
+        """
+        for wanted in (definition.fields["zone"], definition.max_flavor.name):
+            if wanted in self.options.exhausted:
+                raise errors.no_capacity(self.options.exhausted[wanted], wanted)
         now = self.clock()
         app = Application(
             id=self.identifiers.new("app_"),
@@ -161,14 +156,24 @@ class Cloud:
         if app.last_push is not None and app.last_push.commit == commit:
             return
         self.ledger.note_push(app_id, by)
-        self._deploy(app, Push(commit=commit, files=dict(files)))
+        self._deploy(app, Push(commit=commit, files=dict(files), uuid=self._deployment_uuid()))
 
-    def redeploy(self, app: Application, *, by: Secret | None = None) -> None:
-        """Deploy the last commit again; raises `RefusedError` (400, id 4014) when there is none."""
+    def redeploy(self, app: Application, commit: str | None = None, *, by: Secret | None = None) -> str:
+        """Deploy the last commit again and tell the uuid that the deployment will have.
+
+        Raises `RefusedError` when there is no commit (400, id 4014) or another one is asked for.
+        """
         if app.last_push is None:
             raise errors.never_pushed()
+        if commit not in (None, app.last_push.commit):
+            raise errors.invalid_value("commit", "only the commit that was pushed last can be deployed again")
         self.ledger.note("redeploy", app.id, by)
-        self._deploy(app, attrs.evolve(app.last_push, cause="Console"))
+        again = attrs.evolve(app.last_push, cause="Console", uuid=self._deployment_uuid())
+        self._deploy(app, again)
+        return again.uuid
+
+    def _deployment_uuid(self) -> str:
+        return self.identifiers.new("deployment_")
 
     def _deploy(self, app: Application, push: Push) -> None:
         if self.options.credit:

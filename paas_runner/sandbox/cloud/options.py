@@ -1,5 +1,6 @@
 """How the simulated cloud behaves where the real one is slow, moody or not fully documented."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import attrs
@@ -42,6 +43,9 @@ class CloudOptions:
 
     build_fails: bool = False
     """Every deployment ends as FAIL after its build."""
+
+    exhausted: Mapping[str, int] = attrs.field(factory=dict)
+    """Names of zones and of flavors without room, with the status that refuses a creation: 503, or 400."""
 
     logs_refused: bool = False
     """Whether the log routes refuse the kind of token that opens the rest of the API."""

@@ -1,10 +1,12 @@
-"""The JSON forms of what the simulated cloud knows, as in spec clever-cloud-api.md §2."""
+"""The JSON forms of what is on offer and of applications, as in spec clever-cloud-api.md §2."""
 
 from datetime import datetime
 from typing import Any
 
-from paas_runner.sandbox.cloud.application import Application, Deployment, Instance, Organisation
+from paas_runner.sandbox.cloud.accounts import Organisation
+from paas_runner.sandbox.cloud.application import Application, Deployment, Instance
 from paas_runner.sandbox.cloud.catalogue import MAX_INSTANCES, Flavor, InstanceType
+from paas_runner.sandbox.cloud.zones import Zone
 
 
 def milliseconds(at: datetime) -> int:
@@ -60,6 +62,28 @@ def variant(each: InstanceType) -> dict[str, Any]:
         "name": each.name,
         "deployType": each.type,
         "logo": "/logo.svg",
+    }
+
+
+def zone_name(each: Zone) -> dict[str, Any]:
+    """The short form of a zone (v2)."""
+    region = "eu" if "region:eu" in each.tags else None
+    return {"name": each.name, "internal": False, "correspondingRegion": region}
+
+
+def zone(each: Zone) -> dict[str, Any]:
+    """A zone and where it is (v4)."""
+    return {
+        "id": each.name,
+        "name": each.name,
+        "country": each.country,
+        "countryCode": each.country_code,
+        "city": each.city,
+        "displayName": None,
+        "lat": each.lat,
+        "lon": each.lon,
+        "outboundIPs": [],
+        "tags": list(each.tags),
     }
 
 
@@ -161,67 +185,4 @@ def instance(each: Instance, app: Application) -> dict[str, Any]:
         "instanceNumber": 0,
         "displayName": f"Sandbox {each.id[:4]}",
         "creationDate": milliseconds(each.created_at),
-    }
-
-
-def user(owner: Organisation) -> dict[str, Any]:
-    """Who a token is (§2.3)."""
-    return {
-        "id": owner.user_id,
-        "email": "sandbox@localhost",
-        "name": owner.name,
-        "phone": "",
-        "address": "",
-        "city": "",
-        "zipcode": "",
-        "country": "FRANCE",
-        "avatar": None,
-        "creationDate": 0,
-        "lang": "EN",
-        "emailValidated": True,
-        "oauthApps": [],
-        "admin": False,
-        "canPay": True,
-        "preferredMFA": "NONE",
-        "hasPassword": False,
-    }
-
-
-def summary(owner: Organisation, apps: list[Application]) -> dict[str, Any]:
-    """By what the command line tool resolves names (§2.3)."""
-    shared: dict[str, Any] = {"addons": [], "consumers": []}
-    person = {name: user(owner)[name] for name in ("id", "name", "avatar", "email", "lang", "admin")}
-    return {
-        "user": {**person, "canSEPA": False, "applications": [], **shared},
-        "organisations": [
-            {
-                "id": owner.id,
-                "name": owner.name,
-                "avatar": None,
-                "role": "ADMIN",
-                "applications": [_summarised(app) for app in apps],
-                **shared,
-                "providers": [],
-                "vatState": "VALID",
-                "canPay": True,
-            }
-        ],
-    }
-
-
-def _summarised(app: Application) -> dict[str, Any]:
-    kind = app.definition.instance_type
-    return {
-        "id": app.id,
-        "name": app.definition.name,
-        "instanceType": kind.type,
-        "instanceVariant": kind.variant,
-        "variantSlug": kind.slug,
-        "archived": app.definition.fields.get("archived", False),
-        "homogeneous": app.definition.fields.get("homogeneous", False),
-        "variantLogoUrl": "/logo.svg",
-        "state": app.state,
-        "commit": app.commit_id,
-        "systemTags": [],
-        "customerTags": list(app.definition.fields.get("tags", [])),
     }

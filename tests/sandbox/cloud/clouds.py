@@ -14,6 +14,7 @@ from paas_runner.sandbox.cloud import (
     Cloud,
     CloudOptions,
     HostFiles,
+    OAuthKeys,
     Organisation,
 )
 from paas_runner.sandbox.cloud.bodies import definition
@@ -23,6 +24,12 @@ from tests.virtual_time import virtual_now
 FILES: Mapping[str, bytes] = {"Dockerfile": b"FROM x\n", "job.json": b"{}"}
 TOKEN = Secret("canary-organisation-token")
 OTHER_TOKEN = Secret("canary-other-token")
+KEYS = OAuthKeys(
+    consumer_key="consumer-key",
+    consumer_secret=Secret("consumer-secret"),
+    token=Secret("user-token"),
+    token_secret=Secret("user-secret"),
+)
 
 CREATION: Mapping[str, Any] = {
     "name": "hpd-job-abc-1",

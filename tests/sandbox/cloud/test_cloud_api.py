@@ -285,9 +285,11 @@ async def test_rows_are_listed_newest_first(api: Api) -> None:
     api.cloud.received_push(created["id"], "c1", FILES)
     await _settle()
     await api.client.delete(f"{path}/instances")
-    assert (await api.client.post(f"{path}/instances")).json()["id"] == 320
+    queued = (await api.client.post(f"{path}/instances", params={"commit": "c1"})).json()
+    assert (await api.client.post(f"{path}/instances", params={"commit": "c0"})).status_code == 400
     await _settle()
     rows = (await api.client.get(f"{path}/deployments")).json()
+    assert (queued["id"], queued["deploymentId"]) == (320, rows[0]["uuid"])
     assert [(row["id"], row["cause"]) for row in rows] == [(2, "Console"), (1, "Git")]
     newest = (await api.client.get(f"{path}/deployments", params={"limit": 1})).json()
     assert [row["id"] for row in newest] == [2]

@@ -79,6 +79,11 @@ async def test_lines_are_selected_by_deployment_and_time(logs: Logs) -> None:
     assert len(await logs.read(until=now(), since=now())) == 1
 
 
+async def test_lines_are_selected_by_their_text(logs: Logs) -> None:
+    line, _ = await logs.read(until=now(), filter="Build succeeded")
+    assert line["data"]["message"] == "Build succeeded in 0 seconds"
+
+
 async def test_a_wrong_query_is_refused_in_the_v4_form(logs: Logs) -> None:
     for query in ({"since": "yesterday"}, {"since": "2026-01-01"}, {"limit": "0"}):
         response = await logs.client.get(logs.path, params=query)

@@ -15,7 +15,7 @@ import pytest
 from paas_runner.sandbox.cloud import Application, Cloud, CloudOptions, GitRemote, Organisation, create_app
 from paas_runner.sandbox.faults import DropAfter, FaultInjector, FaultPlan
 from paas_runner.sandbox.listening import Listener
-from tests.sandbox.cloud.clouds import OTHER_TOKEN, TOKEN, Program, new_application, real_cloud
+from tests.sandbox.cloud.clouds import KEYS, OTHER_TOKEN, TOKEN, Program, new_application, real_cloud
 
 GIT_ENVIRONMENT = {
     "PATH": os.environ["PATH"],
@@ -41,8 +41,8 @@ class Remote:
     faults: FaultPlan
     url: str
 
-    def of(self, app: Application, password: str = TOKEN.reveal()) -> str:
-        return f"{self.url.replace('://', f'://Jenkins:{password}@')}/git/{app.id}.git"
+    def of(self, app: Application, password: str = TOKEN.reveal(), user: str = "Jenkins") -> str:
+        return f"{self.url.replace('://', f'://{user}:{password}@')}/git/{app.id}.git"
 
 
 @pytest.fixture
@@ -167,6 +167,20 @@ async def test_wrong_passwords_are_refused(remote: Remote, scratch: Scratch) -> 
     assert (code, "Authentication failed" in output) == (128, True)
     code, output = await scratch.push(remote.of(app, OTHER_TOKEN.reveal()))
     assert (code, "not found" in output) == (128, True)
+
+
+async def test_a_user_pushes_with_the_oauth_token_and_its_secret(remote: Remote, scratch: Scratch) -> None:
+    app = new_application(remote.cloud, remote.organisation)
+    foreign = new_application(remote.cloud, remote.cloud.add_organisation("Other"))
+    remote.cloud.accounts.add_user("Somebody", KEYS, remote.organisation.id)
+    await scratch.commit(Dockerfile=b"FROM x\n")
+    code, output = await scratch.push(remote.of(app, "wrong", user="user-token"))
+    assert (code, "Authentication failed" in output) == (128, True)
+    code, output = await scratch.push(remote.of(foreign, "user-secret", user="user-token"))
+    assert (code, "not found" in output) == (128, True)
+    code, output = await scratch.push(remote.of(app, "user-secret", user="user-token"))
+    assert code == 0, output
+    assert remote.cloud.ledger.calls[-1].by == KEYS.token
 
 
 async def test_without_credentials_git_is_asked_for_them(remote: Remote) -> None:
