@@ -1,9 +1,11 @@
 """Programs of others in virtual environments of their own, kept in pytest's cache."""
 
+import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,18 +19,30 @@ def cached_environment(
         pytest.skip("pytest's cache is switched off")
     version = f"{sys.implementation.cache_tag}-{requirement.replace('==', '-')}"
     folder = Path(config.cache.mkdir(version)) / "venv"
-    complete = folder / "complete"
-    if not complete.exists():
-        try:
-            run(sys.executable, "-m", "venv", "--clear", str(folder))
-            pip = str(folder / "bin" / "pip")
-            run(pip, "install", "--quiet", "--retries", "1", "--timeout", "20", requirement)
-            more(folder)
-        except subprocess.SubprocessError as error:
-            told = f"{requirement} cannot be installed: {getattr(error, 'output', None) or error}"
-            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(told)
-        complete.touch()
+    with _alone(folder.with_name("lock")):
+        if not (folder / "complete").exists():
+            try:
+                _install(folder, requirement, more)
+            except subprocess.SubprocessError as error:
+                told = f"{requirement} cannot be installed: {getattr(error, 'output', None) or error}"
+                (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(told)
     return folder
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Tests run side by side: one process installs, the others find it done."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _install(folder: Path, requirement: str, more: Callable[[Path], None]) -> None:
+    run(sys.executable, "-m", "venv", "--clear", str(folder))
+    pip = str(folder / "bin" / "pip")
+    run(pip, "install", "--quiet", "--retries", "1", "--timeout", "20", requirement)
+    more(folder)
+    (folder / "complete").touch()
 
 
 def run(*command: str) -> None:

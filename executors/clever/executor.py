@@ -63,7 +63,7 @@ class CleverDockerExecutor:
         return ""
 
     async def sizes(self) -> Sizes:
-        """The catalogue's flavors; `cc_max_flavor` bounds what a job may have, not what a quota is told in."""
+        """The catalogue's flavors; `cc_max_flavor` bounds what a job may have, not what a quota counts."""
         flavors = (await self._current_offer()).flavors
         largest = flavors.get(self._settings.cc_max_flavor or "")
         return Sizes(

@@ -5,6 +5,7 @@ import random
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
+import attrs
 import structlog
 
 from paas_runner.dispatch.acquisition import Acquisition
@@ -16,6 +17,7 @@ from paas_runner.dispatch.statistics import Statistics
 from paas_runner.dispatch.sweep import Sweep
 from paas_runner.dispatch.timing import Clock
 from paas_runner.dispatch.weighing import Weighing
+from paas_runner.executor import JobRefusedError
 from paas_runner.job.capacity import Limits
 from paas_runner.job.tracked import TrackedJob
 from paas_runner.store import Store
@@ -69,7 +71,7 @@ class Dispatcher:
                 loops.create_task(self._follow(job), name=f"job {job.key}")
 
             for job in self._roster.jobs:
-                start(job)
+                start(self._with_tenant(job))
             for runner in self._served.values():
                 acquisition = Acquisition(
                     runner,
@@ -106,6 +108,16 @@ class Dispatcher:
             Sweep(runner, every=self._sweep_every, roster=self._roster, store=self._store, clock=self._clock)
             for runner in self._served.values()
         ]
+
+    def _with_tenant(self, job: TrackedJob) -> TrackedJob:
+        """A job that another program had acquired and not provisioned comes without."""
+        served = self._served.get(job.key.runner)
+        if served is None or job.payload is None or job.tenant or job.host_intended:
+            return job
+        try:
+            return attrs.evolve(job, tenant=served.executor.tenant(job.payload))
+        except JobRefusedError as refused:
+            return attrs.evolve(job, failure=job.failure or refused.failure.masked(job.payload.variables))
 
     async def _follow(self, job: TrackedJob) -> None:
         served = self._served.get(job.key.runner)

@@ -30,7 +30,7 @@ class Store(Protocol):
         """The last `REMEMBERED_JOBS` of which that is remembered; raises `StoreError`."""
 
     async def tenants(self, runner: str) -> frozenset[str]:
-        """Everybody who is known to have paid for hosts of a runner (its short token); raises `StoreError`."""
+        """Everybody known to have paid for hosts of a runner (its short token); raises `StoreError`."""
 
     async def replace(self, jobs: Sequence[TrackedJob], *, source: str) -> bool:
         """Make `jobs` the only records, all or none, unless the same `source` was the last one to do so.
