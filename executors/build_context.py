@@ -1,4 +1,4 @@
-"""What is pushed to a host: a Dockerfile, the inner runner's configuration, and the job. A pure function.
+"""What is pushed to a host: a Dockerfile, the inner runner's configuration, and the job. Pure functions.
 
 Only what the job's run needs goes along: the runner's token is reduced to its short form (the inner runner
 names caches and containers by it), and no key of ours or of the provider's is among the forwarded ones.
@@ -6,10 +6,13 @@ names caches and containers by it), and no key of ours or of the provider's is a
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from executors.toml_text import UnwritableError, dumps
 from paas_runner.errors import Rejected
-from paas_runner.executor import Order, RunnerSection
+from paas_runner.executor import JobRefusedError, Order, RunnerSection
+from paas_runner.job.dependency_proxy import ImageRefusedError, through_dependency_proxy
+from paas_runner.job.payload import Payload
 
 CONFIGURATION_FOLDER = "/etc/heptapod-runner"
 
@@ -19,13 +22,27 @@ def build_context(
 ) -> Mapping[str, bytes]:
     """The files by name; the same job and configuration always give the same bytes.
 
-    Raises `Rejected` when the forwarded configuration cannot be written.
+    Raises `Rejected` when the forwarded configuration cannot be written, `JobRefusedError` as
+    `job_definition` does.
     """
     return {
         "Dockerfile": _dockerfile(main_image).encode(),
         "runner.toml": _inner_configuration(section, inner_executor).encode(),
-        "job.json": json.dumps(order.payload.raw, ensure_ascii=False, separators=(",", ":")).encode(),
+        "job.json": json.dumps(
+            job_definition(order.payload), ensure_ascii=False, separators=(",", ":")
+        ).encode(),
     }
+
+
+def job_definition(payload: Payload) -> Mapping[str, Any]:
+    """The payload as its host gets it, its images through the Dependency Proxy where the group has one.
+
+    Raises `JobRefusedError` for a job that names an image that cannot exist.
+    """
+    try:
+        return through_dependency_proxy(payload)
+    except ImageRefusedError as error:
+        raise JobRefusedError(error.failure) from error
 
 
 def _dockerfile(main_image: str) -> str:

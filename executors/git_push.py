@@ -1,8 +1,9 @@
 """The push that launches a job: one commit on `master`, the same tree always as the same commit.
 
-Author, committer and dates are fixed, so the commit's id depends on the tree alone: pushing a job again
-answers "up to date", and a tree that differs is refused, because the host has its job already. The
-credentials travel in the environment of one child process, never in a URL, an argument or a file.
+Author and committer are configured, the dates are fixed, so one configuration gives the same tree the same
+id: pushing a job again answers "up to date", and a commit that differs is refused, because the host has its
+job already. The credentials travel in the environment of one child process, never in a URL, an argument or a
+file.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ import git
 import structlog
 from git.exc import GitCommandError
 
+from executors.push import Identity
 from paas_runner.errors import Rejected, RunnerError, Transient
 from paas_runner.secret import Secret
 
@@ -28,7 +30,7 @@ PUSHES_AT_ONCE = 8
 PUSH_SECONDS = 60.0
 OLDEST_GIT = (2, 31)  # knows GIT_CONFIG_COUNT
 
-_COMMITTER = {"NAME": "Heptapod Paas Runner", "EMAIL": "paasrunner@heptapod.test", "DATE": "946684800 +0000"}
+_DATE = "946684800 +0000"
 _QUIET = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -36,7 +38,6 @@ _QUIET = {
     "GIT_DEFAULT_HASH": "sha1",
     "GIT_HTTP_LOW_SPEED_LIMIT": "100",
     "GIT_HTTP_LOW_SPEED_TIME": "30",
-    **{f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in _COMMITTER.items()},
 }
 _CONFIGURATION = {"maintenance.auto": "false", "core.hooksPath": "/dev/null", "commit.gpgSign": "false"}
 
@@ -54,18 +55,22 @@ class GitPush:
             )
         self._threads = ThreadPoolExecutor(PUSHES_AT_ONCE, thread_name_prefix="push")
 
-    async def __call__(self, tree: Mapping[str, bytes], url: str, *, user: str, password: Secret) -> None:
+    async def __call__(
+        self, tree: Mapping[str, bytes], url: str, *, user: str, password: Secret, identity: Identity
+    ) -> None:
         """Push in a thread; a cancelled call leaves the thread to its own time limit."""
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._threads, _push, tree, url, user, password)
+        await loop.run_in_executor(self._threads, _push, tree, url, user, password, identity)
 
 
-def _push(tree: Mapping[str, bytes], url: str, user: str, password: Secret) -> None:
+def _push(tree: Mapping[str, bytes], url: str, user: str, password: Secret, identity: Identity) -> None:
     with tempfile.TemporaryDirectory(prefix="paas-runner-push-") as folder:
         for name, content in tree.items():
             (Path(folder) / name).write_bytes(content)
         here = git.Git(folder)
-        here.update_environment(**_QUIET, **_configured(_CONFIGURATION), GIT_DIR=f"{folder}/.git")
+        here.update_environment(
+            **_QUIET, **_configured(_CONFIGURATION), **_signed(identity), GIT_DIR=f"{folder}/.git"
+        )
         try:
             here.execute(["git", "init", "-q", "--template=", "."])
             here.execute(["git", "--work-tree=.", "add", "."])
@@ -80,6 +85,11 @@ def _push(tree: Mapping[str, bytes], url: str, user: str, password: Secret) -> N
             )
         except GitCommandError as error:
             _judge(error, service=f"git remote {urlsplit(url).hostname}")
+
+
+def _signed(identity: Identity) -> dict[str, str]:
+    facts = {"NAME": identity.name, "EMAIL": identity.email, "DATE": _DATE}
+    return {f"GIT_{who}_{what}": fact for who in ("AUTHOR", "COMMITTER") for what, fact in facts.items()}
 
 
 def _configured(settings: Mapping[str, str]) -> dict[str, str]:

@@ -103,7 +103,13 @@ class CleverDockerExecutor:
         """Push the job; the cloud answers that it is queued."""
         tree = build_context(order, self._section, main_image=self._settings.heptapod_runner_main_image)
         url = self._checked(host.details.get("deploy_url", ""))
-        await self._push(tree, url, user=self._settings.cc_auth_user, password=self._token)
+        await self._push(
+            tree,
+            url,
+            user=self._settings.cc_auth_user,
+            password=self._token,
+            identity=self._settings.identity,
+        )
 
     async def hosts(self, tenant: str) -> Sequence[SeenHost]:  # noqa: ARG002
         """The applications with this runner's prefix and this installation's mark: one request, usually."""

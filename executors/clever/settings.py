@@ -6,11 +6,13 @@ from datetime import timedelta
 
 import attrs
 
+from executors.push import Identity
 from paas_runner.executor import setting
+from paas_runner.job.images import InvalidReferenceError, parse
 from paas_runner.secret import Secret
 
-_IMAGE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._:/@-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LEFT_OUT_BY_GIT = " .,:;<>\"\\'"  # at both ends of a name; nothing but these is no name at all
 
 
 @attrs.frozen(kw_only=True)
@@ -48,6 +50,10 @@ class CleverSettings:
         "image of the inner runner",
         default="registry.heptapod.net:443/heptapod/heptapod-runner/runner:0.7.0",
     )
+    paas_git_user_name: str = setting("name in the pushed commit", default="Heptapod Paas Runner")
+    paas_git_user_email: str = setting(
+        "email address in the pushed commit", default="paasrunner@heptapod.test"
+    )
 
     @property
     def flavor_prefix(self) -> str:
@@ -55,6 +61,11 @@ class CleverSettings:
         if self.cc_flavor_name_prefix is None:
             return f"{self.cc_flavor_context}-"
         return self.cc_flavor_name_prefix
+
+    @property
+    def identity(self) -> Identity:
+        """Who the pushed commits are by."""
+        return Identity(name=self.paas_git_user_name, email=self.paas_git_user_email)
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Contradictions between keys."""
@@ -65,10 +76,20 @@ class CleverSettings:
                 yield key, "required unless `cc_multi_tenant` is true"
         if not self.cc_api_url.startswith(("https://", "http://")):
             yield "cc_api_url", "must begin with https://"
-        if not _IMAGE.fullmatch(self.heptapod_runner_main_image):
-            yield "heptapod_runner_main_image", "is no image name"
+        try:
+            parse(self.heptapod_runner_main_image)
+        except InvalidReferenceError as error:
+            yield "heptapod_runner_main_image", f"is no image name: {error}"
+        for key in ("paas_git_user_name", "paas_git_user_email"):
+            if not _is_signature(getattr(self, key)):
+                yield key, "must be text on one line, without < and >"
         if self.cc_deployment_repo_wait_step > self.cc_deployment_repo_timeout:
             yield "cc_deployment_repo_wait_step", "is longer than `cc_deployment_repo_timeout`"
         for name in self.cc_extra_env:
             if not _VARIABLE.fullmatch(name):
                 yield "cc_extra_env", f"{name!r} is no name for an environment variable"
+
+
+def _is_signature(text: str) -> bool:
+    """Whether git can put it into a commit."""
+    return text.isprintable() and not set("<>") & set(text) and text.strip(_LEFT_OUT_BY_GIT) != ""

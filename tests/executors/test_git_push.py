@@ -1,5 +1,6 @@
 """The push as git does it: the same tree is the same commit, and the password shows nowhere."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from executors.build_context import build_context
 from executors.clever.api import CleverApi
 from executors.git_push import GitPush
+from executors.push import Identity
 from paas_runner.errors import Transient
 from paas_runner.executor import Order
 from paas_runner.job.tracked import HostName
@@ -20,6 +22,7 @@ from tests.executors.test_clever import SECTION
 from tests.job.records import payload
 
 TREE = {"Dockerfile": b"FROM x\n", "job.json": b"{}"}
+IDENTITY = Identity(name="CI of Example", email="ci@example.com")
 
 
 async def commit_of(clever, tree, connect):
@@ -41,7 +44,7 @@ async def commit_of(clever, tree, connect):
             "maxFlavor": "heptapod-runner-M",
         }
     )
-    await GitPush()(tree, application.push_url, user="Jenkins", password=clever.token)
+    await GitPush()(tree, application.push_url, user="Jenkins", password=clever.token, identity=IDENTITY)
     await api.aclose()
     return clever.cloud.application(clever.organisation, application.ref).last_push.commit
 
@@ -52,6 +55,20 @@ async def test_the_commit_depends_on_the_tree_alone(clever, connect, monkeypatch
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     assert await commit_of(clever, TREE, connect) == first
     assert await commit_of(clever, TREE | {"job.json": b"[]"}, connect) != first
+
+
+def test_the_commit_is_by_the_configured_identity(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_AUTHOR_NAME", "Somebody Else")
+    remote = tmp_path / "remote.git"
+    subprocess.run(["git", "init", "-q", "--bare", remote], check=True)
+    asyncio.run(GitPush()(TREE, str(remote), user="u", password=Secret("p"), identity=IDENTITY))
+    shown = subprocess.run(
+        ["git", "-C", remote, "log", "--format=%an <%ae>, %cn <%ce>", "master"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout == "CI of Example <ci@example.com>, CI of Example <ci@example.com>\n"
 
 
 def test_the_same_job_gives_the_same_tree():
@@ -98,8 +115,9 @@ async def test_the_password_is_in_no_argument_and_no_file_of_the_push(clever, co
 
 async def test_nobody_there_is_transient_and_leaves_no_folder(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    password = Secret("hidden-password")
     with pytest.raises(Transient, match=r"git remote 127\.0\.0\.1"):
-        await GitPush()(TREE, "http://127.0.0.1:9/x.git", user="u", password=Secret("hidden-password"))
+        await GitPush()(TREE, "http://127.0.0.1:9/x.git", user="u", password=password, identity=IDENTITY)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -79,7 +79,7 @@ class VirtualWorld:
         parts = urlsplit(base_url)
         return httpx.ASGITransport(self._apps[f"{parts.scheme}://{parts.netloc}"])
 
-    async def push(self, tree, url, *, user, password):
+    async def push(self, tree, url, *, user, password, identity):
         """What the git remote does with a push, without git."""
         app_id = urlsplit(url).path.rpartition("/")[2].removesuffix(".git")
         commit = hashlib.sha1(repr(sorted(tree.items())).encode()).hexdigest()

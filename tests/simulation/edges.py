@@ -144,7 +144,7 @@ class ChaoticPush:
         self._world = world
         self._life = incarnation
 
-    async def __call__(self, tree, url, *, user, password):
+    async def __call__(self, tree, url, *, user, password, identity):
         await self._life.point()
         fault = self._world.chaos.fault()
         rng = self._world.chaos.rng
@@ -153,13 +153,12 @@ class ChaoticPush:
             raise Transient("no answer", service="git", op="push")
         self._world.note_push(url)
         await asyncio.sleep(rng.uniform(0, 30) if fault is Fault.SLOW else 0.1)
-        await asyncio.shield(
-            self._world.detached(self._performed(tree, url, user, password, late=fault is Fault.LATE))
-        )
+        push = functools.partial(self._push, tree, url, user=user, password=password, identity=identity)
+        await asyncio.shield(self._world.detached(self._performed(push, late=fault is Fault.LATE)))
         if fault in (Fault.UNANSWERED, Fault.RESET, Fault.TRUNCATED):
             raise Transient("the answer was lost", service="git", op="push")
         await self._life.point()
 
-    async def _performed(self, tree, url, user, password, *, late):
+    async def _performed(self, push, *, late):
         await asyncio.sleep(self._world.chaos.rng.uniform(0, 60) if late else 0)
-        await self._push(tree, url, user=user, password=password)
+        await push()
