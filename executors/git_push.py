@@ -9,10 +9,8 @@ file.
 import asyncio
 import base64
 import re
-import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import git
@@ -20,6 +18,7 @@ import structlog
 from git.exc import GitCommandError
 
 from executors.push import Identity
+from executors.push_folder import clear_away_leftovers, push_folder
 from paas_runner.errors import Rejected, RunnerError, Transient
 from paas_runner.secret import Secret
 
@@ -53,6 +52,7 @@ class GitPush:
                 f"git {'.'.join(map(str, found))} is too old: "
                 f"{'.'.join(map(str, OLDEST_GIT))} or newer is needed to push without showing credentials"
             )
+        clear_away_leftovers()
         self._threads = ThreadPoolExecutor(PUSHES_AT_ONCE, thread_name_prefix="push")
 
     async def __call__(
@@ -64,9 +64,9 @@ class GitPush:
 
 
 def _push(tree: Mapping[str, bytes], url: str, user: str, password: Secret, identity: Identity) -> None:
-    with tempfile.TemporaryDirectory(prefix="paas-runner-push-") as folder:
+    with push_folder() as folder:
         for name, content in tree.items():
-            (Path(folder) / name).write_bytes(content)
+            (folder / name).write_bytes(content)
         here = git.Git(folder)
         here.update_environment(
             **_QUIET, **_configured(_CONFIGURATION), **_signed(identity), GIT_DIR=f"{folder}/.git"

@@ -132,3 +132,17 @@ def test_without_git_the_executor_says_so():
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert told.stdout == "RunnerError the program `git` was not found on PATH: install it\n"
+
+
+def test_what_a_killed_push_left_behind_is_cleared_away_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    for name in (f"paas-runner-push-{ended.pid}-abc", f"paas-runner-push-{os.getpid()}-def", "other-1-abc"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "job.json").write_text("{}")
+    GitPush()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "other-1-abc",
+        f"paas-runner-push-{os.getpid()}-def",
+    ]
