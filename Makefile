@@ -6,6 +6,7 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+WORKERS ?= 4# tests wait more than they compute
 
 .PHONY: demo test simulate check format clean
 .DEFAULT_GOAL := test
@@ -14,7 +15,7 @@ demo: .venv/ready
 	@$(BIN)/paas-runner demo $(ARGS)
 
 test: .venv/ready
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 simulate: .venv/ready
 	@$(BIN)/python -m tests.simulation.simulate $(if $(SEED),--seed $(SEED),--runs $(or $(N),1000))

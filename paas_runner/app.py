@@ -19,6 +19,7 @@ from paas_runner.config import Config, Runner
 from paas_runner.coordinator import Coordinator
 from paas_runner.coordinator.system_id import system_id
 from paas_runner.dispatch import Dispatcher, Served
+from paas_runner.dispatch.ledger import Ledger
 from paas_runner.dispatch.timing import loop_clock
 from paas_runner.errors import RunnerError
 from paas_runner.executor import Executor, ExecutorKind, RunnerSection
@@ -27,6 +28,7 @@ from paas_runner.job.capacity import Limits, QuotaRule
 from paas_runner.job.decision import Policy
 from paas_runner.job.lifecycle import resumed
 from paas_runner.job.tracked import TrackedJob
+from paas_runner.observe.costs import Costs
 from paas_runner.observe.counters import Counters
 from paas_runner.store import Store, state_file
 
@@ -61,7 +63,7 @@ async def serve(config: Config, edges: Edges, stopping: asyncio.Event) -> None:
         owned.push_async_callback(store.aclose)
         clock = loop_clock(edges.started_at)
         await state_file.take_in(config.state_file, store, config.peer_names, clock())
-        counters = Counters()
+        counters, costs = Counters(), Costs()
         served = await _served(config, edges, installation=await store.installation(), counters=counters)
         for runner in served:
             owned.push_async_callback(runner.aclose)
@@ -71,6 +73,7 @@ async def serve(config: Config, edges: Edges, stopping: asyncio.Event) -> None:
             jobs=jobs,
             limits=_limits(config),
             store=store,
+            ledger=Ledger(store, costs, keep_days=config.paas_costs_keep_days),
             clock=clock,
             rng=edges.rng,
             stopping=stopping,
@@ -80,6 +83,7 @@ async def serve(config: Config, edges: Edges, stopping: asyncio.Event) -> None:
         _announce(config, jobs)
         await _until_rest(dispatcher, stopping, config)
         state_file.write(config.state_file, dispatcher.jobs, config.peer_names)
+        costs.tell()
         log.info("stopped", jobs=len(dispatcher.jobs), state_file=str(config.state_file), **counters.numbers)
 
 

@@ -1,7 +1,9 @@
 """A store whose disk is a dictionary: outlives the service that a test crashes, needs no thread."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
+from paas_runner.job.cost import Charge
 from paas_runner.job.tracked import JobKey, TrackedJob
 
 
@@ -12,6 +14,7 @@ class MemoryStore:
         self._jobs: dict[JobKey, TrackedJob] = {}
         self._ended: set[JobKey] = set()
         self._source: str | None = None
+        self._charges: dict[tuple[JobKey, str], Charge] = {}
 
     async def jobs(self) -> Sequence[TrackedJob]:
         return sorted(self._jobs.values(), key=lambda job: (job.acquired_at, job.key.job_id))
@@ -25,7 +28,17 @@ class MemoryStore:
             self._ended.add(key)
 
     async def tenants(self, runner: str) -> frozenset[str]:
-        return frozenset(job.tenant for job in self._jobs.values() if job.key.runner == runner)
+        paying = [*self._jobs.values(), *self._charges.values()]
+        return frozenset(each.tenant for each in paying if each.key.runner == runner)
+
+    async def charge(self, charge: Charge, *, keep_from: datetime) -> bool:
+        new = self._charges.setdefault((charge.key, charge.host), charge) is charge
+        self._charges = {key: kept for key, kept in self._charges.items() if kept.until >= keep_from}
+        return new
+
+    @property
+    def charges(self) -> Sequence[Charge]:
+        return sorted(self._charges.values(), key=lambda charge: charge.since)
 
     async def ended(self) -> frozenset[JobKey]:
         return frozenset(self._ended)

@@ -58,7 +58,13 @@ def test_wrong_arguments_end_with_2(arguments, capsys):
 
 @pytest.mark.parametrize(
     "command",
-    [["heptapod-paas-runner"], ["paas-runner", "run"], ["paas-runner", "orphans"], ["paas-runner", "demo"]],
+    [
+        ["heptapod-paas-runner"],
+        ["paas-runner", "run"],
+        ["paas-runner", "orphans"],
+        ["paas-runner", "costs"],
+        ["paas-runner", "demo"],
+    ],
 )
 def test_help_tells_signals_and_exit_codes(command):
     told = run(*command, "--help").stdout

@@ -139,6 +139,9 @@ class Config:
         default=timedelta(seconds=300),
     )
     paas_log_statistics: bool = setting("Whether numbers of jobs and weights are logged.", default=True)
+    paas_costs_keep_days: int = setting(
+        "For how many days the ledger keeps what a host has cost.", default=400, minimum=1
+    )
     quota_computation: QuotaComputation | None = setting("The weight quota.", default=None)
 
     @property

@@ -11,6 +11,7 @@ import structlog
 from paas_runner.dispatch.acquisition import Acquisition
 from paas_runner.dispatch.job_loop import JobLoop
 from paas_runner.dispatch.journal import Journal
+from paas_runner.dispatch.ledger import Ledger
 from paas_runner.dispatch.roster import Roster
 from paas_runner.dispatch.served import Served
 from paas_runner.dispatch.statistics import Statistics
@@ -35,6 +36,7 @@ class Dispatcher:
         jobs: Sequence[TrackedJob],
         limits: Limits,
         store: Store,
+        ledger: Ledger,
         clock: Clock,
         rng: random.Random,
         stopping: asyncio.Event,
@@ -51,7 +53,7 @@ class Dispatcher:
         self._statistics = Statistics(
             self._roster, names={runner.key: runner.name for runner in served}, numbers=log_statistics
         )
-        self._journal = Journal(store, self._roster, stopping)
+        self._journal = Journal(store, self._roster, ledger, stopping)
         self._store = store
         self._sweep_every = sweep_every
         self._clock = clock

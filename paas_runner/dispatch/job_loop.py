@@ -10,10 +10,12 @@ from paas_runner.dispatch.acts import Acts
 from paas_runner.dispatch.journal import Journal
 from paas_runner.dispatch.served import Served
 from paas_runner.dispatch.timing import Clock, nap
+from paas_runner.job.cost import Charge, closed_by
 from paas_runner.job.decision import Act, Done, Settle, Wait, next_action
 from paas_runner.job.events import Checked, Event, Failed, HostChecked, HostLeft, Unchecked
 from paas_runner.job.lifecycle import apply
 from paas_runner.job.tracked import Phase, TrackedJob
+from paas_runner.observe.costs import figures
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -40,6 +42,7 @@ class JobLoop:
         self._journal = journal
         self._clock = clock
         self._stopping = stopping
+        self._charge: Charge | None = None
 
     async def run(self) -> None:
         """Until the job is gone, or until the first decision after `stopping`."""
@@ -74,6 +77,9 @@ class JobLoop:
         return await self._journal.must(self._job)
 
     async def _happened(self, event: Event) -> None:
+        if charge := closed_by(event, self._job, self._clock()):
+            self._charge = charge
+            self._journal.owe(charge)
         self._change(event)
         if self._job.phase is Phase.GONE:
             await self._journal.forget(self._job)
@@ -91,6 +97,8 @@ class JobLoop:
         facts: dict[str, object] = {"seconds": round((job.since - before.since).total_seconds(), 2)}
         if job.host:
             facts |= {"host": job.host.ref, "flavor": job.host.flavor}
+        if self._charge and job.phase is Phase.GONE:
+            facts |= figures(self._charge)
         match event:
             case Failed(failure=failure):
                 log.warning(f"job {job.phase}", **facts, failure=str(failure.reason), reason=failure.text)

@@ -4,8 +4,10 @@ import asyncio
 
 import structlog
 
+from paas_runner.dispatch.ledger import Ledger
 from paas_runner.dispatch.roster import Roster
 from paas_runner.dispatch.timing import nap
+from paas_runner.job.cost import Charge
 from paas_runner.job.tracked import TrackedJob
 from paas_runner.store import Store, StoreError
 
@@ -17,9 +19,10 @@ AGAIN_AFTER_SECONDS = 5.0
 class Journal:
     """The store and the roster, always told together: memory is never behind the disk."""
 
-    def __init__(self, store: Store, roster: Roster, stopping: asyncio.Event) -> None:
+    def __init__(self, store: Store, roster: Roster, ledger: Ledger, stopping: asyncio.Event) -> None:
         """Write to `store`; give up waiting for a broken one when `stopping`."""
         self._store = store
+        self._ledger = ledger
         self._roster = roster
         self._stopping = stopping
 
@@ -40,6 +43,10 @@ class Journal:
         self._roster.put(job)
         await self._written(job)
 
+    def owe(self, charge: Charge) -> None:
+        """A host is gone: the ledger has it before the job's next record is written, or its last removed."""
+        self._ledger.owe(charge)
+
     async def forget(self, job: TrackedJob) -> None:
         """The job is gone; while the disk refuses it takes no place, and a start would find it gone again."""
         self._roster.remove(job.key)
@@ -48,6 +55,7 @@ class Journal:
 
     async def _forgotten(self, job: TrackedJob) -> bool:
         try:
+            await self._ledger.settle(job.key)
             await self._store.forget(job.key, ended=job.acknowledged)  # else somebody else may run it
         except StoreError as error:
             log.error("a finished job's record cannot be removed", reason=str(error))
@@ -56,6 +64,7 @@ class Journal:
 
     async def _written(self, job: TrackedJob) -> bool:
         try:
+            await self._ledger.settle(job.key)
             await self._store.save(job)
         except StoreError as error:
             log.error("the job's record cannot be written: no new jobs until it can", reason=str(error))

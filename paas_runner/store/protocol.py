@@ -1,9 +1,11 @@
 """What the service needs of a store."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from paas_runner.errors import RunnerError
+from paas_runner.job.cost import Charge
 from paas_runner.job.tracked import JobKey, TrackedJob
 
 REMEMBERED_JOBS = 10_000
@@ -31,6 +33,12 @@ class Store(Protocol):
 
     async def tenants(self, runner: str) -> frozenset[str]:
         """Everybody known to have paid for hosts of a runner (its short token); raises `StoreError`."""
+
+    async def charge(self, charge: Charge, *, keep_from: datetime) -> bool:
+        """Enter a charge into the ledger, unless one of its job and host is there: the first one stays.
+
+        Charges that ended before `keep_from` may go. Returns whether it is new; raises `StoreError`.
+        """
 
     async def replace(self, jobs: Sequence[TrackedJob], *, source: str) -> bool:
         """Make `jobs` the only records, all or none, unless the same `source` was the last one to do so.

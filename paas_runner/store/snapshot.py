@@ -1,16 +1,20 @@
 """The store as it is at one moment, for commands: readable while the service runs, never changed."""
 
+import os
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import attrs
 
+from paas_runner.job.cost import Charge
 from paas_runner.job.tracked import JobKey, TrackedJob
+from paas_runner.store import ledger
 from paas_runner.store.protocol import StoreError
 from paas_runner.store.records import loads
-from paas_runner.store.sqlite_file import unusable
+from paas_runner.store.sqlite_file import LEDGER_VERSION, too_new, unusable, version_of
 
 
 @attrs.frozen(kw_only=True)
@@ -22,26 +26,62 @@ class Snapshot:
     ended: frozenset[JobKey]
 
 
+@attrs.frozen(kw_only=True)
+class Accounts:
+    """The ledger's charges of some time, and the jobs that may have a host which is not in the ledger."""
+
+    charges: Sequence[Charge]
+    jobs: Sequence[TrackedJob]
+
+
 def take(path: Path) -> Snapshot:
-    """Read the store in one transaction; raises `StoreError`."""
-    never = StoreError(f"{path}: there is no store; has the service ever run with this configuration?")
-    if not path.exists():
-        raise never
+    """Read the records in one transaction; raises `StoreError`."""
+    with _reading(path) as db:
+        fact = db.execute("SELECT value FROM fact WHERE name = 'installation'").fetchone()
+        ended = db.execute("SELECT runner, job_id FROM ended").fetchall()
+        if fact is None:
+            raise _never(path)
+        return Snapshot(
+            installation=fact[0],
+            jobs=_jobs(db),
+            ended=frozenset(JobKey(runner, job_id) for runner, job_id in ended),
+        )
+
+
+def accounts(path: Path, since: datetime, until: datetime) -> Accounts:
+    """Read the ledger from `since` to `until` and the records in one transaction; raises `StoreError`."""
+    with _reading(path) as db:
+        jobs = _jobs(db)
+        if version_of(db) < LEDGER_VERSION:  # not started since the upgrade
+            return Accounts(charges=[], jobs=jobs)
+        owing = [job for job in jobs if not (job.host and ledger.has(db, job.key, job.host.ref))]
+        return Accounts(charges=ledger.charges(db, since, until), jobs=owing)
+
+
+def _jobs(db: sqlite3.Connection) -> Sequence[TrackedJob]:
+    return [loads(record) for (record,) in db.execute("SELECT record FROM job")]
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """One transaction; what goes wrong in it becomes a `StoreError`."""
     try:
+        if not path.exists():
+            raise _never(path)
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise StoreError(f"{path}: may not be read by this user; run the command as the service's user")
         # a connection that may not write would leave SQLite's companions behind, made under our user
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=5.0)) as db:
             db.execute("PRAGMA query_only = ON")
             db.execute("BEGIN")
-            fact = db.execute("SELECT value FROM fact WHERE name = 'installation'").fetchone()
-            records = db.execute("SELECT record FROM job").fetchall()
-            ended = db.execute("SELECT runner, job_id FROM ended").fetchall()
-        jobs = [loads(record) for (record,) in records]
+            if refused := too_new(version_of(db)):
+                raise unusable(path, refused)
+            yield db
     except (sqlite3.Error, ValueError) as error:
         raise unusable(path, str(error)) from error
-    if fact is None:
-        raise never
-    return Snapshot(
-        installation=fact[0],
-        jobs=jobs,
-        ended=frozenset(JobKey(runner, job_id) for runner, job_id in ended),
-    )
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _never(path: Path) -> StoreError:
+    return StoreError(f"{path}: there is no store; has the service ever run with this configuration?")

@@ -13,12 +13,15 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
 
+from paas_runner.job.cost import Charge
 from paas_runner.job.tracked import JobKey, TrackedJob
+from paas_runner.store import ledger
 from paas_runner.store.protocol import REMEMBERED_JOBS, StoreError
 from paas_runner.store.records import dumps, loads
 from paas_runner.store.sqlite_file import connected, unusable
@@ -81,10 +84,13 @@ class SqliteStore:
         return frozenset(JobKey(runner, job_id) for runner, job_id in rows)
 
     async def tenants(self, runner: str) -> frozenset[str]:
-        """Those of the present records."""
-        select = "SELECT DISTINCT json_extract(record, '$.tenant') FROM job WHERE runner = ?"
-        rows = await self._do(lambda db: db.execute(select, (runner,)).fetchall())
-        return frozenset(tenant or "" for (tenant,) in rows)
+        """Those of the present records and of the ledger."""
+        return await self._do(lambda db: _present_tenants(db, runner) | ledger.tenants(db, runner))
+
+    async def charge(self, charge: Charge, *, keep_from: datetime) -> bool:
+        """Enter a charge into the ledger, and drop old ones, a few at a time."""
+        row, oldest = ledger.row(charge), ledger.moment(keep_from)
+        return await self._do(lambda db: ledger.enter(db, row, keep_from=oldest))
 
     async def replace(self, jobs: Sequence[TrackedJob], *, source: str) -> bool:
         """Make `jobs` the only records, unless the same `source` did so last."""
@@ -197,6 +203,11 @@ def _forget(db: sqlite3.Connection, key: JobKey, *, ended: bool) -> None:
         insert = "INSERT INTO ended (runner, job_id) VALUES (?, ?)"
         number = db.execute(insert, (key.runner, key.job_id)).lastrowid
         db.execute("DELETE FROM ended WHERE number <= ? - ?", (number, REMEMBERED_JOBS))
+
+
+def _present_tenants(db: sqlite3.Connection, runner: str) -> frozenset[str]:
+    select = "SELECT DISTINCT json_extract(record, '$.tenant') FROM job WHERE runner = ?"
+    return frozenset(tenant or "" for (tenant,) in db.execute(select, (runner,)))
 
 
 def _fact(db: sqlite3.Connection, name: str) -> str | None:

@@ -1,18 +1,20 @@
 """The file of the SQLite store: made whole or not at all, and looked at before anything is written to it.
 
-A file that is damaged, empty, somebody else's or not a store is refused and left byte for byte as it was.
+A file that is damaged, empty, somebody else's or not a store is refused and left byte for byte as it was. One
+of an older version of this program is brought up to date in one transaction.
 """
 
 import os
 import sqlite3
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 
 from paas_runner.store.ownership import complaint_about
 from paas_runner.store.protocol import StoreError
 
-_SCHEMA_VERSION = 1
-_SCHEMA = """
+_STEPS: Mapping[int, str] = {
+    1: """
 CREATE TABLE job (
     runner TEXT NOT NULL,
     job_id INTEGER NOT NULL,
@@ -23,8 +25,28 @@ CREATE TABLE job (
 ) WITHOUT ROWID;
 CREATE TABLE ended (number INTEGER PRIMARY KEY, runner TEXT NOT NULL, job_id INTEGER NOT NULL);
 CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"""
-_TABLES = {"job", "ended", "fact"}
+""",
+    2: """
+CREATE TABLE charge (
+    runner TEXT NOT NULL,
+    job_id INTEGER NOT NULL,
+    host TEXT NOT NULL,
+    tenant TEXT NOT NULL,
+    flavor TEXT NOT NULL,
+    since TEXT NOT NULL,
+    until TEXT NOT NULL,
+    price REAL,
+    PRIMARY KEY (runner, job_id, host)
+) WITHOUT ROWID;
+CREATE INDEX charge_until ON charge (until);
+CREATE INDEX charge_tenant ON charge (runner, tenant);
+""",
+}
+"""What each version added to the one before."""
+
+_VERSION = max(_STEPS)
+LEDGER_VERSION = 2
+_TABLES: Mapping[int, set[str]] = {1: {"job", "ended", "fact"}, 2: {"job", "ended", "fact", "charge"}}
 
 
 def connected(path: Path) -> sqlite3.Connection:
@@ -33,7 +55,7 @@ def connected(path: Path) -> sqlite3.Connection:
         if not path.exists():
             _make(path)
         _examine(path)
-        return _opened(path)
+        return _brought_up_to_date(_opened(path))
     except sqlite3.Error as error:
         raise unusable(path, str(error)) from error
     except OSError as error:
@@ -48,6 +70,17 @@ def unusable(path: Path, why: str) -> StoreError:
     )
 
 
+def version_of(db: sqlite3.Connection) -> int:
+    """Which version of the tables is in a store."""
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def too_new(version: int) -> str | None:
+    """Why a store of that version is refused; None when it is not."""
+    newer = f"was written by a newer version of this program (schema {version})"
+    return newer if version > _VERSION else None
+
+
 def _make(path: Path) -> None:
     """Under another name first, so that an empty or half-made file is never ours."""
     if _journal_bytes(path):
@@ -55,11 +88,29 @@ def _make(path: Path) -> None:
     fresh = path.with_name(f"{path.name}.new")
     for leftover in (fresh, _companion(fresh, "-wal"), _companion(fresh, "-shm")):
         leftover.unlink(missing_ok=True)
-    with closing(_opened(fresh)) as db:
-        for statement in filter(str.strip, _SCHEMA.split(";")):
-            db.execute(statement)
-        db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+    _brought_up_to_date(_opened(fresh)).close()
     fresh.rename(path)
+
+
+def _brought_up_to_date(db: sqlite3.Connection) -> sqlite3.Connection:
+    """All steps that are missing or none; closes the connection when there is none to return."""
+    try:
+        version = version_of(db)
+        if version < _VERSION:
+            db.execute("BEGIN IMMEDIATE")
+            for statement in _statements(range(version + 1, _VERSION + 1)):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {_VERSION}")
+            db.execute("COMMIT")
+    except BaseException:
+        db.close()  # which takes back what was not committed
+        raise
+    return db
+
+
+def _statements(versions: Iterable[int]) -> Iterable[str]:
+    for version in versions:
+        yield from filter(str.strip, _STEPS[version].split(";"))
 
 
 def _examine(path: Path) -> None:
@@ -81,16 +132,17 @@ def _examine(path: Path) -> None:
 
 def _problem(db: sqlite3.Connection, size: int | None) -> str | None:
     """What is wrong; `size` is None when a journal has yet to complete the file."""
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > _SCHEMA_VERSION:
-        return f"was written by a newer version of this program (schema {version})"
+    version = version_of(db)
+    if refused := too_new(version):
+        return refused
     [verdict] = db.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         return f"is damaged: {verdict}"
     if size and size % db.execute("PRAGMA page_size").fetchone()[0]:
         return "is damaged: its end is missing"
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    return None if tables >= _TABLES else "is a database, but no store of this program"
+    ours = version in _TABLES and tables >= _TABLES[version]
+    return None if ours else "is a database, but no store of this program"
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -114,6 +114,9 @@ class ChaoticStore:
     async def forget(self, key, *, ended):
         await self._write(functools.partial(self._disk.forget, ended=ended), key)
 
+    async def charge(self, charge, *, keep_from):
+        return await self._write(functools.partial(self._disk.charge, keep_from=keep_from), charge)
+
     async def replace(self, jobs, *, source):
         await self._life.point()
         done = await self._disk.replace(jobs, source=source)
@@ -127,9 +130,10 @@ class ChaoticStore:
         await self._life.point()
         if self._world.chaos.refuses():
             raise StoreError("the disk is full")
-        await write(what)
+        written = await write(what)
         self._world.note_records()
         await self._life.point()
+        return written
 
     def __getattr__(self, name):
         """What a store can do besides goes straight to the disk."""

@@ -1,13 +1,25 @@
 """The store read by another process than the service."""
 
+import os
 import sqlite3
+from datetime import timedelta
 
+import attrs
 import pytest
 
+from paas_runner.job.cost import Charge
+from paas_runner.job.tracked import JobKey, Phase
 from paas_runner.store import StoreError
-from paas_runner.store.snapshot import take
+from paas_runner.store.snapshot import accounts, take
 from paas_runner.store.sqlite import SqliteStore
-from tests.job.records import job
+from tests.job.records import NOW, job, job_in
+
+HOUR = timedelta(hours=1)
+
+
+def charge(job_id, *, since, until, host="app_1"):
+    key = JobKey("abc123xyz", job_id)
+    return Charge(key=key, tenant="", host=host, flavor="M", since=since, until=until, price=None)
 
 
 async def test_what_the_service_has_written_is_seen_while_it_has_the_store_open(tmp_path):
@@ -62,3 +74,69 @@ def test_a_database_of_somebody_elses_is_no_store(tmp_path):
     db.close()
     with pytest.raises(StoreError, match=r"s\.db"):
         take(path)
+
+
+async def test_the_accounts_have_the_charges_of_their_time_and_the_records_that_are_not_among_them(tmp_path):
+    path = tmp_path / "s.db"
+    store = await SqliteStore.open(path)
+    before = charge(1, since=NOW - 3 * HOUR, until=NOW - 2 * HOUR)
+    early = charge(2, since=NOW - 3 * HOUR, until=NOW + HOUR / 2)
+    late = charge(3, since=NOW + HOUR / 2, until=NOW + 3 * HOUR)
+    after = charge(4, since=NOW + HOUR, until=NOW + 3 * HOUR)
+    for each in (before, early, late, after):
+        await store.charge(each, keep_from=NOW - 9 * HOUR)
+    charged = attrs.evolve(job_in(Phase.DECOMMISSIONING), key=before.key)
+    running = attrs.evolve(job_in(Phase.RUNNING), key=JobKey("abc123xyz", 5))
+    for record in (charged, running):
+        await store.save(record)
+    found = accounts(path, NOW, NOW + HOUR)
+    assert list(found.charges) == [early, late]
+    assert list(found.jobs) == [running]
+    await store.aclose()
+
+
+async def test_a_store_that_the_service_did_not_bring_up_to_date_yet_has_records_and_no_ledger(tmp_path):
+    path = tmp_path / "s.db"
+    store = await SqliteStore.open(path)
+    await store.save(job(1))
+    await store.aclose()
+    db = sqlite3.connect(path)
+    db.executescript("DROP TABLE charge; PRAGMA user_version = 1")
+    db.close()
+    found = accounts(path, NOW, NOW + HOUR)
+    assert (list(found.charges), list(found.jobs)) == ([], [job(1)])
+
+
+async def test_a_store_of_a_newer_version_is_not_read(tmp_path):
+    path = tmp_path / "s.db"
+    store = await SqliteStore.open(path)
+    await store.installation()
+    await store.aclose()
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    for read in (take, lambda path: accounts(path, NOW, NOW + HOUR)):
+        with pytest.raises(StoreError, match="newer version"):
+            read(path)
+
+
+@pytest.mark.parametrize("damage", ["until = 'yesterday'", "until = x'00'", "until = 42", "price = 'much'"])
+async def test_a_charge_that_cannot_be_understood_is_a_damaged_store(tmp_path, damage):
+    path = tmp_path / "s.db"
+    store = await SqliteStore.open(path)
+    await store.charge(charge(1, since=NOW, until=NOW + HOUR), keep_from=NOW)
+    await store.aclose()
+    db = sqlite3.connect(path)
+    db.execute(f"UPDATE charge SET {damage}")
+    db.commit()
+    db.close()
+    with pytest.raises(StoreError, match=r"s\.db"):
+        accounts(path, NOW, NOW + HOUR)
+
+
+async def test_a_store_that_this_user_may_not_read_is_a_clear_error(tmp_path, monkeypatch):
+    path = tmp_path / "s.db"
+    await (await SqliteStore.open(path)).aclose()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(StoreError, match="run the command as the service's user"):
+        accounts(path, NOW, NOW + HOUR)

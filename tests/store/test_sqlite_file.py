@@ -1,4 +1,6 @@
-"""A store that cannot be used is refused in words, and stays byte for byte as it was."""
+"""A store that cannot be used is refused in words, and stays byte for byte as it was; an older one is
+brought up to date, whole or not at all.
+"""
 
 import os
 import sqlite3
@@ -6,9 +8,15 @@ import sqlite3
 import attrs
 import pytest
 
-from paas_runner.store import StoreError
+from paas_runner.job.cost import Charge
+from paas_runner.job.tracked import JobKey
+from paas_runner.store import StoreError, sqlite_file
 from paas_runner.store.sqlite import SqliteStore
-from tests.job.records import job, payload
+from tests.job.records import NOW, job, payload
+
+CHARGE = Charge(
+    key=JobKey("abc123xyz", 1), tenant="", host="app_1", flavor="M", since=NOW, until=NOW, price=None
+)
 
 
 @pytest.fixture
@@ -106,3 +114,58 @@ async def test_a_payload_with_half_a_character_in_it_is_stored_like_any_other(pa
     await store.save(record)
     assert await store.jobs() == [record]
     await store.aclose()
+
+
+def older(path):
+    """Make a store one of version 1, as it was before there was a ledger."""
+    db = sqlite3.connect(path)
+    db.executescript("DROP TABLE charge; PRAGMA user_version = 1; VACUUM")
+    db.close()
+
+
+def version_and_tables(path):
+    db = sqlite3.connect(path)
+    [version] = db.execute("PRAGMA user_version").fetchone()
+    names = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE name LIKE 'charge%'")}
+    db.close()
+    return version, names
+
+
+async def test_a_store_of_version_1_keeps_its_records_and_gets_a_ledger(path, whole):
+    older(path)
+    assert version_and_tables(path) == (1, set())
+    store = await SqliteStore.open(path)
+    assert len(await store.jobs()) == 59
+    await store.charge(CHARGE, keep_from=NOW)
+    await store.aclose()
+    assert version_and_tables(path) == (2, {"charge", "charge_until", "charge_tenant"})
+    await opened_and_read(path)
+
+
+async def test_an_upgrade_that_fails_in_the_middle_leaves_version_1_and_is_made_up_for(
+    path, whole, monkeypatch
+):
+    older(path)
+    step = sqlite_file._STEPS[2]
+    monkeypatch.setitem(sqlite_file._STEPS, 2, step.replace("INDEX charge_tenant", "INDEX charge_until"))
+    with pytest.raises(StoreError, match="already exists"):
+        await SqliteStore.open(path)
+    assert version_and_tables(path) == (1, set())
+    monkeypatch.setitem(sqlite_file._STEPS, 2, step)
+    await opened_and_read(path)
+    assert version_and_tables(path)[0] == 2
+
+
+async def test_a_damaged_store_of_version_1_is_not_brought_up_to_date(path, whole):
+    older(path)
+    damaged = path.read_bytes()
+    path.write_bytes(damaged[:-4096])
+    await refused(path, "It is left as it is")
+
+
+@pytest.mark.parametrize("version", [0, 1, 2, 3])
+async def test_a_store_without_the_tables_of_its_version_is_refused(path, whole, version):
+    db = sqlite3.connect(path)
+    db.executescript(f"DROP TABLE {'charge' if version == 2 else 'job'}; PRAGMA user_version = {version}")
+    db.close()
+    await refused(path, "newer version" if version == 3 else "is a database, but no store")

@@ -7,32 +7,45 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import attrs
 import pytest
 
 from paas_runner.job import events as ev
+from paas_runner.job.cost import Charge
 from paas_runner.job.lifecycle import TRANSITIONS, apply
-from paas_runner.job.tracked import Phase
+from paas_runner.job.tracked import JobKey, Phase
 from paas_runner.store import StoreError
+from paas_runner.store.snapshot import accounts
 from paas_runner.store.sqlite import SqliteStore, StoreInUseError
 from tests.job.records import FAILURE, NOW, job, job_in
 from tests.memory_store import MemoryStore
+
+ALWAYS = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def charge(job_id=1, *, days=1, **changes):
+    known = {"tenant": "acme", "host": "app_1", "flavor": "M", "since": NOW, "price": 1 / 3}
+    key = JobKey("abc123xyz", job_id)
+    return Charge(**{"key": key, "until": NOW + days * DAY, **known, **changes})
 
 
 @pytest.fixture(params=["sqlite", "memory"])
 async def reopen(request, tmp_path):
     """Open the store, again and again: the same records each time."""
-    disk = MemoryStore()
+    disk = MemoryStore() if request.param == "memory" else None
     opened = []
 
     async def again():
         if opened:
             await opened.pop().aclose()
-        opened.append(await SqliteStore.open(tmp_path / "s.db") if request.param == "sqlite" else disk)
+        opened.append(disk or await SqliteStore.open(tmp_path / "s.db"))
         return opened[0]
 
+    again.ledger = lambda: accounts(tmp_path / "s.db", *ALWAYS).charges if disk is None else disk.charges
     yield again
     await opened.pop().aclose()
 
@@ -84,6 +97,79 @@ async def test_the_installation_id_is_made_once(reopen):
     first = await (await reopen()).installation()
     assert first
     assert await (await reopen()).installation() == first
+
+
+async def test_a_charge_comes_back_from_the_ledger_equal(reopen):
+    store = await reopen()
+    charges = [
+        charge(1),
+        charge(2, price=None, since=NOW + timedelta(microseconds=1)),
+        charge(3, tenant="", flavor="", since=NOW + timedelta(seconds=1), until=NOW + timedelta(seconds=1)),
+        charge(4, tenant="ça coûte", since=NOW + timedelta(seconds=2.5)),
+    ]
+    for each in charges:
+        assert await store.charge(each, keep_from=NOW)
+    await reopen()
+    assert list(reopen.ledger()) == charges
+
+
+async def test_the_first_end_of_a_host_stays_in_the_ledger(reopen):
+    store = await reopen()
+    assert await store.charge(charge(days=1), keep_from=NOW)
+    assert not await (await reopen()).charge(charge(days=2), keep_from=NOW)
+    assert list(reopen.ledger()) == [charge(days=1)]
+
+
+async def test_another_host_or_job_or_runner_is_another_charge(reopen):
+    store = await reopen()
+    for each in (charge(1), charge(2), charge(1, host="app_2"), charge(key=JobKey("other1234", 1))):
+        assert await store.charge(each, keep_from=NOW)
+    assert len(reopen.ledger()) == 4
+
+
+async def test_charges_that_ended_long_ago_go_with_the_next_one(reopen):
+    store = await reopen()
+    for days in range(1, 6):
+        await store.charge(charge(days, days=days), keep_from=NOW)
+    await store.charge(charge(6, days=6), keep_from=NOW + 3 * DAY)
+    assert sorted(each.key.job_id for each in reopen.ledger()) == [3, 4, 5, 6]
+
+
+async def test_tenants_are_known_from_records_and_from_the_ledger(reopen):
+    store = await reopen()
+    assert await store.tenants("abc123xyz") == frozenset()
+    await store.save(attrs.evolve(job(1), tenant="present"))
+    await store.charge(charge(2, tenant="past"), keep_from=NOW)
+    await store.charge(charge(3, tenant="past"), keep_from=NOW)
+    await store.charge(charge(key=JobKey("other1234", 4), tenant="another runner's"), keep_from=NOW)
+    assert await (await reopen()).tenants("abc123xyz") == {"present", "past"}
+
+
+async def test_replacing_the_records_leaves_the_ledger_alone(reopen):
+    store = await reopen()
+    await store.charge(charge(), keep_from=NOW)
+    await store.replace([job(2)], source="digest")
+    assert list(reopen.ledger()) == [charge()]
+
+
+async def test_no_write_prunes_more_than_a_few_charges(tmp_path, monkeypatch):
+    monkeypatch.setattr("paas_runner.store.ledger.PRUNED_AT_ONCE", 3)
+    store = await SqliteStore.open(tmp_path / "s.db")
+    for number in range(1, 6):
+        await store.charge(charge(number), keep_from=NOW)
+    left = []
+    for number in range(6, 9):
+        await store.charge(charge(number, days=9), keep_from=NOW + 2 * DAY)
+        left.append(len(accounts(tmp_path / "s.db", *ALWAYS).charges))
+    await store.aclose()
+    assert left == [5 - 3 + 1, 2, 3]
+
+
+async def test_half_a_character_in_a_name_hurts_no_other_writer(tmp_path):
+    store = await SqliteStore.open(tmp_path / "s.db")
+    await asyncio.gather(store.charge(charge(tenant="half \ud83d"), keep_from=NOW), store.save(job(1)))
+    assert await store.tenants("abc123xyz") == {"", "half \\ud83d"}
+    await store.aclose()
 
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.GONE])
