@@ -71,6 +71,8 @@ class Findings:
 
     faults: list[Finding] = attrs.field(factory=list)
     warnings: list[Finding] = attrs.field(factory=list)
+    literal_secrets: bool = False
+    """Whether any secret stands in the file itself."""
 
     def wrong(self, at: KeyPath, found: str, *, expected: str = "", hint: str = "") -> None:
         """Note a fault and go on reading."""

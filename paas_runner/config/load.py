@@ -12,8 +12,8 @@ from paas_runner.config.complaints import Complaint, ConfigError, Findings, by_l
 from paas_runner.config.contradictions import find_contradictions
 from paas_runner.config.model import STATE_FILE, Config, Runner
 from paas_runner.config.reader import Reader, keys_of
-from paas_runner.config.sections import Executors, check_tables, read_sections, refuse_secrets_file
-from paas_runner.config.values import Surroundings
+from paas_runner.config.secret_references import Surroundings, exposed
+from paas_runner.config.sections import Executors, check_tables, read_sections, with_secrets_file
 
 _POSITION = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 _ZERO_IS_DEFAULT = ("check_interval", "shutdown_timeout")
@@ -30,16 +30,20 @@ def load(path: Path, *, environ: Mapping[str, str], executors: Executors) -> Con
         around=Surroundings(environ=environ, folder=folder),
         aliases=dialect.ALIASES,
     )
+    reader = with_secrets_file(document, (), reader)
     values = _global_values(document, reader)
     sections = read_sections(document, reader, executors)
     find_contradictions(values, sections, findings)
     if findings.faults:
         raise ConfigError(fault.located(path, text) for fault in findings.faults)
     values.setdefault("state_file", _default_state_file(environ, folder))
+    warnings = [warning.located(path, text) for warning in findings.warnings]
+    if findings.literal_secrets and (danger := exposed(path)):
+        warnings.append(Complaint(path=path, found=f"has secrets in it, and {danger}"))
     return Config(
         path=path,
         runners=tuple(Runner(**section.values) for section in sections),
-        warnings=tuple(map(str, by_line(warning.located(path, text) for warning in findings.warnings))),
+        warnings=tuple(map(str, by_line(warnings))),
         **values,
     )
 
@@ -79,7 +83,6 @@ def _syntax_complaint(path: Path, text: str, message: str) -> Complaint:
 
 def _global_values(document: Mapping[str, Any], reader: Reader) -> dict[str, Any]:
     values = reader.values(Config, document, ())
-    refuse_secrets_file(document, (), reader)
     check_tables(document, (), dialect.GLOBAL_TABLES, reader)
     reader.refuse_unknown(document, (), _KNOWN)
     for name in _ZERO_IS_DEFAULT:

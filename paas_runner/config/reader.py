@@ -15,7 +15,9 @@ import attrs
 
 from paas_runner.config.complaints import Findings
 from paas_runner.config.lines import KeyPath
-from paas_runner.config.values import SCALARS, Surroundings, UnfitError, described
+from paas_runner.config.secret_references import Surroundings, is_literal
+from paas_runner.config.values import SCALARS, UnfitError, described
+from paas_runner.secret import Secret
 
 
 def keys_of(cls: type[Any]) -> frozenset[str]:
@@ -93,6 +95,8 @@ class Reader:
 
     def _scalar(self, key: "_Key", raw: Any, at: KeyPath) -> Any:
         scalar = SCALARS[key.kind]
+        if key.kind is Secret and is_literal(raw):
+            self.findings.literal_secrets = True
         try:
             value = scalar.read(raw, self.around)
             key.check_limits(value)

@@ -1,6 +1,7 @@
 """The `[[runners]]` sections: our keys, those of the executor that is named, and those only handed on."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -9,7 +10,8 @@ from paas_runner.config import dialect
 from paas_runner.config.lines import KeyPath
 from paas_runner.config.model import Runner
 from paas_runner.config.reader import Reader, did_you_mean, keys_of
-from paas_runner.config.values import SECRETS_FILE, described
+from paas_runner.config.secret_references import read_secrets_file
+from paas_runner.config.values import SCALARS, UnfitError, described
 from paas_runner.executor import ExecutorKind
 
 Executors = Mapping[str, Callable[[], ExecutorKind]]
@@ -42,10 +44,21 @@ def read_sections(document: Mapping[str, Any], reader: Reader, executors: Execut
     return sections
 
 
-def refuse_secrets_file(table: Mapping[str, Any], at: KeyPath, reader: Reader) -> None:
-    """Note a reference to a file of secrets, which 1.1.1 knows and we do not."""
-    if dialect.SECRETS_FILE_KEY in table:
-        reader.findings.wrong((*at, dialect.SECRETS_FILE_KEY), SECRETS_FILE)
+def with_secrets_file(table: Mapping[str, Any], at: KeyPath, reader: Reader) -> Reader:
+    """A reader for the secrets of `table`: those of its own `secrets_file`, if it names one."""
+    raw = table.get(dialect.SECRETS_FILE_KEY)
+    if raw is None:
+        return reader
+    at = (*at, dialect.SECRETS_FILE_KEY)
+    try:
+        path = SCALARS[Path].read(raw, reader.around)
+    except UnfitError:
+        reader.findings.wrong(at, described(raw, quote=True), expected=SCALARS[Path].expects)
+        return reader
+    file = read_secrets_file(path)
+    if file.fault:
+        reader.findings.wrong(at, file.fault)
+    return attrs.evolve(reader, around=attrs.evolve(reader.around, secrets_file=file))
 
 
 def check_tables(table: Mapping[str, Any], at: KeyPath, names: frozenset[str], reader: Reader) -> None:
@@ -56,8 +69,8 @@ def check_tables(table: Mapping[str, Any], at: KeyPath, names: frozenset[str], r
 
 
 def _read_section(table: Mapping[str, Any], at: KeyPath, reader: Reader, executors: Executors) -> Section:
+    reader = with_secrets_file(table, at, reader)
     values = reader.values(Runner, table, at)
-    refuse_secrets_file(table, at, reader)
     check_tables(table, at, dialect.RUNNER_TABLES, reader)
     _warn(table, at, reader)
     kind = _executor_kind(table, values.get("executor"), at, reader, executors)

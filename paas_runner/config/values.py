@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from paas_runner.config.secret_references import Surroundings, UnavailableError
 from paas_runner.secret import Secret
 
 Url = NewType("Url", str)
@@ -27,11 +28,6 @@ ReadableFile = NewType("ReadableFile", Path)
 
 Fraction = NewType("Fraction", float)
 """More than 0, at most 1."""
-
-SECRETS_FILE = (
-    "references to secrets_file are not supported yet: put the value itself here, "
-    "or $NAME to take it from the environment"
-)
 
 _REFERENCE = re.compile(r"\$(?:(?P<bare>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)\})", re.ASCII)
 _GO_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:h|ms|m|s|us|ns))+")
@@ -53,14 +49,6 @@ _NAMES: Mapping[type, str] = {
 
 class UnfitError(Exception):
     """A value is not what its type accepts; a text, where there is one, says more than that."""
-
-
-@attrs.frozen(kw_only=True)
-class Surroundings:
-    """What values may refer to: the environment, and the folder of the configuration."""
-
-    environ: Mapping[str, str] = attrs.field(repr=False)
-    folder: Path
 
 
 @attrs.frozen
@@ -105,10 +93,12 @@ def _text(raw: Any, around: Surroundings) -> str:
 
 
 def _secret(raw: Any, around: Surroundings) -> Secret:
-    if isinstance(raw, str) and raw.startswith("secret:"):
-        raise UnfitError(SECRETS_FILE)
     try:
-        value = _text(raw, around)
+        referred = around.dereferenced(raw) if isinstance(raw, str) else None
+    except UnavailableError as error:
+        raise UnfitError(str(error)) from None
+    try:
+        value = referred or _text(raw, around)
     except UnfitError as error:
         if error.args:  # what looks like a name may be a part of the secret
             raise UnfitError("refers to an environment variable that is not set") from None

@@ -37,6 +37,7 @@ def make_kind() -> Callable[[type[Any]], ExecutorKind]:
 def load_text(tmp_path: Path, executors: Mapping[str, Callable[[], ExecutorKind]]) -> Callable[..., Config]:
     def load_it(text: str, environ: Mapping[str, str] | None = None, **more: Any) -> Config:
         path = tmp_path / "config.toml"
+        path.touch(mode=0o600)
         path.write_text(text)
         return load(path, environ=environ or {}, executors=executors | more)
 

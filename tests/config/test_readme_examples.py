@@ -13,8 +13,16 @@ EXAMPLES = Path(__file__).parent / "examples"
 
 
 @pytest.fixture
-def load_example(executors: Mapping[str, Callable[[], ExecutorKind]]) -> Callable[[str], Config]:
-    return lambda name: load(EXAMPLES / name, environ={}, executors=executors)
+def load_example(
+    tmp_path: Path, executors: Mapping[str, Callable[[], ExecutorKind]]
+) -> Callable[[str], Config]:
+    def load_it(name: str) -> Config:
+        path = tmp_path / name
+        path.touch(mode=0o600)
+        path.write_bytes((EXAMPLES / name).read_bytes())
+        return load(path, environ={}, executors=executors)
+
+    return load_it
 
 
 @pytest.mark.parametrize("version", ["0.5.0", "1.1.1"])
