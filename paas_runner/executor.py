@@ -152,9 +152,9 @@ def setting(
     """Declare one configuration key as a field of a frozen attrs class.
 
     The field's annotation is the type: `str`, `int`, `float`, `bool`, `Secret`, `timedelta` (a number of
-    seconds in the file), `Path`, `Mapping[str, str]`, or another such class for a sub-table; with `| None` it
-    may be absent. Without default or factory the key is required. `key` is its name in the file when that is
-    no Python name.
+    seconds in the file), `Path`, `Sequence[str]`, `Mapping[str, str]`, `Mapping[str, Sequence[str]]`, or
+    another such class for a sub-table; with `| None` it may be absent. Without default or factory the key is
+    required. `key` is its name in the file when that is no Python name.
 
     A class may add `problems(self) -> Iterable[tuple[str, str]]`: contradictions between keys, as pairs of
     the key to point at and a sentence.

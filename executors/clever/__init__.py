@@ -7,9 +7,11 @@ from typing import Any
 
 import attrs
 
-from executors.clever.api import CleverApi
+from executors.clever.accounts import Accounts, OneAccount, TenantAccounts
+from executors.clever.catalogue import Catalogue
 from executors.clever.executor import CleverDockerExecutor
 from executors.clever.settings import CleverSettings
+from executors.clever.tenants import Tenants
 from executors.clever.watch import HostWatch
 from executors.push import Push
 from paas_runner.errors import RunnerError
@@ -30,20 +32,16 @@ class CleverDocker:
         self, settings: CleverSettings, section: RunnerSection, connect: Connect
     ) -> CleverDockerExecutor:
         """The executor of one section; raises `RunnerError` when it cannot be served on this machine."""
-        if settings.cc_orga_id is None or settings.cc_token is None:
-            raise RunnerError(
-                f"runner {section.name!r}: `cc_multi_tenant` is not supported yet; "
-                "give `cc_orga_id` and `cc_token` instead"
-            )
-        api = CleverApi(
-            settings.cc_api_url, organisation=settings.cc_orga_id, token=settings.cc_token, connect=connect
-        )
-        watch = HostWatch(
-            api=api, settings=settings, clock=self.clock, second_look_after=self.second_look_after
-        )
-        push = self.push or _git_push()
+        accounts: Accounts = OneAccount(settings, connect)
+        if settings.cc_multi_tenant:
+            accounts = TenantAccounts(settings, Tenants(settings, section, connect), connect)
         return CleverDockerExecutor(
-            settings, section, api=api, push=push, token=settings.cc_token, watch=watch
+            settings,
+            section,
+            catalogue=Catalogue(settings, connect),
+            accounts=accounts,
+            push=self.push or _git_push(),
+            watch=HostWatch(settings=settings, clock=self.clock, second_look_after=self.second_look_after),
         )
 
 

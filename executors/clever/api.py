@@ -4,6 +4,7 @@ Every answer that is not a success becomes `Transient` or `Rejected` with the cl
 missing application is an answer like any other and has a type of its own.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -18,6 +19,7 @@ from paas_runner.secret import Secret
 
 log = structlog.stdlib.get_logger(__name__)
 
+CALLS_AT_ONCE = 8
 RATE_LIMITED_SECONDS = 30.0
 QUICK_TRIES = 3
 _RATE_LIMIT = 403  # id in the body of a 403 (§1.4)
@@ -42,64 +44,78 @@ class Application:
     description: str
     created_at: int  # milliseconds since 1970
     push_url: str
+    zone: str
+    flavor: str  # under the cloud's own name
     repository_ready: bool
     state: str  # §2.6; alone it says little
     deployed: bool | None  # whether anything was ever deployed to it
     env: Mapping[str, str] | None  # None when the answer does not tell
 
 
-class CleverApi:
-    """One organisation, seen with one token."""
+class CatalogueApi:
+    """What Clever Cloud has on offer, which everybody may ask."""
 
-    def __init__(self, url: str, *, organisation: str, token: Secret, connect: Connect) -> None:
-        """Connect to nothing yet; the catalogue is public and asked without the token."""
-        self._applications = f"/organisations/{organisation}/applications"
-        headers = {"Authorization": Secret(f"token {token.reveal()}")}
-        self._api = connect(url.rstrip("/"), service="Clever Cloud", headers=headers)
-        self._public = connect(url.rstrip("/"), service="Clever Cloud", at_once=4)
-        v4 = f"{url.rstrip('/').removesuffix('/v2')}/v4"
-        self._logs = connect(v4, service="Clever Cloud", headers=headers, at_once=2)
+    def __init__(self, url: str, connect: Connect) -> None:
+        """Connect to nothing yet."""
+        self._api = connect(url.rstrip("/"), service="Clever Cloud", at_once=4)
 
     async def flavors(self, context: str) -> Sequence[Mapping[str, Any]]:
-        """The catalogue's sizes; public."""
-        return _objects(await self._catalogue("/products/flavors", {"context": context}, "list the flavors"))
+        """The sizes."""
+        return await self._list("/products/flavors", {"context": context}, "list the flavors")
 
     async def instances(self) -> Sequence[Mapping[str, Any]]:
-        """The catalogue's kinds of application; public."""
-        return _objects(await self._catalogue("/products/instances", {}, "list the instance types"))
+        """The kinds of application."""
+        return await self._list("/products/instances", {}, "list the instance types")
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._api.aclose()
+
+    async def _list(self, path: str, params: Mapping[str, str], op: str) -> Sequence[Mapping[str, Any]]:
+        answer = await self._api.call("GET", path, op=op, params=params, attempts=QUICK_TRIES)
+        return _objects(_decoded(answer, op))
+
+
+class CleverApi:
+    """One organisation, seen with one token; at most `CALLS_AT_ONCE`, and none while it is rate-limited."""
+
+    def __init__(self, url: str, *, organisation: str, token: Secret, connect: Connect) -> None:
+        """Connect to nothing yet."""
+        self.organisation = organisation
+        self._applications = f"/organisations/{organisation}/applications"
+        headers = {"Authorization": Secret(f"token {token.reveal()}")}
+        self._api = connect(url.rstrip("/"), service="Clever Cloud", headers=headers, at_once=CALLS_AT_ONCE)
+        v4 = f"{url.rstrip('/').removesuffix('/v2')}/v4"
+        self._logs = connect(v4, service="Clever Cloud", headers=headers, at_once=2)
+        self._quiet_until = 0.0
 
     async def create(self, definition: Mapping[str, Any]) -> Application:
         """A new application; never repeated here, names are not unique."""
         op = "create the application"
-        answer = await self._api.call("POST", self._applications, op=op, payload=definition)
-        return _application(self._decoded(answer, op), op)
+        return _application(await self._called("POST", "", op, payload=definition), op)
 
     async def applications(self) -> Sequence[Application]:
         """All applications of the organisation, other people's too."""
         op = "list the applications"
-        answer = await self._api.call("GET", self._applications, op=op, attempts=QUICK_TRIES)
-        return [_application(entry, op) for entry in _objects(self._decoded(answer, op))]
+        found = await self._called("GET", "", op, attempts=QUICK_TRIES)
+        return [_application(entry, op) for entry in _objects(found)]
 
     async def application(self, ref: str) -> Application:
         """One application; raises `NoSuchApplicationError`."""
         op = "look at the application"
-        answer = await self._api.call("GET", f"{self._applications}/{ref}", op=op, attempts=QUICK_TRIES)
-        return _application(self._decoded(answer, op), op)
+        return _application(await self._called("GET", f"/{ref}", op, attempts=QUICK_TRIES), op)
 
     async def deployments(self, ref: str, *, limit: int) -> Sequence[Mapping[str, Any]]:
         """An application's newest deployments (§2.6); raises `NoSuchApplicationError`.
 
         Asked once, as `machines`: these are looks at a host, which are repeated in any case.
         """
-        op, path = "list the deployments", f"{self._applications}/{ref}/deployments"
-        answer = await self._api.call("GET", path, op=op, params={"limit": str(limit)})
-        return _objects(self._decoded(answer, op))
+        op = "list the deployments"
+        return _objects(await self._called("GET", f"/{ref}/deployments", op, params={"limit": str(limit)}))
 
     async def machines(self, ref: str) -> Sequence[Mapping[str, Any]]:
         """An application's present instances (§2.6); raises `NoSuchApplicationError`."""
-        op, path = "list the instances", f"{self._applications}/{ref}/instances"
-        answer = await self._api.call("GET", path, op=op)
-        return _objects(self._decoded(answer, op))
+        return _objects(await self._called("GET", f"/{ref}/instances", "list the instances"))
 
     async def log(self, ref: str, *, deployment: str, until: datetime, limit: int) -> bytes:
         """A deployment's log as server-sent events, at most `limit` lines (§5.1); a token may not open it."""
@@ -119,42 +135,66 @@ class CleverApi:
 
     async def env(self, ref: str) -> Mapping[str, str]:
         """The application's environment."""
-        op = "read the environment"
-        answer = await self._api.call("GET", f"{self._applications}/{ref}/env", op=op, attempts=QUICK_TRIES)
-        return _env(self._decoded(answer, op)) or {}
+        return _env(await self._called("GET", f"/{ref}/env", "read the environment", attempts=3)) or {}
 
     async def set_env(self, ref: str, env: Mapping[str, str]) -> None:
         """Replace the whole environment."""
         op = "set the environment"
-        answer = await self._api.call(
-            "PUT", f"{self._applications}/{ref}/env", op=op, payload=dict(env), attempts=QUICK_TRIES
-        )
-        self._decoded(answer, op)
+        await self._called("PUT", f"/{ref}/env", op, payload=dict(env), attempts=QUICK_TRIES)
 
     async def delete(self, ref: str) -> None:
         """Remove the application and stop its machines; an absent one is a success."""
-        op = "delete the application"
-        answer = await self._api.call("DELETE", f"{self._applications}/{ref}", op=op, attempts=QUICK_TRIES)
-        if answer.status != 404:
-            self._decoded(answer, op)
+        try:
+            await self._called("DELETE", f"/{ref}", "delete the application", attempts=QUICK_TRIES)
+        except Rejected as error:
+            if error.status != 404:
+                raise
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._api.aclose()
-        await self._public.aclose()
         await self._logs.aclose()
 
-    async def _catalogue(self, path: str, params: Mapping[str, str], op: str) -> Any:
-        answer = await self._public.call("GET", path, op=op, params=params, attempts=QUICK_TRIES)
-        return self._decoded(answer, op)
+    async def _called(
+        self,
+        method: str,
+        below: str,
+        op: str,
+        *,
+        payload: Any = None,
+        params: Mapping[str, str] | None = None,
+        attempts: int = 1,
+    ) -> Any:
+        """The decoded answer; a rate limit that one call meets holds back all others of the organisation."""
+        now = asyncio.get_running_loop().time()
+        if now < self._quiet_until:
+            left = self._quiet_until - now
+            raise Transient(
+                "waiting for the end of a rate limit", service="Clever Cloud", op=op, retry_after=left
+            )
+        try:
+            answer = await self._api.call(
+                method,
+                f"{self._applications}{below}",
+                op=op,
+                payload=payload,
+                params=params,
+                attempts=attempts,
+            )
+            return _decoded(answer, op)
+        except Transient as error:
+            if error.status in (403, 429):
+                self._quiet_until = now + (error.retry_after or RATE_LIMITED_SECONDS)
+            raise
 
-    def _decoded(self, answer: Answer, op: str) -> Any:
-        if 200 <= answer.status < 300:
-            try:
-                return answer.json() if answer.body else {}
-            except ValueError:
-                raise Transient("answered no JSON", service="Clever Cloud", op=op) from None
-        raise _refusal(answer, op)
+
+def _decoded(answer: Answer, op: str) -> Any:
+    if 200 <= answer.status < 300:
+        try:
+            return answer.json() if answer.body else {}
+        except ValueError:
+            raise Transient("answered no JSON", service="Clever Cloud", op=op) from None
+    raise _refusal(answer, op)
 
 
 def _refusal(answer: Answer, op: str) -> Rejected | Transient:
@@ -205,6 +245,8 @@ def _application(found: Any, op: str) -> Application:
             description=str(found.get("description") or ""),
             created_at=int(found.get("creationDate") or 0),
             push_url=str(deployment.get("httpUrl") or ""),
+            zone=str(found.get("zone") or ""),
+            flavor=str(((found.get("instance") or {}).get("maxFlavor") or {}).get("name", "")),
             repository_ready=deployment.get("repoState") == "CREATED",
             state=str(found.get("state", "")),
             deployed=bool(found["last_deploy"]) if "last_deploy" in found else None,

@@ -1,16 +1,25 @@
 """What Clever Cloud has on offer, kept for an hour; and the choice of a flavor, which is pure."""
 
+import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
+import structlog
 
-from executors.clever.api import CleverApi
+from executors.clever.api import CatalogueApi
 from executors.clever.settings import CleverSettings
-from paas_runner.errors import Rejected
+from paas_runner.errors import Rejected, Transient
 from paas_runner.executor import JobRefusedError
+from paas_runner.http import Connect
+from paas_runner.job.capacity import fits
 from paas_runner.job.failure import Failure, FailureReason
 
+log = structlog.stdlib.get_logger(__name__)
+
+KEPT_SECONDS = 3600.0
+AGAIN_SECONDS = 60.0
 FLAVOR_VARIABLE = "CI_CLEVER_CLOUD_FLAVOR"
 
 
@@ -21,6 +30,7 @@ class Flavor:
     size: str
     name: str
     memory_mib: int
+    price: float | None = None  # per hour, in the cloud's own unit
 
     @property
     def weight(self) -> float:
@@ -36,31 +46,89 @@ class Offer:
     version: str
 
 
-async def read_offer(api: CleverApi, settings: CleverSettings) -> Offer:
-    """Two public requests; raises `Transient` or `Rejected`."""
-    flavors = await api.flavors(settings.cc_flavor_context)
-    instances = await api.instances()
-    return Offer(
-        flavors=_flavors(flavors, settings.flavor_prefix),
-        version=_version(instances, settings.cc_instance_variant_uuid),
-    )
+class Catalogue:
+    """The offer, read once an hour by two public requests, however many jobs need it."""
+
+    def __init__(self, settings: CleverSettings, connect: Connect) -> None:
+        """Nothing has been read yet."""
+        self._settings = settings
+        self._api = CatalogueApi(settings.cc_api_url, connect)
+        self._reading = asyncio.Lock()
+        self._read_again = 0.0
+        self.last: Offer | None = None
+        """The latest reading, if there was one."""
+
+    async def offer(self) -> Offer:
+        """At most an hour old, or as old as the cloud's outage; raises `Transient` or `Rejected`."""
+        async with self._reading:
+            now = asyncio.get_running_loop().time()
+            if self.last is None or now >= self._read_again:
+                self.last, self._read_again = await self._renewed(self.last, now)
+            return self.last
+
+    def expire(self) -> None:
+        """It has turned out to be out of date."""
+        self.last = None
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._api.aclose()
+
+    async def _renewed(self, last: Offer | None, now: float) -> tuple[Offer, float]:
+        try:
+            return await self._read(), now + KEPT_SECONDS
+        except (Transient, Rejected) as error:
+            if last is None:
+                raise
+            log.warning("the catalogue cannot be read again yet", reason=str(error))
+            return last, now + AGAIN_SECONDS
+
+    async def _read(self) -> Offer:
+        flavors = await self._api.flavors(self._settings.cc_flavor_context)
+        instances = await self._api.instances()
+        return Offer(
+            flavors=_flavors(flavors, self._settings.flavor_prefix),
+            version=_version(instances, self._settings.cc_instance_variant_uuid),
+        )
 
 
-def choose(offer: Offer, wanted: str | None, settings: CleverSettings) -> Flavor:
-    """The flavor of a job that asks for `wanted`; raises `JobRefusedError` in words for its author."""
+def choose(
+    offer: Offer, wanted: str | None, settings: CleverSettings, *, most_weight: float = math.inf
+) -> Sequence[Flavor]:
+    """The flavors for a job that asks for `wanted`, the best first: one, and its fallbacks.
+
+    None is heavier than `most_weight`; a job that asks for none gets the largest that fits, if its default
+    does not. Raises `JobRefusedError` in words for the job's author.
+    """
     size = wanted or settings.cc_default_flavor
-    largest = offer.flavors.get(settings.cc_max_flavor or "")
-    choices = [f for f in offer.flavors.values() if not largest or f.memory_mib <= largest.memory_mib]
-    for flavor in choices:
-        if flavor.size == size:
-            return flavor
-    listed = ", ".join(flavor.size for flavor in choices) or "none at present"
+    allowed = _allowed(offer, settings)
+    fitting = {flavor.size: flavor for flavor in allowed if fits(flavor.weight, most_weight)}
+    chain = [fitting[each] for each in (size, *settings.cc_flavor_fallback.get(size, ())) if each in fitting]
+    if chain:
+        return chain
+    listed = ", ".join(fitting) or "none at present"
     if wanted:
-        known = "is larger than this runner allows" if size in offer.flavors else "does not exist"
-        raise _refused(f'The flavor "{size}" {known} ({FLAVOR_VARIABLE}). Choices: {listed}.')
+        raise _refused(f'The flavor "{size}" {_why_not(size, offer, allowed)}. Choices: {listed}.')
+    if size in offer.flavors and fitting:
+        return list(fitting.values())[-1:]
+    if size in offer.flavors:
+        raise _refused("No flavor is small enough for this runner's quota. Its operators can help.")
     raise Rejected(
         f'the default flavor "{size}" is not on offer; choices: {listed}', service="Clever Cloud", op="choose"
     )
+
+
+def _allowed(offer: Offer, settings: CleverSettings) -> Sequence[Flavor]:
+    largest = offer.flavors.get(settings.cc_max_flavor or "")
+    return [each for each in offer.flavors.values() if not largest or each.weight <= largest.weight]
+
+
+def _why_not(size: str, offer: Offer, allowed: Sequence[Flavor]) -> str:
+    if size not in offer.flavors:
+        return f"does not exist ({FLAVOR_VARIABLE})"
+    if all(flavor.size != size for flavor in allowed):
+        return f"is larger than this runner allows ({FLAVOR_VARIABLE})"
+    return f"is more than this runner's quota allows ({FLAVOR_VARIABLE})"
 
 
 def _refused(text: str) -> JobRefusedError:
@@ -69,11 +137,20 @@ def _refused(text: str) -> JobRefusedError:
 
 def _flavors(found: Sequence[Mapping[str, Any]], prefix: str) -> Mapping[str, Flavor]:
     flavors = [
-        Flavor(size=entry["name"].removeprefix(prefix), name=entry["name"], memory_mib=int(entry["mem"]))
+        Flavor(
+            size=entry["name"].removeprefix(prefix),
+            name=entry["name"],
+            memory_mib=int(entry["mem"]),
+            price=_price(entry.get("price")),
+        )
         for entry in found
         if entry.get("available") and entry.get("mem") and str(entry.get("name", "")).startswith(prefix)
     ]
     return {flavor.size: flavor for flavor in sorted(flavors, key=lambda flavor: flavor.memory_mib)}
+
+
+def _price(found: object) -> float | None:
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
 
 
 def _version(found: Sequence[Mapping[str, Any]], variant: str) -> str:

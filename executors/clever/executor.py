@@ -5,66 +5,78 @@ again by its name and by the mark of this installation, in its description or it
 mark it is not ours.
 """
 
-import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import attrs
 import structlog
 
-from executors.build_context import build_context
+from executors.build_context import build_context, job_definition
+from executors.clever.accounts import Account, Accounts
 from executors.clever.api import Application, CleverApi, NoSuchApplicationError, UnknownVersionError
-from executors.clever.catalogue import FLAVOR_VARIABLE, Flavor, Offer, choose, read_offer
+from executors.clever.catalogue import FLAVOR_VARIABLE, Catalogue, Flavor, Offer, choose
 from executors.clever.settings import CleverSettings
+from executors.clever.tenants import TenantError, group_of
 from executors.clever.watch import HostWatch
 from executors.push import Push
-from paas_runner.errors import Rejected
-from paas_runner.executor import Order, RunnerSection
+from paas_runner.errors import Rejected, Transient
+from paas_runner.executor import JobRefusedError, Order, RunnerSection
 from paas_runner.job.capacity import Sizes
+from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.job.payload import Payload
 from paas_runner.job.tracked import Host, HostName, SeenHost, host_name_prefix
-from paas_runner.secret import Secret
+
+T = TypeVar("T")
 
 log = structlog.stdlib.get_logger(__name__)
 
 OWNER_MARK = "PAAS_RUNNER_INSTALLATION"
-CATALOGUE_SECONDS = 3600.0
+_NOT_TO_BE_HAD = (400, 404, 409, 422)
+
+
+@attrs.frozen
+class _Place:
+    """Where a host may be created."""
+
+    flavor: Flavor
+    zone: str
 
 
 class CleverDockerExecutor:
-    """Hosts in one organisation."""
+    """Hosts in the organisation of whoever pays for them."""
 
     def __init__(
         self,
         settings: CleverSettings,
         section: RunnerSection,
         *,
-        api: CleverApi,
+        catalogue: Catalogue,
+        accounts: Accounts,
         push: Push,
-        token: Secret,
         watch: HostWatch,
     ) -> None:
-        """Serve one `[[runners]]` section; `token` is the organisation's, for API and push."""
+        """Serve one `[[runners]]` section."""
         self.ready_every: timedelta = settings.cc_deployment_repo_wait_step
         self.ready_within: timedelta = settings.cc_deployment_repo_timeout
         self._settings = settings
         self._section = section
-        self._api = api
+        self._catalogue = catalogue
+        self._accounts = accounts
         self._push = push
         self._watch = watch
-        self._token = token
-        self._offer: tuple[float, Offer] | None = None
-        self._reading = asyncio.Lock()
 
-    def tenant(self, payload: Payload) -> str:  # noqa: ARG002
-        """One organisation pays."""
-        return ""
+    # --- before a host is asked for -----------------------------------------------------------------------
+
+    def tenant(self, payload: Payload) -> str:
+        """The project's top-level group, in multi-tenant mode."""
+        return group_of(payload) if self._settings.cc_multi_tenant else ""
 
     async def sizes(self) -> Sizes:
         """The catalogue's flavors; `cc_max_flavor` bounds what a job may have, not what a quota counts."""
-        flavors = (await self._current_offer()).flavors
+        flavors = (await self._catalogue.offer()).flavors
         largest = flavors.get(self._settings.cc_max_flavor or "")
         return Sizes(
             weights={size: flavor.weight for size, flavor in flavors.items()},
@@ -72,82 +84,163 @@ class CleverDockerExecutor:
         )
 
     def weigh(self, payload: Payload, *, most: float) -> float:
-        """The weight of the flavor that would be chosen."""
-        if self._offer is None:
+        """The weight of the heaviest flavor that may be tried."""
+        offer = self._catalogue.last
+        if offer is None:
             return most
-        return choose(self._offer[1], payload.variable(FLAVOR_VARIABLE), self._settings).weight
+        try:
+            return max(flavor.weight for flavor in self._choice(offer, payload, most))
+        except Rejected:  # the operator's mistake, which a try to provision will tell
+            return most
+
+    # --- the host -----------------------------------------------------------------------------------------
 
     async def provision(self, order: Order) -> Host:
-        """Create the application, environment included."""
-        flavor = await self._flavor(order)
+        """Create the application, environment included, in the first zone and flavor that can be had."""
+        job_definition(order.payload)  # a job that could not be launched needs no host
         try:
-            application = await self._create(order, flavor)
+            return await self._provisioned(order)
         except UnknownVersionError:
-            self._offer = None
-            application = await self._create(order, await self._flavor(order))
-        return await self._configured(application, flavor)
+            self._catalogue.expire()
+            return await self._provisioned(order)
 
     async def adopt(self, order: Order) -> Host | None:
         """The oldest application of that name and our mark; more of them are removed with the job."""
-        found = await self._ours(order.host_name)
-        if not found:
-            return None
-        flavor = await self._flavor(order)
-        return await self._configured(min(found, key=lambda app: (app.created_at, app.ref)), flavor)
+        offer = await self._catalogue.offer()
+        chosen = self._choice(offer, order.payload, order.most_weight)[0]
+        by_name = {flavor.name: flavor for flavor in offer.flavors.values()}
 
-    async def ready(self, host: Host, *, tenant: str) -> bool:  # noqa: ARG002
+        async def work(account: Account) -> Host | None:
+            found = await self._ours(account.api, order.host_name)
+            if not found:
+                return None
+            oldest = min(found, key=lambda app: (app.created_at, app.ref))
+            return await self._configured(account.api, oldest, by_name.get(oldest.flavor, chosen))
+
+        return await self._with_words_for_the_author(order.tenant, work)
+
+    async def ready(self, host: Host, *, tenant: str) -> bool:
         """Whether the git repository exists, a moment after the application does."""
-        return (await self._api.application(host.ref)).repository_ready
+
+        async def work(account: Account) -> bool:
+            return (await account.api.application(host.ref)).repository_ready
+
+        return await self._about(host, tenant, work)
 
     async def launch(self, order: Order, host: Host) -> None:
         """Push the job; the cloud answers that it is queued."""
         tree = build_context(order, self._section, main_image=self._settings.heptapod_runner_main_image)
         url = self._checked(host.details.get("deploy_url", ""))
-        await self._push(
-            tree,
-            url,
-            user=self._settings.cc_auth_user,
-            password=self._token,
-            identity=self._settings.identity,
-        )
 
-    async def hosts(self, tenant: str) -> Sequence[SeenHost]:  # noqa: ARG002
+        async def work(account: Account) -> None:
+            await self._push(
+                tree,
+                url,
+                user=self._settings.cc_auth_user,
+                password=account.token,
+                identity=self._settings.identity,
+            )
+
+        await self._about(host, order.tenant, work)
+
+    async def hosts(self, tenant: str) -> Sequence[SeenHost]:
         """The applications with this runner's prefix and this installation's mark: one request, usually."""
+        if self._settings.cc_multi_tenant and not tenant:
+            return ()
         prefix = host_name_prefix(self._section.short_token)
-        named = [found for found in await self._api.applications() if found.name.startswith(prefix)]
-        return [_seen(found) for found in named if await self._marked(found)]
 
-    async def trouble(self, host: Host, *, tenant: str) -> str | None:  # noqa: ARG002
+        async def work(account: Account) -> Sequence[SeenHost]:
+            named = [found for found in await account.api.applications() if found.name.startswith(prefix)]
+            return [_seen(found) for found in named if await self._marked(account.api, found)]
+
+        return await self._about(None, tenant, work)
+
+    async def trouble(self, host: Host, *, tenant: str) -> str | None:
         """Whether the application is gone, its deployment failed or its machine stopped; seen twice."""
-        return await self._watch.trouble(host)
+        return await self._about(host, tenant, lambda account: self._watch.trouble(account, host))
 
     async def silence(self, host: Host, *, tenant: str) -> str | None:  # noqa: ARG002
         """Nothing yet."""
         return None
 
-    async def decommission(self, name: HostName, host: Host | None, *, tenant: str, search: bool) -> None:  # noqa: ARG002
+    async def decommission(self, name: HostName, host: Host | None, *, tenant: str, search: bool) -> None:
         """Delete the application; with `search` also what a lost answer may have left behind."""
-        if host:
-            await self._api.delete(host.ref)
-        if search:
-            for application in await self._ours(name):
-                log.info("removing a host by its name", host=application.ref)
-                await self._api.delete(application.ref)
+
+        async def work(account: Account) -> None:
+            if host:
+                await account.api.delete(host.ref)
+            if search:
+                for application in await self._ours(account.api, name):
+                    log.info("removing a host by its name", host=application.ref)
+                    await account.api.delete(application.ref)
+
+        await self._about(host, tenant, work)
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._api.aclose()
+        await self._catalogue.aclose()
+        await self._accounts.aclose()
 
-    async def _create(self, order: Order, flavor: Flavor) -> Application:
-        offer = await self._current_offer()
-        return await self._api.create(self._definition(order, flavor, offer.version))
+    # --- whose account ------------------------------------------------------------------------------------
 
-    def _definition(self, order: Order, flavor: Flavor, version: str) -> Mapping[str, Any]:
+    async def _with_words_for_the_author(self, tenant: str, work: Callable[[Account], Awaitable[T]]) -> T:
+        """For a job without a host: when nobody can be found to pay, it ends."""
+        try:
+            return await self._accounts.use(tenant, work)
+        except TenantError as error:
+            raise JobRefusedError(Failure(reason=FailureReason.SYSTEM, text=str(error))) from error
+
+    async def _about(self, host: Host | None, tenant: str, work: Callable[[Account], Awaitable[T]]) -> T:
+        """For what exists already: whoever does not pay today may do so again, nothing is given up."""
+        organisation = host.details.get("organisation", "") if host else ""
+        try:
+            return await self._accounts.use(tenant, work, organisation=organisation)
+        except TenantError as error:
+            raise Transient(str(error), service="Clever Cloud", op="find the tenant's account") from error
+
+    # --- the application ----------------------------------------------------------------------------------
+
+    def _choice(self, offer: Offer, payload: Payload, most_weight: float) -> Sequence[Flavor]:
+        return choose(offer, payload.variable(FLAVOR_VARIABLE), self._settings, most_weight=most_weight)
+
+    async def _provisioned(self, order: Order) -> Host:
+        offer = await self._catalogue.offer()
+        flavors = self._choice(offer, order.payload, order.most_weight)
+
+        async def work(account: Account) -> Host:
+            *others, last = self._places(flavors, order.attempt)
+            for place in others:
+                try:
+                    return await self._created(account.api, order, place, offer.version)
+                except Rejected as error:
+                    if isinstance(error, UnknownVersionError) or error.status not in _NOT_TO_BE_HAD:
+                        raise
+                    log.info(
+                        "no host to be had, trying another place",
+                        flavor=place.flavor.size,
+                        zone=place.zone,
+                        reason=str(error),
+                    )
+            return await self._created(account.api, order, last, offer.version)
+
+        return await self._with_words_for_the_author(order.tenant, work)
+
+    def _places(self, flavors: Sequence[Flavor], attempt: int) -> Sequence[_Place]:
+        """Every flavor in every zone; each further attempt begins with another zone."""
+        zones = self._settings.zones
+        first = attempt % len(zones)
+        return [_Place(flavor, zone) for flavor in flavors for zone in (*zones[first:], *zones[:first])]
+
+    async def _created(self, api: CleverApi, order: Order, place: _Place, version: str) -> Host:
+        application = await api.create(self._definition(order, place, version))
+        return await self._configured(api, application, place.flavor)
+
+    def _definition(self, order: Order, place: _Place, version: str) -> Mapping[str, Any]:
         """The creation request (spec `clever-cloud-api.md` §2.4)."""
         return {
             "name": order.host_name,
             "description": f"CI job {order.payload.job_id} of runner {self._section.name}, {self._mark}",
-            "zone": self._settings.cc_zone,
+            "zone": place.zone,
             "deploy": "git",
             "instanceType": "docker",
             "instanceVersion": version,
@@ -155,8 +248,8 @@ class CleverDockerExecutor:
             "instanceLifetime": "TASK",
             "minInstances": 1,
             "maxInstances": 1,
-            "minFlavor": flavor.name,
-            "maxFlavor": flavor.name,
+            "minFlavor": place.flavor.name,
+            "maxFlavor": place.flavor.name,
             "env": dict(self._env),
         }
 
@@ -168,42 +261,38 @@ class CleverDockerExecutor:
             OWNER_MARK: self._section.installation,
         }
 
-    async def _configured(self, application: Application, flavor: Flavor) -> Host:
+    async def _configured(self, api: CleverApi, application: Application, flavor: Flavor) -> Host:
         """With its whole environment; a cloud that ignores `env` at creation gets it in a second request."""
         if not self._env.items() <= (application.env or {}).items():
-            await self._api.set_env(application.ref, self._env)
-        notes = {"deploy_url": application.push_url}
-        return Host(ref=application.ref, flavor=flavor.size, weight=flavor.weight, details=notes)
+            await api.set_env(application.ref, self._env)
+        notes = {
+            "deploy_url": application.push_url,
+            "organisation": api.organisation,
+            "zone": application.zone or self._settings.zones[0],
+        }
+        return Host(
+            ref=application.ref, flavor=flavor.size, weight=flavor.weight, price=flavor.price, details=notes
+        )
 
-    async def _ours(self, name: HostName) -> list[Application]:
-        named = [found for found in await self._api.applications() if found.name == name]
-        return [found for found in named if await self._marked(found)]
+    async def _ours(self, api: CleverApi, name: HostName) -> list[Application]:
+        named = [found for found in await api.applications() if found.name == name]
+        return [found for found in named if await self._marked(api, found)]
 
     @property
     def _mark(self) -> str:
         """Part of the description, too: it is there from the first moment, whatever becomes of the answer."""
         return f"installation {self._section.installation}"
 
-    async def _marked(self, application: Application) -> bool:
+    async def _marked(self, api: CleverApi, application: Application) -> bool:
         if application.description.endswith(self._mark):
             return True
         env = application.env
         if env is None or OWNER_MARK not in env:
             try:
-                env = await self._api.env(application.ref)
+                env = await api.env(application.ref)
             except NoSuchApplicationError:
                 return False
         return env.get(OWNER_MARK) == self._section.installation
-
-    async def _flavor(self, order: Order) -> Flavor:
-        return choose(await self._current_offer(), order.payload.variable(FLAVOR_VARIABLE), self._settings)
-
-    async def _current_offer(self) -> Offer:
-        async with self._reading:  # of many jobs at once, one asks
-            now = asyncio.get_running_loop().time()
-            if self._offer is None or now >= self._offer[0]:
-                self._offer = now + CATALOGUE_SECONDS, await read_offer(self._api, self._settings)
-            return self._offer[1]
 
     def _checked(self, url: str) -> str:
         """The remote is what the cloud said: it gets our credentials only over the API's own scheme."""

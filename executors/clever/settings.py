@@ -1,7 +1,7 @@
 """The keys that `executor = "clever-docker"` adds to a `[[runners]]` section."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 import attrs
@@ -29,6 +29,12 @@ class CleverSettings:
     cc_orga_token_attribute: str = setting("name of the token's attribute", default="cc_orga_token")
     cc_api_url: str = setting("Clever Cloud's API", default="https://api.clever-cloud.com/v2")
     cc_zone: str = setting("where hosts run; best near the coordinator", default="par")
+    cc_zones: Sequence[str] = setting(
+        "where hosts run, in the order of trying; instead of `cc_zone`", factory=tuple
+    )
+    cc_flavor_fallback: Mapping[str, Sequence[str]] = setting(
+        "for a flavor that cannot be had: which others to try, in this order", factory=dict
+    )
     cc_default_flavor: str = setting("size of a host when the job names none", default="M")
     cc_max_flavor: str | None = setting("largest size that a job may ask for", default=None)
     cc_flavor_context: str = setting("the catalogue's list of flavors to use", default="heptapod-runner")
@@ -56,6 +62,11 @@ class CleverSettings:
     )
 
     @property
+    def zones(self) -> Sequence[str]:
+        """Where hosts may run, the best place first."""
+        return self.cc_zones or (self.cc_zone,)
+
+    @property
     def flavor_prefix(self) -> str:
         """What stands before a size in the catalogue's names."""
         if self.cc_flavor_name_prefix is None:
@@ -74,6 +85,8 @@ class CleverSettings:
         for key in ("cc_orga_id", "cc_token"):
             if not (self.cc_multi_tenant or getattr(self, key)):
                 yield key, "required unless `cc_multi_tenant` is true"
+        if self.cc_zones and self.cc_zone not in ("par", self.cc_zones[0]):
+            yield "cc_zones", "does not begin with `cc_zone`: keep one of the two"
         if not self.cc_api_url.startswith(("https://", "http://")):
             yield "cc_api_url", "must begin with https://"
         try:

@@ -6,7 +6,7 @@ nested exceptions back into paths; what it would save is the loop in `values`.
 """
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -18,6 +18,9 @@ from paas_runner.config.lines import KeyPath
 from paas_runner.config.secret_references import Surroundings, is_literal
 from paas_runner.config.values import SCALARS, UnfitError, described
 from paas_runner.secret import Secret
+
+TEXTS = Sequence[str]
+TABLE_OF_LISTS = Mapping[str, Sequence[str]]
 
 
 def keys_of(cls: type[Any]) -> frozenset[str]:
@@ -85,13 +88,23 @@ class Reader:
         """A single value, a sub-table's instance or a table of texts; None if a fault was noted."""
         if key.kind in SCALARS:
             return self._scalar(key, raw, at)
+        if key.kind == TEXTS:
+            return self._list(raw, at)
         if not isinstance(raw, dict):
             self.findings.wrong(at, described(raw, quote=False), expected=key.expected)
             return None
         if attrs.has(key.kind):
             self.refuse_unknown(raw, at, keys_of(key.kind) | self.aliases.get(key.kind, {}).keys())
             return self.instance(key.kind, raw, at)
+        if key.kind == TABLE_OF_LISTS:
+            return {name: self._list(value, (*at, name)) for name, value in raw.items()}
         return self._texts(raw, at)
+
+    def _list(self, raw: Any, at: KeyPath) -> tuple[str, ...] | None:
+        if not isinstance(raw, list) or not all(isinstance(each, str) and each for each in raw):
+            self.findings.wrong(at, described(raw, quote=False), expected="a list of texts")
+            return None
+        return tuple(raw)
 
     def _scalar(self, key: "_Key", raw: Any, at: KeyPath) -> Any:
         scalar = SCALARS[key.kind]
@@ -132,6 +145,8 @@ class _Key:
     def expected(self) -> str:
         if self.choices:
             return f"one of {', '.join(self.choices)}"
+        if self.kind == TEXTS:
+            return "a list of texts"
         if self.kind not in SCALARS:
             return "a table"
         limit = "" if self.minimum is None else f" of at least {self.minimum:g}"
@@ -151,7 +166,7 @@ def _keys(cls: type[Any]) -> Iterator[_Key]:
         if "doc" not in field.metadata:
             continue
         kind = _without_none(types[field.name])
-        if not (kind in SCALARS or attrs.has(kind) or get_origin(kind) is Mapping):
+        if not (kind in SCALARS or attrs.has(kind) or kind == TEXTS or get_origin(kind) is Mapping):
             raise TypeError(f"{cls.__name__}.{field.name}: {kind} is no type of a setting")
         yield _Key(
             field=field.name,

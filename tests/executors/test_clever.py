@@ -11,7 +11,7 @@ import pytest
 from executors.clever import KIND
 from executors.clever.executor import OWNER_MARK
 from executors.clever.settings import CleverSettings
-from paas_runner.errors import Rejected, RunnerError, Transient
+from paas_runner.errors import Rejected, Transient
 from paas_runner.executor import JobRefusedError, Order, RunnerSection
 from paas_runner.job.failure import FailureReason
 from paas_runner.job.tracked import HostName
@@ -268,9 +268,3 @@ async def test_a_catalogue_that_changed_is_read_again(clever, make):
     clever.cloud.catalogue = newer
     await executor.provision(order(2))
     assert len(alive(clever)) == 2
-
-
-def test_several_tenants_are_refused_until_they_are_supported(connect):
-    settings = CleverSettings(cc_multi_tenant=True, cc_gitlab_namespace_attributes_token=Secret("x" * 20))
-    with pytest.raises(RunnerError, match="cc_multi_tenant"):
-        KIND.build(settings, SECTION, connect)

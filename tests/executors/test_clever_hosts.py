@@ -7,6 +7,7 @@ import attrs
 import pytest
 
 from executors.clever import KIND
+from executors.clever.api import CleverApi
 from executors.clever.settings import CleverSettings
 from paas_runner.errors import Transient
 from paas_runner.executor import Order, RunnerSection
@@ -94,14 +95,14 @@ async def test_a_host_that_is_deleted_meanwhile_is_not_listed(clever, make, monk
     executor = make()
     host = await executor.provision(order(1))
     edit_descriptions(clever)
-    listed = executor._api.applications
+    listed = CleverApi.applications
 
-    async def listed_and_deleted():
-        found = await listed()
+    async def listed_and_deleted(api):
+        found = await listed(api)
         await executor.decommission(order(1).host_name, host, tenant="", search=False)
         return found
 
-    monkeypatch.setattr(executor._api, "applications", listed_and_deleted)
+    monkeypatch.setattr(CleverApi, "applications", listed_and_deleted)
     assert await executor.hosts("") == []
 
 

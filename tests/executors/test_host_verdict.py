@@ -9,6 +9,8 @@ from executors.clever.watch import MOST_CHARACTERS, account
 from paas_runner.job.tracked import Host
 from paas_runner.secret import Secret
 
+TOKEN = Secret("cloud-token-canary")
+
 
 def row(state, number=1, action="DEPLOY", cause="Git"):
     return Row(number=number, uuid=f"deployment_{number}", state=state, action=action, cause=cause)
@@ -73,12 +75,12 @@ SETTINGS = CleverSettings(
     cc_token=Secret("cloud-token-canary"),
     cc_extra_env={"CC_DOCKER_LOGIN_PASSWORD": "registry-canary", "CC_MOUNT_DOCKER_SOCKET": "true"},
 )
-HOST = Host(ref="app_1", flavor="M")
+HOST = Host(ref="app_1", flavor="M", details={"zone": "par"})
 
 
 def test_the_account_says_what_was_asked_what_became_of_it_and_where_to_look():
     failed = verdict(seen(row("FAIL")))
-    assert account(failed, HOST, SETTINGS, ["building", "no such image"]) == (
+    assert account(failed, HOST, SETTINGS, TOKEN, ["building", "no such image"]) == (
         "The host of this job (flavor M, zone par) failed: its deployment ended with FAIL. "
         "The last lines of its own log:\n"
         "    building\n"
@@ -88,8 +90,8 @@ def test_the_account_says_what_was_asked_what_became_of_it_and_where_to_look():
 
 
 def test_an_account_without_log_says_so_and_one_without_deployment_has_no_log():
-    assert "Its own log is not available." in account(verdict(seen(row("FAIL"))), HOST, SETTINGS, ())
-    removed = account(verdict(Sighting(removed=True)), Host(ref="app_1"), SETTINGS, ())
+    assert "Its own log is not available." in account(verdict(seen(row("FAIL"))), HOST, SETTINGS, TOKEN, ())
+    removed = account(verdict(Sighting(removed=True)), Host(ref="app_1"), SETTINGS, TOKEN, ())
     assert removed == (
         "The host of this job (zone par) was removed by somebody else: Clever Cloud no longer knows its "
         "application. Reference for the operators of this runner: app_1"
@@ -98,14 +100,14 @@ def test_an_account_without_log_says_so_and_one_without_deployment_has_no_log():
 
 def test_the_operators_secrets_are_not_shown_to_the_authors_of_jobs():
     lines = ["x" * (MOST_CHARACTERS - 8) + "registry-canary", "cloud-token-canary", "mount true"]
-    text = account(verdict(seen(row("FAIL"))), HOST, SETTINGS, lines)
+    text = account(verdict(seen(row("FAIL"))), HOST, SETTINGS, TOKEN, lines)
     assert "canary" not in text
     assert "registry" not in text
     assert "mount true" in text
 
 
 def test_a_long_line_is_cut():
-    text = account(verdict(seen(row("FAIL"))), HOST, SETTINGS, ["y" * 5000])
+    text = account(verdict(seen(row("FAIL"))), HOST, SETTINGS, TOKEN, ["y" * 5000])
     assert text.count("y") < MOST_CHARACTERS + 20
 
 

@@ -1,12 +1,15 @@
 """One simulated installation with its coordinator, its cloud, its users and its bad luck, from one seed."""
 
 import asyncio
+import math
+import random
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 from executors.clever import CleverDocker
 from paas_runner.app import Edges, serve
 from paas_runner.http import Http
+from paas_runner.job.capacity import Limits, Load
 from paas_runner.job.tracked import Phase
 from paas_runner.job.variables import Variable
 from paas_runner.sandbox.cloud import CloudOptions
@@ -21,6 +24,24 @@ HOUR = 3600.0
 STORM_SECONDS = 2 * HOUR
 QUIET_SECONDS = 12 * HOUR
 JOBS = 8
+M_WEIGHT = 8**1.25
+
+
+def reference_jobs(seed: int) -> float:
+    """The weight quota in jobs of flavor M; drawn apart, so that old seeds keep their stories."""
+    return random.Random(f"quota {seed}").choice([math.inf, math.inf, 1, 2, 6])
+
+
+def _bounds(seed: int) -> str:
+    rng = random.Random(f"bounds {seed}")
+    distance = f"paas_min_seconds_between_launches = {rng.choice([0, 0, 20])}\n"
+    jobs = reference_jobs(seed)
+    if math.isinf(jobs):
+        return distance
+    return (
+        f"{distance}[quota_computation]\n"
+        f'reference_runner = "virtual"\nreference_flavor = "M"\nreference_jobs_count = {jobs}\n'
+    )
 
 
 class Violation(AssertionError):  # noqa: N818 - the word of the report
@@ -41,6 +62,7 @@ class SimulatedWorld(VirtualWorld):
             concurrent=rng.choice([1, 3, 10]),
             check_interval=rng.choice([3, 30, 30, 30]),  # polls cost most of a run and show least
             runner=f"limit = {rng.choice([0, 0, 2])}",
+            more=_bounds(seed),
             cloud=CloudOptions(
                 repository_delay=timedelta(seconds=rng.uniform(0, 10)),
                 deployment_delay=timedelta(seconds=rng.uniform(0, 10)),
@@ -90,9 +112,15 @@ class SimulatedWorld(VirtualWorld):
         """At every write: who was ever recorded, and whether the limits are kept."""
         tracked = [job for job in self.store._jobs.values() if job.phase is not Phase.GONE]
         self.recorded |= {job.key.job_id for job in tracked}
+        if self.chaos.counts["store refusal"]:  # stale records stay then
+            return
         concurrent = self._config["concurrent"]
-        if len(tracked) > concurrent and not self.chaos.counts["store refusal"]:  # stale records stay then
+        if len(tracked) > concurrent:
             raise Violation(f"{len(tracked)} jobs are tracked, {concurrent} are allowed")
+        limits = Limits(concurrent=concurrent, provisioning=concurrent)
+        weight, quota = Load(limits=limits, jobs=tracked).weight, M_WEIGHT * reference_jobs(self.seed)
+        if weight > quota + 1e-6:
+            raise Violation(f"the jobs' hosts may weigh {weight}, {quota} is allowed")
 
     # --- the course --------------------------------------------------------------------------------------
 

@@ -1,0 +1,106 @@
+"""Through which organisation, and with which token, a tenant's hosts are managed.
+
+An account is never used for another tenant. When the cloud refuses its credentials they are looked up once
+more, and the call is repeated if they have really changed.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+import attrs
+
+from executors.clever.api import CleverApi
+from executors.clever.settings import CleverSettings
+from executors.clever.tenants import Credentials, Tenants
+from paas_runner.errors import Rejected
+from paas_runner.http import Connect
+from paas_runner.secret import Secret
+
+T = TypeVar("T")
+
+_REFUSED = (401, 403)
+
+
+@attrs.frozen(kw_only=True)
+class Account:
+    """One organisation, seen with one token."""
+
+    token: Secret
+    api: CleverApi
+
+
+class Accounts(Protocol):
+    """The accounts of all tenants of one `[[runners]]` section."""
+
+    async def use(self, tenant: str, work: Callable[[Account], Awaitable[T]], *, organisation: str = "") -> T:
+        """Do `work` with the tenant's account; in `organisation`, where its host was made, if that is known.
+
+        Raises `TenantError` for a tenant without credentials, and whatever `work` raises.
+        """
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+
+
+class OneAccount:
+    """Single-organisation mode: all tenants are one."""
+
+    def __init__(self, settings: CleverSettings, connect: Connect) -> None:
+        """Connect to nothing yet."""
+        token = settings.cc_token or Secret("")
+        api = CleverApi(
+            settings.cc_api_url, organisation=settings.cc_orga_id or "", token=token, connect=connect
+        )
+        self._account = Account(token=token, api=api)
+
+    async def use(
+        self,
+        tenant: str,  # noqa: ARG002
+        work: Callable[[Account], Awaitable[T]],
+        *,
+        organisation: str = "",  # noqa: ARG002
+    ) -> T:
+        """Do `work` with the only account."""
+        return await work(self._account)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._account.api.aclose()
+
+
+class TenantAccounts:
+    """Multi-tenant mode: each top-level group has an organisation of its own."""
+
+    def __init__(self, settings: CleverSettings, tenants: Tenants, connect: Connect) -> None:
+        """No tenant is known yet."""
+        self._url = settings.cc_api_url
+        self._tenants = tenants
+        self._connect = connect
+        self._accounts: dict[tuple[str, Secret], Account] = {}
+
+    async def use(self, tenant: str, work: Callable[[Account], Awaitable[T]], *, organisation: str = "") -> T:
+        """Do `work` with the tenant's credentials, or with its new ones if these are refused."""
+        credentials = await self._tenants.credentials(tenant)
+        try:
+            return await work(self._account(credentials, organisation))
+        except Rejected as error:
+            if error.status not in _REFUSED:
+                raise
+            self._tenants.forget(tenant, credentials)
+            renewed = await self._tenants.credentials(tenant)
+            if renewed == credentials:
+                raise
+            return await work(self._account(renewed, organisation))
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for account in self._accounts.values():
+            await account.api.aclose()
+        await self._tenants.aclose()
+
+    def _account(self, credentials: Credentials, organisation: str) -> Account:
+        key = organisation or credentials.organisation, credentials.token
+        if key not in self._accounts:
+            api = CleverApi(self._url, organisation=key[0], token=key[1], connect=self._connect)
+            self._accounts[key] = Account(token=key[1], api=api)
+        return self._accounts[key]

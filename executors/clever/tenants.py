@@ -1,0 +1,147 @@
+"""Whose organisation pays for a job in multi-tenant mode: custom attributes of the project's top-level group.
+
+Spec `gitlab-runner-api.md` §7.2; only an administrator's token may read them. They are kept for a few minutes
+and asked for once, however many jobs of a group wait for them. What cannot be had is told without values.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import attrs
+import structlog
+
+from executors.clever.settings import CleverSettings
+from paas_runner.errors import RunnerError, Transient
+from paas_runner.executor import JobRefusedError, RunnerSection
+from paas_runner.http import Api, Connect
+from paas_runner.job.failure import Failure, FailureReason
+from paas_runner.job.payload import Payload
+from paas_runner.observe.logs import redactor
+from paas_runner.secret import Secret
+
+log = structlog.stdlib.get_logger(__name__)
+
+GROUP_VARIABLE = "CI_PROJECT_ROOT_NAMESPACE"
+KEPT_SECONDS = 300.0
+
+
+class TenantError(RunnerError):
+    """Nobody can be found to pay for this tenant's hosts; the text is for the job's author."""
+
+
+@attrs.frozen(kw_only=True)
+class Credentials:
+    """What opens one organisation, API and push alike."""
+
+    organisation: str
+    token: Secret
+
+
+def group_of(payload: Payload) -> str:
+    """The project's top-level group; raises `JobRefusedError`.
+
+    The first entry counts. The coordinator's own variables come first in a payload, and an author's, which
+    take precedence in the job, must not make another group pay.
+    """
+    found = next((entry.value for entry in payload.variables if entry.key == GROUP_VARIABLE), "")
+    if not found or "/" in found:
+        text = (
+            f"This runner needs to know the top-level group of the project ({GROUP_VARIABLE}), and the job "
+            "does not have it. The operators of this runner can help."
+        )
+        raise JobRefusedError(Failure(reason=FailureReason.SYSTEM, text=text))
+    return found
+
+
+@attrs.frozen
+class _Kept:
+    until: float
+    credentials: Credentials
+
+
+class Tenants:
+    """The groups' attributes, as the coordinator has them."""
+
+    def __init__(self, settings: CleverSettings, section: RunnerSection, connect: Connect) -> None:
+        """Connect to nothing yet."""
+        self._names = (settings.cc_orga_id_attribute, settings.cc_orga_token_attribute)
+        headers = {"PRIVATE-TOKEN": settings.cc_gitlab_namespace_attributes_token or Secret("")}
+        self._api: Api = connect(
+            f"{section.url}/api/v4", service=f"coordinator {section.url}", headers=headers, tls=section.tls
+        )
+        self._kept: dict[str, _Kept] = {}
+        self._asking: dict[str, asyncio.Lock] = {}
+        self._unknown: set[str] = set()
+
+    async def credentials(self, group: str) -> Credentials:
+        """What the group's attributes say, or said up to five minutes ago.
+
+        Raises `TenantError` when they do not say it, `Transient` when the coordinator does not answer.
+        """
+        async with self._asking.setdefault(group, asyncio.Lock()):
+            kept = self._kept.get(group)
+            if kept is None or asyncio.get_running_loop().time() >= kept.until:
+                await self._ask(group)
+            return self._kept[group].credentials
+
+    def forget(self, group: str, refused: Credentials) -> None:
+        """The cloud refused these credentials: ask anew, unless somebody already did."""
+        kept = self._kept.get(group)
+        if kept and kept.credentials == refused:
+            del self._kept[group]
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._api.aclose()
+
+    async def _ask(self, group: str) -> None:
+        self._kept.pop(group, None)
+        try:
+            found = self._read(group, await self._attributes(group))
+        except TenantError as error:
+            if group not in self._unknown:
+                log.error("nobody can be found to pay for a group's jobs", tenant=group, reason=str(error))
+            self._unknown.add(group)
+            raise
+        self._unknown.discard(group)
+        redactor.add([found.token])
+        until = asyncio.get_running_loop().time() + KEPT_SECONDS
+        self._kept[group] = _Kept(until, found)
+
+    async def _attributes(self, group: str) -> Mapping[str, Any]:
+        op = "read the group's attributes"
+        path = f"/groups/{quote(group, safe='')}/custom_attributes"
+        answer = await self._api.call("GET", path, op=op, attempts=3)
+        if answer.status == 404:
+            raise TenantError(
+                f'The coordinator knows no group "{group}" with attributes for this runner: projects in a '
+                "user's own namespace cannot use it. The operators of this runner can help."
+            )
+        if answer.status != 200:
+            raise TenantError(
+                f"This runner may not read the attributes of groups (status {answer.status}), so it cannot "
+                f'find out who pays for the jobs of "{group}". The operators of this runner can help: '
+                "`cc_gitlab_namespace_attributes_token` must be an administrator's."
+            )
+        try:
+            return {str(entry["key"]): entry["value"] for entry in answer.json()}
+        except (ValueError, KeyError, TypeError):
+            raise Transient("the answer is no list of attributes", service=self._api.service, op=op) from None
+
+    def _read(self, group: str, attributes: Mapping[str, Any]) -> Credentials:
+        values = [attributes.get(name) for name in self._names]
+        for name, value in zip(self._names, values, strict=True):
+            if not isinstance(value, str) or not value.strip():
+                raise TenantError(
+                    f'The group "{group}" lacks the attribute `{name}`, so nobody can be found to pay for '
+                    "its jobs. The owners of the group should ask the operators of this runner."
+                )
+        organisation, token = (str(value).strip() for value in values)
+        if not organisation.isascii() or "/" in organisation:
+            raise TenantError(
+                f'The attribute `{self._names[0]}` of the group "{group}" is no id of an organisation. '
+                "The owners of the group should ask the operators of this runner."
+            )
+        return Credentials(organisation=organisation, token=Secret(token))

@@ -1,0 +1,197 @@
+"""Weights and quotas in service: what may run at once, what is refused, and what the operator is told."""
+
+import asyncio
+import itertools
+
+import pytest
+import structlog
+
+from paas_runner.job.variables import Variable
+from paas_runner.sandbox.coordinator import Kind
+from paas_runner.sandbox.faults import Status
+
+M, XL = 8**1.25, 32**1.25
+
+QUOTA = """
+[quota_computation]
+  reference_runner = "virtual"
+  reference_flavor = "{flavor}"
+  reference_jobs_count = {count}
+  {more}
+"""
+
+
+def quota(flavor, count, more=""):
+    return QUOTA.format(flavor=flavor, count=count, more=more)
+
+
+def wants(flavor):
+    return (Variable(key="CI_CLEVER_CLOUD_FLAVOR", value=flavor),)
+
+
+async def watched(world, peaks):
+    while True:
+        peaks.append(sum(weight_of(entry) for entry in world.alive))
+        await asyncio.sleep(0.5)
+
+
+def weight_of(entry):
+    sizes = {"XS": 2, "S": 4, "M": 8, "L": 16, "XL": 32, "2XL": 48, "3XL": 64}
+    return sizes[entry.flavor.removeprefix("heptapod-runner-")] ** 1.25
+
+
+def told(logs, event):
+    return [entry for entry in logs if entry["event"] == event]
+
+
+@pytest.fixture
+def logs():
+    with structlog.testing.capture_logs() as captured:
+        yield captured
+
+
+def test_the_quota_bounds_what_runs_at_once_and_every_job_gets_its_turn(play):
+    async def story(world):
+        peaks = []
+        watching = asyncio.ensure_future(watched(world, peaks))
+        async with world.service():
+            jobs = [world.submit("sleep 60", variables=wants(size)) for size in ("S", "M", "L", "XL") * 4]
+            await world.settled(*jobs)
+        watching.cancel()
+        assert {job.status for job in jobs} == {"success"}
+        assert set(world.launches.values()) == {1}
+        assert XL < max(peaks) <= 12 * M
+
+    play(story, more="paas_max_concurrent_provisioning = 50" + quota("M", 12), runner='cc_max_flavor = "XL"')
+
+
+def test_a_quota_smaller_than_a_size_fails_who_asks_for_it_and_caps_the_others(play, logs):
+    async def story(world):
+        async with world.service():
+            greedy, modest, silent = (
+                world.submit(variables=wants("L")),
+                world.submit(variables=wants("S")),
+                world.submit(),
+            )
+            await world.settled(greedy, modest, silent)
+        assert (greedy.status, modest.status, silent.status) == ("failed", "success", "success")
+        assert greedy.failure_reason == "script_failure"
+        assert b'"L"' in greedy.trace
+        assert b"quota" in greedy.trace
+        assert [entry.flavor for entry in world.cloud.ledger.created] == ["heptapod-runner-S"] * 2
+
+    play(story, more=quota("S", 1))
+    [warning] = told(logs, "the quota is too small for some sizes: jobs that ask for one of them are failed")
+    assert warning["sizes"] == ["M", "L", "XL", "2XL", "3XL"]
+
+
+def test_a_share_of_the_quota_is_enough_for_nobody_to_starve_the_others(play):
+    async def story(world):
+        peaks = []
+        watching = asyncio.ensure_future(watched(world, peaks))
+        async with world.service():
+            jobs = [world.submit("sleep 60") for _ in range(8)]
+            await world.settled(*jobs)
+        watching.cancel()
+        assert max(peaks) <= 2 * M + 0.01
+
+    play(story, more=quota("M", 4), runner='quota_max_fraction = 0.5\n  cc_max_flavor = "M"')
+
+
+def test_nothing_is_acquired_before_weights_are_known_and_everything_after(play, logs):
+    async def story(world):
+        outage = world.cloud_faults.add(Status(503), path="/v2/products/**")
+        async with world.service():
+            job = world.submit()
+            await asyncio.sleep(120)
+            assert job.count(Kind.ACQUIRED) == 0
+            world.cloud_faults.remove(outage)
+            await world.settled(job)
+        assert job.status == "success"
+
+    play(story, more=quota("M", 4))
+    assert told(logs, "what hosts weigh cannot be read")
+    [standstill] = told(logs, "no job can be acquired")[:1]
+    assert standstill["reason"] == "what its hosts weigh is not known yet"
+
+
+def test_a_reference_flavor_that_is_not_on_offer_is_told_and_acquires_nothing(play, logs):
+    async def story(world):
+        async with world.service():
+            job = world.submit()
+            await asyncio.sleep(60)
+            assert job.count(Kind.ACQUIRED) == 0
+
+    play(story, more=quota("5XL", 4))
+    [standstill] = told(logs, "no job can be acquired")
+    assert standstill["reason"].startswith('`reference_flavor` = "5XL" is not on offer')
+
+
+def test_why_nothing_is_acquired_is_one_line_and_not_one_for_each_poll(play, logs):
+    async def story(world):
+        async with world.service():
+            jobs = [world.submit("sleep 3600") for _ in range(3)]
+            await world.settled(*jobs)
+
+    play(story, more=quota("M", 1), runner='cc_max_flavor = "M"')
+    [line] = told(logs, "no job can be acquired")
+    assert line["reason"] == "a job may weigh 13.5, and 13.5 of the quota of 13.5 is taken"
+
+
+def test_statistics_have_the_names_of_1_1_1_and_come_when_they_change(play, logs):
+    async def story(world):
+        async with world.service():
+            job = world.submit("sleep 3600")
+            await world.settled(job)
+            await asyncio.sleep(10)
+
+    play(story, more=quota("M", 4))
+    lines = told(logs, "statistics")
+    assert {
+        "weight_quota",
+        "current_weight",
+        "weight_headroom",
+        "can_take_job",
+        "max_jobs_in_provisioning",
+        "jobs_in_provisioning",
+        "current_concurrent_jobs",
+        "max_concurrent_jobs",
+    } <= lines[-1].keys()
+    assert [line["current_concurrent_jobs"] for line in lines][-2:] == [1, 0]
+    assert len(lines) < 10
+
+
+def test_statistics_can_be_switched_off(play, logs):
+    async def story(world):
+        async with world.service():
+            await world.settled(world.submit())
+
+    play(story, more="paas_log_statistics = false")
+    assert not told(logs, "statistics")
+
+
+def test_launches_keep_their_distance(play):
+    async def story(world):
+        async with world.service():
+            jobs = [world.submit("sleep 5") for _ in range(5)]
+            await world.settled(*jobs)
+        times = sorted(entry.created_at for entry in world.cloud.ledger.created)
+        gaps = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(times)]
+        assert min(gaps) >= 30
+        assert max(gaps) < 45
+
+    play(story, more="paas_min_seconds_between_launches = 30")
+
+
+def test_launches_keep_their_distance_over_a_restart(play):
+    async def story(world):
+        async with world.service():
+            jobs = [world.submit("sleep 5") for _ in range(5)]
+            await asyncio.sleep(40)
+        async with world.service():
+            await world.settled(*jobs)
+        times = sorted(entry.created_at for entry in world.cloud.ledger.created)
+        gaps = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(times)]
+        assert min(gaps) >= 30
+
+    play(story, more="paas_min_seconds_between_launches = 30")

@@ -1,0 +1,197 @@
+"""Five tenants on one runner: each pays for its own hosts, and the trouble of one is nobody else's."""
+
+import asyncio
+
+import pytest
+
+from paas_runner.job.variables import Variable
+from paas_runner.sandbox.cloud.application import Definition, Lifetime
+from paas_runner.sandbox.coordinator import Kind
+from paas_runner.sandbox.coordinator.jobs import Project
+from paas_runner.sandbox.coordinator.spec import JobSpec
+from paas_runner.secret import Secret
+from tests.service.virtual_world import VirtualWorld
+from tests.virtual_time import run_virtual
+
+TENANTS = ("acme", "bolt", "crew", "dune", "echo")
+MULTI = """
+  cc_multi_tenant = true
+  cc_gitlab_namespace_attributes_token = "admin"
+"""
+
+
+class SharedRunner(VirtualWorld):
+    """One runner for several groups; `dune` has no token."""
+
+    def __init__(self, folder, **more):
+        super().__init__(folder, runner=MULTI, **more)
+        self.organisations = {name: self._new_tenant(name) for name in TENANTS}
+        del self.attributes("dune")["cc_orga_token"]
+
+    def _new_tenant(self, name):
+        organisation = self.cloud.add_organisation(name, token_of(name)).id
+        self.gitlab.groups.ensure(name)
+        self.attributes(name).update(cc_orga_id=organisation, cc_orga_token=token_of(name).reveal())
+        return organisation
+
+    def attributes(self, name):
+        return self.gitlab.groups.attributes(name)
+
+    def submit_for(self, tenant, *script, variables=()):
+        project = Project(project_id=TENANTS.index(tenant) + 10, full_path=f"{tenant}/project")
+        spec = JobSpec(name=f"job of {tenant}", script=script or ("true",), variables=variables)
+        return self.gitlab.submit_job(spec, project)
+
+    def nobody_touched_anothers(self, *tokens):
+        """Every call that changed anything was made with a token of the organisation that it changed."""
+        allowed = {self.organisations[name]: {token_of(name)} for name in TENANTS}
+        for name, token in tokens:
+            allowed[self.organisations[name]].add(token)
+        ledger = self.cloud.ledger
+        home = {entry.app_id: entry.organisation_id for entry in ledger.created}
+        return all(call.by in allowed[home[call.app_id]] for call in ledger.calls if call.by)
+
+
+def token_of(name):
+    return Secret(f"{name}-token-canary")
+
+
+@pytest.fixture
+def share(tmp_path):
+    def run(story, **more):
+        async def main():
+            world = SharedRunner(tmp_path, **more)
+            try:
+                await asyncio.wait_for(story(world), 24 * 3600)
+            finally:
+                await world.aclose()
+
+        return run_virtual(main())
+
+    return run
+
+
+def test_each_tenant_pays_for_its_own_hosts(share):
+    async def story(world):
+        async with world.service():
+            jobs = {name: world.submit_for(name, "sleep 60") for name in TENANTS}
+            await world.settled(*jobs.values())
+        unlucky = jobs.pop("dune")
+        assert {job.status for job in jobs.values()} == {"success"}
+        assert (unlucky.status, unlucky.failure_reason) == ("failed", "runner_system_failure")
+        assert b"lacks the attribute `cc_orga_token`" in unlucky.trace
+        assert b"owners of the group" in unlucky.trace
+        made = {(entry.organisation_id, entry.created_by) for entry in world.cloud.ledger.created}
+        assert made == {(world.organisations[name], token_of(name)) for name in jobs}
+        assert world.nobody_touched_anothers()
+
+    share(story)
+
+
+def test_hosts_of_a_tenant_whose_token_is_revoked_wait_for_the_next_one_across_a_crash(share):
+    async def story(world):
+        serving, _ = world.start()
+        jobs = {name: world.submit_for(name, "sleep 600") for name in ("acme", "echo")}
+        await asyncio.sleep(120)
+        new = Secret("echo-second-canary")
+        world.cloud.accounts.replace_tokens(world.organisations["echo"], new)
+        await asyncio.sleep(1200)
+        assert {job.status for job in jobs.values()} == {"success"}
+        [left] = world.alive
+        assert left.organisation_id == world.organisations["echo"]
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+        async with world.service():
+            later = world.submit_for("bolt")
+            await asyncio.sleep(600)
+            assert later.status == "success"
+            assert world.alive == [left]
+            world.attributes("echo")["cc_orga_token"] = new.reveal()
+            await world.settled(later)
+        assert world.nobody_touched_anothers(("echo", new))
+        assert not await world.store.jobs()
+
+    share(story)
+
+
+def test_a_tenant_without_credentials_after_a_restart_loses_no_host(share):
+    async def story(world):
+        async with world.service():
+            job = world.submit_for("acme", "sleep 600")
+            await asyncio.sleep(60)
+        kept = dict(world.attributes("acme"))
+        world.attributes("acme").clear()
+        async with world.service():
+            await asyncio.sleep(1200)
+            assert job.status == "success"
+            assert len(world.alive) == 1
+            world.attributes("acme").update(kept)
+            await world.settled(job)
+        assert world.nobody_touched_anothers()
+
+    share(story)
+
+
+def test_an_author_cannot_make_another_tenant_pay(share):
+    async def story(world):
+        async with world.service():
+            claim = (Variable(key="CI_PROJECT_ROOT_NAMESPACE", value="acme"),)
+            job = world.submit_for("bolt", variables=claim)
+            await world.settled(job)
+        assert job.status == "success"
+        [entry] = world.cloud.ledger.created
+        assert entry.organisation_id == world.organisations["bolt"]
+
+    share(story)
+
+
+def test_an_orphan_of_a_tenant_is_found_and_removed_with_its_own_token(share):
+    async def story(world):
+        async with world.service():
+            job = world.submit_for("crew")
+            await world.settled(job)
+            plant(world, "crew", f"hpd-job-{world.key}-{job.job_id}")
+            await asyncio.sleep(1500)
+        assert not world.alive
+        assert world.nobody_touched_anothers()
+
+    share(story)
+
+
+def test_one_tenants_outage_delays_nobody_else(share):
+    async def story(world):
+        async with world.service():
+            first = world.submit_for("acme", "sleep 60")
+            await asyncio.sleep(30)
+            world.cloud.accounts.replace_tokens(world.organisations["acme"])
+            others = [world.submit_for(name, "sleep 30") for name in ("bolt", "crew", "echo")]
+            await world.gitlab.wait_settled([job.job_id for job in others])
+            await asyncio.sleep(60)
+            assert {job.status for job in others} == {"success"}
+            assert [entry.organisation_id for entry in world.alive] == [world.organisations["acme"]]
+            world.cloud.accounts.replace_tokens(world.organisations["acme"], token_of("acme"))
+            await world.settled(first)
+        assert first.count(Kind.ACQUIRED) == 1
+
+    share(story)
+
+
+def plant(world, tenant, name):
+    """A host as an interrupted service would have left it."""
+    kind = world.cloud.catalogue.instance_types[0]
+    flavor = kind.flavors[0]
+    definition = Definition(
+        fields={
+            "zone": "par",
+            "minInstances": 1,
+            "maxInstances": 1,
+            "description": "CI job, installation installation-in-memory",
+        },
+        name=name,
+        instance_type=kind,
+        lifetime=Lifetime.TASK,
+        min_flavor=flavor,
+        max_flavor=flavor,
+        build_flavor=flavor,
+    )
+    world.cloud.create(world.organisations[tenant], definition, {})
