@@ -7,11 +7,14 @@ import attrs
 import pytest
 
 from executors.clever.settings import CleverSettings
+from paas_runner.config import load
 from paas_runner.config.model import Config, JobTraceWatch, QuotaComputation, Runner
+from paas_runner.executor import installed
 from paas_runner.exit_codes import Exit
 
 ROOT = Path(__file__).parents[1]
-CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
+DOCUMENTS = (ROOT / "docs" / name for name in ("configuration.md", "clever-cloud.md"))
+CONFIGURATION = "".join(path.read_text() for path in DOCUMENTS)
 README = (ROOT / "README.md").read_text()
 
 
@@ -22,6 +25,30 @@ def test_every_key_is_documented_with_its_meaning(cls):
         if doc := field.metadata.get("doc"):
             key = field.metadata["key"] or field.name
             assert [meaning for name, meaning in rows if name == key and doc.rstrip(".")[1:] in meaning], key
+
+
+def examples():
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for number, text in enumerate(re.findall(r"```toml\n(.*?)```", path.read_text(), re.DOTALL), 1):
+            yield pytest.param(text, id=f"{path.name} {number}")
+
+
+@pytest.mark.parametrize("text", list(examples()))
+def test_every_example_of_a_configuration_loads_without_a_word(text, tmp_path):
+    for name, content in {
+        "config.toml": text,
+        "secrets.toml": 'gitlab = "glrt-made-up-token"\nclever = "made-up-token"',
+        "attributes": "made-up-token",
+    }.items():
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_text(content)
+    environ = {
+        "RUNNER_TOKEN": "glrt-made-up-token",
+        "CLEVER_TOKEN": "made-up-token",
+        "CREDENTIALS_DIRECTORY": str(tmp_path),
+    }
+    config = load(tmp_path / "config.toml", environ=environ, executors=installed())
+    assert config.warnings == ()
 
 
 def test_every_exit_code_is_documented():
