@@ -20,13 +20,21 @@ class RemoteError(RunnerError):
         op: str,
         status: int | None = None,
         retry_after: float | None = None,
+        advice: str = "",
+        reference: str = "",
     ) -> None:
-        """Keep the facts as fields; `retry_after` is in seconds."""
-        super().__init__(f"{service}, {op}: {text}")
+        """Keep the facts as fields; `retry_after` is in seconds.
+
+        `advice` is what a reader can do about it, `reference` the other system's own name for the call.
+        """
+        super().__init__(f"{service}, {op}: {text}" + (f" (request {reference})" if reference else ""))
+        self.text = text
         self.service = service
         self.op = op
         self.status = status
         self.retry_after = retry_after
+        self.advice = advice
+        self.reference = reference
 
 
 class Transient(RemoteError):  # noqa: N818 - the name is the consequence, as in `except Transient`

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 import structlog
 
+from executors.clever.refusals import advice
 from paas_runner.errors import Rejected, Transient
 from paas_runner.http import Answer, Connect
 from paas_runner.secret import Secret
@@ -91,7 +92,7 @@ class CleverApi:
 
     async def create(self, definition: Mapping[str, Any]) -> Application:
         """A new application; never repeated here, names are not unique."""
-        op = "create the application"
+        op = f"create the application (flavor {definition['maxFlavor']}, zone {definition['zone']})"
         return _application(await self._called("POST", "", op, payload=definition), op)
 
     async def applications(self) -> Sequence[Application]:
@@ -199,22 +200,32 @@ def _decoded(answer: Answer, op: str) -> Any:
 
 def _refusal(answer: Answer, op: str) -> Rejected | Transient:
     number, message = _envelope(answer.body)
+    request = answer.headers.get("sozu-id", "")  # what their support asks for (§1.3)
     log.warning(
-        "Clever Cloud refused",
-        op=op,
-        status=answer.status,
-        id=number,
-        reason=message,
-        request=answer.headers.get("sozu-id", ""),  # what their support asks for (§1.3)
+        "Clever Cloud refused", op=op, status=answer.status, id=number, reason=message, request=request
     )
     if answer.status == 403 and number == _RATE_LIMIT:
-        return Transient(message, service="Clever Cloud", op=op, status=403, retry_after=RATE_LIMITED_SECONDS)
+        return Transient(
+            message,
+            service="Clever Cloud",
+            op=op,
+            status=403,
+            retry_after=RATE_LIMITED_SECONDS,
+            reference=request,
+        )
     kind: type[Rejected] = Rejected
     if number == _UNKNOWN_VERSION:
         kind = UnknownVersionError
     elif answer.status == 404 and number == _NO_SUCH_APPLICATION:
         kind = NoSuchApplicationError
-    return kind(f"{message} (status {answer.status})", service="Clever Cloud", op=op, status=answer.status)
+    return kind(
+        f"{message} (status {answer.status})",
+        service="Clever Cloud",
+        op=op,
+        status=answer.status,
+        advice=advice(answer.status, number),
+        reference=request,
+    )
 
 
 def _envelope(body: bytes) -> tuple[int | None, str]:

@@ -1,40 +1,46 @@
-"""What became of a launched application: one look at it, and the verdict, which is pure.
+"""One look at a launched application: what the cloud says of it, under the cloud's own words (§2.6).
 
-A job is ended on the strength of a verdict. So only what the cloud says in so many words counts, and whatever
-is unknown, contradictory or still going on is no verdict (spec `clever-cloud-api.md` §2.6, §4.6).
+Section numbers are those of spec `clever-cloud-api.md`.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
+import structlog
 
 from executors.clever.api import CleverApi, NoSuchApplicationError
-from paas_runner.errors import Transient
+from paas_runner.errors import RemoteError, Transient
+
+log = structlog.stdlib.get_logger(__name__)
 
 MOST_ROWS = 10
+_MOST_OF_A_WORD = 60
 
 _GONE = frozenset({"DELETED", "GHOST"})
-_BLOCKED = {
-    "MODERATED": "could not be started: Clever Cloud has blocked its application (MODERATED)",
-    "DEFAULT_OF_PAYMENT": "could not be started: Clever Cloud waits for a payment (DEFAULT_OF_PAYMENT)",
-}
 
 
 @attrs.frozen(kw_only=True)
 class Row:
-    """One deployment, under the cloud's own words."""
+    """One deployment."""
 
     number: int  # grows with each deployment of the application
     uuid: str
     state: str
     action: str
     cause: str
+    at: datetime | None = None
 
     @property
     def is_launch(self) -> bool:
         """Whether a push, or somebody's click, was its cause, and not the platform's own monitoring."""
-        return self.action == "DEPLOY" and not self.cause.startswith("Monitoring/")
+        return self.action == "DEPLOY" and not self.monitored
+
+    @property
+    def monitored(self) -> bool:
+        """Whether the platform's own monitoring was its cause."""
+        return self.cause.startswith("Monitoring/")
 
 
 @attrs.frozen(kw_only=True)
@@ -47,12 +53,13 @@ class Machine:
 
 @attrs.frozen(kw_only=True)
 class Sighting:
-    """One look at an application; what was not needed for a verdict was not read."""
+    """One look at an application; what was not needed was not read."""
 
     removed: bool = False
-    state: str = ""  # read when there are no rows
+    state: str = ""  # read when there are no rows, and by a closer look
+    created_at: datetime | None = None  # read with the state
     rows: Sequence[Row] = ()  # newest first
-    machines: Sequence[Machine] = ()  # read when the rows leave it open whether the job goes on
+    machines: Sequence[Machine] | None = None  # read when only they can tell, and by a closer look
 
     @property
     def launch(self) -> Row | None:
@@ -60,84 +67,92 @@ class Sighting:
         return next((row for row in self.rows if row.is_launch), None)
 
     @property
+    def later(self) -> Row | None:
+        """What came after the deployment that has the job, the newest of it."""
+        return self.rows[0] if self.launch and self.launch is not self.rows[0] else None
+
+    @property
     def open(self) -> bool:
         """Whether only the machines can tell: a running task may be listed as OK, a later row may end it."""
         launch = self.launch
-        return launch is not None and (launch.state == "OK" or launch is not self.rows[0])
+        return launch is not None and (launch.state == "OK" or self.later is not None)
 
-
-@attrs.frozen(kw_only=True)
-class Verdict:
-    """The end of a host: `text` continues "The host …"; `deployment` is the one whose log may tell more."""
-
-    text: str
-    deployment: str = ""
+    @property
+    def alive(self) -> Sequence[Machine]:
+        """The machines that the job may be on."""
+        ours = ("", self.launch.uuid if self.launch else "")
+        return [each for each in self.machines or () if each.state not in _GONE and each.deployment in ours]
 
 
 async def look(api: CleverApi, ref: str) -> Sighting:
     """One request for a host that is well, up to two otherwise; raises `Transient` or `Rejected`."""
     try:
-        rows = _rows(await api.deployments(ref, limit=MOST_ROWS))
-        if not rows:
-            return Sighting(state=(await api.application(ref)).state)
-        seen = Sighting(rows=rows)
-        if seen.open:
-            seen = attrs.evolve(seen, machines=_machines(await api.machines(ref)))
+        seen = Sighting(rows=_rows(await api.deployments(ref, limit=MOST_ROWS)))
+        if not seen.rows:
+            return await _with_application(seen, api, ref)
+        return await _with_machines(seen, api, ref) if seen.open else seen
     except NoSuchApplicationError:
         return Sighting(removed=True)
+
+
+async def look_closer(seen: Sighting, api: CleverApi, ref: str) -> Sighting:
+    """The same with what else an account of the host can use, as far as that can be had."""
+    if seen.removed:
+        return seen
+    try:
+        if seen.launch and seen.machines is None:
+            seen = await _with_machines(seen, api, ref)
+        if not seen.state:
+            seen = await _with_application(seen, api, ref)
+    except RemoteError as error:
+        log.info("the host cannot be looked at more closely", host=ref, reason=str(error))
     return seen
 
 
-def verdict(seen: Sighting) -> Verdict | None:
-    """Why the job cannot go on, None as long as it may."""
-    if seen.removed:
-        return Verdict(text="was removed by somebody else: Clever Cloud no longer knows its application")
-    launch = seen.launch
-    if launch is None:
-        blocked = _BLOCKED.get(seen.state)
-        return Verdict(text=blocked) if blocked else None
-    if launch.state == "FAIL":
-        return Verdict(text="failed: its deployment ended with FAIL", deployment=launch.uuid)
-    if launch.state == "CANCELLED":
-        return Verdict(text="was stopped: its deployment was CANCELLED", deployment=launch.uuid)
-    if not seen.open or any(_alive(machine, launch) for machine in seen.machines):
-        return None
-    return Verdict(text=f"stopped before the job had ended: {_story(seen)}", deployment=launch.uuid)
+async def _with_application(seen: Sighting, api: CleverApi, ref: str) -> Sighting:
+    found = await api.application(ref)
+    return attrs.evolve(seen, state=_word(found.state), created_at=_moment(found.created_at))
 
 
-def _alive(machine: Machine, launch: Row) -> bool:
-    return machine.state not in _GONE and machine.deployment in ("", launch.uuid)
-
-
-def _story(seen: Sighting) -> str:
-    newest, launch = seen.rows[0], seen.launch
-    if newest is launch:
-        return f"its deployment ended with {newest.state} and has no machine left"
-    return f"its machine is gone after the deployment {newest.action} ({newest.cause or 'no cause given'})"
+async def _with_machines(seen: Sighting, api: CleverApi, ref: str) -> Sighting:
+    machines = [
+        Machine(deployment=_word(entry.get("deployId")), state=_word(entry.get("state")))
+        for entry in await api.machines(ref)
+    ]
+    return attrs.evolve(seen, machines=machines)
 
 
 def _rows(found: Sequence[Mapping[str, Any]]) -> Sequence[Row]:
     rows = [
         Row(
             number=_number(entry.get("id")),
-            uuid=str(entry.get("uuid", "")),
-            state=str(entry.get("state", "")),
-            action=str(entry.get("action", "")),
-            cause=str(entry.get("cause") or ""),
+            uuid=_word(entry.get("uuid")),
+            state=_word(entry.get("state")),
+            action=_word(entry.get("action")),
+            cause=_word(entry.get("cause")),
+            at=_moment(entry.get("date")),
         )
         for entry in found
     ]
     return sorted(rows, key=lambda row: row.number, reverse=True)
 
 
-def _machines(found: Sequence[Mapping[str, Any]]) -> Sequence[Machine]:
-    return [
-        Machine(deployment=str(entry.get("deployId") or ""), state=str(entry.get("state", "")))
-        for entry in found
-    ]
-
-
 def _number(found: object) -> int:
     if not isinstance(found, int):
         raise Transient("a deployment has no number", service="Clever Cloud", op="list the deployments")
     return found
+
+
+def _word(found: object) -> str:
+    """The longest known one is a uuid with its kind; what is longer is none of the cloud's."""
+    return str(found or "")[:_MOST_OF_A_WORD]
+
+
+def _moment(milliseconds: object) -> datetime | None:
+    """A date of the API's second version (§2.1)."""
+    if not isinstance(milliseconds, int) or not milliseconds:
+        return None
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, OSError, ValueError):
+        return None

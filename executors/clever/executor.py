@@ -159,9 +159,9 @@ class CleverDockerExecutor:
         """Whether the application is gone, its deployment failed or its machine stopped; seen twice."""
         return await self._about(host, tenant, lambda account: self._watch.trouble(account, host))
 
-    async def silence(self, host: Host, *, tenant: str) -> str | None:  # noqa: ARG002
-        """Nothing yet."""
-        return None
+    async def silence(self, host: Host, *, tenant: str) -> str | None:
+        """How far the deployment and its machine have come."""
+        return await self._about(host, tenant, lambda account: self._watch.silence(account, host))
 
     async def decommission(self, name: HostName, host: Host | None, *, tenant: str, search: bool) -> None:
         """Delete the application; with `search` also what a lost answer may have left behind."""

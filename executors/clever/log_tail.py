@@ -14,16 +14,22 @@ _LINE_END = re.compile(r"\r\n|\r|\n")  # str.splitlines would also split inside 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.?)")
 
 
-def tail(stream: bytes) -> Sequence[str]:
-    """The last lines that say something, without escape sequences and control characters."""
+def tail(stream: bytes) -> Sequence[str] | None:
+    """The last lines that say something, without escape sequences and control characters.
+
+    None when a stream without lines has no proper end, either: then nobody knows whether the log is empty.
+    """
     lines: deque[str] = deque(maxlen=MOST_LINES)
-    for message in _messages(stream.decode(errors="replace")):
-        lines.extend(line for line in map(_clean, message.split("\n")) if line)
-    return list(lines)
+    whole = False
+    for event, data in _events(stream.decode(errors="replace")):
+        if event == "APPLICATION_LOG":
+            lines.extend(line for line in map(_clean, _message(data).split("\n")) if line)
+        whole = whole or event == "END_OF_STREAM"
+    return list(lines) if lines or whole else None
 
 
-def _messages(stream: str) -> Iterator[str]:
-    """What the events `APPLICATION_LOG` carry; heartbeats and whatever cannot be read are passed over."""
+def _events(stream: str) -> Iterator[tuple[str, str]]:
+    """Names and data; heartbeats are events, too, and whatever cannot be read is passed over."""
     event, data = "", ""
     for line in (*_LINE_END.split(stream), ""):
         name, _, value = line.partition(":")
@@ -32,8 +38,8 @@ def _messages(stream: str) -> Iterator[str]:
         elif name == "data":
             data += value
         elif not line:
-            if event == "APPLICATION_LOG":
-                yield _message(data)
+            if event:
+                yield event, data
             event, data = "", ""
 
 

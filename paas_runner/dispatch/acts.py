@@ -32,7 +32,15 @@ from paas_runner.job.events import (
     Reported,
     Unchecked,
 )
-from paas_runner.job.failure import Failure, FailureReason, as_trace
+from paas_runner.job.failure import (
+    RETRY,
+    Failure,
+    FailureReason,
+    as_trace,
+    fact_sheet,
+    moment,
+    reference,
+)
 from paas_runner.job.tracked import Host, TrackedJob
 from paas_runner.observe.counters import Breach
 
@@ -62,7 +70,7 @@ class Acts:
             return _failed(refused.failure, job)
         except Rejected as error:
             if action in _PREPARING:
-                return _failed(_system_failure(error), job)
+                return _failed(_system_failure(error, job, self.clock()), job)
             return self._later(action, job, error)
         except Transient as error:
             return self._later(action, job, error)
@@ -133,7 +141,7 @@ class Acts:
             account = await self.served.executor.silence(_host(job), tenant=job.tenant)
         except RemoteError as error:
             log.info("nothing can be told of the host", reason=str(error))
-            account = None
+            account = _particulars(error, job, self.clock())
         return _failed(no_life(self.served.policy, account), job)
 
     async def _decommission(self, job: TrackedJob) -> Event:
@@ -203,11 +211,28 @@ def _failed(failure: Failure, job: TrackedJob) -> Failed:
     return Failed(failure=failure.masked(job.payload.variables if job.payload else ()))
 
 
-def _system_failure(error: RemoteError) -> Failure:
-    return Failure(
-        reason=FailureReason.SYSTEM,
-        text=f"The host for this job could not be prepared: {error}. The operators of this runner can help.",
+def _system_failure(error: RemoteError, job: TrackedJob, now: datetime) -> Failure:
+    said = "The host of this job could not be prepared."
+    return Failure(reason=FailureReason.SYSTEM, text=f"{said}\n{_particulars(error, job, now)}")
+
+
+def _particulars(error: RemoteError, job: TrackedJob, now: datetime) -> str:
+    """What was asked of whom, what came back, what can be done; the host's name is at its provider, too."""
+    request = f"request {error.reference}" if error.reference else ""
+    return fact_sheet(
+        {
+            "Asked for": f"{error.op}, at {moment(now)}",
+            "Answer": f"{error.service}: {error.text}",
+            "What to do": error.advice or _advice(error),
+            "Reference": reference(job.host_name, job.host.ref if job.host else "", request),
+        }
     )
+
+
+def _advice(error: RemoteError) -> str:
+    if error.status in (401, 403):
+        return "ask the operators of this runner, whose credentials were refused: no retry helps before"
+    return RETRY
 
 
 def _order(job: TrackedJob) -> Order:

@@ -17,7 +17,7 @@ from paas_runner.job.events import (
     LaunchIntended,
     ProvisionIntended,
 )
-from paas_runner.job.failure import Failure, FailureReason
+from paas_runner.job.failure import RETRY, Failure, FailureReason, fact_sheet, reference
 from paas_runner.job.tracked import Phase, TrackedJob
 
 
@@ -151,7 +151,7 @@ def _until_ready(job: TrackedJob, policy: Policy) -> Decision:
     if job.host is None or job.host_since is None:
         return Act(Action.ADOPT)
     if not job.attempts and _tried_beyond(job, job.host_since + policy.ready_within):
-        return Settle(Failed(failure=_not_ready(policy)))
+        return Settle(Failed(failure=_not_ready(job, policy)))
     return Act(Action.CHECK_READY)
 
 
@@ -212,25 +212,35 @@ CANCELED = Failure(reason=FailureReason.SYSTEM, text="The job was canceled.")
 
 
 def _no_host(job: TrackedJob) -> Failure:
-    return Failure(
-        reason=FailureReason.SYSTEM,
-        text=f"No host could be had for this job. Last answer: {job.trouble}",
-    )
+    facts = {
+        "Last answer": job.trouble,
+        "What to do": RETRY,
+        "Reference": _reference(job),
+    }
+    text = f"No host could be had for this job.\n{fact_sheet(facts)}"
+    return Failure(reason=FailureReason.SYSTEM, text=text)
 
 
-def _not_ready(policy: Policy) -> Failure:
+def _not_ready(job: TrackedJob, policy: Policy) -> Failure:
     seconds = policy.ready_within.total_seconds()
-    return Failure(
-        reason=FailureReason.SYSTEM,
-        text=f"A host was created for this job, but did not take it within {seconds:g} seconds.",
-    )
+    facts = {
+        "Likely cause": "its provider takes longer than usual to prepare it, or has an incident",
+        "What to do": RETRY,
+        "Reference": _reference(job),
+    }
+    said = f"A host was created for this job, but did not take it within {seconds:g} seconds."
+    return Failure(reason=FailureReason.SYSTEM, text=f"{said}\n{fact_sheet(facts)}")
+
+
+def _reference(job: TrackedJob) -> str:
+    return reference(job.host_name, job.host.ref if job.host else "")
 
 
 def no_life(policy: Policy, account: str | None) -> Failure:
     """A launch without effect; `account` is what its executor found out about it."""
     seconds = policy.life_within.total_seconds()
     text = f"The job was handed to its host, but wrote nothing to its log within {seconds:g} seconds."
-    return Failure(reason=FailureReason.SYSTEM, text=f"{text} {account}" if account else text)
+    return Failure(reason=FailureReason.SYSTEM, text=f"{text}\n{account}" if account else text)
 
 
 def _outlived(job: TrackedJob) -> Failure:

@@ -1,11 +1,16 @@
 """Why a job could not run: a reason for the coordinator, a text for the job's author."""
 
 import enum
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 import attrs
 
 from paas_runner.job.variables import Variable
+
+MOST_COLUMNS = 140  # of a fact sheet: what a job's page shows without wrapping
+RETRY = "retry the job; if that does not help, ask the operators of this runner"
 
 
 class FailureReason(enum.StrEnum):
@@ -18,7 +23,10 @@ class FailureReason(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Failure:
-    """`text` goes into the job's log: sentences for its author, no credentials, no traceback."""
+    """`text` goes into the job's log: sentences for its author, no credentials, no traceback.
+
+    Its first line says what happened; more lines, a `fact_sheet` usually, may follow.
+    """
 
     reason: FailureReason
     text: str
@@ -31,10 +39,47 @@ class Failure:
         return attrs.evolve(self, text=text)
 
 
+def fact_sheet(facts: Mapping[str, str]) -> str:
+    """Lines in two columns, a label and what is to be said under it; what is empty is left out.
+
+    The facts may quote another system: they are put on one line, without control characters, and broken only
+    between words, so that no secret in them is cut in two before it is masked.
+    """
+    width = max(map(len, facts), default=0) + len("  : ")
+    lines: list[str] = []
+    for label, fact in facts.items():
+        printable = "".join(char if char.isprintable() else " " for char in fact)
+        lines += textwrap.wrap(
+            " ".join(printable.split()),
+            MOST_COLUMNS,
+            initial_indent=f"  {label}: ".ljust(width),
+            subsequent_indent=" " * width,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return "\n".join(lines)
+
+
+def moment(at: datetime) -> str:
+    """A point in time for readers in any zone."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def reference(*names: str) -> str:
+    """What operators find in the service's log and at their provider; without names nothing."""
+    known = " ".join(filter(None, names))
+    return f"{known} (for the operators of this runner)" if known else ""
+
+
 def as_trace(failure: Failure, *, runner: str, version: str) -> str:
-    """What the job's log shows, in the form and colours of GitLab Runner (spec §10.3)."""
+    """What the job's log shows, in the form and colours of GitLab Runner (spec §10.3).
+
+    Only the first line is coloured: the rest is to be read.
+    """
     kind = "" if failure.reason is FailureReason.SCRIPT else " (system failure)"
+    said, newline, more = failure.text.partition("\n")
     return (
         f"Running with paas-runner {version} on {runner}\n"
-        f"\x1b[31;1mERROR: Job failed{kind}: {failure.text}\x1b[0;m\n"
+        f"\x1b[31;1mERROR: Job failed{kind}: {said}\x1b[0;m\n"
+        f"{more}{newline}"
     )

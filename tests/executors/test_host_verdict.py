@@ -1,23 +1,19 @@
-"""From what the cloud lists to a verdict, and to an account for the job's author: pure, case by case."""
+"""From what the cloud lists to a verdict, or to the likeliest explanation; and the end of a log. Pure."""
 
 import pytest
 
-from executors.clever.deployments import Machine, Row, Sighting, verdict
+from executors.clever.cases import Case, heard, standstill, verdict
+from executors.clever.deployments import Machine, Row, Sighting
 from executors.clever.log_tail import MOST_LINES, tail
-from executors.clever.settings import CleverSettings
-from executors.clever.watch import MOST_CHARACTERS, account
-from paas_runner.job.tracked import Host
-from paas_runner.secret import Secret
-
-TOKEN = Secret("cloud-token-canary")
 
 
 def row(state, number=1, action="DEPLOY", cause="Git"):
     return Row(number=number, uuid=f"deployment_{number}", state=state, action=action, cause=cause)
 
 
-def seen(*rows, machines=()):
-    return Sighting(rows=rows, machines=[Machine(deployment=uuid, state=state) for uuid, state in machines])
+def seen(*rows, machines=(), state=""):
+    found = [Machine(deployment=uuid, state=machine) for uuid, machine in machines]
+    return Sighting(rows=rows, machines=found, state=state)
 
 
 OURS, LATER = "deployment_1", "deployment_2"
@@ -34,6 +30,7 @@ UNREACHABLE = row("WIP", 2, cause="Monitoring/Unreachable")
         seen(row("TASK_RUNNING")),
         seen(row("SOMETHING_NEW")),
         seen(row("")),
+        Sighting(rows=[row("OK")]),
         seen(row("OK"), machines=[(OURS, "TASK_IN_PROGRESS")]),
         seen(row("OK"), machines=[(OURS, "STOPPING")]),
         seen(row("OK"), machines=[(OURS, "SOMETHING_NEW")]),
@@ -50,65 +47,63 @@ def test_no_job_is_ended_on_a_guess(sighting):
 
 
 @pytest.mark.parametrize(
-    ("sighting", "words"),
+    ("sighting", "case"),
     [
-        (Sighting(removed=True), "removed by somebody else"),
-        (Sighting(state="MODERATED"), "MODERATED"),
-        (Sighting(state="DEFAULT_OF_PAYMENT"), "DEFAULT_OF_PAYMENT"),
-        (seen(row("FAIL")), "ended with FAIL"),
-        (seen(UNREACHABLE, row("FAIL")), "ended with FAIL"),
-        (seen(row("CANCELLED")), "CANCELLED"),
-        (seen(row("OK", 2, action="CANCEL"), row("CANCELLED")), "CANCELLED"),
-        (seen(row("OK")), "ended with OK and has no machine left"),
-        (seen(row("OK"), machines=[(OURS, "DELETED"), (OURS, "GHOST")]), "no machine left"),
-        (seen(UNREACHABLE, row("WIP"), machines=[(LATER, "BOOTING")]), "DEPLOY (Monitoring/Unreachable)"),
-        (seen(row("OK", 2, action="UNDEPLOY", cause=""), row("WIP")), "UNDEPLOY (no cause given)"),
+        (Sighting(removed=True), Case.REMOVED),
+        (Sighting(state="MODERATED"), Case.MODERATED),
+        (Sighting(state="DEFAULT_OF_PAYMENT"), Case.UNPAID),
+        (seen(row("FAIL")), Case.FAILED),
+        (seen(UNREACHABLE, row("FAIL")), Case.LOST),
+        (seen(row("CANCELLED")), Case.CANCELLED),
+        (seen(row("OK", 2, action="CANCEL"), row("CANCELLED")), Case.CANCELLED),
+        (seen(row("OK")), Case.STOPPED),
+        (seen(row("OK"), machines=[(OURS, "DELETED"), (OURS, "GHOST")]), Case.STOPPED),
+        (seen(UNREACHABLE, row("WIP"), machines=[(LATER, "BOOTING")]), Case.LOST),
+        (seen(row("OK", 2, action="UNDEPLOY", cause=""), row("WIP")), Case.CANCELLED),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ids=lambda value: value.name if isinstance(value, Case) else "",
 )
-def test_what_the_cloud_says_in_so_many_words_ends_the_job(sighting, words):
-    assert words in verdict(sighting).text
+def test_what_the_cloud_says_in_so_many_words_ends_the_job(sighting, case):
+    assert verdict(sighting) is case
+    assert standstill(sighting) is case, "a host that is given up may have got a verdict meanwhile"
 
 
-SETTINGS = CleverSettings(
-    cc_orga_id="orga_1",
-    cc_token=Secret("cloud-token-canary"),
-    cc_extra_env={"CC_DOCKER_LOGIN_PASSWORD": "registry-canary", "CC_MOUNT_DOCKER_SOCKET": "true"},
+@pytest.mark.parametrize(
+    ("sighting", "case"),
+    [
+        (Sighting(state="WANTS_TO_BE_UP"), Case.ABSENT),
+        (seen(row("OK", action="UNDEPLOY")), Case.ABSENT),
+        (seen(row("WIP"), state="MODERATED"), Case.MODERATED),
+        (seen(row("WIP"), state="DEFAULT_OF_PAYMENT"), Case.UNPAID),
+        (seen(row("WIP")), Case.NO_ROOM),
+        (seen(row("WIP"), machines=[(OURS, "DELETED")]), Case.NO_ROOM),
+        (seen(row("WIP"), machines=[(OURS, "BOOTING")]), Case.NO_ROOM),
+        (seen(row("WIP"), machines=[(OURS, "STARTING")]), Case.STARTING),
+        (seen(row("WIP"), machines=[("", "DEPLOYING")]), Case.DEPLOYING),
+        (seen(row("WIP"), machines=[(OURS, "TASK_IN_PROGRESS")]), Case.RUNNING),
+        (seen(row("OK"), machines=[(OURS, "UP")]), Case.RUNNING),
+        (seen(row("TASK_RUNNING")), Case.RUNNING),
+        (seen(row("WIP"), machines=[(OURS, "SOMETHING_NEW")]), Case.UNKNOWN),
+        (Sighting(rows=[row("WIP")]), Case.UNKNOWN),
+    ],
+    ids=lambda value: value.name if isinstance(value, Case) else "",
 )
-HOST = Host(ref="app_1", flavor="M", details={"zone": "par"})
+def test_a_silent_host_is_explained_by_how_far_it_has_come(sighting, case):
+    assert standstill(sighting) is case
+    assert verdict(sighting) is None
 
 
-def test_the_account_says_what_was_asked_what_became_of_it_and_where_to_look():
-    failed = verdict(seen(row("FAIL")))
-    assert account(failed, HOST, SETTINGS, TOKEN, ["building", "no such image"]) == (
-        "The host of this job (flavor M, zone par) failed: its deployment ended with FAIL. "
-        "The last lines of its own log:\n"
-        "    building\n"
-        "    no such image\n"
-        "Reference for the operators of this runner: app_1 deployment_1"
-    )
-
-
-def test_an_account_without_log_says_so_and_one_without_deployment_has_no_log():
-    assert "Its own log is not available." in account(verdict(seen(row("FAIL"))), HOST, SETTINGS, TOKEN, ())
-    removed = account(verdict(Sighting(removed=True)), Host(ref="app_1"), SETTINGS, TOKEN, ())
-    assert removed == (
-        "The host of this job (zone par) was removed by somebody else: Clever Cloud no longer knows its "
-        "application. Reference for the operators of this runner: app_1"
-    )
-
-
-def test_the_operators_secrets_are_not_shown_to_the_authors_of_jobs():
-    lines = ["x" * (MOST_CHARACTERS - 8) + "registry-canary", "cloud-token-canary", "mount true"]
-    text = account(verdict(seen(row("FAIL"))), HOST, SETTINGS, TOKEN, lines)
-    assert "canary" not in text
-    assert "registry" not in text
-    assert "mount true" in text
-
-
-def test_a_long_line_is_cut():
-    text = account(verdict(seen(row("FAIL"))), HOST, SETTINGS, TOKEN, ["y" * 5000])
-    assert text.count("y") < MOST_CHARACTERS + 20
+@pytest.mark.parametrize(
+    ("case", "lines", "heard_as"),
+    [
+        (Case.FAILED, [], Case.NEVER_UP),
+        (Case.FAILED, None, Case.FAILED),
+        (Case.FAILED, ["building"], Case.FAILED),
+        (Case.CANCELLED, [], Case.CANCELLED),
+    ],
+)
+def test_a_failure_without_a_word_is_that_of_a_machine_that_never_came_up(case, lines, heard_as):
+    assert heard(case, lines) is heard_as
 
 
 def stream(*messages, end="\n"):
@@ -150,5 +145,9 @@ def test_a_line_is_shown_as_a_terminal_would_leave_it_and_harmless(message, show
 @pytest.mark.parametrize(
     "body", [b"", b"\xff\xfe", b"<html>", b"event: APPLICATION_LOG\n\n", b"data: [1]\n\n"]
 )
-def test_a_stream_that_is_none_has_no_lines(body):
-    assert tail(body) == []
+def test_a_stream_that_is_none_says_nothing_about_the_log(body):
+    assert tail(body) is None
+
+
+def test_an_empty_log_is_known_to_be_empty():
+    assert tail(stream()) == []

@@ -21,6 +21,7 @@ SECTION = RunnerSection(
     forwarded={"docker": {"image": "debian:12"}},
     installation="installation-1",
 )
+NO_LOG = "Its own log:  not available to this runner"
 ORDER = Order(host_name=HostName("hpd-job-abc123xyz-42"), payload=payload(42))
 
 
@@ -82,8 +83,9 @@ async def test_an_application_that_somebody_removed_is_missed(clever, executor, 
 async def test_a_failed_build_is_told_with_the_end_of_its_log(clever, executor):
     host, application = await launched(executor, clever, "FAIL")
     told = await executor.trouble(host, tenant="")
-    assert "flavor M, zone par" in told
-    assert "ended with FAIL" in told
+    assert told.startswith("The host of this job failed.\n  Asked for:    flavor M in zone par, at 20")
+    assert "the deployment is FAIL, begun " in told
+    assert "the image of the inner runner cannot be had from its registry" in told
     assert "    ERROR the base image does not exist\n    Deploy failed in 0 seconds" in told
     assert f"{application.id} {application.current.uuid}" in told
     assert "\x1b" not in told
@@ -94,8 +96,8 @@ async def test_a_failed_build_is_told_with_the_end_of_its_log(clever, executor):
 async def test_a_log_that_is_refused_keeps_nothing_else_quiet(clever, executor):
     host, _ = await launched(executor, clever, "FAIL")
     told = await executor.trouble(host, tenant="")
-    assert "ended with FAIL" in told
-    assert "Its own log is not available" in told
+    assert "the deployment is FAIL" in told
+    assert NO_LOG in told
 
 
 @pytest.mark.parametrize("cloud_options", [CloudOptions(build_fails=True)])
@@ -103,25 +105,32 @@ async def test_a_log_that_is_refused_keeps_nothing_else_quiet(clever, executor):
 async def test_a_log_that_cannot_be_read_keeps_nothing_else_quiet(clever, executor, fault):
     host, _ = await launched(executor, clever, "FAIL")
     clever.faults.add(fault, path="/v4/**")
-    assert "Its own log is not available" in await executor.trouble(host, tenant="")
+    assert NO_LOG in await executor.trouble(host, tenant="")
 
 
 @pytest.mark.parametrize("replaced", [False, True])
 async def test_a_machine_that_died_is_missed(clever, executor, busy, replaced):
     host, application = await launched(executor, clever, "WIP")
     clever.cloud.lose_instance(application, replaced=replaced)
-    assert "ended with FAIL" in await executor.trouble(host, tenant="")
+    told = await executor.trouble(host, tenant="")
+    assert "the deployment is FAIL" in told
+    assert ("was lost" in told) == ("DEPLOY (Monitoring/Unreachable)" in told) == replaced
 
 
 async def test_a_task_that_ended_well_has_a_host_no_more(clever, executor):
     host, _ = await launched(executor, clever, "OK")
-    assert "ended with OK and has no machine left" in await executor.trouble(host, tenant="")
+    told = await executor.trouble(host, tenant="")
+    assert "stopped before the job had ended" in told
+    assert "the deployment is OK" in told
+    assert "it has no machine" in told
 
 
 async def test_a_cancelled_deployment_is_told_as_such(clever, executor, busy):
     host, application = await launched(executor, clever, "WIP")
     await clever.cloud.stop(application)
-    assert "CANCELLED" in await executor.trouble(host, tenant="")
+    told = await executor.trouble(host, tenant="")
+    assert "was stopped" in told
+    assert "the deployment is CANCELLED" in told
 
 
 async def test_what_does_not_hold_for_a_second_look_is_nothing(clever, executor, busy):
@@ -149,3 +158,11 @@ async def test_a_cloud_that_does_not_answer_properly_says_nothing_of_the_host(
     clever.faults.add(fault, path="**/deployments")
     with pytest.raises(kind):
         await executor.trouble(host, tenant="")
+
+
+async def test_what_only_the_account_needs_may_fail_without_ending_the_verdict(clever, executor, busy):
+    host, application = await launched(executor, clever, "WIP")
+    await clever.cloud.stop(application)
+    clever.faults.add(Status(500), path="**/instances")
+    clever.faults.add(Status(500), path=f"**/applications/{application.id}")
+    assert "the deployment is CANCELLED" in await executor.trouble(host, tenant="")

@@ -100,7 +100,7 @@ def test_a_launched_job_that_stays_silent_is_given_up():
     looked = apply(job_in(Phase.LAUNCHED), ev.NotYet(until=NOW + POLICY.life_within), NOW)
     assert decide(looked, POLICY.life_within) == Act(Action.GIVE_UP_WAITING)
     assert "300 seconds" in no_life(POLICY, None).text
-    assert no_life(POLICY, "It still boots.").text.endswith(" It still boots.")
+    assert no_life(POLICY, "It still boots.").text.endswith("\nIt still boots.")
 
 
 def test_a_job_whose_start_is_put_off_waits_but_is_still_asked_about():

@@ -62,7 +62,7 @@ def test_a_machine_that_dies_under_a_running_job_is_missed_within_two_minutes(pl
             lost_at = world.seconds()
             await world.settled(job)
             assert world.seconds() - lost_at < 120
-        assert_lost(world, job, "flavor M, zone par", "FAIL", "Build succeeded in 10 seconds")
+        assert_lost(world, job, "flavor M in zone par", "FAIL", "Build succeeded in 10 seconds")
 
     play(story, cloud=SLOW)
 
@@ -86,7 +86,7 @@ def test_the_author_reads_the_end_of_a_failed_builds_log_where_it_can_be_had(pla
             await world.settled(job)
             assert world.seconds() < 120
         last_lines = "    ERROR the base image does not exist\n    Deploy failed in 0 seconds"
-        assert_lost(world, job, "Its own log is not available" if logs_refused else last_lines)
+        assert_lost(world, job, "Its own log:  not available" if logs_refused else last_lines)
 
     play(story, cloud=CloudOptions(build_fails=True, logs_refused=logs_refused))
 

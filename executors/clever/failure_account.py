@@ -1,0 +1,125 @@
+"""The account of a host that failed or stands still: facts in, a few plain lines out. Pure.
+
+For the job's author and for the operators: what was asked for, what the cloud says, the likely cause, who can
+do what, where to look further, and the end of the host's own log where we may read it. Values that are the
+operators' own are masked: a build may print its environment, in front of everybody who may read the job.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import attrs
+
+from executors.clever.cases import BLOCKED, Case, heard
+from executors.clever.causes import Words, words
+from executors.clever.deployments import Row, Sighting
+from paas_runner.job.failure import fact_sheet, moment, reference
+from paas_runner.job.tracked import Host
+
+MOST_CHARACTERS = 200  # of a line, indentation included
+_INDENTATION = "    "
+
+
+@attrs.frozen(kw_only=True)
+class Facts:
+    """What is known of the host; `lines` are the end of its log, None when that cannot be read."""
+
+    host: Host
+    zone: str
+    seen: Sighting
+    case: Case
+    now: datetime
+    lines: Sequence[str] | None = None
+    hidden: Sequence[str] = attrs.field(default=(), repr=False)
+    """Values to be masked."""
+
+    @property
+    def words(self) -> Words:
+        """What is said of the case, in the light of the log."""
+        return words(heard(self.case, self.lines), self.lines)
+
+
+def ended(facts: Facts) -> str:
+    """For a host whose job is ended because of it: what happened, and why."""
+    return f"The host of this job {facts.words.happened}.\n{particulars(facts)}"
+
+
+def particulars(facts: Facts) -> str:
+    """What is known beyond what happened."""
+    said, launch = facts.words, facts.seen.launch
+    sheet = fact_sheet(
+        {
+            "Asked for": _asked(facts),
+            "Clever Cloud": _reported(facts),
+            "Likely cause": said.cause.format(place=_place(facts)),
+            "What to do": said.advice,
+            "Reference": reference(facts.host.ref, launch.uuid if launch else ""),
+            "Its own log": _log_state(facts),
+        }
+    )
+    shown = [_shown(line, facts.hidden) for line in facts.lines or ()]
+    if shown:
+        sheet += "\n  The last lines of its own log:\n" + "\n".join(shown)
+    return sheet
+
+
+def _place(facts: Facts) -> str:
+    size = f"flavor {facts.host.flavor}" if facts.host.flavor else "a host"
+    return f"{size} in zone {facts.zone}"
+
+
+def _asked(facts: Facts) -> str:
+    launch = facts.seen.launch
+    at = facts.seen.created_at or (launch.at if launch else None)
+    return f"{_place(facts)}, at {moment(at)}" if at else _place(facts)
+
+
+def _reported(facts: Facts) -> str:
+    """What the cloud says, as near to its own words as can be read."""
+    seen, launch = facts.seen, facts.seen.launch
+    if seen.removed:
+        return "it no longer knows the application"
+    if launch is None:
+        return f"it took the push, but lists no deployment; the application is {seen.state or 'there'}"
+    parts = [f"the deployment is {launch.state}{_begun(launch, facts.now)}"]
+    if seen.machines is not None:
+        parts.append(_machine(seen))
+    if later := seen.later:
+        cause = later.cause or "no cause given"
+        parts.append(
+            f"after it came {later.action} ({cause}), which is {later.state}{_begun(later, facts.now)}"
+        )
+    if seen.state in BLOCKED:
+        parts.append(f"the application is {seen.state}")
+    return "; ".join(parts)
+
+
+def _begun(row: Row, now: datetime) -> str:
+    return f", begun {_span(now - row.at)} ago" if row.at else ""
+
+
+def _machine(seen: Sighting) -> str:
+    if not seen.alive:
+        return "it has no machine"
+    return f"its machine is {' and '.join(machine.state for machine in seen.alive)}"
+
+
+def _span(time: timedelta) -> str:
+    seconds = max(time.total_seconds(), 0)
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
+def _log_state(facts: Facts) -> str:
+    if not facts.case.has_log or facts.lines:
+        return ""
+    return "not available to this runner" if facts.lines is None else "empty"
+
+
+def _shown(line: str, hidden: Sequence[str]) -> str:
+    """Masked first, then cut: half of a secret is too much."""
+    for value in sorted(filter(None, hidden), key=len, reverse=True):
+        line = line.replace(value, "[MASKED]")
+    line = _INDENTATION + line
+    return line if len(line) <= MOST_CHARACTERS else f"{line[: MOST_CHARACTERS - 1]}…"

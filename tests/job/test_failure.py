@@ -1,0 +1,51 @@
+"""What stands in a job's log: the form of GitLab Runner, one line or many."""
+
+import pytest
+
+from paas_runner.job.failure import MOST_COLUMNS, Failure, FailureReason, as_trace, fact_sheet, reference
+
+
+def trace(text, reason=FailureReason.SYSTEM):
+    return as_trace(Failure(reason=reason, text=text), runner="r", version="1")
+
+
+def test_one_line_is_told_as_gitlab_runner_tells_it():
+    assert trace("It rained.") == (
+        "Running with paas-runner 1 on r\n\x1b[31;1mERROR: Job failed (system failure): It rained.\x1b[0;m\n"
+    )
+    assert "ERROR: Job failed: It rained." in trace("It rained.", FailureReason.SCRIPT)
+
+
+def test_of_many_lines_the_first_is_coloured_and_each_has_its_end():
+    _, first, *more = trace("It rained.\n  Where: here\n  When:  now").split("\n")
+    assert first == "\x1b[31;1mERROR: Job failed (system failure): It rained.\x1b[0;m"
+    assert more == ["  Where: here", "  When:  now", ""]
+
+
+def test_facts_stand_in_two_columns_and_empty_ones_not_at_all():
+    assert fact_sheet({"Why": "rain", "What to do": "wait", "Where": ""}) == (
+        "  Why:        rain\n  What to do: wait"
+    )
+    assert fact_sheet({}) == ""
+
+
+def test_a_long_fact_goes_on_in_its_column_broken_between_words_only():
+    first, *more = fact_sheet({"Why": "rain-and-wind " * 30}).split("\n")
+    assert first.startswith("  Why: rain-and-wind rain")
+    assert more
+    assert {line[:7] for line in more} == {"       "}
+    assert max(map(len, [first, *more])) <= MOST_COLUMNS
+    secret = "s" * (MOST_COLUMNS + 20)
+    assert secret in fact_sheet({"Why": f"it said {secret} twice"})
+
+
+@pytest.mark.parametrize(
+    "text", ["two\nlines", "a\r\x1b[0Ksection_start:1:x\r", "\u202egnitirw", "nul\0", "\u2028line"]
+)
+def test_no_fact_breaks_out_of_its_line(text):
+    assert fact_sheet({"Why": text}).isprintable()
+
+
+def test_a_reference_says_for_whom_it_is():
+    assert reference("app_1", "", "request 2") == "app_1 request 2 (for the operators of this runner)"
+    assert reference("", "") == ""
