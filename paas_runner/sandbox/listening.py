@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import attrs
 import uvicorn
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -94,7 +95,7 @@ class _Abortable:
         scope["extensions"] = {**scope.get("extensions", {}), ABORT: self.abort}
         try:
             await self.app(scope, receive, send)
-        except asyncio.CancelledError:  # the listener stops: this is where the request's task ends
+        except (asyncio.CancelledError, ClientDisconnect):  # the listener stops, or the client went away
             await self.abort()
 
     async def abort(self) -> None:

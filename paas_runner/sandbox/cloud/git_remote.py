@@ -8,17 +8,18 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 
 import attrs
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from paas_runner.sandbox.cloud import errors
 from paas_runner.sandbox.cloud.auth import Caller, git_access
-from paas_runner.sandbox.cloud.git_repositories import GitRepositories
+from paas_runner.sandbox.cloud.git_repositories import GitRepositories, kill
 from paas_runner.sandbox.cloud.model import Cloud
 
 MAX_PUSH_BYTES = 64 * 2**20
@@ -40,6 +41,13 @@ class _Answer:
 
     head: asyncio.Future[_Head] = attrs.field(factory=lambda: asyncio.get_running_loop().create_future())
     chunks: asyncio.Queue[bytes | None] = attrs.field(factory=asyncio.Queue)
+    left: asyncio.Event = attrs.field(factory=asyncio.Event)
+    """Whether nobody waits for the answer any more; then no more of the request will come, either."""
+
+    def begin(self, head: _Head) -> None:
+        """Whoever waited for it may be gone; what was pushed is pushed all the same."""
+        if not self.head.done():
+            self.head.set_result(head)
 
     async def body(self) -> AsyncIterator[bytes]:
         while (chunk := await self.chunks.get()) is not None:
@@ -53,8 +61,15 @@ class _Answer:
 class _Streamed(StreamingResponse):
     """Leaves `receive` alone, because the request's body is still being read."""
 
+    def __init__(self, answer: _Answer, head: _Head) -> None:
+        super().__init__(answer.body(), head.status, head.headers)
+        self._answer = answer
+
     async def __call__(self, _: Scope, __: Receive, send: Send) -> None:
-        await self.stream_response(send)
+        try:
+            await self.stream_response(send)
+        finally:
+            self._answer.left.set()
 
 
 class GitRemote:
@@ -101,8 +116,12 @@ class GitRemote:
             self._spawn(self._receive(request, app_id, caller, repository, answer), answer)
         else:
             self._spawn(self._talk(request, repository, answer), answer)
-        head = await answer.head
-        return _Streamed(answer.body(), head.status, head.headers)
+        try:
+            head = await answer.head
+        except asyncio.CancelledError:
+            answer.left.set()
+            raise
+        return _Streamed(answer, head)
 
     def _spawn(self, exchange: Coroutine[None, None, None], answer: _Answer) -> None:
         task = asyncio.create_task(exchange, name="git exchange")
@@ -130,12 +149,15 @@ class GitRemote:
             if process.stdin is None or process.stdout is None:
                 raise RuntimeError("a process without its pipes")
             feeder = asyncio.create_task(_feed(request, process.stdin))
+            feeder.add_done_callback(partial(_ended_early, process))
+            leaving = asyncio.create_task(_ended_with(answer.left, feeder))
             try:
                 await _relay(process.stdout, answer)
                 await process.wait()
             finally:
                 feeder.cancel()
-                await asyncio.gather(feeder, return_exceptions=True)
+                leaving.cancel()
+                await asyncio.gather(feeder, leaving, return_exceptions=True)
 
 
 def _cgi(request: Request, repository: Path) -> dict[str, str]:
@@ -157,20 +179,27 @@ def _cgi(request: Request, repository: Path) -> dict[str, str]:
     return {name: value for name, value in variables.items() if value is not None}
 
 
+async def _ended_with(left: asyncio.Event, feeder: asyncio.Task[None]) -> None:
+    await left.wait()
+    feeder.cancel()
+
+
 async def _feed(request: Request, stdin: asyncio.StreamWriter) -> None:
-    """Pass the request's body on; a client that leaves, or sends too much, ends the input early."""
+    """Pass the request's body on; raises when the client leaves, or sends too much."""
     passed = 0
-    try:
-        async for chunk in request.stream():
-            passed += len(chunk)
-            if passed > MAX_PUSH_BYTES:
-                break
-            stdin.write(chunk)
-            await stdin.drain()
-    except (ClientDisconnect, ConnectionError):
-        pass  # the backend sees the end of its input and gives up
-    finally:
-        stdin.close()
+    async for chunk in request.stream():
+        passed += len(chunk)
+        if passed > MAX_PUSH_BYTES:
+            raise errors.invalid_value("push", f"over {MAX_PUSH_BYTES} bytes")
+        stdin.write(chunk)
+        await stdin.drain()
+    stdin.close()
+
+
+def _ended_early(process: asyncio.subprocess.Process, feeder: asyncio.Task[None]) -> None:
+    """End a backend that will not get the whole body: it would wait for the rest for ever, at full speed."""
+    if feeder.cancelled() or feeder.exception() is not None:
+        kill(process)
 
 
 async def _relay(stdout: asyncio.StreamReader, answer: _Answer) -> None:
@@ -178,10 +207,10 @@ async def _relay(stdout: asyncio.StreamReader, answer: _Answer) -> None:
     try:
         block = (await stdout.readuntil(b"\r\n\r\n")).decode("latin-1")
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        answer.head.set_result(_Head(status=502, headers={}))
+        answer.begin(_Head(status=502, headers={}))
         return
     headers = dict(line.split(": ", 1) for line in block.strip().split("\r\n"))
     status = int(headers.pop("Status", "200").split()[0])
-    answer.head.set_result(_Head(status=status, headers=headers))
+    answer.begin(_Head(status=status, headers=headers))
     while chunk := await stdout.read(_CHUNK_BYTES):
         answer.chunks.put_nowait(chunk)

@@ -125,7 +125,12 @@ class GitRepositories:
         try:
             yield process
         finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
+            kill(process)
+            await process.wait()
+
+
+def kill(process: asyncio.subprocess.Process) -> None:
+    """End it and its children, unless it has ended."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

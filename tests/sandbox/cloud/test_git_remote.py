@@ -275,3 +275,23 @@ async def test_a_client_that_leaves_in_the_middle_starts_nothing(remote: Remote)
             )
     await asyncio.sleep(0.05)
     assert remote.cloud.ledger.entry(app.id).pushes == 0
+
+
+async def test_a_push_that_ends_early_does_not_hold_up_the_next_one(remote: Remote, scratch: Scratch) -> None:
+    app = new_application(remote.cloud, remote.organisation)
+    await scratch.commit(Dockerfile=b"FROM x\n")
+
+    async def half() -> AsyncIterator[bytes]:
+        yield b"0000"
+        await asyncio.sleep(0.1)
+        raise ConnectionResetError
+
+    async with httpx.AsyncClient(auth=("x", TOKEN.reveal()), trust_env=False) as client:
+        with pytest.raises(ConnectionResetError):
+            await client.post(
+                f"{remote.url}/git/{app.id}.git/git-receive-pack",
+                content=half(),
+                headers={"Content-Type": "application/x-git-receive-pack-request", "Content-Length": "9"},
+            )
+    async with asyncio.timeout(10):
+        assert (await scratch.push(remote.of(app)))[0] == 0
