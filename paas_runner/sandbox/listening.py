@@ -6,6 +6,7 @@ and waits for requests in progress, long polls among them, when it stops.
 
 import asyncio
 import socket
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import attrs
@@ -54,7 +55,7 @@ class Listener:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(("127.0.0.1", self._port))
             self._server = await asyncio.get_running_loop().create_server(
-                lambda: _connection(config, state), sock=listening
+                lambda: _Connection(config, state, lambda: self._state is state), sock=listening
             )
         except BaseException:
             listening.close()
@@ -66,22 +67,33 @@ class Listener:
         if self._server is None:
             return
         self._server.close()
-        tasks = list(self._state.tasks)
+        state, self._state = self._state, ServerState()
+        tasks = list(state.tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for connection in list(self._state.connections):
+        for connection in list(state.connections):
             connection.transport.abort()
         await self._server.wait_closed()
         await asyncio.sleep(0)  # the loop tells the aborted connections
         self._server = None
 
 
-def _connection(config: uvicorn.Config, state: ServerState) -> H11Protocol:
-    """The protocol of one connection, whose requests can close it without an answer."""
-    protocol = H11Protocol(config=config, server_state=state, app_state={})
-    protocol.app = _Abortable(config.loaded_app, protocol)
-    return protocol
+class _Connection(H11Protocol):
+    """One connection, whose requests can close it without an answer."""
+
+    def __init__(self, config: uvicorn.Config, state: ServerState, wanted: Callable[[], bool]) -> None:
+        super().__init__(config=config, server_state=state, app_state={})
+        self.app = _Abortable(config.loaded_app, self)
+        self._wanted = wanted
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, unless the listener was stopped after it had accepted."""
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError(f"{transport} carries no bytes")
+        super().connection_made(transport)
+        if not self._wanted():
+            transport.abort()
 
 
 @attrs.frozen(eq=False)
