@@ -2,9 +2,15 @@
 
 import logging
 
-import hypothesis  # noqa: F401 - early: CPython 3.11 trips over its late import at the end of a run
+import hypothesis  # early: CPython 3.11 trips over its late import at the end of a run
 import pytest
 import structlog
+
+# How fast an example is tried says more about the machine than about what is tested.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)
