@@ -59,10 +59,11 @@ async def test_orphans_are_shown_and_on_demand_removed_while_the_service_runs(re
         assert await orphans(real.config) == (0, "hosts: 0, orphans: 0, removed: 0\n", "")
 
 
-async def test_hosts_of_jobs_that_run_are_never_removed_whether_the_service_runs_or_not(real):
+async def test_hosts_of_jobs_that_run_are_never_removed_whether_the_service_runs_or_not(real, tmp_path):
     real.configure(more="paas_orphan_sweep_interval = 0")
+    enough = tmp_path / "enough"
     async with real.service():
-        [job] = real.submit(script=("sleep 3",))
+        [job] = real.submit(script=(f"until [ -e {enough} ]; do sleep 0.1; done",))
         await real.until(lambda: real.phases("running"))
         [application] = real.sandbox.cloud.applications(real.sandbox.organisation_id)
         application.created_at -= timedelta(days=3)
@@ -74,6 +75,7 @@ async def test_hosts_of_jobs_that_run_are_never_removed_whether_the_service_runs
     assert code == 0
     assert "tracked" in answer
     assert messages == "", "no second look is needed"
+    enough.touch()
     async with real.service():
         await real.settled([job])
     assert job.status == "success"
