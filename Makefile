@@ -1,6 +1,7 @@
 # make demo    set everything up, then run the main job in a sandbox
 # make test    set everything up, then pass the tests
 # make simulate [N=1000] [SEED=7]    kill the service everywhere in virtual time; one seed again
+# make benchmark   beside heptapod-paas-runner 1.1.1, which is installed in an environment of its own
 # make check   formatting, lint, types, import contracts
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -8,7 +9,9 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 BIN := .venv/bin
 WORKERS ?= 4# tests wait more than they compute
 
-.PHONY: demo test simulate check format clean
+PEER ?= .venv-peer/bin/heptapod-paas-runner
+
+.PHONY: demo test simulate benchmark check format clean
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
@@ -19,6 +22,13 @@ test: .venv/ready
 
 simulate: .venv/ready
 	@$(BIN)/python -m tests.simulation.simulate $(if $(SEED),--seed $(SEED),--runs $(or $(N),1000))
+
+benchmark: .venv/ready $(PEER)
+	@$(BIN)/python -m benchmarks.against_the_peer --peer $(PEER) $(ARGS)
+
+.venv-peer/bin/heptapod-paas-runner:
+	@$(PYTHON) -m venv .venv-peer
+	@.venv-peer/bin/pip install --quiet --disable-pip-version-check heptapod-paas-runner==1.1.1
 
 check: .venv/ready
 	@$(BIN)/ruff format --check .

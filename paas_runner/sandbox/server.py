@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 import attrs
+from starlette.types import ASGIApp
 
 from paas_runner.sandbox import cloud as clever
 from paas_runner.sandbox import coordinator as gitlab
@@ -175,7 +176,7 @@ class Sandbox:
         app = FaultInjector(clever.create_app(self.cloud, remote=remote), self.cloud_faults)
         self._cloud_listener = await self._listen(app)
 
-    async def _listen(self, app: FaultInjector) -> Listener:
+    async def _listen(self, app: ASGIApp) -> Listener:
         listener = Listener(app)
         await listener.start()
         self._stack.push_async_callback(listener.stop)

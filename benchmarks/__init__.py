@@ -1,0 +1,1 @@
+"""Measurements beside another program; nothing here is a test."""
