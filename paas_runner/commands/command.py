@@ -1,0 +1,21 @@
+"""What a command is to the command line."""
+
+import argparse
+from collections.abc import Callable
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Command:
+    """One command of `paas-runner`."""
+
+    name: str
+    help: str
+    """One line, for the list of commands."""
+    description: str
+    epilog: str
+    """Exit codes, and whatever else a reader of `--help` needs."""
+    arguments: Callable[[argparse.ArgumentParser], None]
+    call: Callable[[argparse.Namespace], int]
+    """Does it, and returns the exit code."""
