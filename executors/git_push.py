@@ -106,6 +106,9 @@ def _credentials(url: str, user: str, password: Secret) -> dict[str, str]:
 
 _OTHER_TREE = re.compile(r"^ ! \[rejected\]", re.MULTILINE)
 _REFUSED = re.compile(r"^ ! \[remote rejected\]", re.MULTILINE)
+_MOVED_MEANWHILE = re.compile(r"reference already exists|cannot lock ref|failed to update ref")
+"""A push whose answer was lost, and which git then repeated by itself, meets what it has done."""
+
 _CREDENTIALS = re.compile(r"Authentication failed|could not read Username|returned error: 40[13]")
 
 
@@ -116,7 +119,7 @@ def _judge(error: GitCommandError, *, service: str) -> None:
     if _OTHER_TREE.search(said):
         log.info("the host has a job already, launched earlier with another configuration")
         return
-    if _REFUSED.search(said):
+    if _REFUSED.search(said) and not _MOVED_MEANWHILE.search(said):
         raise Rejected(_last_line(error), service=service, op=op) from error
     if _CREDENTIALS.search(said):
         raise Rejected("the credentials were refused", service=service, op=op, status=401) from error

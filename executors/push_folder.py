@@ -23,10 +23,17 @@ def push_folder() -> Iterator[Path]:
 
 def clear_away_leftovers() -> None:
     """Remove this user's folders whose process is no more."""
-    for folder in Path(tempfile.gettempdir()).glob("paas-runner-push-*"):
+    for folder in list(Path(tempfile.gettempdir()).glob("paas-runner-push-*")):
         named = _OURS.fullmatch(folder.name)
-        if named and folder.lstat().st_uid == os.getuid() and not _alive(int(named[1])):
+        if named and not _alive(int(named[1])) and _is_ours(folder):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        return folder.lstat().st_uid == os.getuid()
+    except FileNotFoundError:  # another service of ours was quicker
+        return False
 
 
 def _alive(process: int) -> bool:

@@ -8,10 +8,11 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 
+from executors.log_lines import clean
+
 MOST_LINES = 10
 
 _LINE_END = re.compile(r"\r\n|\r|\n")  # str.splitlines would also split inside of a message
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.?)")
 
 
 def tail(stream: bytes) -> Sequence[str] | None:
@@ -23,7 +24,7 @@ def tail(stream: bytes) -> Sequence[str] | None:
     whole = False
     for event, data in _events(stream.decode(errors="replace")):
         if event == "APPLICATION_LOG":
-            lines.extend(line for line in map(_clean, _message(data).split("\n")) if line)
+            lines.extend(line for line in map(clean, _message(data).split("\n")) if line)
         whole = whole or event == "END_OF_STREAM"
     return list(lines) if lines or whole else None
 
@@ -49,9 +50,3 @@ def _message(data: str) -> str:
     except (ValueError, KeyError, TypeError):
         return ""
     return message if isinstance(message, str) else ""
-
-
-def _clean(line: str) -> str:
-    """As a terminal would leave the line: what a carriage return begins takes the place of what was there."""
-    shown = _ESCAPE.sub("", line).rstrip("\r").rpartition("\r")[2].replace("\t", " ")
-    return "".join(char for char in shown if char.isprintable()).strip()

@@ -14,6 +14,7 @@ from executors.build_context import build_context
 from executors.clever.api import CleverApi
 from executors.git_push import GitPush
 from executors.push import Identity
+from executors.push_folder import clear_away_leftovers
 from paas_runner.errors import Transient
 from paas_runner.executor import Order
 from paas_runner.job.tracked import HostName
@@ -146,3 +147,25 @@ def test_what_a_killed_push_left_behind_is_cleared_away_and_nothing_else(tmp_pat
         "other-1-abc",
         f"paas-runner-push-{os.getpid()}-def",
     ]
+
+
+def test_two_services_clear_away_the_same_folders(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    done = threading.Event()
+
+    def leave_and_clear_away():
+        while not done.is_set():
+            for number in range(20):
+                (tmp_path / f"paas-runner-push-{ended.pid}-{number}").mkdir(exist_ok=True)
+            clear_away_leftovers()
+
+    other = threading.Thread(target=leave_and_clear_away)
+    other.start()
+    try:
+        for _ in range(300):
+            clear_away_leftovers()
+    finally:
+        done.set()
+        other.join()
