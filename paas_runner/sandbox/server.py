@@ -17,12 +17,12 @@ from typing import Protocol, Self
 import attrs
 from starlette.types import ASGIApp
 
+from paas_runner.inner import InnerRunner
 from paas_runner.sandbox import cloud as clever
 from paas_runner.sandbox import coordinator as gitlab
 from paas_runner.sandbox.cloud import Cloud, CloudOptions, GitRemote, HostFiles, HostProgram, OAuthKeys
 from paas_runner.sandbox.coordinator import Coordinator, CoordinatorOptions
 from paas_runner.sandbox.faults import FaultInjector, FaultPlan
-from paas_runner.sandbox.inner import InnerRunner
 from paas_runner.sandbox.listening import Listener
 from paas_runner.secret import Secret
 

@@ -1,0 +1,139 @@
+"""Caches to and from a bucket; every try is spoken of in the job's log, without anything secret."""
+
+import email.utils
+import hashlib
+import os
+import re
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import BinaryIO
+
+import attrs
+import httpx
+
+from paas_runner.inner.attempts import (
+    PAUSE_SECONDS,
+    TRIES,
+    FailedTryError,
+    answered,
+    may_pass,
+    repeated,
+    status_text,
+)
+from paas_runner.inner.cache.settings import Bucket
+from paas_runner.inner.cache.signature import object_url, signed_headers
+from paas_runner.inner.files.threads import Checkpoint, in_thread
+from paas_runner.inner.narrator import Narrator
+
+_CODE = re.compile(rb"<Code>([A-Za-z0-9]{1,60})</Code>")
+_TIMEOUT = httpx.Timeout(30.0, read=120.0)
+_MOST_ANSWER_BYTES = 4096
+_PIECE_BYTES = 1024 * 1024
+
+
+@attrs.frozen(kw_only=True)
+class CacheTransfer:
+    """Raises `FailedTryError` for the last try."""
+
+    bucket: Bucket
+    client: httpx.AsyncClient
+    narrator: Narrator
+    clock: Callable[[], datetime]
+    pause: float = PAUSE_SECONDS
+
+    async def download(self, name: str, target: BinaryIO, newer_than: float | None) -> float | None:
+        """Write an object into an empty file; returns when it was stored, in seconds since the epoch.
+
+        Returns None, with the file as it was, for one that is not newer than what is here. Raises
+        FileNotFoundError when there is none.
+        """
+        url = object_url(self.bucket, name)
+
+        async def received(_attempt: int) -> float | None:
+            target.seek(0)
+            target.truncate()
+            headers = signed_headers(self.bucket, "GET", url, moment=self.clock())
+            with answered("Downloading cache"):
+                async with self.client.stream("GET", url, headers=headers, timeout=_TIMEOUT) as response:
+                    if response.status_code != 200:
+                        raise await _refused("Downloading cache", response)
+                    stored = self._stored_at(response)
+                    if newer_than is not None and stored <= newer_than:
+                        self.narrator.line("cache.zip is up to date")
+                        return None
+                    self.narrator.line(f"Downloading cache from {url}")
+                    async for piece in response.aiter_raw():
+                        target.write(piece)
+                    return stored
+
+        return await repeated(received, self.narrator, self.pause)
+
+    async def upload(self, name: str, file: BinaryIO) -> None:
+        """Store a file under a name."""
+        url = object_url(self.bucket, name)
+        content_hash = await in_thread(lambda checkpoint: _hashed(file, checkpoint))
+
+        async def sent(_attempt: int) -> None:
+            self.narrator.line(f"Uploading cache.zip to {url}")
+            headers = signed_headers(
+                self.bucket,
+                "PUT",
+                url,
+                moment=self.clock(),
+                content_hash=content_hash,
+                headers={"content-type": "application/octet-stream", **self.bucket.encryption},
+            )
+            headers["content-length"] = str(os.fstat(file.fileno()).st_size)
+            file.seek(0)
+            with answered("Uploading cache"):
+                async with self.client.stream(
+                    "PUT", url, headers=headers, content=_pieces(file), timeout=_TIMEOUT
+                ) as response:
+                    if not response.is_success:
+                        raise await _refused("Uploading cache", response)
+
+        await repeated(sent, self.narrator, self.pause)
+
+    def _stored_at(self, response: httpx.Response) -> float:
+        try:
+            return email.utils.parsedate_to_datetime(response.headers["last-modified"]).timestamp()
+        except (KeyError, ValueError):
+            return self.clock().timestamp()
+
+
+async def _refused(label: str, response: httpx.Response) -> FailedTryError | FileNotFoundError:
+    """What a status means, with the service's own word for it."""
+    found = _CODE.search(await _begin(response))
+    code = found[1].decode() if found else ""
+    if response.status_code == 404 and code in ("", "NoSuchKey"):
+        return FileNotFoundError("file does not exist")
+    return FailedTryError(
+        f"{label} failed: received {status_text(response)}{f' ({code})' if code else ''}",
+        tries=TRIES if may_pass(response.status_code) else 1,
+        retry_after=response.headers.get("retry-after", ""),
+    )
+
+
+async def _begin(response: httpx.Response) -> bytes:
+    """As much of an answer as can matter."""
+    begin = b""
+    async for piece in response.aiter_bytes():
+        begin += piece
+        if len(begin) >= _MOST_ANSWER_BYTES:
+            break
+    return begin[:_MOST_ANSWER_BYTES]
+
+
+async def _pieces(file: BinaryIO) -> AsyncIterator[bytes]:
+    while piece := file.read(_PIECE_BYTES):
+        yield piece
+
+
+def _hashed(file: BinaryIO, checkpoint: Checkpoint) -> str:
+    """The SHA-256 of all that is in a file."""
+    found = hashlib.sha256()
+    file.seek(0)
+    while piece := file.read(_PIECE_BYTES):
+        checkpoint()
+        found.update(piece)
+    return found.hexdigest()

@@ -1,0 +1,114 @@
+"""`paas-runner-inner`: arguments, signals and exit codes of the program that runs one job on its host."""
+
+import argparse
+import asyncio
+import contextlib
+import enum
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from paas_runner import __version__
+from paas_runner.inner.runner import InnerRunner, UnheardError
+from paas_runner.inner.section import InnerRunnerError
+from paas_runner.inner.shells import shell_for
+from paas_runner.inner.stop import Stops
+
+PROGRAM = "paas-runner-inner"
+_SIGNALS = {signal.SIGTERM: "terminated", signal.SIGINT: "interrupt"}
+
+
+class Exit(enum.IntEnum):
+    """Documented in --help; the large numbers are those of sysexits.h."""
+
+    SUCCEEDED = 0
+    FAILED = 1
+    UNHEARD = 69
+    UNUSABLE = 78
+
+
+_EPILOG = f"""\
+The job is run as GitLab Runner runs it: sources, cache and artifacts of other jobs are fetched, the scripts
+are run, cache and artifacts are saved; its log and its result go to the coordinator that CONFIG names, with
+the job's own token. The program ends with the job.
+
+CONFIG is GitLab Runner's format with exactly one [[runners]] section. It needs `url` and `token` (the short
+form of the runner's token is enough) and says with `executor` where the scripts run:
+  shell   on this host itself, as the user of this program
+  docker  in a container of the job's image, beside its services, on this host's Docker engine
+
+JOB is the coordinator's answer to a job request, as it came.
+
+Signals:
+  SIGTERM, SIGINT   end the job in good order: the script is terminated, and killed when it does not end,
+                    the coordinator is told of a system failure, everything is removed
+  a second one      end at once, nobody is told
+
+Exit codes:
+  {Exit.SUCCEEDED:<5} the job succeeded
+  {Exit.FAILED:<5} the job failed or was cancelled, and the coordinator knows
+  2     the arguments are wrong
+  {Exit.UNHEARD:<5} the job has ended, but the coordinator could not be told
+  {Exit.UNUSABLE:<5} CONFIG or JOB cannot be used, nothing was run
+  128+N a second signal N ended the program
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one job; returns the exit code."""
+    parser = argparse.ArgumentParser(prog=PROGRAM, description="Run one CI job on this host.")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    run = commands.add_parser(
+        "exec-fetched-job",
+        help="run a job that somebody else has fetched",
+        description="Run a job that somebody else has fetched from the coordinator, and report on it.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument("--config", type=Path, required=True, metavar="CONFIG", help="the runner.toml")
+    run.add_argument("job", type=Path, metavar="JOB", help="the job.json")
+    chosen = parser.parse_args(arguments)
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    try:
+        return asyncio.run(_run(_text(chosen.config), _text(chosen.job)))
+    except UnheardError as error:
+        return _complained(error, Exit.UNHEARD)
+    except InnerRunnerError as error:
+        return _complained(error, Exit.UNUSABLE)
+
+
+async def _run(runner_toml: str, job_json: str) -> int:
+    """Run the job as a task of its own, which the first signal asks to end and the second ends."""
+    stops = Stops()
+    runner = InnerRunner(clock=lambda: datetime.now(UTC), shell=shell_for, trust_environment=True)
+    running = asyncio.ensure_future(runner.run(runner_toml, job_json, stops))
+    numbers: list[signal.Signals] = []
+
+    def heard(number: signal.Signals) -> None:
+        if numbers:
+            running.cancel()
+        numbers.append(number)
+        stops.abort(_SIGNALS[number])
+
+    for number in _SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, heard, number)
+    with contextlib.suppress(asyncio.CancelledError):
+        return await running
+    return 128 + numbers[-1]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InnerRunnerError(f"{path} cannot be read: {error}") from error
+
+
+def _complained(error: InnerRunnerError, code: Exit) -> int:
+    print(f"{PROGRAM}: {error}", file=sys.stderr)
+    return code

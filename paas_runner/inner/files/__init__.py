@@ -1,0 +1,1 @@
+"""Files of a job's folder: found by patterns, packed, unpacked; never one that lies elsewhere."""

@@ -1,0 +1,98 @@
+"""A job's folder, in which no symbolic link leads anywhere else.
+
+The inner runner handles files in it with rights that the job's scripts may not have, above all when these run
+in containers. So whatever is opened here is opened first and then asked where it is: a link that a script has
+made, even at that very moment, leads to `OutsideError` and not to a file of the host.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_PRIVATE = 0o600
+
+
+class OutsideError(OSError):
+    """A path that lies outside of the folder."""
+
+
+class Folder:
+    """Paths in it are relative, with `/` between their components.
+
+    Make it before any script runs: a folder that becomes a link later has all its files outside.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+
+    @contextlib.contextmanager
+    def parent(self, path: str) -> Iterator[tuple[int, str]]:
+        """The directory in which a path ends, for use as `dir_fd`, and the name in it; raises OSError."""
+        directory, _, name = path.rpartition("/")
+        descriptor = os.open(f"{self.path}/{directory}", _DIRECTORY)
+        with _closing(descriptor):
+            self._check(descriptor, path)
+            yield descriptor, name
+
+    @contextlib.contextmanager
+    def opened(self, path: str, flags: int) -> Iterator[int]:
+        """What the path names, if that is no link; raises OSError."""
+        flags |= os.O_NOFOLLOW | os.O_CLOEXEC
+        with (
+            self.parent(path) as (directory, name),
+            _closing(os.open(name, flags, _PRIVATE, dir_fd=directory)) as descriptor,
+        ):
+            yield descriptor
+
+    def status(self, path: str) -> os.stat_result:
+        """What there is; a link stands for itself; raises OSError."""
+        with self.parent(path) as (directory, name):
+            return os.stat(name or ".", dir_fd=directory, follow_symlinks=False)
+
+    def names(self, path: str) -> list[str]:
+        """What is in a directory, in order; raises OSError."""
+        with (
+            self.parent(f"{path}/.") as (directory, name),
+            _closing(os.open(name, _READ, dir_fd=directory)) as descriptor,
+        ):
+            return sorted(os.listdir(descriptor))  # noqa: PTH208 - of what was looked at, no path
+
+    def rename(self, path: str, other: str) -> None:
+        """Move a file over another; raises OSError."""
+        with self.parent(path) as (directory, name), self.parent(other) as (other_directory, other_name):
+            os.rename(name, other_name, src_dir_fd=directory, dst_dir_fd=other_directory)
+
+    def remove(self, path: str) -> None:
+        """Remove a file or a link, if it is there; raises OSError."""
+        with self.parent(path) as (directory, name), contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=directory)
+
+    def make_directory(self, path: str) -> None:
+        """Make a directory and those above it, where they are missing; raises OSError."""
+        try:
+            self._make(path)
+        except FileNotFoundError:
+            if not path:
+                raise
+            self.make_directory(path.rpartition("/")[0])
+            self._make(path)
+
+    def _make(self, path: str) -> None:
+        with self.parent(path) as (directory, name), contextlib.suppress(FileExistsError):
+            os.mkdir(name or ".", dir_fd=directory)
+
+    def _check(self, descriptor: int, path: str) -> None:
+        place = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if not f"{place}/".startswith(f"{self.path}/"):
+            raise OutsideError(f"`{path}` lies outside of the project")
+
+
+@contextlib.contextmanager
+def _closing(descriptor: int) -> Iterator[int]:
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,131 @@
+"""Unpacks a zip into a job's folder, whoever made it: nothing is ever written anywhere else.
+
+All names are looked at before anything is written. Links are made as they are, since a cache may well hold
+`python3 -> /usr/bin/python3`, but no file is written through one that leads out of the folder.
+"""
+
+import lzma
+import os
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import BinaryIO
+
+import attrs
+
+from paas_runner.inner.files.archive import TIMES, ArchiveError, copy
+from paas_runner.inner.files.folder import Folder
+from paas_runner.inner.files.threads import Checkpoint, never_stopping
+
+_UTF8 = 0x800
+_PERMISSIONS = 0o777
+_MOST_LINK_BYTES = 4096
+_HEAD, _TIME = struct.Struct("<HH"), struct.Struct("<Bl")
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+
+
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OverflowError, ValueError),
+    *(NotImplementedError, RuntimeError),  # a method of compression that is not known; encrypted
+)
+
+
+@attrs.frozen(kw_only=True)
+class _Entry:
+    path: str
+    info: zipfile.ZipInfo
+    kind: int  # S_IFDIR, S_IFLNK or S_IFREG
+    permissions: int
+    times: tuple[float, float]
+
+
+def unpack(archive: BinaryIO, folder: Folder, checkpoint: Checkpoint = never_stopping) -> bool:
+    """Write all that is in the archive, over what is there; modes and times are those of the archive.
+
+    Returns whether a part of `.git` was in it. Raises `ArchiveError` for what is no zip, is damaged or would
+    leave the folder, and OSError.
+    """
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            entries = [_entry(info) for info in opened.infolist()]
+            for entry in entries:
+                checkpoint()
+                _write(opened, entry, folder, checkpoint)
+    except _DAMAGED as error:
+        raise ArchiveError(f"the archive cannot be unpacked: {error}") from error
+    for entry in reversed(entries):  # what is written into a directory changes its time
+        if entry.kind == stat.S_IFDIR:
+            with folder.parent(f"{entry.path}/.") as (directory, name):
+                os.chmod(name, entry.permissions, dir_fd=directory)
+                os.utime(name, entry.times, dir_fd=directory)
+    return any(entry.path.partition("/")[0] == ".git" for entry in entries)
+
+
+def _write(archive: zipfile.ZipFile, entry: _Entry, folder: Folder, checkpoint: Checkpoint) -> None:
+    if entry.kind == stat.S_IFDIR:
+        folder.make_directory(entry.path)
+        return
+    folder.make_directory(entry.path.rpartition("/")[0])
+    folder.remove(entry.path)
+    if entry.kind == stat.S_IFLNK:
+        with folder.parent(entry.path) as (directory, name):
+            os.symlink(_link(archive, entry), name, dir_fd=directory)
+            os.utime(name, entry.times, dir_fd=directory, follow_symlinks=False)
+        return
+    with folder.opened(entry.path, _NEW) as descriptor, open(descriptor, "wb", closefd=False) as target:
+        with archive.open(entry.info) as source:
+            copy(source, target, checkpoint)
+        target.flush()
+        os.fchmod(descriptor, entry.permissions)
+        os.utime(descriptor, entry.times)
+
+
+def _entry(info: zipfile.ZipInfo) -> _Entry:
+    """What the archive says of one file; raises `ArchiveError` for one that would lie elsewhere."""
+    name = info.filename if info.flag_bits & _UTF8 else os.fsdecode(info.filename.encode("cp437"))
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if name.startswith("/") or ".." in parts:
+        raise ArchiveError(f"`{name}` in the archive lies outside of the project, nothing was unpacked")
+    mode = info.external_attr >> 16
+    kind = stat.S_IFDIR if name.endswith("/") or not parts else stat.S_IFMT(mode) or stat.S_IFREG
+    if kind not in (stat.S_IFDIR, stat.S_IFLNK, stat.S_IFREG):
+        raise ArchiveError(f"`{name}` in the archive is no file, link or directory, nothing was unpacked")
+    usual = 0o755 if kind == stat.S_IFDIR else 0o644
+    seconds = _seconds(info)
+    return _Entry(
+        path="/".join(parts),
+        info=info,
+        kind=kind,
+        permissions=mode & _PERMISSIONS or usual,
+        times=(seconds, seconds),
+    )
+
+
+def _seconds(info: zipfile.ZipInfo) -> float:
+    """When the file was changed, since the epoch: exactly, or as the older field says."""
+    for kind, data in _extra(info.extra):
+        if kind == TIMES and len(data) >= _TIME.size and data[0] & 1:
+            return float(_TIME.unpack_from(data)[1])
+    try:
+        return datetime(*info.date_time, tzinfo=UTC).timestamp()
+    except ValueError:  # month 0: a writer that knew no time
+        return datetime(1980, 1, 1, tzinfo=UTC).timestamp()
+
+
+def _extra(data: bytes) -> Iterator[tuple[int, bytes]]:
+    while len(data) >= _HEAD.size:
+        kind, length = _HEAD.unpack_from(data)
+        yield kind, data[_HEAD.size : _HEAD.size + length]
+        data = data[_HEAD.size + length :]
+
+
+def _link(archive: zipfile.ZipFile, entry: _Entry) -> bytes:
+    """Where a link leads."""
+    with archive.open(entry.info) as source:
+        target = source.read(_MOST_LINK_BYTES)
+    if not target or b"\0" in target:
+        raise ArchiveError(f"the link `{entry.path}` in the archive leads nowhere")
+    return target

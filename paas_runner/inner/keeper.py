@@ -1,0 +1,132 @@
+"""Stands between the inner runner and one program of a job, so that nothing of it outlives either.
+
+Run as a script of its own, with little of the standard library, so that it starts in no time:
+
+- standard input: what to run (`process.py` writes it), then one byte for each request to terminate the
+  program's group; its end means that the inner runner wants an end, or is no more;
+- standard output: the program's, and its errors;
+- standard error: why the program could not be started, else nothing;
+- exit code: the program's, as a shell counts.
+
+Whatever the program leaves behind, in other sessions too, becomes the keeper's child and is killed with it.
+"""
+
+import contextlib
+import ctypes
+import os
+import select
+import signal
+from collections.abc import Iterator
+
+_PR_SET_CHILD_SUBREAPER = 36
+_REQUESTS = 0
+_NOT_STARTED, _KILLED = 126, 137
+_IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # ended by whoever holds the other end of our input
+
+
+def main() -> int:
+    """Run what the input says, to its end or to ours."""
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    news, alarm = os.pipe()
+    os.set_blocking(alarm, False)
+    signal.set_wakeup_fd(alarm)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    try:
+        program = _started(_order())
+    except (OSError, ValueError) as error:
+        os.write(2, str(error).encode(errors="replace"))
+        return _NOT_STARTED
+    code = _watched(program, news)
+    _kill_all()
+    return code
+
+
+def _order() -> list[bytes]:
+    """The folder, the number of arguments, these, and the environment's entries.
+
+    As a line with the length, then that many bytes, in which NUL separates the parts.
+    """
+    head = b""
+    while not head.endswith(b"\n"):
+        head += _read(1)
+    return _read(int(head)).split(b"\0")
+
+
+def _read(length: int) -> bytes:
+    found = bytearray()
+    while len(found) < length:
+        piece = os.read(_REQUESTS, length - len(found))
+        if not piece:
+            raise ValueError("nobody said what to run")
+        found += piece
+    return bytes(found)
+
+
+def _started(order: list[bytes]) -> int:
+    """The process id of the program, which leads a session of its own and reads nothing."""
+    folder, number, *rest = order
+    arguments, entries = rest[: int(number)], rest[int(number) :]
+    os.chdir(folder)
+    return os.posix_spawn(
+        arguments[0],
+        arguments,
+        dict(entry.split(b"=", 1) for entry in entries),
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+        setsigdef=(*_IGNORED, signal.SIGPIPE, signal.SIGXFSZ),
+    )
+
+
+def _watched(program: int, news: int) -> int:
+    """The program's exit code, once it has ended or nobody waits for it any more."""
+    while True:
+        ready, _, _ = select.select([_REQUESTS, news], [], [])
+        if _REQUESTS in ready:
+            requests = os.read(_REQUESTS, 64)
+            if not requests:
+                return _KILLED
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(program, signal.SIGTERM)
+        if news in ready:
+            os.read(news, 4096)
+            code = _reaped(program)
+            if code is not None:
+                return code
+
+
+def _reaped(program: int) -> int | None:
+    """Take leave of every child that has ended; the program's exit code if it is one of them."""
+    code = None
+    with contextlib.suppress(ChildProcessError):
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            if found[0] == program:
+                code = os.waitstatus_to_exitcode(found[1])
+    return code if code is None or code >= 0 else 128 - code
+
+
+def _kill_all() -> None:
+    """Kill children until there are none: the children of each become ours."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            for child in _children():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+            os.waitpid(-1, 0)
+
+
+def _children() -> Iterator[int]:
+    own = str(os.getpid()).encode()
+    for entry in os.scandir("/proc"):
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError), open(f"{entry.path}/stat", "rb") as stat:  # noqa: PTH123
+                if stat.read().rpartition(b")")[2].split()[1] == own:
+                    yield int(entry.name)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

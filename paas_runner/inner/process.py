@@ -1,0 +1,150 @@
+"""Programs of a job as real processes, each with a keeper that lets none of its descendants outlive it.
+
+The keeper (`keeper.py`) dies with the inner runner, however that dies, and kills all that it keeps.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path, PurePath
+
+from paas_runner.inner.shell import Launched, Write
+
+_KEEPER = Path(__file__).with_name("keeper.py")
+_LAST_OUTPUT_SECONDS = 1.0  # for output that is still in the pipe when everybody is dead
+
+
+@contextlib.asynccontextmanager
+async def launched(
+    command: Sequence[str], *, folder: PurePath, environment: Mapping[str, str], write: Write
+) -> AsyncIterator[Launched]:
+    """Start a program with exactly this environment; leaving the context kills it and all it has started.
+
+    Raises OSError when it cannot be started, as its `wait` does, and ValueError for text that is none.
+    """
+    order = _order((_found(command[0]), *command[1:]), folder, environment)
+    reading, writing = os.pipe()
+    output = await _collected(reading, write)
+    try:
+        keeper = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-I", "-S", "-X", "utf8", str(_KEEPER)),
+            cwd="/",
+            env={name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=writing,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+    except BaseException:
+        output.close()
+        raise
+    finally:
+        os.close(writing)
+    kept = _Kept(keeper, output)
+    try:
+        await kept.say(order)
+        yield kept
+    finally:
+        await kept.end()
+
+
+def _order(command: Sequence[str], folder: PurePath, environment: Mapping[str, str]) -> bytes:
+    """What `keeper.py` reads first."""
+    entries = (f"{key}={value}" for key, value in environment.items())
+    parts = (str(folder), str(len(command)), *command, *entries)
+    text = "\0".join(parts).encode(errors="surrogateescape")
+    return b"%d\n%b" % (len(text), text)
+
+
+def _found(program: str) -> str:
+    path = program if "/" in program else shutil.which(program)
+    if path is None:
+        raise FileNotFoundError(f"there is no program `{program}` on this host")
+    return path
+
+
+class _Output(asyncio.Protocol):
+    """The reading end of a pipe."""
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self._transport: asyncio.BaseTransport | None = None
+        self.ended = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._write(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - either way it is over
+        self.ended.set()
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+class _Kept:
+    """A program, seen through its keeper."""
+
+    def __init__(self, keeper: asyncio.subprocess.Process, output: _Output) -> None:
+        self._keeper = keeper
+        self._output = output
+        self._over = False
+
+    async def wait(self) -> int:
+        """The exit code, as a shell counts; raises OSError for a program that could not be started."""
+        complaint = await self._complaints.read()  # ends with the keeper
+        code = await self._keeper.wait()
+        await self.end()
+        if complaint or code < 0:
+            text = complaint.decode(errors="replace").strip()
+            raise OSError(text or f"its keeper was killed by signal {-code}")
+        return code
+
+    def terminate(self) -> None:
+        """SIGTERM to the program's group."""
+        self._requests.write(b"T")
+
+    async def say(self, text: bytes) -> None:
+        """Write to the keeper; one that is no more says so by its exit code."""
+        with contextlib.suppress(ConnectionError):
+            self._requests.write(text)
+            await self._requests.drain()
+
+    async def end(self) -> None:
+        """Kill whoever is left, wait for their end and for what they have written."""
+        if self._over:
+            return
+        self._requests.close()
+        try:
+            await self._keeper.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_OUTPUT_SECONDS):
+                    await self._output.ended.wait()
+        finally:
+            self._output.close()
+        self._over = True
+
+    @property
+    def _requests(self) -> asyncio.StreamWriter:
+        if self._keeper.stdin is None:
+            raise RuntimeError("a keeper is started with a pipe for its input")
+        return self._keeper.stdin
+
+    @property
+    def _complaints(self) -> asyncio.StreamReader:
+        if self._keeper.stderr is None:
+            raise RuntimeError("a keeper is started with a pipe for its errors")
+        return self._keeper.stderr
+
+
+async def _collected(reading: int, write: Write) -> _Output:
+    pipe = os.fdopen(reading, "rb", buffering=0)
+    _, output = await asyncio.get_running_loop().connect_read_pipe(lambda: _Output(write), pipe)
+    return output

@@ -1,0 +1,141 @@
+"""The inner runner: what a host starts when a job has been pushed to it."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+import attrs
+import httpx
+
+from paas_runner.inner.ending import FinalWord
+from paas_runner.inner.execution import Execution
+from paas_runner.inner.helper import Helper
+from paas_runner.inner.job import Job, mappings, read_job
+from paas_runner.inner.job_helper import job_helper
+from paas_runner.inner.job_script import job_scripts
+from paas_runner.inner.link import JobLink, JobOverError
+from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.pace import Pace
+from paas_runner.inner.process_shell import ProcessShell
+from paas_runner.inner.repository import credentials
+from paas_runner.inner.section import InnerRunnerError, RunnerSection, read_section
+from paas_runner.inner.shell import Shell
+from paas_runner.inner.stop import Stops
+from paas_runner.inner.trace import Trace
+from paas_runner.job.payload import Payload, PayloadError, decode
+
+CALL_SECONDS = 30.0
+
+
+class UnheardError(InnerRunnerError):
+    """The job has ended, but its coordinator could not be told."""
+
+
+def _on_this_machine(_section: RunnerSection) -> Shell:
+    return ProcessShell()
+
+
+@attrs.frozen(kw_only=True)
+class InnerRunner:
+    """Runs one job to its end and reports on it; `transport` replaces the network, by base URL."""
+
+    clock: Callable[[], datetime]
+    shell: Callable[[RunnerSection], Shell] = _on_this_machine
+    """Where scripts run: on this machine, in a folder for this job alone, unless somebody says another."""
+
+    helper: Callable[[Job, Narrator, httpx.AsyncClient], Helper] = job_helper
+    transport: Callable[[str], httpx.AsyncBaseTransport] | None = None
+    pace: Pace = attrs.field(factory=Pace)
+    trust_environment: bool = False
+    """Whether `HTTPS_PROXY`, `SSL_CERT_FILE` and their like count."""
+
+    async def run(self, runner_toml: str, job_json: str, stops: Stops | None = None) -> int:
+        """Return 0 for a job that succeeded and 1 for one that did not, when the coordinator knows it.
+
+        `stops` ends the job early, in good order. Cancelling this is the sudden death of the host: every
+        process of the job is killed at once, its folders are removed, nobody is told. Raises
+        `InnerRunnerError` for files that make no job, and `UnheardError` when the coordinator could not be
+        told in half an hour.
+        """
+        section = read_section(runner_toml)
+        payload = _payload(job_json)
+        shell = self.shell(section)
+        with contextlib.ExitStack() as stack:
+            try:
+                folders = stack.enter_context(shell.workspace(payload.variable("CI_PROJECT_PATH") or ""))
+            except OSError as error:
+                raise InnerRunnerError(f"no folder could be made for the job: {error}") from error
+            job = read_job(payload, section, folders)
+            async with self._client(section.url) as client:
+                return await self._reported(job, shell, client, stops or Stops())
+
+    async def _reported(self, job: Job, shell: Shell, client: httpx.AsyncClient, stops: Stops) -> int:
+        trace = Trace(_secrets(job), job.section.output_limit_bytes, job.token_prefixes)
+        narrator = Narrator(write=trace.write, clock=self.clock, with_sections=job.with_sections)
+        link = JobLink(
+            client,
+            job.payload.job_id,
+            job.payload.token,
+            trace,
+            pace=self.pace,
+            on_canceling=stops.cancel,
+            debug=job.debug_trace or job.settings.debug_services,
+        )
+        execution = Execution(
+            job=job,
+            scripts=job_scripts(job),
+            shell=shell,
+            helper=self.helper(job, narrator, client),
+            trace=trace,
+            narrator=narrator,
+            pace=self.pace,
+            stops=stops,
+        )
+        try:
+            word = await _streamed(link, execution)
+            async with stops.within(self.pace.patience, self.pace.hurried_patience):
+                await link.finish(word)
+        except TimeoutError:
+            raise UnheardError(f"{job.section.url} did not take the result of the job") from None
+        except JobOverError:
+            return 1
+        return int(word.state != "success")
+
+    def _client(self, url: str) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            base_url=url,
+            transport=self.transport(url) if self.transport else None,
+            timeout=CALL_SECONDS,
+            trust_env=self.trust_environment,
+        )
+
+
+async def _streamed(link: JobLink, execution: Execution) -> FinalWord:
+    """Run the job while its trace is sent; raises `JobOverError`, with everything killed."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            streaming = tasks.create_task(link.stream())
+            word = await execution.run()
+            streaming.cancel()
+    except ExceptionGroup as group:
+        over, others = group.split(JobOverError)
+        raise others or JobOverError(str(over)) from None
+    return word
+
+
+def _secrets(job: Job) -> Iterator[str]:
+    """What the trace must not show: what the coordinator says, and all credentials that came with the job."""
+    yield from job.variables.masked
+    yield job.payload.token.reveal()
+    yield from (secret.reveal() for secret in credentials(job.payload))
+    for name in ("credentials", "dependencies"):
+        for entry in mappings(job.payload.raw.get(name)):
+            yield str(entry.get("password") or entry.get("token") or "")
+
+
+def _payload(text: str) -> Payload:
+    try:
+        return decode(text.encode(errors="surrogatepass"))
+    except PayloadError as error:
+        raise InnerRunnerError(f"job.json: {error.why}") from None

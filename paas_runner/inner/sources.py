@@ -1,0 +1,154 @@
+"""Getting a job's sources with git, as its variables wish (spec gitlab-runner-api.md §10.5)."""
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+from paas_runner.inner.git import JOB_TOKEN_HELPER, Git
+from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.repository import Repository
+from paas_runner.inner.settings import GitStrategy, Settings, Submodules
+
+_LEFT_BY_THE_KILLED = ("index.lock", "shallow.lock", "HEAD.lock", "config.lock", "hooks/post-checkout")
+
+
+@attrs.frozen(kw_only=True)
+class Sources:
+    """One job's repository and the folder that it goes into."""
+
+    repository: Repository
+    settings: Settings
+    folder: Path
+    git: Git
+    narrator: Narrator
+    with_job_token: bool
+    """Whether a script may go on with git: the credentials are those that it has in `CI_JOB_TOKEN`."""
+
+    async def fetch(self) -> None:
+        """Do all that the strategy says; raises `StageError`."""
+        match self.settings.git_strategy:
+            case GitStrategy.NONE:
+                self.narrator.notice("Skipping Git repository setup")
+                return
+            case GitStrategy.EMPTY:
+                self.narrator.notice("Skipping Git repository setup and creating an empty build directory")
+                await self._emptied()
+                return
+            case GitStrategy.CLONE:
+                await self._emptied()
+            case GitStrategy.FETCH:
+                await asyncio.to_thread(self._unlocked)
+        await self._fetched()
+        if self.settings.git_checkout:
+            await self._checked_out()
+        else:
+            self.narrator.notice("Skipping Git checkout")
+        if self.settings.submodules is Submodules.NONE:
+            self.narrator.notice("Skipping Git submodules setup")
+        else:
+            await self._with_submodules(recursive=self.settings.submodules is Submodules.RECURSIVE)
+
+    async def clear(self) -> None:
+        """Remove all files that git knows of and all others, before another try."""
+        if (self.folder / ".git").exists():
+            await self.git.code("rm", "-rf", "--quiet", "--ignore-unmatch", ".")
+            await self.git.code("clean", "-ffdx")
+
+    async def _emptied(self) -> None:
+        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def _unlocked(self) -> None:
+        """Without the locks of a git that was killed in the middle, and without a hook of an earlier job."""
+        with contextlib.suppress(FileNotFoundError):
+            for name in _LEFT_BY_THE_KILLED:
+                for path in self._repositories(name):
+                    path.unlink(missing_ok=True)
+
+    def _repositories(self, name: str) -> Iterator[Path]:
+        yield self.folder / ".git" / name
+        yield from (self.folder / ".git" / "modules").rglob(name)
+
+    async def _fetched(self) -> None:
+        depth = self._depth
+        note = f" with git depth set to {depth}" if depth else ""
+        self.narrator.notice(f"Fetching changes{note}...")
+        fresh = not (self.folder / ".git").exists()
+        kind = self.repository.object_format
+        await self.git.must(
+            "init", "--template=", *(() if kind == "sha1" else (f"--object-format={kind}",)), "."
+        )
+        if fresh:
+            await self.git.must("remote", "add", "origin", self.repository.url)
+            self.narrator.notice("Created fresh repository.")
+        else:
+            await self.git.must("remote", "set-url", "origin", self.repository.url)
+        if self.with_job_token:
+            await self.git.must("config", *self._token_helper)
+        shallow = (self.folder / ".git" / "shallow").exists()
+        limit = ("--depth", str(depth)) if depth else ("--unshallow",) if shallow else ()
+        await self.git.must(
+            *("fetch", "origin", "--no-recurse-submodules", *self.repository.refspecs),
+            *(*limit, *self.settings.git_fetch_flags),
+        )
+
+    async def _checked_out(self) -> None:
+        sha = self.repository.sha
+        self.narrator.notice(f"Checking out {sha[:8]} as detached HEAD (ref is {self.repository.ref})...")
+        await self.git.must("-c", "submodule.recurse=false", "checkout", "-f", "-q", sha)
+        if self.settings.git_clean_flags:
+            await self.git.must("clean", *self.settings.git_clean_flags)
+        if self._with_lfs:
+            await self.git.must("lfs", "pull")
+
+    async def _with_submodules(self, *, recursive: bool) -> None:
+        depth = self._submodule_depth
+        how = f"{' recursively' if recursive else ''}{f' with git depth set to {depth}' if depth else ''}"
+        self.narrator.notice(f"Updating/initializing submodules{how}...")
+        deep = ("--recursive",) if recursive else ()
+        paths = ("--", *self.settings.submodule_paths) if self.settings.submodule_paths else ()
+        each = ("submodule", "--quiet", "foreach", *deep)
+        clean = " ".join(("git clean", *(self.settings.git_clean_flags or ("-ffdx",))))
+        synchronise = ("submodule", "--quiet", "sync", *deep, *paths)
+        update = (
+            *("submodule", "update", "--init", *deep),
+            *(("--depth", str(depth)) if depth else ()),
+            *(*self.settings.submodule_update_flags, *paths),
+        )
+        await self.git.must("submodule", "init")
+        await self.git.must(*synchronise)
+        await self.git.must(*each, clean)
+        await self.git.must(*each, "git reset --hard --quiet")
+        if await self.git.code(*update):
+            self.narrator.warning("Updating submodules failed. Retrying...")
+            await self.git.must(*synchronise)
+            await self.git.must(*update)
+            await self.git.must(*each, "git reset --hard --quiet")
+        self.narrator.notice("Updated submodules")
+        await self.git.must(*each, clean)
+        if self.with_job_token:
+            await self.git.must(*each, "git", "config", *self._token_helper)
+        if self._with_lfs:
+            await self.git.must(*each, "git lfs pull")
+
+    @property
+    def _depth(self) -> int:
+        wanted = self.settings.git_depth
+        return self.repository.depth if wanted is None else wanted
+
+    @property
+    def _submodule_depth(self) -> int:
+        wanted = self.settings.submodule_depth
+        return self._depth if wanted is None else wanted
+
+    @property
+    def _with_lfs(self) -> bool:
+        return not self.settings.lfs_skip_smudge and shutil.which("git-lfs") is not None
+
+    @property
+    def _token_helper(self) -> tuple[str, str]:
+        return f"credential.{self.repository.origin}.helper", JOB_TOKEN_HELPER

@@ -1,0 +1,64 @@
+"""A job's trace as it is kept and sent: masked, valid UTF-8, limited, counted in bytes."""
+
+import codecs
+import zlib
+from collections.abc import Iterable
+
+from paas_runner.inner.masking import Masks
+
+MOST_PIECE_BYTES = 1024 * 1024  # spec gitlab-runner-api.md §4.1
+
+
+class Trace:
+    """All of a job's output, kept whole because the coordinator may ask for any part of it again."""
+
+    def __init__(self, secrets: Iterable[str], limit_bytes: int, prefixes: Iterable[str] = ()) -> None:
+        self._masks = Masks(secrets, prefixes)
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._limit = limit_bytes
+        self._full = False
+        self._bytes = bytearray()
+        self._crc = 0
+
+    def write(self, data: bytes) -> None:
+        """Take output; a possible beginning of a secret shows only when more has come."""
+        self._keep(self._masks.feed(self._decoder.decode(data).encode()))
+
+    def finish(self) -> None:
+        """Nothing will follow: show what was held back."""
+        rest = self._masks.feed(self._decoder.decode(b"", final=True).encode())
+        self._keep(rest + self._masks.flush())
+
+    @property
+    def size(self) -> int:
+        """The number of bytes to be sent so far."""
+        return len(self._bytes)
+
+    @property
+    def checksum(self) -> str:
+        """The CRC-32 of these bytes, as it goes into a PUT (spec gitlab-runner-api.md §3.1)."""
+        return f"crc32:{self._crc:08x}"
+
+    def piece(self, start: int) -> bytes:
+        """The bytes from `start` on, at most as many as one PATCH may carry."""
+        return bytes(self._bytes[start : start + MOST_PIECE_BYTES])
+
+    def _keep(self, data: bytes) -> None:
+        if self._full:
+            return
+        room = self._limit - len(self._bytes)
+        if len(data) > room:
+            self._full = True
+            cut = data[:room].decode(errors="ignore").encode()
+            data = cut + _exceeded(self._limit)
+        self._bytes += data
+        self._crc = zlib.crc32(data, self._crc)
+
+
+def _exceeded(limit: int) -> bytes:
+    """What stands at the end of a trace that was cut; it comes on top of the limit (§4.4)."""
+    text = (
+        f"Job's log exceeded limit of {limit} bytes.\n"
+        "Job execution will continue but no more output will be collected."
+    )
+    return f"\n\x1b[33;1m{text}\x1b[0;m\n".encode()

@@ -1,0 +1,96 @@
+"""Scripts without processes, for a loop whose time is not the world's.
+
+The convention: a line `sleep N` waits N seconds of loop time, `echo TEXT` prints, `exit N` ends with that
+code, `false` ends with 1; any other line does nothing. Lines are expanded as variables are.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import PurePosixPath
+
+import attrs
+import httpx
+
+from paas_runner.inner.helper import Helper, NoHelper
+from paas_runner.inner.job import Job
+from paas_runner.inner.job_script import Script
+from paas_runner.inner.narrator import Narrator, echo
+from paas_runner.inner.runner import InnerRunner
+from paas_runner.inner.section import RunnerSection
+from paas_runner.inner.shell import Launched, Shell, Write
+from paas_runner.inner.workspace import Workspace
+from paas_runner.job.variables import expand
+
+_TERMINATED = 143
+
+
+class ScriptedShell:
+    """Plays scripts; touches neither disk nor processes."""
+
+    @contextlib.contextmanager
+    def workspace(self, project_path: str) -> Iterator[Workspace]:
+        """Directories that exist in name only."""
+        root = PurePosixPath("/sandbox/builds")
+        yield Workspace(builds=root, project=root / (project_path.strip("/") or "project"))
+
+    @contextlib.asynccontextmanager
+    async def prepared(self, job: Job, narrator: Narrator) -> AsyncIterator[None]:  # noqa: ARG002
+        """Scripts that are played need nothing."""
+        yield
+
+    @contextlib.asynccontextmanager
+    async def launch(self, script: Script, write: Write) -> AsyncIterator[Launched]:
+        """Play a script until it ends or the context does."""
+        play = _Play(asyncio.ensure_future(_played(script, write)))
+        try:
+            yield play
+        finally:
+            play.terminate()
+
+
+@attrs.frozen(kw_only=True)
+class ScriptedInnerRunner(InnerRunner):
+    """An inner runner without processes and files: its time is the loop's."""
+
+    shell: Callable[[RunnerSection], Shell] = lambda _section: ScriptedShell()
+    helper: Callable[[Job, Narrator, httpx.AsyncClient], Helper] = lambda _job, _narrator, _client: NoHelper()
+
+
+class _Play:
+    def __init__(self, task: asyncio.Task[int]) -> None:
+        self._task = task
+
+    async def wait(self) -> int:
+        """The exit code; as after SIGTERM for a script that was ended."""
+        await asyncio.wait([self._task])
+        return _TERMINATED if self._task.cancelled() else self._task.result()
+
+    def terminate(self) -> None:
+        """End it now."""
+        self._task.cancel()
+
+
+async def _played(script: Script, write: Write) -> int:
+    for command in script.commands:
+        write(f"{echo(command)}\n".encode())
+        for line in command.splitlines():
+            word, _, rest = expand(line.strip(), lambda name: script.environment.get(name, "")).partition(" ")
+            match word:
+                case "sleep":
+                    await asyncio.sleep(_seconds(rest))
+                case "echo":
+                    write(f"{rest}\n".encode())
+                case "exit":
+                    return int(_seconds(rest or "0")) & 0xFF
+                case "false":
+                    return 1
+    return 0
+
+
+def _seconds(text: str) -> float:
+    """Raises OSError for what is no number: such a script cannot be run here."""
+    try:
+        return float(text)
+    except ValueError:
+        raise OSError(f"the number `{text}` is not understood by the scripted shell") from None

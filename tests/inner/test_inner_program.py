@@ -1,0 +1,249 @@
+"""The program as a process: arguments, signals, exit codes, and its own violent death."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import attrs
+import pytest
+
+from paas_runner.inner.cli import main
+from paas_runner.sandbox.coordinator import Job, JobSpec, JobState, create_app
+from paas_runner.sandbox.coordinator.payload import job_payload
+from paas_runner.sandbox.listening import Listener
+from tests.inner.hosts import GRACEFUL, Hosts, hosts, script
+
+
+@attrs.frozen(kw_only=True)
+class Machine:
+    """A coordinator on a real port, and a folder for the program's files."""
+
+    world: Hosts
+    listener: Listener
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return self.listener.url
+
+    def arguments(self, spec: JobSpec, *, toml: str = "") -> tuple[Job, list[str]]:
+        job = self.world.coordinator.submit_job(spec)
+        assert self.world.coordinator.acquire(self.world.runner, features=GRACEFUL) is job
+        payload = job_payload(job, url=self.url, options=self.world.coordinator.options)
+        config, job_file = self.folder / "runner.toml", self.folder / "job.json"
+        config.write_text(f'[[runners]]\nurl = "{self.url}"\ntoken = "abc"\nexecutor = "shell"\n{toml}')
+        job_file.write_text(json.dumps(payload))
+        program = [sys.executable, "-m", "paas_runner.inner"]
+        return job, [*program, "exec-fetched-job", "--config", str(config), str(job_file)]
+
+    @contextlib.asynccontextmanager
+    async def running(self, spec: JobSpec) -> AsyncIterator[tuple[Job, asyncio.subprocess.Process]]:
+        job, arguments = self.arguments(spec)
+        environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "TMPDIR": str(self.folder)}
+        process = await asyncio.create_subprocess_exec(*arguments, env=environment, cwd=Path.cwd())
+        try:
+            yield job, process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    def leftovers(self) -> list[Path]:
+        return [path for path in self.folder.iterdir() if path.is_dir()]
+
+
+@pytest.fixture
+async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
+    world = hosts(trace_interval_seconds=1)
+    listener = Listener(create_app(world.coordinator))
+    await listener.start()
+    try:
+        yield Machine(world=world, listener=listener, folder=tmp_path)
+    finally:
+        await listener.stop()
+
+
+def alive(marker: str) -> bool:
+    """Whether a process has the marker among its arguments."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if marker.encode() in (process / "cmdline").read_bytes():
+                return True
+    return False
+
+
+async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # processes tell nobody when they change
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize(("line", "code", "state"), [("true", 0, "success"), ("exit 42", 1, "failed")])
+async def test_the_exit_code_says_whether_the_job_succeeded(
+    machine: Machine, line: str, code: int, state: str
+) -> None:
+    async with machine.running(script(line)) as (job, process):
+        assert await process.wait() == code
+    assert job.status == state
+    assert machine.leftovers() == []
+
+
+async def test_no_process_shows_a_secret_among_its_arguments(machine: Machine) -> None:
+    """What a script sees of the processes above it has nothing that had to be masked in the trace."""
+    show = "tr '\\0' ' ' < /proc/$process/cmdline; echo"
+    climb = "process=$(sed -n 's/^PPid:[^0-9]*//p' /proc/$process/status)"
+    above = f"process=$$; for _ in 1 2 3; do {show}; {climb}; done"
+    async with machine.running(script(above)) as (job, process):
+        assert await process.wait() == 0
+    shown = job.trace.decode()
+    assert "keeper.py" in shown
+    assert "exec-fetched-job" in shown
+    assert "[MASKED]" not in shown
+    assert job.token.reveal() not in shown
+
+
+@pytest.mark.parametrize(("number", "word"), [(signal.SIGTERM, "terminated"), (signal.SIGINT, "interrupt")])
+async def test_a_signal_ends_the_job_in_good_order(
+    machine: Machine, number: signal.Signals, word: str
+) -> None:
+    mark = f"61.01{number.value}"
+    lines = ("trap 'echo got-it; exit 0' TERM", "echo ready", f"sleep {mark}")
+    spec = script(*lines, after_script=("echo after",))
+    async with machine.running(spec) as (job, process):
+        await until(lambda: b"\nready" in job.trace)
+        process.send_signal(number)
+        async with asyncio.timeout(10):
+            assert await process.wait() == 1
+    assert (job.status, job.failure_reason) == ("failed", "runner_system_failure")
+    assert b"\ngot-it" in job.trace
+    assert f"ERROR: Job failed (system failure): aborted: {word}".encode() in job.trace
+    assert b"\nafter" not in job.trace
+    assert not alive(mark)
+    assert machine.leftovers() == []
+
+
+async def test_a_second_signal_ends_the_program_at_once(machine: Machine) -> None:
+    lines = ("trap '' TERM", "echo ready", "while :; do sleep 61.02 || true; done")
+    async with machine.running(script(*lines)) as (job, process):
+        await until(lambda: b"\nready" in job.trace and alive("61.02"))
+        process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.1)  # two signals at a time are one
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(1.5):  # less than the script is given to end
+            assert await process.wait() == 128 + signal.SIGTERM
+    assert job.status is JobState.RUNNING
+    assert not alive("61.02")
+    assert machine.leftovers() == []
+
+
+async def test_a_second_signal_ends_the_wait_for_an_absent_coordinator(machine: Machine) -> None:
+    """Here the job's own time was over before; nobody may make the host's owner wait for half an hour."""
+    job, arguments = machine.arguments(script("echo ready; sleep 61.06"))
+    payload = json.loads(Path(arguments[-1]).read_text())
+    payload["runner_info"]["timeout"] = 2
+    Path(arguments[-1]).write_text(json.dumps(payload))
+    process = await asyncio.create_subprocess_exec(*arguments)
+    await until(lambda: b"\nready" in job.trace)
+    await machine.listener.stop()
+    await until(lambda: not alive("61.06"))
+    await asyncio.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    await asyncio.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(2):
+        assert await process.wait() == 128 + signal.SIGTERM
+
+
+async def test_the_death_of_the_program_leaves_no_process_of_the_job(machine: Machine) -> None:
+    lines = (
+        "trap '' TERM HUP",
+        "sleep 61.03 &",
+        "setsid sh -c 'sleep 61.03; :' &",
+        "(setsid nohup sh -c 'sleep 61.03 & wait' >/dev/null 2>&1 &)",
+        "echo ready",
+        "sleep 61.03",
+    )
+    async with machine.running(script(*lines)) as (job, process):
+        await until(lambda: b"\nready" in job.trace)
+        assert alive("61.03")
+        process.kill()
+        assert await process.wait() == -signal.SIGKILL
+        await until(lambda: not alive("61.03"), 5)
+        await until(lambda: not alive("keeper.py"), 5)
+
+
+async def test_the_death_of_the_program_ends_git_too(machine: Machine) -> None:
+    toml = "pre_get_sources_script = 'exec -a git-stand-in sleep 61.04'\n"
+    job, arguments = machine.arguments(script("true"), toml=toml)
+    job_json = json.loads(Path(arguments[-1]).read_text())
+    job_json["git_info"]["repo_url"] = "http://127.0.0.1:9/absent.git"
+    Path(arguments[-1]).write_text(json.dumps(job_json))
+    process = await asyncio.create_subprocess_exec(*arguments)
+    await until(lambda: alive("61.04"))
+    process.kill()
+    await process.wait()
+    await until(lambda: not alive("61.04"), 5)
+    assert job.status is JobState.RUNNING
+
+
+async def test_an_executor_that_is_not_known_fails_the_job_with_words(machine: Machine) -> None:
+    job, arguments = machine.arguments(script("echo never"))
+    config = Path(arguments[-2])
+    config.write_text(config.read_text().replace('"shell"', '"kubernetes"'))
+    process = await asyncio.create_subprocess_exec(*arguments)
+    assert await process.wait() == 1
+    assert job.failure_reason == "runner_configuration_error"
+    assert b'runner.toml has `executor = "kubernetes"`' in job.trace
+    assert b"never" not in job.trace
+
+
+async def test_a_job_that_was_cancelled_meanwhile_is_not_begun_for_long(machine: Machine) -> None:
+    async with machine.running(script("sleep 61.05")) as (job, process):
+        machine.world.coordinator.cancel(job.job_id, force=True)
+        async with asyncio.timeout(10):
+            assert await process.wait() == 1
+    assert not alive("61.05")
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({}, "runner.toml cannot be read: "),
+        ({"runner.toml": "[[runners]"}, "runner.toml is no TOML"),
+        (
+            {"runner.toml": '[[runners]]\nurl = "http://h"\ntoken = "t"', "job.json": "{"},
+            "job.json: not JSON",
+        ),
+    ],
+)
+def test_files_that_make_no_job_are_complained_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], files: dict[str, str], words: str
+) -> None:
+    (tmp_path / "job.json").touch()
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    paths = [str(tmp_path / name) for name in ("runner.toml", "job.json")]
+    assert main(["exec-fetched-job", "--config", *paths]) == 78
+    assert words in capsys.readouterr().err
+
+
+def test_wrong_arguments_end_with_2_and_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["exec-fetched-job", "job.json"])
+    with pytest.raises(SystemExit, match="0"):
+        main(["exec-fetched-job", "--help"])
+    said = capsys.readouterr().out
+    for words in ("--config CONFIG", "SIGTERM", "Exit codes:", "executor"):
+        assert words in said
+
+
+def test_the_console_script_is_the_same_program() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "paas_runner.inner", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("paas-runner-inner ")

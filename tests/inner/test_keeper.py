@@ -1,0 +1,142 @@
+"""What a keeper promises: nothing of a program outlives it, or the one who wanted it."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from paas_runner.inner.process import launched
+from paas_runner.inner.shell import Launched
+
+DAEMON = "(setsid sh -c 'sleep {0} & sleep {0}; wait' >/dev/null 2>&1 &)"
+
+
+def alive(marker: str) -> bool:
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if marker.encode() in (process / "cmdline").read_bytes():
+                return True
+    return False
+
+
+@contextlib.asynccontextmanager
+async def shell(text: str, said: bytearray | None = None) -> AsyncIterator[Launched]:
+    write = (bytearray() if said is None else said).extend
+    environment = {"PATH": os.environ["PATH"]}
+    async with launched(("sh", "-c", text), folder=Path("/"), environment=environment, write=write) as found:
+        yield found
+
+
+async def test_the_exit_code_is_the_programs() -> None:
+    async with shell("exit 42") as program:
+        assert await program.wait() == 42
+    async with shell("kill -9 $$") as program:
+        assert await program.wait() == 137
+
+
+async def test_output_and_errors_come_together_and_whole() -> None:
+    said = bytearray()
+    async with shell("echo out; echo err >&2; head -c 300000 /dev/zero | tr '\\0' x", said) as program:
+        assert await program.wait() == 0
+    assert said == b"out\nerr\n" + b"x" * 300_000
+
+
+async def test_it_has_the_environment_that_it_was_given_and_no_other() -> None:
+    said = bytearray()
+    async with launched(("env",), folder=Path("/"), environment={"A": "ä\n$B"}, write=said.extend) as program:
+        await program.wait()
+    assert said == "A=ä\n$B\n".encode()
+
+
+async def test_daemons_of_other_sessions_end_with_the_program() -> None:
+    async with shell(
+        DAEMON.format("62.01") + "; while ! pgrep -f 'sleep 62[.]01' >/dev/null; do :; done"
+    ) as program:
+        assert await program.wait() == 0
+        assert not alive("62.01")
+
+
+async def test_leaving_the_context_kills_all_of_it() -> None:
+    async with shell(f"trap '' TERM; {DAEMON.format('62.02')}; sleep 62.02; sleep 62.02"):
+        async with asyncio.timeout(5):
+            while not alive("62.02"):
+                await asyncio.sleep(0.01)
+    assert not alive("62.02")
+
+
+async def test_to_terminate_reaches_the_whole_group() -> None:
+    said = bytearray()
+    async with shell("trap 'echo bye; exit 5' TERM; echo up; sleep 62.03 & wait", said) as program:
+        async with asyncio.timeout(5):
+            while b"up" not in said:
+                await asyncio.sleep(0.01)
+        program.terminate()
+        assert await program.wait() == 5
+    assert said == b"up\nbye\n"
+
+
+async def test_a_broken_pipe_ends_a_program_as_it_would_elsewhere() -> None:
+    said = bytearray()
+    async with shell("yes | head -1; echo $?", said) as program:
+        await program.wait()
+    assert said == b"y\n0\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "folder"),
+    [(("/nonexistent",), "/"), (("no-such-program",), "/"), (("true",), "/nonexistent")],
+)
+async def test_what_cannot_be_started_is_an_oserror(command: tuple[str, ...], folder: str) -> None:
+    with pytest.raises(OSError, match=r"[Nn]o such|no program"):
+        async with launched(command, folder=Path(folder), environment={}, write=lambda _: None) as program:
+            await program.wait()
+
+
+async def test_a_keeper_that_was_killed_is_told_of() -> None:
+    async with shell("kill -9 $PPID; sleep 62.04") as program:
+        with pytest.raises(OSError, match="its keeper was killed by signal 9"):
+            await program.wait()
+    for process in Path("/proc").glob("[0-9]*"):  # nobody is left to do it
+        with contextlib.suppress(OSError):
+            if b"62.04" in (process / "cmdline").read_bytes():
+                os.kill(int(process.name), signal.SIGKILL)
+
+
+async def test_variables_of_the_job_do_not_reach_the_keeper() -> None:
+    """A library that is preloaded for the job could break another program."""
+    said = bytearray()
+    environment = {"LD_PRELOAD": "/nonexistent.so", "PYTHONHOME": "/nonexistent", "PATH": os.environ["PATH"]}
+    async with launched(
+        ("sh", "-c", "echo ok"), folder=Path("/"), environment=environment, write=said.extend
+    ) as it:
+        assert await it.wait() == 0
+    assert said.endswith(b"ok\n")
+
+
+async def test_the_runner_is_what_keeps_it_alive(tmp_path: Path) -> None:
+    """Whoever holds the other end of its input may die by any hand."""
+    program = tmp_path / "holder.py"
+    program.write_text(
+        "import asyncio, pathlib\n"
+        "from paas_runner.inner.process import launched\n"
+        "async def main():\n"
+        "    here = pathlib.Path('/')\n"
+        "    async with launched(('sleep', '62.05'), folder=here, environment={}, write=print) as sleep:\n"
+        "        await sleep.wait()\n"
+        "asyncio.run(main())\n"
+    )
+    holder = await asyncio.create_subprocess_exec(
+        sys.executable, program, env={**os.environ, "PYTHONPATH": "."}
+    )
+    async with asyncio.timeout(10):
+        while not alive("62.05\0"):
+            await asyncio.sleep(0.01)
+        holder.kill()
+        await holder.wait()
+        while alive("62.05\0"):
+            await asyncio.sleep(0.01)
