@@ -7,13 +7,14 @@ and waits for requests in progress, long polls among them, when it stops.
 import asyncio
 import socket
 from collections.abc import Callable
+from email.utils import formatdate
 from urllib.parse import urlsplit
 
 import attrs
 import uvicorn
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
@@ -27,7 +28,7 @@ class Listener:
     """One application on one port of 127.0.0.1, which stays the same from `start` to `start`."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self._app = LoopbackOnly(app)
+        self._app = Dated(LoopbackOnly(app))
         self._state = ServerState()
         self._server: asyncio.Server | None = None
         self._port = 0
@@ -113,6 +114,26 @@ class _Abortable:
     async def abort(self) -> None:
         self.protocol.transport.abort()
         await asyncio.sleep(0)  # the loop tells the protocol, which then expects no answer any more
+
+
+class Dated:
+    """Tells the time with every answer that does not tell it already, as every real server does."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on, answers with a `Date`."""
+
+        async def send_dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = list(message.get("headers", ()))
+                if all(name != b"date" for name, _ in headers):
+                    headers.append((b"date", formatdate(usegmt=True).encode()))
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self._app(scope, receive, send_dated)
 
 
 class LoopbackOnly:

@@ -1,7 +1,7 @@
 """A GitLab-style coordinator on loopback: hands out jobs, takes trace and state."""
 
 from paas_runner.sandbox.coordinator.api import create_app
-from paas_runner.sandbox.coordinator.jobs import Entry, Job, Kind, Project
+from paas_runner.sandbox.coordinator.jobs import Entry, Job, Kind, Project, Repository
 from paas_runner.sandbox.coordinator.model import Coordinator, SubmittedPipeline
 from paas_runner.sandbox.coordinator.options import CoordinatorOptions
 from paas_runner.sandbox.coordinator.pipeline import load_pipeline
@@ -31,6 +31,7 @@ __all__ = [
     "PipelineError",
     "PipelineWarning",
     "Project",
+    "Repository",
     "Retry",
     "Runner",
     "RunnerType",

@@ -33,12 +33,29 @@ class AdminApi:
         """The routes under `/api/v4/groups` and `/api/v4/projects`."""
         group, project = "/api/v4/groups/{path:path}", "/api/v4/projects/{path:path}"
         return [
+            Route("/api/v4/groups", self.groups, methods=["GET"]),
             Route(f"{group}/custom_attributes", self.attributes, methods=["GET"]),
             Route(f"{group}/custom_attributes/{{key}}", self.attribute, methods=["GET", "PUT", "DELETE"]),
             Route(f"{project}/jobs/{{job_id:int}}", self.job, methods=["GET"]),
             Route(f"{project}/jobs/{{job_id:int}}/trace", self.trace, methods=["GET"]),
             Route(f"{project}/jobs/{{job_id:int}}/cancel", self.cancel, methods=["POST"]),
         ]
+
+    async def groups(self, request: Request) -> Response:
+        """The top-level groups with their attributes, in pages, whatever else is asked for."""
+        self._authorize(request)
+        page, size = (int(request.query_params.get(key, one)) for key, one in (("page", 1), ("per_page", 20)))
+        known = list(self._coordinator.groups.top_level().items())
+        shown = [
+            {
+                "id": self._coordinator.groups.id_of(path),
+                "full_path": path,
+                "custom_attributes": [{"key": key, "value": value} for key, value in attributes.items()],
+            }
+            for path, attributes in known[(page - 1) * size : page * size]
+        ]
+        following = str(page + 1) if page * size < len(known) else ""
+        return JSONResponse(shown, headers={"X-Next-Page": following})
 
     async def attributes(self, request: Request) -> Response:
         """All attributes of a group."""

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from paas_runner.sandbox.coordinator.admin_api import AdminApi
+from paas_runner.sandbox.coordinator.artifacts_api import ArtifactsApi
 from paas_runner.sandbox.coordinator.control import ControlApi
 from paas_runner.sandbox.coordinator.job_api import JobApi
 from paas_runner.sandbox.coordinator.model import Coordinator
@@ -14,13 +15,13 @@ from paas_runner.sandbox.coordinator.wire import Refused
 
 
 def create_app(coordinator: Coordinator) -> Starlette:
-    """The routes of spec gitlab-runner-api.md §12.1 without artifacts; anything else is a 404 in JSON.
+    """The routes of spec gitlab-runner-api.md §12.1; anything else is a 404 in JSON.
 
     The caller runs `Coordinator.keep_sweeping` beside it if silent jobs are to be failed.
     """
-    apis = (JobApi(coordinator), RunnerApi(coordinator), AdminApi(coordinator), ControlApi(coordinator))
+    kinds = (JobApi, ArtifactsApi, RunnerApi, AdminApi, ControlApi)
     return Starlette(
-        routes=[route for api in apis for route in api.routes()],
+        routes=[route for kind in kinds for route in kind(coordinator).routes()],
         exception_handlers={Refused: _refused, HTTPException: _no_route},
     )
 

@@ -76,6 +76,14 @@ class JobBook:
             again = self._create(job.spec, job.pipeline_id, job.project, at, retry_of=job.job_id)
             job.retried_as = again.job_id
 
+    def dependencies(self, job: Job) -> tuple[Job, ...]:
+        """The jobs whose artifacts this one gets, in the order of their creation."""
+        entry = self._pipelines[job.pipeline_id]
+        latest = {other.spec.name: other for other in entry.jobs}
+        before = entry.predecessors[job.spec.name]
+        wanted = before if job.spec.dependencies is None else before & set(job.spec.dependencies)
+        return tuple(other for name, other in latest.items() if name in wanted)
+
     def due(self, pipeline_id: int) -> list[tuple[Job, Change]]:
         """The created jobs that are to be enqueued or skipped now."""
         entry = self._pipelines[pipeline_id]

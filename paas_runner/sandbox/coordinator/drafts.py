@@ -6,8 +6,9 @@ from typing import TypeVar
 import attrs
 
 from paas_runner.job.variables import Variable
-from paas_runner.sandbox.coordinator import keywords
+from paas_runner.sandbox.coordinator import kept_keywords, keywords
 from paas_runner.sandbox.coordinator.inheritance import extended, with_defaults
+from paas_runner.sandbox.coordinator.kept import KeptArtifacts
 from paas_runner.sandbox.coordinator.keywords import AllowedFailure, Need
 from paas_runner.sandbox.coordinator.places import Place
 from paas_runner.sandbox.coordinator.spec import JobSpec, PipelineError, PipelineWarning, Retry, When
@@ -19,7 +20,10 @@ KNOWN = frozenset(
     {
         "after_script",
         "allow_failure",
+        "artifacts",
         "before_script",
+        "cache",
+        "dependencies",
         "image",
         "needs",
         "parallel",
@@ -41,6 +45,7 @@ class Draft:
 
     spec: JobSpec
     needs: tuple[Need, ...] | None
+    dependencies: tuple[str, ...] | None
     copies: int
     line: int | None
 
@@ -53,9 +58,9 @@ class Draft:
             else [name]
         )
 
-    def specs(self, needs: tuple[str, ...] | None) -> list[JobSpec]:
+    def specs(self, needs: tuple[str, ...] | None, dependencies: tuple[str, ...] | None) -> list[JobSpec]:
         """Its copies."""
-        spec = attrs.evolve(self.spec, needs=needs)
+        spec = attrs.evolve(self.spec, needs=needs, dependencies=dependencies)
         if self.copies == 1:
             return [spec]
         total = Variable(key="CI_NODE_TOTAL", value=str(self.copies), public=True)
@@ -94,6 +99,7 @@ def draft(
     return Draft(
         spec=spec,
         needs=_read(places, "needs", keywords.needs, None),
+        dependencies=_read(places, "dependencies", Place.texts, None),
         copies=_read(places, "parallel", keywords.parallel, 1),
         line=line,
     )
@@ -111,6 +117,8 @@ def _spec(name: str, places: dict[str, Place], common: tuple[Variable, ...]) -> 
         variables=tuple({variable.key: variable for variable in (*common, *own)}.values()),
         image=_read(places, "image", keywords.image, None),
         services=_read(places, "services", keywords.services, ()),
+        artifacts=_read(places, "artifacts", kept_keywords.artifacts, KeptArtifacts()),
+        caches=_read(places, "cache", kept_keywords.caches, ()),
         timeout=_read(places, "timeout", keywords.timeout, None),
         allow_failure=allowed.always,
         allowed_exit_codes=allowed.exit_codes,

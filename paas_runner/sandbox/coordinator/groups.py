@@ -17,6 +17,10 @@ class Groups:
         """The attributes of a group named by its full path or its id; raises KeyError."""
         return self._attributes[self._path(group)]
 
+    def top_level(self) -> Mapping[str, Mapping[str, str]]:
+        """The attributes of every group that is in no other, by path."""
+        return {path: values for path, values in self._attributes.items() if "/" not in path}
+
     def id_of(self, path: str) -> int:
         """A group's number, from 1; raises KeyError."""
         for number, known in enumerate(self._attributes, 1):

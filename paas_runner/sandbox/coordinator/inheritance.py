@@ -5,7 +5,10 @@ from typing import Any
 from paas_runner.sandbox.coordinator.spec import PipelineError
 from paas_runner.sandbox.coordinator.yaml_text import Reference, Section
 
-INHERITED = ("image", "services", "before_script", "after_script", "timeout", "retry", "tags")
+INHERITED = (
+    *("image", "services", "before_script", "after_script", "timeout", "retry", "tags"),
+    *("artifacts", "cache"),
+)
 """Keys that `default`, or the top level, can set for all jobs."""
 
 

@@ -66,13 +66,18 @@ class JobApi:
         job = self._coordinator.acquire(runner, features=_features(given), system_id=text(given, "system_id"))
         if job is None:
             return self._nothing(runner)
-        payload = job_payload(job, url=own_url(request), options=self._coordinator.options)
+        payload = job_payload(
+            job,
+            url=own_url(request),
+            options=self._coordinator.options,
+            dependencies=self._coordinator.dependencies(job),
+        )
         return JSONResponse(payload, 201, {"X-GitLab-Last-Update": value, **self._polling()})
 
     async def update(self, request: Request) -> Response:
         """The state that a runner reports (§3.2)."""
         given = await parameters(request)
-        job = self._job(request, given)
+        job = authenticated_job(self._coordinator, request, given)
         report = Report(
             state=required(given, "state"),
             failure_reason=text(given, "failure_reason") or None,
@@ -91,7 +96,7 @@ class JobApi:
 
     async def append_trace(self, request: Request) -> Response:
         """A piece of the trace: 202, 400, 403, 404, 416 (§4.2)."""
-        job = self._job(request, request.query_params)
+        job = authenticated_job(self._coordinator, request, request.query_params)
         found = _RANGE.fullmatch(request.headers.get("content-range", ""))
         if found is None:
             raise Refused(400, "400 Bad request - Content-Range is missing or malformed")
@@ -115,15 +120,6 @@ class JobApi:
             raise unauthorized()
         return JSONResponse(job_json(job, own_url(request)))
 
-    def _job(self, request: Request, given: Mapping[str, Any]) -> Job:
-        """The job of the path; raises `Refused` with 404, or 403 for a token that is not its own."""
-        job = self._coordinator.jobs.get(request.path_params["job_id"])
-        if job is None:
-            raise not_found("Job")
-        if not same(job.token, request.headers.get("job-token") or text(given, "token")):
-            raise forbidden("invalid job token")
-        return job
-
     async def _ticked_while_held(self, request: Request, runner: Runner) -> bool:
         """Whether the queue ticked before the client left or the hold was over."""
         with contextlib.suppress(TimeoutError):
@@ -138,6 +134,16 @@ class JobApi:
     def _polling(self) -> dict[str, str]:
         """How a client can tell that requests are held."""
         return {"Gitlab-Ci-Builds-Polling": "yes"} if self._coordinator.options.long_poll_seconds > 0 else {}
+
+
+def authenticated_job(coordinator: Coordinator, request: Request, given: Mapping[str, Any]) -> Job:
+    """The job of the path; raises `Refused` with 404, or 403 for a token that is not its own."""
+    job = coordinator.jobs.get(request.path_params["job_id"])
+    if job is None:
+        raise not_found("Job")
+    if not same(job.token, request.headers.get("job-token") or text(given, "token")):
+        raise forbidden("invalid job token")
+    return job
 
 
 async def _first(wanted: Awaitable[object], other: Awaitable[object]) -> bool:

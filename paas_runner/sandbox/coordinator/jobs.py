@@ -5,6 +5,7 @@ from datetime import datetime
 
 import attrs
 
+from paas_runner.sandbox.coordinator.artifacts import Artifact
 from paas_runner.sandbox.coordinator.runners import Runner
 from paas_runner.sandbox.coordinator.schedule import Outcome
 from paas_runner.sandbox.coordinator.spec import JobSpec
@@ -13,11 +14,23 @@ from paas_runner.secret import Secret
 
 
 @attrs.frozen(kw_only=True)
+class Repository:
+    """A real repository, and the commit that jobs get of it."""
+
+    url: str
+    """Without credentials: runners are given the job's token for it."""
+
+    sha: str
+
+
+@attrs.frozen(kw_only=True)
 class Project:
     """Where a job belongs; ids and namespaces follow from it."""
 
     project_id: int = 1
     full_path: str = "sandbox/project"
+    repository: Repository | None = None
+    """None: the commit is made up, and jobs are told of no repository that they could fetch."""
 
     @property
     def name(self) -> str:
@@ -45,6 +58,7 @@ class Kind(enum.StrEnum):
     PUT = "put"  # detail: the state that the runner sent
     REFUSED = "refused"  # a PUT or PATCH for a job that runs no more; detail: which
     FIRST_TRACE_BYTE = "first trace byte"
+    ARTIFACT = "artifact stored"  # detail: its type and size
     CHECKSUM_MISMATCH = "checksum mismatch"
     CANCELING = "canceling"
     ENDED = "ended"  # detail: the final status
@@ -83,6 +97,7 @@ class Job:
     alive_at: datetime | None = None  # the last PUT or PATCH
     postponed: int = 0  # final PUTs that were not taken for the last word
     events: list[Entry] = attrs.field(factory=list)
+    artifacts: dict[str, Artifact] = attrs.field(factory=dict)  # by type
     _trace: bytearray = attrs.field(factory=bytearray, init=False, repr=False)
 
     @property

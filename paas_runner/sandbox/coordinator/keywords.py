@@ -21,6 +21,7 @@ class Need:
 
     name: str
     optional: bool = False
+    artifacts: bool = True
 
 
 @attrs.frozen(kw_only=True)
@@ -82,7 +83,7 @@ def _service(place: Place) -> Service:
 
 
 def needs(place: Place) -> tuple[Need, ...]:
-    """`needs`: a list of job names and mappings with `job` and `optional`."""
+    """`needs`: a list of job names and mappings with `job`, `optional` and `artifacts`."""
     return tuple(need for item in place.items() if (need := _need(item)) is not None)
 
 
@@ -92,8 +93,12 @@ def _need(place: Place) -> Need | None:
     if "job" not in place.value or "pipeline" in place.value or "project" in place.value:
         place.warn("only jobs of the same pipeline can be needed in the sandbox, this entry is left out")
         return None
-    parts = place.known("job", "optional")
-    return Need(name=parts["job"].text(), optional="optional" in parts and parts["optional"].flag())
+    parts = place.known("job", "optional", "artifacts")
+    return Need(
+        name=parts["job"].text(),
+        optional="optional" in parts and parts["optional"].flag(),
+        artifacts="artifacts" not in parts or parts["artifacts"].flag(),
+    )
 
 
 def timeout(place: Place) -> timedelta:

@@ -13,9 +13,11 @@ from typing import NoReturn
 
 import attrs
 
+from paas_runner.sandbox.coordinator.artifacts import Artifact, Dependency
 from paas_runner.sandbox.coordinator.book import NEVER_ACKNOWLEDGED, JobBook
 from paas_runner.sandbox.coordinator.groups import Groups
 from paas_runner.sandbox.coordinator.jobs import Job, Kind, Project
+from paas_runner.sandbox.coordinator.kept import ARCHIVE
 from paas_runner.sandbox.coordinator.options import CoordinatorOptions
 from paas_runner.sandbox.coordinator.pulse import Pulse
 from paas_runner.sandbox.coordinator.reports import CHANGES, Report, Verdict, checksum, known_reason
@@ -125,6 +127,40 @@ class Coordinator:
         """The job whose token this is, as long as a runner has it."""
         matching = [job for job in self._book.active() if same(job.token, token)]
         return matching[0] if matching else None
+
+    def job_of(self, token: str) -> Job | None:
+        """The job whose token this is, also when it is over."""
+        return next((job for job in self.jobs.values() if same(job.token, token)), None)
+
+    def time_in(self, span: timedelta | None) -> datetime | None:
+        """The moment that is so far from now; None for never."""
+        return None if span is None else self._clock() + span
+
+    def keep(self, job: Job, artifact: Artifact) -> bool:
+        """Store an artifact of a running job; not if it has another of the type (spec §6.1)."""
+        found = job.artifacts.get(artifact.kind)
+        if found is not None:
+            return found.digest == artifact.digest
+        job.artifacts[artifact.kind] = artifact
+        job.note(self._clock(), Kind.ARTIFACT, f"{artifact.kind} {len(artifact.content)}")
+        return True
+
+    def archive_of(self, job: Job) -> Artifact | None:
+        """The files that a job has left to others, unless they have expired."""
+        archive = job.artifacts.get(ARCHIVE)
+        return archive if archive is not None and archive.available(self._clock()) else None
+
+    def dependencies(self, job: Job) -> tuple[Dependency, ...]:
+        """Whose artifacts a job gets; the token is the other job's, as older GitLabs have it (spec §2.6)."""
+        return tuple(
+            Dependency(
+                job_id=other.job_id,
+                name=other.spec.name,
+                token=other.token,
+                archive=self.archive_of(other),
+            )
+            for other in self._book.dependencies(job)
+        )
 
     def update(self, job: Job, report: Report) -> Verdict:
         """Take a PUT (spec gitlab-runner-api.md §3)."""

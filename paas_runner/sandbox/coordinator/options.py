@@ -37,6 +37,7 @@ class CoordinatorOptions:
     """The pace at which runners are asked to send their trace; 0 leaves it to them."""
 
     most_trace_bytes: int = 100 * 1024 * 1024
+    most_artifact_bytes: int = 100 * 1024 * 1024
     stuck_after: timedelta = timedelta(hours=1)
     """A job without PUT or PATCH for this long is failed (spec gitlab-runner-api.md §3.5)."""
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from paas_runner.job.variables import Variable
+from paas_runner.sandbox.coordinator.artifacts import Dependency
 from paas_runner.sandbox.coordinator.jobs import Job
 from paas_runner.sandbox.coordinator.options import CoordinatorOptions
 from paas_runner.sandbox.coordinator.predefined import BRANCH, commit_sha, predefined, repository_url
@@ -12,7 +13,9 @@ from paas_runner.sandbox.coordinator.reports import FAILURE_REASONS
 from paas_runner.sandbox.coordinator.spec import Image, Service
 
 
-def job_payload(job: Job, *, url: str, options: CoordinatorOptions) -> dict[str, Any]:
+def job_payload(
+    job: Job, *, url: str, options: CoordinatorOptions, dependencies: Sequence[Dependency] = ()
+) -> dict[str, Any]:
     """What a runner is given for a job it has acquired; `url` is the coordinator as the runner sees it."""
     timeout = timeout_seconds(job, options)
     return {
@@ -31,10 +34,10 @@ def job_payload(job: Job, *, url: str, options: CoordinatorOptions) -> dict[str,
         "hooks": [],
         "image": _image(job.spec.image),
         "services": [_service(service) for service in job.spec.services],
-        "artifacts": None,
-        "cache": [],
+        "artifacts": list(job.spec.artifacts.payload()) or None,
+        "cache": [cache.payload() for cache in job.spec.caches],
         "credentials": [],
-        "dependencies": [],
+        "dependencies": [_dependency(dependency) for dependency in dependencies],
         "features": {
             "trace_sections": True,
             "token_mask_prefixes": ["glpat-"],
@@ -70,18 +73,18 @@ def _job_info(job: Job) -> dict[str, Any]:
 
 
 def _git_info(job: Job, url: str) -> dict[str, Any]:
-    reference = f"refs/pipelines/{job.pipeline_id}"
+    pipeline = f"refs/pipelines/{job.pipeline_id}"
+    refspecs = [f"+refs/heads/{BRANCH}:refs/remotes/origin/{BRANCH}"]
+    if job.project.repository is None:  # a plain repository has no references for pipelines
+        refspecs.insert(0, f"+{pipeline}:{pipeline}")
     return {
-        "repo_url": repository_url(job, url),
+        "repo_url": repository_url(job, url) if job.project.repository else None,
         "repo_type": "git",
         "ref": BRANCH,
         "ref_type": "branch",
-        "sha": commit_sha(job.pipeline_id),
+        "sha": commit_sha(job),
         "before_sha": "0" * 40,
-        "refspecs": [
-            f"+{reference}:{reference}",
-            f"+refs/heads/{BRANCH}:refs/remotes/origin/{BRANCH}",
-        ],
+        "refspecs": refspecs,
         "depth": 20,
         "repo_object_format": "sha1",
         "protected": True,
@@ -148,6 +151,19 @@ def _service(service: Service) -> Mapping[str, Any]:
         "pull_policy": service.pull_policy,
         "executor_opts": {},
     }
+
+
+def _dependency(dependency: Dependency) -> dict[str, Any]:
+    """`artifacts_file` is left out when there are none."""
+    entry: dict[str, Any] = {
+        "id": dependency.job_id,
+        "name": dependency.name,
+        "token": dependency.token.reveal(),
+    }
+    if dependency.archive is not None:
+        size = len(dependency.archive.content)
+        entry["artifacts_file"] = {"filename": dependency.archive.filename, "size": size}
+    return entry
 
 
 def _seconds_between(start: datetime | None, end: datetime | None) -> float:

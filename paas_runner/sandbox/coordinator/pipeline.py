@@ -17,9 +17,9 @@ from paas_runner.sandbox.coordinator.spec import (
 )
 from paas_runner.sandbox.coordinator.yaml_text import Section, parse
 
-_TOP_LEVEL_DEFAULTS = frozenset({"image", "services", "before_script", "after_script"})
+_TOP_LEVEL_DEFAULTS = frozenset({"image", "services", "before_script", "after_script", "cache"})
 _UNDERSTOOD = frozenset({"stages", "default", "variables"}) | _TOP_LEVEL_DEFAULTS
-_NO_JOBS = frozenset({"include", "workflow", "spec", "cache"})
+_NO_JOBS = frozenset({"include", "workflow", "spec"})
 
 
 def load_pipeline(text: str) -> Pipeline:
@@ -37,7 +37,8 @@ def load_pipeline(text: str) -> Pipeline:
     if not drafts:
         raise PipelineError("there is no job to run")
     stages = _stages(top, drafts)
-    jobs = [spec for each in drafts for spec in each.specs(_needed(each, drafts))]
+    names = {each.spec.name: each.names() for each in drafts}
+    jobs = [spec for each in drafts for spec in each.specs(_needed(each, names), _dependencies(each, names))]
     pipeline = Pipeline(jobs=tuple(jobs), stages=stages, warnings=_sorted(warnings))
     _check_order(pipeline)
     return pipeline
@@ -82,12 +83,22 @@ def _stages(top: dict[str, Place], drafts: list[Draft]) -> tuple[str, ...]:
     return stages
 
 
-def _needed(each: Draft, drafts: list[Draft]) -> tuple[str, ...] | None:
+def _needed(each: Draft, names: dict[str, list[str]]) -> tuple[str, ...] | None:
     """The names of the jobs it needs, with every copy of one that runs in parallel."""
     if each.needs is None:
         return None
-    names = {other.spec.name: other.names() for other in drafts}
     return tuple(name for need in each.needs for name in _copies(need, each, names))
+
+
+def _dependencies(each: Draft, names: dict[str, list[str]]) -> tuple[str, ...] | None:
+    """The names of the jobs whose artifacts it gets; None for all that it waits for."""
+    if each.dependencies is not None:
+        wanted = [Need(name=name) for name in each.dependencies]
+    elif each.needs is not None:
+        wanted = [need for need in each.needs if need.artifacts]
+    else:
+        return None
+    return tuple(name for need in wanted for name in _copies(need, each, names))
 
 
 def _copies(need: Need, each: Draft, names: dict[str, list[str]]) -> list[str]:
@@ -102,8 +113,16 @@ def _copies(need: Need, each: Draft, names: dict[str, list[str]]) -> list[str]:
 
 
 def _check_order(pipeline: Pipeline) -> None:
+    before = pipeline.predecessors()
+    for spec in pipeline.jobs:
+        early = sorted(set(spec.dependencies or ()) - before[spec.name])
+        if early:
+            raise PipelineError(
+                f"job `{spec.name}` depends on `{early[0]}`, which it does not wait for: name it in `needs`, "
+                "or put it into an earlier stage"
+            )
     try:
-        graphlib.TopologicalSorter(pipeline.predecessors()).prepare()
+        graphlib.TopologicalSorter(before).prepare()
     except graphlib.CycleError as error:
         circle = " → ".join(error.args[1])
         raise PipelineError(f"these jobs wait for each other: {circle}") from None

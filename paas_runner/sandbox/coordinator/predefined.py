@@ -24,14 +24,19 @@ def predefined(job: Job, url: str) -> Iterator[Variable]:
 
 
 def repository_url(job: Job, url: str) -> str:
-    """Where the sources would be, credentials included."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://gitlab-ci-token:{job.token.reveal()}@{rest}/{job.project.full_path}.git"
+    """Where the sources are or, without a real repository, would be; credentials included."""
+    repository = job.project.repository
+    scheme, _, rest = (repository.url if repository else f"{url}/{job.project.full_path}.git").partition(
+        "://"
+    )
+    return f"{scheme}://gitlab-ci-token:{job.token.reveal()}@{rest}"
 
 
-def commit_sha(pipeline_id: int) -> str:
-    """A made-up commit, the same for all jobs of a pipeline."""
-    return hashlib.sha256(f"pipeline {pipeline_id}".encode()).hexdigest()[:40]
+def commit_sha(job: Job) -> str:
+    """The repository's commit or, without a real one, a made-up one: the same for all jobs of a pipeline."""
+    if job.project.repository:
+        return job.project.repository.sha
+    return hashlib.sha256(f"pipeline {job.pipeline_id}".encode()).hexdigest()[:40]
 
 
 def _server(url: str) -> dict[str, str]:
@@ -65,7 +70,7 @@ def _project(job: Job, url: str) -> dict[str, str]:
 
 
 def _pipeline(job: Job, url: str) -> dict[str, str]:
-    sha = commit_sha(job.pipeline_id)
+    sha = commit_sha(job)
     return {
         "CI_PIPELINE_ID": str(job.pipeline_id),
         "CI_PIPELINE_IID": str(job.pipeline_id),

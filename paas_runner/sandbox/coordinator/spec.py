@@ -8,6 +8,7 @@ import attrs
 
 from paas_runner.errors import RunnerError
 from paas_runner.job.variables import Variable
+from paas_runner.sandbox.coordinator.kept import KeptArtifacts, KeptCache
 
 DEFAULT_STAGES = ("build", "test", "deploy")
 FIRST_STAGE, LAST_STAGE = ".pre", ".post"
@@ -92,6 +93,9 @@ class JobSpec:
     image: Image | None = None
     services: tuple[Service, ...] = ()
     needs: tuple[str, ...] | None = None  # None: every job of every earlier stage
+    dependencies: tuple[str, ...] | None = None  # whose artifacts it gets; None: of all it waits for
+    artifacts: KeptArtifacts = attrs.field(factory=KeptArtifacts)
+    caches: tuple[KeptCache, ...] = ()
     timeout: timedelta | None = None
     allow_failure: bool = False
     allowed_exit_codes: frozenset[int] = frozenset()

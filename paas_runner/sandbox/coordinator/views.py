@@ -27,12 +27,20 @@ def job_json(job: Job, url: str) -> dict[str, Any]:
         "pipeline": {
             "id": job.pipeline_id,
             "project_id": job.project.project_id,
-            "sha": commit_sha(job.pipeline_id),
+            "sha": commit_sha(job),
             "ref": BRANCH,
             "web_url": f"{project_url}/-/pipelines/{job.pipeline_id}",
         },
         "runner": _runner(job),
-        "artifacts": [],
+        "artifacts": [
+            {
+                "file_type": artifact.kind,
+                "file_format": artifact.form,
+                "filename": artifact.filename,
+                "size": len(artifact.content),
+            }
+            for artifact in job.artifacts.values()
+        ],
     }
 
 

@@ -105,6 +105,7 @@ async def test_a_group_has_a_number_too(world: World) -> None:
     ("method", "path"),
     [
         ("GET", ATTRIBUTES),
+        ("GET", "/api/v4/groups"),
         ("GET", "/api/v4/projects/1/jobs/1"),
         ("POST", "/api/v4/projects/1/jobs/1/cancel"),
         ("POST", "/sandbox/pipelines"),
@@ -149,7 +150,7 @@ async def test_an_unknown_route_is_a_404_in_json(world: World) -> None:
 
 
 async def test_a_pipeline_is_submitted_and_watched_from_outside(world: World) -> None:
-    text = "a:\n  script: [echo 1]\n  cache: {}\n"
+    text = "a:\n  script: [echo 1]\n  rules: []\n"
     answer = await world.http.post("/sandbox/pipelines?project=team/app", content=text, headers=world.admin)
     assert answer.status_code == 201
     job_id = answer.json()["jobs"]["a"]
@@ -178,3 +179,17 @@ async def test_no_token_shows_in_a_repr(world: World) -> None:
     shown = repr(job) + repr(world.runner) + repr(world.coordinator.options)
     for secret in (job.token, world.runner.token, world.coordinator.options.admin_token):
         assert secret.reveal() not in shown
+
+
+async def test_top_level_groups_are_listed_in_pages_with_their_attributes(world: World) -> None:
+    for number in range(3):
+        world.coordinator.groups.ensure(f"more{number}")
+    world.coordinator.groups.attributes("more2")["key"] = "value"
+    found, page = [], "1"
+    while page:
+        answer = await world.http.get(f"/api/v4/groups?per_page=2&page={page}", headers=world.admin)
+        found += answer.json()
+        page = answer.headers["x-next-page"]
+    assert len(found) == len({group["id"] for group in found}) >= 3
+    assert not [group for group in found if "/" in group["full_path"]]
+    assert found[-1]["custom_attributes"] == [{"key": "key", "value": "value"}]

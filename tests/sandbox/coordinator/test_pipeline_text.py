@@ -242,8 +242,6 @@ def test_a_reference_brings_in_what_it_names() -> None:
     "key",
     [
         "rules",
-        "artifacts",
-        "cache",
         "only",
         "except",
         "environment",
@@ -258,7 +256,7 @@ def test_a_keyword_without_effect_is_named_with_job_and_line(key: str) -> None:
     assert (warning.job, warning.key, warning.line) == ("j", key, 3)
 
 
-@pytest.mark.parametrize("key", ["include", "workflow", "cache", "spec"])
+@pytest.mark.parametrize("key", ["include", "workflow", "spec"])
 def test_a_top_level_keyword_without_effect_is_named(key: str) -> None:
     (warning,) = load(f"j:\n  script: x\n{key}: {{a: b}}\n").warnings
     assert (warning.job, warning.key, warning.line) == ("", key, 3)
