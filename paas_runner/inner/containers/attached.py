@@ -1,0 +1,166 @@
+"""A script in a container: started with its input, watched until the container stops.
+
+The container stays, and may be started again for another script, which finds the files of those before it and
+none of their processes.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import AsyncIterator, Iterator
+
+from docker import APIClient
+
+from paas_runner.inner.containers.engine import Engine, EngineError, in_thread
+from paas_runner.inner.containers.input import TERMINATE
+from paas_runner.inner.shell import Launched, Write
+
+_HEAD = struct.Struct(">BxxxL")  # before each piece of output: which stream, how long
+_MOST_BYTES = 64 * 1024
+_MOST_PIECES = 16  # that wait to be written
+_LAST_OUTPUT_SECONDS = 1.0
+_NOT_RUNNING = (404, 409)
+
+
+@contextlib.asynccontextmanager
+async def script_in(engine: Engine, container: str, text: bytes, write: Write) -> AsyncIterator[Launched]:
+    """Start the container, whose shell reads `text`; leaving the context stops it.
+
+    Raises `EngineError`.
+    """
+    what = "to attach to the job's container"
+    connection = await engine.call(what, lambda client: _attached(client, container))
+    with _released(connection):
+        script = _Script(engine, container, connection)
+        try:
+            await engine.call("to start the job's container", lambda client: client.start(container))
+            script.begin(text, write)
+            yield script
+        finally:
+            await script.end()
+
+
+class _Script:
+    """What goes on in a container, by the connection to its shell."""
+
+    def __init__(self, engine: Engine, container: str, connection: socket.socket) -> None:
+        self._engine = engine
+        self._container = container
+        self._connection = connection
+        self._talking: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._talking.set_result(None)  # there is nothing to wait for before it begins
+        self._asked: set[asyncio.Future[None]] = set()
+        self._over = False
+
+    def begin(self, text: bytes, write: Write) -> None:
+        """Give the shell what it is to read, and have all that it says written."""
+        loop = asyncio.get_running_loop()
+        self._talking = in_thread(lambda: _talk(self._connection, text, write, loop))
+
+    async def wait(self) -> int:
+        """The exit code, once all output has been written; raises OSError when it cannot be known."""
+        await asyncio.shield(self._talking)
+        answer = await self._engine.abandonable(
+            "to wait for the job's container", lambda client: client.wait(self._container)
+        )
+        self._over = True
+        return int(answer["StatusCode"])
+
+    def terminate(self) -> None:
+        """SIGTERM for everything in the container."""
+        self._asked.add(asyncio.ensure_future(self._terminate()))
+
+    async def end(self) -> None:
+        """Kill whoever is left, wait for their end and for what they have written."""
+        await asyncio.gather(*self._asked, return_exceptions=True)
+        try:
+            if not self._over:
+                await self._kill()
+                await asyncio.wait({self._talking}, timeout=_LAST_OUTPUT_SECONDS)
+        finally:
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)
+            await asyncio.wait({self._talking})
+            self._talking.exception()  # looked at: it is over in any case
+
+    async def _kill(self) -> None:
+        """A container that has ended, or is gone, is as good."""
+        try:
+            await self._engine.call("to kill the script", lambda client: client.kill(self._container))
+        except EngineError as error:
+            if error.status not in _NOT_RUNNING:
+                raise
+
+    async def _terminate(self) -> None:
+        def terminate(client: APIClient) -> None:
+            order = client.exec_create(self._container, list(TERMINATE), user="0")
+            client.exec_start(order["Id"], detach=True)
+
+        await self._engine.call("to terminate the script", terminate)
+
+
+def _attached(client: APIClient, container: str) -> socket.socket:
+    """A connection to the container's standard streams, without time limits."""
+    streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+    raw = client.attach_socket(container, params=streams)
+    if isinstance(raw, ssl.SSLSocket):
+        connection: socket.socket = raw
+    else:
+        connection = socket.socket(fileno=os.dup(raw.fileno()))
+        raw.close()
+    connection.settimeout(None)
+    return connection
+
+
+@contextlib.contextmanager
+def _released(connection: socket.socket) -> Iterator[None]:
+    """Close it at the end, at once: `close` would leave that to whoever of the SDK still refers to it."""
+    try:
+        yield
+    finally:
+        os.close(connection.detach())
+
+
+def _talk(connection: socket.socket, text: bytes, write: Write, loop: asyncio.AbstractEventLoop) -> None:
+    """Send it, then have all output written by the event loop, and no more read than it gets written.
+
+    One after the other: with TLS a connection cannot be used by two threads.
+    """
+    with contextlib.suppress(OSError):  # a shell that ends without having read it says so by its exit code
+        connection.sendall(text)
+    room = threading.Semaphore(_MOST_PIECES)
+
+    def deliver(data: bytes) -> None:
+        room.release()
+        write(data)
+
+    for data in _pieces(connection):
+        room.acquire()
+        loop.call_soon_threadsafe(deliver, data)
+
+
+def _pieces(connection: socket.socket) -> Iterator[bytes]:
+    """The output of both streams, as it comes."""
+    while head := _exactly(connection, _HEAD.size):
+        _, length = _HEAD.unpack(head)
+        while length:
+            data = connection.recv(min(length, _MOST_BYTES))
+            if not data:
+                return
+            length -= len(data)
+            yield data
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes:
+    """So many bytes; none at the end."""
+    found = b""
+    while len(found) < size:
+        data = connection.recv(size - len(found))
+        if not data:
+            return b""
+        found += data
+    return found

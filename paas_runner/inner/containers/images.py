@@ -1,0 +1,144 @@
+"""Getting a job's images onto the engine: policies, credentials, and what the trace says of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+from docker import APIClient
+from docker.utils import parse_repository_tag
+
+from paas_runner.inner.containers.credentials import Credentials, CredentialsError, Login
+from paas_runner.inner.containers.engine import Engine, EngineError
+from paas_runner.inner.containers.settings import DockerSettings, PullPolicy, read_policies
+from paas_runner.inner.ending import Reason, StageError, broken
+from paas_runner.inner.files.globs import GlobError, parse
+from paas_runner.inner.narrator import Narrator
+
+_NO_SUCH_IMAGE = 404
+
+
+@attrs.frozen(kw_only=True)
+class Image:
+    """An image on the engine."""
+
+    ref: str
+    user: str
+    """Whom its programs run as, unless somebody says another; empty for root."""
+
+    ports: tuple[int, ...]
+    """Where services of it may be reached by TCP."""
+
+
+@attrs.frozen(kw_only=True)
+class Images:
+    """Those of one job."""
+
+    engine: Engine
+    settings: DockerSettings
+    credentials: Credentials
+    narrator: Narrator
+
+    async def get(self, name: str, wanted: object, *, platform: str = "") -> Image:
+        """The image of that name, as the first policy that succeeds gives it.
+
+        `wanted` is the `pull_policy` in the payload. Raises `StageError`.
+        """
+        policies = self._policies(wanted)
+        why = ""
+        for number, policy in enumerate(policies, start=1):
+            if number > 1:
+                self.narrator.notice(f'Attempt #{number}: Trying "{policy}" pull policy')
+            try:
+                return await self._by(policy, name, platform)
+            except (EngineError, CredentialsError) as error:
+                why = error.why if isinstance(error, EngineError) else str(error)
+                self.narrator.warning(f'Failed to pull image with policy "{policy}": {why}')
+        shown = " ".join(policies)
+        text = f'failed to pull image "{name}" with specified policies [{shown}]: {why}'
+        raise StageError(broken(text, Reason.IMAGE_PULL))
+
+    def _policies(self, wanted: object) -> Sequence[PullPolicy]:
+        """Those of the job that the configuration allows, in the job's order."""
+        if not wanted:
+            return self.settings.pull_policies
+        found = read_policies(wanted if isinstance(wanted, list) else [wanted], "`pull_policy`")
+        allowed = [policy for policy in found if policy in self.settings.allowed_pull_policies]
+        if not allowed:
+            theirs, ours = " ".join(found), " ".join(self.settings.allowed_pull_policies)
+            text = f"the job's pull policies [{theirs}] are not allowed by this runner, which allows [{ours}]"
+            raise StageError(broken(text, Reason.CONFIGURATION))
+        return allowed
+
+    async def _by(self, policy: PullPolicy, name: str, platform: str) -> Image:
+        match policy:
+            case PullPolicy.ALWAYS:
+                return await self._pulled(name, platform)
+            case PullPolicy.NEVER:
+                return await self._present(name)
+            case PullPolicy.IF_NOT_PRESENT:
+                try:
+                    found = await self._present(name)
+                except EngineError as error:
+                    if error.status != _NO_SUCH_IMAGE:
+                        raise
+                    return await self._pulled(name, platform)
+                self.narrator.line('Using locally found image version due to "if-not-present" pull policy')
+                return found
+
+    async def _pulled(self, name: str, platform: str) -> Image:
+        login = self.credentials.of(name)
+        if login:
+            self.narrator.line(f"Authenticating with credentials from {login.source}")
+        self.narrator.line(f"Pulling docker image {name} ...")
+        what = f"to pull {name}"
+        await self.engine.abandonable(what, lambda client: _pull(client, name, login, platform))
+        return await self._present(name)
+
+    async def _present(self, name: str) -> Image:
+        found = await self.engine.call(f"to look for {name}", lambda client: client.inspect_image(name))
+        digests = found.get("RepoDigests") or ()
+        exactly = f" with digest {digests[0]}" if digests else ""
+        self.narrator.line(f"Using docker image {found['Id']} for {name}{exactly} ...")
+        return _image(found)
+
+
+def check_allowed(name: str, patterns: Sequence[str], always: Sequence[str], what: str) -> None:
+    """Raise `StageError` for an image that the runner's configuration does not allow.
+
+    `always` are the names in that configuration itself.
+    """
+    if not patterns or name in always:
+        return
+    try:
+        if any(parse(pattern).matches(name) for pattern in patterns):
+            return
+    except GlobError as error:
+        text = f"runner.toml: the patterns of allowed {what} cannot be read: {error}"
+        raise StageError(broken(text, Reason.CONFIGURATION)) from None
+    text = f'the image "{name}" is not among the {what} that this runner allows: {", ".join(patterns)}'
+    raise StageError(broken(text, Reason.CONFIGURATION))
+
+
+def _pull(client: APIClient, name: str, login: Login | None, platform: str) -> None:
+    """Fetch it, which may take as long as it takes; raises `EngineError`, and what the SDK raises."""
+    repository, tag = parse_repository_tag(name)
+    for step in client.pull(
+        repository,
+        tag=tag or "latest",
+        stream=True,
+        decode=True,
+        auth_config=dict(login.configuration) if login else {},
+        platform=platform or None,
+    ):
+        if "error" in step:
+            raise EngineError(f"to pull {name}", str(step["error"]))
+
+
+def _image(found: Mapping[str, Any]) -> Image:
+    config = found.get("Config") or {}
+    ports = (port.partition("/") for port in config.get("ExposedPorts") or ())
+    return Image(
+        ref=found["Id"],
+        user=str(config.get("User") or ""),
+        ports=tuple(sorted(int(number) for number, _, kind in ports if kind in ("", "tcp"))),
+    )

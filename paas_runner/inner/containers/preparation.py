@@ -1,0 +1,161 @@
+"""From a job and its `[runners.docker]` to a container in which its scripts can run."""
+
+import contextlib
+import os
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from paas_runner.inner.containers.creation import Surroundings, Wanted, has_names, surroundings
+from paas_runner.inner.containers.credentials import Credentials
+from paas_runner.inner.containers.engine import Engine, connected
+from paas_runner.inner.containers.images import Images, check_allowed
+from paas_runner.inner.containers.input import COMMAND
+from paas_runner.inner.containers.kept import kept
+from paas_runner.inner.containers.marks import job_mark, object_labels
+from paas_runner.inner.containers.own_container import OwnContainer, own_container, shared
+from paas_runner.inner.containers.running_services import RunningServices
+from paas_runner.inner.containers.service_logs import logs_shown
+from paas_runner.inner.containers.services import (
+    docker_options,
+    public_environment,
+    read_services,
+    texts,
+)
+from paas_runner.inner.containers.settings import DockerSettings, read_docker
+from paas_runner.inner.ending import Reason, StageError, broken
+from paas_runner.inner.job import Job
+from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.workspace import Workspace
+
+JOB_NAME = "build"
+"""By which services reach the job's container, as in GitLab Runner's network per build."""
+
+_FOREIGN = re.compile(r"[^A-Za-z0-9_.-]")
+_ROOT = ("", "0", "root")
+
+
+@attrs.frozen(kw_only=True)
+class JobContainer:
+    """It has been created and may be started, again and again."""
+
+    engine: Engine
+    ref: str
+
+
+@attrs.frozen(kw_only=True)
+class _JobImage:
+    """What the payload and the configuration say of the job's own image."""
+
+    name: str
+    entrypoint: tuple[str, ...]
+    user: str
+    platform: str
+    pull_policy: object
+
+
+@contextlib.asynccontextmanager
+async def job_container(job: Job, narrator: Narrator) -> AsyncIterator[JobContainer]:
+    """Make all that the job needs on the engine; it is gone when the context is left.
+
+    Raises `StageError` and `EngineError`.
+    """
+    settings = read_docker(job.section.tables.get("docker", {}))
+    image = _job_image(job, settings)
+    narrator.line(f"Using Docker executor with image {image.name} ...")
+    if settings.unknown:
+        narrator.warning(f"[runners.docker]: without effect here: {', '.join(settings.unknown)}")
+    if image.entrypoint and settings.entrypoint_kept:
+        narrator.warning("Entrypoint override disabled: the image's own is used")
+    mark = job_mark(job.section.url, job.payload.job_id)
+    async with connected(settings.engine) as engine, kept(settings.engine, mark, narrator):
+        own = await own_container(engine)
+        around = await surroundings(
+            engine,
+            settings,
+            name=f"runner-{_FOREIGN.sub('-', job.section.token)}-job-{job.payload.job_id}",
+            labels=object_labels(job.section.url, job.payload.job_id, os.environ),
+            builds=shared(job.workspace.builds, own),
+        )
+        images = Images(engine=engine, settings=settings, credentials=Credentials(job), narrator=narrator)
+        async with _services(job, settings, around, images, own):
+            usual = job.variables.expand(settings.image)
+            check_allowed(image.name, settings.for_job.allowed_images, [usual], "images")
+            found = await images.get(image.name, image.pull_policy, platform=image.platform)
+            wanted = Wanted(
+                role="build",
+                image=found.ref,
+                options=settings.for_job,
+                command=COMMAND,
+                entrypoint=() if settings.entrypoint_kept else image.entrypoint,
+                environment=public_environment(job),
+                user=image.user,
+                platform=image.platform,
+                hostname=settings.hostname,
+                aliases=() if settings.network_mode else (JOB_NAME,),
+                interactive=True,
+            )
+            container = await around.create(wanted)
+            with _open_to(image.user or found.user, job.workspace):
+                yield JobContainer(engine=engine, ref=container)
+
+
+def _job_image(job: Job, settings: DockerSettings) -> _JobImage:
+    """Raises `StageError` where there is none, or its user is not allowed."""
+    given = job.payload.raw.get("image")
+    image: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
+    name = job.variables.expand(str(image.get("name") or settings.image))
+    if not name:
+        text = "the job names no image, and runner.toml has no [runners.docker] `image`"
+        raise StageError(broken(text, Reason.CONFIGURATION))
+    user, platform = docker_options(image, job.variables.expand)
+    settings.check_user(user)
+    return _JobImage(
+        name=name,
+        entrypoint=texts(image.get("entrypoint")),
+        user=user or settings.user,
+        platform=platform,
+        pull_policy=image.get("pull_policy"),
+    )
+
+
+@contextlib.asynccontextmanager
+async def _services(
+    job: Job, settings: DockerSettings, around: Surroundings, images: Images, own: OwnContainer | None
+) -> AsyncIterator[None]:
+    """Have the job's services started and waited for."""
+    wanted = read_services(job, settings.services)
+    for warning in wanted.warnings:
+        images.narrator.warning(warning)
+    running = RunningServices(surroundings=around, settings=settings, images=images, narrator=images.narrator)
+    services = await running.start(wanted.wanted)
+    if services and own and own.may_join_networks and has_names(around.network):
+        await around.engine.call(
+            "to reach the services",
+            lambda client: client.connect_container_to_network(own.ref, around.network),
+        )
+    shown = {service.container: service.name for service in services} if job.settings.debug_services else {}
+    async with logs_shown(around.engine, shown, images.narrator.line):
+        await running.wait_for(services)
+        yield
+
+
+@contextlib.contextmanager
+def _open_to(user: str, workspace: Workspace) -> Iterator[None]:
+    """Let a user who is not root write where root makes all files, as GitLab Runner does (umask 0)."""
+    if user.partition(":")[0] in _ROOT:
+        yield
+        return
+    before = os.umask(0)
+    try:
+        for folder in (workspace.files, workspace.project):
+            Path(folder).chmod(0o777)
+        for folder in workspace.project.parents:
+            if folder.is_relative_to(workspace.builds):
+                Path(folder).chmod(Path(folder).stat().st_mode | 0o011)
+        yield
+    finally:
+        os.umask(before)

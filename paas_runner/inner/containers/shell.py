@@ -1,0 +1,65 @@
+"""The shell whose scripts run in a container of the job's image, beside its services."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import attrs
+
+from paas_runner.inner.containers.attached import script_in
+from paas_runner.inner.containers.input import shell_input
+from paas_runner.inner.containers.preparation import JobContainer, job_container
+from paas_runner.inner.job import Job
+from paas_runner.inner.job_script import Script
+from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.process_shell import ProcessShell
+from paas_runner.inner.shell import Launched, Write
+from paas_runner.inner.workspace import Workspace, write_files
+
+SHARED_FOLDER = "/builds"
+"""Where a host's image has a volume, so that other containers can be given it."""
+
+
+@attrs.define(kw_only=True)
+class ContainerShell:
+    """Runs each script in the same container, one after another, with fresh processes."""
+
+    builds_dir: str = ""
+    """Where projects stay from one job to the next; without it each job has a folder for itself alone."""
+
+    _container: JobContainer | None = attrs.field(init=False, default=None)
+
+    @contextlib.contextmanager
+    def workspace(self, project_path: str) -> Iterator[Workspace]:
+        """Folders that containers see under the same path; other users of this machine get no way to them."""
+        with contextlib.ExitStack() as stack:
+            builds = self.builds_dir or (SHARED_FOLDER if os.path.ismount(SHARED_FOLDER) else "")
+            if not builds:
+                private = tempfile.TemporaryDirectory(prefix="paas-runner-job-", ignore_cleanup_errors=True)
+                builds = str(Path(stack.enter_context(private)) / "builds")
+            yield stack.enter_context(ProcessShell(builds_dir=builds).workspace(project_path))
+
+    @contextlib.asynccontextmanager
+    async def prepared(self, job: Job, narrator: Narrator) -> AsyncIterator[None]:
+        """Services run and the job's container is there; at the end nothing of it is left on the engine.
+
+        Raises `StageError` and `EngineError`.
+        """
+        async with job_container(job, narrator) as container:
+            self._container = container
+            try:
+                yield
+            finally:
+                self._container = None
+
+    @contextlib.asynccontextmanager
+    async def launch(self, script: Script, write: Write) -> AsyncIterator[Launched]:
+        """Start the job's container with this script; leaving the context stops it."""
+        if self._container is None:
+            raise RuntimeError("scripts are run while the shell is prepared")
+        write_files(script.files)
+        engine, container = self._container.engine, self._container.ref
+        async with script_in(engine, container, shell_input(script), write) as launched:
+            yield launched

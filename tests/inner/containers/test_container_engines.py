@@ -1,0 +1,75 @@
+"""Engines elsewhere: by TLS, by the environment's word."""
+
+import socket
+import subprocess
+
+import pytest
+
+from paas_runner.sandbox.coordinator import JobState, Service
+from tests.inner.containers.conftest import text, until
+
+
+async def test_the_engine_is_the_environments_where_the_configuration_names_none(docker, monkeypatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", docker.engine.url)
+    job = await docker.ran("true", options={"host": ""})
+    assert job.status is JobState.SUCCESS
+
+
+@pytest.fixture
+def certificates(tmp_path):
+    """An authority, an engine's certificate and a client's: the files that Docker's own programs want."""
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    new = ("-newkey", "rsa:2048", "-nodes", "-days", "2")
+    openssl("req", "-x509", *new, "-keyout", "ca-key.pem", "-out", "ca.pem", "-subj", "/CN=authority")
+    for name, prefix in (("engine", "server-"), ("client", "")):
+        key, request, made = f"{prefix}key.pem", f"{prefix}request", f"{prefix}cert.pem"
+        openssl("req", *new, "-keyout", key, "-out", request, "-subj", f"/CN={name}")
+        authority = ("-CA", "ca.pem", "-CAkey", "ca-key.pem", "-CAcreateserial", "-days", "2")
+        openssl("x509", "-req", "-in", request, "-out", made, "-extfile", "names", *authority)
+    return folder
+
+
+@pytest.fixture
+def address() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+
+
+async def test_a_job_runs_on_an_engine_that_wants_tls(docker, certificates, address, start_engine) -> None:
+    files = (
+        f"--tls{name}={certificates / file}"
+        for name, file in [("cacert", "ca.pem"), ("cert", "server-cert.pem"), ("key", "server-key.pem")]
+    )
+    engine = start_engine("-H", address, "--tlsverify", *files)
+    options = {"host": address, "tls_cert_path": str(certificates), "tls_verify": True}
+    job = await docker.ran("head -c 1000000 /dev/zero | tr '\\0' x; echo; exit 7", options=options)
+    assert "x" * 1_000_000 in text(job)
+    assert job.exit_code == 7
+    async with docker.running("echo ready; sleep 600", options=options) as (job, running):
+        await until(lambda: b"\nready" in job.trace)
+        docker.world.coordinator.cancel(job.job_id)
+        await until(running.done, seconds=5)
+    assert job.status is JobState.CANCELED
+    assert {kind for kind, _ in engine.everything()} == {"network", "image"}
+
+
+async def test_volumes_that_images_declare_go_with_their_containers(docker, start_engine) -> None:
+    engine = start_engine()
+    dockerfile = (
+        f'FROM {engine.base}\nVOLUME /data\nEXPOSE 7000\nCMD ["python3", "-m", "http.server", "7000"]\n'
+    )
+    image = engine.build("paas-runner-test/with-volume", dockerfile)
+    before = engine.everything()
+    options = {"host": engine.url, "volumes": ["/more"]}
+    job = await docker.ran(
+        "touch /data/a /more/b", image=image, services=(Service(name=image),), options=options
+    )
+    assert job.status is JobState.SUCCESS
+    assert engine.everything() == before

@@ -1,0 +1,194 @@
+"""What is decided before any engine is asked: input of shells, services, settings, mounts."""
+
+import subprocess
+from pathlib import Path, PurePath
+
+import pytest
+
+from paas_runner.inner.containers.credentials import Credentials, CredentialsError
+from paas_runner.inner.containers.input import shell_input
+from paas_runner.inner.containers.own_container import OwnContainer, shared
+from paas_runner.inner.containers.services import read_services
+from paas_runner.inner.containers.settings import PullPolicy, read_docker
+from paas_runner.inner.ending import StageError
+from paas_runner.inner.job_script import Script
+from paas_runner.inner.workspace import Workspace
+from tests.inner.kept_files import job_in
+
+
+def script(folder: Path, *commands: str, **environment: str) -> Script:
+    workspace = Workspace(builds=folder, project=folder)
+    return Script(name="s", commands=commands, workspace=workspace, environment=environment, files={})
+
+
+@pytest.mark.parametrize("shell", ["bash", "dash"])
+def test_a_shell_reads_a_script_from_its_input_whatever_is_in_it(tmp_path: Path, shell: str) -> None:
+    values = {"ODD": "'\"$(echo no)\n\\", "UID": "1", "not a name": "x", "EMPTY": ""}
+    text = shell_input(
+        script(tmp_path, "cat", 'printf "%s" "$ODD" > odd', 'test -z "$EMPTY"\ncd /', "pwd", **values)
+    )
+    done = subprocess.run([shell], input=text + b"echo never\n", capture_output=True, cwd="/", check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (tmp_path / "odd").read_text() == values["ODD"]
+    assert done.stdout.endswith(b"\n/\n")
+
+
+@pytest.mark.parametrize("shell", ["bash", "dash"])
+@pytest.mark.parametrize(("command", "code"), [("(exit 3)", 3), ("exit 4", 4), ("if", 2), ("nosuch", 127)])
+def test_a_shell_ends_with_the_code_of_what_failed(
+    tmp_path: Path, shell: str, command: str, code: int
+) -> None:
+    text = shell_input(script(tmp_path, "true", command, "echo never"))
+    done = subprocess.run([shell], input=text, capture_output=True, check=False)
+    assert done.returncode == code
+    assert b"\nnever" not in done.stdout
+
+
+def test_text_that_no_shell_can_be_given_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="NUL"):
+        shell_input(script(tmp_path, "echo \0"))
+
+
+@pytest.mark.parametrize(
+    ("name", "alias", "names"),
+    [
+        ("postgres:13", "", ("postgres",)),
+        ("tutum/wordpress:latest", None, ("tutum__wordpress", "tutum-wordpress")),
+        ("reg.example.org:5000/a/b:1", "", ("reg.example.org__a__b", "reg.example.org-a-b")),
+        ("postgres:$V", "db,pg $OS", ("postgres", "db", "pg", "linux")),
+        ("sha256:" + "a" * 64, "db", ("db",)),
+    ],
+)
+def test_services_have_the_names_that_gitlab_runner_gives_them(
+    tmp_path: Path, name: str, alias: str | None, names: tuple[str, ...]
+) -> None:
+    entry = {"name": name, "alias": alias}
+    job = job_in(
+        tmp_path / "p",
+        services=[entry],
+        variables=[{"key": "OS", "value": "linux"}, {"key": "V", "value": "1"}],
+    )
+    [service] = read_services(job, []).wanted
+    assert service.names == names
+
+
+def test_a_services_variables_may_refer_to_the_jobs_and_hide_them(tmp_path: Path) -> None:
+    variables = [
+        {"key": "SECRET", "value": "s3cret"},
+        {"key": "SHOWN", "value": "seen", "public": True},
+    ]
+    own = [
+        {"key": "PASSWORD", "value": "$SECRET"},
+        {"key": "SHOWN", "value": "$SHOWN again"},
+        {"key": "RAW", "value": "$SECRET", "raw": True},
+    ]
+    job = job_in(tmp_path / "p", services=[{"name": "db", "variables": own}], variables=variables)
+    environment = read_services(job, []).wanted[0].environment
+    assert environment["PASSWORD"] == "s3cret"
+    assert environment["SHOWN"] == "seen again"
+    assert environment["RAW"] == "$SECRET"
+    assert "SECRET" not in environment
+
+
+def test_settings_are_gitlab_runners() -> None:
+    found = read_docker(
+        {
+            "image": "debian:12",
+            "pull_policy": ["always", "if-not-present"],
+            "memory": "1g",
+            "cpus": "1.5",
+            "ulimit": {"nofile": "10:20"},
+            "privileged": True,
+            "service_memory": "2g",
+            "network_mode": "bridge",
+            "services_privileged": False,
+            "helper_image": "helper",
+            "disable_cache": False,
+            "gpus": "all",
+            "oom_kill_disable": False,
+        }
+    )
+    assert found.pull_policies == (PullPolicy.ALWAYS, PullPolicy.IF_NOT_PRESENT)
+    assert found.allowed_pull_policies == found.pull_policies
+    assert found.network_mode == ""
+    assert found.unknown == ("gpus",)
+    options = dict(found.for_job.host_config)
+    [limit] = options.pop("ulimits")
+    assert (limit.name, limit.soft, limit.hard) == ("nofile", 10, 20)
+    expected = {"mem_limit": "1g", "nano_cpus": 1_500_000_000, "privileged": True, "oom_kill_disable": False}
+    assert options == expected
+    assert found.for_services.host_config == {"mem_limit": "2g", "privileged": False}
+
+
+def test_without_a_table_everything_has_its_usual_value() -> None:
+    found = read_docker({})
+    assert found.pull_policies == (PullPolicy.ALWAYS,)
+    assert (found.wait_seconds, found.image, found.unknown) == (30.0, "", ())
+    assert found.for_job.host_config == {"privileged": False}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"image": 5},
+        {"volumes": "/a"},
+        {"services": ["x"]},
+        {"cpus": "many"},
+        {"ulimit": {"n": "x"}},
+        {"ulimit": 3},
+    ],
+)
+def test_values_that_make_no_sense_fail_the_job(table: dict[str, object]) -> None:
+    with pytest.raises(StageError, match=r"runner.toml: \[runners.docker\] `"):
+        read_docker(table)
+
+
+VOLUME = {
+    "Type": "volume",
+    "Name": "v",
+    "Source": "/var/lib/docker/volumes/v/_data",
+    "Destination": "/builds",
+}
+BIND = {"Type": "bind", "Source": "/srv/ci", "Destination": "/builds/group"}
+ROOT = {"Type": "bind", "Source": "/srv/root", "Destination": "/"}
+
+
+@pytest.mark.parametrize(
+    ("mounts", "folder", "shown"),
+    [
+        ((VOLUME,), "/builds", ("volume", "v", "/builds")),
+        ((VOLUME,), "/builds/p", ("volume", "v", "/builds")),
+        ((ROOT, VOLUME, BIND), "/builds/group/p", ("bind", "/srv/ci", "/builds/group")),
+        ((ROOT, VOLUME), "/else", ("bind", "/srv/root", "/")),
+    ],
+)
+def test_a_folder_is_shared_by_the_mount_that_it_is_on(mounts, folder, shown) -> None:
+    own = OwnContainer(ref="r", mounts=mounts, network_mode="bridge")
+    mount = shared(PurePath(folder), own)
+    assert (mount["Type"], mount["Source"], mount["Target"]) == shown
+
+
+def test_a_folder_that_nobody_else_can_see_fails_the_job() -> None:
+    temporary = {"Type": "tmpfs", "Source": "", "Destination": "/builds"}
+    own = OwnContainer(ref="r", mounts=(temporary,), network_mode="bridge")
+    with pytest.raises(StageError, match="a container without a volume for /builds"):
+        shared(PurePath("/builds"), own)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "5", '{"auths": {"a": {"auth": "cGFzcw=="}}}', '{"auths": 5}'])
+def test_credentials_that_cannot_be_read_are_told_without_what_is_in_them(tmp_path: Path, text: str) -> None:
+    job = job_in(tmp_path / "p", variables=[{"key": "DOCKER_AUTH_CONFIG", "value": text, "raw": True}])
+    with pytest.raises(CredentialsError, match=r"^the credentials in \$DOCKER_AUTH_CONFIG cannot be read$"):
+        Credentials(job).of("reg.example.org/a")
+
+
+def test_credentials_are_for_their_registry_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    urls = ("https://index.docker.io/v1/", "reg.example.org:5050", "gitlab.example.org:443")
+    entries = [{"type": "registry", "url": url, "username": "u", "password": url} for url in urls]
+    credentials = Credentials(job_in(tmp_path / "p", credentials=entries))
+    assert credentials.of("reg.example.org:5050/a/b:1").configuration["password"] == "reg.example.org:5050"
+    assert credentials.of("gitlab.example.org:443/g/dependency_proxy/containers/alpine") is not None
+    assert credentials.of("postgres:13").configuration["password"].startswith("https://index")
+    assert credentials.of("reg.example.org/a/b") is None
+    assert credentials.of("reg.example.org:443/a") is None
