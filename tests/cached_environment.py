@@ -1,14 +1,14 @@
 """Programs of others in virtual environments of their own, kept in pytest's cache."""
 
-import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.alone import alone
 
 
 def cached_environment(
@@ -19,7 +19,7 @@ def cached_environment(
         pytest.skip("pytest's cache is switched off")
     version = f"{sys.implementation.cache_tag}-{requirement.replace('==', '-')}"
     folder = Path(config.cache.mkdir(version)) / "venv"
-    with _alone(folder.with_name("lock")):
+    with alone(folder.with_name("lock")):
         if not (folder / "complete").exists():
             try:
                 _install(folder, requirement, more)
@@ -27,14 +27,6 @@ def cached_environment(
                 told = f"{requirement} cannot be installed: {getattr(error, 'output', None) or error}"
                 (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(told)
     return folder
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Tests run side by side: one process installs, the others find it done."""
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _install(folder: Path, requirement: str, more: Callable[[Path], None]) -> None:

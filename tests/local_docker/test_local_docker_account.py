@@ -1,0 +1,46 @@
+"""What is said of a host that ended, stands still or is gone."""
+
+import pytest
+
+from executors.local_docker.account import MOST_CHARACTERS, Facts, ended, particulars
+
+
+def facts(lines=(), **state):
+    return Facts(state=state, lines=lines, reference="0123abc")
+
+
+@pytest.mark.parametrize(
+    ("state", "cause"),
+    [
+        ({"ExitCode": 1}, "the inner runner on it ended with an error"),
+        ({"ExitCode": 69}, "could not reach the coordinator any more"),
+        ({"ExitCode": 78}, "cannot use its configuration"),
+        ({"ExitCode": 137}, "somebody killed the container, or the engine was restarted"),
+        ({"ExitCode": 137, "OOMKilled": True}, "needs more memory"),
+    ],
+)
+def test_the_likely_cause_follows_from_how_the_container_ended(state, cause):
+    assert cause in " ".join(ended(facts(Status="exited", **state)).split())
+
+
+def test_what_the_engine_itself_says_is_quoted():
+    told = ended(facts(Status="exited", ExitCode=127, Error="no such file"))
+    assert "the container ended with exit code 127, no such file" in told
+
+
+@pytest.mark.parametrize(("lines", "said"), [(None, "not available to this runner"), ((), "empty")])
+def test_a_log_that_cannot_be_read_is_told_from_an_empty_one(lines, said):
+    assert f"Its own log:  {said}" in particulars(facts(lines, Status="running"))
+
+
+def test_a_host_that_is_gone_has_no_log_and_a_cause():
+    told = ended(Facts(state={}, reference="0123abc"))
+    assert told.startswith("The host of this job was removed by somebody else.\n")
+    assert "removed the container from the engine" in told
+    assert "Its own log" not in told
+
+
+def test_long_lines_are_cut():
+    assert (
+        max(map(len, ended(facts(["x" * 999], Status="exited", ExitCode=1)).splitlines())) == MOST_CHARACTERS
+    )

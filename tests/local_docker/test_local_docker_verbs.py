@@ -1,0 +1,229 @@
+"""local-docker on a real engine: each verb, and each verb twice."""
+
+import asyncio
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from executors.build_context import build_context
+from paas_runner.errors import Rejected
+from paas_runner.executor import RunnerSection
+from tests.local_docker.conftest import SHORT_TOKEN, order
+
+
+async def launched(executor, wanted):
+    host = await executor.provision(wanted)
+    await executor.launch(wanted, host)
+    return host
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
+async def test_a_host_is_a_container_that_does_not_run_yet(docker):
+    host = await docker.make(docker_network="host").provision(order())
+    found = docker.inspect(host)
+    assert found["Name"] == f"/hpd-job-{SHORT_TOKEN}-42"
+    assert found["State"]["Status"] == "created"
+    assert found["HostConfig"]["RestartPolicy"]["Name"] in ("", "no")
+    assert found["HostConfig"]["NetworkMode"] == "host"
+    assert found["Config"]["Labels"] == {
+        "paas-runner.installation": docker.installation,
+        "paas-runner.runner": SHORT_TOKEN,
+        "paas-runner.job": f"hpd-job-{SHORT_TOKEN}-42",
+    }
+
+
+async def test_the_host_has_the_same_files_as_one_in_a_cloud(docker):
+    folder = "/etc/heptapod-runner"
+    wanted = order(do=f"cd {folder} && sha256sum runner.toml job.json")
+    executor = docker.make()
+    told = docker.wait(await launched(executor, wanted))
+    section = RunnerSection(
+        name="local",
+        url="https://gitlab.example",
+        short_token=SHORT_TOKEN,
+        forwarded={"docker": {"image": "debian:12"}, "environment": ["A=b"]},
+        installation="",
+    )
+    files = build_context(wanted, section, main_image=docker.image)
+    expected = {name: hashlib.sha256(files[name]).hexdigest() for name in ("runner.toml", "job.json")}
+    assert {line.split()[1]: line.split()[0] for line in told.splitlines()} == expected
+
+
+async def test_the_host_can_use_the_engine(docker):
+    ask = (
+        "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/var/run/docker.sock'); "
+        "s.sendall(b'GET /_ping HTTP/1.0\\r\\n\\r\\n'); print(s.recv(12)[-3:].decode())"
+    )
+    host = await launched(docker.make(), order(do=f'python3 -c "{ask}"'))
+    assert docker.wait(host) == "200\n"
+
+
+async def test_the_host_knows_the_labels_for_all_that_its_inner_runner_makes(docker):
+    host = await launched(docker.make(), order(do="printenv PAAS_RUNNER_OBJECT_LABELS"))
+    told = dict(pair.split("=") for pair in docker.wait(host).strip().split(","))
+    assert told == docker.inspect(host)["Config"]["Labels"]
+
+
+async def test_every_host_is_ready_at_once_and_weighs_the_same(docker):
+    executor = docker.make()
+    host = await executor.provision(order())
+    assert await executor.ready(host, tenant="")
+    sizes = await executor.sizes()
+    assert sizes.weights == {"M": 1.0}
+    assert (host.flavor, host.weight, executor.weigh(order().payload, most=5.0)) == ("M", 1.0, 1.0)
+    assert executor.tenant(order().payload) == ""
+
+
+async def test_a_job_is_run_once_however_often_it_is_launched(docker):
+    wanted = order(do="echo ran; sleep 0.5")
+    executor = docker.make()
+    host = await launched(executor, wanted)
+    await executor.launch(wanted, host)
+    told = docker.wait(host)
+    await docker.make().launch(wanted, host)
+    assert docker.inspect(host)["State"]["Status"] == "exited"
+    assert (told, docker.wait(host)) == ("ran\n", "ran\n")
+
+
+async def test_a_host_is_found_again_by_another_start_of_the_service(docker):
+    assert await docker.make().adopt(order()) is None
+    host = await docker.make().provision(order())
+    assert await docker.make().adopt(order()) == host
+
+
+async def test_provisioning_again_gives_the_same_host(docker):
+    assert await docker.make().provision(order()) == await docker.make().provision(order())
+    assert len([kind for kind, _ in docker.everything() if kind == "container"]) == 1
+
+
+async def test_jobs_side_by_side_get_hosts_of_their_own(docker):
+    executor = docker.make()
+    hosts = await asyncio.gather(*(executor.provision(order(job_id)) for job_id in range(1, 7)))
+    assert len({host.ref for host in hosts}) == 6
+    assert {seen.ref for seen in await executor.hosts("")} == {host.ref for host in hosts}
+
+
+async def test_a_container_of_that_name_that_is_not_ours_is_left_alone(docker):
+    await docker.make(installation="another").provision(order())
+    executor = docker.make()
+    assert await executor.adopt(order()) is None
+    assert await executor.hosts("") == []
+    with pytest.raises(Rejected, match=f"a container {order().host_name} exists that is not ours"):
+        await executor.provision(order())
+    await executor.decommission(order().host_name, None, tenant="", search=True)
+    another = docker.make(installation="another")
+    assert await another.adopt(order())
+    await another.decommission(order().host_name, None, tenant="", search=True)
+
+
+async def test_hosts_are_listed_with_their_age_and_whether_they_run(docker):
+    executor = docker.make()
+    await docker.make(short_token="other").provision(order(9))
+    idle = await executor.provision(order(1))
+    busy = await launched(executor, order(2, do="sleep 60"))
+    ended = await launched(executor, order(3))
+    docker.wait(ended)
+    seen = {found.ref: found for found in await docker.make().hosts("")}
+    assert {ref: found.busy for ref, found in seen.items()} == {
+        idle.ref: False,
+        busy.ref: True,
+        ended.ref: False,
+    }
+    assert all(abs(datetime.now(UTC) - found.created_at) < timedelta(minutes=1) for found in seen.values())
+
+
+async def test_what_is_left_of_a_host_without_its_container_is_listed_too(docker):
+    executor = docker.make()
+    host = await executor.provision(order())
+    with docker.client() as client:
+        client.remove_container(host.ref)
+    [seen] = await executor.hosts("")
+    assert (seen.name, seen.busy) == (order().host_name, False)
+    await executor.decommission(seen.name, None, tenant="", search=False)
+    assert docker.everything() == set()
+
+
+async def test_a_removed_host_leaves_nothing_not_even_what_its_inner_runner_made(docker):
+    executor = docker.make()
+    host = await launched(executor, order(1, do="sleep 60"))
+    other = await launched(executor, order(2, do="sleep 60"))
+    labels = docker.inspect(host)["Config"]["Labels"]
+    [volume] = [mount for mount in docker.inspect(host)["Mounts"] if mount["Type"] == "volume"]
+    assert volume["Destination"] == "/builds"
+    with docker.client() as client:
+        network = client.create_network(f"inner-{docker.installation}", labels=labels)
+        settings = client.create_host_config(network_mode=network["Id"])
+        inner = client.create_container(
+            docker.image, ["sleep 60"], entrypoint=["sh", "-c"], labels=labels, host_config=settings
+        )
+        client.start(inner)
+        client.create_volume(f"cache-{docker.installation}", labels=labels)
+    for _ in range(2):
+        await executor.decommission(order(1).host_name, host, tenant="", search=False)
+    assert ("volume", volume["Name"]) not in docker.engine.everything()
+    left = docker.everything()
+    assert ("container", other.ref) in left
+    await executor.decommission(order(2).host_name, other, tenant="", search=False)
+    assert docker.everything() == set()
+
+
+async def test_the_host_of_a_running_job_is_in_no_trouble(docker):
+    executor = docker.make()
+    host = await launched(executor, order(do="echo working; sleep 60"))
+    assert await executor.trouble(host, tenant="") is None
+    await until(lambda: docker.engine.log(host.ref))
+    told = await executor.silence(host, tenant="")
+    assert "Docker:       the container is running" in told
+    assert "can a container reach the coordinator (docker_network)" in told
+    assert told.endswith("\n  The last lines of its own log:\n    working")
+
+
+async def test_a_host_that_ended_is_explained_with_its_exit_code_and_last_lines(docker):
+    executor = docker.make()
+    do = "seq 20; printf '\\033[31mred\\033[0m\\n'; printf '%0300d\\n' 7; exit 3"
+    host = await launched(executor, order(do=do))
+    docker.wait(host)
+    told = await executor.trouble(host, tenant="")
+    assert told.startswith("The host of this job ended before its job had.\n")
+    assert "Docker:       the container ended with exit code 3\n" in told
+    assert "What to do:   retry the job" in told
+    assert f"Reference:    {host.ref[:12]} (for the operators of this runner)" in told
+    assert "\n    20\n    red\n    0000" in told
+    assert "\n    12\n" not in told
+    assert "\x1b" not in told
+    assert max(map(len, told.splitlines())) <= 200
+
+
+async def test_a_host_that_was_killed_or_removed_behind_our_back_is_explained(docker):
+    executor = docker.make()
+    host = await launched(executor, order(do="sleep 60"))
+    with docker.client() as client:
+        client.kill(host.ref)
+    docker.wait(host)
+    told = await executor.trouble(host, tenant="")
+    assert "somebody killed the container, or the engine was restarted" in told
+    assert "Its own log:  empty" in told
+    with docker.client() as client:
+        client.remove_container(host.ref)
+    told = await executor.trouble(host, tenant="")
+    assert told.startswith("The host of this job was removed by somebody else.\n")
+    with pytest.raises(Rejected):
+        await executor.launch(order(), host)
+
+
+async def test_an_entry_point_that_cannot_be_started_is_rejected_at_once(docker):
+    executor = docker.make(heptapod_runner_main_image=docker.engine.base)
+    host = await executor.provision(order())
+    with pytest.raises(Rejected, match="gitlab-runner"):
+        await executor.launch(order(), host)
+
+
+async def test_a_socket_that_the_engines_machine_lacks_is_rejected(docker):
+    with pytest.raises(Rejected, match=r"/nowhere/docker\.sock"):
+        await docker.make(docker_socket="/nowhere/docker.sock").provision(order())
