@@ -19,6 +19,18 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print one JSON document at the end, nothing else"
     )
+    parser.add_argument(
+        "--executor",
+        choices=("clever-docker", "local-docker"),
+        default="clever-docker",
+        help="where hosts are: in the sandbox's cloud, or on this machine's Docker engine, $DOCKER_HOST or "
+        "the standard socket (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--image",
+        default="paas-runner-inner",
+        help="image of hosts on a Docker engine, made by packaging/images/build (default: %(default)s)",
+    )
 
 
 def _call(arguments: argparse.Namespace) -> int:
@@ -30,7 +42,12 @@ def _call(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return Exit.FAILED
-    return run(pipeline=arguments.pipeline, as_json=arguments.json)
+    return run(
+        pipeline=arguments.pipeline,
+        as_json=arguments.json,
+        executor=arguments.executor,
+        image=arguments.image,
+    )
 
 
 COMMAND = Command(

@@ -3,16 +3,20 @@
 import asyncio
 import sys
 import tempfile
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from datetime import timedelta
-from importlib.resources import files
 from pathlib import Path
 
 import attrs
 
+from paas_runner.demo.engine import engine
+from paas_runner.demo.hosts import Place, SandboxCloud
 from paas_runner.demo.service_process import LogEvent, ServiceProcess
 from paas_runner.demo.story import JobStory, told
-from paas_runner.demo.verdict import EXPECTED, Verdict, judge
+from paas_runner.demo.verdict import Verdict, judge
 from paas_runner.demo.views import View, for_audience
+from paas_runner.errors import RunnerError
 from paas_runner.exit_codes import Exit
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.coordinator import (
@@ -29,36 +33,37 @@ TICK_SECONDS = 0.1
 INTERRUPTED = 130  # as a shell reports Ctrl-C
 
 
-def run(*, pipeline: Path | None, as_json: bool) -> int:
-    """Run the demo; returns the exit code."""
+def run(*, pipeline: Path | None, as_json: bool, executor: str, image: str) -> int:
+    """Run the demo; returns the exit code. `image` is that of hosts on a Docker engine."""
     try:
-        chosen = _chosen(pipeline)
+        own = load_pipeline(pipeline.read_text()) if pipeline else None
     except (OSError, UnicodeDecodeError, PipelineError) as error:
         print(f"paas-runner demo: {pipeline}: {error}", file=sys.stderr)
         return Exit.FAILED
     view = for_audience(as_json=as_json)
     try:
-        verdict = asyncio.run(_demonstrate(chosen, view, own=pipeline is None))
+        verdict = asyncio.run(_demonstrate(own, view, executor=executor, image=image))
+    except RunnerError as error:
+        print(f"paas-runner demo: {error}", file=sys.stderr)
+        return Exit.FAILED
     except KeyboardInterrupt:
         print("paas-runner demo: interrupted; everything it started is stopped", file=sys.stderr)
         return INTERRUPTED
     return Exit.FAILED if verdict.problems else Exit.OK
 
 
-def _chosen(path: Path | None) -> Pipeline:
-    text = path.read_text() if path else files("paas_runner.demo").joinpath("pipeline.yml").read_text()
-    return load_pipeline(text)
-
-
-async def _demonstrate(pipeline: Pipeline, view: View, *, own: bool) -> Verdict:
-    async with Sandbox(_leisurely()) as sandbox:
-        with tempfile.TemporaryDirectory(prefix="paas-runner-demo-") as folder:
-            config = Path(folder) / "config.toml"
-            config.touch(mode=0o600)
-            config.write_text(_configuration(sandbox))
-            view.say(f"sandbox: coordinator at {sandbox.coordinator_url}, cloud at {sandbox.cloud_api_url}")
-            course = _Course(sandbox, config, view)
-            return await course.run(pipeline, own=own)
+async def _demonstrate(own: Pipeline | None, view: View, *, executor: str, image: str) -> Verdict:
+    async with AsyncExitStack() as stack:
+        sandbox = await stack.enter_async_context(Sandbox(_leisurely()))
+        place: Place = SandboxCloud(sandbox)
+        if executor == "local-docker":
+            place = await stack.enter_async_context(engine(sandbox, image))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="paas-runner-demo-"))
+        config = Path(folder) / "config.toml"
+        config.touch(mode=0o600)
+        config.write_text(place.configuration())
+        view.say(f"sandbox: coordinator at {sandbox.coordinator_url}, {place.said()}")
+        return await _Course(sandbox, place, config, view).run(own)
 
 
 def _leisurely() -> SandboxOptions:
@@ -76,17 +81,12 @@ def _leisurely() -> SandboxOptions:
     return SandboxOptions(cloud=cloud, coordinator=coordinator)
 
 
-def _configuration(sandbox: Sandbox) -> str:
-    """The sandbox's own, in the pace of a demo, with a log that a program reads."""
-    paced = sandbox.configuration.replace("check_interval = 1\n", "check_interval = 0.5\n")
-    return f'log_format = "json"\n{paced}\n[runners.paas_job_trace_watch]\npoll_step = 0.3\n'
-
-
 class _Course:
     """One demonstration."""
 
-    def __init__(self, sandbox: Sandbox, config: Path, view: View) -> None:
+    def __init__(self, sandbox: Sandbox, place: Place, config: Path, view: View) -> None:
         self._sandbox = sandbox
+        self._place = place
         self._config = config
         self._view = view
         self._stories: dict[int, JobStory] = {}
@@ -94,27 +94,28 @@ class _Course:
         self._service = ServiceProcess(config, self._heard)
         self._problems: list[str] = []
 
-    async def run(self, pipeline: Pipeline, *, own: bool) -> Verdict:
-        submitted = self._sandbox.coordinator.submit(pipeline)
+    async def run(self, own: Pipeline | None) -> Verdict:
+        """The audience's own pipeline, which may take as long as it takes, or else the place's."""
+        submitted = self._sandbox.coordinator.submit(own or load_pipeline(self._place.pipeline()))
         for warning in submitted.warnings:
             self._view.say(f"warning: {warning}")
         self._view.say(f"pipeline submitted: {len(submitted.jobs)} jobs")
         await self._service.start()
         try:
             self._view.say(f"service started: heptapod-paas-runner {self._config.name}")
-            async with asyncio.timeout(LONGEST_SECONDS if own else None):
+            async with asyncio.timeout(None if own else LONGEST_SECONDS):
                 await self._see_through()
         except TimeoutError:
             self._problems.append(f"not everything had ended within {LONGEST_SECONDS:g} s")
         finally:
             await self._stop_service()
         self._look()
-        return self._close(own=own)
+        return await self._close(None if own else self._place.expected)
 
     async def _see_through(self) -> None:
         """Until every job has ended and every host is gone, with one restart on the way."""
         restarted = False
-        while not self._all_gone():
+        while not await self._all_gone():
             await asyncio.sleep(TICK_SECONDS)
             self._look()
             self._view.tick(self._stories.values())
@@ -142,9 +143,9 @@ class _Course:
         on_the_way = {"provisioning", "provisioned", "launching", "launched"}
         return "running" in phases and (len(self._stories) == 1 or bool(phases & on_the_way))
 
-    def _all_gone(self) -> bool:
-        jobs = self._sandbox.coordinator.jobs.values()
-        return all(job.ended for job in jobs) and not list(self._sandbox.cloud.ledger.alive)
+    async def _all_gone(self) -> bool:
+        left = (await self._place.books()).left
+        return not left and all(job.ended for job in self._sandbox.coordinator.jobs.values())
 
     def _heard(self, event: LogEvent) -> None:
         """A line of the service's log: about a job, or something that the audience should know."""
@@ -178,9 +179,9 @@ class _Course:
         known = self._stories.get(job.job_id)
         return known or JobStory(job_id=job.job_id, name=job.spec.name, stage=job.spec.stage)
 
-    def _close(self, *, own: bool) -> Verdict:
+    async def _close(self, expected: Mapping[str, str] | None) -> Verdict:
         jobs = self._sandbox.coordinator.jobs
-        judged = judge(jobs.values(), self._sandbox.cloud.ledger, expected=EXPECTED if own else None)
+        judged = judge(jobs.values(), await self._place.books(), expected=expected)
         verdict = attrs.evolve(judged, problems=[*self._problems, *judged.problems])
         self._view.end(list(self._stories.values()), verdict)
         return verdict
