@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from paas_runner.job.cost import Charge
-from paas_runner.job.tracked import JobKey, TrackedJob
+from paas_runner.job.known_runner import KnownRunner
+from paas_runner.job.tracked import Entry, JobKey, TrackedJob
 
 
 class MemoryStore:
@@ -13,8 +14,10 @@ class MemoryStore:
     def __init__(self) -> None:
         self._jobs: dict[JobKey, TrackedJob] = {}
         self._ended: set[JobKey] = set()
+        self.histories: dict[JobKey, Sequence[Entry]] = {}
         self._source: str | None = None
         self._charges: dict[tuple[JobKey, str], Charge] = {}
+        self._runners: Sequence[KnownRunner] = ()
 
     async def jobs(self) -> Sequence[TrackedJob]:
         return sorted(self._jobs.values(), key=lambda job: (job.acquired_at, job.key.job_id))
@@ -22,8 +25,10 @@ class MemoryStore:
     async def save(self, job: TrackedJob) -> None:
         self._jobs[job.key] = job
 
-    async def forget(self, key: JobKey, *, ended: bool) -> None:
+    async def forget(self, key: JobKey, *, ended: bool, history: Sequence[Entry] = ()) -> None:
         self._jobs.pop(key, None)
+        if history:
+            self.histories[key] = history
         if ended:
             self._ended.add(key)
 
@@ -52,6 +57,12 @@ class MemoryStore:
 
     async def installation(self) -> str:
         return "installation-in-memory"
+
+    async def runners(self) -> Sequence[KnownRunner]:
+        return self._runners
+
+    async def save_runners(self, runners: Sequence[KnownRunner]) -> None:
+        self._runners = tuple(runners)
 
     async def aclose(self) -> None:
         return None

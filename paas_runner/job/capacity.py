@@ -31,6 +31,11 @@ class Sizes:
     most_weight: float = math.inf
     """Jobs get nothing heavier, whatever the quota is."""
 
+    @property
+    def granted(self) -> Mapping[str, float]:
+        """The sizes that a job may get, as far as no quota forbids it."""
+        return {size: weight for size, weight in self.weights.items() if fits(weight, self.most_weight)}
+
     def heaviest(self, bound: float = math.inf) -> float:
         """The weight of the heaviest host that a job may get within `bound`; 0 when there is none."""
         within = min(bound, self.most_weight)
@@ -65,6 +70,9 @@ class Limits:
     """For each runner's short token its own limit; 0 is none."""
 
     quota: QuotaRule | None = None
+    paused: frozenset[str] = frozenset()
+    """The short tokens of the runners that the operator has paused."""
+
     launch_distance: timedelta = timedelta()
     """How far apart launches are planned (`paas_min_seconds_between_launches`)."""
 
@@ -72,6 +80,7 @@ class Limits:
 class Bound(enum.StrEnum):
     """What keeps a runner from asking for a job."""
 
+    PAUSED = "paused"
     CONCURRENT = "concurrent"
     PROVISIONING = "provisioning"
     LIMIT = "limit"
@@ -154,7 +163,9 @@ class Load:
 
     def obstacle(self, runner: str) -> Obstacle | None:
         """What keeps the runner from asking for one more job; None when nothing does."""
-        return self._too_many() or self._too_many_of(runner) or self._too_heavy(runner)
+        return (
+            self._paused(runner) or self._too_many() or self._too_many_of(runner) or self._too_heavy(runner)
+        )
 
     def room_besides(self, others: Collection[str]) -> bool:
         """Whether each of `others` could still begin to ask, all at the same time."""
@@ -177,6 +188,11 @@ class Load:
     def preparing(self) -> int:
         """How many jobs are not known to run yet."""
         return sum(job.phase in _BEING_PROVISIONED for job in self.jobs)
+
+    def _paused(self, runner: str) -> Obstacle | None:
+        if runner in self.limits.paused:
+            return Obstacle(bound=Bound.PAUSED, text="the operator has paused the runner")
+        return None
 
     def _too_many(self) -> Obstacle | None:
         if self._count >= self.limits.concurrent:
@@ -238,6 +254,11 @@ def next_to_ask(waiting: Sequence[str], load: Load) -> str | None:
 def planned_start(latest: datetime | None, now: datetime, distance: timedelta) -> datetime | None:
     """When a job acquired now may be provisioned: `distance` after the `latest` start; None is now."""
     return None if latest is None or latest + distance <= now else latest + distance
+
+
+def jobs_that_fit(weights: Mapping[str, float], bound: float) -> Mapping[str, int]:
+    """For each size how many jobs of it alone weigh no more than `bound`; what weighs nothing is left out."""
+    return {size: int(bound / weight * (1 + _ROUNDING)) for size, weight in weights.items() if weight}
 
 
 def fits(weight: float, bound: float) -> bool:

@@ -34,6 +34,7 @@ from paas_runner.job.events import (
     Unchecked,
 )
 from paas_runner.job.failure import Failure, FailureReason
+from paas_runner.job.history import begun, continued, entry, grown
 from paas_runner.job.payload import DEFAULT_TIMEOUT, Payload
 from paas_runner.job.tracked import JobKey, Phase, TrackedJob
 from paas_runner.secret import Secret
@@ -128,6 +129,7 @@ def acquired(
         checked_at=now,
         since=now,
         entered={Phase.ACQUIRED: now},
+        history=begun(f"its name is {payload.job_name}", now),
     )
 
 
@@ -146,6 +148,7 @@ def acquired_undecodable(runner: str, job_id: int, token: Secret, now: datetime)
         since=now,
         failure=failure,
         entered={Phase.ACQUIRED: now},
+        history=begun("its definition cannot be read", now),
     )
 
 
@@ -174,6 +177,7 @@ def resumed(job: TrackedJob, now: datetime) -> TrackedJob:
         due=None,
         check_due=None,
         host_due=None,
+        history=continued(job, now),
     )
 
 
@@ -185,8 +189,9 @@ def apply(job: TrackedJob, event: Event, now: datetime) -> TrackedJob:
         raise IllegalTransitionError(f"job {job.key}: {type(event).__name__} while {job.phase}") from None
     if phase is Phase.DECOMMISSIONING and not job.host_intended:
         phase = Phase.GONE  # a job that never asked for a host leaves nothing behind
-    job = _noted(job, event, now)
-    return job if phase is job.phase else _entered(job, phase, now)
+    before, job = job, _noted(job, event, now)
+    job = job if phase is job.phase else _entered(job, phase, now)
+    return attrs.evolve(job, history=grown(job.history, entry(event, before, job, now)))
 
 
 def _noted(job: TrackedJob, event: Event, now: datetime) -> TrackedJob:

@@ -51,6 +51,19 @@ class Host:
 
 
 @attrs.frozen(kw_only=True)
+class Entry:
+    """One line of a job's history; `history.py` writes it."""
+
+    at: datetime  # the first time, when it happened more than once
+    phase: Phase  # the job's, after it
+    what: str
+    why: str = ""  # of the last time
+    times: int = 1
+    last: datetime | None = None  # the last time, when it happened more than once
+    until: datetime | None = None  # before then it is not tried again
+
+
+@attrs.frozen(kw_only=True)
 class SeenHost:
     """A host as its provider lists it, recorded or not; None for what the provider does not tell."""
 
@@ -99,6 +112,7 @@ class TrackedJob:
     failure: Failure | None = None
     explained: bool = False  # the failure's text is in the job's log
     entered: Mapping[Phase, datetime] = attrs.field(factory=dict)
+    history: tuple[Entry, ...] = attrs.field(default=(), eq=False)  # for people: nothing depends on it
 
     @property
     def host_name(self) -> HostName:

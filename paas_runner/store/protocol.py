@@ -6,10 +6,14 @@ from typing import Protocol
 
 from paas_runner.errors import RunnerError
 from paas_runner.job.cost import Charge
-from paas_runner.job.tracked import JobKey, TrackedJob
+from paas_runner.job.known_runner import KnownRunner
+from paas_runner.job.tracked import Entry, JobKey, TrackedJob
 
 REMEMBERED_JOBS = 10_000
 """Of how many jobs a store remembers that they are over."""
+
+REMEMBERED_HISTORIES = 2_000
+"""Of how many jobs that are gone a store remembers the history."""
 
 
 class StoreError(RunnerError):
@@ -25,8 +29,11 @@ class Store(Protocol):
     async def save(self, job: TrackedJob) -> None:
         """Write one record, over its older self if there is one; raises `StoreError`."""
 
-    async def forget(self, key: JobKey, *, ended: bool) -> None:
-        """Remove one record, an absent one too; `ended` is remembered of the job. Raises `StoreError`."""
+    async def forget(self, key: JobKey, *, ended: bool, history: Sequence[Entry] = ()) -> None:
+        """Remove one record, an absent one too; `ended` and `history` are remembered of the job.
+
+        Raises `StoreError`.
+        """
 
     async def ended(self) -> frozenset[JobKey]:
         """The last `REMEMBERED_JOBS` of which that is remembered; raises `StoreError`."""
@@ -48,6 +55,12 @@ class Store(Protocol):
 
     async def installation(self) -> str:
         """The id of this installation: made once, kept for ever; raises `StoreError`."""
+
+    async def runners(self) -> Sequence[KnownRunner]:
+        """Every runner that was ever served here; raises `StoreError`."""
+
+    async def save_runners(self, runners: Sequence[KnownRunner]) -> None:
+        """Make these the known runners, all or none; raises `StoreError`."""
 
     async def aclose(self) -> None:
         """Finish what was asked for and let go of the files."""

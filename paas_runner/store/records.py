@@ -5,14 +5,14 @@ their defaults; so a downgrade reads what an upgrade wrote.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import cattrs
 
 from paas_runner.job.payload import Payload, read
-from paas_runner.job.tracked import TrackedJob
+from paas_runner.job.tracked import Entry, TrackedJob
 from paas_runner.secret import Secret
 
 _converter = cattrs.Converter(omit_if_default=True)
@@ -52,3 +52,16 @@ def dumps(job: TrackedJob) -> str:
 def loads(text: str | bytes) -> TrackedJob:
     """The job of a JSON text; raises ValueError."""
     return from_record(json.loads(text))
+
+
+def history_as_text(history: Sequence[Entry]) -> str:
+    """A job's history as JSON text."""
+    return json.dumps(_converter.unstructure(tuple(history), tuple[Entry, ...]), separators=(",", ":"))
+
+
+def history_from_text(text: str) -> Sequence[Entry]:
+    """The history of a JSON text; raises ValueError."""
+    try:
+        return _converter.structure(json.loads(text), tuple[Entry, ...])
+    except Exception as error:  # noqa: BLE001 - cattrs raises whatever its hooks raised, grouped
+        raise ValueError("; ".join(cattrs.transform_error(error, "history", _kind))) from None

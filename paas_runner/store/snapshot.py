@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -10,11 +10,12 @@ from pathlib import Path
 import attrs
 
 from paas_runner.job.cost import Charge
-from paas_runner.job.tracked import JobKey, TrackedJob
-from paas_runner.store import ledger
+from paas_runner.job.known_runner import KnownRunner
+from paas_runner.job.tracked import Entry, JobKey, TrackedJob
+from paas_runner.store import ledger, runners
 from paas_runner.store.protocol import StoreError
-from paas_runner.store.records import loads
-from paas_runner.store.sqlite_file import LEDGER_VERSION, too_new, unusable, version_of
+from paas_runner.store.records import history_from_text, loads
+from paas_runner.store.sqlite_file import HISTORY_VERSION, LEDGER_VERSION, too_new, unusable, version_of
 
 
 @attrs.frozen(kw_only=True)
@@ -24,6 +25,7 @@ class Snapshot:
     installation: str
     jobs: Sequence[TrackedJob]
     ended: frozenset[JobKey]
+    runners: Sequence[KnownRunner]
 
 
 @attrs.frozen(kw_only=True)
@@ -32,6 +34,7 @@ class Accounts:
 
     charges: Sequence[Charge]
     jobs: Sequence[TrackedJob]
+    runners: Sequence[KnownRunner]
 
 
 def take(path: Path) -> Snapshot:
@@ -45,6 +48,7 @@ def take(path: Path) -> Snapshot:
             installation=fact[0],
             jobs=_jobs(db),
             ended=frozenset(JobKey(runner, job_id) for runner, job_id in ended),
+            runners=_runners(db),
         )
 
 
@@ -53,13 +57,28 @@ def accounts(path: Path, since: datetime, until: datetime) -> Accounts:
     with _reading(path) as db:
         jobs = _jobs(db)
         if version_of(db) < LEDGER_VERSION:  # not started since the upgrade
-            return Accounts(charges=[], jobs=jobs)
+            return Accounts(charges=[], jobs=jobs, runners=_runners(db))
         owing = [job for job in jobs if not (job.host and ledger.has(db, job.key, job.host.ref))]
-        return Accounts(charges=ledger.charges(db, since, until), jobs=owing)
+        return Accounts(charges=ledger.charges(db, since, until), jobs=owing, runners=_runners(db))
+
+
+def histories(path: Path, job_id: int) -> Mapping[JobKey, Sequence[Entry]]:
+    """What is remembered of the jobs of that id which are gone, one for each runner; raises `StoreError`."""
+    select = "SELECT runner, entries FROM history WHERE job_id = ? ORDER BY number"
+    with _reading(path) as db:
+        if version_of(db) < HISTORY_VERSION:  # not started since the upgrade
+            return {}
+        found = db.execute(select, (job_id,)).fetchall()
+        return {JobKey(runner, job_id): history_from_text(entries) for runner, entries in found}
 
 
 def _jobs(db: sqlite3.Connection) -> Sequence[TrackedJob]:
     return [loads(record) for (record,) in db.execute("SELECT record FROM job")]
+
+
+def _runners(db: sqlite3.Connection) -> Sequence[KnownRunner]:
+    fact = db.execute("SELECT value FROM fact WHERE name = ?", (runners.FACT,)).fetchone()
+    return runners.loads(fact[0] if fact else None)
 
 
 @contextmanager

@@ -20,10 +20,11 @@ from typing import Any, TypeVar
 import attrs
 
 from paas_runner.job.cost import Charge
-from paas_runner.job.tracked import JobKey, TrackedJob
-from paas_runner.store import ledger
-from paas_runner.store.protocol import REMEMBERED_JOBS, StoreError
-from paas_runner.store.records import dumps, loads
+from paas_runner.job.known_runner import KnownRunner
+from paas_runner.job.tracked import Entry, JobKey, TrackedJob
+from paas_runner.store import ledger, runners
+from paas_runner.store.protocol import REMEMBERED_HISTORIES, REMEMBERED_JOBS, StoreError
+from paas_runner.store.records import dumps, history_as_text, loads
 from paas_runner.store.sqlite_file import connected, unusable
 
 T = TypeVar("T")
@@ -74,9 +75,10 @@ class SqliteStore:
         row = _row(job)
         await self._do(lambda db: _save(db, row))
 
-    async def forget(self, key: JobKey, *, ended: bool) -> None:
-        """Remove one record, and remember of the job what `ended` says."""
-        await self._do(lambda db: _forget(db, key, ended=ended))
+    async def forget(self, key: JobKey, *, ended: bool, history: Sequence[Entry] = ()) -> None:
+        """Remove one record, and remember of the job what `ended` says, and its history."""
+        entries = history_as_text(history) if history else None
+        await self._do(lambda db: _forget(db, key, ended=ended, entries=entries))
 
     async def ended(self) -> frozenset[JobKey]:
         """The latest of the jobs that are over."""
@@ -118,6 +120,19 @@ class SqliteStore:
             return known
 
         return await self._do(work)
+
+    async def runners(self) -> Sequence[KnownRunner]:
+        """Every runner that was ever served here."""
+        text = await self._do(lambda db: _fact(db, runners.FACT))
+        try:
+            return runners.loads(text)
+        except ValueError as error:
+            raise unusable(self._path, f"what is known of the runners is damaged: {error}") from error
+
+    async def save_runners(self, known: Sequence[KnownRunner]) -> None:
+        """Make these the known runners."""
+        text = runners.dumps(known)
+        await self._do(lambda db: _keep(db, runners.FACT, text))
 
     async def aclose(self) -> None:
         """Finish what was asked for, end the thread, release the lock."""
@@ -197,12 +212,16 @@ def _save(db: sqlite3.Connection, row: tuple[str, int, str, str, str]) -> None:
     )
 
 
-def _forget(db: sqlite3.Connection, key: JobKey, *, ended: bool) -> None:
+def _forget(db: sqlite3.Connection, key: JobKey, *, ended: bool, entries: str | None) -> None:
     db.execute("DELETE FROM job WHERE runner = ? AND job_id = ?", (key.runner, key.job_id))
     if ended:
         insert = "INSERT INTO ended (runner, job_id) VALUES (?, ?)"
         number = db.execute(insert, (key.runner, key.job_id)).lastrowid
         db.execute("DELETE FROM ended WHERE number <= ? - ?", (number, REMEMBERED_JOBS))
+    if entries is not None:
+        insert = "INSERT INTO history (runner, job_id, entries) VALUES (?, ?, ?)"
+        number = db.execute(insert, (key.runner, key.job_id, entries)).lastrowid
+        db.execute("DELETE FROM history WHERE number <= ? - ?", (number, REMEMBERED_HISTORIES))
 
 
 def _present_tenants(db: sqlite3.Connection, runner: str) -> frozenset[str]:

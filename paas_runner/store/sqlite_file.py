@@ -41,12 +41,26 @@ CREATE TABLE charge (
 CREATE INDEX charge_until ON charge (until);
 CREATE INDEX charge_tenant ON charge (runner, tenant);
 """,
+    3: """
+CREATE TABLE history (
+    number INTEGER PRIMARY KEY,
+    runner TEXT NOT NULL,
+    job_id INTEGER NOT NULL,
+    entries TEXT NOT NULL
+);
+CREATE INDEX history_job ON history (job_id);
+""",
 }
 """What each version added to the one before."""
 
 _VERSION = max(_STEPS)
 LEDGER_VERSION = 2
-_TABLES: Mapping[int, set[str]] = {1: {"job", "ended", "fact"}, 2: {"job", "ended", "fact", "charge"}}
+HISTORY_VERSION = 3
+_TABLES: Mapping[int, set[str]] = {
+    1: {"job", "ended", "fact"},
+    2: {"job", "ended", "fact", "charge"},
+    3: {"job", "ended", "fact", "charge", "history"},
+}
 
 
 def connected(path: Path) -> sqlite3.Connection:

@@ -117,9 +117,9 @@ async def test_a_payload_with_half_a_character_in_it_is_stored_like_any_other(pa
 
 
 def older(path):
-    """Make a store one of version 1, as it was before there was a ledger."""
+    """Make a store one of version 1, as it was before there was a ledger, and then histories."""
     db = sqlite3.connect(path)
-    db.executescript("DROP TABLE charge; PRAGMA user_version = 1; VACUUM")
+    db.executescript("DROP TABLE charge; DROP TABLE history; PRAGMA user_version = 1; VACUUM")
     db.close()
 
 
@@ -138,7 +138,7 @@ async def test_a_store_of_version_1_keeps_its_records_and_gets_a_ledger(path, wh
     assert len(await store.jobs()) == 59
     await store.charge(CHARGE, keep_from=NOW)
     await store.aclose()
-    assert version_and_tables(path) == (2, {"charge", "charge_until", "charge_tenant"})
+    assert version_and_tables(path) == (3, {"charge", "charge_until", "charge_tenant"})
     await opened_and_read(path)
 
 
@@ -153,7 +153,7 @@ async def test_an_upgrade_that_fails_in_the_middle_leaves_version_1_and_is_made_
     assert version_and_tables(path) == (1, set())
     monkeypatch.setitem(sqlite_file._STEPS, 2, step)
     await opened_and_read(path)
-    assert version_and_tables(path)[0] == 2
+    assert version_and_tables(path)[0] == 3
 
 
 async def test_a_damaged_store_of_version_1_is_not_brought_up_to_date(path, whole):
@@ -163,9 +163,11 @@ async def test_a_damaged_store_of_version_1_is_not_brought_up_to_date(path, whol
     await refused(path, "It is left as it is")
 
 
-@pytest.mark.parametrize("version", [0, 1, 2, 3])
-async def test_a_store_without_the_tables_of_its_version_is_refused(path, whole, version):
+@pytest.mark.parametrize(
+    ("version", "without"), [(0, "job"), (1, "job"), (2, "charge"), (3, "history"), (4, "job")]
+)
+async def test_a_store_without_the_tables_of_its_version_is_refused(path, whole, version, without):
     db = sqlite3.connect(path)
-    db.executescript(f"DROP TABLE {'charge' if version == 2 else 'job'}; PRAGMA user_version = {version}")
+    db.executescript(f"DROP TABLE {without}; PRAGMA user_version = {version}")
     db.close()
-    await refused(path, "newer version" if version == 3 else "is a database, but no store")
+    await refused(path, "newer version" if version == 4 else "is a database, but no store")

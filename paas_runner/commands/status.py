@@ -1,0 +1,56 @@
+"""`paas-runner status`."""
+
+import argparse
+from pathlib import Path
+
+from paas_runner.commands.command import Command
+
+_EPILOG = """\
+fields of --json:
+  at            when this was so; all times are in UTC
+  service       state (running, draining, stopping or down), version, pid, since, state_file
+  capacity      concurrent, provisioning and quota (null without a rule), each with used and limit
+                (null while it is unknown)
+  runners       name, runner (its short token), state (polling, no room, paused, backing off, draining or
+                down), why, until (the end of a pause of its own), jobs
+  jobs          job, runner, runner_name, phase, age_seconds, phase_seconds, tenant, host_name, host,
+                flavor, weight, and
+    last        what happened last: at, phase, what, why; if it happened more than once in this phase,
+                times, last, and until, before which it is not tried again
+    next        what will be done: what, at, why; null if nothing will, then blocked says why not
+
+--watch looks every 2 seconds. On a terminal the page is drawn again; elsewhere there is a line for each
+change. With --json it is one document a line.
+
+The service answers over a socket beside its state file, which only its own user may open. While it is not
+running its store is read instead, and the first line says so.
+
+exit codes:
+  0   the service is running; with --watch, interrupted
+  1   the service is not running, or cannot be asked
+  2   wrong arguments
+  74  the store of a service that is not running cannot be read
+  78  the configuration is wrong
+"""
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="the configuration file (TOML)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document, nothing else")
+    parser.add_argument("--watch", action="store_true", help="look again and again, until interrupted")
+
+
+def _call(arguments: argparse.Namespace) -> int:
+    from paas_runner.inquiry import status
+
+    return status(arguments.config, watch=arguments.watch, as_json=arguments.json)
+
+
+COMMAND = Command(
+    name="status",
+    help="how the service is: runners, room, and every job with what was last and what is next",
+    description="Ask the running service how it is; while it is not running, read its store.",
+    epilog=_EPILOG,
+    arguments=_arguments,
+    call=_call,
+)

@@ -1,0 +1,21 @@
+"""Asking the running service, over a socket that only its own user may open.
+
+One line of JSON asks, `{"ask": "status", ...}`; lines of JSON answer, and the last one is `{"done": true}` or
+`{"error": "why"}`. Nothing runs while nobody asks.
+"""
+
+from paas_runner.control.address import control_path
+from paas_runner.control.client import ControlError, NotRunningError, RefusedError, ask
+from paas_runner.control.server import Answer, Control, ControlServer, nobody_asks
+
+__all__ = [
+    "Answer",
+    "Control",
+    "ControlError",
+    "ControlServer",
+    "NotRunningError",
+    "RefusedError",
+    "ask",
+    "control_path",
+    "nobody_asks",
+]

@@ -1,0 +1,144 @@
+"""The service's side of the control socket: who may ask what, and one task for each who asks."""
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+import structlog
+
+from paas_runner.control.address import address
+from paas_runner.errors import RunnerError
+from paas_runner.observe.logs import redactor
+
+log = structlog.stdlib.get_logger(__name__)
+
+Answer: TypeAlias = Callable[[Mapping[str, Any]], AsyncIterator[Mapping[str, Any]]]
+"""From the request to the parts of its answer; a `RunnerError` that it raises is told to who asked."""
+
+Control: TypeAlias = Callable[[Path, Mapping[str, Answer]], AbstractAsyncContextManager[object]]
+"""What lets others ask for as long as it is entered."""
+
+LONGEST_REQUEST_BYTES = 65_536
+REQUEST_WITHIN_SECONDS = 10.0
+LAST_WORDS_WITHIN_SECONDS = 5.0
+
+
+def nobody_asks(_path: Path, _answers: Mapping[str, Answer]) -> AbstractAsyncContextManager[object]:
+    """A `Control` without a socket."""
+    return nullcontext()
+
+
+class ControlServer:
+    """Answers on a socket of mode 0600, from entering to leaving the context.
+
+    What a killed service left there is replaced: whoever holds the store's lock owns the path. A socket that
+    cannot be had is an error in the log, and no reason not to run jobs.
+    """
+
+    def __init__(self, path: Path, answers: Mapping[str, Answer]) -> None:
+        """`answers` by what is asked for; open nothing yet."""
+        self._path = path
+        self._answers = answers
+        self._server: asyncio.Server | None = None
+        self._conversations: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        """Listen."""
+        try:
+            listening = _bound(self._path)
+        except OSError as error:
+            log.error(
+                "the control socket cannot be opened: commands cannot ask this service",
+                path=str(self._path),
+                reason=error.strerror or str(error),
+            )
+            return self
+        self._server = await asyncio.start_unix_server(
+            self._welcome, sock=listening, limit=LONGEST_REQUEST_BYTES
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let nobody else in and remove the socket; answers under way may end, unless something broke."""
+        if self._server is None:
+            return
+        self._server.close()
+        self._path.unlink(missing_ok=True)
+        if self._conversations and kind is None:
+            await asyncio.wait(self._conversations, timeout=LAST_WORDS_WITHIN_SECONDS)
+        for conversation in self._conversations:
+            conversation.cancel()
+        await asyncio.gather(*self._conversations, return_exceptions=True)
+
+    def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        conversation = asyncio.create_task(self._converse(reader, writer), name="control")
+        self._conversations.add(conversation)
+        conversation.add_done_callback(self._conversations.discard)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async for part in self._parts(reader):
+                writer.write(redactor.text(json.dumps(part)).encode() + b"\n")
+                await writer.drain()
+        except ConnectionError:
+            log.debug("who asked did not wait for the answer")
+        finally:
+            writer.close()
+
+    async def _parts(self, reader: asyncio.StreamReader) -> AsyncIterator[Mapping[str, Any]]:
+        try:
+            request = await _request(reader)
+            answer = self._answer(request)
+            async for part in answer(request):
+                yield part
+        except RunnerError as error:
+            yield {"error": str(error)}
+        except Exception:
+            # a bug in an answer must not end the service
+            log.exception("unexpected error: a question was not answered")
+            yield {"error": "unexpected error: the service's log tells more"}
+        else:
+            yield {"done": True}
+
+    def _answer(self, request: Mapping[str, Any]) -> Answer:
+        asked = str(request.get("ask"))
+        if asked not in self._answers:
+            known = ", ".join(sorted(self._answers))
+            raise RunnerError(f'this service knows no question "{asked}"; it knows: {known}')
+        return self._answers[asked]
+
+
+async def _request(reader: asyncio.StreamReader) -> Mapping[str, Any]:
+    try:
+        async with asyncio.timeout(REQUEST_WITHIN_SECONDS):
+            request = json.loads(await reader.readline())
+    except TimeoutError:
+        raise RunnerError(f"nothing was asked within {REQUEST_WITHIN_SECONDS:g} seconds") from None
+    except ValueError:  # too long, or no JSON
+        request = None
+    if not isinstance(request, dict):
+        raise RunnerError('a question is one line with a JSON object: {"ask": ...}')
+    return request
+
+
+def _bound(path: Path) -> socket.socket:
+    """A socket at `path` that nobody else may open, not even for a moment; raises OSError."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        os.fchmod(listening.fileno(), 0o600)  # the file takes it over (Linux)
+        if path.is_socket():
+            path.unlink()
+        with address(path) as name:
+            listening.bind(name)
+    except BaseException:
+        listening.close()
+        raise
+    return listening

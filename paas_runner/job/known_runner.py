@@ -1,0 +1,92 @@
+"""Which runner a `[[runners]]` section is: the same as before, whatever became of its token or name. Pure.
+
+A runner is known by its key: the short form of the token with which it was first seen. The key is part of
+each record and of each host's name, so it outlives the token. A section is the runner that has had its token;
+else, with a token that nobody has seen, the one that was last seen with its address and name, if only this
+section and only that runner can be meant; else it is a new one. Where that guess is wrong nothing mixes: a
+coordinator gives each of its jobs an id of its own.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Section:
+    """What a section tells of its runner; `token` is the short form."""
+
+    token: str
+    url: str
+    name: str
+
+    @property
+    def description(self) -> tuple[str, str]:
+        """What stays when a token is rotated."""
+        return self.url, self.name
+
+
+@attrs.frozen(kw_only=True)
+class KnownRunner:
+    """One runner as it was last seen, and what the operator said of it."""
+
+    key: str
+    url: str
+    name: str
+    tokens: tuple[str, ...]
+    """The short form of every token that it has had, the latest last."""
+
+    paused: bool = False
+
+    @property
+    def description(self) -> tuple[str, str]:
+        """Address and name."""
+        return self.url, self.name
+
+
+T = TypeVar("T", Section, KnownRunner)
+
+
+def recognised(sections: Sequence[Section], known: Sequence[KnownRunner]) -> Sequence[KnownRunner]:
+    """The runner of each section, as it is known from now on; all of them have different keys."""
+    by_key = {runner.key: runner for runner in known}
+    by_token = {token: runner for runner in known for token in runner.tokens}
+    claimed: dict[str, Section] = {}
+
+    def claim(section: Section, runner: KnownRunner | None) -> None:
+        if runner and runner.key not in claimed and section not in claimed.values():
+            claimed[runner.key] = section
+
+    for section in sections:
+        claim(section, by_key.get(section.token))
+    for section in sections:
+        claim(section, by_token.get(section.token))
+    rotated = _by_description([section for section in sections if section not in claimed.values()])
+    for description, runner in _by_description([each for each in known if each.key not in claimed]).items():
+        if description in rotated:
+            claim(rotated[description], runner)
+    runners = {section.token: _seen(by_key[key], section) for key, section in claimed.items()}
+    return [runners.get(section.token) or _new(section) for section in sections]
+
+
+def remembered(known: Sequence[KnownRunner], present: Sequence[KnownRunner]) -> Sequence[KnownRunner]:
+    """All runners that were ever seen, those of the present in their latest form."""
+    keys = {runner.key for runner in present}
+    return [*(runner for runner in known if runner.key not in keys), *present]
+
+
+def _seen(runner: KnownRunner, section: Section) -> KnownRunner:
+    earlier = tuple(token for token in runner.tokens if token != section.token)
+    return attrs.evolve(runner, url=section.url, name=section.name, tokens=(*earlier, section.token))
+
+
+def _new(section: Section) -> KnownRunner:
+    return KnownRunner(key=section.token, url=section.url, name=section.name, tokens=(section.token,))
+
+
+def _by_description(described: Sequence[T]) -> Mapping[tuple[str, str], T]:
+    """Only those that cannot be taken for one another."""
+    namesakes = Counter(each.description for each in described)
+    return {each.description: each for each in described if namesakes[each.description] == 1}

@@ -1,0 +1,162 @@
+"""The answer to `paas-runner status`, before anybody sees it. The fields are those of `--json`."""
+
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import attrs
+
+from paas_runner.job.capacity import Load
+from paas_runner.job.decision import Policy
+from paas_runner.job.outlook import Outlook, outlook
+from paas_runner.job.tracked import Entry, JobKey, Phase, TrackedJob
+
+
+class ServiceState(enum.StrEnum):
+    """What the service as a whole is about."""
+
+    RUNNING = "running"
+    DRAINING = "draining"
+    STOPPING = "stopping"
+    DOWN = "down"
+
+
+class RunnerState(enum.StrEnum):
+    """What a runner is about."""
+
+    POLLING = "polling"
+    NO_ROOM = "no room"
+    PAUSED = "paused"
+    BACKING_OFF = "backing off"
+    DRAINING = "draining"
+    DOWN = "down"
+
+
+@attrs.frozen(kw_only=True)
+class Service:
+    """The process; `since` is its start, `pid` and `since` are unknown of one that is down."""
+
+    state: ServiceState
+    version: str
+    state_file: Path
+    pid: int | None = None
+    since: datetime | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Runner:
+    """One `[[runners]]` section; `runner` is its short token, `until` the end of a pause of its own."""
+
+    name: str
+    runner: str
+    state: RunnerState
+    why: str
+    until: datetime | None = None
+    jobs: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class Use:
+    """How much is taken of how much; the limit is None while it is unknown."""
+
+    used: float
+    limit: float | None
+
+
+@attrs.frozen(kw_only=True)
+class Capacity:
+    """`quota` is None where there is no rule for one."""
+
+    concurrent: Use
+    provisioning: Use
+    quota: Use | None
+
+
+@attrs.frozen(kw_only=True)
+class Job:
+    """One tracked job; ages are in seconds, `last` is the last line of its history."""
+
+    job: int
+    runner: str
+    runner_name: str
+    phase: Phase
+    age_seconds: float
+    phase_seconds: float
+    tenant: str
+    host_name: str
+    host: str
+    flavor: str
+    weight: float | None
+    last: Entry | None
+    next: Outlook | None
+    """None while nothing will be done about it; `blocked` says why."""
+    blocked: str = ""
+
+    @property
+    def key(self) -> JobKey:
+        """Which one."""
+        return JobKey(self.runner, self.job)
+
+
+@attrs.frozen(kw_only=True)
+class Report:
+    """Everything at one moment."""
+
+    at: datetime
+    service: Service
+    capacity: Capacity
+    runners: Sequence[Runner]
+    jobs: Sequence[Job]
+
+
+def capacity(load: Load) -> Capacity:
+    """How much room is left; requests in flight are not counted."""
+    held = attrs.evolve(load, asking=())
+    return Capacity(
+        concurrent=Use(used=len(held.jobs), limit=load.limits.concurrent),
+        provisioning=Use(used=held.preparing, limit=load.limits.provisioning),
+        quota=Use(used=held.weight, limit=held.quota) if load.limits.quota else None,
+    )
+
+
+def jobs(
+    records: Iterable[TrackedJob],
+    now: datetime,
+    *,
+    names: Mapping[str, str],
+    policies: Mapping[str, Policy],
+    blocked: str = "",
+) -> Sequence[Job]:
+    """The jobs in the order of their acquisition; with `blocked` nothing will be done about any of them."""
+    ordered = sorted(records, key=lambda record: (record.acquired_at, record.key))
+    return [_job(record, now, names, policies.get(record.key.runner), blocked) for record in ordered]
+
+
+def _job(
+    record: TrackedJob, now: datetime, names: Mapping[str, str], policy: Policy | None, blocked: str
+) -> Job:
+    unserved = "" if policy else "its runner is not in the configuration: put it back, or remove its host"
+    blocked = blocked or unserved
+    host = record.host
+    return Job(
+        job=record.key.job_id,
+        runner=record.key.runner,
+        runner_name=names.get(record.key.runner, ""),
+        phase=record.phase,
+        age_seconds=(now - record.acquired_at).total_seconds(),
+        phase_seconds=(now - record.since).total_seconds(),
+        tenant=record.tenant,
+        host_name=record.host_name if record.host_intended else "",
+        host=host.ref if host else "",
+        flavor=host.flavor if host else "",
+        weight=host.weight if host else record.expected_weight,
+        last=_latest(record.history),
+        next=outlook(record, now, policy) if policy and not blocked else None,
+        blocked=blocked,
+    )
+
+
+def _latest(history: Sequence[Entry]) -> Entry | None:
+    """What happened last, which may have happened before, too."""
+    return max(reversed(history), key=lambda entry: entry.last or entry.at, default=None)

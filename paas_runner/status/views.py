@@ -1,0 +1,140 @@
+"""The report for people: a page for the terminal, and lines for what has changed."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from paas_runner.job.tracked import Entry
+from paas_runner.status.report import Capacity, Job, Report, Runner, Service, ServiceState, Use
+
+
+def page(report: Report) -> str:
+    """The service, its room, its runners, and two more lines for each job: what was last, what is next."""
+    return "\n".join(
+        [
+            _service(report.service, report.at),
+            _capacity(report.capacity),
+            "",
+            *_aligned([("RUNNER", "TOKEN", "STATE", "JOBS", "WHY"), *map(_runner, report.runners)]),
+            "",
+            *(_jobs(report.jobs, report.at) if report.jobs else ["no tracked jobs"]),
+        ]
+    )
+
+
+def changes(before: Report | None, after: Report) -> Iterator[str]:
+    """One line for each thing that is different, all of them at first."""
+    clock = f"{after.at:%H:%M:%S}"
+    if before is None or before.service.state is not after.service.state:
+        yield f"{clock} service: {after.service.state}"
+    runners = {runner.runner: runner for runner in before.runners} if before else {}
+    for runner in after.runners:
+        known = runners.get(runner.runner)
+        if known is None or (known.state, known.why) != (runner.state, runner.why):
+            yield f"{clock} runner {runner.name}: {_with_reason(runner.state, runner.why)}"
+    jobs = {job.key: job for job in before.jobs} if before else {}
+    for job in after.jobs:
+        known_job = jobs.pop(job.key, None)
+        if known_job is None or _happened(known_job) != _happened(job):
+            last = f": {told(job.last)}" if job.last else ""
+            yield f"{clock} job {job.key}: {job.phase}{last}"
+    yield from (f"{clock} job {key}: gone" for key in jobs)
+
+
+def told(entry: Entry) -> str:
+    """What happened, how often, why, and how long after it the next try was."""
+    again = f" ({entry.times} times, last {entry.last:%H:%M:%S})" if entry.last else ""
+    wait = (entry.until - (entry.last or entry.at)).total_seconds() if entry.until else 0.0
+    pause = f"; again {seconds(wait)} later" if wait > 0 else ""
+    return f"{_with_reason(entry.what + again, entry.why)}{pause}"
+
+
+def next_line(job: Job, now: datetime) -> str:
+    """What will be done about it, when and why."""
+    if job.next is None:
+        return f"nothing is done: {job.blocked}"
+    delay = (job.next.at - now).total_seconds()
+    when = "now" if delay <= 0 else f"in {seconds(delay)}"
+    return f"{when}: {_with_reason(job.next.what, job.next.why)}"
+
+
+def seconds(length: float) -> str:
+    """A short time, no more exact than it matters."""
+    return f"{length:.1f} s" if length < 10 else f"{length:.0f} s"
+
+
+def span(length: float) -> str:
+    """Some seconds, in the two units that matter."""
+    minutes, rest = divmod(round(length), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} d {hours % 24} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _service(service: Service, at: datetime) -> str:
+    if service.state is ServiceState.DOWN:
+        return f"paas-runner is not running; this is what it left in the store beside {service.state_file}"
+    since = f", since {span((at - service.since).total_seconds())}" if service.since else ""
+    return f"paas-runner {service.version} is {service.state}, process {service.pid}{since}"
+
+
+def _capacity(capacity: Capacity) -> str:
+    uses = [("jobs", capacity.concurrent), ("in provisioning", capacity.provisioning)]
+    if capacity.quota:
+        uses.append(("of the weight quota", capacity.quota))
+    return ", ".join(f"{_use(use)} {what}" for what, use in uses)
+
+
+def _use(use: Use) -> str:
+    return f"{use.used:g}/{'?' if use.limit is None else format(use.limit, 'g')}"
+
+
+def _runner(runner: Runner) -> Sequence[str]:
+    until = f"next try at {runner.until:%H:%M:%S}: " if runner.until else ""
+    return runner.name, runner.runner, runner.state, str(runner.jobs), until + _one_line(runner.why)
+
+
+def _jobs(jobs: Sequence[Job], at: datetime) -> Iterator[str]:
+    head = ("JOB", "RUNNER", "PHASE", "AGE", "IN PHASE", "HOST", "FLAVOR", "TENANT")
+    first, *rows = _aligned([head, *map(_job, jobs)])
+    yield first
+    for row, job in zip(rows, jobs, strict=True):
+        yield row
+        if job.last:
+            yield f"    last {job.last.at:%H:%M:%S} {_one_line(told(job.last))}"
+        yield f"    next {_one_line(next_line(job, at))}"
+
+
+def _job(job: Job) -> Sequence[str]:
+    return (
+        str(job.job),
+        job.runner_name or job.runner,
+        job.phase,
+        span(job.age_seconds),
+        span(job.phase_seconds),
+        job.host or job.host_name or "-",
+        job.flavor or "-",
+        job.tenant or "-",
+    )
+
+
+def _happened(job: Job) -> tuple[str, str]:
+    return job.phase, job.last.what if job.last else ""
+
+
+def _with_reason(what: str, why: str) -> str:
+    return f"{what}: {why}" if why else what
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> Sequence[str]:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]

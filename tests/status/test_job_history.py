@@ -1,0 +1,140 @@
+"""What a record tells of its past, and what the decisions tell of its future."""
+
+from datetime import timedelta
+
+import attrs
+import pytest
+
+from paas_runner.job import events as ev
+from paas_runner.job.decision import Act, Policy, Wait, next_action
+from paas_runner.job.lifecycle import TRANSITIONS, apply, resumed
+from paas_runner.job.outlook import outlook
+from paas_runner.job.tracked import Phase
+from tests.job.records import FAILURE, HOST, NOW, job, job_in
+
+SECOND = timedelta(seconds=1)
+EVENTS = {
+    ev.ProvisionIntended: ev.ProvisionIntended(),
+    ev.HostCreated: ev.HostCreated(host=HOST, doubtful=False),
+    ev.HostReady: ev.HostReady(),
+    ev.LaunchIntended: ev.LaunchIntended(),
+    ev.Launched: ev.Launched(),
+    ev.LifeSeen: ev.LifeSeen(),
+    ev.Checked: ev.Checked(),
+    ev.Unchecked: ev.Unchecked(until=NOW + 5 * SECOND),
+    ev.HostChecked: ev.HostChecked(until=NOW + 5 * SECOND),
+    ev.NotYet: ev.NotYet(until=NOW + 5 * SECOND),
+    ev.Deferred: ev.Deferred(until=NOW + 8 * SECOND, trouble="clever-cloud, create: 503"),
+    ev.Failed: ev.Failed(failure=FAILURE),
+    ev.Ended: ev.Ended(),
+    ev.Explained: ev.Explained(),
+    ev.Reported: ev.Reported(),
+    ev.Decommissioned: ev.Decommissioned(),
+    ev.HostLeft: ev.HostLeft(),
+}
+
+
+def told(record):
+    return [(entry.what, entry.why) for entry in record.history]
+
+
+@pytest.mark.parametrize(
+    ("phase", "event"), [(phase, event) for phase, known in TRANSITIONS.items() for event in known]
+)
+def test_every_event_of_every_phase_has_words_and_a_reason(phase, event):
+    before = job_in(phase)
+    [*_, entry] = apply(before, EVENTS[event], NOW + SECOND).history
+    assert entry.what
+    assert entry.why
+    assert entry.at == NOW + SECOND or entry.last == NOW + SECOND
+
+
+def test_a_new_host_is_told_with_its_name_its_flavor_and_how_long_it_took():
+    record = apply(job_in(Phase.ACQUIRED), ev.ProvisionIntended(), NOW)
+    record = apply(record, EVENTS[ev.HostCreated], NOW + 2.1 * SECOND)
+    assert told(record)[-2:] == [
+        ("a host is asked for", "its name is hpd-job-abc123xyz-1"),
+        ("host created", "app_1, flavor M, after 2.1 s"),
+    ]
+
+
+def test_what_happens_again_in_a_phase_is_counted_with_the_newest_reason():
+    record = job_in(Phase.PROVISIONING)
+    length = len(record.history)
+    for number in range(1, 1000):
+        at = NOW + number * SECOND
+        trouble = f"clever-cloud: 503 (request {number})"
+        record = apply(record, ev.Deferred(until=at + SECOND, trouble=trouble), at)
+        record = apply(record, ev.Checked(), at)
+    assert len(record.history) == length + 2
+    entry = record.history[-2]
+    assert (entry.what, entry.times, entry.at, entry.last) == (
+        "there is no host yet",
+        999,
+        NOW + SECOND,
+        NOW + 999 * SECOND,
+    )
+    assert entry.why.endswith("(request 999)")
+    assert entry.until == NOW + 1000 * SECOND
+
+
+def test_the_same_in_another_phase_is_a_line_of_its_own():
+    record = apply(job_in(Phase.PROVISIONED), ev.Checked(), NOW)
+    record = apply(record, ev.LaunchIntended(), NOW)
+    record = apply(record, ev.Checked(), NOW)
+    assert told(record)[-3][0] == told(record)[-1][0] == "the coordinator still wants the job"
+
+
+def test_a_restart_is_part_of_the_history():
+    record = resumed(job_in(Phase.RUNNING), NOW + 60 * SECOND)
+    assert told(record)[-1][0] == "the service started"
+    assert resumed(record, NOW + 90 * SECOND).history[-1].times == 2
+
+
+def test_nothing_depends_on_the_history():
+    record = job_in(Phase.RUNNING)
+    assert attrs.evolve(record, history=()) == record
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.GONE])
+def test_what_is_announced_is_what_the_job_loop_does(phase):
+    """Followed through all its waits the decision is the announced one, at the announced time."""
+    record, policy = job_in(phase), Policy()
+    announced = outlook(record, NOW, policy)
+    at, decision = NOW, next_action(record, NOW, policy)
+    while isinstance(decision, Wait):
+        at = decision.until
+        decision = next_action(record, at, policy)
+    assert isinstance(decision, Act)
+    assert announced.at == at
+    assert announced.why
+
+
+def test_the_next_try_is_told_with_the_trouble_of_the_last():
+    record = apply(job_in(Phase.LAUNCHING), ev.Checked(), NOW)
+    record = apply(record, ev.Deferred(until=NOW + 8 * SECOND, trouble="git remote, push: refused"), NOW)
+    found = outlook(record, NOW + 9 * SECOND, Policy())
+    assert found.what == "ask the coordinator whether it still wants the job"
+    record = apply(record, ev.Checked(), NOW + 9 * SECOND)
+    found = outlook(record, NOW + 9 * SECOND, Policy())
+    assert found.what == "hand the job to its host"
+    assert found.why == "1 try failed, the last: git remote, push: refused"
+
+
+def test_a_launch_that_is_put_off_names_the_setting_that_does_it():
+    record = attrs.evolve(apply(job(), ev.Checked(), NOW), start_due=NOW + 5 * SECOND)
+    found = outlook(record, NOW, Policy())
+    assert (found.what, found.at) == ("ask for a host", NOW + 5 * SECOND)
+    assert "`paas_min_seconds_between_launches`" in found.why
+
+
+def test_a_job_that_is_given_up_says_why():
+    record = apply(job(), ev.Checked(), NOW)
+    record = attrs.evolve(record, failure=FAILURE)
+    found = outlook(record, NOW, Policy())
+    assert (found.what, found.why) == ("give the job up", "No host today.")
+
+
+def test_a_host_that_stays_as_configured_is_not_announced_to_go():
+    found = outlook(job_in(Phase.DECOMMISSIONING), NOW, Policy(keep_finished=True))
+    assert found.what == "forget the job"

@@ -1,0 +1,154 @@
+"""The report as people read it."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import attrs
+import pytest
+
+from paas_runner.inquiry.screen import tell
+from paas_runner.job import events as ev
+from paas_runner.job.decision import Policy
+from paas_runner.job.lifecycle import apply
+from paas_runner.job.tracked import Phase
+from paas_runner.observe.logs import redactor
+from paas_runner.secret import Secret
+from paas_runner.status import report
+from paas_runner.status.explanation import Explanation, explained
+from paas_runner.status.views import changes, page, span
+from tests.job.records import NOW, job_in
+
+KEY = "abc123xyz"
+
+
+def runner(state=report.RunnerState.POLLING, **changes):
+    known = {"name": "acme", "runner": KEY, "why": ""}
+    return report.Runner(**{**known, "state": state, **changes})
+
+
+def shown(*records, at=NOW, state=report.ServiceState.RUNNING, runners=None, blocked="", **more):
+    return report.Report(
+        at=at,
+        service=report.Service(
+            state=state,
+            version="1.2.3",
+            state_file=Path("/state.json"),
+            pid=42,
+            since=NOW - timedelta(hours=3),
+        ),
+        capacity=report.Capacity(
+            concurrent=report.Use(used=len(records), limit=10),
+            provisioning=report.Use(used=0, limit=5),
+            quota=more.get("quota"),
+        ),
+        runners=[runner()] if runners is None else runners,
+        jobs=report.jobs(
+            records, at, names={KEY: "acme"}, policies=more.get("policies", {KEY: Policy()}), blocked=blocked
+        ),
+    )
+
+
+def waiting():
+    record = apply(
+        job_in(Phase.PROVISIONING), ev.HostCreated(host=job_in(Phase.RUNNING).host, doubtful=False), NOW
+    )
+    for _ in range(3):
+        record = apply(record, ev.NotYet(until=NOW + timedelta(seconds=4)), NOW)
+    return record
+
+
+def test_a_page_tells_the_service_its_room_its_runners_and_its_jobs():
+    text = page(shown(waiting(), quota=report.Use(used=2.5, limit=None)))
+    lines = text.splitlines()
+    assert lines[0] == "paas-runner 1.2.3 is running, process 42, since 3 h 0 min"
+    assert lines[1] == "1/10 jobs, 0/5 in provisioning, 2.5/? of the weight quota"
+    assert lines[3].split() == ["RUNNER", "TOKEN", "STATE", "JOBS", "WHY"]
+    assert lines[4].split() == ["acme", KEY, "polling", "0"]
+    assert lines[7].split() == ["1", "acme", "provisioning", "0", "s", "0", "s", "app_1", "M", "-"]
+    assert lines[8] == (
+        "    last 12:00:00 the host does not take the job yet (3 times, last 12:00:00): "
+        "its provider is still preparing it; again 4.0 s later"
+    )
+    assert lines[9] == (
+        "    next in 4.0 s: ask whether the host takes the job: "
+        "the host is there, but did not take the job yet"
+    )
+
+
+def test_a_page_without_jobs_says_so():
+    assert page(shown()).endswith("no tracked jobs")
+
+
+def test_a_service_that_is_down_is_said_to_be_and_nothing_is_announced():
+    text = page(shown(waiting(), state=report.ServiceState.DOWN, blocked="the service is not running"))
+    assert text.startswith("paas-runner is not running; this is what it left in the store beside /state.json")
+    assert "next nothing is done: the service is not running" in text
+
+
+def test_a_job_of_a_runner_that_is_not_served_says_what_to_do():
+    text = page(shown(waiting(), policies={}))
+    assert "nothing is done: its runner is not in the configuration: put it back, or remove its host" in text
+
+
+def test_a_runner_that_keeps_away_says_until_when_and_why_on_one_line():
+    away = runner(report.RunnerState.BACKING_OFF, why="503\n  try later", until=NOW + timedelta(seconds=24))
+    [line] = [line for line in page(shown(runners=[away])).splitlines() if line.startswith("acme")]
+    assert line.endswith("backing off  0     next try at 12:00:24: 503 try later")
+
+
+def test_only_what_has_changed_is_a_line():
+    first, second = shown(waiting()), shown(waiting(), at=NOW + timedelta(seconds=2))
+    *others, job = (line.partition(" ")[2] for line in changes(None, first))
+    assert others == ["service: running", "runner acme: polling"]
+    assert job.startswith(f"job {KEY}/1: provisioning: the host does not take the job yet (3 times")
+    assert list(changes(first, second)) == []
+
+
+def test_every_change_is_a_line_with_its_time():
+    later = NOW + timedelta(seconds=2)
+    record = apply(waiting(), ev.HostReady(), later)
+    away = runner(report.RunnerState.PAUSED, why="the operator has paused the runner")
+    before = shown(waiting())
+    assert list(changes(before, shown(record, at=later, runners=[away]))) == [
+        "12:00:02 runner acme: paused: the operator has paused the runner",
+        f"12:00:02 job {KEY}/1: provisioned: the host takes the job: after 2.0 s",
+    ]
+    down = shown(at=later, state=report.ServiceState.STOPPING)
+    assert list(changes(before, down)) == ["12:00:02 service: stopping", f"12:00:02 job {KEY}/1: gone"]
+
+
+def test_an_explanation_has_dates_where_they_change_and_long_reasons_under_their_line():
+    tomorrow = NOW + timedelta(days=1)
+    failure = attrs.evolve(job_in(Phase.FAILING).failure, text="No host.\n  Last answer: 503")
+    record = apply(waiting(), ev.Failed(failure=failure), tomorrow)
+    [job] = report.jobs([record], tomorrow, names={}, policies={KEY: Policy()})
+    text = explained(Explanation(at=tomorrow, key=record.key, job=job, history=record.history))
+    lines = text.splitlines()
+    assert lines[0] == f"job 1 of runner {KEY} is failing, for 0 s of the 24 h 0 min since it was acquired"
+    assert lines[1] == f"host hpd-job-{KEY}-1: app_1, flavor M"
+    assert [line for line in lines if re.fullmatch(r"\d{4}-.*", line)] == ["2026-11-20 UTC", "2026-11-21 UTC"]
+    at = lines.index("  12:00:00  the job cannot be run: runner_system_failure: No host.")
+    assert lines[at + 1] == "              Last answer: 503"
+    assert lines[-1].startswith("      next  now: tell the author in the job's log: ")
+
+
+def test_the_history_of_a_job_that_is_gone_announces_nothing():
+    gone = job_in(Phase.GONE)
+    text = explained(Explanation(at=NOW, key=gone.key, job=None, history=gone.history))
+    assert text.startswith(f"job 1 of runner {KEY} is gone: nothing is left to be done about it")
+    assert "next" not in text
+
+
+def test_what_comes_from_elsewhere_can_neither_move_the_cursor_nor_break_the_output(capsys):
+    redactor.add([Secret("status-view-canary")])
+    tell("a \x1b[2J\r\x07 half a pair \ud83d\nstatus-view-canary")
+    assert capsys.readouterr().out == "a  [2J   half a pair  \n[secret]\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.4, "59 s"), (61, "1 min 1 s"), (3600, "1 h 0 min"), (180_000, "2 d 2 h")],
+)
+def test_spans_are_told_in_the_units_that_matter(seconds, text):
+    assert span(seconds) == text
