@@ -16,7 +16,7 @@ from typing import Any
 
 import attrs
 
-from paas_runner.app import built_executor, store_path
+from paas_runner.assembly import built_executor, store_path
 from paas_runner.config import Config, ConfigError, Runner, load
 from paas_runner.errors import RemoteError, RunnerError
 from paas_runner.executor import Executor, installed
@@ -76,9 +76,10 @@ async def _searched(config: Config, *, delete: bool) -> Sequence[Row]:
     """Two looks where the first one raises a suspicion."""
     async with AsyncExitStack() as owned:
         searches = []
-        installation = (await _records(config)).installation
+        records = await _records(config)
+        config, _ = config.recognised(records.runners)
         for runner in config.runners:
-            executor = built_executor(runner, real_edges(), installation)
+            executor = built_executor(runner, real_edges(), records.installation)
             owned.push_async_callback(executor.aclose)
             searches.append(_Search(config, runner, executor))
         for search in searches:

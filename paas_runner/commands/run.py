@@ -1,25 +1,48 @@
 """`paas-runner run`, which is `heptapod-paas-runner`, too."""
 
 import argparse
+import contextlib
 import os
 import sys
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
 from paas_runner.commands.command import Command
 from paas_runner.exit_codes import Exit
 
+if TYPE_CHECKING:
+    from paas_runner.config import Config
+
+_DEPRECATED: Mapping[str, str] = {
+    "--poll-interval": "check_interval",
+    "--job-progress-poll-interval": "job_progress_poll_interval",
+}
+"""Options of heptapod-paas-runner that are keys of the configuration by now."""
+
+_LEVELS_OF_PYTHON = {"critical": "fatal", "warn": "warning", "notset": "debug"}
+"""Levels that heptapod-paas-runner takes, by the name that they have here."""
+
+_SHORTEST_INTERVAL, _LONGEST_INTERVAL = 0.1, 86_400.0
+
 _EPILOG = """\
 signals:
   SIGTERM, SIGINT  acquire no more jobs, finish the calls in flight, write all tracked jobs to
-                   state_file and exit; the jobs go on running on their hosts. A second one exits at once.
+                   state_file and exit; the jobs go on running on their hosts. A second one exits at once:
+                   calls in flight are cut off, and all tracked jobs are in the store beside state_file.
+  SIGHUP           read the configuration again and work with it; a wrong one is refused, and all that
+                   is wrong with it is logged. Jobs that have begun keep what they began with.
+  SIGQUIT          acquire no more jobs, see all jobs through to their end, remove their hosts, and exit.
+  SIGUSR1          log how the service is, as `paas-runner status` shows it; no secrets are in it.
 
 exit codes:
-  0   stopped by a signal, everything recorded
+  0   stopped by a signal, everything recorded; after SIGQUIT: nothing is left
   1   unexpected error; the records are in the store, a restart goes on from there
   2   wrong arguments
+  3   after SIGQUIT: something is left, the log says what
   74  the store or the state file cannot be read or written
   75  another process works on the same state
   78  the configuration is wrong: every complaint is printed with its file and line
@@ -32,25 +55,45 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "-l",
         "--logging-level",
         metavar="LEVEL",
-        type=str.lower,
+        type=_level,
         help="log at this level, whatever log_level says",
     )
+    for option, key in _DEPRECATED.items():
+        parser.add_argument(option, type=_seconds, metavar="SECONDS", help=f"deprecated: set {key} instead")
     parser.add_argument(
-        "--poll-interval",
-        type=float,
-        metavar="SECONDS",
-        help="deprecated: set check_interval instead",
+        "--poll-cycles",
+        type=_number,
+        metavar="N",
+        help="stop after every runner has asked N times and got no job; for tests",
     )
     parser.add_argument(
-        "--job-progress-poll-interval",
-        type=float,
-        metavar="SECONDS",
-        help="deprecated: set job_progress_poll_interval instead",
+        "--debug-signal", action="store_true", help="no longer needed: SIGUSR1 always logs the state"
     )
+
+
+def _level(text: str) -> str:
+    return _LEVELS_OF_PYTHON.get(text.lower(), text.lower())
+
+
+def _seconds(text: str) -> timedelta:
+    """0 is what the file says."""
+    with contextlib.suppress(ValueError):
+        seconds = float(text)
+        if seconds == 0 or _SHORTEST_INTERVAL <= seconds <= _LONGEST_INTERVAL:
+            return timedelta(seconds=seconds)
+    raise argparse.ArgumentTypeError(
+        f"expected seconds from {_SHORTEST_INTERVAL:g} to {_LONGEST_INTERVAL:g}, or 0 for what the file says"
+    )
+
+
+def _number(text: str) -> int:
+    if text.isascii() and text.isdigit():
+        return int(text)
+    raise argparse.ArgumentTypeError("expected a whole number")
 
 
 def _call(arguments: argparse.Namespace) -> int:
-    from paas_runner.config import ConfigError, load
+    from paas_runner.config import Config, ConfigError, load
     from paas_runner.executor import installed
     from paas_runner.observe.logs import LEVELS, configure, redactor
     from paas_runner.service import run
@@ -59,19 +102,31 @@ def _call(arguments: argparse.Namespace) -> int:
     if level is not None and level not in LEVELS:
         print(f"heptapod-paas-runner: no such level: {level}; choices: {', '.join(LEVELS)}", file=sys.stderr)
         return Exit.USAGE
-    try:
+
+    def read() -> Config:
         config = load(arguments.config, environ=os.environ, executors=installed())
+        redactor.add(config.secrets)
+        return _overridden(config, arguments)
+
+    def adopt(config: Config) -> None:
+        configure(level=level or config.log_level, form=config.log_format)
+
+    try:
+        config = read()
     except ConfigError as error:
         print(error, file=sys.stderr)
         return Exit.CONFIG
-    if arguments.poll_interval:
-        config = attrs.evolve(config, check_interval=timedelta(seconds=arguments.poll_interval))
-    if arguments.job_progress_poll_interval:
-        interval = timedelta(seconds=arguments.job_progress_poll_interval)
-        config = attrs.evolve(config, job_progress_poll_interval=interval)
-    configure(level=level or config.log_level, form=config.log_format)
-    redactor.add(config.secrets)
-    return run(config)
+    adopt(config)
+    return run(config, reread=read, adopt=adopt, poll_cycles=arguments.poll_cycles)
+
+
+def _overridden(config: "Config", arguments: argparse.Namespace) -> "Config":
+    """What the command line says goes before what the file says, at each reload, too."""
+    for option, key in _DEPRECATED.items():
+        if interval := getattr(arguments, option.strip("-").replace("-", "_")):
+            note = f"the option {option} is deprecated: set `{key}` instead"
+            config = attrs.evolve(config, warnings=(*config.warnings, note), **{key: interval})
+    return config
 
 
 COMMAND = Command(

@@ -36,7 +36,7 @@ def load(path: Path, *, environ: Mapping[str, str], executors: Executors) -> Con
     find_contradictions(values, sections, findings)
     if findings.faults:
         raise ConfigError(fault.located(path, text) for fault in findings.faults)
-    values.setdefault("state_file", _default_state_file(environ, folder))
+    values.setdefault("state_file", default_state_file(environ, folder))
     warnings = [warning.located(path, text) for warning in findings.warnings]
     if findings.literal_secrets and (danger := exposed(path)):
         warnings.append(Complaint(path=path, found=f"has secrets in it, and {danger}"))
@@ -91,7 +91,7 @@ def _global_values(document: Mapping[str, Any], reader: Reader) -> dict[str, Any
     return values
 
 
-def _default_state_file(environ: Mapping[str, str], folder: Path) -> Path:
+def default_state_file(environ: Mapping[str, str], folder: Path) -> Path:
     """In the first folder that systemd made for our state, else beside the configuration."""
     return folder / environ.get("STATE_DIRECTORY", "").split(":")[0] / STATE_FILE
 

@@ -3,7 +3,7 @@
 The fields made by `setting` are the keys of the file, with type, default and meaning; the others are derived.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import attrs
 
 from paas_runner.config.values import Fraction, GoDuration, ReadableFile, Url
 from paas_runner.executor import setting
+from paas_runner.job.known_runner import KnownRunner, Section, recognised
 from paas_runner.job.runner_token import peer_name, short_token
 from paas_runner.secret import Secret
 
@@ -71,7 +72,8 @@ class Runner:
         minimum=1,
     )
     unhealthy_interval: GoDuration = setting(
-        "How long an unhealthy coordinator is left alone.", default=GoDuration(timedelta(hours=1))
+        "How long an unhealthy coordinator is left alone, but never for more than a minute.",
+        default=GoDuration(timedelta(hours=1)),
     )
     quota_max_fraction: Fraction = setting(
         "Share of the quota that this section may use.", default=Fraction(1.0)
@@ -86,10 +88,23 @@ class Runner:
     forwarded: Mapping[str, Any] = attrs.field(repr=False)
     """GitLab Runner's keys that concern the inner runner, as they are; credentials of caches among them."""
 
+    known_as: str | None = None
+    """The short form of the token with which the runner was first seen, once it was recognised."""
+
     @property
     def short_token(self) -> str:
-        """The public part of the token: different for each section of a configuration."""
-        return short_token(self.token.reveal())
+        """The runner's key: public, different for each section, the same whatever becomes of the token."""
+        return self.known_as or short_token(self.token.reveal())
+
+    @property
+    def title(self) -> str:
+        """What people call the runner."""
+        return self.name or self.short_token
+
+    @property
+    def section(self) -> Section:
+        """By what the runner is recognised."""
+        return Section(token=short_token(self.token.reveal()), url=self.url, name=self.name)
 
 
 @attrs.frozen(kw_only=True)
@@ -148,6 +163,15 @@ class Config:
     def peer_names(self) -> Mapping[str, str]:
         """For each runner's short token what heptapod-paas-runner calls it, in its state file above all."""
         return {runner.short_token: peer_name(runner.token.reveal()) for runner in self.runners}
+
+    def recognised(self, known: Sequence[KnownRunner]) -> tuple["Config", Sequence[KnownRunner]]:
+        """This configuration with the key of each runner, and its runners as they are known from now on."""
+        present = recognised([runner.section for runner in self.runners], known)
+        runners = tuple(
+            attrs.evolve(runner, known_as=found.key)
+            for runner, found in zip(self.runners, present, strict=True)
+        )
+        return attrs.evolve(self, runners=runners), present
 
     @property
     def secrets(self) -> Iterator[Secret]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from paas_runner.app import store_path
+from paas_runner.assembly import store_path
 from paas_runner.config import ConfigError, load
 from paas_runner.costs.report import Report, report
 from paas_runner.costs.views import document, sheet, table
@@ -34,6 +34,7 @@ def run(path: Path, *, since: str | None, until: str | None, by: str, form: str)
         return Exit.CONFIG
     except StoreError as error:
         return _refused(error, Exit.STATE)
+    config, _ = config.recognised(found.runners)
     names = {runner.short_token: runner.name for runner in config.runners}
     print(FORMS[form](report(found, asked, by, names=names, now=now)))
     return Exit.OK

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from paas_runner.dispatch.journal import Journal
-from paas_runner.dispatch.roster import Roster
+from paas_runner.dispatch.roster import Absence, Roster
 from paas_runner.dispatch.served import Served
 from paas_runner.dispatch.timing import Clock, nap, pause
 from paas_runner.errors import Rejected, RemoteError, Transient
@@ -35,29 +35,41 @@ class Acquisition:
         start: Callable[[TrackedJob], None],
         clock: Clock,
         rng: random.Random,
-        stopping: asyncio.Event,
+        ending: asyncio.Event,
+        fruitless: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`start` is called with each job that was acquired and recorded."""
+        """`start` gets each job that was acquired and recorded; with `ending` set it asks no more.
+
+        `fruitless` is told the runner's key after each request that brought no job.
+        """
         self._served = served
         self._roster = roster
         self._journal = journal
         self._start = start
         self._clock = clock
         self._rng = rng
-        self._stopping = stopping
+        self._ending = ending
+        self._fruitless = fruitless
         self._failures = 0
         self._refusals = 0
 
     async def run(self) -> None:
-        """Ask until the roster closes; a request in flight is waited for, it may bring a job."""
+        """Ask until sent away; a request in flight is waited for, it may bring a job."""
         got_one = False
-        while not self._stopping.is_set():
+        while not self._ending.is_set():
             first = got_one and self._served.repoll_immediately
             async with self._roster.turn(self._served.key, first=first) as asking:
                 if asking is None:
                     return
                 got_one, delay = await self._ask(asking)
-            await nap(delay.total_seconds(), self._stopping)
+            if not got_one:
+                self._fruitless(self._served.key)
+            await self._pause(delay)
+
+    async def _pause(self, delay: timedelta) -> None:
+        until = self._clock() + delay
+        while not self._ending.is_set() and (left := (until - self._clock()).total_seconds()) > 0:
+            await nap(left, self._ending)
 
     async def _ask(self, asking: Asking) -> tuple[bool, timedelta]:
         """One request, and what it brought taken in: whether a job, and how long to wait before the next."""
@@ -65,8 +77,11 @@ class Acquisition:
         try:
             body = await self._served.coordinator.request_job(hold=self._roster.has_spare_room)
         except RemoteError as error:
-            return False, self._after_trouble(error)
+            delay = self._after_trouble(error)
+            self._roster.excuse(self._served.key, Absence(until=self._clock() + delay, why=str(error)))
+            return False, delay
         self._failures = self._refusals = 0
+        self._roster.excuse(self._served.key, None)
         if body is not None:
             await self._take(body, asking)
             return True, timedelta()
@@ -114,6 +129,8 @@ class Acquisition:
 
     def _after_trouble(self, error: RemoteError) -> timedelta:
         """409, 429, 5xx and silence pass; a refused token needs the operator (spec §2.3, §2.5)."""
+        if self._ending.is_set():  # with a token that may have been exchanged for another
+            return timedelta()
         interval = self._served.check_interval
         match error:
             case Rejected(status=403):

@@ -2,8 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from functools import partial
 
 import attrs
 import structlog
@@ -12,18 +14,24 @@ from paas_runner.dispatch.acquisition import Acquisition
 from paas_runner.dispatch.job_loop import JobLoop
 from paas_runner.dispatch.journal import Journal
 from paas_runner.dispatch.ledger import Ledger
-from paas_runner.dispatch.roster import Roster
+from paas_runner.dispatch.roster import Absence, Roster
 from paas_runner.dispatch.served import Served
+from paas_runner.dispatch.settings import Settings
 from paas_runner.dispatch.statistics import Statistics
 from paas_runner.dispatch.sweep import Sweep
+from paas_runner.dispatch.tenure import Tenure
 from paas_runner.dispatch.timing import Clock
+from paas_runner.dispatch.vitals import LONGEST_ROUND_SECONDS, Vitals
 from paas_runner.dispatch.weighing import Weighing
 from paas_runner.executor import JobRefusedError
-from paas_runner.job.capacity import Limits
+from paas_runner.job.capacity import Load
+from paas_runner.job.decision import Policy
 from paas_runner.job.tracked import TrackedJob
 from paas_runner.store import Store
 
 log = structlog.stdlib.get_logger(__name__)
+
+LONGEST_REQUEST_SECONDS = 600.0  # for a job: no queue, one deadline, and what it brought goes to the disk
 
 
 class Dispatcher:
@@ -31,113 +39,230 @@ class Dispatcher:
 
     def __init__(
         self,
-        served: Sequence[Served],
+        settings: Settings,
         *,
         jobs: Sequence[TrackedJob],
-        limits: Limits,
         store: Store,
         ledger: Ledger,
         clock: Clock,
         rng: random.Random,
         stopping: asyncio.Event,
-        sweep_every: timedelta = timedelta(),
-        log_statistics: bool = True,
+        on_change: Callable[[], None] = lambda: None,
+        on_fruitless: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Begin with the records in `jobs`; `stopping` is the signal to come to rest.
 
-        Orphans are searched for every `sweep_every`, never when that is 0 or less.
+        `on_change` is called when the records have changed, at most every few seconds; `on_fruitless` when a
+        request for a job brought none, with its runner's key.
         """
-        self._served: Mapping[str, Served] = {runner.key: runner for runner in served}
-        self._limits = limits
-        self._roster = Roster(limits, jobs)
-        self._statistics = Statistics(
-            self._roster, names={runner.key: runner.name for runner in served}, numbers=log_statistics
-        )
+        self._settings = settings
+        self._present = {key: Tenure(served) for key, served in settings.served.items()}
+        self._tenures = set(self._present.values())
+        self._stranded: Sequence[TrackedJob] = ()
+        self._roster = Roster(settings.limits, jobs)
+        self._statistics = Statistics(self._roster, settings=lambda: self._settings, on_change=on_change)
+        self._vitals = Vitals()
         self._journal = Journal(store, self._roster, ledger, stopping)
         self._store = store
-        self._sweep_every = sweep_every
         self._clock = clock
         self._rng = rng
         self._stopping = stopping
+        self._on_fruitless = on_fruitless
+        self._loops = asyncio.TaskGroup()
+        self.running = asyncio.Event()
+        """Set once every loop has been started."""
+
+        self.draining = False
+        """Whether no more jobs are taken, so that the service ends with the last one."""
 
     @property
     def jobs(self) -> Sequence[TrackedJob]:
         """The records as they are now."""
         return self._roster.jobs
 
+    @property
+    def load(self) -> Load:
+        """What takes which part of the bounds now."""
+        return self._roster.load
+
+    @property
+    def absences(self) -> Mapping[str, Absence]:
+        """The runners (keys) whose coordinators could not be asked for jobs the last time."""
+        return self._roster.absences
+
+    @property
+    def leaving(self) -> Mapping[str, str]:
+        """The names of the runners (keys) that are out of service, but still have jobs."""
+        former = {tenure.served.key: tenure.served.name for tenure in self._tenures}
+        return {key: name for key, name in former.items() if key not in self._present}
+
+    @property
+    def policies(self) -> Mapping[str, Policy]:
+        """How patient each runner (key) is with its jobs."""
+        tenures = [*self._tenures, *self._present.values()]
+        return {tenure.served.key: tenure.served.policy for tenure in tenures}
+
+    @property
+    def stopping(self) -> bool:
+        """Whether every loop is coming to its rest, jobs left as they are."""
+        return self._stopping.is_set()
+
+    @property
+    def settings(self) -> Settings:
+        """What is served now, and within which bounds."""
+        return self._settings
+
+    @property
+    def runners(self) -> Sequence[str]:
+        """The names of the runners that are served."""
+        return list(self._settings.names.values())
+
+    def hung(self) -> Sequence[str]:
+        """Each loop is asked for its sign of life: those that do not come back; none in a good life."""
+        forgotten = ["the turns to ask for jobs"] if self._roster.owes_a_turn else []
+        return [*self._vitals.overdue(), *forgotten]
+
     async def run(self) -> None:
         """Until `stopping`, and then until each loop has come to a recorded rest."""
-        async with asyncio.TaskGroup() as loops:
-
-            def start(job: TrackedJob) -> None:
-                loops.create_task(self._follow(job), name=f"job {job.key}")
-
-            for job in self._roster.jobs:
-                start(self._with_tenant(job))
-            for runner in self._served.values():
-                acquisition = Acquisition(
-                    runner,
-                    roster=self._roster,
-                    journal=self._journal,
-                    start=start,
-                    clock=self._clock,
-                    rng=self._rng,
-                    stopping=self._stopping,
-                )
-                loops.create_task(acquisition.run(), name=f"acquisition for {runner.name}")
-            aside = [
-                loops.create_task(self._statistics.run(), name="statistics"),
-                *(loops.create_task(each.run(), name=f"sweep for {each.runner}") for each in self._sweeps()),
-                *(
-                    loops.create_task(each.run(), name=f"weights of {each.runner}")
-                    for each in self._weighings()
-                ),
-            ]
+        async with self._loops:
+            self._take_on(self._roster.jobs)
+            for tenure in self._present.values():
+                self._engage(tenure)
+            statistics = self._loop("statistics", self._statistics.run)
+            self.running.set()
             await self._stopping.wait()
             self._roster.close()
-            for task in aside:
-                task.cancel()
+            for tenure in self._tenures:
+                tenure.relieve()
+            statistics.cancel()
 
-    def _weighings(self) -> Sequence[Weighing]:
-        if self._limits.quota is None:
-            return []
-        return [Weighing(runner, roster=self._roster, rng=self._rng) for runner in self._served.values()]
+    def reload(self, settings: Settings) -> None:
+        """Serve this from now on; what has begun is not touched, and goes on with what it began with."""
+        before, self._settings = self._settings, settings
+        for key, tenure in list(self._present.items()):
+            if settings.served.get(key) is not tenure.served:
+                self._relieve(self._present.pop(key))
+        self._roster.limit(settings.limits)
+        looked_after_alike = _care(before) == _care(settings)
+        for key, served in settings.served.items():
+            if key not in self._present:
+                self._present[key] = tenure = Tenure(served)
+                self._tenures.add(tenure)
+                self._engage(tenure)
+            elif not looked_after_alike:
+                self._present[key].cut_aside()
+                self._look_after(self._present[key])
+        self._take_on(self._stranded)
 
-    def _sweeps(self) -> Sequence[Sweep]:
-        if self._sweep_every <= timedelta():
-            return []
-        return [
-            Sweep(runner, every=self._sweep_every, roster=self._roster, store=self._store, clock=self._clock)
-            for runner in self._served.values()
-        ]
+    def drain(self) -> None:
+        """Ask for no more jobs; the tracked ones, and those of requests in flight, run to their end."""
+        self.draining = True
+        self._roster.close()
+        for tenure in self._tenures:
+            tenure.ending.set()
 
-    def _with_tenant(self, job: TrackedJob) -> TrackedJob:
-        """A job that another program had acquired and not provisioned comes without."""
-        served = self._served.get(job.key.runner)
-        if served is None or job.payload is None or job.tenant or job.host_intended:
-            return job
-        try:
-            return attrs.evolve(job, tenant=served.executor.tenant(job.payload))
-        except JobRefusedError as refused:
-            return attrs.evolve(job, failure=job.failure or refused.failure.masked(job.payload.variables))
+    async def drained(self) -> None:
+        """After `drain`: wait until no request is in flight and no job has anything left to be done."""
+        while work := [task for tenure in self._tenures for task in tenure.work]:
+            await asyncio.wait(work)
 
-    async def _follow(self, job: TrackedJob) -> None:
-        served = self._served.get(job.key.runner)
-        if served is None:
+    @contextmanager
+    def held(self) -> Iterator[Sequence[Served]]:
+        """The runners in service; inside, none of them is closed, whatever a reload replaces."""
+        with ExitStack() as holding:
+            yield [holding.enter_context(tenure.held()) for tenure in self._present.values()]
+
+    async def aclose(self) -> None:
+        """Close the connections of every runner, those included that a job has still needed."""
+        for tenure in self._tenures:
+            await tenure.served.aclose()
+
+    # --- the loops of one runner -------------------------------------------------------------------------
+
+    def _engage(self, tenure: Tenure) -> None:
+        """Begin to ask for jobs."""
+        acquisition = Acquisition(
+            tenure.served,
+            roster=self._roster,
+            journal=self._journal,
+            start=partial(self._start, tenure),
+            clock=self._clock,
+            rng=self._rng,
+            ending=tenure.ending,
+            fruitless=self._on_fruitless,
+        )
+        name = f"acquisition for {tenure.served.name}"
+        tenure.add(self._loop(name, acquisition.run, LONGEST_REQUEST_SECONDS))
+        self._look_after(tenure)
+
+    def _look_after(self, tenure: Tenure) -> None:
+        """Search for orphans, and weigh hosts."""
+        served, every = tenure.served, self._settings.sweep_every
+        if every > timedelta():
+            sweep = Sweep(served, every=every, roster=self._roster, store=self._store, clock=self._clock)
+            tenure.add_aside(self._loop(f"sweep for {served.name}", sweep.run))
+        if self._settings.limits.quota:
+            weighing = Weighing(served, roster=self._roster, rng=self._rng)
+            tenure.add_aside(self._loop(f"weights of {served.name}", weighing.run))
+
+    def _relieve(self, tenure: Tenure) -> None:
+        tenure.relieve()
+        self._roster.dismiss(tenure.served.key)
+        self._loops.create_task(self._see_off(tenure), name=f"end of {tenure.served.name}")
+
+    async def _see_off(self, tenure: Tenure) -> None:
+        """Nothing of the runner's former setting is closed before its last job is gone."""
+        await tenure.over()
+        self._tenures.remove(tenure)
+        await tenure.served.aclose()
+        if tenure.served.key not in self._present:
+            log.info("runner removed: it has no jobs any more", runner=tenure.served.name)
+
+    # --- the loops of jobs -------------------------------------------------------------------------------
+
+    def _take_on(self, jobs: Sequence[TrackedJob]) -> None:
+        """Go on with recorded jobs, as far as their runners are served."""
+        self._stranded = [job for job in jobs if job.key.runner not in self._present]
+        for job in jobs:
+            if tenure := self._present.get(job.key.runner):
+                self._start(tenure, _with_tenant(job, tenure.served))
+        for job in self._stranded:
             log.warning(
                 "a tracked job belongs to a runner that the configuration no longer has: "
-                "put the runner back and restart, or remove the host by hand",
+                "put the runner back and reload, or remove the host by hand",
                 runner=job.key.runner,
                 job=job.key.job_id,
                 host=job.host.ref if job.host else job.host_name,
             )
-            return
+
+    def _start(self, tenure: Tenure, job: TrackedJob) -> None:
         loop = JobLoop(
             job,
-            served,
+            tenure.served,
             journal=self._journal,
             clock=self._clock,
             rng=self._rng,
             stopping=self._stopping,
         )
-        await loop.run()
+        tenure.add(self._loop(f"job {job.key}", loop.run))
+
+    def _loop(
+        self, name: str, run: Callable[[], Awaitable[None]], round_seconds: float = LONGEST_ROUND_SECONDS
+    ) -> asyncio.Task[None]:
+        watched = self._vitals.watched(name, run, round_seconds=round_seconds)
+        return self._loops.create_task(watched, name=name)
+
+
+def _care(settings: Settings) -> tuple[timedelta, bool]:
+    """What decides whether and how often hosts are searched for and weighed."""
+    return settings.sweep_every, settings.limits.quota is not None
+
+
+def _with_tenant(job: TrackedJob, served: Served) -> TrackedJob:
+    """A job that another program had acquired and not provisioned comes without."""
+    if job.payload is None or job.tenant or job.host_intended:
+        return job
+    try:
+        return attrs.evolve(job, tenant=served.executor.tenant(job.payload))
+    except JobRefusedError as refused:
+        return attrs.evolve(job, failure=job.failure or refused.failure.masked(job.payload.variables))

@@ -10,6 +10,7 @@ from paas_runner.dispatch.acts import Acts
 from paas_runner.dispatch.journal import Journal
 from paas_runner.dispatch.served import Served
 from paas_runner.dispatch.timing import Clock, nap
+from paas_runner.dispatch.vitals import here
 from paas_runner.job.cost import Charge, closed_by
 from paas_runner.job.decision import Act, Done, Settle, Wait, next_action
 from paas_runner.job.events import Checked, Event, Failed, HostChecked, HostLeft, Unchecked
@@ -51,6 +52,7 @@ class JobLoop:
         ):
             going = True
             while going and not self._stopping.is_set():
+                here()
                 try:
                     going = await self._step()
                 except Exception:
@@ -83,7 +85,9 @@ class JobLoop:
         self._change(event)
         if self._job.phase is Phase.GONE:
             await self._journal.forget(self._job)
-        elif not isinstance(event, Checked | Unchecked | HostChecked):  # a restart would miss none of them
+        elif isinstance(event, Checked | Unchecked | HostChecked):
+            self._journal.mention(self._job)
+        else:
             await self._journal.note(self._job)
 
     def _change(self, event: Event) -> None:

@@ -43,6 +43,10 @@ class Journal:
         self._roster.put(job)
         await self._written(job)
 
+    def mention(self, job: TrackedJob) -> None:
+        """What happened is worth no write: a restart would miss nothing of it."""
+        self._roster.refresh(job)
+
     def owe(self, charge: Charge) -> None:
         """A host is gone: the ledger has it before the job's next record is written, or its last removed."""
         self._ledger.owe(charge)
@@ -56,7 +60,8 @@ class Journal:
     async def _forgotten(self, job: TrackedJob) -> bool:
         try:
             await self._ledger.settle(job.key)
-            await self._store.forget(job.key, ended=job.acknowledged)  # else somebody else may run it
+            ended = job.acknowledged  # else somebody else may run it
+            await self._store.forget(job.key, ended=ended, history=job.history)
         except StoreError as error:
             log.error("a finished job's record cannot be removed", reason=str(error))
             return False

@@ -2,12 +2,13 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
 import attrs
 
+from paas_runner.dispatch.vitals import away_until_called, here
 from paas_runner.job.capacity import Asking, Limits, Load, Sizes, next_to_ask, planned_start
 from paas_runner.job.tracked import JobKey, TrackedJob
 
@@ -16,6 +17,14 @@ from paas_runner.job.tracked import JobKey, TrackedJob
 class _Waiting:
     runner: str
     turn: "asyncio.Future[Asking | None]"
+
+
+@attrs.frozen(kw_only=True)
+class Absence:
+    """A runner's coordinator could not be asked for jobs: why, and until when it is left alone."""
+
+    until: datetime
+    why: str
 
 
 class Roster:
@@ -28,6 +37,7 @@ class Roster:
         self._asking: list[Asking] = []
         self._waiting: list[_Waiting] = []
         self._sizes: dict[str, Sizes] = {}
+        self._absences: dict[str, Absence] = {}
         self._open = True
         self._latest_start: datetime | None = None
         self.changed = asyncio.Event()
@@ -47,6 +57,17 @@ class Roster:
         return Load(limits=self._limits, jobs=self.jobs, asking=list(self._asking), sizes=self._sizes)
 
     @property
+    def absences(self) -> Mapping[str, Absence]:
+        """The runners that did not get through to their coordinators when they last tried."""
+        return dict(self._absences)
+
+    def excuse(self, runner: str, absence: Absence | None) -> None:
+        """The runner's last request failed, or did not."""
+        self._absences.pop(runner, None)
+        if absence:
+            self._absences[runner] = absence
+
+    @property
     def waiting(self) -> Sequence[str]:
         """The runners that would ask for a job, the longest waiting first."""
         return [entry.runner for entry in self._waiting]
@@ -62,6 +83,10 @@ class Roster:
         self._jobs[job.key] = job
         self._give_turns()
 
+    def refresh(self, job: TrackedJob) -> None:
+        """The record's new state, where nothing has changed that takes or makes room."""
+        self._jobs[job.key] = job
+
     def remove(self, key: JobKey) -> None:
         """The job is gone."""
         self._jobs.pop(key, None)
@@ -72,29 +97,46 @@ class Roster:
         self._sizes[runner] = sizes
         self._give_turns()
 
+    def limit(self, limits: Limits) -> None:
+        """Other bounds from now on; what exceeds them runs to its end."""
+        self._limits = limits
+        self._give_turns()
+
     def __contains__(self, key: JobKey) -> bool:
         return key in self._jobs
 
     @property
     def has_spare_room(self) -> bool:
         """Whether a request may be kept waiting: each runner that is not asking could still begin to."""
-        others = set(self._limits.per_runner).difference(asking.runner for asking in self._asking)
+        others = set(self._limits.per_runner) - self._limits.paused - {entry.runner for entry in self._asking}
         return self.load.room_besides(others)
+
+    @property
+    def owes_a_turn(self) -> bool:
+        """Whether somebody waits who could ask: never, unless a change was overlooked."""
+        return next_to_ask(self.waiting, self.load) is not None
 
     def close(self) -> None:
         """No more turns: those who wait are sent away."""
         self._open = False
-        for entry in self._waiting:
+        self._send_away(self._waiting)
+
+    def dismiss(self, runner: str) -> None:
+        """Send those away who wait for a turn of this runner; later ones may wait again."""
+        self._send_away([entry for entry in self._waiting if entry.runner == runner])
+
+    def _send_away(self, entries: Sequence[_Waiting]) -> None:
+        for entry in entries:
             if not entry.turn.done():
                 entry.turn.set_result(None)
-        self._waiting.clear()
+        self._waiting = [entry for entry in self._waiting if entry not in entries]
 
     @asynccontextmanager
     async def turn(self, runner: str, *, first: bool = False) -> AsyncIterator[Asking | None]:
         """Wait until the runner may ask for a job; inside, a place and a weight are kept for that job.
 
         Longest waiting first, or `first` of all; a runner with an obstacle of its own lets the others pass.
-        None: closed, do not ask.
+        None: sent away, do not ask.
         """
         if not self._open:
             yield None
@@ -102,11 +144,13 @@ class Roster:
         waiting = _Waiting(runner, asyncio.get_running_loop().create_future())
         self._waiting.insert(0 if first else len(self._waiting), waiting)
         self._give_turns()
+        away_until_called()
         try:
             asking = await waiting.turn
         except asyncio.CancelledError:
             self._withdraw(waiting)
             raise
+        here()
         if asking is None:
             yield None
             return

@@ -10,9 +10,9 @@ from paas_runner.job.decision import Policy
 from paas_runner.observe.counters import Counters
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Served:
-    """`key` is the runner's short token: part of each record's key and of each host's name."""
+    """`key` is the short token by which the runner is known: part of its records' keys and hosts' names."""
 
     key: str
     name: str
@@ -28,6 +28,8 @@ class Served:
     """Whether the runner, when it got a job, asks before the others who wait."""
 
     counters: Counters
+    basis: object = None
+    """What it was made from: while that stays equal nothing has to be made anew."""
 
     async def aclose(self) -> None:
         """Close the connections to both sides."""

@@ -1,27 +1,35 @@
 """The present load in the log: its numbers when they have changed, and why no job can be acquired."""
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 import attrs
 import structlog
 
 from paas_runner.dispatch.roster import Roster
+from paas_runner.dispatch.settings import Settings
+from paas_runner.dispatch.timing import rest
+from paas_runner.dispatch.vitals import away_until_called
 from paas_runner.job.capacity import Load, Obstacle
 
 log = structlog.stdlib.get_logger(__name__)
 
-SETTLING_SECONDS = 3.0  # changes come in swarms
+SETTLING = timedelta(seconds=3)  # changes come in swarms
 
 
 class Statistics:
     """Sleeps as long as nothing changes."""
 
-    def __init__(self, roster: Roster, *, names: Mapping[str, str], numbers: bool) -> None:
-        """`names` are the runners' by their short tokens; `numbers`: whether these are logged at all."""
+    def __init__(
+        self, roster: Roster, *, settings: Callable[[], Settings], on_change: Callable[[], None]
+    ) -> None:
+        """`settings` are asked for whenever something is told.
+
+        `on_change` is called whenever something may have changed, at most every few seconds.
+        """
         self._roster = roster
-        self._names = names
-        self._numbers = numbers
+        self._settings = settings
+        self._on_change = on_change
         self._told: Mapping[str, object] = {}
         self._blocked: Mapping[str, Obstacle] = {}
         self.standstills = 0
@@ -30,10 +38,12 @@ class Statistics:
     async def run(self) -> None:
         """For ever; a shutdown cancels it."""
         while True:
+            away_until_called()
             await self._roster.changed.wait()
-            await asyncio.sleep(SETTLING_SECONDS)
+            await rest(SETTLING)
             self._roster.changed.clear()
             self.tell()
+            self._on_change()
 
     def tell(self) -> None:
         """Log what is new."""
@@ -43,7 +53,7 @@ class Statistics:
         standstill = bool(blocked) and len(blocked) == len(obstacles) and not load.asking
         self._tell_standstill(blocked if standstill else {})
         told = numbers(load, can_take_job=not standstill)
-        if self._numbers and told != self._told:
+        if self._settings().log_statistics and told != self._told:
             log.info("statistics", **told)
             self._told = told
 
@@ -57,7 +67,8 @@ class Statistics:
 
     def _reasons(self, blocked: Mapping[str, Obstacle]) -> Mapping[str, object]:
         """One reason, or one for each runner where they differ."""
-        texts = {self._names.get(runner, runner): obstacle.text for runner, obstacle in blocked.items()}
+        names = self._settings().names
+        texts = {names.get(runner, runner): obstacle.text for runner, obstacle in blocked.items()}
         different = set(texts.values())
         return {"reason": different.pop()} if len(different) == 1 else {"reasons": texts}
 

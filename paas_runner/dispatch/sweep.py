@@ -14,7 +14,7 @@ from structlog.contextvars import bound_contextvars
 
 from paas_runner.dispatch.roster import Roster
 from paas_runner.dispatch.served import Served
-from paas_runner.dispatch.timing import Clock
+from paas_runner.dispatch.timing import Clock, rest
 from paas_runner.errors import RemoteError
 from paas_runner.job.orphans import Books, Kind, Verdict, judge, merged, missing, strays
 from paas_runner.job.tracked import Host, JobKey, SeenHost, TrackedJob
@@ -49,10 +49,10 @@ class Sweep:
     async def run(self) -> None:
         """For ever; a shutdown cancels it, even during a removal: the next start sees what became of it."""
         with bound_contextvars(runner=self.runner):
-            await asyncio.sleep(min(FIRST_AFTER, self._every).total_seconds())
+            await rest(min(FIRST_AFTER, self._every))
             while True:
                 await self.look()
-                await asyncio.sleep(self._every.total_seconds())
+                await rest(self._every)
 
     async def look(self) -> None:
         """Compare once, all tenants side by side."""

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
+from paas_runner.dispatch.vitals import away
+
 Clock: TypeAlias = Callable[[], datetime]
 
 LONGEST_NAP_SECONDS = 60.0
@@ -19,12 +21,20 @@ def loop_clock(start: datetime | None = None) -> Clock:
 
 
 async def nap(seconds: float, stopping: asyncio.Event) -> None:
-    """Sleep, at most a minute and no longer than until `stopping`."""
+    """Sleep, at most a minute and no longer than until `stopping`; a sign of life."""
+    seconds = max(0.0, min(seconds, LONGEST_NAP_SECONDS))
+    away(seconds)
     try:
-        async with asyncio.timeout(max(0.0, min(seconds, LONGEST_NAP_SECONDS))):
+        async with asyncio.timeout(seconds):
             await stopping.wait()
     except TimeoutError:
         return
+
+
+async def rest(interval: timedelta) -> None:
+    """Sleep, for as long as it takes; a sign of life. For loops that a shutdown cancels."""
+    away(interval.total_seconds())
+    await asyncio.sleep(interval.total_seconds())
 
 
 def pause(attempts: int, rng: random.Random, *, longest: timedelta, told: float | None = None) -> timedelta:

@@ -1,6 +1,5 @@
 """What the hosts of one runner weigh: asked of its executor from time to time where there is a quota."""
 
-import asyncio
 import random
 from datetime import timedelta
 
@@ -9,9 +8,9 @@ from structlog.contextvars import bound_contextvars
 
 from paas_runner.dispatch.roster import Roster
 from paas_runner.dispatch.served import Served
-from paas_runner.dispatch.timing import pause
+from paas_runner.dispatch.timing import pause, rest
 from paas_runner.errors import RemoteError
-from paas_runner.job.capacity import Load, Sizes
+from paas_runner.job.capacity import Load, Sizes, jobs_that_fit
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -40,7 +39,7 @@ class Weighing:
         with bound_contextvars(runner=self.runner):
             while True:
                 delay = await self._weigh()
-                await asyncio.sleep(delay.total_seconds())
+                await rest(delay)
 
     async def _weigh(self) -> timedelta:
         try:
@@ -65,9 +64,7 @@ class Weighing:
             "weight quota",
             quota=round(load.quota or 0.0, 1),
             runner_may_use=round(allowed, 1),
-            jobs_that_fit={
-                size: int(allowed / weight * (1 + 1e-9)) for size, weight in sizes.weights.items()
-            },
+            jobs_that_fit=dict(jobs_that_fit(sizes.weights, allowed)),
         )
         heaviest = load.heaviest(self._served.key)
         too_heavy = [size for size, weight in sizes.weights.items() if heaviest < weight <= sizes.most_weight]

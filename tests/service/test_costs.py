@@ -38,9 +38,9 @@ class Disk(MemoryStore):
             raise StoreError("the disk is full")
         return await super().charge(charge, keep_from=keep_from)
 
-    async def forget(self, key, *, ended):
+    async def forget(self, key, *, ended, **more):
         await self._survived("forget")
-        await super().forget(key, ended=ended)
+        await super().forget(key, ended=ended, **more)
 
     async def _survived(self, write):
         if self.last_words == write:

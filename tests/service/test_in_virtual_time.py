@@ -145,6 +145,19 @@ def test_an_outage_of_ten_minutes_loses_nothing(play, side, fault):
     play(story, cloud=SLOW)
 
 
+def test_a_coordinator_that_asks_for_five_minutes_of_peace_gets_them(play):
+    async def story(world):
+        busy = Status(429, headers={"Retry-After": "300"})
+        world.coordinator_faults.add(busy, method="POST", path="/api/v4/jobs/request", times=1)
+        async with world.service():
+            job = world.submit("true")
+            await asyncio.sleep(295)
+            assert job.status == "pending"
+            await world.settled(job)
+
+    play(story)
+
+
 @pytest.mark.parametrize("fault", [DropAfter(), Garbage(), Truncated(), Hang(), Delay(45)])
 def test_a_creation_whose_answer_is_lost_leaves_one_host_and_one_launch(play, fault):
     async def story(world):

@@ -10,7 +10,7 @@ import attrs
 import httpx
 import pytest
 
-from paas_runner.sandbox.inner import InnerRunner
+from paas_runner.inner import InnerRunner
 from paas_runner.sandbox.server import SandboxOptions
 from tests.service.virtual_world import VirtualWorld
 from tests.virtual_time import run_virtual

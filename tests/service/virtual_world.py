@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from executors.clever import CleverDocker
-from paas_runner.app import Edges, serve
+from paas_runner.app import serve
+from paas_runner.assembly import Edges
 from paas_runner.config import load
 from paas_runner.errors import Rejected, Transient
 from paas_runner.http import Http
@@ -18,7 +19,7 @@ from paas_runner.job.runner_token import short_token
 from paas_runner.sandbox import cloud as clever
 from paas_runner.sandbox import coordinator as gitlab
 from paas_runner.sandbox.faults import FaultInjector, FaultPlan
-from paas_runner.sandbox.inner import ScriptedInnerRunner
+from paas_runner.sandbox.scripted import ScriptedInnerRunner
 from paas_runner.sandbox.server import host_program
 from paas_runner.secret import Secret
 from tests.memory_store import MemoryStore
@@ -115,7 +116,7 @@ class VirtualWorld:
     def executors(self):
         return {"clever-docker": lambda: CleverDocker(push=self.push, clock=virtual_now)}
 
-    def start(self):
+    def start(self, **more_edges):
         """The service as a task, and what stops it."""
 
         async def open_store(_path):
@@ -127,14 +128,15 @@ class VirtualWorld:
             executors=self.executors,
             rng=self.rng,
             started_at=virtual_now(),
+            **more_edges,
         )
         stopping = asyncio.Event()
         return asyncio.ensure_future(serve(self.configuration(), edges, stopping)), stopping
 
     @asynccontextmanager
-    async def service(self):
+    async def service(self, **more_edges):
         """The service, stopped in an orderly way at the end of the block."""
-        serving, stopping = self.start()
+        serving, stopping = self.start(**more_edges)
         try:
             yield serving
         finally:

@@ -1,6 +1,7 @@
 """The service's edges, each through the chaos: HTTP, store, push."""
 
 import asyncio
+import contextlib
 import functools
 
 import httpx
@@ -17,6 +18,12 @@ class Incarnation:
         self._chaos = chaos
         self.dead = False
         self.serving: asyncio.Task | None = None
+        self.answers = {}
+
+    def control(self, _path, answers):
+        """A control socket that only the operator reaches."""
+        self.answers = answers
+        return contextlib.nullcontext()
 
     async def point(self) -> None:
         """A moment at which the process may die; the dead stay at it."""
@@ -111,11 +118,16 @@ class ChaoticStore:
     async def save(self, job):
         await self._write(self._disk.save, job)
 
-    async def forget(self, key, *, ended):
-        await self._write(functools.partial(self._disk.forget, ended=ended), key)
+    async def forget(self, key, *, ended, history=()):
+        await self._write(functools.partial(self._disk.forget, ended=ended, history=history), key)
 
     async def charge(self, charge, *, keep_from):
         return await self._write(functools.partial(self._disk.charge, keep_from=keep_from), charge)
+
+    async def save_runners(self, runners):
+        await self._life.point()
+        await self._disk.save_runners(runners)
+        await self._life.point()
 
     async def replace(self, jobs, *, source):
         await self._life.point()

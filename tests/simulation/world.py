@@ -7,7 +7,9 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from executors.clever import CleverDocker
-from paas_runner.app import Edges, serve
+from paas_runner.app import serve
+from paas_runner.assembly import Edges
+from paas_runner.errors import RunnerError
 from paas_runner.http import Http
 from paas_runner.job.capacity import Limits, Load
 from paas_runner.job.tracked import Phase
@@ -18,6 +20,7 @@ from paas_runner.sandbox.coordinator import JobSpec, Kind
 from tests.service.virtual_world import CLOUD, VirtualWorld
 from tests.simulation.chaos import Chaos
 from tests.simulation.edges import ChaoticPush, ChaoticStore, ChaoticTransport, Incarnation
+from tests.simulation.operator import Operator, answered
 from tests.virtual_time import virtual_now
 
 HOUR = 3600.0
@@ -77,6 +80,9 @@ class SimulatedWorld(VirtualWorld):
                 "stuck_after": timedelta(seconds=STORM_SECONDS) + timedelta(hours=1),  # to sweep what is lost
             },
         )
+        self._key = super().key
+        self.operator = Operator(self, seed)
+        self.broken = False
         self.life: Incarnation | None = None
         self.lives = 0
         self.submitted = []
@@ -88,6 +94,19 @@ class SimulatedWorld(VirtualWorld):
         self._foreign = self._plant_foreign_hosts()
 
     # --- what the edges ask and tell ---------------------------------------------------------------------
+
+    @property
+    def key(self):
+        """The runner's, whatever becomes of its token."""
+        return self._key
+
+    def reread(self):
+        if self.broken:
+            raise RunnerError("the file is broken")
+        return self.configuration()
+
+    async def asked(self, question: str, **more) -> bool:
+        return await answered(self.life.answers if self.life else {}, question, **more)
 
     def is_down(self, side: str) -> bool:
         return self.seconds() < self._down[side]
@@ -130,12 +149,14 @@ class SimulatedWorld(VirtualWorld):
             helpers = [
                 life.create_task(self._users()),
                 life.create_task(self._misfortunes()),
+                life.create_task(self.operator.work()),
                 life.create_task(self.gitlab.keep_sweeping()),
             ]
             keeping = life.create_task(self._keep_it_running())
             await asyncio.sleep(STORM_SECONDS)
             await helpers[0]
             helpers[1].cancel()
+            helpers[2].cancel()
             self.chaos.calm_down()
             await self._quiet()
             keeping.cancel()
@@ -178,6 +199,8 @@ class SimulatedWorld(VirtualWorld):
             executors={"clever-docker": lambda: CleverDocker(push=push)},
             rng=self.rng,
             started_at=virtual_now() + self._wall,
+            control=life.control,
+            reread=self.reread,
         )
         stopping = asyncio.Event()
         return asyncio.ensure_future(serve(self.configuration(), edges, stopping)), stopping

@@ -1,0 +1,37 @@
+"""`paas-runner reload`."""
+
+import argparse
+from pathlib import Path
+
+from paas_runner.commands.asking import EXIT_CODES, Parts, asked
+from paas_runner.commands.command import Command
+from paas_runner.exit_codes import Exit
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="the service's configuration file (TOML)")
+
+
+def _call(arguments: argparse.Namespace) -> int:
+    return asked({"ask": "reload"}, arguments.config, _tell)
+
+
+def _tell(parts: Parts) -> int:
+    for done in parts:
+        print("\n".join(done["changes"]) or "nothing has changed")
+        for key in done["restart_needed"]:
+            print(f"{key}: waits for a restart")
+    return Exit.OK
+
+
+COMMAND = Command(
+    name="reload",
+    help="make the running service read its configuration again",
+    description=(
+        "Make the running service read its configuration again, and wait until it works with it.\n"
+        "A configuration that is wrong in any way is refused as a whole. Jobs keep what they began with."
+    ),
+    epilog=EXIT_CODES,
+    arguments=_arguments,
+    call=_call,
+)

@@ -1,0 +1,1 @@
+"""What an operator may do to the running service: reload it, drain it, pause and resume its runners."""
