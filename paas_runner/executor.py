@@ -15,10 +15,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from importlib.metadata import entry_points
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import attrs
 
+from paas_runner.check_result import CheckResult
 from paas_runner.errors import RunnerError
 from paas_runner.http import Connect, Tls
 from paas_runner.job.capacity import Sizes
@@ -110,6 +111,17 @@ class Executor(Protocol):
 
     async def aclose(self) -> None:
         """Close connections."""
+
+
+@runtime_checkable
+class Examinable(Protocol):
+    """What an executor may offer beside its verbs, for `paas-runner check`."""
+
+    async def examine(self) -> Sequence[CheckResult]:
+        """Whether hosts could be had: credentials, places, sizes; nothing is created or changed.
+
+        What would not work is a result, not an exception. Whoever asks sets a deadline.
+        """
 
 
 @attrs.frozen(kw_only=True)

@@ -8,6 +8,7 @@ they would carry credentials to another host. Nothing of a request but its opera
 import asyncio
 import email.utils
 import json
+import os
 import random
 import ssl
 from collections.abc import Callable, Mapping
@@ -66,13 +67,31 @@ class Answer:
         """A header's value when it is a number, else None."""
         return _number(self.headers.get(header, ""))
 
+    @property
+    def date(self) -> datetime | None:
+        """What the other side's clock said, to the second."""
+        return _date(self.headers.get("date", ""))
+
+
+Listen = Callable[[str, Answer], None]
+"""Gets each answer right when it is complete, and the name of the service that gave it."""
+
 
 class Api:
     """Calls to one service; at most `at_once` of them in flight."""
 
-    def __init__(self, client: httpx.AsyncClient, *, service: str, at_once: int, rng: random.Random) -> None:
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        *,
+        service: str,
+        at_once: int,
+        rng: random.Random,
+        listen: Listen | None = None,
+    ) -> None:
         """Take over the client: `aclose` closes it."""
         self._client = client
+        self._listen = listen
         self._service = service
         self._places = asyncio.Semaphore(at_once)
         self._rng = rng
@@ -128,6 +147,8 @@ class Api:
             except (httpx.RequestError, TimeoutError) as error:
                 raise self._transient(f"no answer ({_cause(error)})", op) from error
         log.debug("call", service=self._service, op=op, status=answer.status)
+        if self._listen:
+            self._listen(self._service, answer)
         if answer.status in (408, 425, 429) or answer.status >= 500:
             raise self._transient(
                 f"answered {answer.status}", op, status=answer.status, retry_after=_retry_after(answer)
@@ -175,10 +196,11 @@ class Connect(Protocol):
 
 @attrs.frozen(kw_only=True)
 class Http:
-    """`Connect` by httpx; `transport` replaces the network, by base URL."""
+    """`Connect` by httpx; `transport` replaces the network, by base URL; `listen` hears all answers."""
 
     rng: random.Random = attrs.field(factory=random.Random)
     transport: Callable[[str], httpx.AsyncBaseTransport] | None = None
+    listen: Listen | None = None
 
     def __call__(
         self,
@@ -199,7 +221,7 @@ class Http:
             transport=self.transport(base_url) if self.transport else None,
             verify=(tls or Tls()).context() if base_url.startswith("https:") else False,
         )
-        return Api(client, service=service, at_once=at_once, rng=self.rng)
+        return Api(client, service=service, at_once=at_once, rng=self.rng, listen=self.listen)
 
 
 def _opened(value: Secret | str) -> str:
@@ -210,9 +232,29 @@ def _worth_waiting(error: BaseException) -> bool:
     return isinstance(error, Transient) and (error.retry_after or 0) <= MOST_PATIENCE_SECONDS
 
 
-def _cause(error: Exception) -> str:
+def _cause(error: BaseException) -> str:
     """The type says more than the text, which is empty for timeouts and may quote a URL."""
-    return type(error).__name__
+    name, below = type(error).__name__, error.__cause__ or error.__context__
+    while below is not None:
+        if words := _system_words(below):
+            return f"{name}: {words}"
+        below = below.__cause__ or below.__context__
+    return name
+
+
+def _system_words(error: BaseException) -> str:
+    """What the operating system or TLS says, which quotes nothing: refused, no such name, self-signed."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return error.verify_message
+        case ssl.SSLError():
+            return error.reason or ""
+        case OSError(errno=int(number)) if number > 0:
+            return os.strerror(number)
+        case OSError():
+            return error.strerror or ""
+        case _:
+            return ""
 
 
 def _number(text: str) -> float | None:
@@ -227,8 +269,14 @@ def _retry_after(answer: Answer) -> float | None:
     seconds = answer.number("retry-after")
     if seconds is not None:
         return min(max(seconds, 0.0), 600.0)
+    reset = _date(answer.headers.get("ratelimit-resettime", ""))
+    return None if reset is None else min(max((reset - datetime.now(UTC)).total_seconds(), 0.0), 600.0)
+
+
+def _date(text: str) -> datetime | None:
+    """A header's moment; HTTP dates are in UTC, whether they say so or not."""
     try:
-        reset = email.utils.parsedate_to_datetime(answer.headers["ratelimit-resettime"])
-    except (KeyError, ValueError):
+        found = email.utils.parsedate_to_datetime(text)
+    except ValueError:
         return None
-    return min(max((reset - datetime.now(UTC)).total_seconds(), 0.0), 600.0)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

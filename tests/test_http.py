@@ -3,6 +3,7 @@
 import asyncio
 import random
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 
@@ -19,7 +20,7 @@ def answer(status, *headers, body=b""):
 
 
 @asynccontextmanager
-async def server(*answers):
+async def server(*answers, listen=None):
     """Give the answers in turn, the last one for ever; None resets, "hang" never answers."""
     seen = []
 
@@ -42,7 +43,7 @@ async def server(*answers):
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
-    api = Http(rng=random.Random(1))(
+    api = Http(rng=random.Random(1), listen=listen)(
         f"http://127.0.0.1:{port}/base", service="test", headers={"X-Token": Secret("canary-secret")}
     )
     try:
@@ -146,3 +147,22 @@ def test_a_certificate_that_is_none_is_an_os_error(tmp_path):
     (tmp_path / "ca.pem").write_text("no certificate")
     with pytest.raises(OSError, match=r"certificate|PEM|NO_CERT"):
         Tls(ca_file=tmp_path / "ca.pem").context()
+
+
+async def test_what_the_system_says_of_a_failed_connection_is_passed_on():
+    api = Http()("http://127.0.0.1:9", service="test")
+    with pytest.raises(Transient, match=r"no answer \(ConnectError: Connection refused\)"):
+        await api.call("GET", "/x", op="look")
+    await api.aclose()
+
+
+async def test_a_listener_hears_every_complete_answer_and_what_time_it_is_there():
+    heard = []
+
+    def listen(service, found):
+        heard.append((service, found.status, found.date))
+
+    dated = answer(503, "Date: Sun, 01 Mar 2026 10:00:00 GMT", "Retry-After: 0")
+    async with server(None, dated, answer(404, "Date: now"), listen=listen) as (api, _):
+        await api.call("GET", "/x", op="look", attempts=3)
+    assert heard == [("test", 503, datetime(2026, 3, 1, 10, tzinfo=UTC)), ("test", 404, None)]

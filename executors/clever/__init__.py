@@ -1,7 +1,7 @@
 """`executor = "clever-docker"`: hosts are Clever Cloud applications."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ import attrs
 from executors.clever.accounts import Accounts, OneAccount, TenantAccounts
 from executors.clever.catalogue import Catalogue
 from executors.clever.executor import CleverDockerExecutor
+from executors.clever.questions import QUESTIONS
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import Tenants
 from executors.clever.watch import HostWatch
@@ -17,6 +18,7 @@ from executors.push import Push
 from paas_runner.errors import RunnerError
 from paas_runner.executor import RunnerSection
 from paas_runner.http import Connect
+from paas_runner.questions import Question
 
 
 @attrs.frozen
@@ -27,6 +29,7 @@ class CleverDocker:
     clock: Callable[[], datetime] = functools.partial(datetime.now, UTC)
     second_look_after: timedelta = timedelta(seconds=5)
     settings: type[Any] = CleverSettings
+    questions: Sequence[Question] = QUESTIONS
 
     def build(
         self, settings: CleverSettings, section: RunnerSection, connect: Connect

@@ -4,7 +4,7 @@ An account is never used for another tenant. When the cloud refuses its credenti
 more, and the call is repeated if they have really changed.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
 import attrs
@@ -38,6 +38,9 @@ class Accounts(Protocol):
         Raises `TenantError` for a tenant without credentials, and whatever `work` raises.
         """
 
+    async def tenants(self) -> Sequence[str]:
+        """Everybody who is meant to pay for hosts; raises `Transient` or `Rejected`."""
+
     async def aclose(self) -> None:
         """Close all connections."""
 
@@ -62,6 +65,10 @@ class OneAccount:
     ) -> T:
         """Do `work` with the only account."""
         return await work(self._account)
+
+    async def tenants(self) -> Sequence[str]:
+        """All pay alike."""
+        return [""]
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -91,6 +98,10 @@ class TenantAccounts:
             if renewed == credentials:
                 raise
             return await work(self._account(renewed, organisation))
+
+    async def tenants(self) -> Sequence[str]:
+        """The groups that have one of the attributes."""
+        return await self._tenants.groups()
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -68,6 +68,10 @@ class CatalogueApi:
         """The kinds of application."""
         return await self._list("/products/instances", {}, "list the instance types")
 
+    async def zones(self) -> Sequence[Mapping[str, Any]]:
+        """The places that are open to everybody; a customer's own are not listed."""
+        return await self._list("/products/zones", {}, "list the zones")
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._api.aclose()

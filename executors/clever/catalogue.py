@@ -44,6 +44,7 @@ class Offer:
 
     flavors: Mapping[str, Flavor]  # by size, those that may be asked for, smallest first
     version: str
+    variant_listed: bool = True  # whether the version is one of the configured variant
 
 
 class Catalogue:
@@ -66,6 +67,10 @@ class Catalogue:
                 self.last, self._read_again = await self._renewed(self.last, now)
             return self.last
 
+    async def zones(self) -> Sequence[str]:
+        """The names of all places that are open to everybody; raises `Transient` or `Rejected`."""
+        return [str(entry.get("name", "")) for entry in await self._api.zones()]
+
     def expire(self) -> None:
         """It has turned out to be out of date."""
         self.last = None
@@ -85,10 +90,12 @@ class Catalogue:
 
     async def _read(self) -> Offer:
         flavors = await self._api.flavors(self._settings.cc_flavor_context)
-        instances = await self._api.instances()
+        instances = _docker(await self._api.instances())
+        exact = _of_variant(instances, self._settings.cc_instance_variant_uuid)
         return Offer(
             flavors=_flavors(flavors, self._settings.flavor_prefix),
-            version=_version(instances, self._settings.cc_instance_variant_uuid),
+            version=_newest_version(exact or instances),
+            variant_listed=bool(exact),
         )
 
 
@@ -153,11 +160,17 @@ def _price(found: object) -> float | None:
     return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
 
 
-def _version(found: Sequence[Mapping[str, Any]], variant: str) -> str:
-    """The newest enabled docker version, of the configured variant if that is listed (§2.2)."""
-    docker = [entry for entry in found if entry.get("enabled", True) and entry.get("type") == "docker"]
-    exact = [entry for entry in docker if (entry.get("variant") or {}).get("id") == variant]
-    versions = [str(entry.get("version", "")) for entry in exact or docker]
+def _docker(found: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    return [entry for entry in found if entry.get("enabled", True) and entry.get("type") == "docker"]
+
+
+def _of_variant(found: Sequence[Mapping[str, Any]], variant: str) -> Sequence[Mapping[str, Any]]:
+    return [entry for entry in found if (entry.get("variant") or {}).get("id") == variant]
+
+
+def _newest_version(found: Sequence[Mapping[str, Any]]) -> str:
+    """Of the configured variant if that is listed, else of any (§2.2)."""
+    versions = [str(entry.get("version", "")) for entry in found]
     if not versions:
         raise Rejected("no docker instances on offer", service="Clever Cloud", op="list the instance types")
     return max(versions)

@@ -18,10 +18,12 @@ from executors.build_context import build_context, job_definition
 from executors.clever.accounts import Account, Accounts
 from executors.clever.api import Application, CleverApi, NoSuchApplicationError, UnknownVersionError
 from executors.clever.catalogue import FLAVOR_VARIABLE, Catalogue, Flavor, Offer, choose
+from executors.clever.examination import examine
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import TenantError, group_of
 from executors.clever.watch import HostWatch
 from executors.push import Push
+from paas_runner.check_result import CheckResult
 from paas_runner.errors import Rejected, Transient
 from paas_runner.executor import JobRefusedError, Order, RunnerSection
 from paas_runner.job.capacity import Sizes
@@ -175,6 +177,12 @@ class CleverDockerExecutor:
                     await account.api.delete(application.ref)
 
         await self._about(host, tenant, work)
+
+    async def examine(self) -> Sequence[CheckResult]:
+        """The offer, the zones, and the account of everybody who is meant to pay."""
+        return await examine(
+            self._settings, self._section, catalogue=self._catalogue, accounts=self._accounts
+        )
 
     async def aclose(self) -> None:
         """Close all connections."""

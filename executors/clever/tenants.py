@@ -5,7 +5,7 @@ and asked for once, however many jobs of a group wait for them. What cannot be h
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -13,9 +13,9 @@ import attrs
 import structlog
 
 from executors.clever.settings import CleverSettings
-from paas_runner.errors import RunnerError, Transient
+from paas_runner.errors import Rejected, RunnerError, Transient
 from paas_runner.executor import JobRefusedError, RunnerSection
-from paas_runner.http import Api, Connect
+from paas_runner.http import Answer, Api, Connect
 from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.job.payload import Payload
 from paas_runner.observe.logs import redactor
@@ -25,6 +25,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 GROUP_VARIABLE = "CI_PROJECT_ROOT_NAMESPACE"
 KEPT_SECONDS = 300.0
+_LIST = "list the groups"
 
 
 class TenantError(RunnerError):
@@ -92,9 +93,45 @@ class Tenants:
         if kept and kept.credentials == refused:
             del self._kept[group]
 
+    async def groups(self) -> Sequence[str]:
+        """The top-level groups that have one of the two attributes; raises `Transient` or `Rejected`.
+
+        Attributes are shown to administrators alone; to anybody else they are left out without a word.
+        """
+        found: list[str] = []
+        page = "1"
+        while page:
+            answer = await self._page(page)
+            found += self._with_attributes(answer)
+            page = answer.headers.get("x-next-page", "")
+        return found
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._api.aclose()
+
+    async def _page(self, page: str) -> Answer:
+        params = {"top_level_only": "true", "with_custom_attributes": "true", "per_page": "100", "page": page}
+        answer = await self._api.call("GET", "/groups", op=_LIST, params=params, attempts=3)
+        if answer.status != 200:
+            raise self._refused(f"answered {answer.status}", answer.status)
+        return answer
+
+    def _with_attributes(self, answer: Answer) -> Sequence[str]:
+        try:
+            groups = answer.json()
+            if any("custom_attributes" not in group for group in groups):
+                raise self._refused("the attributes of groups are not shown", answer.status)
+            return [
+                str(group["full_path"])
+                for group in groups
+                if any(entry["key"] in self._names for entry in group["custom_attributes"])
+            ]
+        except (ValueError, KeyError, TypeError):
+            raise Transient("the answer is no list of groups", service=self._api.service, op=_LIST) from None
+
+    def _refused(self, text: str, status: int) -> Rejected:
+        return Rejected(text, service=self._api.service, op=_LIST, status=status)
 
     async def _ask(self, group: str) -> None:
         self._kept.pop(group, None)

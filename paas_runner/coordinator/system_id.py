@@ -23,11 +23,9 @@ def system_id(folders: Iterable[Path], rng: random.Random, machine_id: Path = _M
     Never fails: an id that cannot be kept is only warned about, as GitLab Runner does.
     """
     places = [folder / FILE for folder in folders]
-    for place in places:
-        kept = _read(place)
-        if kept and _FORM.fullmatch(kept):
-            return kept
-    made = _made(machine_id, rng)
+    if kept := _kept(places):
+        return kept
+    made = _of_machine(machine_id) or _random(rng)
     for place in places:
         try:
             place.touch(mode=0o600)
@@ -41,11 +39,24 @@ def system_id(folders: Iterable[Path], rng: random.Random, machine_id: Path = _M
     return made
 
 
-def _made(machine_id: Path, rng: random.Random) -> str:
+def foreseen_system_id(folders: Iterable[Path], machine_id: Path = _MACHINE_ID) -> str | None:
+    """What `system_id` would return, found out without writing anything; None when that is up to chance."""
+    return _kept(folder / FILE for folder in folders) or _of_machine(machine_id)
+
+
+def _kept(places: Iterable[Path]) -> str | None:
+    return next((kept for kept in map(_read, places) if _FORM.fullmatch(kept)), None)
+
+
+def _of_machine(machine_id: Path) -> str | None:
     machine = _read(machine_id)
-    if machine:
-        digest = hmac.new(machine.encode(), b"gitlab-runner", hashlib.sha256).hexdigest()
-        return f"s_{digest[:12]}"
+    if not machine:
+        return None
+    digest = hmac.new(machine.encode(), b"gitlab-runner", hashlib.sha256).hexdigest()
+    return f"s_{digest[:12]}"
+
+
+def _random(rng: random.Random) -> str:
     return "r_" + "".join(rng.choices(string.ascii_letters + string.digits, k=12))
 
 

@@ -1,0 +1,164 @@
+"""Whether hosts could be had of Clever Cloud: the offer, the zones, and who is meant to pay.
+
+For `paas-runner check`: everything is read, nothing is created. What is said is for the operators.
+"""
+
+import asyncio
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from executors.clever.accounts import Account, Accounts
+from executors.clever.api import Application
+from executors.clever.catalogue import Catalogue, Offer
+from executors.clever.settings import CleverSettings
+from executors.clever.tenants import TenantError
+from paas_runner.check_result import CheckResult, Grade, fault, fine, warning
+from paas_runner.errors import Rejected, RemoteError
+from paas_runner.executor import RunnerSection
+from paas_runner.job.tracked import host_name_prefix
+
+ACCOUNTS_AT_ONCE = 8
+
+_ADVICE: Mapping[int, str] = {
+    401: "the token is unknown, revoked or expired: put a valid one into {token}",
+    403: "the token is good for another organisation: {token} and {organisation} do not fit",
+    404: "are `cc_api_url` and {organisation} right?",
+}
+_WHICH_ADMINISTRATOR = (
+    "`cc_gitlab_namespace_attributes_token` must be an administrator's, with the scope `api`"
+)
+
+
+async def examine(
+    settings: CleverSettings, section: RunnerSection, *, catalogue: Catalogue, accounts: Accounts
+) -> Sequence[CheckResult]:
+    """Look at everything side by side."""
+    offer, public, (accounts_said, applications) = await asyncio.gather(
+        _offer(settings, catalogue), _public_zones(catalogue), _paying(settings, section, accounts)
+    )
+    if isinstance(public, CheckResult):
+        return [*offer, public, *accounts_said]
+    present = {application.zone for application in applications}
+    return [*offer, _zones(settings, public, present), *accounts_said]
+
+
+# --- sizes and places -------------------------------------------------------------------------------------
+
+
+async def _offer(settings: CleverSettings, catalogue: Catalogue) -> Sequence[CheckResult]:
+    try:
+        offer = await catalogue.offer()
+    except RemoteError as error:
+        return [fault("flavors", str(error), "is `cc_api_url` right?")]
+    results = [*_variant(settings, offer), *_sizes(settings, offer)]
+    if any(result.grade is Grade.FAULT for result in results):
+        return results
+    most = f", at most {settings.cc_max_flavor}" if settings.cc_max_flavor else ""
+    said = f"{', '.join(offer.flavors)}; {settings.cc_default_flavor} by default{most}"
+    return [fine("flavors", said), *results]
+
+
+def _variant(settings: CleverSettings, offer: Offer) -> Iterator[CheckResult]:
+    if not offer.variant_listed:
+        given = settings.cc_instance_variant_uuid
+        yield fault(
+            "instance type",
+            f"`cc_instance_variant_uuid` = {given} is not on offer",
+            "leave it at its default",
+        )
+
+
+def _sizes(settings: CleverSettings, offer: Offer) -> Iterator[CheckResult]:
+    listed = ", ".join(offer.flavors)
+    if not listed:
+        nothing = f'none in the context "{settings.cc_flavor_context}" begins with "{settings.flavor_prefix}"'
+        yield fault("flavors", nothing, "are `cc_flavor_context` and `cc_flavor_name_prefix` right?")
+        return
+    default, largest = settings.cc_default_flavor, settings.cc_max_flavor
+    if default not in offer.flavors:
+        said = f'`cc_default_flavor` = "{default}" is not on offer'
+        yield fault("flavors", said, f"choose one of {listed}")
+    if largest and largest not in offer.flavors:
+        said = f'`cc_max_flavor` = "{largest}" is not on offer, so it bounds nothing'
+        yield fault("flavors", said, f"choose one of {listed}")
+    weights = {size: flavor.weight for size, flavor in offer.flavors.items()}
+    if weights.get(default, 0.0) > weights.get(largest or "", math.inf):
+        said = f'`cc_default_flavor` = "{default}" is larger than `cc_max_flavor` = "{largest}"'
+        yield warning("flavors", said, "jobs that name no flavor get the largest that is allowed")
+    absent = {each for others in settings.cc_flavor_fallback.values() for each in others} - weights.keys()
+    if absent:
+        said = f"`cc_flavor_fallback` leads to what is not on offer: {', '.join(sorted(absent))}"
+        yield warning("flavors", said, f"choose from {listed}")
+
+
+async def _public_zones(catalogue: Catalogue) -> Sequence[str] | CheckResult:
+    try:
+        return await catalogue.zones()
+    except RemoteError as error:
+        return warning("zones", f"not known to exist: {error}")
+
+
+def _zones(settings: CleverSettings, public: Sequence[str], present: Collection[str]) -> CheckResult:
+    """A zone of one's own is in no public list, but may be `present` among the applications."""
+    unknown = [zone for zone in settings.zones if zone not in public and zone not in present]
+    if not unknown:
+        return fine("zones", ", ".join(settings.zones))
+    grade = fault if len(unknown) == len(settings.zones) else warning
+    advice = (
+        f"public zones are {', '.join(sorted(public))}; one of your own is known here once you have an "
+        "application in it"
+    )
+    return grade("zones", f"unknown: {', '.join(unknown)}", advice)
+
+
+# --- who pays ---------------------------------------------------------------------------------------------
+
+
+async def _paying(
+    settings: CleverSettings, section: RunnerSection, accounts: Accounts
+) -> tuple[Sequence[CheckResult], Sequence[Application]]:
+    """What is said of each account, and all applications that were seen."""
+    try:
+        tenants = await accounts.tenants()
+    except RemoteError as error:
+        return [fault("tenants", str(error), _WHICH_ADMINISTRATOR if isinstance(error, Rejected) else "")], ()
+    if not tenants:
+        names = f"`{settings.cc_orga_id_attribute}` or `{settings.cc_orga_token_attribute}`"
+        return [warning("tenants", f"no group has the attribute {names}", "no job can be run yet")], ()
+    places = asyncio.Semaphore(ACCOUNTS_AT_ONCE)
+
+    async def look(tenant: str) -> tuple[CheckResult, Sequence[Application]]:
+        async with places:
+            return await _account(settings, section, accounts, tenant)
+
+    looks = await asyncio.gather(*map(look, tenants))
+    return [result for result, _ in looks], [each for _, applications in looks for each in applications]
+
+
+async def _account(
+    settings: CleverSettings, section: RunnerSection, accounts: Accounts, tenant: str
+) -> tuple[CheckResult, Sequence[Application]]:
+    subject = f"tenant {tenant}" if tenant else "organisation"
+
+    async def work(account: Account) -> tuple[str, Sequence[Application]]:
+        return account.api.organisation, await account.api.applications()
+
+    try:
+        organisation, applications = await accounts.use(tenant, work)
+    except TenantError as error:
+        return fault(subject, str(error)), ()
+    except RemoteError as error:
+        return fault(subject, str(error), _advice(settings, error)), ()
+    ours = sum(each.name.startswith(host_name_prefix(section.short_token)) for each in applications)
+    said = f"{organisation} opens; applications: {len(applications)}, of them hosts of this runner: {ours}"
+    return fine(subject, said), applications
+
+
+def _advice(settings: CleverSettings, error: RemoteError) -> str:
+    if not isinstance(error, Rejected):
+        return "is `cc_api_url` right?"
+    names = ("cc_orga_id", "cc_token")
+    if settings.cc_multi_tenant:
+        names = (settings.cc_orga_id_attribute, settings.cc_orga_token_attribute)
+    organisation, token = (f"`{name}`" for name in names)
+    return _ADVICE.get(error.status or 0, "").format(organisation=organisation, token=token)
