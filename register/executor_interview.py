@@ -1,0 +1,186 @@
+"""The executor's own questions, asked in their order, each answer checked before the next one."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import attrs
+
+from paas_runner.config.complaints import Finding, Findings
+from paas_runner.config.dialect import ALIASES, FORWARDED_KEYS
+from paas_runner.config.reader import Reader
+from paas_runner.config.secret_references import Surroundings
+from paas_runner.executor import ExecutorKind, RunnerSection
+from paas_runner.http import Connect, Tls
+from paas_runner.observe.logs import redactor
+from paas_runner.questions import AnswerRefusedError, Choice, HasQuestions, Inquiry, Kind, Question
+from paas_runner.secret import Secret
+from register.draft import Draft, secret_keys
+from register.interview import Ask, GoBackError, Interview
+from register.options import toml_value, yes_or_no
+
+CHECK_SECONDS = 60.0
+
+
+def questions_of(kind: ExecutorKind) -> Sequence[Question]:
+    """What the executor wants to be asked; without a word of its own, each setting that must be there."""
+    if isinstance(kind, HasQuestions):
+        return kind.questions
+    secret = set(secret_keys(kind.settings))
+    return [
+        Question(key=key, prompt=field.metadata["doc"], kind=Kind.SECRET if key in secret else Kind.TEXT)
+        for field in attrs.fields(kind.settings)
+        if "doc" in field.metadata and field.default is attrs.NOTHING
+        for key in [field.metadata["key"] or field.name]
+    ]
+
+
+@attrs.frozen(kw_only=True)
+class ExecutorInterview:
+    """One executor and one section; the answers go into `draft`."""
+
+    kind: ExecutorKind
+    draft: Draft
+    interview: Interview
+    around: Surroundings
+    connect: Connect
+    tls: Tls
+    settled: Collection[str]
+    """Keys that the command line gave, so that no variable overrides them."""
+
+    def missing(self) -> list[str]:
+        """What nobody gave and has no default, as far as that can be told before anything is checked."""
+        scratch = attrs.evolve(self, draft=self.draft.copy())
+        lacking = []
+        for question in questions_of(self.kind):
+            if not question.wanted(scratch.inquiry()):
+                continue
+            answer = scratch.given(question)
+            answer = question.default if answer is None else answer
+            if answer is None:
+                lacking.append(_source(question))
+                continue
+            with suppress(AnswerRefusedError):  # said when it is its turn
+                scratch.draft.put(question.key, scratch.value(question, answer))
+        return lacking
+
+    def run(self) -> None:
+        """Ask; raises as `Interview.settle`, but for going back."""
+        questions = questions_of(self.kind)
+        keys = [question.key for question in questions]
+        position, mended = 0, set[str]()
+        while position < len(questions):
+            question = questions[position]
+            if question.wanted(self.inquiry()):
+                try:
+                    self._settle(question, again=question.key in mended)
+                except GoBackError as back:
+                    earlier = keys.index(back.key)
+                    mended.update(keys[earlier : position + 1])
+                    position = earlier
+                    continue
+            position += 1
+
+    def inquiry(self) -> Inquiry:
+        """What is known by now."""
+        settings = {key: value for key, value in self.read()[0].items() if value is not None}
+        return Inquiry(section=self._section(), settings=settings, connect=self.connect)
+
+    def read(self) -> tuple[dict[str, Any], list[Finding]]:
+        """The executor's settings as far as they are known, None for a wrong one, and what is wrong."""
+        findings = Findings()
+        reader = Reader(findings=findings, around=self.around, aliases=ALIASES)
+        values = reader.values(self.kind.settings, self.draft.table, ())
+        return values, [fault for fault in findings.faults if fault.at[0] in self.draft.table]
+
+    def given(self, question: Question) -> Any:
+        """The answer that needs not be asked for."""
+        variable = self.around.environ.get(_variable(question))
+        if question.key not in self.settled and variable:
+            return variable
+        return self.draft.get(question.key)
+
+    def value(self, question: Question, answer: Any) -> Any:
+        """An answer as the file has it; raises `AnswerRefusedError`."""
+        if not isinstance(answer, str):
+            return answer
+        if question.kind is Kind.YES_NO:
+            found = yes_or_no(answer)
+            if found is None:
+                raise AnswerRefusedError("yes or no was expected")
+            return found
+        if not answer:
+            raise AnswerRefusedError("something must be answered")
+        return toml_value(answer) if self._fault(question.key, answer) else answer
+
+    def _settle(self, question: Question, *, again: bool) -> None:
+        present = self.draft.get(question.key)
+        secret = question.kind is Kind.SECRET
+        if not question.prompt:
+            answer = self.given(question)
+            self._accept(question, question.default if answer is None else answer)
+            return
+        default = present if again and isinstance(present, str) and not secret else question.default
+        self.interview.settle(
+            Ask(
+                prompt=question.prompt,
+                source=_source(question),
+                accept=lambda answer: self._accept(question, answer),
+                given=None if again else self.given(question),
+                default=default,
+                secret=secret,
+                choices=None if question.choices is None else lambda: self._choices(question),
+            )
+        )
+
+    def _choices(self, question: Question) -> Sequence[Choice]:
+        return [] if question.choices is None else self._within(question.choices(self.inquiry()))
+
+    def _accept(self, question: Question, answer: Any) -> None:
+        value = self.value(question, answer)
+        if fault := self._fault(question.key, value):
+            raise AnswerRefusedError(f"expected {fault.expected}" if fault.expected else fault.found)
+        self.draft.put(question.key, value)
+        if question.kind is Kind.SECRET:
+            redactor.add([Secret(str(value))])
+        if question.check and (found := self._within(question.check(self.inquiry(), str(answer)))):
+            self.interview.tell(f"✓ {found}")
+
+    def _within(self, looking: Any) -> Any:
+        async def limited() -> Any:
+            async with asyncio.timeout(CHECK_SECONDS):
+                return await looking
+
+        try:
+            return asyncio.run(limited())
+        except TimeoutError:
+            raise AnswerRefusedError(f"no answer within {CHECK_SECONDS:g} s") from None
+
+    def _fault(self, key: str, value: Any) -> Finding | None:
+        """What the configuration's reader would say of a setting of the executor's."""
+        other = attrs.evolve(self, draft=self.draft.copy())
+        other.draft.put(key, value)
+        return next((fault for fault in other.read()[1] if fault.at[0] == key), None)
+
+    def _section(self) -> RunnerSection:
+        table = self.draft.table
+        forwarded: Mapping[str, Any] = {key: table[key] for key in table if key in FORWARDED_KEYS}
+        return RunnerSection(
+            name=str(table.get("name", "")),
+            url=str(table.get("url", "")),
+            short_token="",
+            forwarded=forwarded,
+            installation="",
+            tls=self.tls,
+        )
+
+
+def _variable(question: Question) -> str:
+    return question.key.replace(".", "_").replace("-", "_").upper()
+
+
+def _source(question: Question) -> str:
+    if question.kind is Kind.SECRET:
+        return f"${_variable(question)}"
+    return f"${_variable(question)} or --set {question.key}=…"

@@ -1,0 +1,239 @@
+"""What registration asks for every executor, and how it checks the answers at once."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import attrs
+
+from paas_runner.config.secret_references import Surroundings, UnavailableError, is_literal
+from paas_runner.config.values import SCALARS, UnfitError, Url
+from paas_runner.coordinator.enrolment import Enrolment
+from paas_runner.coordinator.registration import verify
+from paas_runner.errors import Rejected, Transient
+from paas_runner.http import Connect, Tls
+from paas_runner.job.runner_token import short_token
+from paas_runner.observe.logs import redactor
+from paas_runner.questions import AnswerRefusedError, Choice
+from paas_runner.secret import Secret
+from register.interview import Ask, Interview
+from register.options import Options, UsageError, yes_or_no
+
+URL_IS_GIVEN_BY = "--coordinator-url or $CI_SERVER_URL"
+ADMISSION_IS_GIVEN_BY = "--token, $CI_SERVER_TOKEN, --registration-token or $REGISTRATION_TOKEN"
+EXECUTOR_IS_GIVEN_BY = "--executor or $RUNNER_EXECUTOR"
+_CREATED_THERE = "glrt-"
+
+
+@attrs.frozen(kw_only=True)
+class Admission:
+    """A token that the coordinator has accepted: of a runner created there, or one that makes a runner."""
+
+    secret: Secret
+    written: str = attrs.field(repr=False)
+    """As it was given: itself, or the place where it is."""
+
+    of_runner: bool
+    runner_id: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class OwnQuestions:
+    """Each method finds out one thing; all raise as `Interview.settle`."""
+
+    options: Options
+    interview: Interview
+    base: Mapping[str, Any]
+    """The section of the template, or nothing."""
+
+    around: Surroundings
+    connect: Connect
+    tls: Tls
+    taken: Collection[str]
+    """Short tokens of the runners that the configuration has already."""
+
+    def concurrent(self) -> int:
+        """Jobs at once over all runners."""
+
+        def accept(answer: str) -> int:
+            if not answer.isdecimal() or int(answer) < 1:
+                raise AnswerRefusedError("a whole number of at least 1 was expected")
+            return int(answer)
+
+        ask = Ask(
+            prompt="Jobs at once over all runners of this file",
+            source="--max-concurrency",
+            given=self.options.concurrent,
+            default="10",
+            accept=accept,
+        )
+        return self.interview.settle(ask)
+
+    def state_file(self) -> str:
+        """Where running jobs are remembered, as an absolute path."""
+
+        def accept(answer: str) -> str:
+            path = self.around.folder / answer
+            if not answer or path.is_dir():
+                raise AnswerRefusedError("the path of a file was expected, which need not exist")
+            return str(path)
+
+        ask = Ask(
+            prompt="File in which running jobs are remembered (its folder must be the service's own)",
+            source="--state-file-path",
+            given=self.options.state_file,
+            default=str(self.around.folder / "paas-runner-state.json"),
+            accept=accept,
+        )
+        return self.interview.settle(ask)
+
+    def url(self) -> str:
+        """The coordinator's address; somebody answers there."""
+
+        def accept(answer: str) -> str:
+            try:
+                url = SCALARS[Url].read(answer, self.around)
+            except UnfitError as error:
+                text = str(error) or "an address such as https://gitlab.example.com was expected"
+                raise AnswerRefusedError(text) from None
+            self._ask_coordinator(lambda: asyncio.run(self._enrolment(url).recognise()))
+            self.interview.tell(f"✓ a coordinator answers at {url}")
+            return str(url)
+
+        ask = Ask(
+            prompt="Base address of the GitLab or Heptapod instance",
+            source=URL_IS_GIVEN_BY,
+            given=self.options.url or self.base.get("url"),
+            accept=accept,
+        )
+        return self.interview.settle(ask)
+
+    def admission(self, url: str) -> Admission:
+        """A token that the coordinator at `url` accepts."""
+        by_runner, by_registration = self.options.token, self.options.registration_token
+        given = by_runner or by_registration
+        source = "--token" if by_runner else "--registration-token"
+
+        def accept(answer: str) -> Admission:
+            of_runner = by_runner is not None and answer == by_runner.reveal()
+            return self._admitted(url, answer, of_runner=of_runner)
+
+        ask = Ask(
+            prompt="Registration token, or authentication token of a runner created there (glrt-…)",
+            source=source if given else ADMISSION_IS_GIVEN_BY,
+            given=given.reveal() if given else None,
+            secret=True,
+            accept=accept,
+        )
+        return self.interview.settle(ask)
+
+    def name(self) -> str:
+        """The runner's name in the file."""
+        return self.interview.settle(
+            Ask(
+                prompt="Name of the runner",
+                source="--name or $RUNNER_NAME",
+                given=self.options.name or self.base.get("name"),
+                default=socket.gethostname(),
+                accept=_something,
+            )
+        )
+
+    def tags(self) -> tuple[str, ...]:
+        """Tags of a new runner."""
+        if self.options.tags is not None:
+            return self.options.tags
+        answer: str = self.interview.settle(
+            Ask(prompt="Tags, with commas between them (may be empty)", source="", default="", accept=str)
+        )
+        return tuple(tag for part in answer.split(",") if (tag := part.strip()))
+
+    def run_untagged(self, tags: tuple[str, ...]) -> bool:
+        """Whether a new runner takes jobs without tags; one without tags has no choice."""
+        if self.options.run_untagged is not None or not tags:
+            return self.options.run_untagged is not False
+
+        def accept(answer: str) -> bool:
+            found = yes_or_no(answer)
+            if found is None:
+                raise AnswerRefusedError("yes or no was expected")
+            return found
+
+        prompt = "Should it take jobs without tags, too?"
+        return self.interview.settle(Ask(prompt=prompt, source="", default="no", accept=accept))
+
+    def executor(self, installed: Collection[str]) -> str:
+        """Where the jobs run."""
+        return self.interview.settle(
+            Ask(
+                prompt="Executor",
+                source=EXECUTOR_IS_GIVEN_BY,
+                given=self.options.executor or self.base.get("executor"),
+                default=next(iter(installed)) if len(installed) == 1 else None,
+                choices=lambda: [Choice(value=name) for name in sorted(installed)],
+                accept=_something,
+            )
+        )
+
+    def _admitted(self, url: str, answer: str, *, of_runner: bool) -> Admission:
+        try:
+            value = answer if is_literal(answer) else self.around.dereferenced(answer) or answer
+        except UnavailableError as error:
+            raise AnswerRefusedError(str(error)) from None
+        if not value:
+            raise AnswerRefusedError("a token was expected")
+        secret = Secret(value)
+        redactor.add([secret])
+        if not (of_runner or value.startswith(_CREATED_THERE)):
+            self._ask_coordinator(lambda: asyncio.run(self._enrolment(url).try_registration_token(secret)))
+            self.interview.tell("✓ the coordinator accepts the registration token")
+            return Admission(secret=secret, written=answer, of_runner=False)
+        if short_token(value) in self.taken:
+            raise AnswerRefusedError("the file has a section with this token already: create another runner")
+        if kept := self.options.kept_by_coordinator:
+            raise UsageError(
+                f"{', '.join(kept)}: a runner with an authentication token (glrt-…) keeps this at the "
+                "coordinator; set it there, in the runner's settings, and leave it out here"
+            )
+        verified = self._ask_coordinator(
+            lambda: asyncio.run(verify(url, token=secret, connect=self.connect, tls=self.tls))
+        )
+        number = verified.runner_id
+        self.interview.tell(f"✓ the coordinator knows the runner{'' if number is None else f' (#{number})'}")
+        return Admission(secret=secret, written=answer, of_runner=True, runner_id=number)
+
+    def _ask_coordinator(self, call: Callable[[], Any]) -> Any:
+        """Its refusal, or its silence, in words for whoever gave the answer."""
+        try:
+            return call()
+        except Rejected as error:
+            raise AnswerRefusedError(_in_words(error)) from error
+        except Transient as error:
+            raise AnswerRefusedError(f"{error}: is the address right, and can it be reached?") from error
+        except OSError as error:
+            raise AnswerRefusedError(f"the certificates cannot be used: {error.strerror}") from error
+
+    def _enrolment(self, url: str) -> Enrolment:
+        return Enrolment(url=url, connect=self.connect, tls=self.tls)
+
+
+def _in_words(error: Rejected) -> str:
+    match error.status:
+        case 403:
+            return "the coordinator does not know this token: was all of it copied, and from this instance?"
+        case 410:
+            return (
+                "registration tokens are switched off at this coordinator: create the runner there, and give "
+                "its authentication token (glrt-…)"
+            )
+        case 422:
+            return "the project or group of this runner is gone: create another runner"
+        case _:
+            return str(error)
+
+
+def _something(answer: str) -> str:
+    if not answer:
+        raise AnswerRefusedError("something must be answered")
+    return answer

@@ -1,0 +1,46 @@
+"""The conversation with a person: lines and secrets are read, what was found is told. No decisions here."""
+
+import getpass
+import sys
+
+
+class InterruptedByUserError(Exception):
+    """The person wants no more: end of input, or a signal that ends programs."""
+
+    def __init__(self) -> None:
+        """The text is for what it interrupts."""
+        super().__init__("it was given up")
+
+
+class Terminal:
+    """Standard input and output."""
+
+    @staticmethod
+    def usable() -> bool:
+        """Whether there is a person to ask."""
+        return sys.stdin.isatty()
+
+    def ask(self, prompt: str, default: str | None = None) -> str:
+        """One line, without white space around it; empty is the default."""
+        return self._read(f"{prompt} [{default}]: " if default else f"{prompt}: ") or (default or "")
+
+    def secret(self, prompt: str) -> str:
+        """One line that is not echoed."""
+        try:
+            return getpass.getpass(f"{prompt} (not shown): ").strip()
+        except EOFError:
+            raise InterruptedByUserError from None
+
+    def say(self, text: str) -> None:
+        """Something that was found out, or done."""
+        print(text, flush=True)
+
+    def complain(self, text: str) -> None:
+        """Something that will not do."""
+        print(f"✗ {text}", flush=True)
+
+    def _read(self, prompt: str) -> str:
+        try:
+            return input(prompt).strip()
+        except EOFError:
+            raise InterruptedByUserError from None
