@@ -1,0 +1,137 @@
+"""What the service manager hears of the unchanged service, in virtual time."""
+
+import asyncio
+from datetime import timedelta
+
+import attrs
+import pytest
+from structlog.testing import capture_logs
+
+from paas_runner.dispatch.roster import Roster
+from paas_runner.job.capacity import Limits
+from paas_runner.observe.systemd import ServiceManager
+from paas_runner.sandbox.faults import Hang, Status
+from tests.service.virtual_world import VirtualWorld
+from tests.virtual_time import run_virtual
+
+WATCHDOG = timedelta(minutes=3)
+
+
+@pytest.fixture
+def play(tmp_path, listener):
+    def run(story, **options):
+        async def main():
+            world = VirtualWorld(tmp_path, **options)
+            manager = ServiceManager(address=listener.address, watchdog=WATCHDOG)
+            try:
+                await asyncio.wait_for(story(world, manager), 24 * 3600)
+            finally:
+                await world.aclose()
+
+        run_virtual(main())
+
+    return run
+
+
+def test_it_is_ready_once_it_asks_for_jobs_and_stopping_before_it_comes_to_rest(play, listener):
+    async def story(world, manager):
+        serving, stopping = world.start(manager=manager)
+        await asyncio.sleep(0.001)
+        assert listener.heard()[0] == {"READY": "1", "STATUS": "1 runner, no jobs"}
+        assert world.runner.managers  # the coordinator has heard of it
+        stopping.set()
+        await asyncio.sleep(0.001)
+        status = "stopping, calls in flight are finished; 1 runner, no jobs"
+        assert listener.heard()[-1] == {"STOPPING": "1", "STATUS": status}
+        await serving
+
+    play(story)
+
+
+def test_the_status_follows_the_jobs_when_they_change_and_at_most_every_few_seconds(play, listener):
+    async def story(world, manager):
+        async with world.service(manager=manager):
+            job = world.submit("sleep 600")
+            await asyncio.sleep(300)
+            assert listener.all("STATUS")[-1] == "1 runner, 1 job: 1 running"
+            told = len(listener.all("STATUS"))
+            await asyncio.sleep(200)
+            assert len(listener.all("STATUS")) == told
+            await world.settled(job)
+            await asyncio.sleep(10)
+            assert listener.all("STATUS")[-1] == "1 runner, no jobs"
+            assert len(listener.all("STATUS")) < 8
+
+    play(story)
+
+
+def test_the_watchdog_is_fed_three_times_as_often_as_needed_idle_busy_full_and_stopping(play, listener):
+    async def story(world, manager):
+        async with world.service(manager=manager):
+            await asyncio.sleep(2 * 3600)
+            jobs = [world.submit("sleep 7200") for _ in range(3)]
+            await world.settled(*jobs)  # one at a time: the runner waits for its turn most of the time
+            seconds = world.seconds()
+            assert seconds > 5 * 3600
+            assert len(listener.all("WATCHDOG")) == pytest.approx(seconds / 60, abs=2)
+
+    play(story, concurrent=1)
+
+
+def test_a_job_that_hangs_starves_the_watchdog_and_is_named(play, listener):
+    async def story(world, manager):
+        world.push = hang
+        serving, _ = world.start(manager=manager)
+        job = world.submit("true")
+        await asyncio.sleep(3600 - 60)
+        fed = len(listener.all("WATCHDOG"))
+        assert fed > 50
+        with capture_logs() as logs:
+            await asyncio.sleep(300)
+        assert len(listener.all("WATCHDOG")) <= fed + 3
+        [error] = [entry for entry in logs if entry["log_level"] == "error"]
+        [loop] = error["loops"]
+        assert str(job.job_id) in loop
+        assert error["within_seconds"] == 180
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+
+    play(story)
+
+
+@pytest.mark.parametrize("fault", [Status(503), Hang()])
+def test_an_outage_of_both_sides_for_hours_starves_nothing(play, listener, fault):
+    async def story(world, manager):
+        async with world.service(manager=manager):
+            jobs = [world.submit("sleep 60") for _ in range(10)]
+            await asyncio.sleep(5)
+            world.coordinator_faults.add(fault)
+            world.cloud_faults.add(fault)
+            await asyncio.sleep(80 * 60)
+            assert len(listener.all("WATCHDOG")) == pytest.approx(80, abs=2)
+            world.coordinator_faults.clear()
+            world.cloud_faults.clear()
+            await world.settled(*jobs)
+
+    play(story, check_interval=60)
+
+
+async def test_a_turn_that_nobody_gives_is_noticed():
+    limits = Limits(concurrent=0, provisioning=1, per_runner={"a": 0})
+    roster = Roster(limits)
+
+    async def ask():
+        async with roster.turn("a"):
+            pass
+
+    asking = asyncio.create_task(ask())
+    await asyncio.sleep(0)
+    assert not roster.owes_a_turn
+    roster._limits = attrs.evolve(limits, concurrent=1)  # and nobody gives turns
+    assert roster.owes_a_turn
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+
+
+async def hang(*_, **__):
+    await asyncio.Event().wait()

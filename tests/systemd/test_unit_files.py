@@ -1,0 +1,85 @@
+"""The units as systemd reads them."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import attrs
+import pytest
+
+from paas_runner.config.model import Config
+from paas_runner.exit_codes import Exit
+
+FOLDER = Path(__file__).parents[2] / "systemd"
+UNITS = ["heptapod-paas-runner.service", "heptapod-paas-runner@.service"]
+MOST_EXPOSURE = 2.0
+
+
+@pytest.fixture(scope="module")
+def analyze():
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("systemd-analyze is not installed")
+
+    def run(*arguments):
+        done = subprocess.run([program, *arguments], text=True, capture_output=True, check=False, timeout=60)
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """The units, for a machine on which the program is wherever its file is here."""
+    program = tmp_path / "program"
+    program.touch(mode=0o755)
+    for name in UNITS:
+        text = (FOLDER / name).read_text()
+        (tmp_path / name).write_text(re.sub(r"/usr/bin/\S*paas-runner", str(program), text))
+    return tmp_path
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_systemd_finds_nothing_wrong_with_it(analyze, installed, unit):
+    assert analyze("verify", "--man=no", str(installed / unit.replace("@", "@one"))) == (0, "")
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_it_can_do_little_harm(analyze, installed, unit):
+    code, told = analyze(
+        "security", "--offline=true", f"--threshold={MOST_EXPOSURE * 10:.0f}", str(installed / unit)
+    )
+    assert code == 0, told
+    assert float(re.search(r"Overall exposure level for \S+: ([\d.]+)", told)[1]) <= MOST_EXPOSURE
+
+
+def test_with_the_engine_of_local_docker_it_is_valid_and_hardly_weaker(analyze, installed):
+    (drop_ins := installed / f"{UNITS[0]}.d").mkdir()
+    shutil.copy(FOLDER / "local-docker.conf", drop_ins)
+    assert analyze("verify", "--man=no", str(installed / UNITS[0])) == (0, "")
+    code, told = analyze("security", "--offline=true", "--threshold=20", str(installed / UNITS[0]))
+    assert code == 0, told
+
+
+def test_the_template_differs_in_nothing_but_its_instance():
+    single, template = ((FOLDER / name).read_text().split("[Unit]")[1] for name in UNITS)
+    assert "%i" not in single
+    expected = (
+        single.replace("PaaS Runner:", "PaaS Runner %i:")
+        .replace("config.toml", "%i.toml")
+        .replace("StateDirectory=paas-runner\n", "StateDirectory=paas-runner/%i\n")
+    )
+    assert template == expected
+
+
+def test_what_does_not_get_better_by_itself_is_not_restarted():
+    [codes] = re.findall(r"^RestartPreventExitStatus=(.*)$", (FOLDER / UNITS[0]).read_text(), re.MULTILINE)
+    assert set(codes.split()) == {str(code.value) for code in (Exit.USAGE, Exit.LEFT_OVER, Exit.CONFIG)}
+
+
+def test_systemd_waits_longer_for_the_stop_than_the_service_for_its_calls():
+    [seconds] = re.findall(r"^TimeoutStopSec=(\d+)$", (FOLDER / UNITS[0]).read_text(), re.MULTILINE)
+    default = attrs.fields(Config).shutdown_timeout.default
+    assert int(seconds) >= default.total_seconds() + 15
