@@ -1,0 +1,78 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+import pytest
+
+from paas_runner.sandbox.server import Sandbox, SandboxOptions
+from tests.packaging.debian_root import first_choices, unpacked
+from tests.packaging.requirements import need
+from tests.service.conftest import RealWorld
+
+ROOT = Path(__file__).parents[2]
+DATE = "1767225600"
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory):
+    """The project as it is now, which nobody changes meanwhile."""
+    copy = tmp_path_factory.mktemp("sources") / "project"
+    nothing_made = shutil.ignore_patterns(".git", ".*_cache", ".venv", ".hypothesis", "__pycache__", "dist")
+    shutil.copytree(ROOT, copy, ignore=nothing_made)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def built_deb(sources, tmp_path_factory):
+    """Builds the Debian package, each time from the beginning."""
+    need("dpkg-deb")
+
+    def build(*, umask=0o022, zone="UTC"):
+        folder = tmp_path_factory.mktemp("deb")
+        program = sources / "packaging" / "debian" / "build.py"
+        environ = os.environ | {"SOURCE_DATE_EPOCH": DATE, "TZ": zone}
+        done = subprocess.run(
+            [sys.executable, program, folder],
+            cwd=folder,
+            env=environ,
+            umask=umask,
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return Path(done.stdout.strip())
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def deb(built_deb):
+    return built_deb()
+
+
+@pytest.fixture
+def debian(deb, pytestconfig, tmp_path):
+    """A fresh Debian with what the package depends on, and the package's file in /root."""
+    depends = subprocess.run(
+        ["dpkg-deb", "--field", deb, "Depends"], text=True, capture_output=True, check=True
+    ).stdout
+    with unpacked(pytestconfig, first_choices(depends), tmp_path) as debian:
+        shutil.copy(deb, debian.path("/root/paas-runner.deb"))
+        yield debian
+
+
+@pytest.fixture
+async def world(tmp_path):
+    """A sandbox, and a configuration for it."""
+    options = SandboxOptions(
+        coordinator=lambda options: attrs.evolve(options, long_poll_seconds=0.5, trace_interval_seconds=1)
+    )
+    async with Sandbox(options) as sandbox:
+        world = RealWorld(sandbox, tmp_path)
+        world.configure()
+        yield world

@@ -1,0 +1,131 @@
+"""The installed unit under a real systemd, all of its hardening in force."""
+
+import asyncio
+import re
+import shutil
+
+import pytest
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(900)]
+
+UNIT = "heptapod-paas-runner.service"
+CONFIG = "/etc/paas-runner/config.toml"
+DROP_IN = f"/etc/systemd/system/{UNIT}.d/test.conf"
+
+
+class Service:
+    """The unit on a booted machine, asked by its own means."""
+
+    def __init__(self, machine, world):
+        self.machine = machine
+        self.world = world
+
+    def configure(self, **options):
+        self.world.configure(**options)
+        shutil.copyfile(self.world.config, self.machine.path(CONFIG))
+        self.machine.run("chown", "paas-runner:paas-runner", CONFIG)
+        self.machine.run("chmod", "600", CONFIG)
+
+    def drop_in(self, text):
+        self.machine.path(DROP_IN).parent.mkdir(parents=True, exist_ok=True)
+        self.machine.path(DROP_IN).write_text(text)
+        self.machine.run("systemctl", "daemon-reload")
+
+    async def systemctl(self, *words, fails=False):
+        return await asyncio.to_thread(self.machine.run, "systemctl", *words, UNIT, fails=fails)
+
+    async def show(self):
+        told = await self.systemctl("show")
+        return dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+
+    async def until(self, **properties):
+        async with asyncio.timeout(60):
+            while not properties.items() <= (shown := await self.show()).items():
+                await asyncio.sleep(0.2)
+        return shown
+
+    def journal(self):
+        return self.machine.run("journalctl", "--unit", UNIT, "--output=cat", "--no-pager")
+
+
+@pytest.fixture
+async def service(debian, world):
+    await asyncio.to_thread(debian.run, "dpkg", "--install", "/root/paas-runner.deb")
+    with debian.booted() as machine:
+        service = Service(machine, world)
+        service.configure()
+        yield service
+
+
+async def test_it_works_confined_reloads_is_upgraded_drains_and_goes(service, world):
+    service.machine.run("systemctl", "enable", UNIT)
+    await service.systemctl("start")
+    shown = await service.show()
+    assert (shown["ActiveState"], shown["StatusText"]) == ("active", "1 runner, no jobs")
+    confined = service.machine.run("cat", f"/proc/{shown['MainPID']}/status")
+    assert "Seccomp:\t2" in confined
+    assert "NoNewPrivs:\t1" in confined
+    assert re.search(r"^CapBnd:\t0+$", confined, re.MULTILINE)
+
+    jobs = world.submit(5)
+    await world.settled(jobs)
+    assert {job.status for job in jobs} == {"success"}
+
+    service.configure(concurrent=3)
+    await service.systemctl("reload")
+    assert "configuration reloaded" in service.journal()
+    service.machine.path(CONFIG).write_text("concurrent = many")
+    told = await service.systemctl("reload", fails=True)
+    assert "failed" in told.lower()
+    assert "configuration refused: the one in force stays" in service.journal()
+    service.configure(concurrent=3)
+    [job] = world.submit(script=("sleep 10",))
+    await world.until(lambda: job.status == "running")
+    await service.until(StatusText="1 runner, 1 job: 1 running", ActiveState="active")
+
+    await asyncio.to_thread(service.machine.run, "dpkg", "--install", "/root/paas-runner.deb")
+    upgraded = await service.show()
+    assert upgraded["ActiveState"] == "active"
+    assert upgraded["MainPID"] != shown["MainPID"]
+
+    await service.systemctl("kill", "--kill-whom=main", "--signal=QUIT")
+    await service.until(ActiveState="inactive", Result="success", NRestarts="0")
+    assert job.status == "success"
+    assert world.alive == []
+
+    told = await asyncio.to_thread(service.machine.run, "dpkg", "--purge", "paas-runner")
+    assert "are kept" not in told.partition("Purging")[2]
+    assert not service.machine.path("/etc/paas-runner").exists()
+    assert not service.machine.path(f"/etc/systemd/system/multi-user.target.wants/{UNIT}").is_symlink()
+
+
+async def test_it_is_restarted_when_it_stands_still_and_not_when_its_configuration_is_wrong(service, world):
+    service.machine.run("groupadd", "--system", "docker")
+    service.machine.run("install", "-d", "--mode=700", "/etc/paas-runner-credentials")
+    token = service.machine.path("/etc/paas-runner-credentials/gitlab")
+    token.write_text(world.sandbox.runner_token.reveal())
+    token.chmod(0o600)
+    text = world.config.read_text().replace(world.sandbox.runner_token.reveal(), "credential:gitlab")
+    service.machine.path(CONFIG).write_text(text)
+    service.drop_in(
+        "[Service]\nWatchdogSec=2\nRestartSec=100ms\nSupplementaryGroups=docker\n"
+        "LoadCredential=gitlab:/etc/paas-runner-credentials/gitlab\n"
+    )
+    await service.systemctl("start")
+    [job] = world.submit(script=("sleep 5",))
+    await world.until(lambda: job.status == "running")
+    await service.systemctl("kill", "--kill-whom=main", "--signal=STOP")
+    shown = await service.until(NRestarts="1", ActiveState="active")
+    assert "Watchdog timeout" in service.journal()
+    groups = service.machine.run("cat", f"/proc/{shown['MainPID']}/status")
+    docker = service.machine.run("getent", "group", "docker").split(":")[2]
+    assert docker in re.search(r"^Groups:(.*)$", groups, re.MULTILINE)[1].split()
+    await world.settled([job])
+    assert job.status == "success"
+
+    await service.systemctl("stop")
+    service.machine.path(CONFIG).write_text("concurrent = many")
+    await service.systemctl("start", fails=True)
+    shown = await service.until(ActiveState="failed", Result="exit-code")
+    assert shown["ExecMainStatus"] == "78"
+    assert "config.toml:1" in service.journal()
