@@ -1,8 +1,11 @@
 # make demo    set everything up, then run the main job in a sandbox
+# make demo EXECUTOR=local-docker    the same with hosts on your own Docker engine
 # make test    set everything up, then pass the tests
 # make simulate [N=1000] [SEED=7]    kill the service everywhere in virtual time; one seed again
 # make benchmark   beside heptapod-paas-runner 1.1.1, which is installed in an environment of its own
 # make check   formatting, lint, types, import contracts
+# make dist    wheel and sdist, in dist/
+# make deb     the Debian package, in dist/
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -11,11 +14,14 @@ WORKERS ?= 4# tests wait more than they compute
 
 PEER ?= .venv-peer/bin/heptapod-paas-runner
 
-.PHONY: demo test simulate benchmark check format clean
+.PHONY: demo test simulate benchmark check format dist deb clean
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
-	@$(BIN)/paas-runner demo $(ARGS)
+ifeq ($(EXECUTOR),local-docker)
+	@PYTHON=$(BIN)/python packaging/images/build
+endif
+	@$(BIN)/paas-runner demo $(if $(EXECUTOR),--executor $(EXECUTOR)) $(ARGS)
 
 test: .venv/ready
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
@@ -39,6 +45,12 @@ check: .venv/ready
 format: .venv/ready
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+dist: .venv/ready
+	@$(BIN)/python -m build --outdir dist
+
+deb: .venv/ready
+	@$(BIN)/python packaging/debian/build.py dist
 
 .venv/ready: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }

@@ -5,11 +5,27 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
 from paas_runner import __version__
-from paas_runner.commands import costs, demo, orphans, run
+from paas_runner.commands import (
+    check,
+    costs,
+    demo,
+    drain,
+    explain,
+    list_runners,
+    orphans,
+    pause,
+    register,
+    reload,
+    run,
+    status,
+    unregister,
+    verify,
+)
 from paas_runner.commands.command import Command
 from paas_runner.exit_codes import Exit
 
@@ -17,6 +33,17 @@ _DESCRIPTION = "Run CI jobs of GitLab or Heptapod on hosts that exist only while
 
 COMMANDS: Sequence[Command] = (
     run.COMMAND,
+    register.COMMAND,
+    unregister.COMMAND,
+    verify.COMMAND,
+    list_runners.COMMAND,
+    check.COMMAND,
+    status.COMMAND,
+    explain.COMMAND,
+    reload.COMMAND,
+    drain.COMMAND,
+    pause.PAUSE,
+    pause.RESUME,
     orphans.COMMAND,
     costs.COMMAND,
     demo.COMMAND,
@@ -58,3 +85,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.FAILED
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT

@@ -6,6 +6,8 @@ import hypothesis  # early: CPython 3.11 trips over its late import at the end o
 import pytest
 import structlog
 
+pytest_plugins = ["tests.engine.plugin"]
+
 # How fast an example is tried says more about the machine than about what is tested.
 hypothesis.settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]

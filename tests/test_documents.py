@@ -7,18 +7,21 @@ import attrs
 import pytest
 
 from executors.clever.settings import CleverSettings
+from executors.local_docker.settings import LocalDockerSettings
 from paas_runner.config import load
 from paas_runner.config.model import Config, JobTraceWatch, QuotaComputation, Runner
 from paas_runner.executor import installed
 from paas_runner.exit_codes import Exit
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = (ROOT / "docs" / name for name in ("configuration.md", "clever-cloud.md"))
+DOCUMENTS = (ROOT / "docs" / name for name in ("configuration.md", "clever-cloud.md", "executors.md"))
 CONFIGURATION = "".join(path.read_text() for path in DOCUMENTS)
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("cls", [Config, Runner, QuotaComputation, JobTraceWatch, CleverSettings])
+@pytest.mark.parametrize(
+    "cls", [Config, Runner, QuotaComputation, JobTraceWatch, CleverSettings, LocalDockerSettings]
+)
 def test_every_key_is_documented_with_its_meaning(cls):
     rows = re.findall(r"^\| `([^`]+)` \|.*\| (.*) \|$", CONFIGURATION, re.MULTILINE)
     for field in attrs.fields(cls):

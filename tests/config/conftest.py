@@ -7,9 +7,8 @@ from typing import Any
 import attrs
 import pytest
 
-from executors.clever import KIND
 from paas_runner.config import Config, load
-from paas_runner.executor import Executor, ExecutorKind, RunnerSection
+from paas_runner.executor import Executor, ExecutorKind, RunnerSection, installed
 
 
 @attrs.frozen(kw_only=True)
@@ -20,12 +19,9 @@ class Kind:
         raise NotImplementedError
 
 
-CLEVER: ExecutorKind = KIND
-
-
 @pytest.fixture(scope="session")
 def executors() -> Mapping[str, Callable[[], ExecutorKind]]:
-    return {"clever-docker": lambda: CLEVER}
+    return installed()
 
 
 @pytest.fixture(scope="session")
