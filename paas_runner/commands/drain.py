@@ -64,7 +64,7 @@ def _tell(parts: Parts, *, wait: bool, as_json: bool) -> int:
 def _tell_progress(progress: Mapping[str, Any]) -> None:
     """One line that changes on a terminal, a line for each change elsewhere."""
     phases = ", ".join(f"{count} {phase}" for phase, count in progress["phases"].items())
-    line = f"{progress['jobs']} jobs left{': ' if phases else ''}{phases}"
+    line = f"{progress['jobs']} jobs left: {phases or 'what is still in flight is waited for'}"
     if sys.stderr.isatty():
         print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
     else:
