@@ -62,6 +62,9 @@ class Question:
     key: str
     """With dots for a key of a sub-table: `docker.image`."""
 
+    variable: str = ""
+    """The environment variable that answers it for a script; by default the key in capitals."""
+
     prompt: str = ""
     """What is asked for; without one nothing is asked, and the default is written unless more is given."""
 

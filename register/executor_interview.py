@@ -177,7 +177,7 @@ class ExecutorInterview:
 
 
 def _variable(question: Question) -> str:
-    return question.key.replace(".", "_").replace("-", "_").upper()
+    return question.variable or question.key.replace(".", "_").replace("-", "_").upper()
 
 
 def _source(question: Question) -> str:

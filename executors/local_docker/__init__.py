@@ -1,7 +1,7 @@
 """`executor = "local-docker"`: hosts are containers of a Docker engine."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -9,9 +9,11 @@ import attrs
 from executors.local_docker.address import address
 from executors.local_docker.engine import Engine
 from executors.local_docker.executor import LocalDockerExecutor
+from executors.local_docker.questions import questions
 from executors.local_docker.settings import LocalDockerSettings
 from paas_runner.executor import RunnerSection
 from paas_runner.http import Connect
+from paas_runner.questions import Question
 
 
 @attrs.frozen
@@ -20,6 +22,11 @@ class LocalDocker:
 
     environ: Mapping[str, str] = attrs.field(factory=lambda: os.environ, repr=False)
     settings: type[Any] = LocalDockerSettings
+
+    @property
+    def questions(self) -> Sequence[Question]:
+        """What registration asks."""
+        return questions(self.environ)
 
     def build(
         self,

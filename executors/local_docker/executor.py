@@ -21,6 +21,7 @@ from executors.build_context import build_context
 from executors.local_docker.account import Facts, ended, particulars, told_lines
 from executors.local_docker.address import STANDARD_SOCKET
 from executors.local_docker.engine import Engine
+from executors.local_docker.examination import examine
 from executors.local_docker.image import HostImage, Recipe
 from executors.local_docker.marks import (
     INSTALLATION,
@@ -34,6 +35,7 @@ from executors.local_docker.marks import (
 )
 from executors.local_docker.settings import LocalDockerSettings
 from executors.local_docker.troubles import OPERATORS, AbsentError, ConflictError
+from paas_runner.check_result import CheckResult
 from paas_runner.errors import Rejected
 from paas_runner.executor import Order, RunnerSection
 from paas_runner.job.capacity import Sizes
@@ -138,6 +140,10 @@ class LocalDockerExecutor:
             remove_all(client, self._marks(name))
 
         await self._engine.call("remove the host", everything)
+
+    async def examine(self) -> Sequence[CheckResult]:
+        """The engine, its machine, and the image of hosts."""
+        return await examine(self._engine.address, image=self._settings.heptapod_runner_main_image)
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -87,6 +87,8 @@ class World:
         self.folder = folder
         self.config = folder / "config.toml"
         self.environ = {"PATH": os.environ["PATH"]}
+        self.presets = ("--set", f"cc_api_url={sandbox.cloud_api_url}")
+        """Given at every registration."""
 
     @property
     def registration_token(self):
@@ -117,7 +119,7 @@ class World:
     async def start(self, *arguments, command=COMMAND, **variables):
         return await asyncio.create_subprocess_exec(
             *command,
-            *([] if command is not COMMAND else ["--set", f"cc_api_url={self.sandbox.cloud_api_url}"]),
+            *(self.presets if command is COMMAND else ()),
             *map(str, arguments),
             env=self.environ | variables,
             stdin=asyncio.subprocess.DEVNULL,
@@ -142,8 +144,7 @@ class World:
         settings = termios.tcgetattr(slave)
         process = await asyncio.create_subprocess_exec(
             *COMMAND,
-            "--set",
-            f"cc_api_url={self.sandbox.cloud_api_url}",
+            *self.presets,
             *map(str, arguments),
             env=self.environ | variables,
             stdin=slave,

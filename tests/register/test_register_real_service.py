@@ -37,7 +37,7 @@ async def test_a_person_at_a_terminal_registers_for_one_organisation(world):
         await person.answer("Registration token", world.registration_token)
         await person.answer("Name of the runner")
         await person.answer("Tags")
-        await person.answer("Executor")
+        await person.answer("Executor", "clever-docker")
         await person.answer("multi-tenant")
         await person.answer("Id of the Clever Cloud organisation", world.sandbox.organisation_id)
         await person.answer("API token", world.sandbox.cloud_token.reveal())

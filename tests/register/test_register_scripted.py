@@ -80,6 +80,10 @@ async def test_the_coordinator_is_told_what_gitlab_runner_tells_it(world):
 async def test_all_that_lacks_is_named_at_once_and_nothing_is_touched(world):
     told = await world.run(world.config, "--non-interactive")
     assert told.code == 2
+    for way in ("CI_SERVER_URL", "REGISTRATION_TOKEN", "RUNNER_EXECUTOR"):
+        assert way in told.err
+    told = await world.run(world.config, "--non-interactive", "--executor", "clever-docker")
+    assert told.code == 2
     for way in ("CI_SERVER_URL", "REGISTRATION_TOKEN", "CC_ORGA_ID", "CC_TOKEN"):
         assert way in told.err
     assert not world.config.exists()
@@ -102,7 +106,7 @@ async def test_without_a_terminal_nothing_is_asked(world):
         ({"REGISTRATION_TOKEN": "glrt-wrong-token"}, 1, "the coordinator does not know this token"),
         ({"CI_SERVER_TOKEN": "wrong"}, 1, "--token: the coordinator does not know this token"),
         ({"CI_SERVER_TOKEN": "file:none"}, 1, "none is no file"),
-        ({"RUNNER_EXECUTOR": "shell"}, 1, '"shell" is not on offer; choices: clever-docker'),
+        ({"RUNNER_EXECUTOR": "shell"}, 1, '"shell" is not on offer; choices: clever-docker, local-docker'),
         ({"CC_MULTI_TENANT": "perhaps"}, 1, "yes or no was expected"),
         ({"CC_ORGA_ID": "a/b"}, 1, "this is no id of an organisation"),
         ({"CC_ORGA_ID": "orga_00000000-0000-4000-8000-000000000000"}, 1, "for another organisation"),

@@ -55,7 +55,7 @@ async def test_a_person_who_gets_everything_wrong_first_ends_with_a_good_file(wo
         await person.expect("✗ yes or no was expected")
         await person.answer("without tags", "y")
         await person.answer("Executor", "shell")
-        await person.expect('✗ "shell" is not on offer; choices: clever-docker')
+        await person.expect('✗ "shell" is not on offer; choices: clever-docker, local-docker')
         await person.answer("Executor", "1")
         await person.answer("multi-tenant")
         await person.answer("Id of the Clever Cloud organisation", "a b")
@@ -115,7 +115,7 @@ async def test_several_tenants_are_looked_at_one_by_one(world):
         groups.attributes(name).update(cc_orga_id=sandbox.organisation_id, cc_orga_token=token)
     async with world.terminal(world.config) as person:
         await to_the_executor(person, world)
-        await person.answer("Executor")
+        await person.answer("Executor", "clever-docker")
         await person.answer("multi-tenant", "yes")
         await person.answer("Administrator's token", "wrong")
         await person.expect("it must be an administrator's, with the scope `api`")
@@ -136,7 +136,7 @@ async def test_an_outage_of_the_cloud_is_waited_for(world):
     async with world.terminal(world.config) as person:
         await to_the_executor(person, world)
         await world.sandbox._cloud_listener.stop()
-        await person.answer("Executor")
+        await person.answer("Executor", "clever-docker")
         await person.answer("multi-tenant")
         await person.answer("Id of the Clever Cloud organisation", world.sandbox.organisation_id)
         await person.answer("API token", world.sandbox.cloud_token.reveal())
@@ -156,7 +156,7 @@ QUESTIONS = {
     "Registration token": "registration_token",
     "Name of the runner": "typed",
     "Tags": "",
-    "Executor": "",
+    "Executor": "clever-docker",
     "multi-tenant": "",
     "Id of the Clever Cloud organisation": "organisation",
     "API token": "cloud_token",
@@ -219,7 +219,7 @@ async def test_a_second_runner_is_added_without_the_questions_for_a_new_file(wor
     before = world.config.read_text()
     given = {key: value for key, value in world.clever.items() if key.startswith(("CI_", "REGISTRATION_"))}
     async with world.terminal(world.config, "--name", "second", "--tag-list", "", **given) as person:
-        await person.answer("Executor")
+        await person.answer("Executor", "clever-docker")
         await person.answer("multi-tenant")
         await person.answer("Id of the Clever Cloud organisation", world.sandbox.organisation_id)
         await person.answer("API token", world.sandbox.cloud_token.reveal())
