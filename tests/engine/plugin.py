@@ -32,6 +32,9 @@ SECONDS = 600  # of a test, its share in making image and engine included
 PACKAGES = ("ca-certificates", "git", "python3")
 BUILD = Path(__file__).parents[2] / "packaging/images/build"
 
+NO_FILTER = ("--iptables=false", "--ip6tables=false")
+"""The packet filter is the shared engine's alone: one that begins takes away the chains of the others."""
+
 StartEngine = Callable[..., EngineAtHand]
 
 
@@ -87,7 +90,7 @@ def start_engine(request: pytest.FixtureRequest) -> Iterator[StartEngine]:
 
         def start(*options: str, furnished: bool = True) -> EngineAtHand:
             own = Path(folder) / str(next(numbers))
-            context = private_engine(own, *options)
+            context = private_engine(own, *NO_FILTER, *options)
             started.append((own, context))
             engine = EngineAtHand(url=context.__enter__())
             return _furnished(engine, archive) if furnished else engine

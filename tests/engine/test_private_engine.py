@@ -55,8 +55,10 @@ def test_networks_of_an_engine_have_names_for_their_containers(engine):
 def test_nothing_of_an_engine_outlives_the_process_that_needed_it(start_engine):
     """As when pytest is killed: no teardown is run."""
     program = (
-        "import os, pathlib, sys; from tests.engine.private import private_engine; "
-        "context = private_engine(pathlib.Path(sys.argv[1])); context.__enter__(); os.kill(os.getpid(), 9)"
+        "import os, pathlib, sys; from tests.engine.plugin import NO_FILTER; "
+        "from tests.engine.private import private_engine; "
+        "context = private_engine(pathlib.Path(sys.argv[1]), *NO_FILTER); context.__enter__(); "
+        "os.kill(os.getpid(), 9)"
     )
     root = Path(__file__).parents[2]
     with tempfile.TemporaryDirectory(prefix="engine-") as folder:  # an engine's path may not be long
