@@ -35,7 +35,7 @@ class HostImage:
 
 @attrs.frozen(kw_only=True)
 class Recipe:
-    """What is built; the same recipe again costs nothing and gives the same image."""
+    """What is built; without the cache, in which a build stumbles over images that are being removed."""
 
     files: Mapping[str, bytes]
     tag: str
@@ -61,6 +61,7 @@ class Recipe:
             fileobj=io.BytesIO(self._context()),
             custom_context=True,
             tag=self.tag,
+            nocache=True,
             rm=True,
             forcerm=True,
             decode=True,

@@ -173,6 +173,17 @@ async def test_a_removed_host_leaves_nothing_not_even_what_its_inner_runner_made
     assert docker.everything() == set()
 
 
+async def test_no_build_looks_into_the_cache_where_it_could_meet_an_image_being_removed(docker):
+    executor = docker.make()
+    images = set()
+    for _ in range(2):
+        host = await executor.provision(order())
+        images.add(docker.inspect(host)["Image"])
+        with docker.client() as client:
+            client.remove_container(host.ref, force=True)
+    assert len(images) == 2, "the engine asks each image of the cache, and fails when one has just gone"
+
+
 async def test_the_host_of_a_running_job_is_in_no_trouble(docker):
     executor = docker.make()
     host = await launched(executor, order(do="echo working; sleep 60"))
