@@ -118,6 +118,6 @@ def _tracked(snapshot: Snapshot, short_token: str) -> int:
     return sum(job.key.runner in keys for job in snapshot.jobs)
 
 
-def _ended(error: Exception, code: Exit) -> int:
+def _ended(error: BaseException, code: Exit) -> int:
     print(f"paas-runner unregister: {error}", file=sys.stderr)
     return code

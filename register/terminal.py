@@ -4,8 +4,11 @@ import getpass
 import sys
 
 
-class InterruptedByUserError(Exception):
-    """The person wants no more: end of input, or a signal that ends programs."""
+class InterruptedByUserError(KeyboardInterrupt):
+    """The person wants no more: end of input, or a signal that ends programs.
+
+    As an ordinary exception it would go no further than asyncio's log when a callback is interrupted.
+    """
 
     def __init__(self) -> None:
         """The text is for what it interrupts."""

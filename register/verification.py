@@ -88,6 +88,6 @@ def _delete(config: Config, unknown: Sequence[Chosen]) -> None:
             print(f"  {each.title} goes from {config.path}")
 
 
-def _ended(error: Exception, code: Exit) -> int:
+def _ended(error: BaseException, code: Exit) -> int:
     print(f"paas-runner verify: {error}", file=sys.stderr)
     return code
