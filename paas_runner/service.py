@@ -84,7 +84,8 @@ async def _serve_until_signalled(config: Config, edges: Edges, poll_cycles: int 
     stopping = asyncio.Event()
     manager = ServiceManager.of(os.environ)
     if manager.watchdog:
-        faulthandler.enable()  # its SIGABRT leaves in the log where the process stood
+        # its SIGABRT leaves in the log where the loop stood; other threads run on, which is no state to read
+        faulthandler.enable(all_threads=False)
     asking = AskingSignals()
     edges = attrs.evolve(edges, manager=manager, control=asking.control)
     serving = asyncio.create_task(serve(config, edges, stopping, poll_cycles=poll_cycles), name="service")
