@@ -3,7 +3,8 @@
     make benchmark
     .venv/bin/python -m benchmarks.against_the_peer --peer PATH/bin/heptapod-paas-runner [--jobs 20] [--json]
 
-Counted exactly: requests to the coordinator and to the cloud (those of the hosts left out), git processes.
+Counted exactly: requests to the coordinator and to the cloud (those of the hosts left out), and, where root
+runs it, git processes: another git takes the place of the first, as 1.1.1 finds git whatever $PATH says.
 Read from /proc: processor time with that of children, wake-ups (voluntary context switches), peak memory.
 Seconds depend on the machine: only their ratio says something.
 """
@@ -17,7 +18,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -76,7 +77,9 @@ class Figures:
 
     coordinator_requests_per_job: float
     cloud_requests_per_job: float
-    git_processes_per_job: float
+    git_processes_per_job: float | None
+    """None where it cannot be counted."""
+
     cpu_seconds_per_job: float
     peak_memory_mib: float
     stop_seconds: float
@@ -154,9 +157,9 @@ async def measure(program: Path, *, jobs: int, concurrent: int) -> Figures:
         async with CountingSandbox(_options()) as sandbox, asyncio.timeout(_PATIENCE_SECONDS):
             sandbox.cloud.options = CloudOptions(anonymous_push_token=sandbox.cloud_token)
             config = _configured(folder, sandbox, concurrent)
-            counted_git = _counting_git(folder)
+            git = _CountedProcesses(folder, "git")
             began = time.monotonic()
-            async with _running(program, config, counted_git) as running:
+            async with _running(git.counted(program, config), config) as running:
                 process = Process(running.pid)
                 await _until(lambda: sandbox.requests.coordinator > 0)
                 started = time.monotonic()
@@ -174,7 +177,7 @@ async def measure(program: Path, *, jobs: int, concurrent: int) -> Figures:
                     jobs_seconds=done - submitted,
                     coordinator_requests_per_job=(sandbox.requests.coordinator - before.coordinator) / jobs,
                     cloud_requests_per_job=(sandbox.requests.cloud - before.cloud) / jobs,
-                    git_processes_per_job=counted_git.with_name("git.log").read_text().count("\n") / jobs,
+                    git_processes_per_job=None if git.count is None else git.count / jobs,
                     cpu_seconds_per_job=(process.cpu_seconds - cpu_before) / jobs,
                     peak_memory_mib=process.peak_memory_mib,
                     stop_seconds=0.0,
@@ -211,16 +214,9 @@ async def _until(condition: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def _running(program: Path, config: Path, git: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def _running(command: Sequence[str | Path], config: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     with config.with_name("service.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            program,
-            config,
-            stdout=log,
-            stderr=log,
-            cwd=config.parent,
-            env={**os.environ, "PATH": f"{git.parent}:{os.environ['PATH']}"},
-        )
+        process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, cwd=config.parent)
     try:
         yield process
     finally:
@@ -253,24 +249,44 @@ def _configured(folder: Path, sandbox: Sandbox, concurrent: int) -> Path:
     return config
 
 
-def _counting_git(folder: Path) -> Path:
-    """A `git` that leaves a line for each time it is called."""
-    git = shutil.which("git")
-    place = folder / "bin"
-    place.mkdir()
-    (place / "git.log").touch()
-    counting = place / "git"
-    counting.write_text(f'#!/bin/sh\necho >> "{place}/git.log"\nexec "{git}" "$@"\n')
-    counting.chmod(0o755)
-    return counting
+class _CountedProcesses:
+    """How often a program starts another, which is replaced for it in a mount namespace."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._original = Path(shutil.which(name) or name).resolve()
+        self._log = folder / f"{name}.log"
+        self._counting = folder / f"counting-{name}"
+        copied = folder / name
+        shutil.copy(self._original, copied)
+        self._counting.write_text(f'#!/bin/sh\necho >> "{self._log}"\nexec "{copied}" "$@"\n')
+        self._counting.chmod(0o755)
+        if self._possible:
+            self._log.touch()
+
+    @property
+    def _possible(self) -> bool:
+        return os.geteuid() == 0 and shutil.which("unshare") is not None
+
+    def counted(self, *command: str | Path) -> Sequence[str | Path]:
+        """The command to run instead."""
+        if not self._possible:
+            return command
+        script = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+        return ["unshare", "--mount", "sh", "-c", script, "sh", self._counting, self._original, *command]
+
+    @property
+    def count(self) -> int | None:
+        """So far; None where it cannot be known."""
+        return self._log.read_text().count("\n") if self._possible else None
 
 
 def _table(ours: Figures, peer: Figures) -> str:
     rows = [f"{'':32}{'paas-runner':>12}{'1.1.1':>12}{'ratio':>9}"]
-    theirs: Mapping[str, float] = attrs.asdict(peer)
+    theirs = attrs.asdict(peer)
     for name, value in attrs.asdict(ours).items():
+        cells = [f"{value:>12.2f}", f"{theirs[name]:>12.2f}"] if value is not None else [f"{'-':>12}"] * 2
         ratio = f"{value / theirs[name]:.2f}" if theirs[name] else "-"
-        rows.append(f"{name.replace('_', ' '):32}{value:>12.2f}{theirs[name]:>12.2f}{ratio:>9}")
+        rows.append(f"{name.replace('_', ' '):32}{''.join(cells)}{ratio:>9}")
     return "\n".join(rows)
 
 
