@@ -1,6 +1,7 @@
 # make demo    set everything up, then run the main job in a sandbox
 # make demo EXECUTOR=local-docker    the same with hosts on your own Docker engine
-# make test    set everything up, then pass the tests
+# make test    set everything up, then pass the tests of two minutes
+# make test-long    those that need an engine, a Debian or a foreign program, or go on for long: ten minutes
 # make simulate [N=1000] [SEED=7]    kill the service everywhere in virtual time; one seed again
 # make benchmark   beside heptapod-paas-runner 1.1.1, which is installed in an environment of its own
 # make check   formatting, lint, types, import contracts
@@ -14,7 +15,7 @@ WORKERS ?= 4# tests wait more than they compute
 
 PEER ?= .venv-peer/bin/heptapod-paas-runner
 
-.PHONY: demo test simulate benchmark check format dist deb clean
+.PHONY: demo test test-long simulate benchmark check format dist deb clean
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
@@ -24,7 +25,10 @@ endif
 	@$(BIN)/paas-runner demo $(if $(EXECUTOR),--executor $(EXECUTOR)) $(ARGS)
 
 test: .venv/ready
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m 'not long' $(ARGS)
+
+test-long: .venv/ready
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m long $(ARGS)
 
 simulate: .venv/ready
 	@$(BIN)/python -m tests.simulation.simulate $(if $(SEED),--seed $(SEED),--runs $(or $(N),1000))

@@ -10,7 +10,11 @@ from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.cloud.application import AppState, DeploymentState, InstanceState
 from tests.clever_tools.command_line import DOCKERFILE, Clever
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]  # the first run installs the program
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.process,
+    pytest.mark.timeout(300),
+]  # the first run installs the program
 
 OK, FAIL, CANCELLED = DeploymentState.OK, DeploymentState.FAIL, DeploymentState.CANCELLED
 WATCHING = "GET /v2/organisations/{organisation}/applications/{application}/deployments/{deployment}"

@@ -58,6 +58,7 @@ async def real(tmp_path):
         yield world
 
 
+@pytest.mark.long
 async def test_thirty_reloads_of_the_process_under_load_lose_nothing(real):
     real.configure(concurrent=8)
     watching = asyncio.ensure_future(real.watch())

@@ -41,9 +41,10 @@ StartEngine = Callable[..., EngineAtHand]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test with an engine may have to wait until there is one."""
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if {"engine", "start_engine"} & set(fixtures) and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(SECONDS))
+        if {"engine", "start_engine"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("long")
+            if not item.get_closest_marker("timeout"):
+                item.add_marker(pytest.mark.timeout(SECONDS))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.process, pytest.mark.timeout(900)]
 
 UNIT = "heptapod-paas-runner.service"
 CONFIG = "/etc/paas-runner/config.toml"

@@ -7,7 +7,11 @@ import pytest
 from paas_runner.job.variables import Variable
 from paas_runner.sandbox.coordinator import JobState, Kind
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]  # the first run installs the program
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.process,
+    pytest.mark.timeout(300),
+]  # the first run installs the program
 
 
 def of_flavor(name):

@@ -4,7 +4,11 @@ import pytest
 
 from paas_runner.sandbox.coordinator import Kind
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]  # the first run installs the other program
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.process,
+    pytest.mark.timeout(300),
+]  # the first run installs the other program
 
 NOTHING = {"launched": 0, "pending": 0, "to_decommission": 0, "standby_resources": 0}
 

@@ -11,7 +11,7 @@ import pytest
 from paas_runner.sandbox.coordinator import Kind
 from paas_runner.sandbox.server import SandboxOptions
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.long, pytest.mark.process, pytest.mark.timeout(240)]
 
 JOBS, KILLS = 40, 30
 

@@ -13,6 +13,7 @@ from paas_runner.sandbox.coordinator import Kind
 pytestmark = pytest.mark.process
 
 
+@pytest.mark.long
 async def test_a_hundred_jobs_at_once_are_all_run_never_more_than_thirty_at_a_time(real):
     real.configure(concurrent=30)
     watching = asyncio.ensure_future(real.watch())
@@ -29,6 +30,7 @@ async def test_a_hundred_jobs_at_once_are_all_run_never_more_than_thirty_at_a_ti
 LEISURELY = CloudOptions(repository_delay=timedelta(seconds=1))
 
 
+@pytest.mark.long
 async def test_sigterm_in_the_middle_of_twenty_launches_and_a_restart_end_every_job_exactly_once(real):
     real.configure(concurrent=20)
     real.sandbox.cloud.options = LEISURELY

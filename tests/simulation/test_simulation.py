@@ -19,6 +19,7 @@ def outcomes():
         yield lambda seeds: list(pool.map(simulate, seeds))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", range(1, SEEDS, AT_ONCE))
 def test_no_seed_breaks_the_promise(outcomes, first):
     ended = outcomes(range(first, first + AT_ONCE))

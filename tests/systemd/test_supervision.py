@@ -99,6 +99,7 @@ def test_a_job_that_hangs_starves_the_watchdog_and_is_named(play, listener):
     play(story)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", [Status(503), Hang()])
 def test_an_outage_of_both_sides_for_hours_starves_nothing(play, listener, fault):
     async def story(world, manager):
