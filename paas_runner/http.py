@@ -30,6 +30,8 @@ log = structlog.stdlib.get_logger(__name__)
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
 MOST_BODY_BYTES = 32 * 1024 * 1024
+MOST_SAID = 300
+REQUEST_IDS = ("sozu-id", "x-request-id")  # Clever Cloud's proxy; GitLab
 MOST_PATIENCE_SECONDS = 10.0  # a longer Retry-After is for the caller's own schedule
 
 
@@ -66,6 +68,22 @@ class Answer:
     def number(self, header: str) -> float | None:
         """A header's value when it is a number, else None."""
         return _number(self.headers.get(header, ""))
+
+    @property
+    def said(self) -> str:
+        """An error's own words in one line: `message`, else `error`, of a JSON object; or none."""
+        try:
+            found = self.json()
+        except ValueError:
+            return ""
+        words = (found.get("message") or found.get("error")) if isinstance(found, Mapping) else None
+        printable = "".join(c if c.isprintable() else " " for c in words) if isinstance(words, str) else ""
+        return " ".join(printable.split())[:MOST_SAID].rstrip()
+
+    @property
+    def reference(self) -> str:
+        """The other side's name for the request, for their support; empty without."""
+        return next((self.headers[name] for name in REQUEST_IDS if self.headers.get(name)), "")
 
     @property
     def date(self) -> datetime | None:
@@ -150,8 +168,13 @@ class Api:
         if self._listen:
             self._listen(self._service, answer)
         if answer.status in (408, 425, 429) or answer.status >= 500:
-            raise self._transient(
-                f"answered {answer.status}", op, status=answer.status, retry_after=_retry_after(answer)
+            raise Transient(
+                f"answered {answer.status}" + (f": {answer.said}" if answer.said else ""),
+                service=self._service,
+                op=op,
+                status=answer.status,
+                retry_after=_retry_after(answer),
+                reference=answer.reference,
             )
         return answer
 
@@ -168,10 +191,8 @@ class Api:
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(status=response.status_code, headers=headers, body=bytes(body))
 
-    def _transient(
-        self, text: str, op: str, *, status: int | None = None, retry_after: float | None = None
-    ) -> Transient:
-        return Transient(text, service=self._service, op=op, status=status, retry_after=retry_after)
+    def _transient(self, text: str, op: str, *, status: int | None = None) -> Transient:
+        return Transient(text, service=self._service, op=op, status=status)
 
     def _pause(self, call: tenacity.RetryCallState) -> float:
         error = call.outcome.exception() if call.outcome else None

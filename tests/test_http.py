@@ -69,6 +69,30 @@ async def test_what_passes_by_itself_is_transient(status):
 
 
 @pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (
+            b'{"message": "the zone is\\n under\\u001b[31m maintenance", "error": 1}',
+            "the zone is under [31m maintenance",
+        ),
+        (b'{"error": "no room"}', "no room"),
+        (b'{"message": "%s"}' % (b"long " * 500), "long " * 59 + "long"),
+        (b'{"message": {"a": ["b"]}}', ""),
+        (b"[1]", ""),
+        (b"<html>", ""),
+        (b"\xff", ""),
+        (b"", ""),
+    ],
+)
+async def test_what_an_error_says_of_its_cause_is_told_on(body, told):
+    async with server(answer(503, "Sozu-Id: 01JD", body=body)) as (api, _):
+        with pytest.raises(Transient) as caught:
+            await api.call("GET", "/x", op="look")
+    assert caught.value.text == "answered 503" + (f": {told}" if told else "")
+    assert str(caught.value).endswith(" (request 01JD)")
+
+
+@pytest.mark.parametrize(
     "reply", [None, b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"]
 )
 async def test_a_broken_connection_is_transient(reply):

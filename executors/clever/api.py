@@ -5,7 +5,6 @@ missing application is an answer like any other and has a type of its own.
 """
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -203,8 +202,9 @@ def _decoded(answer: Answer, op: str) -> Any:
 
 
 def _refusal(answer: Answer, op: str) -> Rejected | Transient:
-    number, message = _envelope(answer.body)
-    request = answer.headers.get("sozu-id", "")  # what their support asks for (§1.3)
+    number = _error_id(answer)
+    message = answer.said or "refused without a reason"  # bodies may be HTML, mislabelled or empty (§1.3)
+    request = answer.reference
     log.warning(
         "Clever Cloud refused", op=op, status=answer.status, id=number, reason=message, request=request
     )
@@ -232,17 +232,13 @@ def _refusal(answer: Answer, op: str) -> Rejected | Transient:
     )
 
 
-def _envelope(body: bytes) -> tuple[int | None, str]:
-    """The error's id and message; bodies may be HTML, mislabelled or empty, v4 says `error` (§1.3)."""
+def _error_id(answer: Answer) -> int | None:
     try:
-        found = json.loads(body)
+        found = answer.json()
     except ValueError:
-        found = None
-    message = (found.get("message") or found.get("error")) if isinstance(found, Mapping) else None
-    if message:
-        number = found.get("id")
-        return number if isinstance(number, int) else None, str(message)[:300]
-    return None, "refused without a reason"
+        return None
+    number = found.get("id") if isinstance(found, Mapping) else None
+    return number if isinstance(number, int) else None
 
 
 def _objects(found: Any) -> Sequence[Mapping[str, Any]]:
