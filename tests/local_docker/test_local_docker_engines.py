@@ -15,6 +15,7 @@ from executors.local_docker.engine import Engine
 from executors.local_docker.executor import LocalDockerExecutor
 from paas_runner.errors import Rejected, RunnerError, Transient
 from paas_runner.executor import RunnerSection
+from tests.engine.certificates import tls_options
 from tests.local_docker.conftest import Setup, order, stub
 
 SECTION = RunnerSection(
@@ -255,34 +256,10 @@ async def test_an_engine_elsewhere_is_used_by_tcp(start_engine):
     await setup.aclose()
 
 
-@pytest.fixture
-def certificates(tmp_path):
-    """An authority, an engine's certificate and a client's: the files that Docker's own programs want."""
-    folder = tmp_path / "certificates"
-    folder.mkdir()
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
-
-    def openssl(*arguments):
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    new = ("-newkey", "rsa:2048", "-nodes", "-days", "2")
-    openssl("req", "-x509", *new, "-keyout", "ca-key.pem", "-out", "ca.pem", "-subj", "/CN=authority")
-    for name, prefix in (("engine", "server-"), ("client", "")):
-        key, request, made = f"{prefix}key.pem", f"{prefix}request", f"{prefix}cert.pem"
-        openssl("req", *new, "-keyout", key, "-out", request, "-subj", f"/CN={name}")
-        authority = ("-CA", "ca.pem", "-CAkey", "ca-key.pem", "-CAcreateserial", "-days", "2")
-        openssl("x509", "-req", "-in", request, "-out", made, "-extfile", "names", *authority)
-    return folder
-
-
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 async def test_an_engine_that_wants_tls_is_used_with_certificates_and_not_without(certificates, start_engine):
     port = free_port()
-    files = (
-        f"--tls{name}={certificates / file}"
-        for name, file in [("cacert", "ca.pem"), ("cert", "server-cert.pem"), ("key", "server-key.pem")]
-    )
-    start_engine("-H", f"tcp://127.0.0.1:{port}", "--tlsverify", *files, furnished=False)
+    start_engine("-H", f"tcp://127.0.0.1:{port}", *tls_options(certificates), furnished=False)
     url = f"tcp://127.0.0.1:{port}"
     assert await executor(url, docker_cert_path=certificates).hosts("") == []
     with pytest.raises(Rejected, match="it speaks TLS only: set `docker_cert_path`"):

@@ -1,6 +1,7 @@
 """The real service as its own process, against a sandbox on loopback sockets; or in virtual time."""
 
 import asyncio
+import functools
 import json
 from contextlib import asynccontextmanager
 
@@ -11,7 +12,6 @@ from paas_runner.demo.service_process import ServiceProcess
 from paas_runner.sandbox.coordinator import JobSpec
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
 from tests.service.virtual_world import VirtualWorld
-from tests.virtual_time import run_virtual
 
 FAST = """
 log_format = "json"
@@ -136,16 +136,5 @@ async def real(tmp_path, sandbox_options):
 
 @pytest.fixture
 def play(tmp_path):
-    """Run a story in a world of its own; nothing may be left of it."""
-
-    def run(story, **world_options):
-        async def main():
-            world = VirtualWorld(tmp_path, **world_options)
-            try:
-                return await asyncio.wait_for(story(world), 24 * 3600)
-            finally:
-                await world.aclose()
-
-        return run_virtual(main())
-
-    return run
+    """Run a story in a world of its own."""
+    return functools.partial(VirtualWorld.play, tmp_path)

@@ -1,6 +1,7 @@
 """Five tenants on one runner: each pays for its own hosts, and the trouble of one is nobody else's."""
 
 import asyncio
+import functools
 
 import pytest
 
@@ -11,7 +12,6 @@ from paas_runner.sandbox.coordinator.jobs import Project
 from paas_runner.sandbox.coordinator.spec import JobSpec
 from paas_runner.secret import Secret
 from tests.service.virtual_world import VirtualWorld
-from tests.virtual_time import run_virtual
 
 TENANTS = ("acme", "bolt", "crew", "dune", "echo")
 MULTI = """
@@ -58,17 +58,7 @@ def token_of(name):
 
 @pytest.fixture
 def share(tmp_path):
-    def run(story, **more):
-        async def main():
-            world = SharedRunner(tmp_path, **more)
-            try:
-                await asyncio.wait_for(story(world), 24 * 3600)
-            finally:
-                await world.aclose()
-
-        return run_virtual(main())
-
-    return run
+    return functools.partial(SharedRunner.play, tmp_path)
 
 
 def test_each_tenant_pays_for_its_own_hosts(share):

@@ -23,7 +23,7 @@ from paas_runner.sandbox.scripted import ScriptedInnerRunner
 from paas_runner.sandbox.server import host_program
 from paas_runner.secret import Secret
 from tests.memory_store import MemoryStore
-from tests.virtual_time import EPOCH, virtual_now
+from tests.virtual_time import EPOCH, run_virtual, virtual_now
 
 COORDINATOR, CLOUD = "http://coordinator.test", "http://cloud.test"
 
@@ -169,6 +169,19 @@ class VirtualWorld:
     @staticmethod
     def seconds():
         return (virtual_now() - EPOCH).total_seconds()
+
+    @classmethod
+    def play(cls, folder, story, *more, **options):
+        """Run a story in a world of its own, for a day at most; nothing is left of it."""
+
+        async def main():
+            world = cls(folder, **options)
+            try:
+                return await asyncio.wait_for(story(world, *more), 24 * 3600)
+            finally:
+                await world.aclose()
+
+        return run_virtual(main())
 
     async def aclose(self):
         await self.cloud.aclose()

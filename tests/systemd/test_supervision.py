@@ -12,25 +12,14 @@ from paas_runner.job.capacity import Limits
 from paas_runner.observe.systemd import ServiceManager
 from paas_runner.sandbox.faults import Hang, Status
 from tests.service.virtual_world import VirtualWorld
-from tests.virtual_time import run_virtual
 
 WATCHDOG = timedelta(minutes=3)
 
 
 @pytest.fixture
 def play(tmp_path, listener):
-    def run(story, **options):
-        async def main():
-            world = VirtualWorld(tmp_path, **options)
-            manager = ServiceManager(address=listener.address, watchdog=WATCHDOG)
-            try:
-                await asyncio.wait_for(story(world, manager), 24 * 3600)
-            finally:
-                await world.aclose()
-
-        run_virtual(main())
-
-    return run
+    manager = ServiceManager(address=listener.address, watchdog=WATCHDOG)
+    return lambda story, **options: VirtualWorld.play(tmp_path, story, manager, **options)
 
 
 def test_it_is_ready_once_it_asks_for_jobs_and_stopping_before_it_comes_to_rest(play, listener):

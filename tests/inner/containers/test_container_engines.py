@@ -1,11 +1,11 @@
 """Engines elsewhere: by TLS, by the environment's word."""
 
 import socket
-import subprocess
 
 import pytest
 
 from paas_runner.sandbox.coordinator import JobState, Service
+from tests.engine.certificates import tls_options
 from tests.inner.containers.conftest import text, until
 
 
@@ -16,26 +16,6 @@ async def test_the_engine_is_the_environments_where_the_configuration_names_none
 
 
 @pytest.fixture
-def certificates(tmp_path):
-    """An authority, an engine's certificate and a client's: the files that Docker's own programs want."""
-    folder = tmp_path / "certificates"
-    folder.mkdir()
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    new = ("-newkey", "rsa:2048", "-nodes", "-days", "2")
-    openssl("req", "-x509", *new, "-keyout", "ca-key.pem", "-out", "ca.pem", "-subj", "/CN=authority")
-    for name, prefix in (("engine", "server-"), ("client", "")):
-        key, request, made = f"{prefix}key.pem", f"{prefix}request", f"{prefix}cert.pem"
-        openssl("req", *new, "-keyout", key, "-out", request, "-subj", f"/CN={name}")
-        authority = ("-CA", "ca.pem", "-CAkey", "ca-key.pem", "-CAcreateserial", "-days", "2")
-        openssl("x509", "-req", "-in", request, "-out", made, "-extfile", "names", *authority)
-    return folder
-
-
-@pytest.fixture
 def address() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -43,11 +23,7 @@ def address() -> str:
 
 
 async def test_a_job_runs_on_an_engine_that_wants_tls(docker, certificates, address, start_engine) -> None:
-    files = (
-        f"--tls{name}={certificates / file}"
-        for name, file in [("cacert", "ca.pem"), ("cert", "server-cert.pem"), ("key", "server-key.pem")]
-    )
-    engine = start_engine("-H", address, "--tlsverify", *files)
+    engine = start_engine("-H", address, *tls_options(certificates))
     options = {"host": address, "tls_cert_path": str(certificates), "tls_verify": True}
     job = await docker.ran("head -c 1000000 /dev/zero | tr '\\0' x; echo; exit 7", options=options)
     assert "x" * 1_000_000 in text(job)
