@@ -114,9 +114,13 @@ async def test_reload_tells_the_changes_and_refuses_with_another_code(real):
 async def test_drain_sees_the_jobs_through_and_certifies_it(real):
     service = await real.start()
     await real.until(lambda: real.events("started"))
-    jobs = real.submit(3, script=("sleep 2",))
+    hold = real.hold()
+    jobs = real.submit(3, script=hold.script)
     await real.until(lambda: len(real.phases("running")) == 3)
-    code, out, err = await real.command("drain", "--json")
+    draining = asyncio.ensure_future(real.command("drain", "--json"))
+    await real.until(lambda: real.events("draining"))
+    hold.release()
+    code, out, err = await draining
     assert await service.wait() == 0
     assert code == 0, err
     certificate = json.loads(out)

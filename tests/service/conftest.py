@@ -39,6 +39,17 @@ paas_max_concurrent_provisioning = {concurrent}
 """
 
 
+class Hold:
+    """A script that goes on until it is released, however slow the machine is."""
+
+    def __init__(self, file):
+        self._file = file
+        self.script = (f"until [ -e {file} ]; do sleep 0.1; done",)
+
+    def release(self):
+        self._file.touch()
+
+
 class RealWorld:
     """A sandbox, a configuration, and services that come and go."""
 
@@ -85,6 +96,9 @@ class RealWorld:
             self.sandbox.coordinator.submit_job(JobSpec(name=f"job {n}", script=script, **more))
             for n in range(count)
         ]
+
+    def hold(self):
+        return Hold(self.config.with_name("released"))
 
     async def settled(self, jobs, seconds=60):
         async with asyncio.timeout(seconds):

@@ -28,9 +28,11 @@ async def orphans(config, *options):
 async def left_behind(real):
     """What is there after a job when a creation came late: a host like the job's own, a while ago."""
     cloud, organisation = real.sandbox.cloud, real.sandbox.organisation_id
-    [job] = real.submit(script=("sleep 1",))
+    hold = real.hold()
+    [job] = real.submit(script=hold.script)
     await real.until(lambda: real.phases("running"))
     [application] = cloud.applications(organisation)
+    hold.release()
     await real.settled([job])
     late = cloud.create(organisation, application.definition, application.env)
     late.created_at -= 2 * GRACE
@@ -59,11 +61,11 @@ async def test_orphans_are_shown_and_on_demand_removed_while_the_service_runs(re
         assert await orphans(real.config) == (0, "hosts: 0, orphans: 0, removed: 0\n", "")
 
 
-async def test_hosts_of_jobs_that_run_are_never_removed_whether_the_service_runs_or_not(real, tmp_path):
+async def test_hosts_of_jobs_that_run_are_never_removed_whether_the_service_runs_or_not(real):
     real.configure(more="paas_orphan_sweep_interval = 0")
-    enough = tmp_path / "enough"
+    hold = real.hold()
     async with real.service():
-        [job] = real.submit(script=(f"until [ -e {enough} ]; do sleep 0.1; done",))
+        [job] = real.submit(script=hold.script)
         await real.until(lambda: real.phases("running"))
         [application] = real.sandbox.cloud.applications(real.sandbox.organisation_id)
         application.created_at -= timedelta(days=3)
@@ -75,7 +77,7 @@ async def test_hosts_of_jobs_that_run_are_never_removed_whether_the_service_runs
     assert code == 0
     assert "tracked" in answer
     assert messages == "", "no second look is needed"
-    enough.touch()
+    hold.release()
     async with real.service():
         await real.settled([job])
     assert job.status == "success"

@@ -66,9 +66,11 @@ async def test_kill_9_in_the_middle_of_launches_and_a_restart_end_every_job_exac
 
 
 async def test_a_running_job_outlives_the_service_and_its_host_goes_after_the_restart(real):
+    hold = real.hold()
     async with real.service():
-        [job] = real.submit(script=("sleep 2", "echo done"))
+        [job] = real.submit(script=hold.script)
         await real.until(lambda: real.phases("running"))
+    hold.release()
     await real.sandbox.coordinator.wait_settled([job.job_id])
     assert job.status == "success"
     assert len(real.alive) == 1

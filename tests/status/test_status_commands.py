@@ -55,8 +55,9 @@ def told(world, text):
 
 
 async def test_the_state_is_the_same_from_the_service_and_from_its_store_once_it_is_down(real):
+    hold = real.hold()
     async with real.service():
-        [job] = real.submit(script=("sleep 8",))
+        [job] = real.submit(script=hold.script)
         await real.until(lambda: real.phases("running"))
         code, answer, _ = await run("status", real.config, "--json")
         up = json.loads(answer)
@@ -79,20 +80,23 @@ async def test_the_state_is_the_same_from_the_service_and_from_its_store_once_it
     assert (await run("status", real.config))[1].startswith(
         "paas-runner is not running; this is what it left"
     )
+    hold.release()
     async with real.service():
         await real.settled([job])
 
 
 async def test_explain_follows_a_job_from_its_launch_to_after_its_end(real):
+    hold = real.hold()
     real.sandbox.cloud.options = CloudOptions(repository_delay=timedelta(seconds=1))
     async with real.service():
-        [job] = real.submit(script=("sleep 1",))
+        [job] = real.submit(script=hold.script)
         await real.until(lambda: real.phases("launched"))
         code, while_it_lives, _ = await run("explain", real.config, str(job.job_id))
         assert code == 0
         assert "host created: app_" in while_it_lives
         assert re.search(r"the host does not take the job yet \(\d+ times", while_it_lives)
         assert "\n      next  " in while_it_lives
+        hold.release()
         await real.settled([job])
         await real.until(lambda: real.phases("gone"))
         code, afterwards, _ = await run("explain", real.config, str(job.job_id))
@@ -147,9 +151,10 @@ async def test_who_watches_through_a_pipe_gets_a_line_for_each_change(real):
 
 
 async def test_on_a_terminal_the_page_is_drawn_again_no_larger_than_that_and_whatever_a_job_is_called(real):
+    hold = real.hold()
     async with real.service():
         jobs = [
-            real.sandbox.coordinator.submit_job(JobSpec(name="\x1b[2Jgone", script=("sleep 4",)))
+            real.sandbox.coordinator.submit_job(JobSpec(name="\x1b[2Jgone", script=hold.script))
             for _ in range(3)
         ]
         await real.until(lambda: len(real.phases("running")) == 3)
@@ -175,6 +180,7 @@ async def test_on_a_terminal_the_page_is_drawn_again_no_larger_than_that_and_wha
         assert len(drawn) == 11
         assert max(map(len, drawn)) == 50
         assert re.fullmatch("… [0-9]+ more lines", drawn[-1])
+        hold.release()
         await real.settled(jobs)
 
 
@@ -194,8 +200,9 @@ async def test_a_watched_service_that_stops_and_starts_again_is_watched_on(real)
 
 
 async def test_sigusr1_logs_the_state_without_any_secret(real):
+    hold = real.hold()
     async with real.service() as service:
-        [job] = real.submit(script=("sleep 3",))
+        [job] = real.submit(script=hold.script)
         await real.until(lambda: real.phases("running"))
         service._process.send_signal(signal.SIGUSR1)
         await real.until(lambda: told(real, "state of a job"))
@@ -205,6 +212,7 @@ async def test_sigusr1_logs_the_state_without_any_secret(real):
         assert (shown["job"], shown["phase"]) == (job.job_id, "running")
         for secret in (real.sandbox.runner_token, real.sandbox.cloud_token):
             assert secret.reveal() not in json.dumps([state, runner, shown])
+        hold.release()
         await real.settled([job])
 
 

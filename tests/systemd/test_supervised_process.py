@@ -26,13 +26,14 @@ async def real(tmp_path, monkeypatch, listener):
 
 
 async def test_a_whole_life_ready_busy_reloading_stopping(real, listener):
+    hold = real.hold()
     async with real.service() as service:
         await real.until(listener.heard)
         assert listener.heard()[0] == {"READY": "1", "STATUS": "1 runner, no jobs"}
         assert [event for event in real.log if event["event"] == "started"]
         await real.until(lambda: len(listener.all("WATCHDOG")) >= 3)
 
-        [job] = real.submit(script=("sleep 8",))
+        [job] = real.submit(script=hold.script)
         await real.until(lambda: listener.all("STATUS")[-1] == "1 runner, 1 job: 1 running")
 
         before = time.monotonic_ns() // 1000
@@ -49,6 +50,7 @@ async def test_a_whole_life_ready_busy_reloading_stopping(real, listener):
     status = "stopping, calls in flight are finished; 1 runner, 1 job: 1 running"
     assert stopping == {"STOPPING": "1", "STATUS": status}
     assert not job.finished_at
+    hold.release()
 
 
 async def test_a_service_that_does_not_start_is_never_ready(real, listener):
