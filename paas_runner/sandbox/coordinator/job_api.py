@@ -61,11 +61,11 @@ class JobApi:
         if seen == runner.queue.current:
             if is_json(request) and await self._ticked_while_held(request, runner):
                 return Response(status_code=204, headers=self._polling())
-            return self._nothing(runner)
+            return self._nothing(seen)
         value = runner.queue.current
         job = self._coordinator.acquire(runner, features=_features(given), system_id=text(given, "system_id"))
         if job is None:
-            return self._nothing(runner)
+            return self._nothing(value)
         payload = job_payload(
             job,
             url=own_url(request),
@@ -124,11 +124,12 @@ class JobApi:
         """Whether the queue ticked before the client left or the hold was over."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._coordinator.options.long_poll_seconds):
-                return await _first(runner.queue.ticked(), request.receive())
+                return await _first(runner.queue.ticked(since=runner.queue.current), request.receive())
         return False
 
-    def _nothing(self, runner: Runner) -> Response:
-        headers = {"X-GitLab-Last-Update": runner.queue.current, **self._polling()}
+    def _nothing(self, value: str) -> Response:
+        """No job up to `value`; a newer one would keep the runner from asking for what came since."""
+        headers = {"X-GitLab-Last-Update": value, **self._polling()}
         return Response(status_code=204, headers=headers)
 
     def _polling(self) -> dict[str, str]:

@@ -37,6 +37,7 @@ class QueueValue:
         self.renew()
         self._pulse.fire()
 
-    async def ticked(self) -> None:
-        """Return at the next tick."""
-        await self._pulse.wait()
+    async def ticked(self, *, since: str) -> None:
+        """Return at the next tick, or at once where the value is another than `since` by now."""
+        if self.current == since:
+            await self._pulse.wait()

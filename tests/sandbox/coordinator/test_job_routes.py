@@ -1,5 +1,6 @@
 import asyncio
 import json
+import random
 import zlib
 from collections.abc import Callable, MutableMapping
 from datetime import timedelta
@@ -11,6 +12,7 @@ import pytest
 from paas_runner.job.payload import decode
 from paas_runner.job.variables import Variable
 from paas_runner.sandbox.coordinator import Image, JobSpec, Kind, Service
+from paas_runner.sandbox.coordinator.pulse import QueueValue
 from paas_runner.sandbox.coordinator.reports import checksum
 from tests.sandbox.coordinator.world import World
 
@@ -128,6 +130,24 @@ async def test_a_poll_is_held_until_a_job_arrives_and_then_released_without_valu
     assert (answer.status_code, "X-GitLab-Last-Update" in answer.headers) == (204, False)
     assert answer.headers["Gitlab-Ci-Builds-Polling"] == "yes"
     assert (await world.poll(last_update=value)).status_code == 201
+
+
+async def test_a_job_that_arrives_just_when_a_hold_begins_ends_it() -> None:
+    queue = QueueValue(random.Random(1))
+    holding = asyncio.ensure_future(queue.ticked(since=queue.current))
+    queue.tick()
+    await asyncio.wait_for(holding, 1)
+
+
+async def test_a_hold_whose_tick_was_missed_leaves_the_runner_with_its_old_value(
+    make_world: Any,
+) -> None:
+    world = make_world(long_poll_seconds=0.05)
+    value = (await world.poll()).headers["X-GitLab-Last-Update"]
+    held = asyncio.ensure_future(world.poll(last_update=value))
+    await asyncio.sleep(0.02)
+    world.runner.queue.renew()
+    assert (await held).headers["X-GitLab-Last-Update"] == value
 
 
 async def test_a_hold_ends_after_its_time_with_the_same_value(world: World) -> None:
