@@ -34,13 +34,15 @@ LEISURELY = CloudOptions(repository_delay=timedelta(seconds=1))
 async def test_sigterm_in_the_middle_of_twenty_launches_and_a_restart_end_every_job_exactly_once(real):
     real.configure(concurrent=20)
     real.sandbox.cloud.options = LEISURELY
+    hold = real.hold()
     async with real.service():
-        jobs = real.submit(20, script=("sleep 1",))
+        jobs = real.submit(20, script=hold.script)
         await real.until(lambda: len(real.phases("acquired")) == 20 and len(real.phases("launching")) >= 3)
         assert len(real.phases("launched")) < 20
     tracked = json.loads(real.state_file.read_text())["paas_runner"]["jobs"]
     assert len(tracked) == 20
     assert stat.S_IMODE(real.state_file.stat().st_mode) == 0o600
+    hold.release()
     async with real.service():
         await real.settled(jobs)
     assert {job.status for job in jobs} == {"success"}

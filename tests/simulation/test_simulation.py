@@ -20,6 +20,7 @@ def outcomes():
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)  # hours of virtual time
 @pytest.mark.parametrize("first", range(1, SEEDS, AT_ONCE))
 def test_no_seed_breaks_the_promise(outcomes, first):
     ended = outcomes(range(first, first + AT_ONCE))
