@@ -134,7 +134,7 @@ class World:
 
 @pytest.fixture
 def sandbox_options():
-    return SandboxOptions()
+    return SandboxOptions(coordinator=lambda options: attrs.evolve(options, long_poll_seconds=0.5))
 
 
 @pytest.fixture

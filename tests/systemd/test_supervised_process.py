@@ -30,7 +30,7 @@ async def test_a_whole_life_ready_busy_reloading_stopping(real, listener):
     async with real.service() as service:
         await real.until(listener.heard)
         assert listener.heard()[0] == {"READY": "1", "STATUS": "1 runner, no jobs"}
-        assert [event for event in real.log if event["event"] == "started"]
+        await real.until(lambda: [event for event in real.log if event["event"] == "started"])
         await real.until(lambda: len(listener.all("WATCHDOG")) >= 3)
 
         [job] = real.submit(script=hold.script)
