@@ -71,14 +71,24 @@ class Answer:
 
     @property
     def said(self) -> str:
-        """An error's own words in one line: `message`, else `error`, of a JSON object; or none."""
+        """An error's own words in one line: `message`, else `error`, of a JSON object; or none.
+
+        Where the words are an object, as GitLab's about refused attributes, each field comes with its faults.
+        """
         try:
             found = self.json()
         except ValueError:
             return ""
         words = (found.get("message") or found.get("error")) if isinstance(found, Mapping) else None
+        if isinstance(words, Mapping):
+            words = "; ".join(f"{field} {faults}" for field, faults in words.items())
         printable = "".join(c if c.isprintable() else " " for c in words) if isinstance(words, str) else ""
         return " ".join(printable.split())[:MOST_SAID].rstrip()
+
+    @property
+    def account(self) -> str:
+        """For a reader: the status, and an error's own words."""
+        return f"answered {self.status}" + (f": {self.said}" if self.said else "")
 
     @property
     def reference(self) -> str:
@@ -169,7 +179,7 @@ class Api:
             self._listen(self._service, answer)
         if answer.status in (408, 425, 429) or answer.status >= 500:
             raise Transient(
-                f"answered {answer.status}" + (f": {answer.said}" if answer.said else ""),
+                answer.account,
                 service=self._service,
                 op=op,
                 status=answer.status,

@@ -77,7 +77,7 @@ async def test_what_passes_by_itself_is_transient(status):
         ),
         (b'{"error": "no room"}', "no room"),
         (b'{"message": "%s"}' % (b"long " * 500), "long " * 59 + "long"),
-        (b'{"message": {"a": ["b"]}}', ""),
+        (b'{"message": {"a": ["b"], "c": "d"}}', "a ['b']; c d"),
         (b"[1]", ""),
         (b"<html>", ""),
         (b"\xff", ""),

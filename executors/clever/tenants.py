@@ -114,7 +114,7 @@ class Tenants:
         params = {"top_level_only": "true", "with_custom_attributes": "true", "per_page": "100", "page": page}
         answer = await self._api.call("GET", "/groups", op=_LIST, params=params, attempts=3)
         if answer.status != 200:
-            raise self._refused(f"answered {answer.status}", answer.status)
+            raise self._refused(answer.account, answer.status)
         return answer
 
     def _with_attributes(self, answer: Answer) -> Sequence[str]:

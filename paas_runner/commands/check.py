@@ -1,9 +1,8 @@
 """`paas-runner check`."""
 
 import argparse
-from pathlib import Path
 
-from paas_runner.commands.command import Command
+from paas_runner.commands.command import Command, add_config
 
 _EPILOG = """\
 what is checked:
@@ -33,7 +32,7 @@ exit codes:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="the configuration file (TOML)")
+    add_config(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document, nothing else")
     parser.add_argument("--offline", action="store_true", help="leave out everything that needs the network")
     parser.add_argument(

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 import attrs
 
@@ -19,3 +20,8 @@ class Command:
     arguments: Callable[[argparse.ArgumentParser], None]
     call: Callable[[argparse.Namespace], int]
     """Does it, and returns the exit code."""
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """The argument that nearly all have."""
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="the configuration file (TOML)")

@@ -1,9 +1,8 @@
 """`paas-runner costs`."""
 
 import argparse
-from pathlib import Path
 
-from paas_runner.commands.command import Command
+from paas_runner.commands.command import Command, add_config
 
 _EPILOG = """\
 WHEN:
@@ -47,7 +46,7 @@ exit codes:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="the configuration file (TOML)")
+    add_config(parser)
     parser.add_argument(
         "--since", metavar="WHEN", help="count from then on; by default since the month of --until began"
     )

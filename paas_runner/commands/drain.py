@@ -5,11 +5,10 @@ import json
 import sys
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from paas_runner.commands.asking import Parts, asked
-from paas_runner.commands.command import Command
+from paas_runner.commands.command import Command, add_config
 from paas_runner.exit_codes import Exit
 
 _EPILOG = """\
@@ -33,7 +32,7 @@ exit codes:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="the service's configuration file (TOML)")
+    add_config(parser)
     parser.add_argument("--wait", action="store_true", help="wait for the end, and tell what is left")
     parser.add_argument(
         "--json", action="store_true", help="print the certificate as one JSON document; implies --wait"

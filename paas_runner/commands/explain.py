@@ -1,9 +1,8 @@
 """`paas-runner explain`."""
 
 import argparse
-from pathlib import Path
 
-from paas_runner.commands.command import Command
+from paas_runner.commands.command import Command, add_config
 
 _EPILOG = """\
 examples:
@@ -30,7 +29,7 @@ exit codes:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="the configuration file (TOML)")
+    add_config(parser)
     parser.add_argument("job", metavar="JOB", help="a job's id, RUNNER/ID, or the name of its host")
     parser.add_argument("--json", action="store_true", help="print one JSON document, nothing else")
 

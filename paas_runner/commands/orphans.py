@@ -1,9 +1,8 @@
 """`paas-runner orphans`."""
 
 import argparse
-from pathlib import Path
 
-from paas_runner.commands.command import Command
+from paas_runner.commands.command import Command, add_config
 
 _EPILOG = """\
 exit codes:
@@ -16,7 +15,7 @@ exit codes:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="the configuration file (TOML)")
+    add_config(parser)
     parser.add_argument("--delete", action="store_true", help="remove the orphans, as the service would")
     parser.add_argument("--json", action="store_true", help="print one JSON document, nothing else")
 

@@ -1,15 +1,14 @@
 """`paas-runner reload`."""
 
 import argparse
-from pathlib import Path
 
 from paas_runner.commands.asking import EXIT_CODES, Parts, asked
-from paas_runner.commands.command import Command
+from paas_runner.commands.command import Command, add_config
 from paas_runner.exit_codes import Exit
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="the service's configuration file (TOML)")
+    add_config(parser)
 
 
 def _call(arguments: argparse.Namespace) -> int:

@@ -6,12 +6,11 @@ import os
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
-from paas_runner.commands.command import Command
+from paas_runner.commands.command import Command, add_config
 from paas_runner.exit_codes import Exit
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ exit codes:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="the configuration file (TOML)")
+    add_config(parser)
     parser.add_argument(
         "-l",
         "--logging-level",

@@ -2,9 +2,8 @@
 
 import argparse
 import os
-from pathlib import Path
 
-from paas_runner.commands.command import Command
+from paas_runner.commands.command import Command, add_config
 from paas_runner.secret import Secret
 
 _EPILOG = """\
@@ -21,7 +20,7 @@ exit codes:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="the configuration file (TOML)")
+    add_config(parser)
     parser.add_argument("--name", help="the runner of this name, or with this short token")
     parser.add_argument("--all-runners", action="store_true", help="all runners of the file")
     parser.add_argument("-t", "--token", help="the runner with this token at --url [$CI_SERVER_TOKEN]")

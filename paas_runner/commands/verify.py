@@ -1,9 +1,8 @@
 """`paas-runner verify`."""
 
 import argparse
-from pathlib import Path
 
-from paas_runner.commands.command import Command
+from paas_runner.commands.command import Command, add_config
 
 _EPILOG = """\
 marks:
@@ -18,7 +17,7 @@ exit codes:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="the configuration file (TOML)")
+    add_config(parser)
     parser.add_argument("--name", help="only the runner of this name, or with this short token")
     parser.add_argument("--delete", action="store_true", help="remove the sections of those not known")
 

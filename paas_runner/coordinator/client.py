@@ -209,7 +209,7 @@ class Coordinator:
 
     @staticmethod
     def _unexpected(api: Api, answer: Answer, op: str) -> Rejected:
-        return Rejected(f"answered {answer.status}", service=api.service, op=op, status=answer.status)
+        return Rejected(answer.account, service=api.service, op=op, status=answer.status)
 
 
 def _status(word: str) -> JobStatus:

@@ -155,7 +155,7 @@ class Enrolment:
             case 410:
                 text = "registration tokens are switched off there"
             case _:
-                text = f"answered {answer.status}{_reason(answer)}"
+                text = answer.account
         return self._rejected(answer, op, text)
 
     def _rejected(self, answer: Answer, op: str, text: str) -> Rejected:
@@ -168,14 +168,3 @@ def _is_json(answer: Answer) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _reason(answer: Answer) -> str:
-    """What the coordinator says about attributes that it does not take: fields and their faults."""
-    try:
-        message = answer.json()["message"]
-    except (ValueError, KeyError, TypeError):
-        return ""
-    if isinstance(message, dict):
-        message = "; ".join(f"{field} {faults}" for field, faults in message.items())
-    return f": {message}"[:300]
