@@ -25,10 +25,10 @@ from pathlib import Path
 import attrs
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.cloud import CloudOptions
-from paas_runner.sandbox.coordinator import JobSpec
-from paas_runner.sandbox.listening import Listener
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
+from paas_runner.server.listening import Listener
 
 _IDLE_SECONDS = 15.0
 _PATIENCE_SECONDS = 300.0

@@ -2,17 +2,22 @@
 
 Only what the job's run needs goes along: the runner's token is reduced to its short form (the inner runner
 names caches and containers by it), and no key of ours or of the provider's is among the forwarded ones.
+
+What an executor needs of a push; kept apart from git, so that a simulation needs none.
 """
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
+
+import attrs
 
 from executors.toml_text import UnwritableError, dumps
 from paas_runner.errors import Rejected
-from paas_runner.executor import JobRefusedError, Order, RunnerSection
+from paas_runner.executor.contract import JobRefusedError, Order, RunnerSection
 from paas_runner.job.dependency_proxy import ImageRefusedError, through_dependency_proxy
 from paas_runner.job.payload import Payload
+from paas_runner.secret import Secret
 
 CONFIGURATION_FOLDER = "/etc/heptapod-runner"
 
@@ -73,3 +78,20 @@ def _inner_configuration(section: RunnerSection, inner_executor: str) -> str:
         return dumps({"runners": [{**inner, **section.forwarded}]})
     except UnwritableError as error:
         raise Rejected(str(error), service="inner runner's configuration", op="write runner.toml") from error
+
+
+@attrs.frozen(kw_only=True)
+class Identity:
+    """Who a pushed commit is by: its author and committer."""
+
+    name: str
+    email: str
+
+
+class Push(Protocol):
+    """Publishes a tree as the only commit of a remote's `master`; repeating it changes nothing."""
+
+    async def __call__(
+        self, tree: Mapping[str, bytes], url: str, *, user: str, password: Secret, identity: Identity
+    ) -> None:
+        """Return once the remote has this tree or had one before; raise `Transient` or `Rejected`."""

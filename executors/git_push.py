@@ -4,25 +4,68 @@ Author and committer are configured, the dates are fixed, so one configuration g
 id: pushing a job again answers "up to date", and a commit that differs is refused, because the host has its
 job already. The credentials travel in the environment of one child process, never in a URL, an argument or a
 file.
+
+The private folders of pushes: each has a job's definition in it, with credentials, and must not stay.
+
+A process that is killed leaves its folders behind; they carry its number, so the next one clears them away.
 """
 
 import asyncio
 import base64
+import os
 import re
-from collections.abc import Mapping
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import git
 import structlog
 from git.exc import GitCommandError
 
-from executors.push import Identity
-from executors.push_folder import clear_away_leftovers, push_folder
+from executors.build_context import Identity
 from paas_runner.errors import Rejected, RunnerError, Transient
 from paas_runner.secret import Secret
 
 log = structlog.stdlib.get_logger(__name__)
+
+_OURS = re.compile(r"paas-runner-push-([0-9]+)-\w+")
+
+
+@contextmanager
+def push_folder() -> Iterator[Path]:
+    """A folder that only this user can enter, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix=f"paas-runner-push-{os.getpid()}-") as folder:
+        yield Path(folder)
+
+
+def clear_away_leftovers() -> None:
+    """Remove this user's folders whose process is no more."""
+    for folder in list(Path(tempfile.gettempdir()).glob("paas-runner-push-*")):
+        named = _OURS.fullmatch(folder.name)
+        if named and not _alive(int(named[1])) and _is_ours(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        return folder.lstat().st_uid == os.getuid()
+    except FileNotFoundError:  # another service of ours was quicker
+        return False
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
 
 BRANCH = "refs/heads/master"  # the only one that Clever Cloud's remote accepts
 PUSHES_AT_ONCE = 8
@@ -42,7 +85,7 @@ _CONFIGURATION = {"maintenance.auto": "false", "core.hooksPath": "/dev/null", "c
 
 
 class GitPush:
-    """`executors.push.Push` by the git program, in threads of its own."""
+    """`executors.build_context.Push` by the git program, in threads of its own."""
 
     def __init__(self) -> None:
         """Check the program; raises `RunnerError` when it is too old."""

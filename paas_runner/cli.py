@@ -27,7 +27,7 @@ from paas_runner.commands import (
     verify,
 )
 from paas_runner.commands.command import Command
-from paas_runner.exit_codes import Exit
+from paas_runner.errors import Exit
 
 _DESCRIPTION = "Run CI jobs of GitLab or Heptapod on hosts that exist only while a job needs them."
 

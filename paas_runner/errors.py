@@ -1,4 +1,9 @@
-"""What we raise on purpose: the type says what to do next, the fields say who failed."""
+"""What we raise on purpose: the type says what to do next, the fields say who failed.
+
+How our programs end; the large numbers are those of sysexits.h.
+"""
+
+import enum
 
 
 class RunnerError(Exception):
@@ -43,3 +48,15 @@ class Transient(RemoteError):  # noqa: N818 - the name is the consequence, as in
 
 class Rejected(RemoteError):  # noqa: N818
     """Asked again unchanged, it fails again."""
+
+
+class Exit(enum.IntEnum):
+    """Documented in the README and in --help."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    LEFT_OVER = 3  # drained, but not all is gone
+    STATE = 74  # the store or the state file cannot be read or written
+    IN_USE = 75  # another process works on the same state
+    CONFIG = 78

@@ -16,15 +16,14 @@ from typing import Any
 
 import attrs
 
-from paas_runner.assembly import built_executor, store_path
 from paas_runner.config import Config, ConfigError, Runner, load
-from paas_runner.errors import RemoteError, RunnerError
-from paas_runner.executor import Executor, installed
-from paas_runner.exit_codes import Exit
+from paas_runner.errors import Exit, RemoteError, RunnerError
+from paas_runner.executor.contract import Executor, installed
 from paas_runner.job.orphans import Books, Kind, Verdict, judge, merged, strays
 from paas_runner.job.tracked import Host, SeenHost
-from paas_runner.observe.logs import configure, redactor
-from paas_runner.service import real_edges
+from paas_runner.logs import configure, redactor
+from paas_runner.service.assembly import built_executor, store_path
+from paas_runner.service.process import real_edges
 from paas_runner.store import StoreError, state_file
 from paas_runner.store.snapshot import Snapshot, take
 from paas_runner.store.state_file import StateFileError

@@ -6,16 +6,15 @@ import sys
 from collections.abc import Sequence
 
 from paas_runner.config import ConfigError
-from paas_runner.errors import RunnerError
-from paas_runner.executor import installed
-from paas_runner.exit_codes import Exit
+from paas_runner.errors import Exit, RunnerError
+from paas_runner.executor.contract import installed
 from paas_runner.http import Http
-from paas_runner.observe.logs import LEVELS, configure
-from register import options, signals
+from paas_runner.logs import LEVELS, configure
+from register import options
 from register.document import UneditableError
 from register.interview import MissingAnswerError
 from register.registration import Registration
-from register.terminal import InterruptedByUserError, Terminal
+from register.terminal import InterruptedByUserError, Terminal, raise_when_ended
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.logging_level not in LEVELS:
         return _ended(f"no such level: {arguments.logging_level}; choices: {', '.join(LEVELS)}", Exit.USAGE)
     configure(level=arguments.logging_level, form="runner")
-    signals.raise_when_ended()
+    raise_when_ended()
     terminal = Terminal()
     try:
         given = options.read(arguments, os.environ)

@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 import attrs
 
-from paas_runner.coordinator.enrolment import Attributes, Enrolled, Enrolment
+from paas_runner.coordinator.runner_records import Attributes, Enrolled, Enrolment
 from paas_runner.errors import RemoteError, RunnerError, Transient
-from paas_runner.observe.logs import redactor
-from register.draft import Draft
+from paas_runner.logs import redactor
+from register.document import Draft
 from register.own_questions import Admission
-from register.signals import held_back
 from register.target import Target
+from register.terminal import held_back
 
 
 class LeftOverError(RunnerError):

@@ -11,12 +11,12 @@ from paas_runner.config.complaints import Finding, Findings
 from paas_runner.config.dialect import ALIASES, FORWARDED_KEYS
 from paas_runner.config.reader import Reader
 from paas_runner.config.secret_references import Surroundings
-from paas_runner.executor import ExecutorKind, RunnerSection
+from paas_runner.executor.contract import ExecutorKind, RunnerSection
+from paas_runner.executor.questions import AnswerRefusedError, Choice, HasQuestions, Inquiry, Kind, Question
 from paas_runner.http import Connect, Tls
-from paas_runner.observe.logs import redactor
-from paas_runner.questions import AnswerRefusedError, Choice, HasQuestions, Inquiry, Kind, Question
+from paas_runner.logs import redactor
 from paas_runner.secret import Secret
-from register.draft import Draft, secret_keys
+from register.document import Draft, secret_keys
 from register.interview import Ask, GoBackError, Interview
 from register.options import toml_value, yes_or_no
 

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from paas_runner.errors import RemoteError, RunnerError
-from paas_runner.questions import AnswerRefusedError, Choice
+from paas_runner.executor.questions import AnswerRefusedError, Choice
 from register.terminal import Terminal
 
 T = TypeVar("T")

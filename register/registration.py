@@ -12,12 +12,12 @@ from paas_runner.config import Config, ConfigError
 from paas_runner.config.complaints import Complaint
 from paas_runner.config.secret_references import Surroundings, is_literal, read_secrets_file
 from paas_runner.config.sections import Executors
-from paas_runner.coordinator.enrolment import Attributes, Enrolment
-from paas_runner.executor import ExecutorKind
+from paas_runner.coordinator.runner_records import Attributes, Enrolment
+from paas_runner.executor.contract import ExecutorKind
 from paas_runner.http import Connect, Tls
 from register import document
 from register.commitment import Commitment
-from register.draft import Draft, secret_keys
+from register.document import Draft, secret_keys
 from register.executor_interview import ExecutorInterview
 from register.interview import Interview, MissingAnswerError
 from register.options import Options, UsageError
@@ -28,9 +28,8 @@ from register.own_questions import (
     Admission,
     OwnQuestions,
 )
-from register.signals import held_back
 from register.target import PLACEHOLDER, Target, make_folders
-from register.terminal import Terminal
+from register.terminal import Terminal, held_back
 
 Tell = Callable[[str], None]
 

@@ -8,21 +8,19 @@ from pathlib import Path
 
 import attrs
 
-from paas_runner.assembly import store_path
 from paas_runner.config import Config, ConfigError
-from paas_runner.coordinator.enrolment import Enrolment
+from paas_runner.coordinator.runner_records import Enrolment
 from paas_runner.coordinator.system_id import foreseen_system_id
-from paas_runner.errors import RunnerError
-from paas_runner.exit_codes import Exit
+from paas_runner.errors import Exit, RunnerError
 from paas_runner.http import Http
 from paas_runner.secret import Secret
+from paas_runner.service.assembly import store_path
 from paas_runner.store import StoreError
 from paas_runner.store.snapshot import Snapshot, take
 from register import document, private_file
 from register.selection import Chosen, SelectionError, all_of, loaded, named, with_token
-from register.signals import held_back, raise_when_ended
 from register.target import UnwritableError
-from register.terminal import InterruptedByUserError
+from register.terminal import InterruptedByUserError, held_back, raise_when_ended
 
 _CREATED_THERE = "glrt-"
 

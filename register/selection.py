@@ -1,16 +1,22 @@
-"""Which of a configuration's runners a command is about."""
+"""Which of a configuration's runners a command is about.
 
+`paas-runner list`: the runners of a configuration.
+"""
+
+import json
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 
-from paas_runner.config import Config, Runner, load
-from paas_runner.errors import RunnerError
-from paas_runner.executor import installed
+from paas_runner.config import Config, ConfigError, Runner, load
+from paas_runner.errors import Exit, RunnerError
+from paas_runner.executor.contract import installed
 from paas_runner.http import Tls
-from paas_runner.observe.logs import configure, redactor
+from paas_runner.logs import configure, redactor
 from paas_runner.secret import Secret
 
 
@@ -70,3 +76,38 @@ def _only_one(config: Config, wanted: str, found: Sequence[Chosen]) -> Sequence[
     if found:
         raise SelectionError(f"{wanted}: several runners; give the short token of one: {known}")
     raise SelectionError(f"{wanted}: no such runner in {config.path}; there are {known}")
+
+
+def run(path: Path, *, as_json: bool) -> int:
+    """Print a line for each runner; returns the exit code."""
+    try:
+        runners = loaded(path).runners
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return Exit.CONFIG
+    print(_document(runners) if as_json else _table(runners))
+    return Exit.OK
+
+
+def _document(runners: Sequence[Runner]) -> str:
+    return json.dumps([_facts(runner) for runner in runners], indent=2, ensure_ascii=False)
+
+
+def _facts(runner: Runner) -> Mapping[str, Any]:
+    return {
+        "name": runner.name,
+        "short_token": runner.short_token,
+        "executor": runner.executor,
+        "limit": runner.limit,
+        "url": runner.url,
+    }
+
+
+def _table(runners: Sequence[Runner]) -> str:
+    lines = [("NAME", "TOKEN", "EXECUTOR", "LIMIT", "COORDINATOR")]
+    lines += [
+        (runner.name or "-", runner.short_token, runner.executor, str(runner.limit or "-"), runner.url)
+        for runner in runners
+    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)

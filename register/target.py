@@ -18,7 +18,7 @@ from paas_runner.config.secret_references import read_secrets_file
 from paas_runner.config.sections import Executors
 from paas_runner.errors import RunnerError
 from register import document, private_file
-from register.draft import Draft
+from register.document import Draft
 
 PLACEHOLDER = "glrt-to-be-registered"
 

@@ -9,16 +9,14 @@ from pathlib import Path
 import attrs
 
 from paas_runner.config import Config, ConfigError
-from paas_runner.coordinator.registration import verify
+from paas_runner.coordinator.runner_records import verify
 from paas_runner.coordinator.system_id import foreseen_system_id
-from paas_runner.errors import Rejected, RunnerError, Transient
-from paas_runner.exit_codes import Exit
+from paas_runner.errors import Exit, Rejected, RunnerError, Transient
 from paas_runner.http import Http
 from register.document import UneditableError
 from register.removal import section_removed
 from register.selection import Chosen, SelectionError, all_of, loaded, named
-from register.signals import raise_when_ended
-from register.terminal import InterruptedByUserError
+from register.terminal import InterruptedByUserError, raise_when_ended
 
 
 class Verdict(enum.Enum):

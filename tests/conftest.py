@@ -6,7 +6,7 @@ import hypothesis  # early: CPython 3.11 trips over its late import at the end o
 import pytest
 import structlog
 
-pytest_plugins = ["tests.engine.plugin", "tests.engine.certificates"]
+pytest_plugins = ["tests.support.engine.plugin", "tests.support.engine.certificates"]
 
 # How fast an example is tried says more about the machine than about what is tested.
 hypothesis.settings.register_profile(

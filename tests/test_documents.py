@@ -10,8 +10,8 @@ from executors.clever.settings import CleverSettings
 from executors.local_docker.settings import LocalDockerSettings
 from paas_runner.config import load
 from paas_runner.config.model import Config, JobTraceWatch, QuotaComputation, Runner
-from paas_runner.executor import installed
-from paas_runner.exit_codes import Exit
+from paas_runner.errors import Exit
+from paas_runner.executor.contract import installed
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (ROOT / "docs" / name for name in ("configuration.md", "clever-cloud.md", "executors.md"))

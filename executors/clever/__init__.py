@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from executors.build_context import Push
 from executors.clever.accounts import Accounts, OneAccount, TenantAccounts
 from executors.clever.catalogue import Catalogue
 from executors.clever.executor import CleverDockerExecutor
@@ -14,11 +15,10 @@ from executors.clever.questions import QUESTIONS
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import Tenants
 from executors.clever.watch import HostWatch
-from executors.push import Push
 from paas_runner.errors import RunnerError
-from paas_runner.executor import RunnerSection
+from paas_runner.executor.contract import RunnerSection
+from paas_runner.executor.questions import Question
 from paas_runner.http import Connect
-from paas_runner.questions import Question
 
 
 @attrs.frozen

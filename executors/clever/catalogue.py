@@ -11,7 +11,7 @@ import structlog
 from executors.clever.api import CatalogueApi
 from executors.clever.settings import CleverSettings
 from paas_runner.errors import Rejected, Transient
-from paas_runner.executor import JobRefusedError
+from paas_runner.executor.contract import JobRefusedError
 from paas_runner.http import Connect
 from paas_runner.job.capacity import fits
 from paas_runner.job.failure import Failure, FailureReason

@@ -12,9 +12,9 @@ from executors.clever.api import Application
 from executors.clever.catalogue import Catalogue, Offer
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import TenantError
-from paas_runner.check_result import CheckResult, Grade, fault, fine, warning
 from paas_runner.errors import Rejected, RemoteError
-from paas_runner.executor import RunnerSection
+from paas_runner.executor.checks import CheckResult, Grade, fault, fine, warning
+from paas_runner.executor.contract import RunnerSection
 from paas_runner.job.tracked import host_name_prefix
 
 ACCOUNTS_AT_ONCE = 8

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import attrs
 import structlog
 
-from executors.build_context import build_context, job_definition
+from executors.build_context import Push, build_context, job_definition
 from executors.clever.accounts import Account, Accounts
 from executors.clever.api import Application, CleverApi, NoSuchApplicationError, UnknownVersionError
 from executors.clever.catalogue import FLAVOR_VARIABLE, Catalogue, Flavor, Offer, choose
@@ -22,10 +22,9 @@ from executors.clever.examination import examine
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import TenantError, group_of
 from executors.clever.watch import HostWatch
-from executors.push import Push
-from paas_runner.check_result import CheckResult
 from paas_runner.errors import Rejected, Transient
-from paas_runner.executor import JobRefusedError, Order, RunnerSection
+from paas_runner.executor.checks import CheckResult
+from paas_runner.executor.contract import JobRefusedError, Order, RunnerSection
 from paas_runner.job.capacity import Sizes
 from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.job.payload import Payload

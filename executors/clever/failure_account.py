@@ -10,8 +10,7 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from executors.clever.cases import BLOCKED, Case, heard
-from executors.clever.causes import Words, words
+from executors.clever.causes import BLOCKED, Case, Words, heard, words
 from executors.clever.deployments import Row, Sighting
 from paas_runner.job.failure import fact_sheet, moment, reference
 from paas_runner.job.tracked import Host

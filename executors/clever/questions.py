@@ -11,7 +11,7 @@ from executors.clever.catalogue import Catalogue
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import TenantError, Tenants
 from paas_runner.errors import Rejected, RemoteError, Transient
-from paas_runner.questions import AnswerRefusedError, Choice, Inquiry, Kind, Question
+from paas_runner.executor.questions import AnswerRefusedError, Choice, Inquiry, Kind, Question
 
 _MOST_NAMED = 5
 _WHY = {

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import attrs
 
-from executors.push import Identity
-from paas_runner.executor import setting
+from executors.build_context import Identity
+from paas_runner.executor.contract import setting
 from paas_runner.job.images import InvalidReferenceError, parse
 from paas_runner.secret import Secret
 

@@ -14,11 +14,11 @@ import structlog
 
 from executors.clever.settings import CleverSettings
 from paas_runner.errors import Rejected, RunnerError, Transient
-from paas_runner.executor import JobRefusedError, RunnerSection
+from paas_runner.executor.contract import JobRefusedError, RunnerSection
 from paas_runner.http import Answer, Api, Connect
 from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.job.payload import Payload
-from paas_runner.observe.logs import redactor
+from paas_runner.logs import redactor
 from paas_runner.secret import Secret
 
 log = structlog.stdlib.get_logger(__name__)

@@ -6,14 +6,13 @@ from typing import Any
 
 import attrs
 
-from executors.local_docker.address import address
 from executors.local_docker.engine import Engine
 from executors.local_docker.executor import LocalDockerExecutor
 from executors.local_docker.questions import questions
-from executors.local_docker.settings import LocalDockerSettings
-from paas_runner.executor import RunnerSection
+from executors.local_docker.settings import LocalDockerSettings, address
+from paas_runner.executor.contract import RunnerSection
+from paas_runner.executor.questions import Question
 from paas_runner.http import Connect
-from paas_runner.questions import Question
 
 
 @attrs.frozen

@@ -11,7 +11,7 @@ from docker import APIClient
 from docker.tls import TLSConfig
 from docker.utils import version_lt
 
-from executors.local_docker.address import Address
+from executors.local_docker.settings import Address
 from executors.local_docker.troubles import translated
 from paas_runner.errors import Rejected, Transient
 

@@ -19,10 +19,9 @@ from docker.types import Mount
 
 from executors.build_context import build_context
 from executors.local_docker.account import Facts, ended, particulars, told_lines
-from executors.local_docker.address import STANDARD_SOCKET
 from executors.local_docker.engine import Engine
-from executors.local_docker.examination import examine
 from executors.local_docker.image import HostImage, Recipe
+from executors.local_docker.look import examine
 from executors.local_docker.marks import (
     INSTALLATION,
     JOB,
@@ -33,11 +32,11 @@ from executors.local_docker.marks import (
     remove,
     remove_all,
 )
-from executors.local_docker.settings import LocalDockerSettings
+from executors.local_docker.settings import STANDARD_SOCKET, LocalDockerSettings
 from executors.local_docker.troubles import OPERATORS, AbsentError, ConflictError
-from paas_runner.check_result import CheckResult
 from paas_runner.errors import Rejected
-from paas_runner.executor import Order, RunnerSection
+from paas_runner.executor.checks import CheckResult
+from paas_runner.executor.contract import Order, RunnerSection
 from paas_runner.job.capacity import Sizes
 from paas_runner.job.failure import reference
 from paas_runner.job.payload import Payload

@@ -6,10 +6,9 @@ from contextlib import aclosing
 import attrs
 
 from executors.local_docker import look
-from executors.local_docker.address import STANDARD_SOCKET, Address, address
-from executors.local_docker.settings import LocalDockerSettings
+from executors.local_docker.settings import STANDARD_SOCKET, Address, LocalDockerSettings, address
 from paas_runner.errors import Rejected, RemoteError, RunnerError
-from paas_runner.questions import AnswerRefusedError, Inquiry, Question
+from paas_runner.executor.questions import AnswerRefusedError, Inquiry, Question
 
 _DEFAULTS = {field.name: field.default for field in attrs.fields(LocalDockerSettings)}
 

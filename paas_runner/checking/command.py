@@ -6,20 +6,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from paas_runner.check_result import CheckResult, Grade
-from paas_runner.checking import document, shown, views
+from paas_runner.check import shown
+from paas_runner.check.survey import Survey, read_configuration
+from paas_runner.checking import views
 from paas_runner.checking.progress import TerminalProgress
-from paas_runner.checking.survey import Survey
-from paas_runner.executor import installed
-from paas_runner.exit_codes import Exit
-from paas_runner.observe.logs import configure, redactor
+from paas_runner.errors import Exit
+from paas_runner.executor.checks import CheckResult, Grade
+from paas_runner.executor.contract import installed
+from paas_runner.logs import configure, redactor
 
 
 def run(path: Path, *, show: bool, as_json: bool, offline: bool) -> int:
     """Check the configuration, or with `show` print it as it is in effect; returns the exit code."""
     configure(level="fatal", form="text", stream=sys.stderr)  # what matters of it is in the results
     kinds = installed()
-    config, results = document.read(path, environ=os.environ, executors=kinds)
+    config, results = read_configuration(path, environ=os.environ, executors=kinds)
     if config is None:
         _print_results(results, as_json=as_json)
         return Exit.CONFIG

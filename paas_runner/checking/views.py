@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from paas_runner.check_result import CheckResult, Grade
+from paas_runner.executor.checks import CheckResult, Grade
 
 _MARKS: Mapping[Grade, str] = {
     Grade.FINE: "✓",

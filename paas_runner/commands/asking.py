@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from paas_runner.exit_codes import Exit
+from paas_runner.errors import Exit
 
 Parts = Iterator[dict[str, Any]]
 
@@ -33,7 +33,7 @@ def asked(
     `patience` (seconds, None is for ever) bounds the wait for each part.
     """
     from paas_runner.config import ConfigError
-    from paas_runner.config.state_path import state_path
+    from paas_runner.config.load import state_path
     from paas_runner.control import ControlError, ask, control_path
 
     try:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from paas_runner.commands.command import Command
-from paas_runner.exit_codes import Exit
+from paas_runner.errors import Exit
 
 _EPILOG = """\
 exit codes:

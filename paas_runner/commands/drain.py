@@ -9,7 +9,7 @@ from typing import Any
 
 from paas_runner.commands.asking import Parts, asked
 from paas_runner.commands.command import Command, add_config
-from paas_runner.exit_codes import Exit
+from paas_runner.errors import Exit
 
 _EPILOG = """\
 fields of --json:

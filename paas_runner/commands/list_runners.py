@@ -21,7 +21,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _call(arguments: argparse.Namespace) -> int:
-    from register.listing import run
+    from register.selection import run
 
     return run(arguments.config, as_json=arguments.json)
 

@@ -4,7 +4,7 @@ import argparse
 
 from paas_runner.commands.asking import EXIT_CODES, Parts, asked
 from paas_runner.commands.command import Command, add_config
-from paas_runner.exit_codes import Exit
+from paas_runner.errors import Exit
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from paas_runner.commands.command import Command, add_config
-from paas_runner.exit_codes import Exit
+from paas_runner.errors import Exit
 
 if TYPE_CHECKING:
     from paas_runner.config import Config
@@ -93,9 +93,9 @@ def _number(text: str) -> int:
 
 def _call(arguments: argparse.Namespace) -> int:
     from paas_runner.config import Config, ConfigError, load
-    from paas_runner.executor import installed
-    from paas_runner.observe.logs import LEVELS, configure, redactor
-    from paas_runner.service import run
+    from paas_runner.executor.contract import installed
+    from paas_runner.logs import LEVELS, configure, redactor
+    from paas_runner.service.process import run
 
     level = arguments.logging_level
     if level is not None and level not in LEVELS:

@@ -1,4 +1,10 @@
-"""From `config.toml` to `Config`, or to everything that is wrong with it."""
+"""From `config.toml` to `Config`, or to everything that is wrong with it.
+
+Where the service keeps its state, told from a file that may be wrong in every other respect.
+
+A command that asks the running service needs nothing else of the configuration: neither the secrets, which
+may be readable for the service alone, nor that all of it is right, which the service decides.
+"""
 
 import re
 import tomllib
@@ -9,11 +15,16 @@ from typing import Any
 
 from paas_runner.config import dialect
 from paas_runner.config.complaints import Complaint, ConfigError, Findings, by_line
-from paas_runner.config.contradictions import find_contradictions
 from paas_runner.config.model import STATE_FILE, Config, Runner
-from paas_runner.config.reader import Reader, keys_of
+from paas_runner.config.reader import SCALARS, Reader, UnfitError, keys_of
 from paas_runner.config.secret_references import Surroundings, exposed
-from paas_runner.config.sections import Executors, check_tables, read_sections, with_secrets_file
+from paas_runner.config.sections import (
+    Executors,
+    check_tables,
+    find_contradictions,
+    read_sections,
+    with_secrets_file,
+)
 
 _POSITION = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 _ZERO_IS_DEFAULT = ("check_interval", "shutdown_timeout")
@@ -102,3 +113,18 @@ _KNOWN = (
     | dialect.GLOBAL_KEYS
     | {"runners", dialect.SECRETS_FILE_KEY}
 )
+
+
+def state_path(path: Path, environ: Mapping[str, str]) -> Path:
+    """`state_file`, or its default where that cannot be told; raises `ConfigError` without the file."""
+    folder = path.absolute().parent
+    try:
+        document = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError([Complaint(path=path, found=f"cannot be read: {error.strerror}")]) from error
+    except (ValueError, RecursionError):
+        document = {}
+    try:
+        return Path(SCALARS[Path].read(document["state_file"], Surroundings(environ=environ, folder=folder)))
+    except (KeyError, UnfitError):
+        return default_state_file(environ, folder)

@@ -10,8 +10,8 @@ from typing import Any
 
 import attrs
 
-from paas_runner.config.values import Fraction, GoDuration, ReadableFile, Url
-from paas_runner.executor import setting
+from paas_runner.config.reader import Fraction, GoDuration, ReadableFile, Url
+from paas_runner.executor.contract import setting
 from paas_runner.job.known_runner import KnownRunner, Section, recognised
 from paas_runner.job.runner_token import peer_name, short_token
 from paas_runner.secret import Secret

@@ -1,18 +1,23 @@
-"""The `[[runners]]` sections: our keys, those of the executor that is named, and those only handed on."""
+"""The `[[runners]]` sections: our keys, those of the executor that is named, and those only handed on.
 
-from collections.abc import Callable, Mapping
+What is right key by key, and wrong between sections.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from paas_runner.config import dialect
-from paas_runner.config.lines import KeyPath
+from paas_runner.config.complaints import Findings
+from paas_runner.config.lines import KeyPath, dotted
 from paas_runner.config.model import Runner
-from paas_runner.config.reader import Reader, did_you_mean, keys_of
+from paas_runner.config.reader import SCALARS, Reader, UnfitError, described, did_you_mean, keys_of
 from paas_runner.config.secret_references import read_secrets_file
-from paas_runner.config.values import SCALARS, UnfitError, described
-from paas_runner.executor import ExecutorKind
+from paas_runner.executor.contract import ExecutorKind
+from paas_runner.job.runner_token import short_token
 
 Executors = Mapping[str, Callable[[], ExecutorKind]]
 
@@ -117,3 +122,54 @@ _KNOWN = (
     | dialect.WITHOUT_EFFECT
     | {dialect.SECRETS_FILE_KEY}
 )
+
+
+_NAMEABLE = re.compile(r"[A-Za-z0-9_.-]{4,}")
+
+
+def find_contradictions(values: Mapping[str, Any], sections: Sequence[Section], findings: Findings) -> None:
+    """Note every contradiction; what could not be read contradicts nothing."""
+    _same_tokens(sections, findings)
+    if values.get("quota_computation"):
+        _reference_runner(values["quota_computation"].reference_runner, sections, findings)
+
+
+def _same_tokens(sections: Sequence[Section], findings: Findings) -> None:
+    by_token: dict[str, KeyPath] = {}
+    by_short_token: dict[str, KeyPath] = {}
+    for section in sections:
+        secret = section.values.get("token")
+        if secret is None:
+            continue
+        token = secret.reveal()
+        at = (*section.at, "token")
+        short = short_token(token)
+        if not _NAMEABLE.fullmatch(short):
+            findings.wrong(at, "no runner token", hint="copy all of it: hosts are named after its start")
+        elif token in by_token:
+            findings.wrong(at, f"the same token as {dotted(by_token[token])}", hint="register another runner")
+        elif short in by_short_token:
+            findings.wrong(
+                at,
+                f"the same short token as {dotted(by_short_token[short])}",
+                hint="hosts are named after it: register another runner",
+            )
+        by_token.setdefault(token, at)
+        by_short_token.setdefault(short, at)
+
+
+def _reference_runner(name: str, sections: Sequence[Section], findings: Findings) -> None:
+    named = [section.at for section in sections if section.values.get("name") == name]
+    if not named:
+        known = sorted(filter(None, (section.values.get("name") for section in sections)))
+        findings.wrong(
+            ("quota_computation", "reference_runner"),
+            "another",
+            expected=f"the name of a configured runner ({', '.join(known)})",
+            hint=did_you_mean(name, known),
+        )
+    for at in named[1:]:
+        findings.wrong(
+            (*at, "name"),
+            f"the same name as {dotted(named[0])}, which quota_computation.reference_runner names",
+        )

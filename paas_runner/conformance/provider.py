@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from paas_runner.executor import Executor, Order
+from paas_runner.executor.contract import Executor, Order
 from paas_runner.job.payload import read
 from paas_runner.job.tracked import HostName, JobKey, host_name
 

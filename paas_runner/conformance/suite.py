@@ -10,7 +10,7 @@ import pytest
 
 from paas_runner.conformance.provider import Call, Provider
 from paas_runner.errors import RemoteError, Transient
-from paas_runner.executor import Executor, JobRefusedError, Order
+from paas_runner.executor.contract import Executor, JobRefusedError, Order
 from paas_runner.job.tracked import Host, HostName
 
 Start: TypeAlias = Callable[..., Executor]

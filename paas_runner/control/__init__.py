@@ -4,9 +4,8 @@ One line of JSON asks, `{"ask": "status", ...}`; lines of JSON answer, and the l
 `{"error": "why"}`. Nothing runs while nobody asks.
 """
 
-from paas_runner.control.address import control_path
 from paas_runner.control.client import ControlError, NotRunningError, RefusedError, ask
-from paas_runner.control.server import Answer, Control, ControlServer, nobody_asks
+from paas_runner.control.server import Answer, Control, ControlServer, control_path, nobody_asks
 
 __all__ = [
     "Answer",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from paas_runner.control.address import address
+from paas_runner.control.server import address
 from paas_runner.errors import RunnerError
 
 PATIENCE_SECONDS = 10.0

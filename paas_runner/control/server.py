@@ -1,22 +1,49 @@
-"""The service's side of the control socket: who may ask what, and one task for each who asks."""
+"""The service's side of the control socket: who may ask what, and one task for each who asks.
+
+Where the control socket is, and how to name it to the kernel however long its path is.
+"""
 
 import asyncio
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 import structlog
 
-from paas_runner.control.address import address
 from paas_runner.errors import RunnerError
-from paas_runner.observe.logs import redactor
+from paas_runner.logs import redactor
 
 log = structlog.stdlib.get_logger(__name__)
+
+LONGEST_ADDRESS_BYTES = 107
+"""What a socket's address holds (unix(7): `sun_path` has 108 bytes, one of them ends it)."""
+
+
+def control_path(state: Path) -> Path:
+    """The socket stands beside the state file."""
+    return state.with_suffix(".control.sock")
+
+
+@contextmanager
+def address(path: Path) -> Iterator[str]:
+    """A name of `path` that fits into a socket's address, valid inside; raises OSError.
+
+    A path that is too long is reached through its open folder.
+    """
+    if len(os.fsencode(path)) <= LONGEST_ADDRESS_BYTES:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
 
 Answer: TypeAlias = Callable[[Mapping[str, Any]], AsyncIterator[Mapping[str, Any]]]
 """From the request to the parts of its answer; a `RunnerError` that it raises is told to who asked."""

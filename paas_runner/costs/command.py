@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from paas_runner.assembly import store_path
 from paas_runner.config import ConfigError, load
 from paas_runner.costs.report import Report, report
 from paas_runner.costs.views import document, sheet, table
 from paas_runner.costs.window import window
-from paas_runner.executor import installed
-from paas_runner.exit_codes import Exit
+from paas_runner.errors import Exit
+from paas_runner.executor.contract import installed
+from paas_runner.service.assembly import store_path
 from paas_runner.store import StoreError
 from paas_runner.store.snapshot import accounts
 

@@ -16,16 +16,12 @@ from paas_runner.demo.service_process import LogEvent, ServiceProcess
 from paas_runner.demo.story import JobStory, told
 from paas_runner.demo.verdict import Verdict, judge
 from paas_runner.demo.views import View, for_audience
-from paas_runner.errors import RunnerError
-from paas_runner.exit_codes import Exit
+from paas_runner.errors import Exit, RunnerError
+from paas_runner.pipelines.gitlab_ci.pipeline import load_pipeline
+from paas_runner.pipelines.jobs import Job
+from paas_runner.pipelines.options import CoordinatorOptions
+from paas_runner.pipelines.spec import Pipeline, PipelineError
 from paas_runner.sandbox.cloud import CloudOptions
-from paas_runner.sandbox.coordinator import (
-    CoordinatorOptions,
-    Job,
-    Pipeline,
-    PipelineError,
-    load_pipeline,
-)
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
 
 LONGEST_SECONDS = 55.0  # of the demo's own pipeline; a user's own may take as long as it takes

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 
 from paas_runner.demo.hosts import Books
-from paas_runner.sandbox.coordinator import Job, Kind
+from paas_runner.pipelines.jobs import Job, Kind
 
 _NEVER_GIVEN_OUT = frozenset({"skipped", "created", "canceled"})
 

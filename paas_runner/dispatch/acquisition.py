@@ -1,24 +1,28 @@
-"""Asking one coordinator for jobs, for as long as there is room."""
+"""Asking one coordinator for jobs, for as long as there is room.
+
+`--poll-cycles`: the service ends by itself once every runner has asked so many times in vain.
+"""
 
 import asyncio
 import math
 import random
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
 
-from paas_runner.dispatch.journal import Journal
-from paas_runner.dispatch.roster import Absence, Roster
+from paas_runner.dispatch.records import Journal
+from paas_runner.dispatch.registry import Absence, Roster
 from paas_runner.dispatch.served import Served
-from paas_runner.dispatch.timing import Clock, nap, pause
 from paas_runner.errors import Rejected, RemoteError, Transient
-from paas_runner.executor import JobRefusedError
+from paas_runner.executor.contract import JobRefusedError
 from paas_runner.job.capacity import Asking
 from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.job.lifecycle import acquired, acquired_undecodable
 from paas_runner.job.payload import Payload, PayloadError, decode
 from paas_runner.job.tracked import TrackedJob
+from paas_runner.loop.timing import Clock, nap, pause
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -168,3 +172,24 @@ _UNREADABLE = Failure(
     reason=FailureReason.SYSTEM,
     text="The runner could not make out which host this job needs. The operators of this runner can help.",
 )
+
+
+class PollCycles:
+    """Counts for one life of the service; runners that a reload adds or removes change nothing."""
+
+    def __init__(self, most: int | None, *, runners: Sequence[str], stopping: asyncio.Event) -> None:
+        """Set `stopping` after `most` cycles; None is never. `runners` are their short tokens."""
+        self._most = most
+        self._runners = runners
+        self._stopping = stopping
+        self._asked: Counter[str] = Counter()
+        self._end_if_over()
+
+    def fruitless(self, runner: str) -> None:
+        """A request of the runner brought no job."""
+        self._asked[runner] += 1
+        self._end_if_over()
+
+    def _end_if_over(self) -> None:
+        if self._most is not None and min(self._asked[runner] for runner in self._runners) >= self._most:
+            self._stopping.set()

@@ -11,22 +11,19 @@ import attrs
 import structlog
 
 from paas_runner.dispatch.acquisition import Acquisition
+from paas_runner.dispatch.flavors import Weighing
 from paas_runner.dispatch.job_loop import JobLoop
-from paas_runner.dispatch.journal import Journal
-from paas_runner.dispatch.ledger import Ledger
-from paas_runner.dispatch.roster import Absence, Roster
-from paas_runner.dispatch.served import Served
-from paas_runner.dispatch.settings import Settings
-from paas_runner.dispatch.statistics import Statistics
+from paas_runner.dispatch.load_log import Statistics
+from paas_runner.dispatch.records import Journal, Ledger
+from paas_runner.dispatch.registry import Absence, Roster
+from paas_runner.dispatch.served import Served, Settings, Tenure
 from paas_runner.dispatch.sweep import Sweep
-from paas_runner.dispatch.tenure import Tenure
-from paas_runner.dispatch.timing import Clock
-from paas_runner.dispatch.vitals import LONGEST_ROUND_SECONDS, Vitals
-from paas_runner.dispatch.weighing import Weighing
-from paas_runner.executor import JobRefusedError
+from paas_runner.executor.contract import JobRefusedError
 from paas_runner.job.capacity import Load
 from paas_runner.job.decision import Policy
 from paas_runner.job.tracked import TrackedJob
+from paas_runner.loop.heartbeat import LONGEST_ROUND_SECONDS, Vitals
+from paas_runner.loop.timing import Clock
 from paas_runner.store import Store
 
 log = structlog.stdlib.get_logger(__name__)

@@ -6,17 +6,16 @@ import random
 import structlog
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
-from paas_runner.dispatch.acts import Acts
-from paas_runner.dispatch.journal import Journal
+from paas_runner.dispatch.effects import Acts
+from paas_runner.dispatch.records import Journal, figures
 from paas_runner.dispatch.served import Served
-from paas_runner.dispatch.timing import Clock, nap
-from paas_runner.dispatch.vitals import here
 from paas_runner.job.cost import Charge, closed_by
 from paas_runner.job.decision import Act, Done, Settle, Wait, next_action
 from paas_runner.job.events import Checked, Event, Failed, HostChecked, HostLeft, Unchecked
 from paas_runner.job.lifecycle import apply
 from paas_runner.job.tracked import Phase, TrackedJob
-from paas_runner.observe.costs import figures
+from paas_runner.loop.heartbeat import here
+from paas_runner.loop.timing import Clock, nap
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -1,13 +1,26 @@
-"""One `[[runners]]` section in service: whom to ask for jobs, and who provides their hosts."""
+"""One `[[runners]]` section in service: whom to ask for jobs, and who provides their hosts.
 
+All that a reload replaces: one value, exchanged as a whole, so that nobody ever sees half of a change.
+
+One runner under one setting: the tasks that need it, and its end once none does any more.
+
+A reload that changes a runner does not touch what has begun. The old `Served` is relieved: it asks for no
+further job, and goes on serving the jobs that it has, with the credentials that they were started with, until
+the last of them is gone. Its successor asks from the same moment on.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 
 import attrs
 
 from paas_runner.coordinator import Coordinator
-from paas_runner.executor import Executor
+from paas_runner.dispatch.counters import Counters
+from paas_runner.executor.contract import Executor
+from paas_runner.job.capacity import Limits
 from paas_runner.job.decision import Policy
-from paas_runner.observe.counters import Counters
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -35,3 +48,78 @@ class Served:
         """Close the connections to both sides."""
         await self.coordinator.aclose()
         await self.executor.aclose()
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """What the dispatcher serves, and within which bounds."""
+
+    served: Mapping[str, Served]
+    """Every runner in service by its key."""
+
+    limits: Limits
+    sweep_every: timedelta = timedelta()
+    """How often orphans are searched for; 0 or less is never."""
+
+    log_statistics: bool = True
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The runners' names by their keys."""
+        return {key: served.name for key, served in self.served.items()}
+
+    def pausing(self, paused: Iterable[str]) -> "Settings":
+        """The same, with exactly these runners (keys) paused."""
+        return attrs.evolve(self, limits=attrs.evolve(self.limits, paused=frozenset(paused)))
+
+
+class Tenure:
+    """A `Served` from the first task that needs it to the last."""
+
+    def __init__(self, served: Served) -> None:
+        """Nobody needs it yet."""
+        self.served = served
+        self.ending = asyncio.Event()
+        """Set when the runner is to ask for no further job under this setting."""
+
+        self._work: set[asyncio.Future[None]] = set()
+        self._aside: set[asyncio.Task[None]] = set()
+
+    @property
+    def work(self) -> Sequence[asyncio.Future[None]]:
+        """What must come to its own end: the request for a job, and each job."""
+        return list(self._work)
+
+    def add(self, work: asyncio.Future[None]) -> None:
+        """A task of the work."""
+        self._work.add(work)
+        work.add_done_callback(self._work.discard)
+
+    def add_aside(self, task: asyncio.Task[None]) -> None:
+        """A task that may be cut off at any time."""
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
+
+    @contextmanager
+    def held(self) -> Iterator[Served]:
+        """Inside, the runner is needed."""
+        self.add(need := asyncio.get_running_loop().create_future())
+        try:
+            yield self.served
+        finally:
+            need.set_result(None)
+
+    def cut_aside(self) -> None:
+        """End what may be cut off."""
+        for task in self._aside:
+            task.cancel()
+
+    def relieve(self) -> None:
+        """Out of service: only what has begun goes on."""
+        self.ending.set()
+        self.cut_aside()
+
+    async def over(self) -> None:
+        """Wait until no task needs it any more."""
+        while tasks := self._work | self._aside:
+            await asyncio.wait(tasks)

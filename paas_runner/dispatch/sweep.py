@@ -12,13 +12,13 @@ from datetime import timedelta
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from paas_runner.dispatch.roster import Roster
+from paas_runner.dispatch.counters import Breach
+from paas_runner.dispatch.registry import Roster
 from paas_runner.dispatch.served import Served
-from paas_runner.dispatch.timing import Clock, rest
 from paas_runner.errors import RemoteError
 from paas_runner.job.orphans import Books, Kind, Verdict, judge, merged, missing, strays
 from paas_runner.job.tracked import Host, JobKey, SeenHost, TrackedJob
-from paas_runner.observe.counters import Breach
+from paas_runner.loop.timing import Clock, rest
 from paas_runner.store import Store, StoreError
 
 log = structlog.stdlib.get_logger(__name__)

@@ -1,4 +1,7 @@
-"""Scripts on the host itself: bash if there is one, else sh."""
+"""Scripts on the host itself: bash if there is one, else sh.
+
+Where the scripts of a job run, as its `runner.toml` says.
+"""
 
 import contextlib
 import os
@@ -7,15 +10,17 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import NoReturn
 
 import attrs
 
-from paas_runner.inner.job import Job
+from paas_runner.inner.ending import Reason, StageError, broken
+from paas_runner.inner.job import Job, Workspace, write_files
 from paas_runner.inner.job_script import Script
 from paas_runner.inner.narrator import Narrator
 from paas_runner.inner.process import launched
-from paas_runner.inner.shell import Launched, Write
-from paas_runner.inner.workspace import Workspace, write_files
+from paas_runner.inner.section import RunnerSection
+from paas_runner.inner.shell import Launched, Shell, Write
 
 
 @attrs.frozen(kw_only=True)
@@ -80,3 +85,27 @@ def _written(script: Script) -> Path:
     path = Path(script.workspace.files, f".{script.name}.sh")
     path.write_text(script.text(), encoding="utf-8")
     return path
+
+
+def shell_for(section: RunnerSection) -> Shell:
+    """The shell that the section's `executor` names; one that is not known fails the job with words."""
+    match section.executor:
+        case "shell" | "":
+            return ProcessShell(builds_dir=section.builds_dir)
+        case "docker":
+            from paas_runner.inner.containers import ContainerShell
+
+            return ContainerShell(builds_dir=section.builds_dir)
+        case _:
+            return _UnknownShell()
+
+
+@attrs.frozen(kw_only=True)
+class _UnknownShell(ProcessShell):
+    """Says that it cannot run scripts."""
+
+    def prepared(self, job: Job, narrator: Narrator) -> NoReturn:  # noqa: ARG002 - as its class says
+        """Raises `StageError`."""
+        known = 'this inner runner knows `executor = "shell"` and "docker"'
+        text = f'runner.toml has `executor = "{job.section.executor}"`, but {known}'
+        raise StageError(broken(text, Reason.CONFIGURATION))

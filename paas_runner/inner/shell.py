@@ -4,10 +4,9 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Protocol
 
-from paas_runner.inner.job import Job
+from paas_runner.inner.job import Job, Workspace
 from paas_runner.inner.job_script import Script
 from paas_runner.inner.narrator import Narrator
-from paas_runner.inner.workspace import Workspace
 
 Write = Callable[[bytes], None]
 

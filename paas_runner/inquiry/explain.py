@@ -10,16 +10,16 @@ from pathlib import Path
 
 import attrs
 
-from paas_runner.assembly import store_path
 from paas_runner.config import ConfigError
-from paas_runner.config.state_path import state_path
+from paas_runner.config.load import state_path
 from paas_runner.control import ControlError, NotRunningError
-from paas_runner.exit_codes import Exit
+from paas_runner.errors import Exit
 from paas_runner.inquiry.live import asked
 from paas_runner.inquiry.screen import tell
-from paas_runner.inquiry.stored import stored_explanations
-from paas_runner.status.explanation import Explanation, explained
-from paas_runner.status.wire import to_data
+from paas_runner.service.assembly import store_path
+from paas_runner.status.report import to_data
+from paas_runner.status.stored import stored_explanations
+from paas_runner.status.views import Explanation, explained
 from paas_runner.store import StoreError
 from paas_runner.store.snapshot import histories
 

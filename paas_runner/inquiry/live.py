@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from paas_runner.config.state_path import state_path
+from paas_runner.config.load import state_path
 from paas_runner.control import ControlError, ask, control_path
-from paas_runner.status.wire import from_data
+from paas_runner.status.report import from_data
 
 T = TypeVar("T")
 

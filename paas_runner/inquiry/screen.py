@@ -2,7 +2,7 @@
 
 import shutil
 
-from paas_runner.observe.logs import redactor
+from paas_runner.logs import redactor
 
 CLEAR = "\x1b[H\x1b[2J"
 

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from paas_runner.config import ConfigError
 from paas_runner.control import ControlError, NotRunningError
-from paas_runner.exit_codes import Exit
+from paas_runner.errors import Exit
 from paas_runner.inquiry.live import asked
 from paas_runner.inquiry.screen import redraw, tell
-from paas_runner.inquiry.stored import stored_report
-from paas_runner.status.report import Report, ServiceState
+from paas_runner.status.report import Report, ServiceState, to_data
+from paas_runner.status.stored import stored_report
 from paas_runner.status.views import changes, page
-from paas_runner.status.wire import to_data
 from paas_runner.store import StoreError
 
 SECONDS_BETWEEN_LOOKS = 2.0

@@ -18,13 +18,14 @@ import attrs
 from starlette.types import ASGIApp
 
 from paas_runner.inner import InnerRunner
+from paas_runner.pipelines.coordinator import Coordinator
+from paas_runner.pipelines.options import CoordinatorOptions
 from paas_runner.sandbox import cloud as clever
-from paas_runner.sandbox import coordinator as gitlab
 from paas_runner.sandbox.cloud import Cloud, CloudOptions, GitRemote, HostFiles, HostProgram, OAuthKeys
-from paas_runner.sandbox.coordinator import Coordinator, CoordinatorOptions
+from paas_runner.sandbox.control_api import create_coordinator_app
 from paas_runner.sandbox.faults import FaultInjector, FaultPlan
-from paas_runner.sandbox.listening import Listener
 from paas_runner.secret import Secret
+from paas_runner.server.listening import Listener
 
 _UNUSABLE = 125  # the exit code of a container that could not be started
 
@@ -152,7 +153,7 @@ class Sandbox:
         self.runner_token = self.coordinator.runners.add(description="sandbox").token
         sweeper = asyncio.create_task(self.coordinator.keep_sweeping(), name="sandbox sweeper")
         self._stack.push_async_callback(_ended, sweeper)
-        app = FaultInjector(gitlab.create_app(self.coordinator), self.coordinator_faults)
+        app = FaultInjector(create_coordinator_app(self.coordinator), self.coordinator_faults)
         self._coordinator_listener = await self._listen(app)
 
     async def _start_cloud(self) -> None:

@@ -1,11 +1,16 @@
-"""The answer to `paas-runner status`, before anybody sees it. The fields are those of `--json`."""
+"""The answer to `paas-runner status`, before anybody sees it. The fields are those of `--json`.
+
+Reports as plain data, for the control socket and for `--json`, and back.
+"""
 
 import enum
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 import attrs
+import cattrs
 
 from paas_runner.job.capacity import Load
 from paas_runner.job.decision import Policy
@@ -160,3 +165,25 @@ def _job(
 def _latest(history: Sequence[Entry]) -> Entry | None:
     """What happened last, which may have happened before, too."""
     return max(reversed(history), key=lambda entry: entry.last or entry.at, default=None)
+
+
+T = TypeVar("T")
+
+_converter = cattrs.Converter()
+_converter.register_unstructure_hook(datetime, lambda moment: moment.isoformat(timespec="milliseconds"))
+_converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
+_converter.register_unstructure_hook(Path, str)
+
+
+def to_data(value: object) -> dict[str, Any]:
+    """A report, or a part of one, as JSON has it."""
+    data: dict[str, Any] = _converter.unstructure(value)
+    return data
+
+
+def from_data(data: Mapping[str, Any], kind: type[T]) -> T:
+    """What `to_data` was given; raises ValueError for what another version may have sent."""
+    try:
+        return _converter.structure(data, kind)
+    except Exception as error:  # noqa: BLE001 - cattrs raises whatever its hooks raised, grouped
+        raise ValueError("; ".join(cattrs.transform_error(error))) from None

@@ -12,9 +12,9 @@ import attrs
 from paas_runner.job.cost import Charge
 from paas_runner.job.known_runner import KnownRunner
 from paas_runner.job.tracked import Entry, JobKey, TrackedJob
-from paas_runner.store import ledger, runners
+from paas_runner.store import ledger
 from paas_runner.store.protocol import StoreError
-from paas_runner.store.records import history_from_text, loads
+from paas_runner.store.records import RUNNERS_FACT, history_from_text, loads, loads_runners
 from paas_runner.store.sqlite_file import HISTORY_VERSION, LEDGER_VERSION, too_new, unusable, version_of
 
 
@@ -77,8 +77,8 @@ def _jobs(db: sqlite3.Connection) -> Sequence[TrackedJob]:
 
 
 def _runners(db: sqlite3.Connection) -> Sequence[KnownRunner]:
-    fact = db.execute("SELECT value FROM fact WHERE name = ?", (runners.FACT,)).fetchone()
-    return runners.loads(fact[0] if fact else None)
+    fact = db.execute("SELECT value FROM fact WHERE name = ?", (RUNNERS_FACT,)).fetchone()
+    return loads_runners(fact[0] if fact else None)
 
 
 @contextmanager

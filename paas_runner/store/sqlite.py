@@ -22,9 +22,16 @@ import attrs
 from paas_runner.job.cost import Charge
 from paas_runner.job.known_runner import KnownRunner
 from paas_runner.job.tracked import Entry, JobKey, TrackedJob
-from paas_runner.store import ledger, runners
+from paas_runner.store import ledger
 from paas_runner.store.protocol import REMEMBERED_HISTORIES, REMEMBERED_JOBS, StoreError
-from paas_runner.store.records import dumps, history_as_text, loads
+from paas_runner.store.records import (
+    RUNNERS_FACT,
+    dumps,
+    dumps_runners,
+    history_as_text,
+    loads,
+    loads_runners,
+)
 from paas_runner.store.sqlite_file import connected, unusable
 
 T = TypeVar("T")
@@ -123,16 +130,16 @@ class SqliteStore:
 
     async def runners(self) -> Sequence[KnownRunner]:
         """Every runner that was ever served here."""
-        text = await self._do(lambda db: _fact(db, runners.FACT))
+        text = await self._do(lambda db: _fact(db, RUNNERS_FACT))
         try:
-            return runners.loads(text)
+            return loads_runners(text)
         except ValueError as error:
             raise unusable(self._path, f"what is known of the runners is damaged: {error}") from error
 
     async def save_runners(self, known: Sequence[KnownRunner]) -> None:
         """Make these the known runners."""
-        text = runners.dumps(known)
-        await self._do(lambda db: _keep(db, runners.FACT, text))
+        text = dumps_runners(known)
+        await self._do(lambda db: _keep(db, RUNNERS_FACT, text))
 
     async def aclose(self) -> None:
         """Finish what was asked for, end the thread, release the lock."""

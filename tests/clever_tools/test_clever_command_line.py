@@ -8,7 +8,7 @@ import pytest
 
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.cloud.application import AppState, DeploymentState, InstanceState
-from tests.clever_tools.command_line import DOCKERFILE, Clever
+from tests.support.clever_command_line import DOCKERFILE, Clever
 
 pytestmark = [
     pytest.mark.long,

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from paas_runner.config import Config, load
-from paas_runner.executor import Executor, ExecutorKind, RunnerSection, installed
+from paas_runner.executor.contract import Executor, ExecutorKind, RunnerSection, installed
 
 
 @attrs.frozen(kw_only=True)

@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from paas_runner.config import Config, ConfigError, load
-from paas_runner.executor import ExecutorKind, setting
+from paas_runner.executor.contract import ExecutorKind, setting
 from paas_runner.secret import Secret
 
 LoadText = Callable[..., Config]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from paas_runner.config import ConfigError, load
-from paas_runner.executor import ExecutorKind
+from paas_runner.executor.contract import ExecutorKind
 
 FILES = sorted((Path(__file__).parent / "malformed").glob("*.toml"))
 EXPECT = "# expect: "

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from paas_runner.config import Config, load
-from paas_runner.executor import ExecutorKind
+from paas_runner.executor.contract import ExecutorKind
 from paas_runner.secret import Secret
 
 EXAMPLES = Path(__file__).parent / "examples"

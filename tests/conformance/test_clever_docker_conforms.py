@@ -11,7 +11,7 @@ import pytest
 from executors.clever import CleverDocker
 from executors.clever.settings import CleverSettings
 from paas_runner.conformance import Call, ExecutorConformance, order
-from paas_runner.executor import RunnerSection
+from paas_runner.executor.contract import RunnerSection
 from paas_runner.http import Http
 from paas_runner.sandbox.faults import Delay, DropAfter, Status
 from paas_runner.sandbox.server import Sandbox, SandboxOptions

@@ -9,10 +9,10 @@ import pytest
 
 from executors.local_docker import KIND, LocalDockerSettings
 from paas_runner.conformance import Call, ExecutorConformance, order
-from paas_runner.executor import RunnerSection
+from paas_runner.executor.contract import RunnerSection
 from paas_runner.http import Http
 from paas_runner.sandbox.faults import Delay, DropAfter, FaultPlan, Status
-from tests.conformance.engine_proxy import engine_behind
+from tests.support.engine_proxy import engine_behind
 
 CALLS = {
     Call.CREATE: {"method": "POST", "path": "/*/containers/create"},

@@ -8,9 +8,9 @@ import pytest
 
 from paas_runner.conformance import Call, ExecutorConformance, order, suite
 from paas_runner.errors import Rejected, RemoteError, Transient
-from paas_runner.executor import RunnerSection
+from paas_runner.executor.contract import RunnerSection
 from paas_runner.job.tracked import Host
-from tests.conformance.shelves import ShelfExecutor, ShelfSettings, Warehouse
+from tests.support.shelves import ShelfExecutor, ShelfSettings, Warehouse
 
 
 class FaultyWarehouse(Warehouse):

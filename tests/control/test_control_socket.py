@@ -10,9 +10,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from paas_runner.control import ControlError, ControlServer, NotRunningError, RefusedError, ask, control_path
-from paas_runner.control.address import LONGEST_ADDRESS_BYTES
+from paas_runner.control.server import LONGEST_ADDRESS_BYTES
 from paas_runner.errors import RunnerError
-from paas_runner.observe.logs import redactor
+from paas_runner.logs import redactor
 from paas_runner.secret import Secret
 
 

@@ -12,7 +12,10 @@ from paas_runner.errors import Rejected, Transient
 from paas_runner.http import Http
 from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.job.payload import decode
-from paas_runner.sandbox import coordinator as gitlab
+from paas_runner.pipelines.coordinator import Coordinator as GitLab
+from paas_runner.pipelines.options import CoordinatorOptions
+from paas_runner.pipelines.spec import JobSpec
+from paas_runner.sandbox.control_api import create_coordinator_app
 from paas_runner.secret import Secret
 
 FAILURE = Failure(reason=FailureReason.SYSTEM, text="No host today.")
@@ -29,15 +32,13 @@ class World:
     """A sandbox coordinator with one runner, and our client of it."""
 
     def __init__(self):
-        options = gitlab.CoordinatorOptions(
+        options = CoordinatorOptions(
             registration_token=Secret("reg"), admin_token=Secret("admin"), long_poll_seconds=0.05
         )
-        self.gitlab = gitlab.Coordinator(
-            clock=lambda: datetime.now(UTC), options=options, rng=random.Random(2)
-        )
+        self.gitlab = GitLab(clock=lambda: datetime.now(UTC), options=options, rng=random.Random(2))
         runner = self.gitlab.runners.add(description="test")
         self.requests = []
-        inner = httpx.ASGITransport(gitlab.create_app(self.gitlab))
+        inner = httpx.ASGITransport(create_coordinator_app(self.gitlab))
         requests = self.requests
 
         class Recording(httpx.AsyncBaseTransport):
@@ -48,7 +49,7 @@ class World:
         self.client = client(Recording(), token=runner.token.reveal())
 
     def submit(self, name="build"):
-        return self.gitlab.submit_job(gitlab.JobSpec(name=name, script=("true",)))
+        return self.gitlab.submit_job(JobSpec(name=name, script=("true",)))
 
     async def acquire(self):
         job = self.submit()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from paas_runner.coordinator.registration import Verified, verify
+from paas_runner.coordinator.runner_records import Verified, verify
 from paas_runner.coordinator.system_id import FILE, foreseen_system_id, system_id
 from paas_runner.errors import Rejected, Transient
 from paas_runner.http import Http

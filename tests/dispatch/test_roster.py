@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from paas_runner.dispatch.roster import Roster
+from paas_runner.dispatch.registry import Roster
 from paas_runner.job.capacity import Limits
 from paas_runner.job.tracked import Phase
-from tests.job.records import job, job_in
+from tests.support.records import job, job_in
 
 
 def roster(concurrent=1, runners=("a", "b"), jobs=()):

@@ -5,7 +5,8 @@ from datetime import timedelta
 import attrs
 import pytest
 
-from paas_runner.dispatch.roster import Roster
+from paas_runner.dispatch.counters import Counters
+from paas_runner.dispatch.registry import Roster
 from paas_runner.dispatch.served import Served
 from paas_runner.dispatch.sweep import MOST_REMOVALS, Sweep
 from paas_runner.errors import Transient
@@ -13,10 +14,9 @@ from paas_runner.job.capacity import Limits
 from paas_runner.job.decision import Policy
 from paas_runner.job.orphans import GRACE
 from paas_runner.job.tracked import Host, Phase, SeenHost
-from paas_runner.observe.counters import Counters
-from tests.job.records import NOW, job_in
-from tests.job.records import job as new_job
-from tests.memory_store import MemoryStore
+from paas_runner.testing.memory_store import MemoryStore
+from tests.support.records import NOW, job_in
+from tests.support.records import job as new_job
 
 
 class Provider:

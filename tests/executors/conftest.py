@@ -11,8 +11,8 @@ import pytest
 from paas_runner.http import Http
 from paas_runner.sandbox.cloud import Cloud, CloudOptions, GitRemote, HostFiles, create_app
 from paas_runner.sandbox.faults import FaultInjector, FaultPlan
-from paas_runner.sandbox.listening import Listener
 from paas_runner.secret import Secret
+from paas_runner.server.listening import Listener
 
 
 @attrs.define

@@ -8,12 +8,12 @@ from executors.build_context import build_context
 from executors.clever import KIND
 from executors.clever.settings import CleverSettings
 from paas_runner.config import load
-from paas_runner.executor import JobRefusedError, Order
+from paas_runner.executor.contract import JobRefusedError, Order
 from paas_runner.job.failure import FailureReason
 from paas_runner.job.tracked import HostName
 from paas_runner.secret import Secret
 from tests.executors.test_clever import SECTION
-from tests.job.records import payload
+from tests.support.records import payload
 
 PREFIX = "gitlab.example:443/group/dependency_proxy/containers"
 PROXY = {"key": "CI_DEPENDENCY_PROXY_GROUP_IMAGE_PREFIX", "value": PREFIX}

@@ -12,13 +12,13 @@ from executors.clever import KIND
 from executors.clever.executor import OWNER_MARK
 from executors.clever.settings import CleverSettings
 from paas_runner.errors import Rejected, Transient
-from paas_runner.executor import JobRefusedError, Order, RunnerSection
+from paas_runner.executor.contract import JobRefusedError, Order, RunnerSection
 from paas_runner.job.failure import FailureReason
 from paas_runner.job.tracked import HostName
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import DropAfter, DropBefore, Status
 from paas_runner.secret import Secret
-from tests.job.records import payload
+from tests.support.records import payload
 
 SECTION = RunnerSection(
     name="clever",

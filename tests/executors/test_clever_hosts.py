@@ -10,12 +10,12 @@ from executors.clever import KIND
 from executors.clever.api import CleverApi
 from executors.clever.settings import CleverSettings
 from paas_runner.errors import Transient
-from paas_runner.executor import Order, RunnerSection
+from paas_runner.executor.contract import Order, RunnerSection
 from paas_runner.job.tracked import HostName
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.cloud.application import AppState
 from paas_runner.sandbox.faults import Garbage
-from tests.job.records import payload
+from tests.support.records import payload
 
 SECTION = RunnerSection(
     name="clever",

@@ -6,7 +6,7 @@ import pytest
 from executors.clever.catalogue import Flavor, Offer, choose
 from executors.clever.settings import CleverSettings
 from paas_runner.errors import Rejected, Transient
-from paas_runner.executor import JobRefusedError
+from paas_runner.executor.contract import JobRefusedError
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Status
 from tests.executors.test_clever import alive, make, order  # noqa: F401 - make is a fixture

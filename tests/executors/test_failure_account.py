@@ -6,13 +6,12 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 
-from executors.clever.cases import Case
-from executors.clever.causes import WORDS, words
+from executors.clever.causes import WORDS, Case, words
 from executors.clever.deployments import Machine, Row, Sighting
 from executors.clever.failure_account import MOST_CHARACTERS, Facts, ended, particulars
-from executors.clever.log_tail import tail
 from executors.clever.refusals import advice
 from executors.clever.settings import CleverSettings
+from executors.clever.watch import tail
 from paas_runner.config.model import JobTraceWatch, Runner
 from paas_runner.job.tracked import Host
 

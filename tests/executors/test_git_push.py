@@ -10,17 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from executors.build_context import build_context
+from executors.build_context import Identity, build_context
 from executors.clever.api import CleverApi
-from executors.git_push import GitPush
-from executors.push import Identity
-from executors.push_folder import clear_away_leftovers
+from executors.git_push import GitPush, clear_away_leftovers
 from paas_runner.errors import Transient
-from paas_runner.executor import Order
+from paas_runner.executor.contract import Order
 from paas_runner.job.tracked import HostName
 from paas_runner.secret import Secret
 from tests.executors.test_clever import SECTION
-from tests.job.records import payload
+from tests.support.records import payload
 
 TREE = {"Dockerfile": b"FROM x\n", "job.json": b"{}"}
 IDENTITY = Identity(name="CI of Example", email="ci@example.com")

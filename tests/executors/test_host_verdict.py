@@ -2,9 +2,9 @@
 
 import pytest
 
-from executors.clever.cases import Case, heard, standstill, verdict
+from executors.clever.causes import Case, heard, standstill, verdict
 from executors.clever.deployments import Machine, Row, Sighting
-from executors.clever.log_tail import MOST_LINES, tail
+from executors.clever.watch import MOST_LINES, tail
 
 
 def row(state, number=1, action="DEPLOY", cause="Git"):

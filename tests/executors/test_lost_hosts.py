@@ -8,11 +8,11 @@ import pytest
 from executors.clever import CleverDocker
 from executors.clever.settings import CleverSettings
 from paas_runner.errors import Rejected, Transient
-from paas_runner.executor import Order, RunnerSection
+from paas_runner.executor.contract import Order, RunnerSection
 from paas_runner.job.tracked import HostName
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Garbage, Status
-from tests.job.records import payload
+from tests.support.records import payload
 
 SECTION = RunnerSection(
     name="clever",

@@ -5,9 +5,9 @@ import pytest
 from executors.build_context import build_context
 from executors.clever import KIND
 from paas_runner.config import load
-from paas_runner.executor import Order, RunnerSection
+from paas_runner.executor.contract import Order, RunnerSection
 from paas_runner.job.tracked import HostName
-from tests.job.records import payload
+from tests.support.records import payload
 
 CONFIG = """
 [[runners]]

@@ -10,12 +10,12 @@ from executors.clever import KIND
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import KEPT_SECONDS, Credentials, TenantError, Tenants, group_of
 from paas_runner.errors import Transient
-from paas_runner.executor import JobRefusedError
+from paas_runner.executor.contract import JobRefusedError
 from paas_runner.http import Http
 from paas_runner.secret import Secret
+from paas_runner.testing.virtual_time import run_virtual
 from tests.executors.test_clever import SECTION
-from tests.job.records import payload
-from tests.virtual_time import run_virtual
+from tests.support.records import payload
 
 SETTINGS = CleverSettings(
     cc_multi_tenant=True,

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 from paas_runner.inner.files.archive import ArchiveError, Format, write_archive
 from paas_runner.inner.files.folder import Folder, OutsideError
-from paas_runner.inner.files.selection import select
+from paas_runner.inner.files.selection import Wanted, select
 from paas_runner.inner.files.unpack import unpack
-from paas_runner.inner.files.wanted import Wanted
 
 SECRET = "kept away from every job"
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from paas_runner.inner.files.folder import Folder
-from paas_runner.inner.files.selection import Selection, select
-from paas_runner.inner.files.wanted import Wanted
+from paas_runner.inner.files.selection import Selection, Wanted, select
 
 TREE = (
     "readme.md",

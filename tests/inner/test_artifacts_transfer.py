@@ -12,8 +12,8 @@ import pytest
 from paas_runner.inner.artifacts import Artifacts, job_artifacts
 from paas_runner.inner.artifacts.entries import read_artifacts, read_dependencies
 from paas_runner.inner.ending import StageError, exited
-from tests.inner.hosts import URL
-from tests.inner.kept_files import Log, client, job_in, written
+from tests.support.hosts import URL
+from tests.support.kept_files import Log, client, job_in, written
 
 ENTRY = {"paths": ["out"], "when": "on_success", "artifact_type": "archive", "artifact_format": "zip"}
 DEPENDENCY = {"id": 4, "name": "build", "token": "their-token", "artifacts_file": {"filename": "a.zip"}}

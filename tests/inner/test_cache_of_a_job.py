@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from paas_runner.inner.cache import Cache, job_cache
-from tests.inner.hosts import URL
-from tests.inner.kept_files import Log, client, job_in, written
-from tests.inner.s3_server import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, S3Server
+from tests.support.hosts import URL
+from tests.support.kept_files import Log, client, job_in, written
+from tests.support.s3_server import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, S3Server
 
 ENTRY = {"key": "k", "paths": ["vendor/"], "policy": "pull-push", "when": "on_success"}
 SECTION = f'[[runners]]\nurl = "{URL}"\ntoken = "glrt-abcdefghijkl"\n'

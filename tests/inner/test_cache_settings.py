@@ -7,7 +7,7 @@ import pytest
 
 from paas_runner.inner.cache.entries import CacheEntry, Key, Policy, read_caches, read_key
 from paas_runner.inner.cache.settings import Bucket, CacheSettings, read_cache_settings
-from paas_runner.inner.files.wanted import When
+from paas_runner.inner.files.selection import When
 
 S3 = """
 Type = "s3"

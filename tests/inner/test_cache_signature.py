@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from paas_runner.inner.cache.settings import Bucket
-from paas_runner.inner.cache.signature import object_url, signed_headers
+from paas_runner.inner.cache.transfer import object_url, signed_headers
 from paas_runner.secret import Secret
 
 BUCKET = Bucket(

@@ -13,10 +13,11 @@ from paas_runner.inner import Stops, UnheardError
 from paas_runner.inner.ending import Reason, StageError, broken, exited
 from paas_runner.inner.helper import Stage
 from paas_runner.job.variables import Variable
-from paas_runner.sandbox.coordinator import Job, JobSpec
+from paas_runner.pipelines.jobs import Job
+from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.scripted import ScriptedInnerRunner
-from tests.inner.hosts import RUNNER_TOML, Hosts, hosts, script
-from tests.virtual_time import run_virtual, virtual_now
+from paas_runner.testing.virtual_time import run_virtual, virtual_now
+from tests.support.hosts import RUNNER_TOML, Hosts, hosts, script
 
 ALL = tuple(stage for stage in Stage if stage is not Stage.CLEAR_WORKTREE)
 

@@ -13,10 +13,13 @@ import attrs
 import pytest
 
 from paas_runner.inner.cli import main
-from paas_runner.sandbox.coordinator import Job, JobSpec, JobState, create_app
-from paas_runner.sandbox.coordinator.payload import job_payload
-from paas_runner.sandbox.listening import Listener
-from tests.inner.hosts import GRACEFUL, Hosts, hosts, script
+from paas_runner.pipelines.jobs import Job
+from paas_runner.pipelines.payload import job_payload
+from paas_runner.pipelines.spec import JobSpec
+from paas_runner.pipelines.states import JobState
+from paas_runner.sandbox.control_api import create_coordinator_app
+from paas_runner.server.listening import Listener
+from tests.support.hosts import GRACEFUL, Hosts, hosts, script
 
 
 @attrs.frozen(kw_only=True)
@@ -60,7 +63,7 @@ class Machine:
 @pytest.fixture
 async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
     world = hosts(trace_interval_seconds=1)
-    listener = Listener(create_app(world.coordinator))
+    listener = Listener(create_coordinator_app(world.coordinator))
     await listener.start()
     try:
         yield Machine(world=world, listener=listener, folder=tmp_path)

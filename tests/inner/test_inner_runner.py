@@ -15,9 +15,11 @@ import pytest
 from paas_runner.inner import InnerRunnerError
 from paas_runner.inner.process_shell import ProcessShell
 from paas_runner.job.variables import Variable
-from paas_runner.sandbox.coordinator import Image, Job, JobState, Kind, Service
-from paas_runner.sandbox.coordinator.reports import checksum
-from tests.inner.hosts import RUNNER_TOML, Hosts, hosts, script
+from paas_runner.pipelines.jobs import Job, Kind
+from paas_runner.pipelines.reports import checksum
+from paas_runner.pipelines.spec import Image, Service
+from paas_runner.pipelines.states import JobState
+from tests.support.hosts import RUNNER_TOML, Hosts, hosts, script
 
 
 @pytest.fixture(autouse=True)

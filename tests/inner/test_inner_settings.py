@@ -8,10 +8,9 @@ from typing import Any
 import attrs
 import pytest
 
-from paas_runner.inner.job import Job, read_job
+from paas_runner.inner.job import Job, Workspace, read_job
 from paas_runner.inner.section import read_section
 from paas_runner.inner.settings import GitStrategy, Submodules, seconds
-from paas_runner.inner.workspace import Workspace
 from paas_runner.job.payload import decode
 
 TOML = '[[runners]]\nurl = "http://gitlab.test"\ntoken = "abc"\nenvironment = ["A=runner", "B=runner $A"]\n'

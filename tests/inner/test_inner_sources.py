@@ -11,9 +11,11 @@ import pytest
 
 from paas_runner.inner.process_shell import ProcessShell
 from paas_runner.job.variables import Variable
-from paas_runner.sandbox.coordinator import Job, JobSpec, JobState, Project, Repository
-from tests.inner.git_server import GitServer
-from tests.inner.hosts import RUNNER_TOML, Hosts, hosts, script
+from paas_runner.pipelines.jobs import Job, Project, Repository
+from paas_runner.pipelines.spec import JobSpec
+from paas_runner.pipelines.states import JobState
+from tests.support.git_server import GitServer
+from tests.support.hosts import RUNNER_TOML, Hosts, hosts, script
 
 COUNT = 'echo "n=$(git rev-list --count HEAD)"'
 

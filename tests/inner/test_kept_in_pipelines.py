@@ -6,10 +6,11 @@ import attrs
 import httpx
 import pytest
 
-from paas_runner.sandbox.coordinator import Project, create_app
-from paas_runner.sandbox.listening import Listener
-from tests.inner.hosts import RUNNER_TOML, URL, Hosts, hosts
-from tests.inner.kept_files import log_of, ran
+from paas_runner.pipelines.jobs import Project
+from paas_runner.sandbox.control_api import create_coordinator_app
+from paas_runner.server.listening import Listener
+from tests.support.hosts import RUNNER_TOML, URL, Hosts, hosts
+from tests.support.kept_files import log_of, ran
 
 TWO_STAGES = """
 build:
@@ -142,7 +143,7 @@ async def test_a_large_upload_over_a_real_connection_is_taken_or_refused_with_it
 ) -> None:
     """A refusal comes while most of the upload is still on its way."""
     world = hosts(most_artifact_bytes=limit)
-    listener = Listener(create_app(world.coordinator))
+    listener = Listener(create_coordinator_app(world.coordinator))
     await listener.start()
     try:
         text = "j: {script: head -c 20000000 /dev/urandom > big, artifacts: {paths: [big]}}"

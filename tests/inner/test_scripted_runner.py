@@ -8,10 +8,11 @@ import httpx
 import pytest
 
 from paas_runner.inner import InnerRunnerError
-from paas_runner.sandbox.coordinator import Job, JobSpec, Kind
+from paas_runner.pipelines.jobs import Job, Kind
+from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.scripted import ScriptedInnerRunner
-from tests.inner.hosts import RUNNER_TOML, Hosts, hosts, script
-from tests.virtual_time import run_virtual, virtual_now
+from paas_runner.testing.virtual_time import run_virtual, virtual_now
+from tests.support.hosts import RUNNER_TOML, Hosts, hosts, script
 
 
 def scripted(world: Hosts) -> ScriptedInnerRunner:

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from paas_runner.inner.files.finding import found
 from paas_runner.inner.files.folder import Folder
-from paas_runner.inner.files.wanted import Wanted
-from tests.inner.git_server import git
-from tests.inner.kept_files import Log, written
+from paas_runner.inner.files.selection import Wanted, found
+from tests.support.git_server import git
+from tests.support.kept_files import Log, written
 
 UNTRACKED = Wanted(untracked=True)
 

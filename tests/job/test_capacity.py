@@ -21,7 +21,7 @@ from paas_runner.job.capacity import (
 )
 from paas_runner.job.lifecycle import apply
 from paas_runner.job.tracked import Host, Phase
-from tests.job.records import FAILURE, NOW, job, job_in
+from tests.support.records import FAILURE, NOW, job, job_in
 
 LIMITS = Limits(concurrent=3, provisioning=2, per_runner={"a": 0, "b": 1})
 SIZES = {"S": 4.0, "M": 10.0, "L": 24.0}

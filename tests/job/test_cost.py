@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from paas_runner.job import events as ev
 from paas_runner.job.cost import Charge, Total, closed_by, so_far, totals
 from paas_runner.job.tracked import JobKey, Phase
-from tests.job.records import FAILURE, HOST, NOW, job, job_in
+from tests.support.records import FAILURE, HOST, NOW, job, job_in
 
 HOUR = timedelta(hours=1)
 

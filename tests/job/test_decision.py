@@ -10,7 +10,7 @@ from paas_runner.job.decision import Act, Action, Done, Policy, Settle, Wait, ne
 from paas_runner.job.failure import FailureReason
 from paas_runner.job.lifecycle import apply
 from paas_runner.job.tracked import Phase
-from tests.job.records import FAILURE, HOST, NOW, job, job_in
+from tests.support.records import FAILURE, HOST, NOW, job, job_in
 
 POLICY = Policy()
 SECOND = timedelta(seconds=1)

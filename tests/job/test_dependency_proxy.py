@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from paas_runner.job.dependency_proxy import PREFIX_VARIABLE, ImageRefusedError, through_dependency_proxy
 from paas_runner.job.failure import FailureReason
-from tests.job.records import payload
+from tests.support.records import payload
 
 PREFIX = "gitlab.example:443/group/dependency_proxy/containers"
 DIGEST = "sha256:" + "0123456789abcdef" * 4

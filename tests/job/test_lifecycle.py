@@ -14,7 +14,7 @@ from paas_runner.job.decision import Act, Action, Done, Policy, Settle, Wait, ne
 from paas_runner.job.lifecycle import TRANSITIONS, acquired_undecodable, apply, resumed
 from paas_runner.job.tracked import Phase
 from paas_runner.secret import Secret
-from tests.job.records import FAILURE, HOST, NOW, job, job_in
+from tests.support.records import FAILURE, HOST, NOW, job, job_in
 
 P = Phase
 

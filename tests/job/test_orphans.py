@@ -20,7 +20,7 @@ from paas_runner.job.orphans import (
     strays,
 )
 from paas_runner.job.tracked import Host, HostName, JobKey, Phase, SeenHost, host_name
-from tests.job.records import HOST, NOW, job_in
+from tests.support.records import HOST, NOW, job_in
 
 RUNNER = "abc123xyz"
 KEY = JobKey(RUNNER, 1)

@@ -8,10 +8,10 @@ import attrs
 import pytest
 
 from executors.local_docker import KIND, LocalDockerSettings
-from paas_runner.executor import Order, RunnerSection
+from paas_runner.executor.contract import Order, RunnerSection
 from paas_runner.http import Http
 from paas_runner.job.tracked import HostName
-from tests.job.records import payload
+from tests.support.records import payload
 
 SHORT_TOKEN = f"_A-{uuid.uuid4().hex[:6]}-"  # no name of an image could have it, nor does another process
 

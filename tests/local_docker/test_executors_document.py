@@ -7,7 +7,7 @@ import attrs
 
 from executors.local_docker import LocalDockerSettings
 from executors.local_docker.marks import INSTALLATION, JOB, RUNNER
-from paas_runner.executor import Executor
+from paas_runner.executor.contract import Executor
 from paas_runner.inner.cli import Exit
 
 ROOT = Path(__file__).parents[2]

@@ -10,13 +10,13 @@ from contextlib import asynccontextmanager, contextmanager
 import pytest
 
 from executors.local_docker import LocalDocker, LocalDockerSettings
-from executors.local_docker.address import address
 from executors.local_docker.engine import Engine
 from executors.local_docker.executor import LocalDockerExecutor
+from executors.local_docker.settings import address
 from paas_runner.errors import Rejected, RunnerError, Transient
-from paas_runner.executor import RunnerSection
-from tests.engine.certificates import tls_options
+from paas_runner.executor.contract import RunnerSection
 from tests.local_docker.conftest import Setup, order, stub
+from tests.support.engine.certificates import tls_options
 
 SECTION = RunnerSection(
     name="local", url="https://gitlab.example", short_token="abc", forwarded={}, installation="one"

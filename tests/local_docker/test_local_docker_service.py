@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 from docker.errors import APIError
 
-from paas_runner.sandbox.coordinator import Kind
-from tests.local_docker.docker_world import docker_world
+from paas_runner.pipelines.jobs import Kind
+from tests.support.docker_world import docker_world
 
 pytestmark = pytest.mark.process
 

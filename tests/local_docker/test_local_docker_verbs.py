@@ -8,7 +8,7 @@ import pytest
 
 from executors.build_context import build_context
 from paas_runner.errors import Rejected
-from paas_runner.executor import RunnerSection
+from paas_runner.executor.contract import RunnerSection
 from tests.local_docker.conftest import SHORT_TOKEN, order
 
 

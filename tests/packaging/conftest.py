@@ -8,9 +8,9 @@ import attrs
 import pytest
 
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
-from tests.packaging.debian_root import first_choices, unpacked
-from tests.packaging.requirements import need
 from tests.service.conftest import RealWorld
+from tests.support.debian_root import first_choices, unpacked
+from tests.support.requirements import need
 
 ROOT = Path(__file__).parents[2]
 DATE = "1767225600"

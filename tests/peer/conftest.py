@@ -11,8 +11,8 @@ import pytest
 
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
-from tests.cached_environment import cached_environment
 from tests.service.conftest import RealWorld
+from tests.support.cached_environment import cached_environment
 
 PEER = "heptapod-paas-runner==1.1.1"
 FOR_BOTH = """

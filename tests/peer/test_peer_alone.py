@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from paas_runner.job.variables import Variable
-from paas_runner.sandbox.coordinator import JobState, Kind
+from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.states import JobState
 
 pytestmark = [
     pytest.mark.long,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from paas_runner.sandbox.coordinator import Kind
+from paas_runner.pipelines.jobs import Kind
 
 pytestmark = [
     pytest.mark.long,

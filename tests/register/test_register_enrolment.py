@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from paas_runner.coordinator.enrolment import Attributes, Enrolment
+from paas_runner.coordinator.runner_records import Attributes, Enrolment
 from paas_runner.errors import Rejected, Transient
 from paas_runner.http import Http
 from paas_runner.secret import Secret

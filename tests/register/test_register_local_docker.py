@@ -8,11 +8,11 @@ import pytest
 
 from executors.local_docker.questions import questions
 from paas_runner.demo.service_process import ServiceProcess
-from paas_runner.executor import RunnerSection
+from paas_runner.executor.contract import RunnerSection
+from paas_runner.executor.questions import Inquiry
 from paas_runner.http import Http
 from paas_runner.job.runner_token import short_token
-from paas_runner.questions import Inquiry
-from paas_runner.sandbox.coordinator import JobSpec
+from paas_runner.pipelines.spec import JobSpec
 from tests.register.conftest import CONTROL_C
 
 NOTHING = ([], [])

@@ -10,7 +10,7 @@ from paas_runner.coordinator.system_id import foreseen_system_id
 from paas_runner.job.runner_token import short_token
 from paas_runner.sandbox.faults import DropBefore, Status
 from paas_runner.store.sqlite import SqliteStore
-from tests.job import records
+from tests.support import records
 
 COMMAND = (sys.executable, "-m", "paas_runner")
 

@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 import pytest
 
-from paas_runner.executor import setting
+from paas_runner.executor.contract import setting
+from paas_runner.executor.questions import AnswerRefusedError, Choice, Inquiry, Kind, Question
 from paas_runner.http import Http
-from paas_runner.questions import AnswerRefusedError, Choice, Inquiry, Kind, Question
 from paas_runner.sandbox.server import Sandbox
 from paas_runner.secret import Secret
 from register.interview import MissingAnswerError

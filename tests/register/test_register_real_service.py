@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from paas_runner.demo.service_process import ServiceProcess
-from paas_runner.sandbox.coordinator import JobSpec
+from paas_runner.pipelines.spec import JobSpec
 
 pytestmark = pytest.mark.process
 

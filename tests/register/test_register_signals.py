@@ -5,8 +5,7 @@ import signal
 
 import pytest
 
-from register.signals import raise_when_ended
-from register.terminal import InterruptedByUserError
+from register.terminal import InterruptedByUserError, raise_when_ended
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -24,7 +24,7 @@ from paas_runner.sandbox.faults import (
     Truncated,
     Twice,
 )
-from paas_runner.sandbox.listening import Listener
+from paas_runner.server.listening import Listener
 
 
 @attrs.frozen

@@ -13,11 +13,12 @@ import attrs
 import httpx
 import pytest
 
+from paas_runner.pipelines.spec import JobSpec
+from paas_runner.pipelines.states import JobState
 from paas_runner.sandbox.cloud import HostFiles
-from paas_runner.sandbox.coordinator import JobSpec, JobState
 from paas_runner.sandbox.faults import Status
 from paas_runner.sandbox.server import Sandbox, SandboxOptions, host_program
-from tests.sandbox.cloud.clouds import CREATION, FILES
+from tests.support.clouds import CREATION, FILES
 
 
 @attrs.define

@@ -9,9 +9,9 @@ import attrs
 import pytest
 
 from paas_runner.demo.service_process import ServiceProcess
-from paas_runner.sandbox.coordinator import JobSpec
+from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
-from tests.service.virtual_world import VirtualWorld
+from tests.support.virtual_world import VirtualWorld
 
 FAST = """
 log_format = "json"

@@ -10,9 +10,9 @@ import structlog
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import DropBefore
 from paas_runner.store import StoreError
-from tests.memory_store import MemoryStore
-from tests.service.virtual_world import VirtualWorld
-from tests.virtual_time import run_virtual
+from paas_runner.testing.memory_store import MemoryStore
+from paas_runner.testing.virtual_time import run_virtual
+from tests.support.virtual_world import VirtualWorld
 
 SLOW = CloudOptions(
     repository_delay=timedelta(seconds=3),

@@ -7,9 +7,9 @@ import httpx
 import pytest
 import structlog
 
+from paas_runner.pipelines.jobs import Kind
 from paas_runner.sandbox.cloud import CloudOptions
-from paas_runner.sandbox.coordinator import Kind
-from tests.service.virtual_world import COORDINATOR
+from tests.support.virtual_world import COORDINATOR
 
 WATCH = """
   [runners.{name}]

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from paas_runner.job.variables import Variable
+from paas_runner.pipelines.jobs import Kind
 from paas_runner.sandbox.cloud import CloudOptions
-from paas_runner.sandbox.coordinator import Kind
 from paas_runner.sandbox.faults import Delay, DropAfter, DropBefore, Garbage, Hang, Status, Truncated
 
 SLOW = CloudOptions(

@@ -8,7 +8,7 @@ import signal
 import attrs
 import pytest
 
-from paas_runner.sandbox.coordinator import Kind
+from paas_runner.pipelines.jobs import Kind
 from paas_runner.sandbox.server import SandboxOptions
 
 pytestmark = [pytest.mark.long, pytest.mark.process, pytest.mark.timeout(240)]

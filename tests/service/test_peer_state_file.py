@@ -6,9 +6,9 @@ import json
 import pytest
 
 from paas_runner.job.runner_token import peer_name
-from paas_runner.sandbox.coordinator import Kind
-from paas_runner.sandbox.coordinator.payload import job_payload
-from tests.service.virtual_world import COORDINATOR
+from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.payload import job_payload
+from tests.support.virtual_world import COORDINATOR
 
 
 class Peer:

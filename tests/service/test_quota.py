@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from paas_runner.job.variables import Variable
-from paas_runner.sandbox.coordinator import Kind
+from paas_runner.pipelines.jobs import Kind
 from paas_runner.sandbox.faults import Status
 
 M, XL = 8**1.25, 32**1.25

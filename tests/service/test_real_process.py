@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from paas_runner.pipelines.jobs import Kind
 from paas_runner.sandbox.cloud import CloudOptions
-from paas_runner.sandbox.coordinator import Kind
 
 pytestmark = pytest.mark.process
 

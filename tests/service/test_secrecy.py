@@ -12,8 +12,8 @@ import pytest
 
 from paas_runner.inner import InnerRunner
 from paas_runner.sandbox.server import SandboxOptions
-from tests.service.virtual_world import VirtualWorld
-from tests.virtual_time import run_virtual
+from paas_runner.testing.virtual_time import run_virtual
+from tests.support.virtual_world import VirtualWorld
 
 CANARIES = {
     "watch token": "canary-watch-0123456789",

@@ -6,12 +6,11 @@ import functools
 import pytest
 
 from paas_runner.job.variables import Variable
+from paas_runner.pipelines.jobs import Kind, Project
+from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.cloud.application import Definition, Lifetime
-from paas_runner.sandbox.coordinator import Kind
-from paas_runner.sandbox.coordinator.jobs import Project
-from paas_runner.sandbox.coordinator.spec import JobSpec
 from paas_runner.secret import Secret
-from tests.service.virtual_world import VirtualWorld
+from tests.support.virtual_world import VirtualWorld
 
 TENANTS = ("acme", "bolt", "crew", "dune", "echo")
 MULTI = """

@@ -15,8 +15,8 @@ from pathlib import Path
 import attrs
 import structlog
 
+from paas_runner.testing.virtual_time import VirtualTimeLoop
 from tests.simulation.world import SimulatedWorld
-from tests.virtual_time import VirtualTimeLoop
 
 
 @attrs.frozen(kw_only=True)

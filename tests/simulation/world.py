@@ -7,21 +7,22 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from executors.clever import CleverDocker
-from paas_runner.app import serve
-from paas_runner.assembly import Edges
 from paas_runner.errors import RunnerError
 from paas_runner.http import Http
 from paas_runner.job.capacity import Limits, Load
 from paas_runner.job.tracked import Phase
 from paas_runner.job.variables import Variable
+from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.cloud.application import Definition, Lifetime
-from paas_runner.sandbox.coordinator import JobSpec, Kind
-from tests.service.virtual_world import CLOUD, VirtualWorld
+from paas_runner.service.app import serve
+from paas_runner.service.assembly import Edges
+from paas_runner.testing.virtual_time import virtual_now
 from tests.simulation.chaos import Chaos
 from tests.simulation.edges import ChaoticPush, ChaoticStore, ChaoticTransport, Incarnation
 from tests.simulation.operator import Operator, answered
-from tests.virtual_time import virtual_now
+from tests.support.virtual_world import CLOUD, VirtualWorld
 
 HOUR = 3600.0
 STORM_SECONDS = 2 * HOUR

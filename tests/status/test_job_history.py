@@ -10,7 +10,7 @@ from paas_runner.job.decision import Act, Policy, Wait, next_action
 from paas_runner.job.lifecycle import TRANSITIONS, apply, resumed
 from paas_runner.job.outlook import outlook
 from paas_runner.job.tracked import Phase
-from tests.job.records import FAILURE, HOST, NOW, job, job_in
+from tests.support.records import FAILURE, HOST, NOW, job, job_in
 
 SECOND = timedelta(seconds=1)
 EVENTS = {

@@ -10,12 +10,10 @@ from structlog.testing import capture_logs
 
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Status
-from paas_runner.status.explanation import Explanation, explained
-from paas_runner.status.report import Report, Runner, RunnerState, ServiceState
-from paas_runner.status.views import page
-from paas_runner.status.wire import from_data
-from tests.dispatch_control.operated_world import OperatedWorld
-from tests.virtual_time import run_virtual
+from paas_runner.status.report import Report, Runner, RunnerState, ServiceState, from_data
+from paas_runner.status.views import Explanation, explained, page
+from paas_runner.testing.virtual_time import run_virtual
+from tests.support.operated_world import OperatedWorld
 
 SLOW = CloudOptions(repository_delay=timedelta(seconds=10))
 REQUEST = "/api/v4/jobs/request"

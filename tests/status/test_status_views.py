@@ -12,12 +12,11 @@ from paas_runner.job import events as ev
 from paas_runner.job.decision import Policy
 from paas_runner.job.lifecycle import apply
 from paas_runner.job.tracked import Phase
-from paas_runner.observe.logs import redactor
+from paas_runner.logs import redactor
 from paas_runner.secret import Secret
 from paas_runner.status import report
-from paas_runner.status.explanation import Explanation, explained
-from paas_runner.status.views import changes, page, span
-from tests.job.records import NOW, job_in
+from paas_runner.status.views import Explanation, changes, explained, page, span
+from tests.support.records import NOW, job_in
 
 KEY = "abc123xyz"
 

@@ -8,7 +8,7 @@ from paas_runner.job.tracked import Entry, Phase
 from paas_runner.store.records import dumps, loads
 from paas_runner.store.snapshot import histories
 from paas_runner.store.sqlite import SqliteStore
-from tests.job.records import NOW, job
+from tests.support.records import NOW, job
 
 
 def ended(job_id):

@@ -15,7 +15,7 @@ from paas_runner.job.runner_token import peer_name, short_token
 from paas_runner.job.tracked import Host, JobKey, Phase
 from paas_runner.store.peer_state import at_home, exported, imported
 from paas_runner.store.records import from_record, to_record
-from tests.job.records import FAILURE, HOST, NOW, job, job_in, payload
+from tests.support.records import FAILURE, HOST, NOW, job, job_in, payload
 
 NAMES = {"abc123xyz": "abc123xy", "zyx321cba": "glrt-t1_"}
 POLICY = Policy()

@@ -12,7 +12,7 @@ from paas_runner.job.tracked import JobKey, Phase
 from paas_runner.store import StoreError
 from paas_runner.store.snapshot import accounts, take
 from paas_runner.store.sqlite import SqliteStore
-from tests.job.records import NOW, job, job_in
+from tests.support.records import NOW, job, job_in
 
 HOUR = timedelta(hours=1)
 

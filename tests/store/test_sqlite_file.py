@@ -12,7 +12,7 @@ from paas_runner.job.cost import Charge
 from paas_runner.job.tracked import JobKey
 from paas_runner.store import StoreError, sqlite_file
 from paas_runner.store.sqlite import SqliteStore
-from tests.job.records import NOW, job, payload
+from tests.support.records import NOW, job, payload
 
 CHARGE = Charge(
     key=JobKey("abc123xyz", 1), tenant="", host="app_1", flavor="M", since=NOW, until=NOW, price=None

@@ -9,10 +9,10 @@ import pytest
 import structlog
 
 from paas_runner.job.tracked import JobKey, Phase
-from paas_runner.store.ownership import complaint
+from paas_runner.store.sqlite_file import complaint
 from paas_runner.store.state_file import StateFileError, read, take_in, write
-from tests.job.records import NOW, job, job_in, payload
-from tests.memory_store import MemoryStore
+from paas_runner.testing.memory_store import MemoryStore
+from tests.support.records import NOW, job, job_in, payload
 
 NAMES = {"abc123xyz": "abc123xy"}
 

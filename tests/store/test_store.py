@@ -20,8 +20,8 @@ from paas_runner.job.tracked import JobKey, Phase
 from paas_runner.store import StoreError
 from paas_runner.store.snapshot import accounts
 from paas_runner.store.sqlite import SqliteStore, StoreInUseError
-from tests.job.records import FAILURE, NOW, job, job_in
-from tests.memory_store import MemoryStore
+from paas_runner.testing.memory_store import MemoryStore
+from tests.support.records import FAILURE, NOW, job, job_in
 
 ALWAYS = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -254,7 +254,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path):
     script = (
         "import asyncio, sys, pathlib\n"
         "from paas_runner.store.sqlite import SqliteStore\n"
-        "from tests.job.records import job\n"
+        "from tests.support.records import job\n"
         "async def main():\n"
         "    store = await SqliteStore.open(pathlib.Path(sys.argv[1]))\n"
         "    for number in range(1, 100000):\n"

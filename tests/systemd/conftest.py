@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from tests.systemd.listener import Listener
+from tests.support.systemd_listener import Listener
 
 
 @pytest.fixture

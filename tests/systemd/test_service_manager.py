@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from paas_runner.observe.systemd import ServiceManager
+from paas_runner.service.systemd import ServiceManager
 
 
 @pytest.mark.parametrize("kind", ["listener", "abstract_listener"])

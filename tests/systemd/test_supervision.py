@@ -7,11 +7,11 @@ import attrs
 import pytest
 from structlog.testing import capture_logs
 
-from paas_runner.dispatch.roster import Roster
+from paas_runner.dispatch.registry import Roster
 from paas_runner.job.capacity import Limits
-from paas_runner.observe.systemd import ServiceManager
 from paas_runner.sandbox.faults import Hang, Status
-from tests.service.virtual_world import VirtualWorld
+from paas_runner.service.systemd import ServiceManager
+from tests.support.virtual_world import VirtualWorld
 
 WATCHDOG = timedelta(minutes=3)
 

@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from paas_runner.config.model import Config
-from paas_runner.exit_codes import Exit
+from paas_runner.errors import Exit
 
 FOLDER = Path(__file__).parents[2] / "systemd"
 UNITS = ["heptapod-paas-runner.service", "heptapod-paas-runner@.service"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from paas_runner.inner.files.wanted import Wanted, When, read_wanted, read_when
+from paas_runner.inner.files.selection import Wanted, When, read_wanted, read_when
 from paas_runner.inner.job import mappings
 from paas_runner.secret import Secret
 

@@ -20,8 +20,8 @@ from paas_runner.inner.artifacts.transfer import ArtifactTransfer
 from paas_runner.inner.attempts import PAUSE_SECONDS, FailedTryError
 from paas_runner.inner.ending import StageError, exited
 from paas_runner.inner.files.archive import ArchiveError, Format, write_archive
-from paas_runner.inner.files.finding import found
 from paas_runner.inner.files.folder import Folder
+from paas_runner.inner.files.selection import found
 from paas_runner.inner.files.threads import in_thread
 from paas_runner.inner.files.unpack import unpack
 from paas_runner.inner.job import Job

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import attrs
 
-from paas_runner.inner.files.wanted import Wanted, When, read_wanted, read_when, texts
+from paas_runner.inner.files.selection import Wanted, When, read_wanted, read_when, texts
 from paas_runner.inner.job import mappings
 
 PROTECTED = "-protected"

@@ -18,11 +18,10 @@ from paas_runner.inner.cache.settings import CacheSettings, read_cache_settings
 from paas_runner.inner.cache.shelf import Shelf
 from paas_runner.inner.cache.transfer import CacheTransfer
 from paas_runner.inner.files.archive import ArchiveError, Format, write_archive
-from paas_runner.inner.files.finding import found
 from paas_runner.inner.files.folder import Folder
+from paas_runner.inner.files.selection import Wanted, found
 from paas_runner.inner.files.threads import in_thread
 from paas_runner.inner.files.unpack import unpack
-from paas_runner.inner.files.wanted import Wanted
 from paas_runner.inner.job import Job, mappings
 from paas_runner.inner.narrator import Narrator
 from paas_runner.job.runner_token import short_token

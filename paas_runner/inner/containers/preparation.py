@@ -9,16 +9,15 @@ from typing import Any
 
 import attrs
 
+from paas_runner.inner.containers.attached import COMMAND
 from paas_runner.inner.containers.creation import Surroundings, Wanted, has_names, surroundings
 from paas_runner.inner.containers.credentials import Credentials
 from paas_runner.inner.containers.engine import Engine, connected
 from paas_runner.inner.containers.images import Images, check_allowed
-from paas_runner.inner.containers.input import COMMAND
 from paas_runner.inner.containers.kept import kept
 from paas_runner.inner.containers.marks import job_mark, object_labels
 from paas_runner.inner.containers.own_container import OwnContainer, own_container, shared
-from paas_runner.inner.containers.running_services import RunningServices
-from paas_runner.inner.containers.service_logs import logs_shown
+from paas_runner.inner.containers.running_services import RunningServices, logs_shown
 from paas_runner.inner.containers.services import (
     docker_options,
     public_environment,
@@ -27,9 +26,8 @@ from paas_runner.inner.containers.services import (
 )
 from paas_runner.inner.containers.settings import DockerSettings, read_docker
 from paas_runner.inner.ending import Reason, StageError, broken
-from paas_runner.inner.job import Job
+from paas_runner.inner.job import Job, Workspace
 from paas_runner.inner.narrator import Narrator
-from paas_runner.inner.workspace import Workspace
 
 JOB_NAME = "build"
 """By which services reach the job's container, as in GitLab Runner's network per build."""

@@ -1,7 +1,13 @@
-"""The containers of a job's services: started, waited for, their logs shown where they are wanted."""
+"""The containers of a job's services: started, waited for, their logs shown where they are wanted.
+
+Whether a service answers: by a TCP connection to one of its ports, as GitLab Runner finds out.
+
+What services write, as a part of the trace (`CI_DEBUG_SERVICES`).
+"""
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -10,10 +16,42 @@ from docker import APIClient
 from paas_runner.inner.containers.creation import Surroundings, Wanted
 from paas_runner.inner.containers.engine import Engine, EngineError
 from paas_runner.inner.containers.images import Images, check_allowed
-from paas_runner.inner.containers.service_health import Endpoint, answers
 from paas_runner.inner.containers.services import Service
 from paas_runner.inner.containers.settings import DockerSettings
 from paas_runner.inner.narrator import Narrator
+
+_PAUSE_SECONDS = 0.1
+_CONNECT_SECONDS = 2.0
+_MOST_PORTS = 20
+
+
+@attrs.frozen(kw_only=True)
+class Endpoint:
+    """Where a service can be reached, if it can."""
+
+    address: str
+    ports: Sequence[int]
+
+
+async def answers(endpoint: Endpoint) -> None:
+    """Return when a connection was accepted; whoever waits has a limit."""
+    while not await _any_connected(endpoint):  # noqa: ASYNC110 - nobody tells when a port opens
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def _any_connected(endpoint: Endpoint) -> bool:
+    tries = [_connected(endpoint.address, port) for port in endpoint.ports[:_MOST_PORTS]]
+    return any(await asyncio.gather(*tries))
+
+
+async def _connected(address: str, port: int) -> bool:
+    with contextlib.suppress(OSError):
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            _, writer = await asyncio.open_connection(address, port)
+            writer.close()
+            return True
+    return False
+
 
 _LOOK_SECONDS = 0.5
 _MOST_LOG_LINES = 50
@@ -147,3 +185,51 @@ def _address(told: dict[str, Any], network: str) -> str:
     """Where the container is on the job's network; on the machine's own it is the machine."""
     found = told["NetworkSettings"]["Networks"].get(network) or {}
     return str(found.get("IPAddress") or "127.0.0.1")
+
+
+_MOST_LINE_BYTES = 64 * 1024
+
+
+@contextlib.asynccontextmanager
+async def logs_shown(
+    engine: Engine, containers: Mapping[str, str], show: Callable[[str], None]
+) -> AsyncIterator[None]:
+    """Within, each line that one of the containers writes is shown, with what it is called."""
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+
+    def tell(line: str) -> None:
+        if not over.is_set():
+            show(line)
+
+    def follow(container: str, name: str) -> Callable[[APIClient], None]:
+        def lines(client: APIClient) -> None:
+            for line in _lines(client, container):
+                loop.call_soon_threadsafe(tell, f"[service:{name}] {line}")
+
+        return lines
+
+    following = [
+        asyncio.ensure_future(engine.abandonable("to follow a service's log", follow(container, name)))
+        for container, name in containers.items()
+    ]
+    try:
+        yield
+    finally:
+        over.set()
+        for task in following:
+            task.cancel()
+        await asyncio.gather(*following, return_exceptions=True)
+
+
+def _lines(client: APIClient, container: str) -> Iterator[str]:
+    """Until the container ends; a line that does not end is cut."""
+    rest = b""
+    for piece in client.logs(container, stream=True, follow=True):
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from (line.decode(errors="replace") for line in lines)
+        if len(rest) > _MOST_LINE_BYTES:
+            yield rest.decode(errors="replace")
+            rest = b""
+    if rest:
+        yield rest.decode(errors="replace")

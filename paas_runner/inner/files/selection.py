@@ -2,20 +2,71 @@
 
 Directories are taken with all that is in them. Symbolic links are taken as links; only a path that names one
 before its last component leads over it, and only within the project.
+
+Finding the files to keep, and telling the job's author what was found.
+
+What an author wants to be kept of a job's files, and after which result of its scripts; pure.
 """
 
 import contextlib
+import enum
 import os
 import posixpath
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import attrs
 
 from paas_runner.inner.files.folder import Folder
 from paas_runner.inner.files.globs import ANY_DEPTH, Glob, GlobError, Part, escaped, fits, fixed_part, parse
-from paas_runner.inner.files.threads import Checkpoint, never_stopping
-from paas_runner.inner.files.wanted import Wanted
+from paas_runner.inner.files.threads import Checkpoint, in_thread, never_stopping
+from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.process import launched
+
+
+@attrs.frozen(kw_only=True)
+class Wanted:
+    """Which files; variables are expanded. False when none are named."""
+
+    paths: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    untracked: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.paths) or self.untracked
+
+
+class When(enum.StrEnum):
+    """The values of `when` in the payload's `artifacts` and `cache` (spec gitlab-runner-api.md §6)."""
+
+    ON_SUCCESS = "on_success"
+    ON_FAILURE = "on_failure"
+    ALWAYS = "always"
+
+    def covers(self, *, succeeded: bool) -> bool:
+        """Whether this result is meant."""
+        return self is When.ALWAYS or (self is When.ON_SUCCESS) == succeeded
+
+
+def read_wanted(entry: Mapping[str, Any], expand: Callable[[str], str]) -> Wanted:
+    """What an entry of the payload's `artifacts` or `cache` names."""
+    return Wanted(
+        paths=texts(entry.get("paths"), expand),
+        exclude=texts(entry.get("exclude"), expand),
+        untracked=entry.get("untracked") is True,
+    )
+
+
+def read_when(entry: Mapping[str, Any]) -> When:
+    """The `when` of such an entry; what is not there, or not known, stands for the usual case."""
+    return next((when for when in When if when == entry.get("when")), When.ON_SUCCESS)
+
+
+def texts(found: object, expand: Callable[[str], str]) -> tuple[str, ...]:
+    """A list of a payload, expanded; empty for what is none."""
+    return tuple(expand(str(item)) for item in found) if isinstance(found, list) else ()
 
 
 @attrs.frozen
@@ -201,3 +252,33 @@ def _below(path: str, name: str) -> str:
 
 def _is_text(path: str) -> bool:
     return path == path.encode(errors="ignore").decode()
+
+
+_UNTRACKED = (
+    *("/bin/sh", "-c", 'exec "$@" 2>/dev/null', "untracked"),  # what git complains of is no path
+    *("git", "-c", "safe.directory=*"),
+    *("-c", "core.fsmonitor=false"),  # a program that the job's own configuration could name
+    *("ls-files", "-o", "-z"),
+)
+
+
+async def found(folder: Folder, wanted: Wanted, narrator: Narrator) -> Selection:
+    """What is wanted of a folder; the log has a line for each path."""
+    untracked = await _untracked(folder.path) if wanted.untracked else None
+    selection = await in_thread(lambda checkpoint: select(folder, wanted, untracked, checkpoint))
+    for note in selection.notes:
+        (narrator.warning if note.is_warning else narrator.line)(note.text)
+    return selection
+
+
+async def _untracked(folder: Path) -> Sequence[str] | None:
+    """What git knows nothing of, ignored files too; None where git cannot tell."""
+    output: list[bytes] = []
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+    try:
+        async with launched(_UNTRACKED, folder=folder, environment=environment, write=output.append) as git:
+            if await git.wait():
+                return None
+    except OSError:
+        return None
+    return [os.fsdecode(name) for name in b"".join(output).split(b"\0") if name]

@@ -8,8 +8,7 @@ from paas_runner.sandbox.cloud.errors import RefusedError
 from paas_runner.sandbox.cloud.git_remote import GitRemote
 from paas_runner.sandbox.cloud.ledger import Call, Entry, Ledger
 from paas_runner.sandbox.cloud.model import Cloud
-from paas_runner.sandbox.cloud.options import CloudOptions
-from paas_runner.sandbox.cloud.program import HostFiles, HostProgram
+from paas_runner.sandbox.cloud.options import CloudOptions, HostFiles, HostProgram
 
 __all__ = [
     "RUNNER_CONTEXT",

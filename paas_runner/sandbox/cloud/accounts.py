@@ -1,12 +1,27 @@
-"""Who may ask the cloud for something: organisations by tokens of their own, users by OAuth (§1.2)."""
+"""Who may ask the cloud for something: organisations by tokens of their own, users by OAuth (§1.2).
 
+Identifiers from an injected source of randomness, so that a run can be repeated.
+"""
+
+import random
+import uuid
 from collections.abc import Callable
 from datetime import datetime
 
 import attrs
 
-from paas_runner.sandbox.cloud.identifiers import Identifiers
 from paas_runner.secret import Secret
+
+
+class Identifiers:
+    """Makes identifiers in the platform's forms: a prefix such as `app_`, and a uuid."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+
+    def new(self, prefix: str = "") -> str:
+        """One more identifier."""
+        return f"{prefix}{uuid.UUID(int=self._rng.getrandbits(128), version=4)}"
 
 
 @attrs.frozen(kw_only=True)

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from paas_runner.sandbox.cloud.accounts import Identifiers
 from paas_runner.sandbox.cloud.api_applications import ApplicationRoutes
 from paas_runner.sandbox.cloud.api_catalogue import CatalogueRoutes
 from paas_runner.sandbox.cloud.api_identity import IdentityRoutes
@@ -21,7 +22,6 @@ from paas_runner.sandbox.cloud.api_logs import LogRoutes
 from paas_runner.sandbox.cloud.application import Application
 from paas_runner.sandbox.cloud.errors import MalformedError, RefusedError
 from paas_runner.sandbox.cloud.git_remote import GitRemote
-from paas_runner.sandbox.cloud.identifiers import Identifiers
 from paas_runner.sandbox.cloud.ledger import Ledger
 from paas_runner.sandbox.cloud.model import Cloud
 

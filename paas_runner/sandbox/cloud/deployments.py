@@ -10,6 +10,7 @@ from datetime import datetime
 
 import attrs
 
+from paas_runner.sandbox.cloud.accounts import Identifiers
 from paas_runner.sandbox.cloud.application import (
     Application,
     AppState,
@@ -21,10 +22,8 @@ from paas_runner.sandbox.cloud.application import (
     Push,
 )
 from paas_runner.sandbox.cloud.catalogue import Catalogue
-from paas_runner.sandbox.cloud.identifiers import Identifiers
 from paas_runner.sandbox.cloud.ledger import Ledger
-from paas_runner.sandbox.cloud.options import CloudOptions
-from paas_runner.sandbox.cloud.program import HostFiles, HostProgram
+from paas_runner.sandbox.cloud.options import CloudOptions, HostFiles, HostProgram
 
 
 @attrs.define(kw_only=True, eq=False)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import attrs
 
 from paas_runner.sandbox.cloud import errors
-from paas_runner.sandbox.cloud.accounts import Accounts, Organisation
+from paas_runner.sandbox.cloud.accounts import Accounts, Identifiers, Organisation
 from paas_runner.sandbox.cloud.application import (
     Application,
     Definition,
@@ -23,11 +23,9 @@ from paas_runner.sandbox.cloud.application import (
 )
 from paas_runner.sandbox.cloud.catalogue import Catalogue, standard_catalogue
 from paas_runner.sandbox.cloud.deployments import Deployments, Platform
-from paas_runner.sandbox.cloud.identifiers import Identifiers
 from paas_runner.sandbox.cloud.ledger import Ledger
 from paas_runner.sandbox.cloud.log import Log
-from paas_runner.sandbox.cloud.options import CloudOptions
-from paas_runner.sandbox.cloud.program import HostProgram
+from paas_runner.sandbox.cloud.options import CloudOptions, HostProgram
 from paas_runner.secret import Secret
 
 OBLIGING = CloudOptions()

@@ -1,7 +1,11 @@
-"""How the simulated cloud behaves where the real one is slow, moody or not fully documented."""
+"""How the simulated cloud behaves where the real one is slow, moody or not fully documented.
 
-from collections.abc import Mapping
+What runs on a host of the simulated cloud, and how it is given.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from typing import TypeAlias
 
 import attrs
 
@@ -55,3 +59,15 @@ class CloudOptions:
 
     stuck: bool = False
     """Every deployment stays WIP with a BOOTING instance until it is cancelled or deleted."""
+
+
+@attrs.frozen(kw_only=True)
+class HostFiles:
+    """Everything that one launched host has: the files of the pushed commit by path, and its environment."""
+
+    files: Mapping[str, bytes] = attrs.field(repr=False)
+    environment: Mapping[str, str] = attrs.field(repr=False)
+
+
+HostProgram: TypeAlias = Callable[[HostFiles], Awaitable[int]]
+"""The container's command: returns its exit code; when cancelled it first ends everything it started."""

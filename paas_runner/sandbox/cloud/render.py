@@ -5,8 +5,7 @@ from typing import Any
 
 from paas_runner.sandbox.cloud.accounts import Organisation
 from paas_runner.sandbox.cloud.application import Application, Deployment, Instance
-from paas_runner.sandbox.cloud.catalogue import MAX_INSTANCES, Flavor, InstanceType
-from paas_runner.sandbox.cloud.zones import Zone
+from paas_runner.sandbox.cloud.catalogue import MAX_INSTANCES, Flavor, InstanceType, Zone
 
 
 def milliseconds(at: datetime) -> int:

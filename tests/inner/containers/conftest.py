@@ -12,11 +12,12 @@ import pytest
 
 from paas_runner.inner import Stops
 from paas_runner.inner.containers.marks import OWNER_VARIABLE
-from paas_runner.inner.shells import shell_for
+from paas_runner.inner.process_shell import shell_for
 from paas_runner.job.variables import Variable
-from paas_runner.sandbox.coordinator import Image, Job
-from tests.engine.at_hand import EngineAtHand
-from tests.inner.hosts import Hosts, hosts, script
+from paas_runner.pipelines.jobs import Job
+from paas_runner.pipelines.spec import Image
+from tests.support.engine.at_hand import EngineAtHand
+from tests.support.hosts import Hosts, hosts, script
 
 GREETER = """\
 import os, socket, sys

@@ -5,12 +5,13 @@ from pathlib import Path
 import attrs
 import pytest
 
-from paas_runner.inner.shells import shell_for
+from paas_runner.inner.process_shell import shell_for
 from paas_runner.job.variables import Variable
-from paas_runner.sandbox.coordinator import Job, load_pipeline
-from tests.inner.kept_files import log_of, ran
-from tests.inner.s3_server import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, S3Server
-from tests.local_docker.docker_world import DockerWorld, docker_world
+from paas_runner.pipelines.gitlab_ci.pipeline import load_pipeline
+from paas_runner.pipelines.jobs import Job
+from tests.support.docker_world import DockerWorld, docker_world
+from tests.support.kept_files import log_of, ran
+from tests.support.s3_server import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, S3Server
 
 MASKED = "sesame-open-now"
 PIPELINE = """

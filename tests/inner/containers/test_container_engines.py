@@ -4,9 +4,10 @@ import socket
 
 import pytest
 
-from paas_runner.sandbox.coordinator import JobState, Service
-from tests.engine.certificates import tls_options
+from paas_runner.pipelines.spec import Service
+from paas_runner.pipelines.states import JobState
 from tests.inner.containers.conftest import text, until
+from tests.support.engine.certificates import tls_options
 
 
 async def test_the_engine_is_the_environments_where_the_configuration_names_none(docker, monkeypatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from paas_runner.job.variables import Variable
 from tests.inner.containers.conftest import text
-from tests.inner.containers.registry import serving
+from tests.support.image_registry import serving
 
 LOGIN = "someone:pass-word-1"
 

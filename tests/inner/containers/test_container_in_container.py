@@ -9,10 +9,10 @@ import pytest
 from docker.types import Mount
 
 from paas_runner.inner.containers.marks import OWNER_VARIABLE
-from paas_runner.sandbox.coordinator import Service
-from paas_runner.sandbox.coordinator.payload import job_payload
+from paas_runner.pipelines.payload import job_payload
+from paas_runner.pipelines.spec import Service
 from tests.inner.containers.conftest import Docker
-from tests.inner.hosts import GRACEFUL, script
+from tests.support.hosts import GRACEFUL, script
 
 COORDINATOR = """\
 import http.server, json, subprocess, sys, threading

@@ -11,16 +11,19 @@ from typing import Any
 import pytest
 
 from paas_runner.inner.containers.marks import JOB, OWNER_VARIABLE, job_mark, object_labels
-from paas_runner.sandbox.coordinator import Job, JobState, Service, create_app
-from paas_runner.sandbox.coordinator.payload import job_payload
-from paas_runner.sandbox.listening import Listener
+from paas_runner.pipelines.jobs import Job
+from paas_runner.pipelines.payload import job_payload
+from paas_runner.pipelines.spec import Service
+from paas_runner.pipelines.states import JobState
+from paas_runner.sandbox.control_api import create_coordinator_app
+from paas_runner.server.listening import Listener
 from tests.inner.containers.conftest import Docker, until
-from tests.inner.hosts import GRACEFUL, script
+from tests.support.hosts import GRACEFUL, script
 
 
 @pytest.fixture
 async def listener(docker: Docker) -> AsyncIterator[Listener]:
-    listener = Listener(create_app(docker.world.coordinator))
+    listener = Listener(create_coordinator_app(docker.world.coordinator))
     await listener.start()
     yield listener
     await listener.stop()

@@ -5,15 +5,15 @@ from pathlib import Path, PurePath
 
 import pytest
 
+from paas_runner.inner.containers.attached import shell_input
 from paas_runner.inner.containers.credentials import Credentials, CredentialsError
-from paas_runner.inner.containers.input import shell_input
 from paas_runner.inner.containers.own_container import OwnContainer, shared
 from paas_runner.inner.containers.services import read_services
 from paas_runner.inner.containers.settings import PullPolicy, read_docker
 from paas_runner.inner.ending import StageError
+from paas_runner.inner.job import Workspace
 from paas_runner.inner.job_script import Script
-from paas_runner.inner.workspace import Workspace
-from tests.inner.kept_files import job_in
+from tests.support.kept_files import job_in
 
 
 def script(folder: Path, *commands: str, **environment: str) -> Script:

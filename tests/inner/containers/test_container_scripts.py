@@ -7,7 +7,8 @@ import pytest
 
 from paas_runner.inner import Stops
 from paas_runner.job.variables import Variable
-from paas_runner.sandbox.coordinator import Image, JobState
+from paas_runner.pipelines.spec import Image
+from paas_runner.pipelines.states import JobState
 from tests.inner.containers.conftest import text, until, variables
 
 

@@ -6,7 +6,8 @@ import re
 import pytest
 
 from paas_runner.job.variables import Variable
-from paas_runner.sandbox.coordinator import JobState, Service
+from paas_runner.pipelines.spec import Service
+from paas_runner.pipelines.states import JobState
 from tests.inner.containers.conftest import text, until, variables
 
 ASK = "ask() { exec 3<>/dev/tcp/$1/${2:-7000}; cat <&3; exec 3>&-; }"

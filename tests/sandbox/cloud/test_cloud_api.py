@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from paas_runner.sandbox.cloud import RUNNER_VARIANT, Cloud, Organisation, create_app, standard_catalogue
-from tests.sandbox.cloud.clouds import CREATION, FILES, OTHER_TOKEN, TOKEN, Program, real_cloud
+from tests.support.clouds import CREATION, FILES, OTHER_TOKEN, TOKEN, Program, real_cloud
 
 
 @attrs.frozen

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from paas_runner.sandbox.cloud import RefusedError
-from tests.sandbox.cloud.clouds import FILES, OTHER_TOKEN, TOKEN, Program, new_application, virtual_cloud
-from tests.virtual_time import EPOCH, run_virtual
+from paas_runner.testing.virtual_time import EPOCH, run_virtual
+from tests.support.clouds import FILES, OTHER_TOKEN, TOKEN, Program, new_application, virtual_cloud
 
 
 def test_every_application_ever_created_is_remembered() -> None:

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from paas_runner.sandbox.cloud import Application, Cloud, create_app
-from paas_runner.sandbox.listening import Listener
-from tests.sandbox.cloud.clouds import FILES, TOKEN, Program, new_application, real_cloud
+from paas_runner.server.listening import Listener
+from tests.support.clouds import FILES, TOKEN, Program, new_application, real_cloud
 
 HEADERS = {"Authorization": f"token {TOKEN.reveal()}", "Accept": "text/event-stream"}
 

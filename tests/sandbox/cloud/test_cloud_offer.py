@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from paas_runner.sandbox.cloud import Cloud, CloudOptions, Organisation, create_app
-from tests.sandbox.cloud.clouds import CREATION, TOKEN, Program, real_cloud
+from tests.support.clouds import CREATION, TOKEN, Program, real_cloud
 
 
 @attrs.frozen

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from paas_runner.sandbox.cloud import Cloud, Organisation, User, create_app
 from paas_runner.sandbox.cloud.oauth import is_signed, oauth_parameters
 from paas_runner.secret import Secret
-from tests.sandbox.cloud.clouds import CREATION, KEYS, OTHER_TOKEN, TOKEN, Program, real_cloud
+from tests.support.clouds import CREATION, KEYS, OTHER_TOKEN, TOKEN, Program, real_cloud
 
 PLAIN = (
     'OAuth oauth_consumer_key="consumer-key", oauth_token="user-token", '

@@ -7,8 +7,8 @@ import pytest
 
 from paas_runner.sandbox.cloud import Application, RefusedError
 from paas_runner.sandbox.cloud.application import AppState, InstanceState, RepoState
-from tests.sandbox.cloud.clouds import FILES, Program, new_application, virtual_cloud
-from tests.virtual_time import run_virtual, virtual_now
+from paas_runner.testing.virtual_time import run_virtual, virtual_now
+from tests.support.clouds import FILES, Program, new_application, virtual_cloud
 
 SECOND = timedelta(seconds=1)
 SLOW = {"deployment_delay": 5 * SECOND, "boot_delay": 20 * SECOND, "build_delay": 30 * SECOND}

@@ -14,8 +14,8 @@ import pytest
 
 from paas_runner.sandbox.cloud import Application, Cloud, CloudOptions, GitRemote, Organisation, create_app
 from paas_runner.sandbox.faults import DropAfter, FaultInjector, FaultPlan
-from paas_runner.sandbox.listening import Listener
-from tests.sandbox.cloud.clouds import KEYS, OTHER_TOKEN, TOKEN, Program, new_application, real_cloud
+from paas_runner.server.listening import Listener
+from tests.support.clouds import KEYS, OTHER_TOKEN, TOKEN, Program, new_application, real_cloud
 
 GIT_ENVIRONMENT = {
     "PATH": os.environ["PATH"],

@@ -1,0 +1,1 @@
+"""What `paas-runner check` looks at."""

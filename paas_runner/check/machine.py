@@ -1,0 +1,186 @@
+"""The state: whether it can be written, what is there already, who works on it. Nothing is left behind.
+
+The programs on this machine that the service calls.
+
+Who may read and write the files of the service: modes and owners.
+
+A file of secrets that others may open is refused with the configuration; here is what that leaves.
+"""
+
+import fcntl
+import os
+import re
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import attrs
+
+from paas_runner.config import Config
+from paas_runner.executor.checks import CheckResult, fault, fine, warning
+from paas_runner.service.assembly import store_path
+from paas_runner.store import StoreError, state_file
+from paas_runner.store.snapshot import Snapshot, take
+from paas_runner.store.sqlite_file import complaint
+from paas_runner.store.state_file import StateFileError
+
+SUBJECT = "state"
+
+
+@attrs.frozen(kw_only=True)
+class State:
+    """What was found."""
+
+    config: Config
+    """With the runners' keys as the records know them."""
+
+    results: Sequence[CheckResult]
+    installation: str = ""
+    """Empty before the first start."""
+
+
+def look_at_state(config: Config, now: datetime) -> State:
+    """Look at the folder, the store, the state file and the lock."""
+    store = store_path(config.state_file)
+    results = [_folder(config.state_file.parent)]
+    if not config.state_file.parent.is_dir():
+        return State(config=config, results=results)
+    if holder := _holder(store.with_name(store.name + ".lock")):
+        results.append(fine(SUBJECT, f"the service runs with it (process {holder}), which is no obstacle"))
+    else:
+        results.extend(_waiting(config, now))
+    if not store.exists():
+        results.append(fine(SUBJECT, f"{store}: not there yet, the first start makes it"))
+        return State(config=config, results=results)
+    try:
+        records = take(store)
+    except StoreError as error:
+        return State(config=config, results=[*results, fault(SUBJECT, str(error))])
+    config, _ = config.recognised(records.runners)
+    results.append(fine(SUBJECT, f"{store}: tracked jobs: {len(records.jobs)}"))
+    results.extend(_paused(records))
+    return State(config=config, results=results, installation=records.installation)
+
+
+def _paused(records: Snapshot) -> Iterator[CheckResult]:
+    for runner in records.runners:
+        if runner.paused:
+            said = f"the runner {runner.name or runner.key} is paused: it asks for no job"
+            yield warning(SUBJECT, said, "`paas-runner resume` ends that")
+
+
+def _folder(folder: Path) -> CheckResult:
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"?")
+        owner = folder.stat().st_uid
+    except OSError as error:
+        advice = "make it writable for the service's user"
+        if not folder.exists():
+            advice = "make it, and give it to the service's user"
+        return fault(SUBJECT, f"{folder} cannot be written: {error.strerror}", advice)
+    if os.geteuid() == 0 and owner != 0:
+        said = f"root may write to {folder}; whether its owner may (uid {owner}) was not found out"
+        return warning(SUBJECT, said, "run this as the service's user")
+    return fine(SUBJECT, f"{folder} can be written")
+
+
+def _holder(lock: Path) -> str:
+    """Which process has the store open; empty when none has. Several who only look do not see each other."""
+    try:
+        descriptor = os.open(lock, os.O_RDONLY)
+    except OSError:
+        return ""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.read(descriptor, 32).decode(errors="replace").strip() or "of unknown number"
+    finally:
+        os.close(descriptor)
+    return ""
+
+
+def _waiting(config: Config, now: datetime) -> Iterator[CheckResult]:
+    """A state file that the next start takes in."""
+    try:
+        found = state_file.read(config.state_file, config.peer_names, now)
+    except StateFileError as error:
+        yield fault(SUBJECT, str(error))
+        return
+    if found:
+        yield fine(SUBJECT, f"{config.state_file} is taken in at the next start: jobs: {len(found.jobs)}")
+        if found.possible_hosts:
+            names = ", ".join(found.possible_hosts)
+            yield warning(SUBJECT, f"hosts may exist of which the file does not know: {names}")
+
+
+_GIT_SECONDS = 10.0
+_VERSION = re.compile(r"git version (\S+)")
+
+
+def git_program() -> CheckResult:
+    """Whether git is there, and which one; whether it is new enough, the executor says that needs it."""
+    try:
+        told = subprocess.run(
+            ["git", "--version"], capture_output=True, text=True, timeout=_GIT_SECONDS, check=False
+        )
+    except FileNotFoundError:
+        return fault("git", "not found on PATH", "install it")
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return fault("git", f"cannot be called ({type(error).__name__})")
+    version = _VERSION.match(told.stdout)
+    if told.returncode or not version:
+        return fault("git", f"does not work: exit code {told.returncode}", "try `git --version`")
+    return fine("git", version[1])
+
+
+_FILES = "files"
+_GROUP_OR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_COMPANIONS = ("", "-wal", "-shm", ".lock")
+
+
+def modes(config: Config) -> Sequence[CheckResult]:
+    """Each file and folder that somebody else could use against us; one line when there is none."""
+    found = [*_configuration(config), *_keys(config), *_state_files(config.state_file)]
+    return found or [fine(_FILES, "nobody else may read what is secret, or change what we rely on")]
+
+
+def _configuration(config: Config) -> Iterator[CheckResult]:
+    if config.path.stat().st_mode & stat.S_IWOTH:
+        yield warning(
+            _FILES,
+            f"anybody may change {config.path}, and with it what is run here",
+            f"chmod o-w {config.path}",
+        )
+
+
+def _keys(config: Config) -> Iterator[CheckResult]:
+    for path in {runner.tls_key_file for runner in config.runners if runner.tls_key_file}:
+        if path.stat().st_mode & stat.S_IRWXO:
+            yield warning(_FILES, f"others may open the private key {path}", f"chmod o= {path}")
+
+
+def _state_files(state_file: Path) -> Iterator[CheckResult]:
+    """What the service writes has mode 0600 and is its user's; another's is refused at the start."""
+    store, folder = store_path(state_file), state_file.parent
+    for path in (state_file, *(store.with_name(store.name + suffix) for suffix in _COMPANIONS)):
+        try:
+            found = path.stat()
+        except OSError:  # absent, usually; else the check of the state tells
+            continue
+        if refused := complaint(path, owner=found.st_uid, us=os.geteuid()):
+            yield fault(_FILES, refused)
+        if found.st_mode & _GROUP_OR_OTHERS:
+            mode = stat.S_IMODE(found.st_mode)
+            yield warning(_FILES, f"{path} has jobs' tokens in it, and mode {mode:04o}", f"chmod 600 {path}")
+    if folder.is_dir() and _open_to_all(folder):
+        yield warning(_FILES, f"anybody may replace files in {folder}", f"chmod o-w {folder}")
+
+
+def _open_to_all(folder: Path) -> bool:
+    """Whether others may put their own files in the place of ours; in a folder like /tmp they may not."""
+    mode = folder.stat().st_mode
+    return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX

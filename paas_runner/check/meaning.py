@@ -1,0 +1,115 @@
+"""What settings mean in numbers: how many jobs and requests, how long until something is given up. Pure."""
+
+import math
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+
+from paas_runner.config import Config, Runner
+from paas_runner.config.lines import KeyPath
+from paas_runner.job.capacity import Load, Sizes, jobs_that_fit
+from paas_runner.job.decision import Policy
+from paas_runner.service.assembly import LONGEST_PAUSE, SHORTEST_HOST_INTERVAL, limits_of
+
+_MINUTE = timedelta(minutes=1)
+_HOUR = timedelta(hours=1)
+_POLICY = Policy()
+
+
+def meanings(config: Config, sizes: Mapping[str, Sizes]) -> Mapping[KeyPath, str]:
+    """Sentences by key; `sizes`, by short token, are of the runners whose hosts are known."""
+    load = Load(limits=limits_of(config), sizes=sizes)
+    found: dict[KeyPath, str] = {(key,): sentence for key, sentence in _of_all(config, load)}
+    for number, runner in enumerate(config.runners):
+        found["runners", number] = _capacity(config, runner, load)
+        for key, sentence in _of_runner(runner):
+            found["runners", number, key] = sentence
+    return found
+
+
+def _of_all(config: Config, load: Load) -> Iterator[tuple[str, str]]:
+    yield "concurrent", _concurrent(config)
+    yield "check_interval", _polls(config)
+    yield "job_progress_poll_interval", _looks(config)
+    yield "shutdown_timeout", f"a stop takes {_span(config.shutdown_timeout)} at most"
+    preparing = config.paas_max_concurrent_provisioning
+    yield (
+        "paas_max_concurrent_provisioning",
+        f"at most {preparing} jobs wait for a sign of life of their host",
+    )
+    if distance := config.paas_min_seconds_between_launches:
+        yield "paas_min_seconds_between_launches", f"at most {60 / distance:.3g} launches a minute"
+    if config.paas_orphan_sweep_interval > timedelta():
+        searches = _HOUR / config.paas_orphan_sweep_interval
+        yield (
+            "paas_orphan_sweep_interval",
+            f"each runner's orphans are searched for {searches:.3g} times an hour",
+        )
+    if config.paas_finished_jobs_keep_resources:
+        yield "paas_finished_jobs_keep_resources", "every host stays after its job, and costs, for ever"
+    if load.quota is not None:
+        yield "quota_computation", f"all hosts together may weigh {load.quota:.1f}"
+
+
+def _concurrent(config: Config) -> str:
+    limits = [runner.limit for runner in config.runners]
+    together = f"; the limits of all runners together allow {sum(limits)}" if all(limits) else ""
+    return f"at most {config.concurrent} jobs at once over all runners{together}"
+
+
+def _polls(config: Config) -> str:
+    each = _MINUTE / config.check_interval
+    return (
+        f"a runner with room asks for a job up to {each:.3g} times a minute, all runners together up to "
+        f"{each * len(config.runners):.3g} times; less where the coordinator holds requests"
+    )
+
+
+def _looks(config: Config) -> str:
+    """A host is looked at with every second look at its job."""
+    interval = config.job_progress_poll_interval
+    each, dead = _MINUTE / interval, max(2 * interval, SHORTEST_HOST_INTERVAL)
+    return (
+        f"each running job costs {each:.3g} requests a minute, {config.concurrent} jobs "
+        f"{each * config.concurrent:.3g}; its end is noticed within {_span(interval)}, a dead host within "
+        f"about {_span(dead)}"
+    )
+
+
+def _of_runner(runner: Runner) -> Iterator[tuple[str, str]]:
+    yield (
+        "unhealthy_requests_limit",
+        (
+            f"after {runner.unhealthy_requests_limit} failed requests in a row the coordinator is left alone "
+            f"for {_span(min(runner.unhealthy_interval, LONGEST_PAUSE))} at most"
+        ),
+    )
+    yield "paas_job_trace_watch", _patience(runner)
+
+
+def _patience(runner: Runner) -> str:
+    watch = runner.paas_job_trace_watch
+    looks = math.ceil(watch.timeout_seconds / watch.poll_step)
+    return (
+        f"given up are: a launched job that writes nothing, after {_span(watch.timeout_seconds)} and up to "
+        f"{looks} looks at its log; a host that cannot be had, after {_span(_POLICY.host_within)}; "
+        f"a host that is still busy, {_span(_POLICY.lifetime_margin)} after its job's own timeout"
+    )
+
+
+def _capacity(config: Config, runner: Runner, load: Load) -> str:
+    """How many jobs at once, of each size alone."""
+    most = min(runner.limit or config.concurrent, config.concurrent)
+    sizes = load.sizes.get(runner.short_token)
+    if sizes is None or not sizes.weights:
+        return f"at most {most} jobs at once; what its hosts weigh could not be found out"
+    allowed = load.allowance(runner.short_token)
+    if allowed is None:
+        return f"at most {most} jobs at once, of each of {', '.join(sizes.granted)}"
+    fitting = jobs_that_fit(sizes.granted, allowed)
+    counts = ", ".join(f"{size} {min(count, most)}" for size, count in fitting.items())
+    return f"jobs at once if all are of one flavor, within {allowed:.1f} of the quota: {counts}"
+
+
+def _span(time: timedelta) -> str:
+    seconds = time.total_seconds()
+    return f"{seconds:g} s" if seconds < 120 else f"{seconds / 60:.3g} min"

@@ -1,0 +1,177 @@
+"""One runner at a time, as the service would use it: its token, its executor, its hosts.
+
+Whatever asks somebody else has a deadline of its own, so that a look always comes to its end.
+
+The runners' tokens, shown to their coordinators.
+
+The executors: whether each can be built here, and what it finds out about itself.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import attrs
+
+from paas_runner.config import Runner
+from paas_runner.coordinator.runner_records import Verified, verify
+from paas_runner.errors import Rejected, RemoteError, RunnerError
+from paas_runner.executor.checks import CheckResult, fault, fine, warning
+from paas_runner.executor.contract import Examinable, Executor
+from paas_runner.http import Connect
+from paas_runner.job.capacity import NOTHING_KNOWN, Sizes
+from paas_runner.service.assembly import Edges, built_executor, tls_of
+
+_EXECUTOR = "executor"
+
+
+def _built(runner: Runner, edges: Edges, installation: str) -> tuple[Executor | None, CheckResult]:
+    """The executor of a section, as the service would build it."""
+    try:
+        executor = built_executor(runner, edges, installation)
+    except (RunnerError, OSError) as error:
+        return None, fault(_EXECUTOR, f"{runner.executor} cannot be used on this machine: {error}")
+    return executor, fine(_EXECUTOR, runner.executor)
+
+
+async def _examined(executor: Executor) -> Sequence[CheckResult]:
+    """What the executor says of itself; of one that says nothing, what hosts it has."""
+    try:
+        if isinstance(executor, Examinable):
+            return await executor.examine()
+        offered = await executor.sizes()
+    except RunnerError as error:
+        return [fault(_EXECUTOR, str(error))]
+    return [fine("sizes", ", ".join(offered.weights) or "all alike")]
+
+
+async def _sizes(executor: Executor) -> Sizes:
+    """What hosts can be had, as far as that can be told; the examination tells what is wrong."""
+    try:
+        return await executor.sizes()
+    except RunnerError:
+        return NOTHING_KNOWN
+
+
+_TOKEN = "token"  # noqa: S105 - a word
+SOON = timedelta(days=7)
+_ADVICE = {
+    403: "copy the runner's token again, or register the runner anew; is `url` the coordinator that gave it?",
+    422: "register the runner anew",
+}
+
+
+async def _check_token(
+    runner: Runner, connect: Connect, *, system_id: str | None, now: datetime
+) -> Sequence[CheckResult]:
+    """Whether the coordinator is there and knows the runner."""
+    try:
+        verified = await verify(
+            runner.url, token=runner.token, connect=connect, system_id=system_id, tls=tls_of(runner)
+        )
+    except RemoteError as error:
+        return [fault(_TOKEN, str(error), _advice(error))]
+    except OSError as error:
+        return [fault("certificates", f"the tls-… files cannot be used: {error}")]
+    number = f" as number {verified.runner_id}" if verified.runner_id else ""
+    return [fine(_TOKEN, f"{runner.url} knows the runner{number}"), *_expiry(verified, now)]
+
+
+def _advice(error: RemoteError) -> str:
+    if isinstance(error, Rejected):
+        return _ADVICE.get(error.status or 0, "")
+    return "is `url` right, and does the coordinator run?"
+
+
+def _expiry(verified: Verified, now: datetime) -> Sequence[CheckResult]:
+    expiry = verified.expires_at
+    if expiry is None or expiry - now > SOON:
+        return []
+    return [warning(_TOKEN, f"expires at {expiry:%Y-%m-%d %H:%M} UTC", "rotate it before then")]
+
+
+SECONDS = 20.0
+"""How long all answers to one check may take."""
+
+
+class Progress(Protocol):
+    """Where it is shown what is being waited for."""
+
+    def waiting(self, what: str) -> AbstractContextManager[None]:
+        """`what` is waited for inside the block."""
+
+
+@attrs.frozen(kw_only=True)
+class Look:
+    """What was found out about one runner; no sizes when they could not be had."""
+
+    runner: Runner
+    results: Sequence[CheckResult]
+    sizes: Sizes = NOTHING_KNOWN
+
+
+@attrs.frozen(kw_only=True)
+class Looks:
+    """How runners are looked at."""
+
+    edges: Edges
+    progress: Progress
+    now: Callable[[], datetime]
+    seconds: float = SECONDS
+    installation: str = ""
+    system_id: str | None = None
+    offline: bool = False
+    """Ask nobody over the network."""
+
+    async def look(self, runner: Runner) -> Look:
+        """The token and the executor, side by side."""
+        executor, said = _built(runner, self.edges, self.installation)
+        if self.offline or executor is None:
+            if executor:
+                await executor.aclose()
+            known = [] if self.offline else await self._token(runner)
+            return Look(runner=runner, results=[*known, said])
+        try:
+            known, hosts = await asyncio.gather(self._token(runner), self._examined(runner, executor))
+            sizes = await self._sizes(runner, executor)  # read by now, usually
+            return Look(runner=runner, results=[*known, said, *hosts], sizes=sizes)
+        finally:
+            await executor.aclose()
+
+    async def sizes(self, runner: Runner) -> Sizes:
+        """What hosts can be had, as far as that can be told; nothing else is looked at."""
+        executor, _ = _built(runner, self.edges, self.installation)
+        if executor is None:
+            return NOTHING_KNOWN
+        try:
+            return NOTHING_KNOWN if self.offline else await self._sizes(runner, executor)
+        finally:
+            await executor.aclose()
+
+    async def _token(self, runner: Runner) -> Sequence[CheckResult]:
+        check = _check_token(runner, self.edges.connect, system_id=self.system_id, now=self.now())
+        return await self._bounded(check, _TOKEN, f"{runner.title}: coordinator")
+
+    async def _examined(self, runner: Runner, executor: Executor) -> Sequence[CheckResult]:
+        check = _examined(executor)
+        return await self._bounded(check, _EXECUTOR, f"{runner.title}: {runner.executor}")
+
+    async def _sizes(self, runner: Runner, executor: Executor) -> Sizes:
+        try:
+            with self.progress.waiting(f"{runner.title}: sizes"):
+                async with asyncio.timeout(self.seconds):
+                    return await _sizes(executor)
+        except TimeoutError:
+            return NOTHING_KNOWN
+
+    async def _bounded(
+        self, check: Awaitable[Sequence[CheckResult]], subject: str, what: str
+    ) -> Sequence[CheckResult]:
+        try:
+            with self.progress.waiting(what):
+                async with asyncio.timeout(self.seconds):
+                    return await check
+        except TimeoutError:
+            return [fault(subject, f"no complete answer within {self.seconds:g} s")]

@@ -1,0 +1,118 @@
+"""The configuration that is in effect: defaults filled in, secrets hidden, each number explained.
+
+What GitLab Runner's own tables contain is handed on unread, credentials among it, so of their texts only
+those are shown whose keys are known to be harmless.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import attrs
+
+from paas_runner.check import toml_lines
+from paas_runner.check.meaning import meanings
+from paas_runner.config import Config, Runner
+from paas_runner.config.lines import dotted
+from paas_runner.config.reader import GoDuration
+from paas_runner.job.capacity import Sizes
+from paas_runner.job.runner_token import short_token
+from paas_runner.secret import Secret
+
+HIDDEN = "…(hidden)"
+_SHOWN_LETTERS = 2
+_EMPTY: tuple[object, ...] = (None, "", (), {})
+_HARMLESS = frozenset(
+    {
+        "builds_dir",
+        "cache_dir",
+        "helper_image",
+        "image",
+        "network_mode",
+        "pull_policy",
+        "shell",
+        "Type",
+        "volumes",
+    }
+)
+
+
+def text(config: Config, sizes: Mapping[str, Sizes]) -> str:
+    """As TOML; what the settings mean stands above them."""
+    head = f"# {config.path} as it is in effect; secrets are hidden"
+    return "\n".join([head, "", *toml_lines.lines(_tables(config), meanings(config, sizes))])
+
+
+def document(config: Config, sizes: Mapping[str, Sizes]) -> str:
+    """As JSON; what the settings mean stands beside them."""
+    meaning = {dotted(at): sentence for at, sentence in meanings(config, sizes).items()}
+    return json.dumps(
+        {"configuration": _tables(config), "meaning": meaning}, indent=2, ensure_ascii=False, default=str
+    )
+
+
+def _tables(config: Config) -> Mapping[str, Any]:
+    return {**dict(_settings(config)), "runners": [_section(runner) for runner in config.runners]}
+
+
+def _section(runner: Runner) -> Mapping[str, Any]:
+    return {
+        **dict(_settings(runner)),
+        "token": _shown_token(runner.token.reveal()),
+        **dict(_settings(runner.settings)),
+        **{key: _without_texts(key, value) for key, value in runner.forwarded.items()},
+    }
+
+
+def _settings(instance: Any) -> Iterator[tuple[str, Any]]:
+    """The keys that a settings class declares, under their names in the file; what is empty is left out."""
+    types = get_type_hints(type(instance))
+    for field in attrs.fields(type(instance)):
+        value = getattr(instance, field.name)
+        if "doc" in field.metadata and value not in _EMPTY:
+            duration = types[field.name] is GoDuration
+            yield field.metadata["key"] or field.name, _go_duration(value) if duration else _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Secret():
+            return HIDDEN
+        case timedelta():
+            return _number(value.total_seconds())
+        case Path():
+            return str(value)
+        case tuple() | list():
+            return [_plain(each) for each in value]
+        case Mapping():  # of texts: an environment, which may hold credentials
+            return {key: HIDDEN if isinstance(each, str) else _plain(each) for key, each in value.items()}
+        case _:
+            return dict(_settings(value)) if attrs.has(type(value)) else value
+
+
+def _go_duration(value: timedelta) -> str:
+    return f"{_number(value.total_seconds())}s"
+
+
+def _number(seconds: float) -> float | int:
+    return int(seconds) if seconds.is_integer() else seconds
+
+
+def _shown_token(token: str) -> str:
+    """The beginning of the short token, which is public: hosts are named after it."""
+    shown = token.index(short_token(token)) + _SHOWN_LETTERS
+    return token[:shown] + HIDDEN
+
+
+def _without_texts(key: str, value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {name: _without_texts(name, each) for name, each in value.items()}
+        case list():
+            return [_without_texts(key, each) for each in value]
+        case str():
+            return value if key in _HARMLESS else HIDDEN
+        case _:
+            return value

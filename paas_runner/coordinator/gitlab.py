@@ -1,0 +1,223 @@
+"""Client of the GitLab runner API, for one runner (spec `gitlab-runner-api.md` §2 to §5).
+
+Credentials travel in bodies and headers, never in URLs. Every status of the specification has a meaning here;
+what is worth repeating is raised as `Transient`, anything else that is unexpected as `Rejected`.
+"""
+
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from paas_runner.coordinator.system_id import INFO
+from paas_runner.errors import Rejected, Transient
+from paas_runner.http import Answer, Api, Connect, Tls
+from paas_runner.job.failure import Failure
+from paas_runner.secret import Secret
+
+LONG_POLL_SECONDS = 90.0  # a coordinator holds an empty request for 50 s, usually (§2.4)
+JOB_CALLS_AT_ONCE = 10
+QUICK_TRIES = 3
+
+
+class JobStatus(enum.StrEnum):
+    """What the coordinator says of a job that it gave us."""
+
+    RUNNING = "running"
+    CANCELING = "canceling"  # its user wants it to end; a started job winds down
+    ENDED = "ended"  # in any way: there is nothing left to run or report
+
+
+@attrs.frozen(kw_only=True)
+class TraceState:
+    """How many bytes of log the job has, and its status."""
+
+    size: int
+    status: JobStatus
+
+
+class Coordinator:
+    """One runner's coordinator."""
+
+    def __init__(
+        self, url: str, *, token: Secret, system_id: str, connect: Connect, tls: Tls | None = None
+    ) -> None:
+        """Open separate connections for asking and for following, so that neither waits for the other."""
+        base = f"{url.rstrip('/')}/api/v4"
+        self._token = token
+        self._system_id = system_id
+        self._last_update = ""
+        self._asking = connect(base, service=f"coordinator {url}", at_once=2, tls=tls)
+        self._jobs = connect(base, service=f"coordinator {url}", at_once=JOB_CALLS_AT_ONCE, tls=tls)
+
+    async def request_job(self, *, hold: bool) -> bytes | None:
+        """The body of a job handed to us, or None; with `hold` the coordinator may keep the request waiting.
+
+        Raises `Rejected` with status 403 when it does not know the runner. (§2.3, §2.4)
+        """
+        payload: dict[str, Any] = {
+            "token": self._token.reveal(),
+            "system_id": self._system_id,
+            "info": INFO,
+        }
+        if hold and self._last_update:
+            payload["last_update"] = self._last_update
+        answer = await self._asking.call(
+            "POST",
+            "/jobs/request",
+            op="request a job",
+            headers={"RUNNER-TOKEN": self._token, "Accept": "application/json"},
+            payload=payload,
+            within=LONG_POLL_SECONDS,
+        )
+        self._last_update = answer.headers.get("x-gitlab-last-update", self._last_update)
+        if answer.status == 201:
+            return answer.body
+        if answer.status in (204, 409):  # 409: another runner was faster
+            return None
+        raise self._unexpected(self._asking, answer, "request a job")
+
+    async def touch(self, job_id: int, token: Secret) -> JobStatus:
+        """Tell that the job is ours and alive; the answer tells whether it still is. (§2.8, §3.5)
+
+        For a job that was only reserved for us this is the acknowledgement.
+        """
+        op = "keep the job alive"
+        told = await self._tell(job_id, token, {"state": "running"}, op=op)
+        if told is not None:
+            return told
+        if await self._ask(token) is None:
+            return JobStatus.ENDED
+        raise Transient("refused, although the job runs", service=self._jobs.service, op=op)
+
+    async def status(self, job_id: int, token: Secret) -> JobStatus:
+        """Whether the job still runs. (§5)
+
+        A refusal means that the job's token died with the job, or that somebody on the way lost his mind;
+        since hosts are removed on the strength of it, it is believed when both doors are closed.
+        """
+        said = await self._ask(token)
+        if said is None:
+            said = await self._tell(job_id, token, {"state": "running"}, op="job status")
+        return said or JobStatus.ENDED
+
+    async def trace_state(self, job_id: int, token: Secret) -> TraceState:
+        """How long the job's log is, found out without writing to it.
+
+        One byte is offered at offset 1: as long as the log is empty or longer than that the coordinator
+        refuses it with 416 and tells the size (§4.2). A log of exactly one byte does not occur.
+        """
+        return await self._patch(job_id, token, start=1, content=b"\n", op="look at the job's log")
+
+    async def append_trace(self, job_id: int, token: Secret, text: str) -> None:
+        """Write `text` at the end of the job's log; repeated after a lost answer it stands there once.
+
+        A log that takes nothing more, because the job is over, is left as it is.
+        """
+        content = text.encode()
+        op = "write to the job's log"
+        start = 0
+        for _ in range(QUICK_TRIES):
+            state = await self._patch(job_id, token, start=start, content=content, op=op)
+            if state.status is JobStatus.ENDED or state.size == start + len(content):
+                return
+            start = state.size
+        raise Transient("the log keeps growing", service=self._jobs.service, op=op)
+
+    async def report_failed(self, job_id: int, token: Secret, failure: Failure) -> None:
+        """The job's final word; a job that is over already, or unknown, is as good as reported. (§3.2)"""
+        op = "report the job failed"
+        body = {"state": "failed", "failure_reason": str(failure.reason)}
+        if await self._tell(job_id, token, body, op=op) is None and await self._ask(token) is not None:
+            raise Transient("refused, although the job runs", service=self._jobs.service, op=op)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._asking.aclose()
+        await self._jobs.aclose()
+
+    async def _ask(self, token: Secret) -> JobStatus | None:
+        """What the job's own token tells; None when it is refused."""
+        op = "job status"
+        answer = await self._jobs.call(
+            "GET", "/job", op=op, headers={"JOB-TOKEN": token}, attempts=QUICK_TRIES
+        )
+        if answer.status == 401:
+            return None
+        if answer.status != 200:
+            raise self._unexpected(self._jobs, answer, op)
+        try:
+            return _status(str(answer.json()["status"]))
+        except (ValueError, KeyError, TypeError):
+            raise self._garbled(op, answer) from None
+
+    async def _tell(
+        self, job_id: int, token: Secret, body: Mapping[str, Any], *, op: str
+    ) -> JobStatus | None:
+        """What the coordinator answers to a word about the job; None when it wants to hear none."""
+        answer = await self._jobs.call(
+            "PUT",
+            f"/jobs/{job_id}",
+            op=op,
+            headers={"JOB-TOKEN": token},
+            payload={"token": token.reveal(), "info": INFO, **body},
+            attempts=QUICK_TRIES,
+        )
+        status = _status(answer.headers.get("job-status", "running"))
+        match answer.status:
+            case 200:
+                return status
+            case 403 | 404 | 409:  # 409: somebody else has it (§2.8), or a conflict of the moment
+                return JobStatus.ENDED if status is JobStatus.ENDED else None
+            case 202 | 412:  # 202: the log is still being stored, say it again later
+                wait = answer.number("x-gitlab-trace-update-interval")
+                raise Transient(
+                    f"answered {answer.status}",
+                    service=self._jobs.service,
+                    op=op,
+                    status=answer.status,
+                    retry_after=wait,
+                )
+            case _:
+                raise self._unexpected(self._jobs, answer, op)
+
+    async def _patch(self, job_id: int, token: Secret, *, start: int, content: bytes, op: str) -> TraceState:
+        answer = await self._jobs.call(
+            "PATCH",
+            f"/jobs/{job_id}/trace",
+            op=op,
+            headers={
+                "JOB-TOKEN": token,
+                "Content-Type": "text/plain",
+                "Content-Range": f"{start}-{start + len(content) - 1}",
+            },
+            content=content,
+            attempts=QUICK_TRIES,
+        )
+        if answer.status == 403:
+            return TraceState(size=0, status=JobStatus.ENDED)
+        if answer.status not in (202, 416):
+            raise self._unexpected(self._jobs, answer, op)
+        size = answer.headers.get("range", "").rpartition("-")[2]
+        if not size.isdecimal():
+            raise self._garbled(op, answer)
+        return TraceState(size=int(size), status=_status(answer.headers.get("job-status", "running")))
+
+    def _garbled(self, op: str, answer: Answer) -> Transient:
+        return Transient("the answer makes no sense", service=self._jobs.service, op=op, status=answer.status)
+
+    @staticmethod
+    def _unexpected(api: Api, answer: Answer, op: str) -> Rejected:
+        return Rejected(answer.account, service=api.service, op=op, status=answer.status)
+
+
+def _status(word: str) -> JobStatus:
+    """§3.6 and §5: what is neither running nor on the way there is over."""
+    match word:
+        case "canceling":
+            return JobStatus.CANCELING
+        case "success" | "failed" | "canceled" | "skipped":
+            return JobStatus.ENDED
+        case _:
+            return JobStatus.RUNNING

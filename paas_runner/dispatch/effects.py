@@ -1,0 +1,259 @@
+"""What each action does in the outside world, and which event comes of it. Every action ends in an event."""
+
+import math
+import random
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+import attrs
+import structlog
+
+from paas_runner import __version__
+from paas_runner.coordinator import JobStatus
+from paas_runner.dispatch.counters import Breach
+from paas_runner.dispatch.served import Served
+from paas_runner.errors import Rejected, RemoteError, Transient
+from paas_runner.executor.contract import JobRefusedError, Order
+from paas_runner.job.decision import CANCELED, Action, no_life
+from paas_runner.job.events import (
+    Checked,
+    Decommissioned,
+    Deferred,
+    Ended,
+    Event,
+    Explained,
+    Failed,
+    HostChecked,
+    HostCreated,
+    HostReady,
+    Launched,
+    LifeSeen,
+    NotYet,
+    Reported,
+    Unchecked,
+)
+from paas_runner.job.failure import (
+    RETRY,
+    Failure,
+    FailureReason,
+    as_trace,
+    fact_sheet,
+    moment,
+    reference,
+)
+from paas_runner.job.tracked import Host, TrackedJob
+from paas_runner.loop.timing import Clock, pause
+
+log = structlog.stdlib.get_logger(__name__)
+
+_LONGEST_PAUSE = timedelta(seconds=30)
+_LONGEST_PAUSE_AT_THE_END = timedelta(minutes=5)  # reports and removals are never given up
+
+_PREPARING = frozenset({Action.PROVISION, Action.ADOPT, Action.CHECK_READY, Action.LAUNCH})
+_FINISHING = frozenset({Action.EXPLAIN, Action.REPORT, Action.DECOMMISSION})
+_LOOKING_ASIDE = frozenset({Action.TOUCH, Action.CHECK_HOST})  # their failure holds up nothing else
+
+
+@attrs.frozen(kw_only=True)
+class Acts:
+    """The actions for the jobs of one runner."""
+
+    served: Served
+    clock: Clock
+    rng: random.Random
+
+    async def perform(self, action: Action, job: TrackedJob) -> Event:
+        """Do it; foreseeable failures become events, too."""
+        try:
+            return await self._verb(action)(job)
+        except JobRefusedError as refused:
+            return _failed(refused.failure, job)
+        except Rejected as error:
+            if action in _PREPARING:
+                return _failed(_system_failure(error, job, self.clock()), job)
+            return self._later(action, job, error)
+        except Transient as error:
+            return self._later(action, job, error)
+
+    def _verb(self, action: Action) -> Callable[[TrackedJob], Awaitable[Event]]:
+        match action:
+            case Action.PROVISION:
+                return self._provision
+            case Action.ADOPT:
+                return self._adopt
+            case Action.CHECK_READY:
+                return self._check_ready
+            case Action.TOUCH:
+                return self._touch
+            case Action.LAUNCH:
+                return self._launch
+            case Action.LOOK_FOR_LIFE:
+                return self._look_for_life
+            case Action.CHECK_STATUS:
+                return self._check_status
+            case Action.CHECK_HOST:
+                return self._check_host
+            case Action.GIVE_UP_WAITING:
+                return self._give_up_waiting
+            case Action.EXPLAIN:
+                return self._explain
+            case Action.REPORT:
+                return self._report
+            case Action.DECOMMISSION:
+                return self._decommission
+
+    # --- the host ----------------------------------------------------------------------------------------
+
+    async def _provision(self, job: TrackedJob) -> Event:
+        return HostCreated(host=await self.served.executor.provision(_order(job)), doubtful=False)
+
+    async def _adopt(self, job: TrackedJob) -> Event:
+        """An earlier request for this host may have been served, even if its answer was lost."""
+        order = _order(job)
+        host = await self.served.executor.adopt(order)
+        if host:
+            self.served.counters.count(
+                Breach.DUPLICATES_PREVENTED, "a host was found again, no second one is needed", host=host.ref
+            )
+        return HostCreated(host=host or await self.served.executor.provision(order), doubtful=True)
+
+    async def _check_ready(self, job: TrackedJob) -> Event:
+        if await self.served.executor.ready(_host(job), tenant=job.tenant):
+            return HostReady()
+        return NotYet(until=self._after(self.served.policy.ready_every))
+
+    async def _launch(self, job: TrackedJob) -> Event:
+        await self.served.executor.launch(_order(job), _host(job))
+        return Launched()
+
+    async def _check_host(self, job: TrackedJob) -> Event:
+        """The coordinator has the last word: the host of a job that has just ended may be gone."""
+        trouble = await self.served.executor.trouble(_host(job), tenant=job.tenant)
+        if trouble is None:
+            return HostChecked(until=self._after(self.served.policy.host_every))
+        if await self.served.coordinator.status(job.key.job_id, job.token) is JobStatus.ENDED:
+            return Ended()
+        return _failed(Failure(reason=FailureReason.SYSTEM, text=trouble), job)
+
+    async def _give_up_waiting(self, job: TrackedJob) -> Event:
+        """The verdict stands: whatever cannot be found out now is left out of the account."""
+        try:
+            account = await self.served.executor.silence(_host(job), tenant=job.tenant)
+        except RemoteError as error:
+            log.info("nothing can be told of the host", reason=str(error))
+            account = _particulars(error, job, self.clock())
+        return _failed(no_life(self.served.policy, account), job)
+
+    async def _decommission(self, job: TrackedJob) -> Event:
+        search = job.host is None or job.host_doubtful
+        await self.served.executor.decommission(job.host_name, job.host, tenant=job.tenant, search=search)
+        return Decommissioned()
+
+    # --- the coordinator ---------------------------------------------------------------------------------
+
+    async def _touch(self, job: TrackedJob) -> Event:
+        return _checked(await self.served.coordinator.touch(job.key.job_id, job.token))
+
+    async def _check_status(self, job: TrackedJob) -> Event:
+        return _checked(await self.served.coordinator.status(job.key.job_id, job.token))
+
+    async def _look_for_life(self, job: TrackedJob) -> Event:
+        trace = await self.served.coordinator.trace_state(job.key.job_id, job.token)
+        if trace.size:
+            return LifeSeen()
+        status = trace.status
+        if status is JobStatus.ENDED:
+            status = await self.served.coordinator.status(job.key.job_id, job.token)
+        if status is JobStatus.ENDED:
+            return Ended()
+        if status is JobStatus.CANCELING:
+            return Failed(failure=CANCELED)
+        return NotYet(until=self._after(self.served.policy.life_every))
+
+    async def _explain(self, job: TrackedJob) -> Event:
+        text = as_trace(_failure(job), runner=self.served.name, version=__version__)
+        await self.served.coordinator.append_trace(job.key.job_id, job.token, text)
+        return Explained()
+
+    async def _report(self, job: TrackedJob) -> Event:
+        await self.served.coordinator.report_failed(job.key.job_id, job.token, _failure(job))
+        return Reported()
+
+    # --- when it did not work ----------------------------------------------------------------------------
+
+    def _later(self, action: Action, job: TrackedJob, error: RemoteError) -> Event:
+        longest = _LONGEST_PAUSE_AT_THE_END if action in _FINISHING else _LONGEST_PAUSE
+        attempts = 0 if action in _LOOKING_ASIDE else job.attempts
+        delay = pause(attempts, self.rng, longest=longest, told=error.retry_after)
+        if action is Action.CHECK_HOST:
+            delay = max(delay, self.served.policy.host_every)
+        log.warning(
+            f"cannot {action} yet",
+            reason=str(error),
+            attempts=attempts + 1,
+            next_try_seconds=round(delay.total_seconds(), 1),
+        )
+        if action is Action.TOUCH:
+            return Unchecked(until=self._after(delay))
+        if action is Action.CHECK_HOST:
+            return HostChecked(until=self._after(delay))
+        return Deferred(until=self._after(delay), trouble=str(error))
+
+    def _after(self, delay: timedelta) -> datetime:
+        return self.clock() + delay
+
+
+def _checked(status: JobStatus) -> Event:
+    return Ended() if status is JobStatus.ENDED else Checked(canceling=status is JobStatus.CANCELING)
+
+
+def _failed(failure: Failure, job: TrackedJob) -> Failed:
+    return Failed(failure=failure.masked(job.payload.variables if job.payload else ()))
+
+
+def _system_failure(error: RemoteError, job: TrackedJob, now: datetime) -> Failure:
+    said = "The host of this job could not be prepared."
+    return Failure(reason=FailureReason.SYSTEM, text=f"{said}\n{_particulars(error, job, now)}")
+
+
+def _particulars(error: RemoteError, job: TrackedJob, now: datetime) -> str:
+    """What was asked of whom, what came back, what can be done; the host's name is at its provider, too."""
+    request = f"request {error.reference}" if error.reference else ""
+    return fact_sheet(
+        {
+            "Asked for": f"{error.op}, at {moment(now)}",
+            "Answer": f"{error.service}: {error.text}",
+            "What to do": error.advice or _advice(error),
+            "Reference": reference(job.host_name, job.host.ref if job.host else "", request),
+        }
+    )
+
+
+def _advice(error: RemoteError) -> str:
+    if error.status in (401, 403):
+        return "ask the operators of this runner, whose credentials were refused: no retry helps before"
+    return RETRY
+
+
+def _order(job: TrackedJob) -> Order:
+    if job.payload is None:
+        raise RuntimeError(f"job {job.key} has no payload while {job.phase}")
+    return Order(
+        host_name=job.host_name,
+        payload=job.payload,
+        tenant=job.tenant,
+        most_weight=math.inf if job.expected_weight is None else job.expected_weight,
+        attempt=job.attempts,
+    )
+
+
+def _host(job: TrackedJob) -> Host:
+    if job.host is None:
+        raise RuntimeError(f"job {job.key} has no host while {job.phase}")
+    return job.host
+
+
+def _failure(job: TrackedJob) -> Failure:
+    if job.failure is None:
+        raise RuntimeError(f"job {job.key} has no failure while {job.phase}")
+    return job.failure

@@ -1,0 +1,37 @@
+"""What an executor has to be able to do, and what it may offer; all that its author needs."""
+
+from paas_runner.executor.checks import CheckResult, Grade, fault, fine, skipped, warning
+from paas_runner.executor.contract import (
+    Examinable,
+    Executor,
+    ExecutorKind,
+    JobRefusedError,
+    Order,
+    RunnerSection,
+    installed,
+    setting,
+)
+from paas_runner.executor.questions import AnswerRefusedError, Choice, HasQuestions, Inquiry, Kind, Question
+
+__all__ = [
+    "AnswerRefusedError",
+    "CheckResult",
+    "Choice",
+    "Examinable",
+    "Executor",
+    "ExecutorKind",
+    "Grade",
+    "HasQuestions",
+    "Inquiry",
+    "JobRefusedError",
+    "Kind",
+    "Order",
+    "Question",
+    "RunnerSection",
+    "fault",
+    "fine",
+    "installed",
+    "setting",
+    "skipped",
+    "warning",
+]

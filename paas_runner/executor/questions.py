@@ -1,0 +1,90 @@
+"""What an executor lets registration ask, so that the section it writes can be served as it is.
+
+An `ExecutorKind` that has `questions` gets them asked in their order, each answer checked before the next
+question. Registration asks any other kind's required settings, by what their declarations say.
+"""
+
+import enum
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import attrs
+
+from paas_runner.errors import RunnerError
+from paas_runner.executor.contract import RunnerSection
+from paas_runner.http import Connect
+
+
+class AnswerRefusedError(RunnerError):
+    """This answer will not do, and why; `again` names an earlier question that may be the one to mend."""
+
+    def __init__(self, text: str, *, again: str = "") -> None:
+        """`text` is a sentence for whoever answered; it repeats no secret."""
+        super().__init__(text)
+        self.again = again
+
+
+class Kind(enum.Enum):
+    """How an answer is given."""
+
+    TEXT = enum.auto()
+    SECRET = enum.auto()  # never shown
+    YES_NO = enum.auto()
+
+
+@attrs.frozen(kw_only=True)
+class Choice:
+    """One of the possible answers, and what is told beside it."""
+
+    value: str
+    note: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Inquiry:
+    """What is known when a question is asked, or its answer checked."""
+
+    section: RunnerSection
+    settings: Mapping[str, Any]
+    """The executor's settings so far, by field, with their types."""
+
+    connect: Connect
+
+
+def _always(_: Inquiry) -> bool:
+    return True
+
+
+@attrs.frozen(kw_only=True)
+class Question:
+    """One key of the section; without a default it must be answered."""
+
+    key: str
+    """With dots for a key of a sub-table: `docker.image`."""
+
+    variable: str = ""
+    """The environment variable that answers it for a script; by default the key in capitals."""
+
+    prompt: str = ""
+    """What is asked for; without one nothing is asked, and the default is written unless more is given."""
+
+    kind: Kind = Kind.TEXT
+    default: str | None = None
+    wanted: Callable[[Inquiry], bool] = _always
+    choices: Callable[[Inquiry], Awaitable[Sequence[Choice]]] | None = None
+    """The only answers possible; raises `RemoteError` when they cannot be had now."""
+
+    check: Callable[[Inquiry, str], Awaitable[str]] | None = None
+    """Gets the answer, which is among the settings, too; returns what was found out, for the reader.
+
+    Raises `AnswerRefusedError`, or `RemoteError` when it cannot be checked now.
+    """
+
+
+@runtime_checkable
+class HasQuestions(Protocol):
+    """An `ExecutorKind` that says what registration should ask."""
+
+    @property
+    def questions(self) -> Sequence[Question]:
+        """In the order of asking."""

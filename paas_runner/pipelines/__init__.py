@@ -1,0 +1,1 @@
+"""The pure coordinator: pipelines, their jobs, and who may run them."""

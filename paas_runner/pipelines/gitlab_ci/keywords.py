@@ -1,0 +1,156 @@
+"""What each keyword of a job means: a place in the text into a value of `spec.py`."""
+
+from datetime import timedelta
+
+import attrs
+
+from paas_runner.job.variables import Variable
+from paas_runner.pipelines.gitlab_ci.places import Place, duration
+from paas_runner.pipelines.gitlab_ci.yaml_text import Section
+from paas_runner.pipelines.spec import Image, Retry, Service, When
+
+MOST_RETRIES = 2
+MOST_PARALLEL = 200
+MOST_EXIT_CODE = 255
+
+
+@attrs.frozen(kw_only=True)
+class Need:
+    """A job that is waited for; an optional one may be missing from the pipeline."""
+
+    name: str
+    optional: bool = False
+    artifacts: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class AllowedFailure:
+    """Which failures do not stop the pipeline."""
+
+    always: bool = False
+    exit_codes: frozenset[int] = frozenset()
+
+
+def variables(place: Place) -> tuple[Variable, ...]:
+    """`variables`: texts, or mappings with `value` and `expand`."""
+    return tuple(_variable(entry) for entry in place.entries())
+
+
+def _variable(place: Place) -> Variable:
+    key = place.key.rpartition("variables.")[2]
+    if not isinstance(place.value, Section):
+        return Variable(key=key, value="" if place.value is None else place.text(), public=True)
+    parts = place.known("value", "expand", "description")
+    value = parts["value"].text() if "value" in parts else ""
+    raw = "expand" in parts and not parts["expand"].flag()
+    return Variable(key=key, value=value, public=True, raw=raw)
+
+
+def image(place: Place) -> Image:
+    """`image`: a name, or a mapping."""
+    if not isinstance(place.value, Section):
+        return Image(name=place.text())
+    parts = place.known("name", "entrypoint", "pull_policy")
+    if "name" not in parts:
+        place.refuse("has no `name`")
+    return Image(
+        name=parts["name"].text(),
+        entrypoint=parts["entrypoint"].texts() if "entrypoint" in parts else None,
+        pull_policy=parts["pull_policy"].texts() if "pull_policy" in parts else None,
+    )
+
+
+def services(place: Place) -> tuple[Service, ...]:
+    """`services`: a list of names and mappings."""
+    return tuple(_service(item) for item in place.items())
+
+
+def _service(place: Place) -> Service:
+    if not isinstance(place.value, Section):
+        return Service(name=place.text())
+    parts = place.known("name", "alias", "entrypoint", "command", "variables", "pull_policy")
+    if "name" not in parts:
+        place.refuse("has a service without `name`")
+    return Service(
+        name=parts["name"].text(),
+        alias=parts["alias"].text() if "alias" in parts else None,
+        entrypoint=parts["entrypoint"].texts() if "entrypoint" in parts else None,
+        command=parts["command"].texts() if "command" in parts else None,
+        variables=variables(parts["variables"]) if "variables" in parts else (),
+        pull_policy=parts["pull_policy"].texts() if "pull_policy" in parts else None,
+    )
+
+
+def needs(place: Place) -> tuple[Need, ...]:
+    """`needs`: a list of job names and mappings with `job`, `optional` and `artifacts`."""
+    return tuple(need for item in place.items() if (need := _need(item)) is not None)
+
+
+def _need(place: Place) -> Need | None:
+    if not isinstance(place.value, Section):
+        return Need(name=place.text())
+    if "job" not in place.value or "pipeline" in place.value or "project" in place.value:
+        place.warn("only jobs of the same pipeline can be needed in the sandbox, this entry is left out")
+        return None
+    parts = place.known("job", "optional", "artifacts")
+    return Need(
+        name=parts["job"].text(),
+        optional="optional" in parts and parts["optional"].flag(),
+        artifacts="artifacts" not in parts or parts["artifacts"].flag(),
+    )
+
+
+def timeout(place: Place) -> timedelta:
+    """`timeout`: a duration in words."""
+    found = duration(place.text())
+    if found is None:
+        place.refuse(f"is no duration such as `1h 30m`: `{place.text()}`")
+    return found
+
+
+def allow_failure(place: Place) -> AllowedFailure:
+    """`allow_failure`: yes or no, or a mapping with `exit_codes`."""
+    if not isinstance(place.value, Section):
+        return AllowedFailure(always=place.flag())
+    parts = place.known("exit_codes")
+    codes = parts["exit_codes"].items() if "exit_codes" in parts else []
+    return AllowedFailure(exit_codes=frozenset(code.number(most=MOST_EXIT_CODE, least=1) for code in codes))
+
+
+def retry(place: Place) -> Retry:
+    """`retry`: a number, or a mapping with `max` and `when`."""
+    if not isinstance(place.value, Section):
+        return Retry(times=place.number(most=MOST_RETRIES))
+    parts = place.known("max", "when")
+    reasons = parts["when"].texts() if "when" in parts else ("always",)
+    times = parts["max"].number(most=MOST_RETRIES) if "max" in parts else 0
+    return Retry(times=times, reasons=frozenset(reasons))
+
+
+def when(place: Place) -> When:
+    """`when`; `manual` is warned about, because nobody can start such a job here."""
+    word = place.text()
+    if word == "delayed":
+        place.warn("the sandbox does not delay jobs, this one runs at once")
+        return When.ON_SUCCESS
+    if word not in tuple(When):
+        place.refuse(f"must be one of {', '.join(When)}: `{word}`")
+    if word == When.MANUAL:
+        place.warn("nobody starts manual jobs in the sandbox, this one never runs")
+    return When(word)
+
+
+def tags(place: Place) -> tuple[str, ...]:
+    """`tags`; they are kept, but any runner takes the job."""
+    found = place.texts()
+    if found:
+        place.warn("tags do not select a runner in the sandbox")
+    return found
+
+
+def parallel(place: Place) -> int:
+    """`parallel`: how many copies; a matrix is warned about and gives one."""
+    if isinstance(place.value, Section):
+        place.warn("only a number is understood by the sandbox, this job runs once")
+        return 1
+    return place.number(most=MOST_PARALLEL, least=1)

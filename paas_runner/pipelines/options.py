@@ -1,0 +1,46 @@
+"""What can be set on the sandbox's coordinator."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import attrs
+
+from paas_runner.job.variables import Variable
+from paas_runner.pipelines.jobs import Project
+from paas_runner.secret import Secret
+
+
+@attrs.frozen(kw_only=True)
+class CoordinatorOptions:
+    """Settings of one coordinator; the defaults are those of a plain GitLab with long polling."""
+
+    registration_token: Secret
+    admin_token: Secret
+    """Opens the administrator's routes and the control routes of the sandbox (header `PRIVATE-TOKEN`)."""
+
+    project: Project = attrs.field(factory=Project)
+    variables: tuple[Variable, ...] = ()
+    """The project's own variables: the only ones that can be masked or files, and they win over the job's."""
+
+    groups: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict)
+    """Custom attributes by full path of a group; the root group of each job's project exists without."""
+
+    acknowledgement_seconds: float = 0.0
+    """Two-phase acquisition for runners that announce it (spec gitlab-runner-api.md §2.8): how long a job
+    stays reserved for who asked for it. 0, GitLab's default, hands jobs out as running."""
+
+    default_timeout: timedelta = timedelta(hours=1)
+    long_poll_seconds: float = 50.0
+    """How long an unanswerable job request is held; 0 switches long polling off."""
+
+    trace_interval_seconds: int = 3
+    """The pace at which runners are asked to send their trace; 0 leaves it to them."""
+
+    most_trace_bytes: int = 100 * 1024 * 1024
+    most_artifact_bytes: int = 100 * 1024 * 1024
+    stuck_after: timedelta = timedelta(hours=1)
+    """A job without PUT or PATCH for this long is failed (spec gitlab-runner-api.md §3.5)."""
+
+    sweep_every: timedelta = timedelta(minutes=1)
+    final_put_answers: tuple[int, ...] = ()
+    """What the first final PUTs of each job that carry a checksum are answered (202, 412: spec §3.2)."""

@@ -1,0 +1,85 @@
+"""The sandbox's own routes: submit a pipeline, look at jobs, cancel one.
+
+Whoever may submit a pipeline may run commands on this machine, and a web page may send simple requests to
+loopback: so these routes want the administrator's token in a header, like the others of that kind.
+"""
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from paas_runner.pipelines.coordinator import Coordinator
+from paas_runner.pipelines.gitlab_ci.pipeline import load_pipeline
+from paas_runner.pipelines.jobs import Job, Project
+from paas_runner.pipelines.spec import PipelineError
+from paas_runner.server.api import create_app
+from paas_runner.server.views import ledger_json
+from paas_runner.server.wire import is_admin, not_found, number, unauthorized
+
+
+class ControlApi:
+    """What a person, the demo or a test does from outside the process."""
+
+    def __init__(self, coordinator: Coordinator) -> None:
+        self._coordinator = coordinator
+
+    def routes(self) -> list[Route]:
+        """The routes under `/sandbox`."""
+        return [
+            Route("/sandbox/pipelines", self.submit, methods=["POST"]),
+            Route("/sandbox/jobs", self.jobs, methods=["GET"]),
+            Route("/sandbox/jobs/{job_id:int}", self.job, methods=["GET"]),
+            Route("/sandbox/jobs/{job_id:int}/cancel", self.cancel, methods=["POST"]),
+        ]
+
+    async def submit(self, request: Request) -> Response:
+        """Start the pipeline whose `.gitlab-ci.yml` is the body, in the project `?project=<full path>`."""
+        self._authorize(request)
+        try:
+            pipeline = load_pipeline((await request.body()).decode(errors="replace"))
+        except PipelineError as error:
+            return JSONResponse({"message": str(error), "line": error.line}, 400)
+        path = request.query_params.get("project")
+        project = Project(full_path=path) if path else None
+        submitted = self._coordinator.submit(pipeline, project)
+        return JSONResponse(
+            {
+                "pipeline": submitted.pipeline_id,
+                "jobs": dict(submitted.jobs),
+                "warnings": list(submitted.warnings),
+            },
+            201,
+        )
+
+    async def jobs(self, request: Request) -> Response:
+        """All jobs, or those of `?pipeline=<id>`."""
+        self._authorize(request)
+        wanted = number(request.query_params, "pipeline")
+        jobs = self._coordinator.jobs.values()
+        return JSONResponse([ledger_json(job) for job in jobs if wanted in (None, job.pipeline_id)])
+
+    async def job(self, request: Request) -> Response:
+        """One job with its trace."""
+        job = self._job(request)
+        return JSONResponse({**ledger_json(job), "trace": job.trace.decode(errors="replace")})
+
+    async def cancel(self, request: Request) -> Response:
+        """Cancel a job as a user would."""
+        return JSONResponse(ledger_json(self._coordinator.cancel(self._job(request).job_id)))
+
+    def _authorize(self, request: Request) -> None:
+        if not is_admin(request, self._coordinator.options.admin_token):
+            raise unauthorized()
+
+    def _job(self, request: Request) -> Job:
+        self._authorize(request)
+        job = self._coordinator.jobs.get(request.path_params["job_id"])
+        if job is None:
+            raise not_found("Job")
+        return job
+
+
+def create_coordinator_app(coordinator: Coordinator) -> Starlette:
+    """GitLab's routes, and under `/sandbox` ours."""
+    return create_app(coordinator, more=ControlApi(coordinator).routes())

@@ -1,0 +1,110 @@
+"""The administrator's routes: attributes of groups, jobs of projects (spec gitlab-runner-api.md §7)."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from paas_runner.pipelines.coordinator import Coordinator
+from paas_runner.pipelines.jobs import Job
+from paas_runner.server.views import job_json
+from paas_runner.server.wire import (
+    flag,
+    is_admin,
+    not_found,
+    own_url,
+    parameters,
+    required,
+    segments,
+    unauthorized,
+)
+
+
+class AdminApi:
+    """What needs the administrator's `PRIVATE-TOKEN`.
+
+    Groups and projects are named by number or by their full path with encoded slashes; the routes match the
+    decoded path, so each handler looks at the path as it was sent.
+    """
+
+    def __init__(self, coordinator: Coordinator) -> None:
+        self._coordinator = coordinator
+
+    def routes(self) -> list[Route]:
+        """The routes under `/api/v4/groups` and `/api/v4/projects`."""
+        group, project = "/api/v4/groups/{path:path}", "/api/v4/projects/{path:path}"
+        return [
+            Route("/api/v4/groups", self.groups, methods=["GET"]),
+            Route(f"{group}/custom_attributes", self.attributes, methods=["GET"]),
+            Route(f"{group}/custom_attributes/{{key}}", self.attribute, methods=["GET", "PUT", "DELETE"]),
+            Route(f"{project}/jobs/{{job_id:int}}", self.job, methods=["GET"]),
+            Route(f"{project}/jobs/{{job_id:int}}/trace", self.trace, methods=["GET"]),
+            Route(f"{project}/jobs/{{job_id:int}}/cancel", self.cancel, methods=["POST"]),
+        ]
+
+    async def groups(self, request: Request) -> Response:
+        """The top-level groups with their attributes, in pages, whatever else is asked for."""
+        self._authorize(request)
+        page, size = (int(request.query_params.get(key, one)) for key, one in (("page", 1), ("per_page", 20)))
+        known = list(self._coordinator.groups.top_level().items())
+        shown = [
+            {
+                "id": self._coordinator.groups.id_of(path),
+                "full_path": path,
+                "custom_attributes": [{"key": key, "value": value} for key, value in attributes.items()],
+            }
+            for path, attributes in known[(page - 1) * size : page * size]
+        ]
+        following = str(page + 1) if page * size < len(known) else ""
+        return JSONResponse(shown, headers={"X-Next-Page": following})
+
+    async def attributes(self, request: Request) -> Response:
+        """All attributes of a group."""
+        known = self._attributes(request, length=3)
+        return JSONResponse([{"key": key, "value": value} for key, value in known.items()])
+
+    async def attribute(self, request: Request) -> Response:
+        """Read, set or remove one attribute."""
+        known = self._attributes(request, length=4)
+        key = segments(request)[3]
+        if request.method == "PUT":
+            known[key] = required(await parameters(request), "value")
+        elif key not in known:
+            raise not_found("Custom attribute")
+        elif request.method == "DELETE":
+            del known[key]
+            return Response(status_code=204)
+        return JSONResponse({"key": key, "value": known[key]})
+
+    async def job(self, request: Request) -> Response:
+        """One job, whatever its state."""
+        return JSONResponse(job_json(self._job(request), own_url(request)))
+
+    async def trace(self, request: Request) -> Response:
+        """A job's log, empty when there is none."""
+        return PlainTextResponse(self._job(request).trace)
+
+    async def cancel(self, request: Request) -> Response:
+        """Cancel a job; one that cannot be cancelled is answered unchanged."""
+        job = self._job(request)
+        self._coordinator.cancel(job.job_id, force=flag(await parameters(request), "force"))
+        return JSONResponse(job_json(job, own_url(request)), 201)
+
+    def _authorize(self, request: Request) -> None:
+        if not is_admin(request, self._coordinator.options.admin_token):
+            raise unauthorized()
+
+    def _attributes(self, request: Request, *, length: int) -> dict[str, str]:
+        self._authorize(request)
+        path = segments(request)
+        try:
+            return self._coordinator.groups.attributes(path[1] if len(path) == length else "")
+        except KeyError:
+            raise not_found("Group") from None
+
+    def _job(self, request: Request) -> Job:
+        self._authorize(request)
+        job = self._coordinator.jobs.get(request.path_params["job_id"])
+        project = segments(request)[1]
+        if job is None or project not in (str(job.project.project_id), job.project.full_path):
+            raise not_found("Job")
+        return job

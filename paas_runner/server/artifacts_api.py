@@ -1,0 +1,96 @@
+"""The routes by which artifacts come and go (spec gitlab-runner-api.md §6.1, §6.2)."""
+
+from datetime import timedelta
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from paas_runner.pipelines.artifacts import Artifact, uploaded_file
+from paas_runner.pipelines.coordinator import Coordinator
+from paas_runner.pipelines.gitlab_ci.places import duration
+from paas_runner.pipelines.runners import same
+from paas_runner.pipelines.spec import ARCHIVE
+from paas_runner.server.job_api import authenticated_job
+from paas_runner.server.wire import Refused, forbidden, not_found, unauthorized
+
+_MOST_FORM_BYTES = 4096
+"""What a form may have beside the file."""
+
+
+class ArtifactsApi:
+    """What a runner calls around the scripts."""
+
+    def __init__(self, coordinator: Coordinator) -> None:
+        self._coordinator = coordinator
+
+    def routes(self) -> list[Route]:
+        """The routes under `/api/v4/jobs/:id/artifacts`."""
+        path = "/api/v4/jobs/{job_id:int}/artifacts"
+        return [Route(path, self.upload, methods=["POST"]), Route(path, self.download, methods=["GET"])]
+
+    async def upload(self, request: Request) -> Response:
+        """A file of a running job: 201, 400, 403, 404, 413."""
+        job = authenticated_job(self._coordinator, request, request.query_params)
+        if not job.active:
+            raise forbidden("Job is not processing on runner")
+        most = self._coordinator.options.most_artifact_bytes
+        body = await _body(request, most + _MOST_FORM_BYTES)
+        found = uploaded_file(body, request.headers.get("content-type", ""))
+        if found is None:
+            raise Refused(400, "400 Bad request - a form with one file was expected")
+        filename, content = found
+        if len(content) > most:
+            raise _too_large()
+        query = request.query_params
+        artifact = Artifact(
+            filename=filename,
+            content=content,
+            kind=query.get("artifact_type") or ARCHIVE,
+            form=query.get("artifact_format") or "zip",
+            expires_at=self._coordinator.time_in(_lifetime(query.get("expire_in", ""))),
+        )
+        if not self._coordinator.keep(job, artifact):
+            raise Refused(400, "400 Bad request - another artifact of this type was already uploaded")
+        return JSONResponse(201, 201)
+
+    async def download(self, request: Request) -> Response:
+        """A job's archive, for its own token or that of a running job of the project: 200, 401, 403, 404."""
+        token = request.headers.get("job-token") or request.query_params.get("job_token") or ""
+        reader = self._coordinator.job_of(token)
+        if reader is None:
+            raise unauthorized()
+        job = self._coordinator.jobs.get(request.path_params["job_id"])
+        if job is None:
+            raise not_found("Job")
+        if not same(job.token, token) and not (reader.active and reader.project == job.project):
+            raise forbidden("the token opens no artifacts of this job")
+        archive = self._coordinator.archive_of(job)
+        if archive is None:
+            raise not_found("Artifacts")
+        disposition = {"Content-Disposition": f'attachment; filename="{archive.filename}"'}
+        return Response(archive.content, 200, disposition, media_type="application/zip")
+
+
+async def _body(request: Request, most: int) -> bytes:
+    """All of it; raises `Refused` with 413 as soon as it is too much."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > most:
+            raise _too_large()
+    return bytes(body)
+
+
+def _too_large() -> Refused:
+    return Refused(413, "413 Request Entity Too Large")
+
+
+def _lifetime(words: str) -> timedelta | None:
+    """How long it is to be kept; None for always. Raises `Refused` with 400."""
+    if not words:
+        return None
+    found = duration(words)
+    if found is None:
+        raise Refused(400, "expire_in is invalid")
+    return found

@@ -1,0 +1,177 @@
+"""Coming to an end with nothing left over, and the certificate that it is so.
+
+No more jobs are asked for; those that are tracked run to their end, and their hosts go. Then the provider and
+the store are asked what is left: nothing is taken for granted, least of all our own books.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+import structlog
+
+from paas_runner.dispatch import Dispatcher, Served
+from paas_runner.errors import RemoteError, RunnerError
+from paas_runner.job.tracked import Phase, TrackedJob
+from paas_runner.loop.timing import Clock, nap
+from paas_runner.store import Store, StoreError
+
+log = structlog.stdlib.get_logger(__name__)
+
+LOOKS = 3
+"""How often leftovers are looked for: a provider's list may lag behind."""
+
+BETWEEN_LOOKS = timedelta(seconds=3)
+PROGRESS_EVERY_SECONDS = 1.0
+
+
+@attrs.frozen(kw_only=True)
+class LeftHost:
+    """A host of ours that the provider still lists."""
+
+    runner: str
+    name: str
+    host: str
+
+
+@attrs.frozen(kw_only=True)
+class Certificate:
+    """What is left after a drain."""
+
+    at: datetime
+    jobs: Sequence[TrackedJob] = ()
+    hosts: Sequence[LeftHost] = ()
+    unknown: Sequence[str] = ()
+    """What could not be looked at, and why."""
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is left, for sure."""
+        return not (self.jobs or self.hosts or self.unknown)
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """As JSON has it; the numbers are 0 and the lists empty where nothing is left."""
+        return {
+            "drained": self.clean,
+            "at": self.at.isoformat(),
+            "hosts": len(self.hosts),
+            "open_intents": sum(job.host_intended for job in self.jobs),
+            "unreported": sum(job.phase is not Phase.DECOMMISSIONING for job in self.jobs),
+            "left_jobs": [_told(job) for job in self.jobs],
+            "left_hosts": [attrs.asdict(host) for host in self.hosts],
+            "unknown": list(self.unknown),
+        }
+
+
+def _told(job: TrackedJob) -> Mapping[str, Any]:
+    return {
+        "runner": job.key.runner,
+        "job": job.key.job_id,
+        "phase": str(job.phase),
+        "host": job.host.ref if job.host else job.host_name if job.host_intended else None,
+    }
+
+
+class Drain:
+    """Ends the service after its last job, once somebody wants that."""
+
+    def __init__(
+        self, dispatcher: Dispatcher, *, store: Store, clock: Clock, stopping: asyncio.Event
+    ) -> None:
+        """Nobody wants it yet."""
+        self._dispatcher = dispatcher
+        self._store = store
+        self._clock = clock
+        self._stopping = stopping
+        self._wanted = asyncio.Event()
+        self._done = asyncio.Event()
+        self.certificate: Certificate | None = None
+        """What was left; None as long as that is not known."""
+
+    def begin(self) -> None:
+        """There is no way back; a second time changes nothing."""
+        if not self._wanted.is_set():
+            log.info(
+                "draining: no new jobs; the service ends after the last", jobs=len(self._dispatcher.jobs)
+            )
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Wait until it is wanted, see it through, and stop the service; a shutdown cancels it."""
+        await self._dispatcher.running.wait()
+        await self._wanted.wait()
+        self._dispatcher.drain()
+        await self._dispatcher.drained()
+        if self._stopping.is_set():
+            return
+        self.certificate = await self._certified()
+        tell = log.info if self.certificate.clean else log.error
+        tell(
+            "drained" if self.certificate.clean else "drained, but not all is gone",
+            **self.certificate.document,
+        )
+        self._done.set()
+        self._stopping.set()
+
+    async def progress(self) -> AsyncIterator[Mapping[str, Any]]:
+        """The jobs that are still there, by phase, whenever that has changed; in the end the certificate.
+
+        Raises `RunnerError` when the service is stopped before.
+        """
+        told: Mapping[str, Any] = {}
+        while not self._done.is_set():
+            if self._stopping.is_set():
+                raise RunnerError(
+                    "the service was stopped before it was drained: it goes on at the next start"
+                )
+            phases = Counter(str(job.phase) for job in self._dispatcher.jobs)
+            now = {"jobs": phases.total(), "phases": dict(phases)}
+            if now != told:
+                told = now
+                yield {"progress": now}
+            await nap(PROGRESS_EVERY_SECONDS, self._done)
+        if self.certificate:
+            yield {"certificate": self.certificate.document}
+
+    # --- what is left ------------------------------------------------------------------------------------
+
+    async def _certified(self) -> Certificate:
+        """The last of a few looks, the first one that is clean."""
+        certificate = await self._look()
+        for _ in range(LOOKS - 1):
+            if certificate.clean:
+                break
+            await nap(BETWEEN_LOOKS.total_seconds(), self._stopping)
+            certificate = await self._look()
+        return certificate
+
+    async def _look(self) -> Certificate:
+        unknown: list[str] = []
+        jobs: Sequence[TrackedJob] = ()
+        try:
+            jobs = await self._store.jobs()
+        except StoreError as error:
+            unknown.append(str(error))
+        tenants = {job.tenant for job in jobs}
+        with self._dispatcher.held() as runners:
+            hosts = [host for served in runners for host in await self._hosts(served, tenants, unknown)]
+        return Certificate(at=self._clock(), jobs=jobs, hosts=hosts, unknown=unknown)
+
+    async def _hosts(self, served: Served, tenants: set[str], unknown: list[str]) -> Sequence[LeftHost]:
+        """All that the provider lists of ours, whoever has ever paid for it."""
+        found: list[LeftHost] = []
+        try:
+            for tenant in sorted({"", *tenants, *await self._store.tenants(served.key)}):
+                listed = await served.executor.hosts(tenant)
+                found += [LeftHost(runner=served.name, name=host.name, host=host.ref) for host in listed]
+        except (RemoteError, StoreError) as error:
+            unknown.append(f"the hosts of {served.name}: {error}")
+        except Exception as error:
+            # whatever an executor does wrong, the service still has to come to rest
+            log.exception("unexpected error: the hosts cannot be listed", runner=served.name)
+            unknown.append(f"the hosts of {served.name}: unexpected error ({type(error).__name__})")
+        return found

@@ -1,0 +1,181 @@
+"""The configuration in force, and the one way to replace it: as a whole, or not at all.
+
+A new one is read, checked, recognised and built while the old one serves. What it is known by is on the disk
+before it is used. Then everything is exchanged at once; from there on nothing can fail.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import attrs
+import structlog
+
+from paas_runner.config import Config, ConfigError
+from paas_runner.config.difference import differences, kept
+from paas_runner.dispatch import Dispatcher, Served
+from paas_runner.dispatch.served import Settings
+from paas_runner.errors import RunnerError
+from paas_runner.job.known_runner import KnownRunner, remembered
+from paas_runner.service.assembly import Assembly
+from paas_runner.store import Store
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class NotDoneError(RunnerError):
+    """What the operator asked for was refused, and nothing has changed; the text says why."""
+
+
+@attrs.frozen(kw_only=True)
+class Reloaded:
+    """What a reload did."""
+
+    changes: Sequence[str]
+    restart_needed: Sequence[str]
+    """Keys whose new values wait for the next start."""
+
+
+async def recognised(config: Config, store: Store) -> tuple[Config, Sequence[KnownRunner]]:
+    """The configuration with the keys of its runners, and all runners as they are known from now on."""
+    known = await store.runners()
+    config, present = config.recognised(known)
+    return config, remembered(known, present)
+
+
+async def remember(known: Sequence[KnownRunner], store: Store) -> None:
+    """Nothing is written where nothing has changed: a full disk keeps no service from a restart."""
+    if list(known) != list(await store.runners()):
+        await store.save_runners(known)
+
+
+def paused(known: Sequence[KnownRunner]) -> frozenset[str]:
+    """The keys of the runners that the operator has paused."""
+    return frozenset(runner.key for runner in known if runner.paused)
+
+
+class Configuration:
+    """The owner of the configuration of a running service."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        assembly: Assembly,
+        dispatcher: Dispatcher,
+        store: Store,
+        stopping: asyncio.Event,
+    ) -> None:
+        """`config` is what the dispatcher serves, recognised."""
+        self._config = config
+        self._assembly = assembly
+        self._dispatcher = dispatcher
+        self._store = store
+        self._stopping = stopping
+        self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def config(self) -> Config:
+        """What is in force."""
+        return self._config
+
+    async def reload(self) -> Reloaded:
+        """Read the file again and serve what it says; raises `NotDoneError`, and then the old one stays."""
+        async with self._one_at_a_time:
+            await self._ready()
+            try:
+                with self._assembly.edges.manager.reloading():
+                    return await self._reload()
+            except ConfigError as error:
+                raise _refused(error, complaints=list(map(str, error.complaints))) from error
+            except RunnerError as error:
+                raise _refused(error, reason=str(error)) from error
+
+    async def pause(self, name: str) -> str:
+        """Ask for no more jobs for a runner, until `resume`; returns its name. Raises `NotDoneError`."""
+        return await self._pause(name, pause=True)
+
+    async def resume(self, name: str) -> str:
+        """The opposite of `pause`."""
+        return await self._pause(name, pause=False)
+
+    # --- reload ------------------------------------------------------------------------------------------
+
+    async def _reload(self) -> Reloaded:
+        config, known = await recognised(self._assembly.edges.reread(), self._store)
+        config, restart_needed = kept(self._config, config)
+        changes = differences(self._config, config)
+        present = self._dispatcher.settings.served
+        settings = self._assembly.settings(config, present=present).pausing(paused(known))
+        try:
+            await remember(known, self._store)
+            self._refuse_while_stopping()
+        except RunnerError:
+            await _close_new(settings, present)
+            raise
+        self._config = config
+        self._dispatcher.reload(settings)
+        self._assembly.edges.adopt(config)
+        _tell(config, changes, restart_needed)
+        return Reloaded(changes=changes, restart_needed=restart_needed)
+
+    # --- pause -------------------------------------------------------------------------------------------
+
+    async def _pause(self, name: str, *, pause: bool) -> str:
+        async with self._one_at_a_time:
+            await self._ready()
+            key = self._key(name)
+            known = [
+                attrs.evolve(runner, paused=pause) if runner.key == key else runner
+                for runner in await self._store.runners()
+            ]
+            await remember(known, self._store)
+            self._refuse_while_stopping()
+            self._dispatcher.reload(self._dispatcher.settings.pausing(paused(known)))
+            told = self._dispatcher.settings.names[key]
+            log.info("runner paused: it asks for no more jobs" if pause else "runner resumed", runner=told)
+            return told
+
+    def _key(self, name: str) -> str:
+        """Of the runner that is called so; a short token means one runner for sure."""
+        names = self._dispatcher.settings.names
+        matching = [key for key, known in names.items() if name in (key, known)]
+        if len(matching) == 1:
+            return matching[0]
+        if matching:
+            raise NotDoneError(
+                f'there are {len(matching)} runners called "{name}": name one by its short token, '
+                f"{' or '.join(matching)}"
+            )
+        raise NotDoneError(f'there is no runner "{name}"; there are: {", ".join(names.values())}')
+
+    async def _ready(self) -> None:
+        await self._dispatcher.running.wait()
+        self._refuse_while_stopping()
+
+    def _refuse_while_stopping(self) -> None:
+        if self._stopping.is_set():
+            raise NotDoneError("the service is stopping")
+
+
+def _refused(error: RunnerError, **why: object) -> NotDoneError:
+    log.error("configuration refused: the one in force stays", **why)
+    return NotDoneError(f"refused, the configuration in force stays:\n{error}")
+
+
+async def _close_new(settings: Settings, present: Mapping[str, Served]) -> None:
+    for key, served in settings.served.items():
+        if served is not present.get(key):
+            await served.aclose()
+
+
+def _tell(config: Config, changes: Sequence[str], restart_needed: Sequence[str]) -> None:
+    for warning in config.warnings:
+        log.warning("configuration", note=warning)
+    if changes:
+        log.info("configuration reloaded", changes=list(changes))
+    else:
+        log.info("configuration reloaded: nothing has changed")
+    if restart_needed:
+        log.warning(
+            "some keys wait for a restart: until then they keep their values", keys=list(restart_needed)
+        )

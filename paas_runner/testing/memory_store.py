@@ -1,0 +1,70 @@
+"""A store whose disk is a dictionary: outlives the service that a test crashes, needs no thread."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from paas_runner.job.cost import Charge
+from paas_runner.job.known_runner import KnownRunner
+from paas_runner.job.tracked import Entry, JobKey, TrackedJob
+
+
+class MemoryStore:
+    """`paas_runner.store.Store`, kept honest by tests/store/test_store.py."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[JobKey, TrackedJob] = {}
+        self._ended: set[JobKey] = set()
+        self.histories: dict[JobKey, Sequence[Entry]] = {}
+        self._source: str | None = None
+        self._charges: dict[tuple[JobKey, str], Charge] = {}
+        self._runners: Sequence[KnownRunner] = ()
+
+    async def jobs(self) -> Sequence[TrackedJob]:
+        return sorted(self._jobs.values(), key=lambda job: (job.acquired_at, job.key.job_id))
+
+    async def save(self, job: TrackedJob) -> None:
+        self._jobs[job.key] = job
+
+    async def forget(self, key: JobKey, *, ended: bool, history: Sequence[Entry] = ()) -> None:
+        self._jobs.pop(key, None)
+        if history:
+            self.histories[key] = history
+        if ended:
+            self._ended.add(key)
+
+    async def tenants(self, runner: str) -> frozenset[str]:
+        asked = {job.tenant for job in self._jobs.values() if job.key.runner == runner}
+        return frozenset(
+            asked | {paid.tenant for paid in self._charges.values() if paid.key.runner == runner}
+        )
+
+    async def charge(self, charge: Charge, *, keep_from: datetime) -> bool:
+        new = self._charges.setdefault((charge.key, charge.host), charge) is charge
+        self._charges = {key: kept for key, kept in self._charges.items() if kept.until >= keep_from}
+        return new
+
+    @property
+    def charges(self) -> Sequence[Charge]:
+        return sorted(self._charges.values(), key=lambda charge: charge.since)
+
+    async def ended(self) -> frozenset[JobKey]:
+        return frozenset(self._ended)
+
+    async def replace(self, jobs: Sequence[TrackedJob], *, source: str) -> bool:
+        if source == self._source:
+            return False
+        self._jobs = {job.key: job for job in jobs}
+        self._source = source
+        return True
+
+    async def installation(self) -> str:
+        return "installation-in-memory"
+
+    async def runners(self) -> Sequence[KnownRunner]:
+        return self._runners
+
+    async def save_runners(self, runners: Sequence[KnownRunner]) -> None:
+        self._runners = tuple(runners)
+
+    async def aclose(self) -> None:
+        return None

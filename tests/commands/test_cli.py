@@ -1,0 +1,128 @@
+"""Commands, their help, and how they end."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from paas_runner import cli
+from paas_runner.errors import Exit
+
+MALFORMED = sorted((Path(__file__).parent / "config" / "malformed").glob("*.toml"))
+BIN = Path(sys.executable).parent
+
+
+def run(*command, seconds=100, **more):
+    return subprocess.run(
+        [BIN / command[0], *command[1:]], capture_output=True, text=True, timeout=seconds, check=False, **more
+    )
+
+
+def test_there_are_enough_malformed_configurations():
+    assert len(MALFORMED) >= 20
+
+
+@pytest.mark.parametrize("path", MALFORMED, ids=lambda path: path.stem)
+def test_a_malformed_configuration_ends_with_78_and_every_complaint(path, capsys, monkeypatch):
+    monkeypatch.setenv("EMPTY", "")
+    assert cli.service([str(path)]) == Exit.CONFIG == 78
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "Traceback" not in told.err
+    expected = [
+        line[10:] for line in path.read_text(errors="replace").splitlines() if line[:9] == "# expect:"
+    ]
+    assert expected
+    assert told.err.splitlines() == [str(path.parent / line) for line in expected]
+
+
+@pytest.mark.parametrize("command", [["heptapod-paas-runner"], ["paas-runner", "run"]])
+def test_both_names_of_the_service_refuse_a_wrong_configuration(command):
+    told = run(*command, str(MALFORMED[0]))
+    assert told.returncode == 78
+    assert MALFORMED[0].name in told.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["--no-such-option", "x"], ["x", "-l", "loud"]])
+def test_wrong_arguments_end_with_2(arguments, capsys):
+    try:
+        code = cli.service(arguments)
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
+    assert "heptapod-paas-runner" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["heptapod-paas-runner"],
+        ["paas-runner", "run"],
+        ["paas-runner", "check"],
+        ["paas-runner", "orphans"],
+        ["paas-runner", "costs"],
+        ["paas-runner", "demo"],
+    ],
+)
+def test_help_tells_signals_and_exit_codes(command):
+    told = run(*command, "--help").stdout
+    assert "exit codes" in told.lower()
+
+
+def test_help_needs_neither_git_nor_executors():
+    told = run("heptapod-paas-runner", "--help", env={**os.environ, "PATH": "/nonexistent"})
+    assert told.returncode == 0
+    assert "CONFIG" in told.stdout
+
+
+@pytest.mark.process
+def test_the_demo_keeps_the_promise_and_says_so_in_json():
+    told = run("paas-runner", "demo", "--json")
+    assert told.returncode == 0, told.stderr
+    document = json.loads(told.stdout)
+    assert document["verdict"] == "kept"
+    assert document["hosts"]["left"] == 0
+    assert len(document["jobs"]) >= 5
+    assert any("SIGTERM" in line for line in document["course"])
+    logs = {job["name"]: job["log"] for job in document["jobs"]}
+    assert "Job succeeded" in logs["compile"]
+    assert "the tests ended with success" in logs["unit tests"]
+    assert "exit code 3" in logs["broken"]
+    assert 'The flavor "9XL" does not exist' in logs["unknown flavor"]
+
+
+@pytest.mark.process
+def test_the_demo_runs_a_pipeline_of_the_users_own_and_names_what_it_does_not_understand(tmp_path):
+    (tmp_path / "ci.yml").write_text(
+        "lint:\n  script: [echo clean]\n  rules: [{when: always}]\n"
+        "test:\n  needs: [lint]\n  script: [exit 7]\n  retry: 1\n"
+    )
+    told = run("paas-runner", "demo", "--pipeline", str(tmp_path / "ci.yml"))
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "warning: line 3: job `lint`, `rules`" in told.stdout
+    assert "clean" in told.stdout
+    assert told.stdout.count("ERROR: Job failed: exit code 7") == 2
+    assert "\x1b" not in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [("a: b: c", "line 1"), ("just text", ""), ("job: {script: {a: b}}", "script")],
+)
+def test_a_pipeline_that_cannot_be_run_is_refused_with_its_line(tmp_path, content, words):
+    path = tmp_path / "ci.yml"
+    path.write_text(content)
+    told = run("paas-runner", "demo", "--pipeline", str(path))
+    assert told.returncode == 1
+    assert f"paas-runner demo: {path}: " in told.stderr
+    assert words in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_pipeline_that_is_not_there_is_a_clear_error(tmp_path):
+    told = run("paas-runner", "demo", "--pipeline", str(tmp_path / "none.yml"))
+    assert told.returncode == 1
+    assert "No such file" in told.stderr

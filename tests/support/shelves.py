@@ -1,0 +1,144 @@
+"""The example of `docs/executors.md`: the smallest executor that keeps all promises, and its provider.
+
+The provider is a warehouse that has shelves for rent. As with any cloud, ids are its own, names need not be
+unique, and a request may be served although its answer is lost.
+"""
+
+import itertools
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import attrs
+
+from paas_runner.errors import Rejected
+from paas_runner.executor.contract import Executor, Order, RunnerSection, setting
+from paas_runner.http import Connect
+from paas_runner.job.capacity import Sizes
+from paas_runner.job.payload import Payload
+from paas_runner.job.tracked import Host, HostName, SeenHost, host_name_prefix
+
+
+@attrs.define
+class Shelf:
+    """What can be rented."""
+
+    name: str
+    mark: str
+    rented_at: datetime
+    jobs: list[int] = attrs.field(factory=list)
+
+
+class Warehouse:
+    """The provider."""
+
+    def __init__(self) -> None:
+        self.shelves: dict[str, Shelf] = {}
+        self._numbers = itertools.count(1)
+
+    async def rent(self, name: str, mark: str) -> str:
+        number = f"shelf-{next(self._numbers)}"
+        self.shelves[number] = Shelf(name=name, mark=mark, rented_at=datetime.now(UTC))
+        return number
+
+    async def put(self, number: str, job_id: int) -> None:
+        """Begins the job, unless the very same lies there already."""
+        if job_id not in self.shelves[number].jobs:
+            self.shelves[number].jobs.append(job_id)
+
+    async def leave(self, number: str) -> None:
+        self.shelves.pop(number, None)
+
+
+@attrs.frozen(kw_only=True)
+class ShelfSettings:
+    """The keys that `executor = "shelves"` adds to a `[[runners]]` section."""
+
+    weight: float = setting("what a shelf counts against the quota", default=1.0, minimum=0)
+
+
+class ShelfExecutor:
+    """Hosts are shelves that have the job's host name, and the mark of this installation."""
+
+    ready_every = timedelta(seconds=1)
+    ready_within = timedelta(seconds=20)
+
+    def __init__(self, settings: ShelfSettings, section: RunnerSection, warehouse: Warehouse) -> None:
+        self._weight = settings.weight
+        self._section = section
+        self._warehouse = warehouse
+
+    def tenant(self, payload: Payload) -> str:
+        return ""
+
+    async def sizes(self) -> Sizes:
+        return Sizes(weights={"one": self._weight}, most_weight=self._weight)
+
+    def weigh(self, payload: Payload, *, most: float) -> float:
+        return min(self._weight, most)
+
+    async def provision(self, order: Order) -> Host:
+        """The mark goes along with the request: a host whose creation was not answered has it, too."""
+        return self._host(await self._warehouse.rent(order.host_name, self._section.installation))
+
+    async def adopt(self, order: Order) -> Host | None:
+        found = self._ours(order.host_name)
+        return self._host(min(found)) if found else None
+
+    async def ready(self, host: Host, *, tenant: str) -> bool:
+        return host.ref in self._warehouse.shelves
+
+    async def launch(self, order: Order, host: Host) -> None:
+        if host.ref not in self._warehouse.shelves:
+            raise Rejected("the shelf is gone", service="warehouse", op="launch the job")
+        await self._warehouse.put(host.ref, order.payload.job_id)
+
+    async def trouble(self, host: Host, *, tenant: str) -> str | None:
+        if host.ref in self._warehouse.shelves:
+            return None
+        return "The host of this job was removed by somebody else.\n"
+
+    async def silence(self, host: Host, *, tenant: str) -> str | None:
+        return None
+
+    async def hosts(self, tenant: str) -> Sequence[SeenHost]:
+        prefix = host_name_prefix(self._section.short_token)
+        return [
+            SeenHost(name=HostName(shelf.name), ref=number, created_at=shelf.rented_at, busy=bool(shelf.jobs))
+            for number, shelf in self._warehouse.shelves.items()
+            if shelf.name.startswith(prefix) and self._marked(shelf)
+        ]
+
+    async def decommission(self, name: HostName, host: Host | None, *, tenant: str, search: bool) -> None:
+        refs = {host.ref} if host else set()
+        if search:
+            refs.update(self._ours(name))
+        for ref in refs:
+            await self._warehouse.leave(ref)
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+    def _host(self, ref: str) -> Host:
+        return Host(ref=ref, flavor="one", weight=self._weight)
+
+    def _ours(self, name: str) -> Sequence[str]:
+        shelves = self._warehouse.shelves.items()
+        return [number for number, shelf in shelves if shelf.name == name and self._marked(shelf)]
+
+    def _marked(self, shelf: Shelf) -> bool:
+        return shelf.mark == self._section.installation
+
+
+@attrs.frozen
+class Shelves:
+    """What the entry point names: `shelves = "shelves:KIND"` in the group `paas_runner.executors`."""
+
+    settings: type[Any] = ShelfSettings
+    warehouse: Warehouse = attrs.field(factory=Warehouse)
+
+    def build(self, settings: ShelfSettings, section: RunnerSection, connect: Connect) -> Executor:
+        return ShelfExecutor(settings, section, self.warehouse)
+
+
+KIND = Shelves()
