@@ -10,10 +10,11 @@ from paas_runner.inner.artifacts import Artifacts, job_artifacts
 from paas_runner.inner.cache import Cache, job_cache
 from paas_runner.inner.git import Git, git_environment
 from paas_runner.inner.helper import Stage
-from paas_runner.inner.job import Job, write_files
+from paas_runner.inner.job import Job
 from paas_runner.inner.narrator import Narrator
 from paas_runner.inner.process_shell import process_environment
 from paas_runner.inner.repository import Repository, read_repository
+from paas_runner.inner.section import write_files
 from paas_runner.inner.sources import Sources
 
 

@@ -15,11 +15,11 @@ from typing import NoReturn
 import attrs
 
 from paas_runner.inner.ending import Reason, StageError, broken
-from paas_runner.inner.job import Job, Workspace, write_files
+from paas_runner.inner.job import Job
 from paas_runner.inner.job_script import Script
 from paas_runner.inner.narrator import Narrator
 from paas_runner.inner.process import launched
-from paas_runner.inner.section import RunnerSection
+from paas_runner.inner.section import RunnerSection, Workspace, write_files
 from paas_runner.inner.shell import Launched, Shell, Write
 
 

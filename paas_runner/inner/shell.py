@@ -4,9 +4,10 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Protocol
 
-from paas_runner.inner.job import Job, Workspace
+from paas_runner.inner.job import Job
 from paas_runner.inner.job_script import Script
 from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.section import Workspace
 
 Write = Callable[[bytes], None]
 

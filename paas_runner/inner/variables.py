@@ -7,8 +7,7 @@ from pathlib import PurePath
 import attrs
 
 from paas_runner import __version__
-from paas_runner.inner.job import Workspace
-from paas_runner.inner.section import RunnerSection
+from paas_runner.inner.section import RunnerSection, Workspace
 from paas_runner.job.payload import Payload
 from paas_runner.job.variables import Variable, expand, values
 

@@ -13,11 +13,11 @@ import attrs
 import httpx
 
 from paas_runner.inner.helper import Helper, NoHelper
-from paas_runner.inner.job import Job, Workspace
+from paas_runner.inner.job import Job
 from paas_runner.inner.job_script import Script
 from paas_runner.inner.narrator import Narrator, echo
 from paas_runner.inner.runner import InnerRunner
-from paas_runner.inner.section import RunnerSection
+from paas_runner.inner.section import RunnerSection, Workspace
 from paas_runner.inner.shell import Launched, Shell, Write
 from paas_runner.job.variables import expand
 

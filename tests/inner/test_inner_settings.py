@@ -8,8 +8,8 @@ from typing import Any
 import attrs
 import pytest
 
-from paas_runner.inner.job import Job, Workspace, read_job
-from paas_runner.inner.section import read_section
+from paas_runner.inner.job import Job, read_job
+from paas_runner.inner.section import Workspace, read_section
 from paas_runner.inner.settings import GitStrategy, Submodules, seconds
 from paas_runner.job.payload import decode
 

@@ -26,8 +26,9 @@ from paas_runner.inner.containers.services import (
 )
 from paas_runner.inner.containers.settings import DockerSettings, read_docker
 from paas_runner.inner.ending import Reason, StageError, broken
-from paas_runner.inner.job import Job, Workspace
+from paas_runner.inner.job import Job
 from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.section import Workspace
 
 JOB_NAME = "build"
 """By which services reach the job's container, as in GitLab Runner's network per build."""
