@@ -21,8 +21,11 @@ def played(tmp_path_factory):
         with heard.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not heard.exists():
+                heard.write_text("null")  # a world that breaks is not played again
                 heard.write_text(json.dumps(world(folder)))
-            return json.loads(heard.read_text())
+            found = json.loads(heard.read_text())
+        assert found is not None, "another worker has played this world, and tells how it broke"
+        return found
 
     return play
 

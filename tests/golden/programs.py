@@ -20,7 +20,7 @@ from unittest import mock
 
 BIN = Path(sys.executable).parent
 DISTRIBUTION = importlib.metadata.distribution("paas-runner")
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 30
 
 
 def called(program, *arguments):
@@ -99,7 +99,9 @@ class Service:
         until(self._answers)
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
+        if kind:
+            print(self._config.with_name("log").read_text())  # pytest shows it where the world broke
         if self.exit_code is None:
             self._process.send_signal(signal.SIGTERM)
         try:
