@@ -14,7 +14,7 @@ import attrs
 
 from executors.toml_text import UnwritableError, dumps
 from paas_runner.errors import Rejected
-from paas_runner.executor.contract import JobRefusedError, Order, RunnerSection
+from paas_runner.executor.contract import HostRequest, JobRefusedError, RunnerSection
 from paas_runner.job.dependency_proxy import ImageRefusedError, through_dependency_proxy
 from paas_runner.job.payload import Payload
 from paas_runner.secret import Secret
@@ -23,7 +23,7 @@ CONFIGURATION_FOLDER = "/etc/heptapod-runner"
 
 
 def build_context(
-    order: Order, section: RunnerSection, *, main_image: str, inner_executor: str = "docker"
+    order: HostRequest, section: RunnerSection, *, main_image: str, inner_executor: str = "docker"
 ) -> Mapping[str, bytes]:
     """The files by name; the same job and configuration always give the same bytes.
 

@@ -54,7 +54,7 @@ class Tls:
 
 
 @attrs.frozen(kw_only=True)
-class Answer:
+class Response:
     """What came back: any status that is not transient."""
 
     status: int
@@ -101,11 +101,11 @@ class Answer:
         return _date(self.headers.get("date", ""))
 
 
-Listen = Callable[[str, Answer], None]
+OnResponse = Callable[[str, Response], None]
 """Gets each answer right when it is complete, and the name of the service that gave it."""
 
 
-class Api:
+class HttpClient:
     """Calls to one service; at most `at_once` of them in flight."""
 
     def __init__(
@@ -115,11 +115,11 @@ class Api:
         service: str,
         at_once: int,
         rng: random.Random,
-        listen: Listen | None = None,
+        on_response: OnResponse | None = None,
     ) -> None:
         """Take over the client: `aclose` closes it."""
         self._client = client
-        self._listen = listen
+        self._on_response = on_response
         self._service = service
         self._places = asyncio.Semaphore(at_once)
         self._rng = rng
@@ -141,7 +141,7 @@ class Api:
         params: Mapping[str, str] | None = None,
         within: float = ANSWER_SECONDS,
         attempts: int = 1,
-    ) -> Answer:
+    ) -> Response:
         """One answer, from the last of at most `attempts` calls of at most `within` seconds each.
 
         Raises `Transient`. Give `attempts` only to calls that may be repeated.
@@ -167,7 +167,7 @@ class Api:
         """Close all connections."""
         await self._client.aclose()
 
-    async def _once(self, request: httpx.Request, op: str, within: float) -> Answer:
+    async def _once(self, request: httpx.Request, op: str, within: float) -> Response:
         async with self._places:
             try:
                 async with asyncio.timeout(within):
@@ -175,8 +175,8 @@ class Api:
             except (httpx.RequestError, TimeoutError) as error:
                 raise self._transient(f"no answer ({_cause(error)})", op) from error
         log.debug("call", service=self._service, op=op, status=answer.status)
-        if self._listen:
-            self._listen(self._service, answer)
+        if self._on_response:
+            self._on_response(self._service, answer)
         if answer.status in (408, 425, 429) or answer.status >= 500:
             raise Transient(
                 answer.account,
@@ -188,7 +188,7 @@ class Api:
             )
         return answer
 
-    async def _exchange(self, request: httpx.Request, op: str) -> Answer:
+    async def _exchange(self, request: httpx.Request, op: str) -> Response:
         response = await self._client.send(request, stream=True)
         try:
             body = bytearray()
@@ -199,7 +199,7 @@ class Api:
         finally:
             await response.aclose()
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(status=response.status_code, headers=headers, body=bytes(body))
+        return Response(status=response.status_code, headers=headers, body=bytes(body))
 
     def _transient(self, text: str, op: str, *, status: int | None = None) -> Transient:
         return Transient(text, service=self._service, op=op, status=status)
@@ -221,17 +221,17 @@ class Connect(Protocol):
         headers: Mapping[str, Secret] | None = None,
         at_once: int = 16,
         tls: Tls | None = None,
-    ) -> Api:
+    ) -> HttpClient:
         """A client for `base_url`; `headers` are sent with every call."""
 
 
 @attrs.frozen(kw_only=True)
 class Http:
-    """`Connect` by httpx; `transport` replaces the network, by base URL; `listen` hears all answers."""
+    """`Connect` by httpx; `transport` replaces the network, by base URL; `on_response` hears all answers."""
 
     rng: random.Random = attrs.field(factory=random.Random)
     transport: Callable[[str], httpx.AsyncBaseTransport] | None = None
-    listen: Listen | None = None
+    on_response: OnResponse | None = None
 
     def __call__(
         self,
@@ -241,7 +241,7 @@ class Http:
         headers: Mapping[str, Secret] | None = None,
         at_once: int = 16,
         tls: Tls | None = None,
-    ) -> Api:
+    ) -> HttpClient:
         """Build the client; raises OSError for certificates that cannot be read."""
         client = httpx.AsyncClient(
             base_url=base_url,
@@ -252,7 +252,9 @@ class Http:
             transport=self.transport(base_url) if self.transport else None,
             verify=(tls or Tls()).context() if base_url.startswith("https:") else False,
         )
-        return Api(client, service=service, at_once=at_once, rng=self.rng, listen=self.listen)
+        return HttpClient(
+            client, service=service, at_once=at_once, rng=self.rng, on_response=self.on_response
+        )
 
 
 def _opened(value: Secret | str) -> str:
@@ -295,7 +297,7 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _retry_after(answer: Answer) -> float | None:
+def _retry_after(answer: Response) -> float | None:
     """Seconds to wait: `Retry-After` or `RateLimit-ResetTime` (spec `gitlab-runner-api.md` §0.4, §8.1)."""
     seconds = answer.number("retry-after")
     if seconds is not None:

@@ -19,7 +19,7 @@ import attrs
 from paas_runner.config import Config, ConfigError, Runner, load
 from paas_runner.errors import Exit, RemoteError, RunnerError
 from paas_runner.executor.contract import Executor, installed
-from paas_runner.job.orphans import Books, Kind, Verdict, judge, merged, strays
+from paas_runner.job.orphans import Kind, KnownJobs, Verdict, judge, merged, strays
 from paas_runner.job.tracked import Host, SeenHost
 from paas_runner.logs import configure, redactor
 from paas_runner.service.assembly import built_executor, store_path
@@ -134,7 +134,7 @@ class _Search:
     async def _judged(self, hosts: Sequence[SeenHost], before: Snapshot) -> Sequence[Verdict]:
         after = await _records(self._config)
         config = self._config
-        books = Books(
+        books = KnownJobs(
             runner=self._runner.short_token,
             jobs=merged(before.jobs, after.jobs),
             ended=after.ended,

@@ -12,7 +12,14 @@ from paas_runner.config.dialect import ALIASES, FORWARDED_KEYS
 from paas_runner.config.reader import Reader
 from paas_runner.config.secret_references import Surroundings
 from paas_runner.executor.contract import ExecutorKind, RunnerSection
-from paas_runner.executor.questions import AnswerRefusedError, Choice, HasQuestions, Inquiry, Kind, Question
+from paas_runner.executor.questions import (
+    AnswerRefusedError,
+    Choice,
+    HasQuestions,
+    Kind,
+    Question,
+    QuestionContext,
+)
 from paas_runner.http import Connect, Tls
 from paas_runner.logs import redactor
 from paas_runner.secret import Secret
@@ -82,10 +89,10 @@ class ExecutorInterview:
                     continue
             position += 1
 
-    def inquiry(self) -> Inquiry:
+    def inquiry(self) -> QuestionContext:
         """What is known by now."""
         settings = {key: value for key, value in self.read()[0].items() if value is not None}
-        return Inquiry(section=self._section(), settings=settings, connect=self.connect)
+        return QuestionContext(section=self._section(), settings=settings, connect=self.connect)
 
     def read(self) -> tuple[dict[str, Any], list[Finding]]:
         """The executor's settings as far as they are known, None for a wrong one, and what is wrong."""

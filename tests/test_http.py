@@ -43,7 +43,7 @@ async def server(*answers, listen=None):
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
-    api = Http(rng=random.Random(1), listen=listen)(
+    api = Http(rng=random.Random(1), on_response=listen)(
         f"http://127.0.0.1:{port}/base", service="test", headers={"X-Token": Secret("canary-secret")}
     )
     try:

@@ -14,7 +14,7 @@ import structlog
 
 from executors.clever.refusals import advice
 from paas_runner.errors import Rejected, Transient
-from paas_runner.http import Answer, Connect
+from paas_runner.http import Connect, Response
 from paas_runner.secret import Secret
 
 log = structlog.stdlib.get_logger(__name__)
@@ -192,7 +192,7 @@ class CleverApi:
             raise
 
 
-def _decoded(answer: Answer, op: str) -> Any:
+def _decoded(answer: Response, op: str) -> Any:
     if 200 <= answer.status < 300:
         try:
             return answer.json() if answer.body else {}
@@ -201,7 +201,7 @@ def _decoded(answer: Answer, op: str) -> Any:
     raise _refusal(answer, op)
 
 
-def _refusal(answer: Answer, op: str) -> Rejected | Transient:
+def _refusal(answer: Response, op: str) -> Rejected | Transient:
     number = _error_id(answer)
     message = answer.said or "refused without a reason"  # bodies may be HTML, mislabelled or empty (§1.3)
     request = answer.reference
@@ -232,7 +232,7 @@ def _refusal(answer: Answer, op: str) -> Rejected | Transient:
     )
 
 
-def _error_id(answer: Answer) -> int | None:
+def _error_id(answer: Response) -> int | None:
     try:
         found = answer.json()
     except ValueError:

@@ -24,8 +24,8 @@ from executors.clever.tenants import TenantError, group_of
 from executors.clever.watch import HostWatch
 from paas_runner.errors import Rejected, Transient
 from paas_runner.executor.checks import CheckResult
-from paas_runner.executor.contract import JobRefusedError, Order, RunnerSection
-from paas_runner.job.capacity import Sizes
+from paas_runner.executor.contract import HostRequest, JobRefusedError, RunnerSection
+from paas_runner.job.capacity import Flavors
 from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.job.payload import Payload
 from paas_runner.job.tracked import Host, HostName, SeenHost, host_name_prefix
@@ -75,11 +75,11 @@ class CleverDockerExecutor:
         """The project's top-level group, in multi-tenant mode."""
         return group_of(payload) if self._settings.cc_multi_tenant else ""
 
-    async def sizes(self) -> Sizes:
+    async def sizes(self) -> Flavors:
         """The catalogue's flavors; `cc_max_flavor` bounds what a job may have, not what a quota counts."""
         flavors = (await self._catalogue.offer()).flavors
         largest = flavors.get(self._settings.cc_max_flavor or "")
-        return Sizes(
+        return Flavors(
             weights={size: flavor.weight for size, flavor in flavors.items()},
             most_weight=largest.weight if largest else math.inf,
         )
@@ -96,7 +96,7 @@ class CleverDockerExecutor:
 
     # --- the host -----------------------------------------------------------------------------------------
 
-    async def provision(self, order: Order) -> Host:
+    async def provision(self, order: HostRequest) -> Host:
         """Create the application, environment included, in the first zone and flavor that can be had."""
         job_definition(order.payload)  # a job that could not be launched needs no host
         try:
@@ -105,7 +105,7 @@ class CleverDockerExecutor:
             self._catalogue.expire()
             return await self._provisioned(order)
 
-    async def adopt(self, order: Order) -> Host | None:
+    async def adopt(self, order: HostRequest) -> Host | None:
         """The oldest application of that name and our mark; more of them are removed with the job."""
         offer = await self._catalogue.offer()
         chosen = self._choice(offer, order.payload, order.most_weight)[0]
@@ -128,7 +128,7 @@ class CleverDockerExecutor:
 
         return await self._about(host, tenant, work)
 
-    async def launch(self, order: Order, host: Host) -> None:
+    async def launch(self, order: HostRequest, host: Host) -> None:
         """Push the job; the cloud answers that it is queued."""
         tree = build_context(order, self._section, main_image=self._settings.heptapod_runner_main_image)
         url = self._checked(host.details.get("deploy_url", ""))
@@ -210,7 +210,7 @@ class CleverDockerExecutor:
     def _choice(self, offer: Offer, payload: Payload, most_weight: float) -> Sequence[Flavor]:
         return choose(offer, payload.variable(FLAVOR_VARIABLE), self._settings, most_weight=most_weight)
 
-    async def _provisioned(self, order: Order) -> Host:
+    async def _provisioned(self, order: HostRequest) -> Host:
         offer = await self._catalogue.offer()
         flavors = self._choice(offer, order.payload, order.most_weight)
 
@@ -238,11 +238,11 @@ class CleverDockerExecutor:
         first = attempt % len(zones)
         return [_Place(flavor, zone) for flavor in flavors for zone in (*zones[first:], *zones[:first])]
 
-    async def _created(self, api: CleverApi, order: Order, place: _Place, version: str) -> Host:
+    async def _created(self, api: CleverApi, order: HostRequest, place: _Place, version: str) -> Host:
         application = await api.create(self._definition(order, place, version))
         return await self._configured(api, application, place.flavor)
 
-    def _definition(self, order: Order, place: _Place, version: str) -> Mapping[str, Any]:
+    def _definition(self, order: HostRequest, place: _Place, version: str) -> Mapping[str, Any]:
         """The creation request (spec `clever-cloud-api.md` §2.4)."""
         return {
             "name": order.host_name,

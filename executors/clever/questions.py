@@ -11,7 +11,7 @@ from executors.clever.catalogue import Catalogue
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import TenantError, Tenants
 from paas_runner.errors import Rejected, RemoteError, Transient
-from paas_runner.executor.questions import AnswerRefusedError, Choice, Inquiry, Kind, Question
+from paas_runner.executor.questions import AnswerRefusedError, Choice, Kind, Question, QuestionContext
 
 _MOST_NAMED = 5
 _WHY = {
@@ -21,29 +21,29 @@ _WHY = {
 }
 
 
-def _settings(inquiry: Inquiry) -> CleverSettings:
+def _settings(inquiry: QuestionContext) -> CleverSettings:
     return CleverSettings(**inquiry.settings)
 
 
-def _one_organisation(inquiry: Inquiry) -> bool:
+def _one_organisation(inquiry: QuestionContext) -> bool:
     return not _settings(inquiry).cc_multi_tenant
 
 
-def _several_tenants(inquiry: Inquiry) -> bool:
+def _several_tenants(inquiry: QuestionContext) -> bool:
     return _settings(inquiry).cc_multi_tenant
 
 
-def _one_zone(inquiry: Inquiry) -> bool:
+def _one_zone(inquiry: QuestionContext) -> bool:
     return not _settings(inquiry).cc_zones
 
 
-async def _is_organisation(_: Inquiry, answer: str) -> str:
+async def _is_organisation(_: QuestionContext, answer: str) -> str:
     if not answer.isascii() or "/" in answer or " " in answer:
         raise AnswerRefusedError("this is no id of an organisation: the console shows it, orga_… or user_…")
     return ""
 
 
-async def _opens_organisation(inquiry: Inquiry, _: str) -> str:
+async def _opens_organisation(inquiry: QuestionContext, _: str) -> str:
     settings = _settings(inquiry)
     async with aclosing(OneAccount(settings, inquiry.connect)) as accounts:
         try:
@@ -55,7 +55,7 @@ async def _opens_organisation(inquiry: Inquiry, _: str) -> str:
     return f"{settings.cc_orga_id} opens; applications in it: {len(applications)}"
 
 
-async def _reads_attributes(inquiry: Inquiry, _: str) -> str:
+async def _reads_attributes(inquiry: QuestionContext, _: str) -> str:
     settings = _settings(inquiry)
     tenants = Tenants(settings, inquiry.section, inquiry.connect)
     async with aclosing(TenantAccounts(settings, tenants, inquiry.connect)) as accounts:
@@ -91,7 +91,7 @@ async def _applications(account: Account) -> Sequence[Application]:
     return await account.api.applications()
 
 
-async def _zones(inquiry: Inquiry) -> Sequence[Choice]:
+async def _zones(inquiry: QuestionContext) -> Sequence[Choice]:
     """The public ones, and those in which the organisation has an application already."""
     settings = _settings(inquiry)
     async with aclosing(Catalogue(settings, inquiry.connect)) as catalogue:
@@ -104,7 +104,7 @@ async def _zones(inquiry: Inquiry) -> Sequence[Choice]:
     return [*public, *(Choice(value=zone, note="your own") for zone in own)]
 
 
-async def _flavors(inquiry: Inquiry) -> Sequence[Choice]:
+async def _flavors(inquiry: QuestionContext) -> Sequence[Choice]:
     settings = _settings(inquiry)
     async with aclosing(Catalogue(settings, inquiry.connect)) as catalogue:
         offer = await catalogue.offer()

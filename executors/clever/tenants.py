@@ -15,7 +15,7 @@ import structlog
 from executors.clever.settings import CleverSettings
 from paas_runner.errors import Rejected, RunnerError, Transient
 from paas_runner.executor.contract import JobRefusedError, RunnerSection
-from paas_runner.http import Answer, Api, Connect
+from paas_runner.http import Connect, HttpClient, Response
 from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.job.payload import Payload
 from paas_runner.logs import redactor
@@ -69,7 +69,7 @@ class Tenants:
         """Connect to nothing yet."""
         self._names = (settings.cc_orga_id_attribute, settings.cc_orga_token_attribute)
         headers = {"PRIVATE-TOKEN": settings.cc_gitlab_namespace_attributes_token or Secret("")}
-        self._api: Api = connect(
+        self._api: HttpClient = connect(
             f"{section.url}/api/v4", service=f"coordinator {section.url}", headers=headers, tls=section.tls
         )
         self._kept: dict[str, _Kept] = {}
@@ -110,14 +110,14 @@ class Tenants:
         """Close all connections."""
         await self._api.aclose()
 
-    async def _page(self, page: str) -> Answer:
+    async def _page(self, page: str) -> Response:
         params = {"top_level_only": "true", "with_custom_attributes": "true", "per_page": "100", "page": page}
         answer = await self._api.call("GET", "/groups", op=_LIST, params=params, attempts=3)
         if answer.status != 200:
             raise self._refused(answer.account, answer.status)
         return answer
 
-    def _with_attributes(self, answer: Answer) -> Sequence[str]:
+    def _with_attributes(self, answer: Response) -> Sequence[str]:
         try:
             groups = answer.json()
             if any("custom_attributes" not in group for group in groups):

@@ -36,8 +36,8 @@ from executors.local_docker.settings import STANDARD_SOCKET, LocalDockerSettings
 from executors.local_docker.troubles import OPERATORS, AbsentError, ConflictError
 from paas_runner.errors import Rejected
 from paas_runner.executor.checks import CheckResult
-from paas_runner.executor.contract import Order, RunnerSection
-from paas_runner.job.capacity import Sizes
+from paas_runner.executor.contract import HostRequest, RunnerSection
+from paas_runner.job.capacity import Flavors
 from paas_runner.job.failure import reference
 from paas_runner.job.payload import Payload
 from paas_runner.job.tracked import Host, HostName, SeenHost
@@ -67,15 +67,15 @@ class LocalDockerExecutor:
         """Nobody pays."""
         return ""
 
-    async def sizes(self) -> Sizes:
+    async def sizes(self) -> Flavors:
         """All hosts are alike."""
-        return Sizes(weights={SIZE: WEIGHT}, most_weight=WEIGHT)
+        return Flavors(weights={SIZE: WEIGHT}, most_weight=WEIGHT)
 
     def weigh(self, payload: Payload, *, most: float) -> float:  # noqa: ARG002
         """The weight of any host."""
         return min(WEIGHT, most)
 
-    async def provision(self, order: Order) -> Host:
+    async def provision(self, order: HostRequest) -> Host:
         """Build the image, create the container; it does not run yet."""
         image = await self._engine.call("build the host's image", self._recipe(order).build)
         create = functools.partial(self._create, order=order, image=image)
@@ -93,7 +93,7 @@ class LocalDockerExecutor:
                 ) from taken
             return host
 
-    async def adopt(self, order: Order) -> Host | None:
+    async def adopt(self, order: HostRequest) -> Host | None:
         """The container of that name, if it has our labels."""
         try:
             found = await self._inspected(order.host_name)
@@ -107,7 +107,7 @@ class LocalDockerExecutor:
         await self._inspected(host.ref)
         return True
 
-    async def launch(self, order: Order, host: Host) -> None:  # noqa: ARG002
+    async def launch(self, order: HostRequest, host: Host) -> None:  # noqa: ARG002
         """Start the container, unless it was started before."""
         state = (await self._inspected(host.ref))["State"]
         if state["Status"] != "created":
@@ -155,7 +155,7 @@ class LocalDockerExecutor:
     def _marks(self, name: HostName) -> dict[str, str]:
         return {**self._runner_marks, JOB: name}
 
-    def _recipe(self, order: Order) -> Recipe:
+    def _recipe(self, order: HostRequest) -> Recipe:
         base = self._settings.heptapod_runner_main_image
         inner = self._settings.inner_executor
         return Recipe(
@@ -165,7 +165,7 @@ class LocalDockerExecutor:
             labels=self._marks(order.host_name),
         )
 
-    def _create(self, client: APIClient, *, order: Order, image: HostImage) -> str:
+    def _create(self, client: APIClient, *, order: HostRequest, image: HostImage) -> str:
         """With a volume of our own wherever the image would get one that nobody can tell to be ours."""
         marks = self._marks(order.host_name)
         mounts = [

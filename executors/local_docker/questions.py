@@ -8,7 +8,7 @@ import attrs
 from executors.local_docker import look
 from executors.local_docker.settings import STANDARD_SOCKET, Address, LocalDockerSettings, address
 from paas_runner.errors import Rejected, RemoteError, RunnerError
-from paas_runner.executor.questions import AnswerRefusedError, Inquiry, Question
+from paas_runner.executor.questions import AnswerRefusedError, Question, QuestionContext
 
 _DEFAULTS = {field.name: field.default for field in attrs.fields(LocalDockerSettings)}
 
@@ -20,16 +20,16 @@ def questions(environ: Mapping[str, str]) -> Sequence[Question]:
     """
     usual = _usual(environ)
 
-    def is_usual(inquiry: Inquiry) -> bool:
+    def is_usual(inquiry: QuestionContext) -> bool:
         return _settings(inquiry).host == usual.url
 
-    def chosen(inquiry: Inquiry) -> Address:
+    def chosen(inquiry: QuestionContext) -> Address:
         settings = _settings(inquiry)
         if settings.docker_cert_path is None and is_usual(inquiry):
             settings = attrs.evolve(settings, docker_cert_path=usual.certificates)
         return address(settings, environ)
 
-    async def answers(inquiry: Inquiry, url: str) -> str:
+    async def answers(inquiry: QuestionContext, url: str) -> str:
         try:
             async with aclosing(look.engine_at(chosen(inquiry))) as engine:
                 version = await look.version(engine)
@@ -39,7 +39,7 @@ def questions(environ: Mapping[str, str]) -> Sequence[Question]:
             raise AnswerRefusedError(str(error)) from error
         return f"Docker {version} answers at {url}"
 
-    async def has_image(inquiry: Inquiry, image: str) -> str:
+    async def has_image(inquiry: QuestionContext, image: str) -> str:
         async with aclosing(look.engine_at(chosen(inquiry))) as engine:
             try:
                 present = await look.has_image(engine, image)
@@ -76,7 +76,7 @@ def questions(environ: Mapping[str, str]) -> Sequence[Question]:
     )
 
 
-def _settings(inquiry: Inquiry) -> LocalDockerSettings:
+def _settings(inquiry: QuestionContext) -> LocalDockerSettings:
     return LocalDockerSettings(**inquiry.settings)
 
 

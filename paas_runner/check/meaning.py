@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from paas_runner.config import Config, Runner
 from paas_runner.config.lines import KeyPath
-from paas_runner.job.capacity import Load, Sizes, jobs_that_fit
+from paas_runner.job.capacity import Flavors, Load, jobs_that_fit
 from paas_runner.job.decision import Policy
 from paas_runner.service.assembly import LONGEST_PAUSE, SHORTEST_HOST_INTERVAL, limits_of
 
@@ -15,7 +15,7 @@ _HOUR = timedelta(hours=1)
 _POLICY = Policy()
 
 
-def meanings(config: Config, sizes: Mapping[str, Sizes]) -> Mapping[KeyPath, str]:
+def meanings(config: Config, sizes: Mapping[str, Flavors]) -> Mapping[KeyPath, str]:
     """Sentences by key; `sizes`, by short token, are of the runners whose hosts are known."""
     load = Load(limits=limits_of(config), sizes=sizes)
     found: dict[KeyPath, str] = {(key,): sentence for key, sentence in _of_all(config, load)}

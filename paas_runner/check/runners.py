@@ -21,7 +21,7 @@ from paas_runner.errors import Rejected, RemoteError, RunnerError
 from paas_runner.executor.checks import CheckResult, fault, fine, warning
 from paas_runner.executor.contract import Examinable, Executor
 from paas_runner.http import Connect
-from paas_runner.job.capacity import NOTHING_KNOWN, Sizes
+from paas_runner.job.capacity import NOTHING_KNOWN, Flavors
 from paas_runner.service.assembly import Edges, built_executor, tls_of
 
 _EXECUTOR = "executor"
@@ -47,7 +47,7 @@ async def _examined(executor: Executor) -> Sequence[CheckResult]:
     return [fine("sizes", ", ".join(offered.weights) or "all alike")]
 
 
-async def _sizes(executor: Executor) -> Sizes:
+async def _sizes(executor: Executor) -> Flavors:
     """What hosts can be had, as far as that can be told; the examination tells what is wrong."""
     try:
         return await executor.sizes()
@@ -109,7 +109,7 @@ class Look:
 
     runner: Runner
     results: Sequence[CheckResult]
-    sizes: Sizes = NOTHING_KNOWN
+    sizes: Flavors = NOTHING_KNOWN
 
 
 @attrs.frozen(kw_only=True)
@@ -140,7 +140,7 @@ class Looks:
         finally:
             await executor.aclose()
 
-    async def sizes(self, runner: Runner) -> Sizes:
+    async def sizes(self, runner: Runner) -> Flavors:
         """What hosts can be had, as far as that can be told; nothing else is looked at."""
         executor, _ = _built(runner, self.edges, self.installation)
         if executor is None:
@@ -158,7 +158,7 @@ class Looks:
         check = _examined(executor)
         return await self._bounded(check, _EXECUTOR, f"{runner.title}: {runner.executor}")
 
-    async def _sizes(self, runner: Runner, executor: Executor) -> Sizes:
+    async def _sizes(self, runner: Runner, executor: Executor) -> Flavors:
         try:
             with self.progress.waiting(f"{runner.title}: sizes"):
                 async with asyncio.timeout(self.seconds):

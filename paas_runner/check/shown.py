@@ -17,7 +17,7 @@ from paas_runner.check.meaning import meanings
 from paas_runner.config import Config, Runner
 from paas_runner.config.lines import dotted
 from paas_runner.config.reader import GoDuration
-from paas_runner.job.capacity import Sizes
+from paas_runner.job.capacity import Flavors
 from paas_runner.job.runner_token import short_token
 from paas_runner.secret import Secret
 
@@ -39,13 +39,13 @@ _HARMLESS = frozenset(
 )
 
 
-def text(config: Config, sizes: Mapping[str, Sizes]) -> str:
+def text(config: Config, sizes: Mapping[str, Flavors]) -> str:
     """As TOML; what the settings mean stands above them."""
     head = f"# {config.path} as it is in effect; secrets are hidden"
     return "\n".join([head, "", *toml_lines.lines(_tables(config), meanings(config, sizes))])
 
 
-def document(config: Config, sizes: Mapping[str, Sizes]) -> str:
+def document(config: Config, sizes: Mapping[str, Flavors]) -> str:
     """As JSON; what the settings mean stands beside them."""
     meaning = {dotted(at): sentence for at, sentence in meanings(config, sizes).items()}
     return json.dumps(

@@ -21,8 +21,8 @@ from paas_runner.config import Config, ConfigError, load
 from paas_runner.config.sections import Executors
 from paas_runner.coordinator.system_id import foreseen_system_id
 from paas_runner.executor.checks import CheckResult, fault, fine, skipped, warning
-from paas_runner.http import Answer, Http
-from paas_runner.job.capacity import Load, Sizes, jobs_that_fit
+from paas_runner.http import Http, Response
+from paas_runner.job.capacity import Flavors, Load, jobs_that_fit
 from paas_runner.service.assembly import Edges, limits_of
 from paas_runner.store.sqlite import SqliteStore
 
@@ -39,7 +39,7 @@ class Clocks:
         self._now = now
         self._ahead: dict[str, timedelta] = {}
 
-    def hear(self, service: str, answer: Answer) -> None:
+    def hear(self, service: str, answer: Response) -> None:
         """Keep the least difference of each service: an answer that was long on its way looks older."""
         if answer.date is None:
             return
@@ -121,7 +121,7 @@ class Survey:
         told = [attrs.evolve(each, runner=one.runner.title) for one in runners for each in one.results]
         return [*found.results, *files, git, *told, *self._of_all(found.config, runners, clocks)]
 
-    async def sizes(self) -> Mapping[str, Sizes]:
+    async def sizes(self) -> Mapping[str, Flavors]:
         """By short token what hosts can be had, as far as that can be told; nothing else is looked at."""
         looks = self._looks(Clocks(self.now))
         sizes = await asyncio.gather(*map(looks.sizes, self.config.runners))
@@ -130,7 +130,7 @@ class Survey:
     def _looks(self, clocks: Clocks) -> Looks:
         folders = (self.config.path.parent, self.config.state_file.parent)
         edges = Edges(
-            connect=Http(listen=clocks.hear),
+            connect=Http(on_response=clocks.hear),
             open_store=SqliteStore.open,
             executors=self.executors,
             rng=random.Random(),  # noqa: S311 - jitter, no secret

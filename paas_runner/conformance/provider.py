@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from paas_runner.executor.contract import Executor, Order
+from paas_runner.executor.contract import Executor, HostRequest
 from paas_runner.job.payload import read
 from paas_runner.job.tracked import HostName, JobKey, host_name
 
@@ -24,7 +24,7 @@ class Provider(Protocol):
     def executor(self, installation: str) -> Executor:
         """A new executor, as after a start of that installation's service; the suite closes it."""
 
-    def order(self, job_id: int) -> Order:
+    def order(self, job_id: int) -> HostRequest:
         """A job that goes on until its host is removed; `order` in this module makes the usual one."""
 
     async def existing(self) -> Sequence[str]:
@@ -49,8 +49,8 @@ class Provider(Protocol):
         """In the block creations are refused as they are when a quota or a disk is exhausted."""
 
 
-def order(short_token: str, job_id: int, variables: Mapping[str, str] | None = None) -> Order:
+def order(short_token: str, job_id: int, variables: Mapping[str, str] | None = None) -> HostRequest:
     """An order as the service makes it, for a job with these variables."""
     entries = [{"key": key, "value": value} for key, value in (variables or {}).items()]
     raw = {"id": job_id, "token": f"token-of-job-{job_id}", "variables": entries}
-    return Order(host_name=host_name(JobKey(short_token, job_id)), payload=read(raw))
+    return HostRequest(host_name=host_name(JobKey(short_token, job_id)), payload=read(raw))

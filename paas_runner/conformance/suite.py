@@ -10,7 +10,7 @@ import pytest
 
 from paas_runner.conformance.provider import Call, Provider
 from paas_runner.errors import RemoteError, Transient
-from paas_runner.executor.contract import Executor, JobRefusedError, Order
+from paas_runner.executor.contract import Executor, HostRequest, JobRefusedError
 from paas_runner.job.tracked import Host, HostName
 
 Start: TypeAlias = Callable[..., Executor]
@@ -227,7 +227,7 @@ class ExecutorConformance:
         await _left_alone(provider, start(), order)
 
 
-async def _left_alone(provider: Provider, ours: Executor, order: Order) -> None:
+async def _left_alone(provider: Provider, ours: Executor, order: HostRequest) -> None:
     """A host that exists survives all that we do about the job whose name it has."""
     assert not await ours.hosts(NOBODY)
     assert await ours.adopt(order) is None
@@ -244,7 +244,7 @@ async def _ready(executor: Executor, host: Host) -> None:
             await asyncio.sleep(0.05)
 
 
-async def _launched(executor: Executor, order: Order, host: Host) -> None:
+async def _launched(executor: Executor, order: HostRequest, host: Host) -> None:
     """As the service does it: again when the outcome is unknown."""
     await _ready(executor, host)
     async with asyncio.timeout(PATIENCE_SECONDS):

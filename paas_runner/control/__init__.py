@@ -5,13 +5,13 @@ One line of JSON asks, `{"ask": "status", ...}`; lines of JSON answer, and the l
 """
 
 from paas_runner.control.client import ControlError, NotRunningError, RefusedError, ask
-from paas_runner.control.server import Answer, Control, ControlServer, control_path, nobody_asks
+from paas_runner.control.server import Control, ControlServer, Handler, control_path, nobody_asks
 
 __all__ = [
-    "Answer",
     "Control",
     "ControlError",
     "ControlServer",
+    "Handler",
     "NotRunningError",
     "RefusedError",
     "ask",

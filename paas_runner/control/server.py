@@ -45,10 +45,10 @@ def address(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
-Answer: TypeAlias = Callable[[Mapping[str, Any]], AsyncIterator[Mapping[str, Any]]]
+Handler: TypeAlias = Callable[[Mapping[str, Any]], AsyncIterator[Mapping[str, Any]]]
 """From the request to the parts of its answer; a `RunnerError` that it raises is told to who asked."""
 
-Control: TypeAlias = Callable[[Path, Mapping[str, Answer]], AbstractAsyncContextManager[object]]
+Control: TypeAlias = Callable[[Path, Mapping[str, Handler]], AbstractAsyncContextManager[object]]
 """What lets others ask for as long as it is entered."""
 
 LONGEST_REQUEST_BYTES = 65_536
@@ -56,7 +56,7 @@ REQUEST_WITHIN_SECONDS = 10.0
 LAST_WORDS_WITHIN_SECONDS = 5.0
 
 
-def nobody_asks(_path: Path, _answers: Mapping[str, Answer]) -> AbstractAsyncContextManager[object]:
+def nobody_asks(_path: Path, _answers: Mapping[str, Handler]) -> AbstractAsyncContextManager[object]:
     """A `Control` without a socket."""
     return nullcontext()
 
@@ -68,7 +68,7 @@ class ControlServer:
     cannot be had is an error in the log, and no reason not to run jobs.
     """
 
-    def __init__(self, path: Path, answers: Mapping[str, Answer]) -> None:
+    def __init__(self, path: Path, answers: Mapping[str, Handler]) -> None:
         """`answers` by what is asked for; open nothing yet."""
         self._path = path
         self._answers = answers
@@ -135,7 +135,7 @@ class ControlServer:
         else:
             yield {"done": True}
 
-    def _answer(self, request: Mapping[str, Any]) -> Answer:
+    def _answer(self, request: Mapping[str, Any]) -> Handler:
         asked = str(request.get("ask"))
         if asked not in self._answers:
             known = ", ".join(sorted(self._answers))

@@ -12,7 +12,7 @@ import attrs
 
 from paas_runner.coordinator.system_id import INFO
 from paas_runner.errors import Rejected, Transient
-from paas_runner.http import Answer, Api, Connect, Tls
+from paas_runner.http import Connect, HttpClient, Response, Tls
 from paas_runner.job.failure import Failure
 from paas_runner.secret import Secret
 
@@ -204,11 +204,11 @@ class Coordinator:
             raise self._garbled(op, answer)
         return TraceState(size=int(size), status=_status(answer.headers.get("job-status", "running")))
 
-    def _garbled(self, op: str, answer: Answer) -> Transient:
+    def _garbled(self, op: str, answer: Response) -> Transient:
         return Transient("the answer makes no sense", service=self._jobs.service, op=op, status=answer.status)
 
     @staticmethod
-    def _unexpected(api: Api, answer: Answer, op: str) -> Rejected:
+    def _unexpected(api: HttpClient, answer: Response, op: str) -> Rejected:
         return Rejected(answer.account, service=api.service, op=op, status=answer.status)
 
 

@@ -12,7 +12,7 @@ import attrs
 
 from paas_runner.coordinator.system_id import INFO
 from paas_runner.errors import Rejected, Transient
-from paas_runner.http import Answer, Connect, Tls
+from paas_runner.http import Connect, Response, Tls
 from paas_runner.secret import Secret
 
 _QUICK_TRIES = 2
@@ -130,7 +130,7 @@ class Enrolment:
         if answer.status not in (204, 404):
             raise self._refusal(answer, op)
 
-    async def _call(self, method: str, path: str, body: Any, *, op: str, attempts: int) -> Answer:
+    async def _call(self, method: str, path: str, body: Any, *, op: str, attempts: int) -> Response:
         api = self.connect(f"{self.url.rstrip('/')}/api/v4", service=self._service, at_once=1, tls=self.tls)
         try:
             return await api.call(method, path, op=op, payload=body, attempts=attempts)
@@ -141,7 +141,7 @@ class Enrolment:
     def _service(self) -> str:
         return f"coordinator {self.url}"
 
-    def _enrolled(self, answer: Answer, op: str) -> Enrolled:
+    def _enrolled(self, answer: Response, op: str) -> Enrolled:
         try:
             found = answer.json()
             token, number = str(found["token"]), found.get("id")
@@ -151,7 +151,7 @@ class Enrolment:
             ) from None
         return Enrolled(runner_id=number if isinstance(number, int) else None, token=Secret(token))
 
-    def _refusal(self, answer: Answer, op: str) -> Rejected:
+    def _refusal(self, answer: Response, op: str) -> Rejected:
         match answer.status:
             case 403:
                 text = "the token is unknown there"
@@ -161,11 +161,11 @@ class Enrolment:
                 text = answer.account
         return self._rejected(answer, op, text)
 
-    def _rejected(self, answer: Answer, op: str, text: str) -> Rejected:
+    def _rejected(self, answer: Response, op: str, text: str) -> Rejected:
         return Rejected(text, service=self._service, op=op, status=answer.status)
 
 
-def _is_json(answer: Answer) -> bool:
+def _is_json(answer: Response) -> bool:
     try:
         answer.json()
     except ValueError:

@@ -19,7 +19,7 @@ class HostSeen:
 
 
 @attrs.frozen(kw_only=True)
-class Books:
+class KnownJobs:
     """All hosts so far, by other eyes than the service's."""
 
     created: Sequence[HostSeen]
@@ -47,7 +47,7 @@ class Place(Protocol):
     def configuration(self) -> str:
         """The service's configuration; it contains secrets."""
 
-    async def books(self) -> Books:
+    async def books(self) -> KnownJobs:
         """Look once."""
 
 
@@ -80,10 +80,10 @@ class SandboxCloud:
         paced = self._sandbox.configuration.replace("check_interval = 1\n", "check_interval = 0.5\n")
         return f'log_format = "json"\n{paced}\n[runners.paas_job_trace_watch]\npoll_step = 0.3\n'
 
-    async def books(self) -> Books:
+    async def books(self) -> KnownJobs:
         """From the cloud's own ledger."""
         ledger = self._sandbox.cloud.ledger
-        return Books(
+        return KnownJobs(
             created=[
                 HostSeen(ref=entry.app_id, name=entry.name, launches=entry.launches)
                 for entry in ledger.created

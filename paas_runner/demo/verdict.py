@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
-from paas_runner.demo.hosts import Books
+from paas_runner.demo.hosts import KnownJobs
 from paas_runner.pipelines.jobs import Job, Kind
 
 _NEVER_GIVEN_OUT = frozenset({"skipped", "created", "canceled"})
@@ -20,7 +20,7 @@ class Verdict:
     problems: Sequence[str]
 
 
-def judge(jobs: Iterable[Job], hosts: Books, *, expected: Mapping[str, str] | None = None) -> Verdict:
+def judge(jobs: Iterable[Job], hosts: KnownJobs, *, expected: Mapping[str, str] | None = None) -> Verdict:
     """Look at every job that the coordinator ever had and at every host that there ever was."""
     jobs = list(jobs)
     problems = [problem for job in jobs for problem in _of_job(job)]

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from paas_runner.dispatch.records import Journal
-from paas_runner.dispatch.registry import Absence, Roster
-from paas_runner.dispatch.served import Served
+from paas_runner.dispatch.records import Records
+from paas_runner.dispatch.registry import Backoff, Registry
+from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.errors import Rejected, RemoteError, Transient
 from paas_runner.executor.contract import JobRefusedError
-from paas_runner.job.capacity import Asking
+from paas_runner.job.capacity import Reservation
 from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.job.lifecycle import acquired, acquired_undecodable
 from paas_runner.job.payload import Payload, PayloadError, decode
@@ -32,10 +32,10 @@ class Acquisition:
 
     def __init__(
         self,
-        served: Served,
+        served: ActiveRunner,
         *,
-        roster: Roster,
-        journal: Journal,
+        registry: Registry,
+        records: Records,
         start: Callable[[TrackedJob], None],
         clock: Clock,
         rng: random.Random,
@@ -47,8 +47,8 @@ class Acquisition:
         `fruitless` is told the runner's key after each request that brought no job.
         """
         self._served = served
-        self._roster = roster
-        self._journal = journal
+        self._registry = registry
+        self._records = records
         self._start = start
         self._clock = clock
         self._rng = rng
@@ -62,7 +62,7 @@ class Acquisition:
         got_one = False
         while not self._ending.is_set():
             first = got_one and self._served.repoll_immediately
-            async with self._roster.turn(self._served.key, first=first) as asking:
+            async with self._registry.turn(self._served.key, first=first) as asking:
                 if asking is None:
                     return
                 got_one, delay = await self._ask(asking)
@@ -75,24 +75,24 @@ class Acquisition:
         while not self._ending.is_set() and (left := (until - self._clock()).total_seconds()) > 0:
             await nap(left, self._ending)
 
-    async def _ask(self, asking: Asking) -> tuple[bool, timedelta]:
+    async def _ask(self, asking: Reservation) -> tuple[bool, timedelta]:
         """One request, and what it brought taken in: whether a job, and how long to wait before the next."""
         asked_at = self._clock()
         try:
-            body = await self._served.coordinator.request_job(hold=self._roster.has_spare_room)
+            body = await self._served.coordinator.request_job(hold=self._registry.has_spare_room)
         except RemoteError as error:
             delay = self._after_trouble(error)
-            self._roster.excuse(self._served.key, Absence(until=self._clock() + delay, why=str(error)))
+            self._registry.excuse(self._served.key, Backoff(until=self._clock() + delay, why=str(error)))
             return False, delay
         self._failures = self._refusals = 0
-        self._roster.excuse(self._served.key, None)
+        self._registry.excuse(self._served.key, None)
         if body is not None:
             await self._take(body, asking)
             return True, timedelta()
         held = self._clock() - asked_at
         return False, max(self._served.check_interval - held, timedelta())
 
-    async def _take(self, body: bytes, asking: Asking) -> None:
+    async def _take(self, body: bytes, asking: Reservation) -> None:
         """From here to the durable record there is nothing but the record."""
         now = self._clock()
         try:
@@ -102,10 +102,10 @@ class Acquisition:
             if error.job_id is None or error.token is None:
                 return
             job = acquired_undecodable(self._served.key, error.job_id, error.token, now)
-        if job.key in self._roster:
+        if job.key in self._registry:
             log.warning("the coordinator handed out a job again that is tracked already", job=job.key.job_id)
             return
-        recorded = await self._journal.must(job)
+        recorded = await self._records.must(job)
         log.info(
             "job acquired",
             runner=self._served.name,
@@ -128,7 +128,7 @@ class Acquisition:
             # the job is ours: whatever an executor does wrong, its author must hear of it
             log.exception("unexpected error: the job is failed", job=payload.job_id)
             return acquired(key, payload, now, failure=_UNREADABLE)
-        start_due = self._roster.planned_start(now)
+        start_due = self._registry.planned_start(now)
         return acquired(key, payload, now, tenant=tenant, expected_weight=weight, start_due=start_due)
 
     def _after_trouble(self, error: RemoteError) -> timedelta:

@@ -9,7 +9,7 @@ import structlog
 log = structlog.stdlib.get_logger(__name__)
 
 
-class Breach(enum.StrEnum):
+class CounterName(enum.StrEnum):
     """What is counted, by the name it has in the log."""
 
     ORPHANS_FOUND = "orphans_found"  # hosts that no job needed and nobody was about to remove
@@ -22,9 +22,9 @@ class Counters:
 
     def __init__(self) -> None:
         """All are 0."""
-        self._numbers: Counter[Breach] = Counter()
+        self._numbers: Counter[CounterName] = Counter()
 
-    def count(self, breach: Breach, happened: str, **facts: object) -> None:
+    def count(self, breach: CounterName, happened: str, **facts: object) -> None:
         """One more; `happened` and `facts` tell the operator what."""
         self._numbers[breach] += 1
         log.warning(happened, **facts, **{breach: self._numbers[breach]})
@@ -32,4 +32,4 @@ class Counters:
     @property
     def numbers(self) -> Mapping[str, int]:
         """Every counter by its name."""
-        return {str(breach): self._numbers[breach] for breach in Breach}
+        return {str(breach): self._numbers[breach] for breach in CounterName}

@@ -10,10 +10,10 @@ import structlog
 
 from paas_runner import __version__
 from paas_runner.coordinator import JobStatus
-from paas_runner.dispatch.counters import Breach
-from paas_runner.dispatch.served import Served
+from paas_runner.dispatch.counters import CounterName
+from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.errors import Rejected, RemoteError, Transient
-from paas_runner.executor.contract import JobRefusedError, Order
+from paas_runner.executor.contract import HostRequest, JobRefusedError
 from paas_runner.job.decision import CANCELED, Action, no_life
 from paas_runner.job.events import (
     Checked,
@@ -55,10 +55,10 @@ _LOOKING_ASIDE = frozenset({Action.TOUCH, Action.CHECK_HOST})  # their failure h
 
 
 @attrs.frozen(kw_only=True)
-class Acts:
+class Effects:
     """The actions for the jobs of one runner."""
 
-    served: Served
+    served: ActiveRunner
     clock: Clock
     rng: random.Random
 
@@ -113,7 +113,9 @@ class Acts:
         host = await self.served.executor.adopt(order)
         if host:
             self.served.counters.count(
-                Breach.DUPLICATES_PREVENTED, "a host was found again, no second one is needed", host=host.ref
+                CounterName.DUPLICATES_PREVENTED,
+                "a host was found again, no second one is needed",
+                host=host.ref,
             )
         return HostCreated(host=host or await self.served.executor.provision(order), doubtful=True)
 
@@ -235,10 +237,10 @@ def _advice(error: RemoteError) -> str:
     return RETRY
 
 
-def _order(job: TrackedJob) -> Order:
+def _order(job: TrackedJob) -> HostRequest:
     if job.payload is None:
         raise RuntimeError(f"job {job.key} has no payload while {job.phase}")
-    return Order(
+    return HostRequest(
         host_name=job.host_name,
         payload=job.payload,
         tenant=job.tenant,

@@ -6,10 +6,10 @@ from datetime import timedelta
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from paas_runner.dispatch.registry import Roster
-from paas_runner.dispatch.served import Served
+from paas_runner.dispatch.registry import Registry
+from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.errors import RemoteError
-from paas_runner.job.capacity import Load, Sizes, jobs_that_fit
+from paas_runner.job.capacity import Flavors, Load, jobs_that_fit
 from paas_runner.loop.timing import pause, rest
 
 log = structlog.stdlib.get_logger(__name__)
@@ -18,16 +18,16 @@ EVERY = timedelta(minutes=10)
 LONGEST_PAUSE = timedelta(minutes=1)
 
 
-class Weighing:
+class FlavorRefresh:
     """One runner's; until it has succeeded once, the runner asks for no job."""
 
-    def __init__(self, served: Served, *, roster: Roster, rng: random.Random) -> None:
+    def __init__(self, served: ActiveRunner, *, registry: Registry, rng: random.Random) -> None:
         """Nothing is known yet."""
         self._served = served
-        self._roster = roster
+        self._registry = registry
         self._rng = rng
         self._failures = 0
-        self._known: Sizes | None = None
+        self._known: Flavors | None = None
 
     @property
     def runner(self) -> str:
@@ -51,11 +51,11 @@ class Weighing:
         self._failures = 0
         if sizes != self._known:
             self._known = sizes
-            self._roster.offer(self._served.key, sizes)
-            self._tell(sizes, self._roster.load)
+            self._registry.offer(self._served.key, sizes)
+            self._tell(sizes, self._registry.load)
         return EVERY
 
-    def _tell(self, sizes: Sizes, load: Load) -> None:
+    def _tell(self, sizes: Flavors, load: Load) -> None:
         """What the quota means for this runner, in jobs of each size; once for each reading that differs."""
         allowed = load.allowance(self._served.key)
         if allowed is None:

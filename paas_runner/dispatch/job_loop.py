@@ -6,9 +6,9 @@ import random
 import structlog
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
-from paas_runner.dispatch.effects import Acts
-from paas_runner.dispatch.records import Journal, figures
-from paas_runner.dispatch.served import Served
+from paas_runner.dispatch.effects import Effects
+from paas_runner.dispatch.records import Records, figures
+from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.job.cost import Charge, closed_by
 from paas_runner.job.decision import Act, Done, Settle, Wait, next_action
 from paas_runner.job.events import Checked, Event, Failed, HostChecked, HostLeft, Unchecked
@@ -28,9 +28,9 @@ class JobLoop:
     def __init__(
         self,
         job: TrackedJob,
-        served: Served,
+        served: ActiveRunner,
         *,
-        journal: Journal,
+        records: Records,
         clock: Clock,
         rng: random.Random,
         stopping: asyncio.Event,
@@ -38,8 +38,8 @@ class JobLoop:
         """The loop owns the job's record from now on."""
         self._job = job
         self._served = served
-        self._acts = Acts(served=served, clock=clock, rng=rng)
-        self._journal = journal
+        self._effects = Effects(served=served, clock=clock, rng=rng)
+        self._records = records
         self._clock = clock
         self._stopping = stopping
         self._charge: Charge | None = None
@@ -63,31 +63,31 @@ class JobLoop:
         match next_action(self._job, self._clock(), self._served.policy):
             case Act(action=action, intent=intent):
                 if intent is None or await self._intend(intent):
-                    await self._happened(await self._acts.perform(action, self._job))
+                    await self._happened(await self._effects.perform(action, self._job))
             case Settle(event=event):
                 await self._happened(event)
             case Wait(until=until):
                 await nap((until - self._clock()).total_seconds(), self._stopping)
             case Done():
-                await self._journal.forget(self._job)
+                await self._records.forget(self._job)
         return self._job.phase is not Phase.GONE
 
     async def _intend(self, intent: Event) -> bool:
         """The intent on the disk; without that, the outside world is not touched."""
         self._change(intent)
-        return await self._journal.must(self._job)
+        return await self._records.must(self._job)
 
     async def _happened(self, event: Event) -> None:
         if charge := closed_by(event, self._job, self._clock()):
             self._charge = charge
-            self._journal.owe(charge)
+            self._records.owe(charge)
         self._change(event)
         if self._job.phase is Phase.GONE:
-            await self._journal.forget(self._job)
+            await self._records.forget(self._job)
         elif isinstance(event, Checked | Unchecked | HostChecked):
-            self._journal.mention(self._job)
+            self._records.mention(self._job)
         else:
-            await self._journal.note(self._job)
+            await self._records.note(self._job)
 
     def _change(self, event: Event) -> None:
         before, self._job = self._job, apply(self._job, event, self._clock())

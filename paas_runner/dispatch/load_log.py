@@ -6,7 +6,7 @@ from datetime import timedelta
 import attrs
 import structlog
 
-from paas_runner.dispatch.registry import Roster
+from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.served import Settings
 from paas_runner.job.capacity import Load, Obstacle
 from paas_runner.loop.heartbeat import away_until_called
@@ -21,13 +21,13 @@ class Statistics:
     """Sleeps as long as nothing changes."""
 
     def __init__(
-        self, roster: Roster, *, settings: Callable[[], Settings], on_change: Callable[[], None]
+        self, registry: Registry, *, settings: Callable[[], Settings], on_change: Callable[[], None]
     ) -> None:
         """`settings` are asked for whenever something is told.
 
         `on_change` is called whenever something may have changed, at most every few seconds.
         """
-        self._roster = roster
+        self._registry = registry
         self._settings = settings
         self._on_change = on_change
         self._told: Mapping[str, object] = {}
@@ -39,15 +39,15 @@ class Statistics:
         """For ever; a shutdown cancels it."""
         while True:
             away_until_called()
-            await self._roster.changed.wait()
+            await self._registry.changed.wait()
             await rest(SETTLING)
-            self._roster.changed.clear()
+            self._registry.changed.clear()
             self.tell()
             self._on_change()
 
     def tell(self) -> None:
         """Log what is new."""
-        load, waiting = self._roster.load, self._roster.waiting
+        load, waiting = self._registry.load, self._registry.waiting
         obstacles = {runner: load.obstacle(runner) for runner in waiting}
         blocked = {runner: obstacle for runner, obstacle in obstacles.items() if obstacle}
         standstill = bool(blocked) and len(blocked) == len(obstacles) and not load.asking

@@ -14,7 +14,7 @@ from datetime import timedelta
 
 import structlog
 
-from paas_runner.dispatch.registry import Roster
+from paas_runner.dispatch.registry import Registry
 from paas_runner.job.cost import Charge, Total
 from paas_runner.job.tracked import JobKey, TrackedJob
 from paas_runner.loop.timing import nap
@@ -73,14 +73,14 @@ class Ledger:
 AGAIN_AFTER_SECONDS = 5.0
 
 
-class Journal:
+class Records:
     """The store and the roster, always told together: memory is never behind the disk."""
 
-    def __init__(self, store: Store, roster: Roster, ledger: Ledger, stopping: asyncio.Event) -> None:
+    def __init__(self, store: Store, registry: Registry, ledger: Ledger, stopping: asyncio.Event) -> None:
         """Write to `store`; give up waiting for a broken one when `stopping`."""
         self._store = store
         self._ledger = ledger
-        self._roster = roster
+        self._registry = registry
         self._stopping = stopping
 
     async def must(self, job: TrackedJob) -> bool:
@@ -88,7 +88,7 @@ class Journal:
 
         For what must not be done unrecorded: to hold a new job, to touch the outside world.
         """
-        self._roster.put(job)
+        self._registry.put(job)
         while not await self._written(job):
             if self._stopping.is_set():
                 return False
@@ -97,12 +97,12 @@ class Journal:
 
     async def note(self, job: TrackedJob) -> None:
         """Record what happened; if the disk refuses, the next record of this job will tell all of it."""
-        self._roster.put(job)
+        self._registry.put(job)
         await self._written(job)
 
     def mention(self, job: TrackedJob) -> None:
         """What happened is worth no write: a restart would miss nothing of it."""
-        self._roster.refresh(job)
+        self._registry.refresh(job)
 
     def owe(self, charge: Charge) -> None:
         """A host is gone: the ledger has it before the job's next record is written, or its last removed."""
@@ -110,7 +110,7 @@ class Journal:
 
     async def forget(self, job: TrackedJob) -> None:
         """The job is gone; while the disk refuses it takes no place, and a start would find it gone again."""
-        self._roster.remove(job.key)
+        self._registry.remove(job.key)
         while not await self._forgotten(job) and not self._stopping.is_set():
             await nap(AGAIN_AFTER_SECONDS, self._stopping)
 

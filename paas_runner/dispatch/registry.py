@@ -8,7 +8,7 @@ from datetime import datetime
 
 import attrs
 
-from paas_runner.job.capacity import Asking, Limits, Load, Sizes, next_to_ask, planned_start
+from paas_runner.job.capacity import Flavors, Limits, Load, Reservation, next_to_ask, planned_start
 from paas_runner.job.tracked import JobKey, TrackedJob
 from paas_runner.loop.heartbeat import away_until_called, here
 
@@ -16,28 +16,28 @@ from paas_runner.loop.heartbeat import away_until_called, here
 @attrs.frozen
 class _Waiting:
     runner: str
-    turn: "asyncio.Future[Asking | None]"
+    turn: "asyncio.Future[Reservation | None]"
 
 
 @attrs.frozen(kw_only=True)
-class Absence:
+class Backoff:
     """A runner's coordinator could not be asked for jobs: why, and until when it is left alone."""
 
     until: datetime
     why: str
 
 
-class Roster:
+class Registry:
     """The present records; the only owner of that fact in memory."""
 
     def __init__(self, limits: Limits, jobs: Iterable[TrackedJob] = ()) -> None:
         """Begin with what the store had."""
         self._limits = limits
         self._jobs: dict[JobKey, TrackedJob] = {}
-        self._asking: list[Asking] = []
+        self._asking: list[Reservation] = []
         self._waiting: list[_Waiting] = []
-        self._sizes: dict[str, Sizes] = {}
-        self._absences: dict[str, Absence] = {}
+        self._sizes: dict[str, Flavors] = {}
+        self._absences: dict[str, Backoff] = {}
         self._open = True
         self._latest_start: datetime | None = None
         self.changed = asyncio.Event()
@@ -57,11 +57,11 @@ class Roster:
         return Load(limits=self._limits, jobs=self.jobs, asking=list(self._asking), sizes=self._sizes)
 
     @property
-    def absences(self) -> Mapping[str, Absence]:
+    def absences(self) -> Mapping[str, Backoff]:
         """The runners that did not get through to their coordinators when they last tried."""
         return dict(self._absences)
 
-    def excuse(self, runner: str, absence: Absence | None) -> None:
+    def excuse(self, runner: str, absence: Backoff | None) -> None:
         """The runner's last request failed, or did not."""
         self._absences.pop(runner, None)
         if absence:
@@ -92,7 +92,7 @@ class Roster:
         self._jobs.pop(key, None)
         self._give_turns()
 
-    def offer(self, runner: str, sizes: Sizes) -> None:
+    def offer(self, runner: str, sizes: Flavors) -> None:
         """What hosts a runner can have from now on."""
         self._sizes[runner] = sizes
         self._give_turns()
@@ -132,7 +132,7 @@ class Roster:
         self._waiting = [entry for entry in self._waiting if entry not in entries]
 
     @asynccontextmanager
-    async def turn(self, runner: str, *, first: bool = False) -> AsyncIterator[Asking | None]:
+    async def turn(self, runner: str, *, first: bool = False) -> AsyncIterator[Reservation | None]:
         """Wait until the runner may ask for a job; inside, a place and a weight are kept for that job.
 
         Longest waiting first, or `first` of all; a runner with an obstacle of its own lets the others pass.
@@ -173,6 +173,6 @@ class Roster:
         while self._waiting and (runner := next_to_ask(self.waiting, load := self.load)):
             entry = next(entry for entry in self._waiting if entry.runner == runner)
             self._waiting.remove(entry)
-            asking = Asking(runner, load.heaviest(runner) if self._limits.quota else math.inf)
+            asking = Reservation(runner, load.heaviest(runner) if self._limits.quota else math.inf)
             self._asking.append(asking)
             entry.turn.set_result(asking)

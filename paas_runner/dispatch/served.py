@@ -4,7 +4,7 @@ All that a reload replaces: one value, exchanged as a whole, so that nobody ever
 
 One runner under one setting: the tasks that need it, and its end once none does any more.
 
-A reload that changes a runner does not touch what has begun. The old `Served` is relieved: it asks for no
+A reload that changes a runner does not touch what has begun. The old `ActiveRunner` is relieved: it asks for no
 further job, and goes on serving the jobs that it has, with the credentials that they were started with, until
 the last of them is gone. Its successor asks from the same moment on.
 """
@@ -24,7 +24,7 @@ from paas_runner.job.decision import Policy
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Served:
+class ActiveRunner:
     """`key` is the short token by which the runner is known: part of its records' keys and hosts' names."""
 
     key: str
@@ -54,7 +54,7 @@ class Served:
 class Settings:
     """What the dispatcher serves, and within which bounds."""
 
-    served: Mapping[str, Served]
+    served: Mapping[str, ActiveRunner]
     """Every runner in service by its key."""
 
     limits: Limits
@@ -73,10 +73,10 @@ class Settings:
         return attrs.evolve(self, limits=attrs.evolve(self.limits, paused=frozenset(paused)))
 
 
-class Tenure:
-    """A `Served` from the first task that needs it to the last."""
+class Generation:
+    """A `ActiveRunner` from the first task that needs it to the last."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: ActiveRunner) -> None:
         """Nobody needs it yet."""
         self.served = served
         self.ending = asyncio.Event()
@@ -101,7 +101,7 @@ class Tenure:
         task.add_done_callback(self._aside.discard)
 
     @contextmanager
-    def held(self) -> Iterator[Served]:
+    def held(self) -> Iterator[ActiveRunner]:
         """Inside, the runner is needed."""
         self.add(need := asyncio.get_running_loop().create_future())
         try:

@@ -12,11 +12,11 @@ from datetime import timedelta
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from paas_runner.dispatch.counters import Breach
-from paas_runner.dispatch.registry import Roster
-from paas_runner.dispatch.served import Served
+from paas_runner.dispatch.counters import CounterName
+from paas_runner.dispatch.registry import Registry
+from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.errors import RemoteError
-from paas_runner.job.orphans import Books, Kind, Verdict, judge, merged, missing, strays
+from paas_runner.job.orphans import Kind, KnownJobs, Verdict, judge, merged, missing, strays
 from paas_runner.job.tracked import Host, JobKey, SeenHost, TrackedJob
 from paas_runner.loop.timing import Clock, rest
 from paas_runner.store import Store, StoreError
@@ -31,12 +31,12 @@ class Sweep:
     """One runner's searches; a provider that hangs delays no other runner's."""
 
     def __init__(
-        self, served: Served, *, every: timedelta, roster: Roster, store: Store, clock: Clock
+        self, served: ActiveRunner, *, every: timedelta, registry: Registry, store: Store, clock: Clock
     ) -> None:
         """Nothing has been seen yet, so that the first look removes nothing."""
         self._served = served
         self._every = every
-        self._roster = roster
+        self._registry = registry
         self._store = store
         self._clock = clock
         self._searches: dict[str, Search] = {}
@@ -63,7 +63,7 @@ class Sweep:
     async def _look(self, tenant: str) -> None:
         if tenant not in self._searches:
             self._searches[tenant] = Search(
-                self._served, tenant, roster=self._roster, store=self._store, clock=self._clock
+                self._served, tenant, registry=self._registry, store=self._store, clock=self._clock
             )
         try:
             await self._searches[tenant].look()
@@ -75,7 +75,7 @@ class Sweep:
 
     async def _tenants(self) -> Sequence[str]:
         """Everybody who was ever asked to pay for a host of this runner, as far as is remembered."""
-        present = {job.tenant for job in self._roster.jobs if job.key.runner == self._served.key}
+        present = {job.tenant for job in self._registry.jobs if job.key.runner == self._served.key}
         try:
             remembered = await self._store.tenants(self._served.key)
         except StoreError as error:
@@ -87,11 +87,13 @@ class Sweep:
 class Search:
     """The hosts of one runner that one tenant pays for."""
 
-    def __init__(self, served: Served, tenant: str, *, roster: Roster, store: Store, clock: Clock) -> None:
+    def __init__(
+        self, served: ActiveRunner, tenant: str, *, registry: Registry, store: Store, clock: Clock
+    ) -> None:
         """Nothing has been seen yet."""
         self._served = served
         self._tenant = tenant
-        self._roster = roster
+        self._registry = registry
         self._store = store
         self._clock = clock
         self._strays: frozenset[str] = frozenset()
@@ -115,15 +117,15 @@ class Search:
 
     @property
     def _jobs(self) -> Sequence[TrackedJob]:
-        return [job for job in self._roster.jobs if job.tenant == self._tenant]
+        return [job for job in self._registry.jobs if job.tenant == self._tenant]
 
     def _judged(
         self, hosts: Sequence[SeenHost], before: Sequence[TrackedJob], ended: frozenset[JobKey]
     ) -> Sequence[Verdict]:
         policy = self._served.policy
-        books = Books(
+        books = KnownJobs(
             runner=self._served.key,
-            jobs=merged(before, self._roster.jobs),
+            jobs=merged(before, self._registry.jobs),
             ended=ended,
             strays=self._strays,
             keeping=policy.keep_finished or policy.keep_launch_failures,
@@ -142,10 +144,10 @@ class Search:
     def _tell_missing(self, before: Sequence[TrackedJob], hosts: Sequence[SeenHost]) -> None:
         """Hosts that were there at the last look, are not now, and were believed in all the time."""
         listed = {host.ref for host in hosts}
-        still_recorded = {job.host.ref for job in self._roster.jobs if job.host}
+        still_recorded = {job.host.ref for job in self._registry.jobs if job.host}
         for host in missing(before, listed):
             if host.ref in still_recorded and host.ref in self._listed:
-                self._served.counters.count(Breach.DRIFT, "a job's host has disappeared", host=host.ref)
+                self._served.counters.count(CounterName.DRIFT, "a job's host has disappeared", host=host.ref)
 
     def _tell_strays(self, verdicts: Sequence[Verdict]) -> None:
         """Each host once, as long as it is listed."""
@@ -158,9 +160,9 @@ class Search:
     def _count(self, verdict: Verdict) -> None:
         host = verdict.host
         age = self._clock() - host.created_at if host.created_at else None
-        breach, happened = Breach.ORPHANS_FOUND, "an orphan was found and is removed"
+        breach, happened = CounterName.ORPHANS_FOUND, "an orphan was found and is removed"
         if verdict.kind is Kind.BUSY:
-            breach, happened = Breach.DRIFT, "a host may run a job of which nothing is known"
+            breach, happened = CounterName.DRIFT, "a host may run a job of which nothing is known"
         self._served.counters.count(
             breach,
             happened,

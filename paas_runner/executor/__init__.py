@@ -5,13 +5,20 @@ from paas_runner.executor.contract import (
     Examinable,
     Executor,
     ExecutorKind,
+    HostRequest,
     JobRefusedError,
-    Order,
     RunnerSection,
     installed,
     setting,
 )
-from paas_runner.executor.questions import AnswerRefusedError, Choice, HasQuestions, Inquiry, Kind, Question
+from paas_runner.executor.questions import (
+    AnswerRefusedError,
+    Choice,
+    HasQuestions,
+    Kind,
+    Question,
+    QuestionContext,
+)
 
 __all__ = [
     "AnswerRefusedError",
@@ -22,11 +29,11 @@ __all__ = [
     "ExecutorKind",
     "Grade",
     "HasQuestions",
-    "Inquiry",
+    "HostRequest",
     "JobRefusedError",
     "Kind",
-    "Order",
     "Question",
+    "QuestionContext",
     "RunnerSection",
     "fault",
     "fine",

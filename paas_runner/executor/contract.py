@@ -22,7 +22,7 @@ import attrs
 from paas_runner.errors import RunnerError
 from paas_runner.executor.checks import CheckResult
 from paas_runner.http import Connect, Tls
-from paas_runner.job.capacity import Sizes
+from paas_runner.job.capacity import Flavors
 from paas_runner.job.failure import Failure
 from paas_runner.job.payload import Payload
 from paas_runner.job.tracked import Host, HostName, SeenHost
@@ -40,7 +40,7 @@ class JobRefusedError(RunnerError):
 
 
 @attrs.frozen(kw_only=True)
-class Order:
+class HostRequest:
     """One job for which a host is wanted; `host_name` is the same at every repetition."""
 
     host_name: HostName
@@ -70,7 +70,7 @@ class Executor(Protocol):
         Raises `JobRefusedError` for a job for which nobody can be found to pay.
         """
 
-    async def sizes(self) -> Sizes:
+    async def sizes(self) -> Flavors:
         """What hosts can be had; kept for a while, so that asking costs little."""
 
     def weigh(self, payload: Payload, *, most: float) -> float:
@@ -79,16 +79,16 @@ class Executor(Protocol):
         Raises `JobRefusedError` when the job asks for a size that cannot be had or is heavier than `most`.
         """
 
-    async def provision(self, order: Order) -> Host:
+    async def provision(self, order: HostRequest) -> Host:
         """Create and configure a host; called once per job unless the outcome stayed unknown."""
 
-    async def adopt(self, order: Order) -> Host | None:
+    async def adopt(self, order: HostRequest) -> Host | None:
         """The host that an earlier `provision` may have created, its configuration completed; else None."""
 
     async def ready(self, host: Host, *, tenant: str) -> bool:
         """Whether the host can take the job now."""
 
-    async def launch(self, order: Order, host: Host) -> None:
+    async def launch(self, order: HostRequest, host: Host) -> None:
         """Hand over the job; the same job a second time must not run twice."""
 
     async def trouble(self, host: Host, *, tenant: str) -> str | None:

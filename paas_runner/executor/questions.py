@@ -41,7 +41,7 @@ class Choice:
 
 
 @attrs.frozen(kw_only=True)
-class Inquiry:
+class QuestionContext:
     """What is known when a question is asked, or its answer checked."""
 
     section: RunnerSection
@@ -51,7 +51,7 @@ class Inquiry:
     connect: Connect
 
 
-def _always(_: Inquiry) -> bool:
+def _always(_: QuestionContext) -> bool:
     return True
 
 
@@ -70,11 +70,11 @@ class Question:
 
     kind: Kind = Kind.TEXT
     default: str | None = None
-    wanted: Callable[[Inquiry], bool] = _always
-    choices: Callable[[Inquiry], Awaitable[Sequence[Choice]]] | None = None
+    wanted: Callable[[QuestionContext], bool] = _always
+    choices: Callable[[QuestionContext], Awaitable[Sequence[Choice]]] | None = None
     """The only answers possible; raises `RemoteError` when they cannot be had now."""
 
-    check: Callable[[Inquiry, str], Awaitable[str]] | None = None
+    check: Callable[[QuestionContext, str], Awaitable[str]] | None = None
     """Gets the answer, which is among the settings, too; returns what was found out, for the reader.
 
     Raises `AnswerRefusedError`, or `RemoteError` when it cannot be checked now.

@@ -1,8 +1,8 @@
 """The program that a host runs: one job, from `runner.toml` and `job.json`."""
 
-from paas_runner.inner.pace import Pace
+from paas_runner.inner.pace import Timings
 from paas_runner.inner.runner import InnerRunner, UnheardError
 from paas_runner.inner.section import InnerRunnerError
 from paas_runner.inner.stop import Stops
 
-__all__ = ["InnerRunner", "InnerRunnerError", "Pace", "Stops", "UnheardError"]
+__all__ = ["InnerRunner", "InnerRunnerError", "Stops", "Timings", "UnheardError"]

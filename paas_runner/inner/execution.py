@@ -22,7 +22,7 @@ from paas_runner.inner.helper import AFTER_FAILURE, AFTER_SUCCESS, BEFORE_SCRIPT
 from paas_runner.inner.job import Job
 from paas_runner.inner.job_script import JobScripts, Script
 from paas_runner.inner.narrator import Narrator
-from paas_runner.inner.pace import Pace
+from paas_runner.inner.pace import Timings
 from paas_runner.inner.settings import GitStrategy
 from paas_runner.inner.shell import Launched, Shell
 from paas_runner.inner.stop import Interrupted, Stop, Stops
@@ -43,7 +43,7 @@ class Execution:
     helper: Helper
     trace: Trace
     narrator: Narrator
-    pace: Pace
+    pace: Timings
     stops: Stops
 
     async def run(self) -> FinalWord:

@@ -17,7 +17,7 @@ import httpx
 from paas_runner import __version__
 from paas_runner.errors import RunnerError
 from paas_runner.inner.ending import FinalWord
-from paas_runner.inner.pace import Pace
+from paas_runner.inner.pace import Timings
 from paas_runner.inner.trace import Trace
 from paas_runner.secret import Secret
 
@@ -65,7 +65,7 @@ class JobLink:
         token: Secret,
         trace: Trace,
         *,
-        pace: Pace,
+        pace: Timings,
         on_canceling: Callable[[], None],
         debug: bool = False,
     ) -> None:

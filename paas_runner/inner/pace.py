@@ -4,7 +4,7 @@ import attrs
 
 
 @attrs.frozen(kw_only=True)
-class Pace:
+class Timings:
     """All in seconds."""
 
     interval: float = 3.0  # between pieces of the trace, unless the coordinator says another

@@ -16,7 +16,7 @@ from paas_runner.inner.job_helper import job_helper
 from paas_runner.inner.job_script import job_scripts
 from paas_runner.inner.link import JobLink, JobOverError
 from paas_runner.inner.narrator import Narrator
-from paas_runner.inner.pace import Pace
+from paas_runner.inner.pace import Timings
 from paas_runner.inner.process_shell import ProcessShell
 from paas_runner.inner.repository import credentials
 from paas_runner.inner.section import InnerRunnerError, RunnerSection, read_section
@@ -46,7 +46,7 @@ class InnerRunner:
 
     helper: Callable[[Job, Narrator, httpx.AsyncClient], Helper] = job_helper
     transport: Callable[[str], httpx.AsyncBaseTransport] | None = None
-    pace: Pace = attrs.field(factory=Pace)
+    pace: Timings = attrs.field(factory=Timings)
     trust_environment: bool = False
     """Whether `HTTPS_PROXY`, `SSL_CERT_FILE` and their like count."""
 

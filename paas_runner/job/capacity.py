@@ -22,7 +22,7 @@ _ROUNDING = 1e-9  # sums of weights are sums of floats
 
 
 @attrs.frozen(kw_only=True)
-class Sizes:
+class Flavors:
     """What hosts a runner can have, as its executor said last."""
 
     weights: Mapping[str, float]
@@ -42,7 +42,7 @@ class Sizes:
         return max((weight for weight in self.weights.values() if fits(weight, within)), default=0.0)
 
 
-NOTHING_KNOWN = Sizes(weights={})
+NOTHING_KNOWN = Flavors(weights={})
 
 
 @attrs.frozen(kw_only=True)
@@ -91,7 +91,7 @@ class Bound(enum.StrEnum):
 
 
 @attrs.frozen
-class Asking:
+class Reservation:
     """A request in flight: the job that it may bring is promised a host of at most this weight."""
 
     runner: str
@@ -112,8 +112,8 @@ class Load:
 
     limits: Limits
     jobs: Sequence[TrackedJob] = ()
-    asking: Sequence[Asking] = ()
-    sizes: Mapping[str, Sizes] = attrs.field(factory=dict)
+    asking: Sequence[Reservation] = ()
+    sizes: Mapping[str, Flavors] = attrs.field(factory=dict)
     """What is known of each runner's hosts."""
 
     # --- the weight quota ---------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ class Load:
             return job.expected_weight
         return self._sizes(job.key.runner).heaviest()
 
-    def _sizes(self, runner: str) -> Sizes:
+    def _sizes(self, runner: str) -> Flavors:
         return self.sizes.get(runner, NOTHING_KNOWN)
 
     def _weight_of_runner(self, runner: str) -> float:

@@ -58,7 +58,7 @@ class Verdict:
 
 
 @attrs.frozen(kw_only=True)
-class Books:
+class KnownJobs:
     """What we know while hosts are judged; `jobs` has each record that existed at any time since the listing.
 
     That rule is the caller's part of the promise: a job that came or went meanwhile is not mistaken.
@@ -78,7 +78,7 @@ class Books:
     """Whether the configuration leaves hosts in place after their jobs."""
 
 
-def judge(hosts: Iterable[SeenHost], books: Books, now: datetime) -> Sequence[Verdict]:
+def judge(hosts: Iterable[SeenHost], books: KnownJobs, now: datetime) -> Sequence[Verdict]:
     """One verdict for each host."""
     return [_verdict(host, books, now) for host in hosts]
 
@@ -109,7 +109,7 @@ class _Suspicion:
     meanwhile: Kind = Kind.YOUNG
 
 
-def _verdict(host: SeenHost, books: Books, now: datetime) -> Verdict:
+def _verdict(host: SeenHost, books: KnownJobs, now: datetime) -> Verdict:
     key = job_of(host.name, books.runner)
     if key is None:
         return Verdict(host=host, kind=Kind.FOREIGN, why="it is not named as the hosts of this runner are")

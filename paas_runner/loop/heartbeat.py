@@ -28,7 +28,7 @@ class _Sign:
 _own: ContextVar[_Sign | None] = ContextVar("_own", default=None)
 
 
-class Vitals:
+class Heartbeats:
     """The loops that run, and until when each of them has promised to be seen again."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ import attrs
 import structlog
 
 from paas_runner import __version__
-from paas_runner.control import Answer
+from paas_runner.control import Handler
 from paas_runner.dispatch import Dispatcher
 from paas_runner.job.capacity import Bound
 from paas_runner.loop.timing import Clock
@@ -36,7 +36,7 @@ class Status:
     state_file: Path
 
     @property
-    def answers(self) -> Mapping[str, Answer]:
+    def answers(self) -> Mapping[str, Handler]:
         """By question: `status`, `explain` (the jobs with the id `"job"`), `dump` (into the log)."""
         return {"status": self._status, "explain": self._explain, "dump": self._dump}
 
@@ -123,7 +123,7 @@ class Status:
 Part = Mapping[str, Any]
 
 
-def answers(configuration: Configuration, drain: Drain) -> Mapping[str, Answer]:
+def answers(configuration: Configuration, drain: Drain) -> Mapping[str, Handler]:
     """By question: `reload`, `drain` (`"wait": true` until its end), `pause` and `resume` (a `"runner"`)."""
 
     async def reload(_request: Part) -> AsyncIterator[Part]:
@@ -143,7 +143,7 @@ def answers(configuration: Configuration, drain: Drain) -> Mapping[str, Answer]:
     }
 
 
-def _about_a_runner(change: Callable[[str], Awaitable[str]]) -> Answer:
+def _about_a_runner(change: Callable[[str], Awaitable[str]]) -> Handler:
     async def answer(request: Part) -> AsyncIterator[Part]:
         name = request.get("runner")
         if not isinstance(name, str):

@@ -16,7 +16,7 @@ from paas_runner.config.reader import Fraction
 from paas_runner.control import Control, nobody_asks
 from paas_runner.coordinator import Coordinator
 from paas_runner.dispatch.counters import Counters
-from paas_runner.dispatch.served import Served, Settings
+from paas_runner.dispatch.served import ActiveRunner, Settings
 from paas_runner.errors import RunnerError
 from paas_runner.executor.contract import Executor, ExecutorKind, RunnerSection
 from paas_runner.http import Connect, Tls
@@ -67,7 +67,7 @@ class Assembly:
     installation: str
     counters: Counters
 
-    def settings(self, config: Config, *, present: Mapping[str, Served]) -> Settings:
+    def settings(self, config: Config, *, present: Mapping[str, ActiveRunner]) -> Settings:
         """All that is served; of `present` whatever the configuration leaves as it is.
 
         Raises `RunnerError` when something cannot be served on this machine.
@@ -82,12 +82,12 @@ class Assembly:
             log_statistics=config.paas_log_statistics,
         )
 
-    def _served(self, config: Config, runner: Runner, present: Served | None) -> Served:
+    def _served(self, config: Config, runner: Runner, present: ActiveRunner | None) -> ActiveRunner:
         basis = _basis(config, runner)
         if present and present.basis == basis:
             return present
         executor = built_executor(runner, self.edges, self.installation)
-        return Served(
+        return ActiveRunner(
             key=runner.short_token,
             name=runner.name or runner.short_token,
             coordinator=_coordinator(runner, self.edges, self.system_id),
@@ -103,7 +103,7 @@ class Assembly:
 
 
 def _basis(config: Config, runner: Runner) -> object:
-    """All that a `Served` is made of: the section but for its bounds, certificates, what holds for all."""
+    """All that a `ActiveRunner` is made of: the section but for its bounds, certificates, what holds for all."""
     certificates = [_stamp(path) for path in (runner.tls_ca_file, runner.tls_cert_file, runner.tls_key_file)]
     bare = attrs.evolve(runner, limit=0, quota_max_fraction=Fraction(1.0))
     return (

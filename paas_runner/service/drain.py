@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import structlog
 
-from paas_runner.dispatch import Dispatcher, Served
+from paas_runner.dispatch import ActiveRunner, Dispatcher
 from paas_runner.errors import RemoteError, RunnerError
 from paas_runner.job.tracked import Phase, TrackedJob
 from paas_runner.loop.timing import Clock, nap
@@ -161,7 +161,7 @@ class Drain:
             hosts = [host for served in runners for host in await self._hosts(served, tenants, unknown)]
         return Certificate(at=self._clock(), jobs=jobs, hosts=hosts, unknown=unknown)
 
-    async def _hosts(self, served: Served, tenants: set[str], unknown: list[str]) -> Sequence[LeftHost]:
+    async def _hosts(self, served: ActiveRunner, tenants: set[str], unknown: list[str]) -> Sequence[LeftHost]:
         """All that the provider lists of ours, whoever has ever paid for it."""
         found: list[LeftHost] = []
         try:

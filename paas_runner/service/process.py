@@ -18,7 +18,7 @@ import attrs
 import structlog
 
 from paas_runner.config import Config
-from paas_runner.control import Answer, ControlServer
+from paas_runner.control import ControlServer, Handler
 from paas_runner.errors import Exit, RunnerError
 from paas_runner.executor.contract import installed
 from paas_runner.http import Http
@@ -45,10 +45,10 @@ class AskingSignals:
 
     def __init__(self) -> None:
         """Nobody answers yet."""
-        self._answers: Mapping[str, Answer] = {}
+        self._answers: Mapping[str, Handler] = {}
         self._asking: set[asyncio.Task[None]] = set()
 
-    def control(self, path: Path, answers: Mapping[str, Answer]) -> AbstractAsyncContextManager[object]:
+    def control(self, path: Path, answers: Mapping[str, Handler]) -> AbstractAsyncContextManager[object]:
         """A `Control`: the socket, with these answers for signals, too."""
         self._answers = answers
         return ControlServer(path, answers)

@@ -12,7 +12,7 @@ import structlog
 
 from paas_runner.config import Config, ConfigError
 from paas_runner.config.difference import differences, kept
-from paas_runner.dispatch import Dispatcher, Served
+from paas_runner.dispatch import ActiveRunner, Dispatcher
 from paas_runner.dispatch.served import Settings
 from paas_runner.errors import RunnerError
 from paas_runner.job.known_runner import KnownRunner, remembered
@@ -162,7 +162,7 @@ def _refused(error: RunnerError, **why: object) -> NotDoneError:
     return NotDoneError(f"refused, the configuration in force stays:\n{error}")
 
 
-async def _close_new(settings: Settings, present: Mapping[str, Served]) -> None:
+async def _close_new(settings: Settings, present: Mapping[str, ActiveRunner]) -> None:
     for key, served in settings.served.items():
         if served is not present.get(key):
             await served.aclose()

@@ -1,6 +1,6 @@
 """How the service is, as its service manager sees it: up, alive, busy with what, coming to rest.
 
-The watchdog is fed only after every loop was asked for its sign of life (`dispatch/vitals.py`). It is fed
+The watchdog is fed only after every loop was asked for its sign of life (`dispatch/heartbeats.py`). It is fed
 from the event loop in which they run, so that it starves, too, when that is blocked.
 """
 

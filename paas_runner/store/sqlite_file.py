@@ -185,8 +185,8 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def _journal_bytes(path: Path) -> int:
-    journal = _companion(path, "-wal")
-    return journal.stat().st_size if journal.exists() else 0
+    records = _companion(path, "-wal")
+    return records.stat().st_size if records.exists() else 0
 
 
 def _companion(path: Path, suffix: str) -> Path:

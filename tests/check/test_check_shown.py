@@ -8,7 +8,7 @@ import pytest
 from paas_runner.check import shown, toml_lines
 from paas_runner.config import load
 from paas_runner.executor.contract import installed
-from paas_runner.job.capacity import Sizes
+from paas_runner.job.capacity import Flavors
 
 TEXT = """
 concurrent = 8
@@ -45,7 +45,7 @@ Type = "s3"
 AccessKey = "access-canary"
 SecretKey = "secret-canary"
 """
-SIZES = {"abCDEfghi": Sizes(weights={"S": 1.0, "M": 2.5, "L": 6.0}, most_weight=5.0)}
+SIZES = {"abCDEfghi": Flavors(weights={"S": 1.0, "M": 2.5, "L": 6.0}, most_weight=5.0)}
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from paas_runner.coordinator.system_id import FILE
 from paas_runner.errors import RunnerError
 from paas_runner.executor.checks import Grade
 from paas_runner.http import Http
-from paas_runner.job.capacity import Sizes
+from paas_runner.job.capacity import Flavors
 from paas_runner.sandbox.faults import Garbage, Hang, Status
 from paas_runner.secret import Secret
 
@@ -238,7 +238,7 @@ class PlainExecutor:
     async def sizes(self):
         if self._error:
             raise self._error
-        return Sizes(weights={"small": 1.0, "large": 2.0})
+        return Flavors(weights={"small": 1.0, "large": 2.0})
 
     async def aclose(self):
         pass

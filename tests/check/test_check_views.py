@@ -11,7 +11,7 @@ from paas_runner.check.survey import Clocks
 from paas_runner.checking import progress, views
 from paas_runner.checking.progress import TerminalProgress
 from paas_runner.executor.checks import CheckResult, Grade, fault, fine, skipped, warning
-from paas_runner.http import Answer
+from paas_runner.http import Response
 
 RESULTS = [
     fine("git", "2.40.1"),
@@ -83,12 +83,12 @@ def test_an_answer_that_was_long_on_its_way_does_not_count_against_the_clock():
     times = iter([begun + timedelta(seconds=20), begun + timedelta(seconds=1)])
     clocks = Clocks(lambda: next(times))
     for _ in range(2):
-        clocks.hear("it", Answer(status=200, headers={"date": "Sun, 01 Mar 2026 00:00:00 GMT"}, body=b""))
+        clocks.hear("it", Response(status=200, headers={"date": "Sun, 01 Mar 2026 00:00:00 GMT"}, body=b""))
     assert clocks.results() == [fine("clock", "agrees with it")]
 
 
 @pytest.mark.parametrize("headers", [{}, {"date": "now"}])
 def test_without_anybody_who_tells_the_time_the_clock_is_not_judged(headers):
     clocks = Clocks(lambda: datetime.now(UTC))
-    clocks.hear("it", Answer(status=200, headers=headers, body=b""))
+    clocks.hear("it", Response(status=200, headers=headers, body=b""))
     assert [each.grade for each in clocks.results()] == [Grade.SKIPPED]

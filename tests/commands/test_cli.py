@@ -11,7 +11,7 @@ import pytest
 from paas_runner import cli
 from paas_runner.errors import Exit
 
-MALFORMED = sorted((Path(__file__).parent / "config" / "malformed").glob("*.toml"))
+MALFORMED = sorted((Path(__file__).parents[1] / "config" / "malformed").glob("*.toml"))
 BIN = Path(sys.executable).parent
 
 

@@ -4,15 +4,15 @@ import asyncio
 
 import pytest
 
-from paas_runner.dispatch.registry import Roster
+from paas_runner.dispatch.registry import Registry
 from paas_runner.job.capacity import Limits
 from paas_runner.job.tracked import Phase
 from tests.support.records import job, job_in
 
 
-def roster(concurrent=1, runners=("a", "b"), jobs=()):
+def registry(concurrent=1, runners=("a", "b"), jobs=()):
     limits = Limits(concurrent=concurrent, provisioning=10, per_runner=dict.fromkeys(runners, 0))
-    return Roster(limits, jobs)
+    return Registry(limits, jobs)
 
 
 async def started(coroutine):
@@ -28,14 +28,14 @@ async def take(book, runner, log, hold):
 
 
 async def test_turns_are_given_in_the_order_of_asking():
-    book, log, hold = roster(), [], asyncio.Event()
+    book, log, hold = registry(), [], asyncio.Event()
     hold.set()
     await asyncio.gather(*(take(book, runner, log, hold) for runner in "abab"))
     assert log == [("a", True), ("b", True), ("a", True), ("b", True)]
 
 
 async def test_a_place_is_kept_while_a_request_is_in_flight():
-    book, log, hold = roster(), [], asyncio.Event()
+    book, log, hold = registry(), [], asyncio.Event()
     first = await started(take(book, "a", log, hold))
     second = await started(take(book, "b", log, hold))
     assert log == [("a", True)]
@@ -46,7 +46,7 @@ async def test_a_place_is_kept_while_a_request_is_in_flight():
 
 async def test_a_job_that_is_gone_makes_room():
     record = job(1, runner="a")
-    book, log, hold = roster(jobs=[record]), [], asyncio.Event()
+    book, log, hold = registry(jobs=[record]), [], asyncio.Event()
     hold.set()
     waiting = await started(take(book, "b", log, hold))
     assert log == []
@@ -57,7 +57,7 @@ async def test_a_job_that_is_gone_makes_room():
 
 @pytest.mark.parametrize("moment", ["while waiting", "when the turn comes", "inside"])
 async def test_a_cancelled_turn_is_given_to_the_next(moment):
-    book, log, hold = roster(), [], asyncio.Event()
+    book, log, hold = registry(), [], asyncio.Event()
     first = await started(take(book, "a", log, hold))
     second = await started(take(book, "b", log, hold))
     if moment == "while waiting":
@@ -79,7 +79,7 @@ async def test_a_cancelled_turn_is_given_to_the_next(moment):
 
 
 async def test_a_closed_roster_sends_everybody_away():
-    book, log, hold = roster(), [], asyncio.Event()
+    book, log, hold = registry(), [], asyncio.Event()
     inside = await started(take(book, "a", log, hold))
     waiting = await started(take(book, "b", log, hold))
     book.close()
@@ -90,11 +90,11 @@ async def test_a_closed_roster_sends_everybody_away():
 
 
 async def test_a_request_may_be_held_only_while_the_other_runners_could_ask_too():
-    spacious, tight = roster(concurrent=2), roster(concurrent=1)
+    spacious, tight = registry(concurrent=2), registry(concurrent=1)
     async with spacious.turn("a"), tight.turn("a"):
         assert spacious.has_spare_room
         assert not tight.has_spare_room
-    alone = roster(concurrent=1, runners=("a",))
+    alone = registry(concurrent=1, runners=("a",))
     async with alone.turn("a"):
         assert alone.has_spare_room
 
@@ -102,7 +102,7 @@ async def test_a_request_may_be_held_only_while_the_other_runners_could_ask_too(
 async def test_a_job_that_runs_gives_its_place_among_the_preparing_to_the_next():
     limits = Limits(concurrent=5, provisioning=1, per_runner={"a": 0})
     preparing = job_in(Phase.LAUNCHED)
-    book, log, hold = Roster(limits, [preparing]), [], asyncio.Event()
+    book, log, hold = Registry(limits, [preparing]), [], asyncio.Event()
     hold.set()
     waiting = await started(take(book, "a", log, hold))
     assert log == []

@@ -6,8 +6,8 @@ import attrs
 import pytest
 
 from paas_runner.dispatch.counters import Counters
-from paas_runner.dispatch.registry import Roster
-from paas_runner.dispatch.served import Served
+from paas_runner.dispatch.registry import Registry
+from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.dispatch.sweep import MOST_REMOVALS, Sweep
 from paas_runner.errors import Transient
 from paas_runner.job.capacity import Limits
@@ -51,7 +51,7 @@ class Provider:
 @attrs.define
 class Scene:
     provider: Provider
-    roster: Roster
+    registry: Registry
     store: MemoryStore
     sweep: Sweep
     counters: Counters
@@ -64,8 +64,8 @@ class Scene:
 @pytest.fixture
 def scene():
     provider, counters, store = Provider(), Counters(), MemoryStore()
-    roster = Roster(Limits(concurrent=99, provisioning=99))
-    served = Served(
+    registry = Registry(Limits(concurrent=99, provisioning=99))
+    served = ActiveRunner(
         key="abc123xyz",
         name="virtual",
         coordinator=None,
@@ -76,8 +76,8 @@ def scene():
         longest_pause=timedelta(hours=1),
         counters=counters,
     )
-    sweep = Sweep(served, every=timedelta(seconds=300), roster=roster, store=store, clock=lambda: NOW)
-    return Scene(provider, roster, store, sweep, counters)
+    sweep = Sweep(served, every=timedelta(seconds=300), registry=registry, store=store, clock=lambda: NOW)
+    return Scene(provider, registry, store, sweep, counters)
 
 
 async def test_an_orphan_goes_at_the_second_look(scene):
@@ -91,10 +91,10 @@ async def test_an_orphan_goes_at_the_second_look(scene):
 
 async def test_a_job_that_ends_while_hosts_are_listed_leaves_no_orphan(scene):
     running = job_in(Phase.RUNNING)
-    scene.roster.put(running)
+    scene.registry.put(running)
     scene.provider.add(running)
     await scene.is_over(running)
-    scene.provider.meanwhile = lambda: scene.roster.remove(running.key)
+    scene.provider.meanwhile = lambda: scene.registry.remove(running.key)
     await scene.sweep.look()
     scene.provider.there.clear()
     scene.provider.add(running)  # the provider is slow to take it off its list
@@ -108,7 +108,7 @@ async def test_a_job_that_begins_while_hosts_are_listed_has_an_owner(scene):
     scene.provider.add(running)
     await scene.is_over(running)
     await scene.sweep.look()
-    scene.provider.meanwhile = lambda: scene.roster.put(running)
+    scene.provider.meanwhile = lambda: scene.registry.put(running)
     await scene.sweep.look()
     assert not scene.provider.removed
 
@@ -117,7 +117,7 @@ async def test_records_are_looked_at_again_right_before_each_removal(scene):
     for number in (1, 2):
         scene.provider.add(new_job(number))
     await scene.is_over(new_job(1), new_job(2))
-    scene.provider.after_a_removal = lambda: scene.roster.put(new_job(2))
+    scene.provider.after_a_removal = lambda: scene.registry.put(new_job(2))
     for _ in range(3):
         await scene.sweep.look()
     assert scene.provider.removed == ["app_1"]
@@ -151,7 +151,7 @@ async def test_one_host_that_cannot_be_removed_stands_in_the_way_of_no_other(sce
 
 async def test_a_recorded_host_that_was_there_and_is_not_any_more_is_counted_once(scene):
     running = job_in(Phase.RUNNING, host=Host(ref="app_1"))
-    scene.roster.put(running)
+    scene.registry.put(running)
     await scene.sweep.look()
     assert scene.counters.numbers["drift"] == 0, "never seen: it may carry another installation's mark"
     scene.provider.add(running)

@@ -4,16 +4,16 @@ import asyncio
 
 import attrs
 
-from paas_runner.dispatch.registry import Roster
+from paas_runner.dispatch.registry import Registry
 from paas_runner.job.capacity import Bound, Limits
 from tests.support.records import job
 
 LIMITS = Limits(concurrent=1, provisioning=10, per_runner={"a": 0, "b": 0})
 
 
-async def waiting(roster, runner, log):
+async def waiting(registry, runner, log):
     async def take():
-        async with roster.turn(runner) as asking:
+        async with registry.turn(runner) as asking:
             log.append((runner, asking is not None))
 
     task = asyncio.ensure_future(take())
@@ -22,40 +22,40 @@ async def waiting(roster, runner, log):
 
 
 async def test_a_raised_limit_gives_turns_at_once():
-    roster, log = Roster(LIMITS, [job()]), []
-    task = await waiting(roster, "a", log)
-    roster.limit(attrs.evolve(LIMITS, concurrent=2))
+    registry, log = Registry(LIMITS, [job()]), []
+    task = await waiting(registry, "a", log)
+    registry.limit(attrs.evolve(LIMITS, concurrent=2))
     await task
     assert log == [("a", True)]
 
 
 async def test_a_paused_runner_lets_the_others_pass_and_says_why_it_waits():
     paused = attrs.evolve(LIMITS, paused=frozenset({"a"}))
-    roster, log = Roster(paused), []
-    first = await waiting(roster, "a", log)
-    await (await waiting(roster, "b", log))
+    registry, log = Registry(paused), []
+    first = await waiting(registry, "a", log)
+    await (await waiting(registry, "b", log))
     assert log == [("b", True)]
-    assert roster.load.obstacle("a").bound is Bound.PAUSED
-    roster.limit(LIMITS)
+    assert registry.load.obstacle("a").bound is Bound.PAUSED
+    registry.limit(LIMITS)
     await first
     assert log == [("b", True), ("a", True)]
 
 
 async def test_a_paused_runner_needs_no_room():
-    roster = Roster(attrs.evolve(LIMITS, paused=frozenset({"b"})))
-    async with roster.turn("a"):
-        assert roster.has_spare_room
-        roster.limit(LIMITS)
-        assert not roster.has_spare_room
+    registry = Registry(attrs.evolve(LIMITS, paused=frozenset({"b"})))
+    async with registry.turn("a"):
+        assert registry.has_spare_room
+        registry.limit(LIMITS)
+        assert not registry.has_spare_room
 
 
 async def test_only_the_dismissed_runner_is_sent_away_and_may_come_back():
-    roster, log = Roster(LIMITS, [job()]), []
-    first, second = await waiting(roster, "a", log), await waiting(roster, "b", log)
-    roster.dismiss("a")
+    registry, log = Registry(LIMITS, [job()]), []
+    first, second = await waiting(registry, "a", log), await waiting(registry, "b", log)
+    registry.dismiss("a")
     await first
     assert log == [("a", False)]
-    third = await waiting(roster, "a", log)
-    roster.remove(job().key)
+    third = await waiting(registry, "a", log)
+    registry.remove(job().key)
     await asyncio.gather(second, third)
     assert sorted(log) == [("a", False), ("a", True), ("b", True)]

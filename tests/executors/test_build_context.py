@@ -8,7 +8,7 @@ from executors.build_context import build_context
 from executors.clever import KIND
 from executors.clever.settings import CleverSettings
 from paas_runner.config import load
-from paas_runner.executor.contract import JobRefusedError, Order
+from paas_runner.executor.contract import HostRequest, JobRefusedError
 from paas_runner.job.failure import FailureReason
 from paas_runner.job.tracked import HostName
 from paas_runner.secret import Secret
@@ -20,7 +20,7 @@ PROXY = {"key": "CI_DEPENDENCY_PROXY_GROUP_IMAGE_PREFIX", "value": PREFIX}
 
 
 def order(**definition):
-    return Order(host_name=HostName("h"), payload=payload(**definition))
+    return HostRequest(host_name=HostName("h"), payload=payload(**definition))
 
 
 def test_the_host_gets_the_job_with_its_images_through_the_proxy():

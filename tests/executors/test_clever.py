@@ -12,7 +12,7 @@ from executors.clever import KIND
 from executors.clever.executor import OWNER_MARK
 from executors.clever.settings import CleverSettings
 from paas_runner.errors import Rejected, Transient
-from paas_runner.executor.contract import JobRefusedError, Order, RunnerSection
+from paas_runner.executor.contract import HostRequest, JobRefusedError, RunnerSection
 from paas_runner.job.failure import FailureReason
 from paas_runner.job.tracked import HostName
 from paas_runner.sandbox.cloud import CloudOptions
@@ -31,7 +31,7 @@ SECTION = RunnerSection(
 
 def order(job_id=42, **variables):
     entries = [{"key": key, "value": value} for key, value in variables.items()]
-    return Order(
+    return HostRequest(
         host_name=HostName(f"hpd-job-abc123xyz-{job_id}"), payload=payload(job_id, variables=entries)
     )
 

@@ -10,7 +10,7 @@ from executors.clever import KIND
 from executors.clever.api import CleverApi
 from executors.clever.settings import CleverSettings
 from paas_runner.errors import Transient
-from paas_runner.executor.contract import Order, RunnerSection
+from paas_runner.executor.contract import HostRequest, RunnerSection
 from paas_runner.job.tracked import HostName
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.cloud.application import AppState
@@ -27,7 +27,7 @@ SECTION = RunnerSection(
 
 
 def order(job_id, runner="abc123xyz"):
-    return Order(host_name=HostName(f"hpd-job-{runner}-{job_id}"), payload=payload(job_id))
+    return HostRequest(host_name=HostName(f"hpd-job-{runner}-{job_id}"), payload=payload(job_id))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from executors.build_context import Identity, build_context
 from executors.clever.api import CleverApi
 from executors.git_push import GitPush, clear_away_leftovers
 from paas_runner.errors import Transient
-from paas_runner.executor.contract import Order
+from paas_runner.executor.contract import HostRequest
 from paas_runner.job.tracked import HostName
 from paas_runner.secret import Secret
 from tests.executors.test_clever import SECTION
@@ -71,7 +71,7 @@ def test_the_commit_is_by_the_configured_identity(tmp_path, monkeypatch):
 
 
 def test_the_same_job_gives_the_same_tree():
-    order = Order(host_name=HostName("h"), payload=payload(1, steps=[{"script": ["é", "\x1b[1m"]}]))
+    order = HostRequest(host_name=HostName("h"), payload=payload(1, steps=[{"script": ["é", "\x1b[1m"]}]))
     once, twice = (build_context(order, SECTION, main_image="img:1") for _ in range(2))
     assert once == twice
 

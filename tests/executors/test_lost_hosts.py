@@ -8,7 +8,7 @@ import pytest
 from executors.clever import CleverDocker
 from executors.clever.settings import CleverSettings
 from paas_runner.errors import Rejected, Transient
-from paas_runner.executor.contract import Order, RunnerSection
+from paas_runner.executor.contract import HostRequest, RunnerSection
 from paas_runner.job.tracked import HostName
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Garbage, Status
@@ -22,7 +22,7 @@ SECTION = RunnerSection(
     installation="installation-1",
 )
 NO_LOG = "Its own log:  not available to this runner"
-ORDER = Order(host_name=HostName("hpd-job-abc123xyz-42"), payload=payload(42))
+ORDER = HostRequest(host_name=HostName("hpd-job-abc123xyz-42"), payload=payload(42))
 
 
 @pytest.fixture

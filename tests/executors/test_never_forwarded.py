@@ -5,7 +5,7 @@ import pytest
 from executors.build_context import build_context
 from executors.clever import KIND
 from paas_runner.config import load
-from paas_runner.executor.contract import Order, RunnerSection
+from paas_runner.executor.contract import HostRequest, RunnerSection
 from paas_runner.job.tracked import HostName
 from tests.support.records import payload
 
@@ -44,7 +44,7 @@ def test_the_watch_of_a_jobs_log_is_read_and_never_forwarded(tmp_path, watch, ti
         forwarded=runner.forwarded,
         installation="installation-1",
     )
-    order = Order(host_name=HostName("h"), payload=payload(1))
+    order = HostRequest(host_name=HostName("h"), payload=payload(1))
     tree = build_context(order, section, main_image="img:1")
     pushed = b"".join(tree.values()).decode()
     assert "debian:12" in pushed

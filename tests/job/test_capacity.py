@@ -10,12 +10,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from paas_runner.job import events as ev
 from paas_runner.job.capacity import (
-    Asking,
     Bound,
+    Flavors,
     Limits,
     Load,
     QuotaRule,
-    Sizes,
+    Reservation,
     next_to_ask,
     planned_start,
 )
@@ -30,12 +30,12 @@ ROOMY = Limits(concurrent=99, provisioning=99, per_runner={"a": 0, "b": 0}, quot
 
 
 def load(limits=LIMITS, *, jobs=(), asking=()):
-    return Load(limits=limits, jobs=jobs, asking=[Asking(runner) for runner in asking])
+    return Load(limits=limits, jobs=jobs, asking=[Reservation(runner) for runner in asking])
 
 
 def weighed(rule=RULE, *, jobs=(), asking=(), weights=None):
     known = {"a": SIZES, "b": SIZES} if weights is None else weights
-    sizes = {runner: Sizes(weights=each) for runner, each in known.items()}
+    sizes = {runner: Flavors(weights=each) for runner, each in known.items()}
     return Load(limits=attrs.evolve(ROOMY, quota=rule), jobs=jobs, asking=asking, sizes=sizes)
 
 
@@ -68,8 +68,8 @@ def test_who_waits_longest_is_next():
 
 def test_a_request_keeps_as_much_of_the_quota_as_its_job_may_come_to_weigh():
     assert weighed().heaviest("a") == 24.0
-    assert weighed(asking=[Asking("a", 24.0)]).obstacle("b") is None
-    full = weighed(asking=[Asking("a", 24.0), Asking("b", 24.0)])
+    assert weighed(asking=[Reservation("a", 24.0)]).obstacle("b") is None
+    full = weighed(asking=[Reservation("a", 24.0), Reservation("b", 24.0)])
     assert full.obstacle("a").bound is Bound.QUOTA
     assert "24.0" in full.obstacle("a").text
     assert "48.0 of the quota of 50.0" in full.obstacle("a").text
@@ -139,7 +139,7 @@ def test_starts_are_planned_at_a_distance():
 
 
 def test_the_reference_may_be_a_size_that_no_job_of_the_runner_gets():
-    capped = {"a": Sizes(weights=SIZES, most_weight=4.0)}
+    capped = {"a": Flavors(weights=SIZES, most_weight=4.0)}
     known = attrs.evolve(weighed(), sizes=capped)
     assert (known.quota, known.heaviest("a")) == (50.0, 4.0)
 
@@ -192,14 +192,14 @@ class QuotaMachine(RuleBasedStateMachine):
         rule = attrs.evolve(RULE, shares=self.shares)
         limits = attrs.evolve(ROOMY, concurrent=12, quota=rule)
         jobs = list(self.jobs.values())
-        sizes = {runner: Sizes(weights=weights) for runner, weights in self.weights.items()}
+        sizes = {runner: Flavors(weights=weights) for runner, weights in self.weights.items()}
         return Load(limits=limits, jobs=jobs, asking=self.asking, sizes=sizes)
 
     @rule(waiting=st.lists(runners, min_size=1))
     def ask(self, waiting):
         runner = next_to_ask(waiting, self.load)
         if runner:
-            self.asking.append(Asking(runner, self.load.heaviest(runner)))
+            self.asking.append(Reservation(runner, self.load.heaviest(runner)))
 
     @precondition(lambda self: self.asking)
     @rule(data=st.data())

@@ -11,8 +11,8 @@ from paas_runner.job.orphans import (
     GRACE,
     IDLE_GRACE,
     LONGEST_JOB,
-    Books,
     Kind,
+    KnownJobs,
     job_of,
     judge,
     merged,
@@ -25,7 +25,7 @@ from tests.support.records import HOST, NOW, job_in
 RUNNER = "abc123xyz"
 KEY = JobKey(RUNNER, 1)
 NAME = host_name(KEY)
-BOOKS = Books(runner=RUNNER, jobs={}, ended={KEY}, strays={"app_1"}, keeping=False)
+BOOKS = KnownJobs(runner=RUNNER, jobs={}, ended={KEY}, strays={"app_1"}, keeping=False)
 UNKNOWN = attrs.evolve(BOOKS, ended=())
 
 
@@ -198,7 +198,7 @@ overs = st.frozensets(st.integers(1, 4).map(lambda job_id: JobKey(RUNNER, job_id
 
 @given(listings, records, overs, st.frozensets(refs), st.booleans())
 def test_no_live_host_is_ever_condemned(hosts, jobs, ended, seen_before, keeping):
-    books = Books(runner=RUNNER, jobs=merged(jobs), ended=ended, strays=seen_before, keeping=keeping)
+    books = KnownJobs(runner=RUNNER, jobs=merged(jobs), ended=ended, strays=seen_before, keeping=keeping)
     for verdict in judge(hosts, books, NOW):
         host = verdict.host
         if not verdict.condemned:
@@ -224,7 +224,7 @@ def test_no_live_host_is_ever_condemned(hosts, jobs, ended, seen_before, keeping
 
 @given(listings, records, overs, st.frozensets(refs))
 def test_the_recorded_host_of_any_record_is_safe(hosts, jobs, ended, seen_before):
-    books = Books(runner=RUNNER, jobs=merged(jobs), ended=ended, strays=seen_before, keeping=False)
+    books = KnownJobs(runner=RUNNER, jobs=merged(jobs), ended=ended, strays=seen_before, keeping=False)
     own = {(job.host_name, job.host.ref) for job in books.jobs.values() if job.host}
     for verdict in judge(hosts, books, NOW):
         if (verdict.host.name, verdict.host.ref) in own:

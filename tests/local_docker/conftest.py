@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from executors.local_docker import KIND, LocalDockerSettings
-from paas_runner.executor.contract import Order, RunnerSection
+from paas_runner.executor.contract import HostRequest, RunnerSection
 from paas_runner.http import Http
 from paas_runner.job.tracked import HostName
 from tests.support.records import payload
@@ -25,7 +25,7 @@ os.execv("/bin/sh", ["sh", "-c", variables.get("DO", "true")])
 def order(job_id=42, do="true"):
     """A job whose host runs the script `do`."""
     variables = [{"key": "DO", "value": do}]
-    return Order(
+    return HostRequest(
         host_name=HostName(f"hpd-job-{SHORT_TOKEN}-{job_id}"), payload=payload(job_id, variables=variables)
     )
 

@@ -44,7 +44,7 @@ class Service:
                 await asyncio.sleep(0.2)
         return shown
 
-    def journal(self):
+    def records(self):
         return self.machine.run("journalctl", "--unit", UNIT, "--output=cat", "--no-pager")
 
 
@@ -73,11 +73,11 @@ async def test_it_works_confined_reloads_is_upgraded_drains_and_goes(service, wo
 
     service.configure(concurrent=3)
     await service.systemctl("reload")
-    assert "configuration reloaded" in service.journal()
+    assert "configuration reloaded" in service.records()
     service.machine.path(CONFIG).write_text("concurrent = many")
     told = await service.systemctl("reload", fails=True)
     assert "failed" in told.lower()
-    assert "configuration refused: the one in force stays" in service.journal()
+    assert "configuration refused: the one in force stays" in service.records()
     service.configure(concurrent=3)
     [job] = world.submit(script=("sleep 10",))
     await world.until(lambda: job.status == "running")
@@ -116,7 +116,7 @@ async def test_it_is_restarted_when_it_stands_still_and_not_when_its_configurati
     await world.until(lambda: job.status == "running")
     await service.systemctl("kill", "--kill-whom=main", "--signal=STOP")
     shown = await service.until(NRestarts="1", ActiveState="active")
-    assert "Watchdog timeout" in service.journal()
+    assert "Watchdog timeout" in service.records()
     groups = service.machine.run("cat", f"/proc/{shown['MainPID']}/status")
     docker = service.machine.run("getent", "group", "docker").split(":")[2]
     assert docker in re.search(r"^Groups:(.*)$", groups, re.MULTILINE)[1].split()
@@ -128,4 +128,4 @@ async def test_it_is_restarted_when_it_stands_still_and_not_when_its_configurati
     await service.systemctl("start", fails=True)
     shown = await service.until(ActiveState="failed", Result="exit-code")
     assert shown["ExecMainStatus"] == "78"
-    assert "config.toml:1" in service.journal()
+    assert "config.toml:1" in service.records()

@@ -9,7 +9,7 @@ import pytest
 from executors.local_docker.questions import questions
 from paas_runner.demo.service_process import ServiceProcess
 from paas_runner.executor.contract import RunnerSection
-from paas_runner.executor.questions import Inquiry
+from paas_runner.executor.questions import QuestionContext
 from paas_runner.http import Http
 from paas_runner.job.runner_token import short_token
 from paas_runner.pipelines.spec import JobSpec
@@ -130,7 +130,7 @@ def keys(tmp_path):
 
 def section_with(**settings):
     section = RunnerSection(name="x", url="https://x", short_token="", forwarded={}, installation="")
-    return Inquiry(section=section, settings=settings, connect=Http(rng=random.Random(0)))
+    return QuestionContext(section=section, settings=settings, connect=Http(rng=random.Random(0)))
 
 
 def test_the_keys_of_the_engine_at_docker_host_are_written_with_it_and_with_no_other(keys):

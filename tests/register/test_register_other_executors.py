@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from paas_runner.executor.contract import setting
-from paas_runner.executor.questions import AnswerRefusedError, Choice, Inquiry, Kind, Question
+from paas_runner.executor.questions import AnswerRefusedError, Choice, Kind, Question, QuestionContext
 from paas_runner.http import Http
 from paas_runner.sandbox.server import Sandbox
 from paas_runner.secret import Secret
@@ -37,11 +37,11 @@ class Plain:
         raise NotImplementedError
 
 
-async def _rooms(_: Inquiry) -> Sequence[Choice]:
+async def _rooms(_: QuestionContext) -> Sequence[Choice]:
     return [Choice(value="attic"), Choice(value="cellar", note="cool")]
 
 
-async def _knows(inquiry: Inquiry, answer: str) -> str:
+async def _knows(inquiry: QuestionContext, answer: str) -> str:
     if inquiry.settings["password"] != Secret("open sesame"):
         raise AnswerRefusedError("the machine does not open")
     return f"the machine opens from {inquiry.section.url}"

@@ -68,11 +68,11 @@ async def test_a_store_with_other_bytes_in_it_is_refused(path, whole, at):
 async def test_a_damaged_store_that_was_killed_in_the_middle_of_its_work_is_not_touched_either(path):
     store = await SqliteStore.open(path)
     await store.save(job(1))
-    main, journal = path.read_bytes(), path.with_name("s.db-wal").read_bytes()
-    assert journal
+    main, records = path.read_bytes(), path.with_name("s.db-wal").read_bytes()
+    assert records
     await store.aclose()
     path.write_bytes(b"\xff" * 100 + main[100:])
-    path.with_name("s.db-wal").write_bytes(journal[: len(journal) // 2])
+    path.with_name("s.db-wal").write_bytes(records[: len(records) // 2])
     await refused(path, "It is left as it is")
 
 

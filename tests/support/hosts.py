@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import httpx
 
-from paas_runner.inner import InnerRunner, Pace
+from paas_runner.inner import InnerRunner, Timings
 from paas_runner.pipelines.coordinator import Coordinator
 from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.options import CoordinatorOptions
@@ -21,7 +21,7 @@ from paas_runner.secret import Secret
 
 URL = "http://gitlab.test"
 RUNNER_TOML = f'[[runners]]\nname = "demo"\nurl = "{URL}"\ntoken = "abcdefghi"\nexecutor = "docker"\n'
-QUICK = Pace(interval=0.05, keep_alive=0.1, first_pause=0.02, grace=0.2, hurry=0.2, stage_retry=0.01)
+QUICK = Timings(interval=0.05, keep_alive=0.1, first_pause=0.02, grace=0.2, hurry=0.2, stage_retry=0.01)
 GRACEFUL = frozenset({"return_exit_code", "cancel_gracefully"})
 OPTIONS = CoordinatorOptions(
     registration_token=Secret("GR1348941-register"),

@@ -12,9 +12,9 @@ from typing import Any
 import attrs
 
 from paas_runner.errors import Rejected
-from paas_runner.executor.contract import Executor, Order, RunnerSection, setting
+from paas_runner.executor.contract import Executor, HostRequest, RunnerSection, setting
 from paas_runner.http import Connect
-from paas_runner.job.capacity import Sizes
+from paas_runner.job.capacity import Flavors
 from paas_runner.job.payload import Payload
 from paas_runner.job.tracked import Host, HostName, SeenHost, host_name_prefix
 
@@ -71,24 +71,24 @@ class ShelfExecutor:
     def tenant(self, payload: Payload) -> str:
         return ""
 
-    async def sizes(self) -> Sizes:
-        return Sizes(weights={"one": self._weight}, most_weight=self._weight)
+    async def sizes(self) -> Flavors:
+        return Flavors(weights={"one": self._weight}, most_weight=self._weight)
 
     def weigh(self, payload: Payload, *, most: float) -> float:
         return min(self._weight, most)
 
-    async def provision(self, order: Order) -> Host:
+    async def provision(self, order: HostRequest) -> Host:
         """The mark goes along with the request: a host whose creation was not answered has it, too."""
         return self._host(await self._warehouse.rent(order.host_name, self._section.installation))
 
-    async def adopt(self, order: Order) -> Host | None:
+    async def adopt(self, order: HostRequest) -> Host | None:
         found = self._ours(order.host_name)
         return self._host(min(found)) if found else None
 
     async def ready(self, host: Host, *, tenant: str) -> bool:
         return host.ref in self._warehouse.shelves
 
-    async def launch(self, order: Order, host: Host) -> None:
+    async def launch(self, order: HostRequest, host: Host) -> None:
         if host.ref not in self._warehouse.shelves:
             raise Rejected("the shelf is gone", service="warehouse", op="launch the job")
         await self._warehouse.put(host.ref, order.payload.job_id)
