@@ -4,9 +4,9 @@ All that a reload replaces: one value, exchanged as a whole, so that nobody ever
 
 One runner under one setting: the tasks that need it, and its end once none does any more.
 
-A reload that changes a runner does not touch what has begun. The old `ActiveRunner` is relieved: it asks for no
-further job, and goes on serving the jobs that it has, with the credentials that they were started with, until
-the last of them is gone. Its successor asks from the same moment on.
+A reload that changes a runner does not touch what has begun. The old `ActiveRunner` is relieved: it asks for
+no further job, and goes on serving the jobs that it has, with the credentials that they were started with,
+until the last of them is gone. Its successor asks from the same moment on.
 """
 
 import asyncio

@@ -103,7 +103,7 @@ class Assembly:
 
 
 def _basis(config: Config, runner: Runner) -> object:
-    """All that a `ActiveRunner` is made of: the section but for its bounds, certificates, what holds for all."""
+    """All that an `ActiveRunner` is made of: the section but for its bounds, certificates, what is common."""
     certificates = [_stamp(path) for path in (runner.tls_ca_file, runner.tls_cert_file, runner.tls_key_file)]
     bare = attrs.evolve(runner, limit=0, quota_max_fraction=Fraction(1.0))
     return (
