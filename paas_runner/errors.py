@@ -1,7 +1,7 @@
 """What we raise on purpose: the type says what to do next, the fields say who failed.
 
-The type also says how a program ends that lets the error through: `commands.command.exit_code_of` prints the message
-and returns the exit code, for all our programs.
+The type also says how a program ends that lets the error through: `commands.command.exit_code_of` prints the
+message and returns the exit code, for all our programs.
 """
 
 import enum
@@ -26,9 +26,8 @@ class RunnerError(Exception):
     exit_code: ClassVar[Exit] = Exit.FAILED
     """How a program ends that can do nothing about it."""
 
-    def message_of(self, program: str) -> str:
-        """What such a program says at its end."""
-        return f"{program}: {self}"
+    names_its_place: ClassVar[bool] = False
+    """Whether the text begins with a file or a line, so that a program prints it as it is, without its name."""
 
 
 class UsageError(RunnerError):

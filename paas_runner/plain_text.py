@@ -24,7 +24,7 @@ def short_span(length: timedelta | float) -> str:
 
 
 def span(length: timedelta | float, *, whole_minutes: bool = False) -> str:
-    """`59 s`, `1 min 5 s`, `3 h 20 min`, `2 d 4 h`; with `whole_minutes` those that are over, and no seconds."""
+    """`59 s`, `1 min 5 s`, `3 h 20 min`, `2 d 4 h`; with `whole_minutes` no seconds, and nothing rounded up."""
     seconds = _seconds(length)
     minutes, rest = divmod(int(seconds) if whole_minutes else round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -42,7 +42,7 @@ def _seconds(length: timedelta | float) -> float:
 
 
 def aligned(lines: Sequence[Sequence[str]], *, left: int | None = None) -> Sequence[str]:
-    """The lines of a table: the first `left` columns (all unless given) to the left, the others to the right."""
+    """The lines of a table: columns stand to the left, with `left` only the first so many."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return [
         "  ".join(

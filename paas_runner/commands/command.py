@@ -43,7 +43,7 @@ def exit_code_of(program: str, call: Callable[[], int]) -> int:
     try:
         return call()
     except RunnerError as error:
-        print(error.message_of(program), file=sys.stderr)
+        print(error if error.names_its_place else f"{program}: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -39,14 +39,11 @@ class ConfigError(RunnerError):
     """The operator must edit the file: `complaints` are all that is wrong with it, by line."""
 
     exit_code = Exit.CONFIG
+    names_its_place = True
 
     def __init__(self, complaints: Iterable[Complaint]) -> None:
         self.complaints = by_line(complaints)
         super().__init__("\n".join(map(str, self.complaints)))
-
-    def message_of(self, program: str) -> str:
-        """One line for each complaint, which begins with the file that it is about."""
-        return str(self)
 
 
 @attrs.frozen(kw_only=True)
