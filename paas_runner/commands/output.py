@@ -2,7 +2,8 @@
 
 Each command describes what it has to say as lines and tables. Piped, they become plain, aligned text, which
 is the same on every machine. On a terminal they have colours, and the last column of a table is folded where
-it is too wide; only then `rich` is imported. `TERM=dumb` is no terminal, and `NO_COLOR` leaves the colours out.
+it is too wide; only then `rich` is imported. `TERM=dumb` is no terminal, and `NO_COLOR` leaves the colours
+out.
 
 Whatever is printed is rid of registered secrets, and of characters that would move a terminal's cursor.
 """

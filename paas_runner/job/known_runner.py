@@ -4,8 +4,8 @@ A runner is known by its key: the short form of the token with which it was firs
 each record and of each host's name, so it outlives the token. A section is the runner that has had its token,
 of several the one whose latest it is; else, with a token that was never seen, the one that was last seen with
 its address and name, if only this section and only that runner can be meant; else it is a new one. Where that
-guess is wrong nothing mixes: a coordinator gives each of its jobs an id of its own. A file that has not changed
-means the same runners again.
+guess is wrong nothing mixes: a coordinator gives each of its jobs an id of its own. A file that has not
+changed means the same runners again.
 """
 
 from collections import Counter
