@@ -22,7 +22,7 @@ from paas_runner.executor.contract import Executor, installed
 from paas_runner.job.orphans import Kind, KnownJobs, Verdict, judge, merged, strays
 from paas_runner.job.tracked import Host, SeenHost
 from paas_runner.logs import configure, redactor
-from paas_runner.service.assembly import built_executor, store_path
+from paas_runner.service.assembly import built_executor
 from paas_runner.service.process import real_edges
 from paas_runner.store import StoreError, state_file
 from paas_runner.store.snapshot import Snapshot, take
@@ -94,7 +94,7 @@ async def _searched(config: Config, *, delete: bool) -> Sequence[Row]:
 
 async def _records(config: Config) -> Snapshot:
     """What the service has on the disk; a state file that waits for the next start counts, too."""
-    snapshot = await asyncio.to_thread(take, store_path(config.state_file))
+    snapshot = await asyncio.to_thread(take, config.store_path)
     waiting = await asyncio.to_thread(
         state_file.read, config.state_file, config.peer_names, datetime.now(UTC)
     )

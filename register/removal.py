@@ -14,7 +14,6 @@ from paas_runner.coordinator.system_id import foreseen_system_id
 from paas_runner.errors import Exit, RunnerError
 from paas_runner.http import Http
 from paas_runner.secret import Secret
-from paas_runner.service.assembly import store_path
 from paas_runner.store import StoreError
 from paas_runner.store.snapshot import Snapshot, take
 from register import document, private_file
@@ -99,7 +98,7 @@ def _unregister(config: Config, chosen: Chosen) -> None:
 
 def _refuse_tracked(config: Config, chosen: Sequence[Chosen]) -> None:
     """Jobs whose runner is gone could not be followed to their end, nor their hosts removed."""
-    store = store_path(config.state_file)
+    store = config.store_path
     if not store.exists():
         return
     snapshot = take(store)

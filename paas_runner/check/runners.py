@@ -22,7 +22,7 @@ from paas_runner.executor.checks import CheckResult, fault, fine, warning
 from paas_runner.executor.contract import Examinable, Executor
 from paas_runner.http import Connect
 from paas_runner.job.capacity import NOTHING_KNOWN, Flavors
-from paas_runner.service.assembly import Edges, built_executor, tls_of
+from paas_runner.service.assembly import Edges, built_executor
 
 _EXECUTOR = "executor"
 
@@ -69,7 +69,7 @@ async def _check_token(
     """Whether the coordinator is there and knows the runner."""
     try:
         verified = await verify(
-            runner.url, token=runner.token, connect=connect, system_id=system_id, tls=tls_of(runner)
+            runner.url, token=runner.token, connect=connect, system_id=system_id, tls=runner.tls
         )
     except RemoteError as error:
         return [fault(_TOKEN, str(error), _advice(error))]

@@ -23,7 +23,7 @@ from paas_runner.coordinator.system_id import foreseen_system_id
 from paas_runner.executor.checks import CheckResult, fault, fine, skipped, warning
 from paas_runner.http import Http, Response
 from paas_runner.job.capacity import Flavors, Load, jobs_that_fit
-from paas_runner.service.assembly import Edges, limits_of
+from paas_runner.service.assembly import Edges
 from paas_runner.store.sqlite import SqliteStore
 
 _CLOCK = "clock"
@@ -76,20 +76,20 @@ _QUOTA = "quota"
 def _quota_fits(config: Config, load: Load) -> Iterator[CheckResult]:
     """What the quota means for each runner whose sizes are known; `load` has no job, and no empty sizes."""
     for runner in config.runners:
-        if runner.short_token in load.sizes:
+        if runner.short_token in load.flavors:
             for result in _quota_of_runner(runner.short_token, load):
                 yield attrs.evolve(result, runner=runner.title)
 
 
 def _quota_of_runner(key: str, load: Load) -> Iterator[CheckResult]:
     rule = load.limits.quota
-    if rule is None or rule.reference_runner not in load.sizes:
+    if rule is None or rule.reference_runner not in load.flavors:
         return
     if obstacle := load.obstacle(key):
         yield fault(_QUOTA, obstacle.text, "this runner would never ask for a job")
         return
     allowed, heaviest = load.allowance(key) or 0.0, load.heaviest(key)
-    sizes = load.sizes[key]
+    sizes = load.flavors[key]
     counts = jobs_that_fit(sizes.granted, allowed)
     fitting = ", ".join(f"{size} {count}" for size, count in counts.items() if count)
     yield fine(_QUOTA, f"may use {allowed:.1f} of {load.quota or 0.0:.1f}; jobs at once: {fitting}")
@@ -148,7 +148,7 @@ class Survey:
         if self.offline:
             return [skipped("network", "not asked, as wanted: tokens, accounts, sizes, quota, clock")]
         weighed = {look.runner.short_token: look.sizes for look in looks if look.sizes.weights}
-        return [*_quota_fits(config, Load(limits=limits_of(config), sizes=weighed)), *clocks.results()]
+        return [*_quota_fits(config, Load(limits=config.limits, flavors=weighed)), *clocks.results()]
 
 
 _CONFIGURATION = "configuration"

@@ -25,6 +25,7 @@ import attrs
 from paas_runner.config.complaints import Findings
 from paas_runner.config.lines import KeyPath
 from paas_runner.config.secret_references import Surroundings, UnavailableError, is_literal
+from paas_runner.job.durations import nanoseconds
 from paas_runner.secret import Secret
 
 Url = NewType("Url", str)
@@ -40,8 +41,6 @@ Fraction = NewType("Fraction", float)
 """More than 0, at most 1."""
 
 _REFERENCE = re.compile(r"\$(?:(?P<bare>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)\})", re.ASCII)
-_GO_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:h|ms|m|s|us|ns))+")
-_GO_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _LARGEST_INTEGER = 2**63
 _QUOTED_CHARACTERS = 60
 _NAMES: Mapping[type, str] = {
@@ -152,15 +151,13 @@ def _seconds(raw: Any, around: Surroundings) -> timedelta:
 
 
 def _go_duration(raw: Any, around: Surroundings) -> GoDuration:
-    if not isinstance(raw, str):
-        nanoseconds = _integer(raw, around)
-        if nanoseconds < 0:
-            raise UnfitError
-        return GoDuration(timedelta(microseconds=nanoseconds / 1000))
-    if not _GO_DURATION.fullmatch(raw):
+    try:
+        span = nanoseconds(raw) if isinstance(raw, str) else _integer(raw, around)
+    except ValueError:
+        raise UnfitError from None
+    if span < 0:  # good in Go, and never meant
         raise UnfitError
-    parts = re.findall(r"([0-9.]+)([a-z]+)", raw)
-    return GoDuration(_seconds(sum(float(amount) * _GO_SECONDS[unit] for amount, unit in parts), around))
+    return GoDuration(timedelta(microseconds=span / 1000))
 
 
 def _path(raw: Any, around: Surroundings) -> Path:

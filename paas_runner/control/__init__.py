@@ -5,7 +5,7 @@ One line of JSON asks, `{"ask": "status", ...}`; lines of JSON answer, and the l
 """
 
 from paas_runner.control.client import ControlError, NotRunningError, RefusedError, ask
-from paas_runner.control.server import Control, ControlServer, Handler, control_path, nobody_asks
+from paas_runner.control.server import Control, ControlServer, Handler, control_path, no_control
 
 __all__ = [
     "Control",
@@ -16,5 +16,5 @@ __all__ = [
     "RefusedError",
     "ask",
     "control_path",
-    "nobody_asks",
+    "no_control",
 ]

@@ -56,7 +56,7 @@ REQUEST_WITHIN_SECONDS = 10.0
 LAST_WORDS_WITHIN_SECONDS = 5.0
 
 
-def nobody_asks(_path: Path, _answers: Mapping[str, Handler]) -> AbstractAsyncContextManager[object]:
+def no_control(_path: Path, _answers: Mapping[str, Handler]) -> AbstractAsyncContextManager[object]:
     """A `Control` without a socket."""
     return nullcontext()
 

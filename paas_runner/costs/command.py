@@ -12,7 +12,6 @@ from paas_runner.costs.views import document, sheet, table
 from paas_runner.costs.window import window
 from paas_runner.errors import Exit
 from paas_runner.executor.contract import installed
-from paas_runner.service.assembly import store_path
 from paas_runner.store import StoreError
 from paas_runner.store.snapshot import accounts
 
@@ -28,7 +27,7 @@ def run(path: Path, *, since: str | None, until: str | None, by: str, form: str)
         return _refused(error, Exit.USAGE)
     try:
         config = load(path, environ=os.environ, executors=installed())
-        found = accounts(store_path(config.state_file), asked.since, asked.until)
+        found = accounts(config.store_path, asked.since, asked.until)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return Exit.CONFIG

@@ -18,7 +18,7 @@ from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.errors import RemoteError
 from paas_runner.job.orphans import Kind, KnownJobs, Verdict, judge, merged, missing, strays
 from paas_runner.job.tracked import Host, JobKey, SeenHost, TrackedJob
-from paas_runner.loop.timing import Clock, rest
+from paas_runner.loop.timing import Clock, sleep
 from paas_runner.store import Store, StoreError
 
 log = structlog.stdlib.get_logger(__name__)
@@ -49,10 +49,10 @@ class Sweep:
     async def run(self) -> None:
         """For ever; a shutdown cancels it, even during a removal: the next start sees what became of it."""
         with bound_contextvars(runner=self.runner):
-            await rest(min(FIRST_AFTER, self._every))
+            await sleep(min(FIRST_AFTER, self._every))
             while True:
                 await self.look()
-                await rest(self._every)
+                await sleep(self._every)
 
     async def look(self) -> None:
         """Compare once, all tenants side by side."""

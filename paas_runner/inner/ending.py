@@ -7,6 +7,7 @@ from datetime import timedelta
 import attrs
 
 from paas_runner.errors import RunnerError
+from paas_runner.job.durations import go_text
 
 
 class Reason(enum.StrEnum):
@@ -85,7 +86,7 @@ class Ending:
             case Result.CANCELED:
                 return "Job failed: canceled"
             case Result.TIMED_OUT:
-                return f"Job failed: execution took longer than {_go_duration(timeout)} seconds"
+                return f"Job failed: execution took longer than {_whole_seconds(timeout)} seconds"
             case Result.BROKEN if self.reason is Reason.SYSTEM:
                 return f"Job failed (system failure): {self.text}"
             case Result.BROKEN:
@@ -116,7 +117,5 @@ def broken(text: str, reason: Reason = Reason.SYSTEM) -> Ending:
     return Ending(result=Result.BROKEN, text=text, reason=reason)
 
 
-def _go_duration(span: timedelta) -> str:
-    minutes, seconds = divmod(int(span.total_seconds()), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes}m{seconds}s" if hours else f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
+def _whole_seconds(span: timedelta) -> str:
+    return go_text(int(span.total_seconds()) * 10**9)

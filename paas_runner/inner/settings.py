@@ -4,13 +4,13 @@ A value that makes no sense counts as absent and is warned of, as GitLab Runner 
 """
 
 import enum
-import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import attrs
 
 from paas_runner.inner.variables import JobVariables
+from paas_runner.job.durations import nanoseconds
 
 T = TypeVar("T")
 
@@ -115,19 +115,12 @@ class _Reader:
         return () if text == "none" else tuple(text.split())
 
 
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
-
-
 def seconds(text: str) -> float:
     """A duration as Go writes it, `1h30m`; raises ValueError, also for none at all."""
-    parts = list(_PART.finditer(text))
-    if not parts or "".join(part[0] for part in parts) != text:
-        raise ValueError(text)
-    span = sum(float(part[1]) * _UNITS[part[2]] for part in parts)
+    span = nanoseconds(text)
     if span <= 0:
         raise ValueError(text)
-    return span
+    return span / 1e9
 
 
 def _truth(text: str) -> bool:

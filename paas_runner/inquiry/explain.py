@@ -12,11 +12,11 @@ import attrs
 
 from paas_runner.config import ConfigError
 from paas_runner.config.load import state_path
+from paas_runner.config.model import store_path
 from paas_runner.control import ControlError, NotRunningError
 from paas_runner.errors import Exit
 from paas_runner.inquiry.live import asked
 from paas_runner.inquiry.screen import tell
-from paas_runner.service.assembly import store_path
 from paas_runner.status.report import to_data
 from paas_runner.status.stored import stored_explanations
 from paas_runner.status.views import Explanation, explained

@@ -7,16 +7,18 @@ the store are asked what is left: nothing is taken for granted, least of all our
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 import structlog
 
-from paas_runner.dispatch import ActiveRunner, Dispatcher
+from paas_runner.dispatch import ActiveRunner
+from paas_runner.dispatch.view import View
 from paas_runner.errors import RemoteError, RunnerError
 from paas_runner.job.tracked import Phase, TrackedJob
-from paas_runner.loop.timing import Clock, nap
+from paas_runner.loop.timing import Clock, sleep_until_stopped
 from paas_runner.store import Store, StoreError
 
 log = structlog.stdlib.get_logger(__name__)
@@ -76,12 +78,30 @@ def _told(job: TrackedJob) -> Mapping[str, Any]:
     }
 
 
+class Drainable(Protocol):
+    """What is brought to its end."""
+
+    @property
+    def running(self) -> asyncio.Event:
+        """Set once every loop has been started."""
+
+    @property
+    def view(self) -> View: ...
+
+    def drain(self) -> None:
+        """Ask for no more jobs."""
+
+    async def drained(self) -> None:
+        """Wait for the last one."""
+
+    def held(self) -> AbstractContextManager[Sequence[ActiveRunner]]:
+        """The runners in service, not closed while they are held."""
+
+
 class Drain:
     """Ends the service after its last job, once somebody wants that."""
 
-    def __init__(
-        self, dispatcher: Dispatcher, *, store: Store, clock: Clock, stopping: asyncio.Event
-    ) -> None:
+    def __init__(self, dispatcher: Drainable, *, store: Store, clock: Clock, stopping: asyncio.Event) -> None:
         """Nobody wants it yet."""
         self._dispatcher = dispatcher
         self._store = store
@@ -96,7 +116,7 @@ class Drain:
         """There is no way back; a second time changes nothing."""
         if not self._wanted.is_set():
             log.info(
-                "draining: no new jobs; the service ends after the last", jobs=len(self._dispatcher.jobs)
+                "draining: no new jobs; the service ends after the last", jobs=len(self._dispatcher.view.jobs)
             )
         self._wanted.set()
 
@@ -128,12 +148,12 @@ class Drain:
                 raise RunnerError(
                     "the service was stopped before it was drained: it goes on at the next start"
                 )
-            phases = Counter(str(job.phase) for job in self._dispatcher.jobs)
+            phases = Counter(str(job.phase) for job in self._dispatcher.view.jobs)
             now = {"jobs": phases.total(), "phases": dict(phases)}
             if now != told:
                 told = now
                 yield {"progress": now}
-            await nap(PROGRESS_EVERY_SECONDS, self._done)
+            await sleep_until_stopped(PROGRESS_EVERY_SECONDS, self._done)
         if self.certificate:
             yield {"certificate": self.certificate.document}
 
@@ -145,7 +165,7 @@ class Drain:
         for _ in range(LOOKS - 1):
             if certificate.clean:
                 break
-            await nap(BETWEEN_LOOKS.total_seconds(), self._stopping)
+            await sleep_until_stopped(BETWEEN_LOOKS.total_seconds(), self._stopping)
             certificate = await self._look()
         return certificate
 

@@ -117,7 +117,7 @@ class Report:
 
 def capacity(load: Load) -> Capacity:
     """How much room is left; requests in flight are not counted."""
-    held = attrs.evolve(load, asking=())
+    held = attrs.evolve(load, reservations=())
     return Capacity(
         concurrent=Use(used=len(held.jobs), limit=load.limits.concurrent),
         provisioning=Use(used=held.preparing, limit=load.limits.provisioning),

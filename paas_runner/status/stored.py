@@ -11,7 +11,6 @@ from paas_runner.executor.contract import installed
 from paas_runner.job.capacity import Load
 from paas_runner.job.decision import Policy
 from paas_runner.logs import redactor
-from paas_runner.service.assembly import limits_of, store_path
 from paas_runner.status import report
 from paas_runner.status.views import Explanation
 from paas_runner.store.snapshot import Snapshot, take
@@ -28,7 +27,7 @@ def stored_report(path: Path) -> report.Report:
         service=report.Service(
             state=report.ServiceState.DOWN, version=__version__, state_file=config.state_file
         ),
-        capacity=report.capacity(Load(limits=limits_of(config), jobs=snapshot.jobs)),
+        capacity=report.capacity(Load(limits=config.limits, jobs=snapshot.jobs)),
         runners=[
             report.Runner(
                 name=name,
@@ -54,7 +53,7 @@ def stored_explanations(path: Path, job_id: int) -> Sequence[Explanation]:
 def _left(path: Path) -> tuple[Config, Snapshot]:
     config = load(path, environ=os.environ, executors=installed())
     redactor.add(config.secrets)
-    snapshot = take(store_path(config.state_file))
+    snapshot = take(config.store_path)
     config, _ = config.recognised(snapshot.runners)
     return config, snapshot
 

@@ -73,7 +73,7 @@ def scene():
         policy=Policy(),
         check_interval=timedelta(seconds=3),
         refusals_tolerated=3,
-        longest_pause=timedelta(hours=1),
+        longest_backoff=timedelta(hours=1),
         counters=counters,
     )
     sweep = Sweep(served, every=timedelta(seconds=300), registry=registry, store=store, clock=lambda: NOW)

@@ -1,6 +1,6 @@
 """Which runner a section is, when tokens and names change."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from paas_runner.job.known_runner import KnownRunner, Section, recognised, remembered
@@ -66,6 +66,12 @@ def test_two_sections_with_tokens_of_one_runner_are_two_runners():
     assert [runner.key for runner in found] == ["bbbb", "aaaa"]
 
 
+def test_a_token_that_several_runners_have_had_is_the_one_whose_latest_it_is():
+    several = [known("aaaa", "cccc"), known("bbbb", "cccc", "dddd")]
+    [found] = recognised([section("cccc", name="two")], several)
+    assert found.key == "aaaa"
+
+
 def test_a_pause_outlives_the_token():
     assert recognised([section("bbbb")], [known("aaaa", paused=True)])[0].paused
 
@@ -83,7 +89,17 @@ sections = st.lists(
 )
 
 
+MOVED_TOKEN = [
+    [section("bbbb"), section("dddd")],
+    [section("aaaa"), section("bbbb")],
+    [section("aaaa"), section("cccc", name="two"), section("dddd")],
+    [section("aaaa", name="two"), section("bbbb")],
+]
+"""`aaaa` is first another token of the runner `dddd`, then one of `bbbb`, then of `dddd` again."""
+
+
 @given(st.lists(sections, max_size=6))
+@example(MOVED_TOKEN)
 def test_whatever_changes_keys_are_never_shared_and_unchanged_files_change_nothing(files):
     seen = []
     for file in files:
