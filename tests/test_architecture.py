@@ -88,5 +88,3 @@ def test_a_room_without_a_place_in_the_contracts_is_seen(house):
     kept, said = contracts(house)
     assert not kept
     assert "attic" in said
-
-

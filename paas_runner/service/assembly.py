@@ -90,7 +90,11 @@ class Assembly:
             name=runner.title,
             coordinator=_coordinator(runner, self.edges, self.system_id),
             executor=executor,
-            policy=_policy(config, runner, executor),
+            policy=attrs.evolve(
+                policy_of(config, runner),
+                ready_every=executor.ready_every,
+                ready_within=executor.ready_within,
+            ),
             check_interval=config.check_interval,
             refusals_tolerated=runner.unhealthy_requests_limit,
             longest_backoff=runner.longest_backoff,
@@ -149,11 +153,10 @@ def _coordinator(runner: Runner, edges: Edges, this_system: str) -> Coordinator:
         raise StartError(f"runner {runner.name!r}: its tls-… files cannot be used: {error}") from error
 
 
-def _policy(config: Config, runner: Runner, executor: Executor) -> Policy:
+def policy_of(config: Config, runner: Runner) -> Policy:
+    """How a runner's jobs are looked after, but for what its executor adds."""
     return Policy(
         status_every=config.job_progress_poll_interval,
-        ready_every=executor.ready_every,
-        ready_within=executor.ready_within,
         life_every=runner.paas_job_trace_watch.poll_step,
         life_within=runner.paas_job_trace_watch.timeout_seconds,
         host_every=config.host_interval,
