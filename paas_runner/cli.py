@@ -4,9 +4,6 @@
 """
 
 import argparse
-import os
-import signal
-import sys
 from collections.abc import Sequence
 
 from paas_runner import __version__
@@ -26,8 +23,7 @@ from paas_runner.commands import (
     unregister,
     verify,
 )
-from paas_runner.commands.command import Command
-from paas_runner.errors import Exit
+from paas_runner.commands.command import Command, exit_code_of
 
 _DESCRIPTION = "Run CI jobs of GitLab or Heptapod on hosts that exist only while a job needs them."
 
@@ -59,7 +55,8 @@ def service(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     run.COMMAND.arguments(parser)
-    return run.COMMAND.call(parser.parse_args(arguments))
+    chosen = parser.parse_args(arguments)
+    return exit_code_of(parser.prog, lambda: run.COMMAND.call(chosen))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,12 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.arguments(subparser)
-        subparser.set_defaults(call=command.call)
+        subparser.set_defaults(call=command.call, program=subparser.prog)
     chosen = parser.parse_args(arguments)
-    try:
-        return int(chosen.call(chosen))
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.FAILED
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+    return exit_code_of(chosen.program, lambda: int(chosen.call(chosen)))

@@ -1,13 +1,39 @@
 """What we raise on purpose: the type says what to do next, the fields say who failed.
 
-How our programs end; the large numbers are those of sysexits.h.
+The type also says how a program ends that lets the error through: `commands.command.exit_code_of` prints the
+message and returns the exit code, for all our programs.
 """
 
 import enum
+from typing import ClassVar
+
+
+class Exit(enum.IntEnum):
+    """Documented in the README and in --help; the large numbers are those of sysexits.h."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    LEFT_OVER = 3  # drained, but not all is gone
+    STATE = 74  # the store or the state file cannot be read or written
+    IN_USE = 75  # another process works on the same state
+    CONFIG = 78
 
 
 class RunnerError(Exception):
     """Root of all that we raise on purpose; its text is for a reader."""
+
+    exit_code: ClassVar[Exit] = Exit.FAILED
+    """How a program ends that can do nothing about it."""
+
+    names_its_place: ClassVar[bool] = False
+    """Whether the text begins with a file or a line, so that a program prints it as it is, without its name."""
+
+
+class UsageError(RunnerError):
+    """The arguments are wrong in a way that only their meaning shows."""
+
+    exit_code = Exit.USAGE
 
 
 class IllegalTransitionError(RunnerError):
@@ -48,15 +74,3 @@ class Transient(RemoteError):  # noqa: N818 - the name is the consequence, as in
 
 class Rejected(RemoteError):  # noqa: N818
     """Asked again unchanged, it fails again."""
-
-
-class Exit(enum.IntEnum):
-    """Documented in the README and in --help."""
-
-    OK = 0
-    FAILED = 1
-    USAGE = 2
-    LEFT_OVER = 3  # drained, but not all is gone
-    STATE = 74  # the store or the state file cannot be read or written
-    IN_USE = 75  # another process works on the same state
-    CONFIG = 78

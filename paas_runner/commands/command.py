@@ -1,10 +1,18 @@
-"""What a command is to the command line."""
+"""What a command is to the command line, and how every program of ours ends.
+
+Foreseeable errors are for the programs' one exit: no command catches an error in order to print it.
+"""
 
 import argparse
+import os
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import attrs
+
+from paas_runner.errors import Exit, RunnerError
 
 
 @attrs.frozen(kw_only=True)
@@ -19,9 +27,26 @@ class Command:
     """Exit codes, and whatever else a reader of `--help` needs."""
     arguments: Callable[[argparse.ArgumentParser], None]
     call: Callable[[argparse.Namespace], int]
-    """Does it, and returns the exit code."""
+    """Does it, and returns the exit code; raises `RunnerError`, whose type says the exit code."""
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
     """The argument that nearly all have."""
     parser.add_argument("config", type=Path, metavar="CONFIG", help="the configuration file (TOML)")
+
+
+def exit_code_of(program: str, call: Callable[[], int]) -> int:
+    """The exit code of a program: that of `call`, or that of the error which it raises, with its message.
+
+    What nobody foresaw keeps its traceback.
+    """
+    try:
+        return call()
+    except RunnerError as error:
+        print(error if error.names_its_place else f"{program}: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.FAILED
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 
 from paas_runner.config.lines import KeyPath, dotted, line_of
-from paas_runner.errors import RunnerError
+from paas_runner.errors import Exit, RunnerError
 
 
 @attrs.frozen(kw_only=True)
@@ -38,8 +38,10 @@ def by_line(complaints: Iterable[Complaint]) -> tuple[Complaint, ...]:
 class ConfigError(RunnerError):
     """The operator must edit the file: `complaints` are all that is wrong with it, by line."""
 
+    exit_code = Exit.CONFIG
+    names_its_place = True
+
     def __init__(self, complaints: Iterable[Complaint]) -> None:
-        """Sort by line; the text is one line per complaint."""
         self.complaints = by_line(complaints)
         super().__init__("\n".join(map(str, self.complaints)))
 

@@ -17,7 +17,7 @@ from paas_runner.control import Control, nobody_asks
 from paas_runner.coordinator import Coordinator
 from paas_runner.dispatch.counters import Counters
 from paas_runner.dispatch.served import ActiveRunner, Settings
-from paas_runner.errors import RunnerError
+from paas_runner.errors import Exit, RunnerError
 from paas_runner.executor.contract import Executor, ExecutorKind, RunnerSection
 from paas_runner.http import Connect, Tls
 from paas_runner.job.capacity import Limits, QuotaRule
@@ -32,6 +32,8 @@ LONGEST_PAUSE = timedelta(minutes=1)
 
 class StartError(RunnerError):
     """The configuration is well-formed, but the service cannot be built from it on this machine."""
+
+    exit_code = Exit.CONFIG
 
 
 def _no_file() -> Config:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from paas_runner.errors import RunnerError
+from paas_runner.errors import Exit, RunnerError
 from paas_runner.job.cost import Charge
 from paas_runner.job.known_runner import KnownRunner
 from paas_runner.job.tracked import Entry, JobKey, TrackedJob
@@ -18,6 +18,8 @@ REMEMBERED_HISTORIES = 2_000
 
 class StoreError(RunnerError):
     """The records cannot be read or written: the text says which file and why."""
+
+    exit_code = Exit.STATE
 
 
 class Store(Protocol):

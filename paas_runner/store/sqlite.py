@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from paas_runner.errors import Exit
 from paas_runner.job.cost import Charge
 from paas_runner.job.known_runner import KnownRunner
 from paas_runner.job.tracked import Entry, JobKey, TrackedJob
@@ -39,6 +40,8 @@ T = TypeVar("T")
 
 class StoreInUseError(StoreError):
     """Another process has the store open."""
+
+    exit_code = Exit.IN_USE
 
 
 @attrs.frozen

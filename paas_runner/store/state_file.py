@@ -20,7 +20,7 @@ from typing import Any
 import attrs
 import structlog
 
-from paas_runner.errors import RunnerError
+from paas_runner.errors import Exit, RunnerError
 from paas_runner.job.tracked import TrackedJob
 from paas_runner.store.peer_state import Imported, at_home, exported, imported
 from paas_runner.store.protocol import Store
@@ -35,6 +35,8 @@ _OURS = "paas_runner"
 
 class StateFileError(RunnerError):
     """The state file cannot be read or written: the text says where and what to do."""
+
+    exit_code = Exit.STATE
 
 
 @attrs.frozen(kw_only=True)

@@ -1,0 +1,63 @@
+"""Text as a person reads it, wherever it is read: a log, a job's history, a pipe, a terminal. Pure.
+
+Spans of time are written here and nowhere else. A configured span is shown as it was meant (`exact_span`), a
+measured one no more exactly than it matters: what has just happened in seconds (`short_span`), an age in its
+two largest units (`span`). Where a span is a number of seconds it may be fractional.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+
+def exact_span(length: timedelta | float) -> str:
+    """`0.2 s`, `90 s`, `5 min`, `1 h`: for the settings of a person, who takes round numbers."""
+    seconds = _seconds(length)
+    if seconds < 120:
+        return f"{seconds:g} s"
+    return f"{seconds / 60:.3g} min" if seconds < 3600 else f"{seconds / 3600:.3g} h"
+
+
+def short_span(length: timedelta | float) -> str:
+    """`2.0 s`, `12 s`: for what lasts seconds."""
+    seconds = _seconds(length)
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def span(length: timedelta | float, *, whole_minutes: bool = False) -> str:
+    """`59 s`, `1 min 5 s`, `3 h 20 min`, `2 d 4 h`; with `whole_minutes` no seconds, and nothing rounded up."""
+    seconds = _seconds(length)
+    minutes, rest = divmod(int(seconds) if whole_minutes else round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} d {hours % 24} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    if whole_minutes:
+        return f"{minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _seconds(length: timedelta | float) -> float:
+    return length.total_seconds() if isinstance(length, timedelta) else length
+
+
+def aligned(lines: Sequence[Sequence[str]], *, left: int | None = None) -> Sequence[str]:
+    """The lines of a table: columns stand to the left, with `left` only the first so many."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if left is None or number < left else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+
+
+def one_line(text: str) -> str:
+    """Without line breaks, and without runs of blanks."""
+    return " ".join(text.split())
+
+
+def printable(text: str) -> str:
+    """Without control characters but the line break: what is quoted must not move a terminal's cursor."""
+    return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
