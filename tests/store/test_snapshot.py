@@ -40,7 +40,9 @@ async def test_what_the_service_has_written_is_seen_while_it_has_the_store_open(
 async def test_those_who_paid_for_hosts_that_are_gone_are_known_by_runner(tmp_path):
     store = await SqliteStore.open(tmp_path / "s.db")
     await store.installation()
-    for number, (runner, tenant) in enumerate([("one", "acme"), ("one", "bolt"), ("one", "acme"), ("two", "")]):
+    for number, (runner, tenant) in enumerate(
+        [("one", "acme"), ("one", "bolt"), ("one", "acme"), ("two", "")]
+    ):
         gone = charge(number, since=NOW, until=NOW + HOUR, tenant=tenant, runner=runner)
         await store.charge(gone, keep_from=NOW)
     assert take(tmp_path / "s.db").tenants == {"one": {"acme", "bolt"}, "two": {""}}
