@@ -27,7 +27,7 @@ class RunnerError(Exception):
     """How a program ends that can do nothing about it."""
 
     names_its_place: ClassVar[bool] = False
-    """Whether the text begins with a file or a line, so that a program prints it as it is, without its name."""
+    """Whether the text begins with a file, and a program prints it without its own name before it."""
 
 
 class UsageError(RunnerError):

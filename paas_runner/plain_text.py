@@ -24,7 +24,7 @@ def short_span(length: timedelta | float) -> str:
 
 
 def span(length: timedelta | float, *, whole_minutes: bool = False) -> str:
-    """`59 s`, `1 min 5 s`, `3 h 20 min`, `2 d 4 h`; with `whole_minutes` no seconds, and nothing rounded up."""
+    """`59 s`, `1 min 5 s`, `3 h 20 min`, `2 d 4 h`; with `whole_minutes` no seconds, nothing rounded up."""
     seconds = _seconds(length)
     minutes, rest = divmod(int(seconds) if whole_minutes else round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

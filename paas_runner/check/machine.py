@@ -1,10 +1,8 @@
-"""The state: whether it can be written, what is there already, who works on it. Nothing is left behind.
+"""What the service needs of this machine. Nothing is left behind.
 
-The programs on this machine that the service calls.
-
-Who may read and write the files of the service: modes and owners.
-
-A file of secrets that others may open is refused with the configuration; here is what that leaves.
+The state: whether it can be written, what is there already, which process works on it. The program `git`.
+The modes and owners of the service's files: a file of secrets that others may open is refused with the
+configuration; here is what that leaves.
 """
 
 import fcntl
@@ -42,8 +40,8 @@ class State:
     """Empty before the first start."""
 
 
-def look_at_state(config: Config, now: datetime) -> State:
-    """Look at the folder, the store, the state file and the lock."""
+def check_state(config: Config, now: datetime) -> State:
+    """The folder, the store, the state file and the lock."""
     store = store_path(config.state_file)
     results = [_folder(config.state_file.parent)]
     if not config.state_file.parent.is_dir():
@@ -51,7 +49,7 @@ def look_at_state(config: Config, now: datetime) -> State:
     if holder := _holder(store.with_name(store.name + ".lock")):
         results.append(fine(SUBJECT, f"the service runs with it (process {holder}), which is no obstacle"))
     else:
-        results.extend(_waiting(config, now))
+        results.extend(_state_file(config, now))
     if not store.exists():
         results.append(fine(SUBJECT, f"{store}: not there yet, the first start makes it"))
         return State(config=config, results=results)
@@ -89,7 +87,7 @@ def _folder(folder: Path) -> CheckResult:
 
 
 def _holder(lock: Path) -> str:
-    """Which process has the store open; empty when none has. Several who only look do not see each other."""
+    """Which process has the store open; empty when none has. Several checks at once see no holder."""
     try:
         descriptor = os.open(lock, os.O_RDONLY)
     except OSError:
@@ -103,7 +101,7 @@ def _holder(lock: Path) -> str:
     return ""
 
 
-def _waiting(config: Config, now: datetime) -> Iterator[CheckResult]:
+def _state_file(config: Config, now: datetime) -> Iterator[CheckResult]:
     """A state file that the next start takes in."""
     try:
         found = state_file.read(config.state_file, config.peer_names, now)
@@ -121,19 +119,19 @@ _GIT_SECONDS = 10.0
 _VERSION = re.compile(r"git version (\S+)")
 
 
-def git_program() -> CheckResult:
+def check_git() -> CheckResult:
     """Whether git is there, and which one; whether it is new enough, the executor says that needs it."""
     try:
-        told = subprocess.run(
+        answer = subprocess.run(
             ["git", "--version"], capture_output=True, text=True, timeout=_GIT_SECONDS, check=False
         )
     except FileNotFoundError:
         return fault("git", "not found on PATH", "install it")
     except (OSError, subprocess.TimeoutExpired) as error:
         return fault("git", f"cannot be called ({type(error).__name__})")
-    version = _VERSION.match(told.stdout)
-    if told.returncode or not version:
-        return fault("git", f"does not work: exit code {told.returncode}", "try `git --version`")
+    version = _VERSION.match(answer.stdout)
+    if answer.returncode or not version:
+        return fault("git", f"does not work: exit code {answer.returncode}", "try `git --version`")
     return fine("git", version[1])
 
 
@@ -142,8 +140,8 @@ _GROUP_OR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _COMPANIONS = ("", "-wal", "-shm", ".lock")
 
 
-def modes(config: Config) -> Sequence[CheckResult]:
-    """Each file and folder that somebody else could use against us; one line when there is none."""
+def check_modes(config: Config) -> Sequence[CheckResult]:
+    """Each file and folder that another user could use against us; one line when there is none."""
     found = [*_configuration(config), *_keys(config), *_state_files(config.state_file)]
     return found or [fine(_FILES, "nobody else may read what is secret, or change what we rely on")]
 

@@ -8,11 +8,11 @@ from paas_runner.config import Config, Runner
 from paas_runner.config.lines import KeyPath
 from paas_runner.job.capacity import Flavors, Load, jobs_that_fit
 from paas_runner.job.decision import Policy
-from paas_runner.service.assembly import LONGEST_PAUSE, SHORTEST_HOST_INTERVAL, limits_of
+from paas_runner.plain_text import exact_span
+from paas_runner.service.assembly import limits_of, longest_pause_of, policy_of
 
 _MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
-_POLICY = Policy()
 
 
 def meanings(config: Config, sizes: Mapping[str, Flavors]) -> Mapping[KeyPath, str]:
@@ -21,7 +21,7 @@ def meanings(config: Config, sizes: Mapping[str, Flavors]) -> Mapping[KeyPath, s
     found: dict[KeyPath, str] = {(key,): sentence for key, sentence in _of_all(config, load)}
     for number, runner in enumerate(config.runners):
         found["runners", number] = _capacity(config, runner, load)
-        for key, sentence in _of_runner(runner):
+        for key, sentence in _of_runner(runner, policy_of(config, runner)):
             found["runners", number, key] = sentence
     return found
 
@@ -29,8 +29,8 @@ def meanings(config: Config, sizes: Mapping[str, Flavors]) -> Mapping[KeyPath, s
 def _of_all(config: Config, load: Load) -> Iterator[tuple[str, str]]:
     yield "concurrent", _concurrent(config)
     yield "check_interval", _polls(config)
-    yield "job_progress_poll_interval", _looks(config)
-    yield "shutdown_timeout", f"a stop takes {_span(config.shutdown_timeout)} at most"
+    yield "job_progress_poll_interval", _status_requests(config)
+    yield "shutdown_timeout", f"a stop takes {exact_span(config.shutdown_timeout)} at most"
     preparing = config.paas_max_concurrent_provisioning
     yield (
         "paas_max_concurrent_provisioning",
@@ -64,35 +64,34 @@ def _polls(config: Config) -> str:
     )
 
 
-def _looks(config: Config) -> str:
-    """A host is looked at with every second look at its job."""
-    interval = config.job_progress_poll_interval
-    each, dead = _MINUTE / interval, max(2 * interval, SHORTEST_HOST_INTERVAL)
+def _status_requests(config: Config) -> str:
+    policy = policy_of(config, config.runners[0])
+    interval = policy.status_every
+    each = _MINUTE / interval
     return (
         f"each running job costs {each:.3g} requests a minute, {config.concurrent} jobs "
-        f"{each * config.concurrent:.3g}; its end is noticed within {_span(interval)}, a dead host within "
-        f"about {_span(dead)}"
+        f"{each * config.concurrent:.3g}; its end is noticed within {exact_span(interval)}, a dead host "
+        f"within about {exact_span(policy.dead_host_within)}"
     )
 
 
-def _of_runner(runner: Runner) -> Iterator[tuple[str, str]]:
+def _of_runner(runner: Runner, policy: Policy) -> Iterator[tuple[str, str]]:
     yield (
         "unhealthy_requests_limit",
         (
             f"after {runner.unhealthy_requests_limit} failed requests in a row the coordinator is left alone "
-            f"for {_span(min(runner.unhealthy_interval, LONGEST_PAUSE))} at most"
+            f"for {exact_span(longest_pause_of(runner))} at most"
         ),
     )
-    yield "paas_job_trace_watch", _patience(runner)
+    yield "paas_job_trace_watch", _given_up(policy)
 
 
-def _patience(runner: Runner) -> str:
-    watch = runner.paas_job_trace_watch
-    looks = math.ceil(watch.timeout_seconds / watch.poll_step)
+def _given_up(policy: Policy) -> str:
+    looks = math.ceil(policy.life_within / policy.life_every)
     return (
-        f"given up are: a launched job that writes nothing, after {_span(watch.timeout_seconds)} and up to "
-        f"{looks} looks at its log; a host that cannot be had, after {_span(_POLICY.host_within)}; "
-        f"a host that is still busy, {_span(_POLICY.lifetime_margin)} after its job's own timeout"
+        f"given up are: a launched job that writes nothing, after {exact_span(policy.life_within)} and up to "
+        f"{looks} looks at its log; a host that cannot be had, after {exact_span(policy.host_within)}; "
+        f"a host that is still busy, {exact_span(policy.lifetime_margin)} after its job's own timeout"
     )
 
 
@@ -108,8 +107,3 @@ def _capacity(config: Config, runner: Runner, load: Load) -> str:
     fitting = jobs_that_fit(sizes.granted, allowed)
     counts = ", ".join(f"{size} {min(count, most)}" for size, count in fitting.items())
     return f"jobs at once if all are of one flavor, within {allowed:.1f} of the quota: {counts}"
-
-
-def _span(time: timedelta) -> str:
-    seconds = time.total_seconds()
-    return f"{seconds:g} s" if seconds < 120 else f"{seconds / 60:.3g} min"

@@ -1,10 +1,7 @@
 """One runner at a time, as the service would use it: its token, its executor, its hosts.
 
-Whatever asks somebody else has a deadline of its own, so that a look always comes to its end.
-
-The runners' tokens, shown to their coordinators.
-
-The executors: whether each can be built here, and what it finds out about itself.
+The token is shown to its coordinator. The executor is built as the service would build it, and then examines
+itself. Whatever asks over the network has a deadline of its own, so that a check always comes to its end.
 """
 
 import asyncio
@@ -37,7 +34,7 @@ def _built(runner: Runner, edges: Edges, installation: str) -> tuple[Executor | 
 
 
 async def _examined(executor: Executor) -> Sequence[CheckResult]:
-    """What the executor says of itself; of one that says nothing, what hosts it has."""
+    """What the executor finds out about itself; of one that does not examine itself, what hosts it has."""
     try:
         if isinstance(executor, Examinable):
             return await executor.examine()
@@ -47,8 +44,8 @@ async def _examined(executor: Executor) -> Sequence[CheckResult]:
     return [fine("sizes", ", ".join(offered.weights) or "all alike")]
 
 
-async def _sizes(executor: Executor) -> Flavors:
-    """What hosts can be had, as far as that can be told; the examination tells what is wrong."""
+async def _flavors(executor: Executor) -> Flavors:
+    """What hosts can be had, as far as that can be found out; the examination says what is wrong."""
     try:
         return await executor.sizes()
     except RunnerError:
@@ -104,17 +101,17 @@ class Progress(Protocol):
 
 
 @attrs.frozen(kw_only=True)
-class Look:
-    """What was found out about one runner; no sizes when they could not be had."""
+class CheckedRunner:
+    """What was found out about one runner; no flavors when they could not be found out."""
 
     runner: Runner
     results: Sequence[CheckResult]
-    sizes: Flavors = NOTHING_KNOWN
+    flavors: Flavors = NOTHING_KNOWN
 
 
 @attrs.frozen(kw_only=True)
-class Looks:
-    """How runners are looked at."""
+class RunnerCheck:
+    """Checks runners."""
 
     edges: Edges
     progress: Progress
@@ -123,30 +120,30 @@ class Looks:
     installation: str = ""
     system_id: str | None = None
     offline: bool = False
-    """Ask nobody over the network."""
+    """Ask nothing over the network."""
 
-    async def look(self, runner: Runner) -> Look:
+    async def check(self, runner: Runner) -> CheckedRunner:
         """The token and the executor, side by side."""
-        executor, said = _built(runner, self.edges, self.installation)
+        executor, built = _built(runner, self.edges, self.installation)
         if self.offline or executor is None:
             if executor:
                 await executor.aclose()
-            known = [] if self.offline else await self._token(runner)
-            return Look(runner=runner, results=[*known, said])
+            token = [] if self.offline else await self._token(runner)
+            return CheckedRunner(runner=runner, results=[*token, built])
         try:
-            known, hosts = await asyncio.gather(self._token(runner), self._examined(runner, executor))
-            sizes = await self._sizes(runner, executor)  # read by now, usually
-            return Look(runner=runner, results=[*known, said, *hosts], sizes=sizes)
+            token, hosts = await asyncio.gather(self._token(runner), self._examined(runner, executor))
+            flavors = await self._flavors(runner, executor)  # read by now, usually
+            return CheckedRunner(runner=runner, results=[*token, built, *hosts], flavors=flavors)
         finally:
             await executor.aclose()
 
-    async def sizes(self, runner: Runner) -> Flavors:
-        """What hosts can be had, as far as that can be told; nothing else is looked at."""
+    async def flavors(self, runner: Runner) -> Flavors:
+        """What hosts can be had, as far as that can be found out; nothing else is checked."""
         executor, _ = _built(runner, self.edges, self.installation)
         if executor is None:
             return NOTHING_KNOWN
         try:
-            return NOTHING_KNOWN if self.offline else await self._sizes(runner, executor)
+            return NOTHING_KNOWN if self.offline else await self._flavors(runner, executor)
         finally:
             await executor.aclose()
 
@@ -158,11 +155,11 @@ class Looks:
         check = _examined(executor)
         return await self._bounded(check, _EXECUTOR, f"{runner.title}: {runner.executor}")
 
-    async def _sizes(self, runner: Runner, executor: Executor) -> Flavors:
+    async def _flavors(self, runner: Runner, executor: Executor) -> Flavors:
         try:
-            with self.progress.waiting(f"{runner.title}: sizes"):
+            with self.progress.waiting(f"{runner.title}: flavors"):
                 async with asyncio.timeout(self.seconds):
-                    return await _sizes(executor)
+                    return await _flavors(executor)
         except TimeoutError:
             return NOTHING_KNOWN
 

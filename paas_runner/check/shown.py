@@ -1,27 +1,35 @@
 """The configuration that is in effect: defaults filled in, secrets hidden, each number explained.
 
+As TOML it reads back equal, with the explanations as comments.
+
 What GitLab Runner's own tables contain is handed on unread, credentials among it, so of their texts only
 those are shown whose keys are known to be harmless.
 """
 
-import json
+import textwrap
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeAlias, TypeVar, get_type_hints
 
 import attrs
+import tomlkit
+from tomlkit.container import Container
+from tomlkit.items import AoT, Table
 
-from paas_runner.check import toml_lines
 from paas_runner.check.meaning import meanings
 from paas_runner.config import Config, Runner
-from paas_runner.config.lines import dotted
+from paas_runner.config.lines import KeyPath, dotted
 from paas_runner.config.reader import GoDuration
 from paas_runner.job.capacity import Flavors
 from paas_runner.job.runner_token import short_token
 from paas_runner.secret import Secret
 
+Comments: TypeAlias = Mapping[KeyPath, str]
+T = TypeVar("T", Container, Table)
+
 HIDDEN = "…(hidden)"
+COMMENT_WIDTH = 100
 _SHOWN_LETTERS = 2
 _EMPTY: tuple[object, ...] = (None, "", (), {})
 _HARMLESS = frozenset(
@@ -39,18 +47,54 @@ _HARMLESS = frozenset(
 )
 
 
-def text(config: Config, sizes: Mapping[str, Flavors]) -> str:
+def text(config: Config, flavors: Mapping[str, Flavors]) -> str:
     """As TOML; what the settings mean stands above them."""
     head = f"# {config.path} as it is in effect; secrets are hidden"
-    return "\n".join([head, "", *toml_lines.lines(_tables(config), meanings(config, sizes))])
+    return f"{head}\n\n{commented(_tables(config), meanings(config, flavors))}"
 
 
-def document(config: Config, sizes: Mapping[str, Flavors]) -> str:
-    """As JSON; what the settings mean stands beside them."""
-    meaning = {dotted(at): sentence for at, sentence in meanings(config, sizes).items()}
-    return json.dumps(
-        {"configuration": _tables(config), "meaning": meaning}, indent=2, ensure_ascii=False, default=str
-    )
+def document(config: Config, flavors: Mapping[str, Flavors]) -> Mapping[str, Any]:
+    """For JSON; what the settings mean stands beside them."""
+    meaning = {dotted(at): sentence for at, sentence in meanings(config, flavors).items()}
+    return {"configuration": _tables(config), "meaning": meaning}
+
+
+def commented(content: Mapping[str, Any], comments: Comments) -> str:
+    """A document of TOML, a comment above what there is one for."""
+    return tomlkit.dumps(_filled(tomlkit.document(), content, comments, ())).rstrip("\n")
+
+
+def _filled(table: T, content: Mapping[str, Any], comments: Comments, at: KeyPath) -> T:
+    """The table with its single values first, as TOML wants it."""
+    for key, value in content.items():
+        if not _is_table(value):
+            item = tomlkit.item(value)
+            item.trivia.indent = _comment(comments, (*at, key))
+            table.add(key, item)
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            table.add(key, _headed(value, comments, (*at, key)))
+        elif _is_table(value):
+            each = (_headed(part, comments, (*at, key, number)) for number, part in enumerate(value))
+            table.add(key, AoT(list(each)))
+    return table
+
+
+def _headed(content: Mapping[str, Any], comments: Comments, at: KeyPath) -> Table:
+    table = _filled(tomlkit.table(is_super_table=False), content, comments, at)
+    table.trivia.indent = f"\n{_comment(comments, at)}"
+    return table
+
+
+def _is_table(value: object) -> bool:
+    """Whether it gets a header, or several."""
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(each, Mapping) for each in value)
+    return isinstance(value, Mapping)
+
+
+def _comment(comments: Comments, at: KeyPath) -> str:
+    return "".join(f"# {line}\n" for line in textwrap.wrap(comments.get(at, ""), COMMENT_WIDTH))
 
 
 def _tables(config: Config) -> Mapping[str, Any]:

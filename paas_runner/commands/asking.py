@@ -1,16 +1,26 @@
-"""What the commands have in common that ask the running service to do something."""
+"""What commands ask: the running service, over its control socket; else the store that it left behind.
+
+Everything that is asked for may raise `ConfigError` (no such file), `ControlError` (the service cannot be
+asked, or refuses) and, where the store is read, `StoreError`.
+"""
 
 import os
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from paas_runner.errors import Exit
+if TYPE_CHECKING:
+    from paas_runner.status.report import Report
+    from paas_runner.status.views import Explanation
 
+T = TypeVar("T")
 Parts = Iterator[dict[str, Any]]
 
 PATIENCE_SECONDS = 60.0
+"""For what the service has to do before it answers."""
+
+QUICK_SECONDS = 10.0
+"""For what it only has to tell."""
 
 EXIT_CODES = """\
 exit codes:
@@ -21,28 +31,57 @@ exit codes:
 """
 
 
-def asked(
-    request: Mapping[str, Any],
-    config: Path,
-    tell: Callable[[Parts], int],
-    *,
-    patience: float | None = PATIENCE_SECONDS,
-) -> int:
-    """Ask the service that runs with this file; `tell` gets the answer's parts and returns the exit code.
+def answer(request: Mapping[str, Any], config: Path, *, patience: float | None = PATIENCE_SECONDS) -> Parts:
+    """The parts of the answer of the service that runs with this file, as they come.
 
     `patience` (seconds, None is for ever) bounds the wait for each part.
     """
-    from paas_runner.config import ConfigError
-    from paas_runner.config.load import state_path
-    from paas_runner.control import ControlError, ask, control_path
+    from paas_runner.control import ask
+
+    return ask(_socket(config), request, patience=patience)
+
+
+def report(config: Path) -> "Report":
+    """How the service is."""
+    from paas_runner.control import NotRunningError
+    from paas_runner.status.report import Report
+    from paas_runner.status.stored import stored_report
 
     try:
-        socket = control_path(state_path(config, os.environ))
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return Exit.CONFIG
+        [found] = _values({"ask": "status"}, config, Report)
+    except NotRunningError:
+        return stored_report(config)
+    return found
+
+
+def explanations(config: Path, job_id: int) -> "Sequence[Explanation]":
+    """What is known of the tracked jobs of that id."""
+    from paas_runner.control import NotRunningError
+    from paas_runner.status.stored import stored_explanations
+    from paas_runner.status.views import Explanation
+
     try:
-        return tell(ask(socket, request, patience=patience))
-    except ControlError as error:
-        print(f"paas-runner {request['ask']}: {error}", file=sys.stderr)
-        return Exit.FAILED
+        return _values({"ask": "explain", "job": job_id}, config, Explanation)
+    except NotRunningError:
+        return stored_explanations(config, job_id)
+
+
+def _values(request: Mapping[str, Any], config: Path, kind: type[T]) -> Sequence[T]:
+    from paas_runner.control import ControlError
+    from paas_runner.status.report import from_data
+
+    parts = list(answer(request, config, patience=QUICK_SECONDS))
+    try:
+        return [from_data(part, kind) for part in parts]
+    except ValueError as error:
+        raise ControlError(
+            f"{_socket(config)}: the service answers what this version does not understand ({error}): "
+            "restart it after an upgrade"
+        ) from None
+
+
+def _socket(config: Path) -> Path:
+    from paas_runner.config.load import state_path
+    from paas_runner.control import control_path
+
+    return control_path(state_path(config, os.environ))

@@ -1,8 +1,26 @@
 """`paas-runner check`."""
 
 import argparse
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from paas_runner.commands.command import Command, add_config
+from paas_runner.errors import Exit
+
+if TYPE_CHECKING:
+    from paas_runner.commands.output import Line, Table
+    from paas_runner.executor.checks import CheckResult
+
+_MARKS: Mapping[str, tuple[str, str]] = {
+    "fine": ("✓", "green"),
+    "warning": ("!", "yellow"),
+    "fault": ("✗", "red"),
+    "skipped": ("-", "dim"),
+}
+"""By the grade of a result: its mark, and how it is painted."""
 
 _EPILOG = """\
 what is checked:
@@ -46,9 +64,89 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _call(arguments: argparse.Namespace) -> int:
-    from paas_runner.checking import run
+    import asyncio
 
-    return run(arguments.config, show=arguments.show, as_json=arguments.json, offline=arguments.offline)
+    from paas_runner.check import shown
+    from paas_runner.check.configuration import ConfigurationCheck, read_configuration, worst
+    from paas_runner.commands import output
+    from paas_runner.executor.checks import Grade
+    from paas_runner.executor.contract import installed
+    from paas_runner.logs import configure, redactor
+
+    configure(level="fatal", form="text", stream=sys.stderr)  # what matters of it is in the results
+    kinds = installed()
+    config, results = read_configuration(arguments.config, environ=os.environ, executors=kinds)
+    if config is None:
+        _show(results, as_json=arguments.json)
+        return Exit.CONFIG
+    redactor.add(config.secrets)
+    check = ConfigurationCheck(
+        config=config, executors=kinds, progress=output.Waiting(), offline=arguments.offline
+    )
+    if arguments.show:
+        flavors = asyncio.run(check.flavors())
+        if arguments.json:
+            output.show_json(shown.document(config, flavors))
+        else:
+            output.show(shown.text(config, flavors))
+        return Exit.OK
+    results = [*results, *asyncio.run(check.results())]
+    _show(results, as_json=arguments.json)
+    return Exit.FAILED if worst(results) is Grade.FAULT else Exit.OK
+
+
+def _show(results: "Sequence[CheckResult]", *, as_json: bool) -> None:
+    from paas_runner.commands import output
+
+    if as_json:
+        output.show_json(_document(results))
+    else:
+        output.show(*_page(results))
+
+
+def _page(results: "Sequence[CheckResult]") -> "Iterator[Line | Table]":
+    """A line for each result, what to do below it, and a summary."""
+    from paas_runner.commands.output import Table
+
+    yield Table(rows=[row for result in results for row in _rows(result)])
+    counts = _counts(results)
+    yield f"faults: {counts['fault']}, warnings: {counts['warning']}, fine: {counts['fine']}"
+
+
+def _rows(result: "CheckResult") -> "Iterator[Sequence[Line]]":
+    from paas_runner.commands.output import Painted
+
+    subject = ": ".join(filter(None, (result.runner, result.subject)))
+    yield (Painted(*_MARKS[result.grade]), f" {subject}"), result.text
+    if result.advice:
+        yield "", f"→ {result.advice}"
+
+
+def _document(results: "Sequence[CheckResult]") -> Mapping[str, Any]:
+    """`verdict` is the worst grade."""
+    from paas_runner.check.configuration import worst
+
+    return {
+        "verdict": str(worst(results)),
+        "counts": _counts(results),
+        "results": [
+            {
+                "runner": result.runner or None,
+                "subject": result.subject,
+                "grade": str(result.grade),
+                "text": result.text,
+                "advice": result.advice or None,
+            }
+            for result in results
+        ],
+    }
+
+
+def _counts(results: "Sequence[CheckResult]") -> Mapping[str, int]:
+    from paas_runner.executor.checks import Grade
+
+    found = Counter(result.grade for result in results)
+    return {str(grade): found[grade] for grade in Grade}
 
 
 COMMAND = Command(

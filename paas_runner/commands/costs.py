@@ -1,8 +1,23 @@
 """`paas-runner costs`."""
 
 import argparse
+import csv
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from paas_runner.commands.command import Command, add_config
+from paas_runner.errors import Exit
+
+if TYPE_CHECKING:
+    from paas_runner.commands.output import Line, Table
+    from paas_runner.job.cost import Total
+    from paas_runner.job.cost_report import Report
+
+_NUMBERS = ("jobs", "running", "host_seconds", "estimated_cost", "unpriced_jobs")
+"""Fields of a row, after those that say what it stands for."""
 
 _EPILOG = """\
 WHEN:
@@ -70,15 +85,89 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _call(arguments: argparse.Namespace) -> int:
-    from paas_runner.costs import run
+    from paas_runner.commands import output
+    from paas_runner.config import load
+    from paas_runner.executor.contract import installed
+    from paas_runner.job.cost_report import report, window
+    from paas_runner.service.assembly import store_path
+    from paas_runner.store.snapshot import accounts
 
-    return run(
-        arguments.config,
-        since=arguments.since,
-        until=arguments.until,
-        by=arguments.by,
-        form=arguments.form,
+    now = datetime.now(UTC)
+    wanted = window(arguments.since, arguments.until, now)
+    config = load(arguments.config, environ=os.environ, executors=installed())
+    found = accounts(store_path(config.state_file), wanted.since, wanted.until)
+    config, _ = config.recognised(found.runners)
+    names = {runner.short_token: runner.name for runner in config.runners}
+    answer = report(found.charges, found.jobs, wanted, arguments.by, names=names, now=now)
+    match arguments.form:
+        case "json":
+            output.show_json(_document(answer))
+        case "csv":
+            print(_sheet(answer))
+        case _:
+            output.show(*_page(answer))
+    return Exit.OK
+
+
+def _page(report: "Report") -> "Iterator[Line | Table]":
+    """A table, a line with the sum, and what has to be known of the numbers at hand."""
+    from paas_runner.commands.output import Painted, Table
+
+    window = report.window
+    title = f"{window.since:%F %R} to {window.until:%F %R} UTC, by {report.by}"
+    if not report.rows:
+        yield f"{title}: no hosts"
+        return
+    rows = [[*(str(value) or "-" for value in group), *_cells(total)] for group, total in report.rows]
+    sum_line = ["total", *[""] * (len(report.columns) - 1), *_cells(report.total)]
+    yield title
+    yield ""
+    yield Table(
+        head=[*map(str.upper, report.columns), "JOBS", "RUNNING", "TIME", "COST "],
+        rows=[*rows, [Painted(cell, "bold") for cell in sum_line]],
+        left=len(report.columns),
     )
+    yield ""
+    yield "TIME in hours:minutes; COST is an upper estimate in the provider's own unit."
+    if report.total.running:
+        yield "RUNNING hosts are counted until now."
+    if report.total.unpriced and report.total.cost is not None:
+        yield f"+ and what {report.total.unpriced} jobs cost on hosts without a known price."
+
+
+def _cells(total: "Total") -> Sequence[str]:
+    """The time in hours and minutes, to the nearest minute."""
+    hours, minutes = divmod(round(total.time / timedelta(minutes=1)), 60)
+    cost = "- " if total.cost is None else f"{total.cost:.4f}{'+' if total.unpriced else ' '}"
+    return str(total.jobs), str(total.running or ""), f"{hours}:{minutes:02}", cost
+
+
+def _document(report: "Report") -> Mapping[str, Any]:
+    """The window, the rows and their sum."""
+    return {
+        "since": report.window.since.isoformat(),
+        "until": report.window.until.isoformat(),
+        "by": report.by,
+        "rows": [
+            {**dict(zip(report.columns, group, strict=True)), **_numbers(total)}
+            for group, total in report.rows
+        ],
+        "total": _numbers(report.total),
+    }
+
+
+def _sheet(report: "Report") -> str:
+    """CSV with a header and without a sum; an unknown cost is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*report.columns, *_NUMBERS])
+    writer.writerows([*group, *_numbers(total).values()] for group, total in report.rows)
+    return text.getvalue().rstrip("\n")
+
+
+def _numbers(total: "Total") -> Mapping[str, int | float | None]:
+    values = (total.jobs, total.running, total.time.total_seconds(), total.cost, total.unpriced)
+    return dict(zip(_NUMBERS, values, strict=True))
 
 
 COMMAND = Command(

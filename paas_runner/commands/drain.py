@@ -1,13 +1,11 @@
 """`paas-runner drain`."""
 
 import argparse
-import json
 import sys
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from paas_runner.commands.asking import Parts, asked
+from paas_runner.commands.asking import Parts, answer
 from paas_runner.commands.command import Command, add_config
 from paas_runner.errors import Exit
 
@@ -40,37 +38,43 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _call(arguments: argparse.Namespace) -> int:
+    from paas_runner.commands.output import show, show_json
+
     wait = arguments.wait or arguments.json
-    tell = partial(_tell, wait=wait, as_json=arguments.json)
-    return asked({"ask": "drain", "wait": wait}, arguments.config, tell, patience=None)
-
-
-def _tell(parts: Parts, *, wait: bool, as_json: bool) -> int:
-    certificate: Mapping[str, Any] = {}
-    for part in parts:
-        if progress := part.get("progress"):
-            _tell_progress(progress)
-        certificate = part.get("certificate", certificate)
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
+    certificate = _certificate(answer({"ask": "drain", "wait": wait}, arguments.config, patience=None))
     if not wait:
-        print("draining: no new jobs; the service ends after the last")
+        show("draining: no new jobs; the service ends after the last")
         return Exit.OK
-    print(json.dumps(certificate, indent=2) if as_json else _text(certificate))
+    if arguments.json:
+        show_json(certificate)
+    else:
+        show(*_lines(certificate))
     return Exit.OK if certificate["drained"] else Exit.LEFT_OVER
 
 
-def _tell_progress(progress: Mapping[str, Any]) -> None:
-    """One line that changes on a terminal, a line for each change elsewhere."""
+def _certificate(parts: Parts) -> Mapping[str, Any]:
+    """The last part; what goes on until then is shown, on a terminal in one line that changes."""
+    from paas_runner.commands.output import StatusLine, is_terminal, note
+
+    certificate: Mapping[str, Any] = {}
+    line = StatusLine()
+    show_progress = line.show if is_terminal(sys.stderr) else note
+    try:
+        for part in parts:
+            if progress := part.get("progress"):
+                show_progress(_progress(progress))
+            certificate = part.get("certificate", certificate)
+    finally:
+        line.clear()
+    return certificate
+
+
+def _progress(progress: Mapping[str, Any]) -> str:
     phases = ", ".join(f"{count} {phase}" for phase, count in progress["phases"].items())
-    line = f"{progress['jobs']} jobs left: {phases or 'what is still in flight is waited for'}"
-    if sys.stderr.isatty():
-        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
-    else:
-        print(line, file=sys.stderr, flush=True)
+    return f"{progress['jobs']} jobs left: {phases or 'what is still in flight is waited for'}"
 
 
-def _text(certificate: Mapping[str, Any]) -> str:
+def _lines(certificate: Mapping[str, Any]) -> Sequence[str]:
     lines = ["drained: nothing is left" if certificate["drained"] else "drained, but not all is gone:"]
     lines += [
         f"  host {host['name']} ({host['host']}) of {host['runner']}" for host in certificate["left_hosts"]
@@ -80,7 +84,7 @@ def _text(certificate: Mapping[str, Any]) -> str:
         for job in certificate["left_jobs"]
     ]
     lines += [f"  not known: {text}" for text in certificate["unknown"]]
-    return "\n".join(lines)
+    return lines
 
 
 COMMAND = Command(

@@ -1,8 +1,23 @@
 """`paas-runner explain`."""
 
 import argparse
+import os
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import attrs
+
+from paas_runner.commands import asking
 from paas_runner.commands.command import Command, add_config
+from paas_runner.errors import Exit, RunnerError, UsageError
+
+if TYPE_CHECKING:
+    from paas_runner.status.views import Explanation
+
+_JOB = re.compile(r"(?:(?P<runner>[^/]+)/|hpd-job-(?P<host_of>.+)-)?(?P<job>\d{1,18})")
 
 _EPILOG = """\
 examples:
@@ -34,10 +49,52 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document, nothing else")
 
 
-def _call(arguments: argparse.Namespace) -> int:
-    from paas_runner.inquiry import explain
+@attrs.frozen(kw_only=True)
+class WantedJob:
+    """Which job: its id, and its runner's short token if that was said."""
 
-    return explain(arguments.config, arguments.job, as_json=arguments.json)
+    job_id: int
+    runner: str | None
+
+
+def wanted_job(text: str) -> WantedJob:
+    """The job that `42`, `abc123xyz/42` or `hpd-job-abc123xyz-42` means; raises `UsageError`."""
+    found = _JOB.fullmatch(text)
+    if found is None:
+        raise UsageError(f'"{text}" is no job: 42, RUNNER/42 or hpd-job-RUNNER-42 is')
+    return WantedJob(job_id=int(found["job"]), runner=found["runner"] or found["host_of"])
+
+
+def _call(arguments: argparse.Namespace) -> int:
+    from paas_runner.commands import output
+    from paas_runner.status.report import to_data
+    from paas_runner.status.views import explained
+
+    found = _explanations(arguments.config, wanted_job(arguments.job))
+    if not found:
+        raise RunnerError(f"nothing is known of job {arguments.job}: it was never here, or long ago")
+    if arguments.json:
+        output.show_json([to_data(explanation) for explanation in found])
+    else:
+        output.show("\n\n".join(map(explained, found)))
+    return Exit.OK
+
+
+def _explanations(config: Path, job: WantedJob) -> "Sequence[Explanation]":
+    """Tracked jobs as the service knows them, or its store when it is down; then those that are gone."""
+    from paas_runner.config.load import state_path
+    from paas_runner.service.assembly import store_path
+    from paas_runner.status.views import Explanation
+    from paas_runner.store.snapshot import histories
+
+    tracked = asking.explanations(config, job.job_id)
+    now = datetime.now(UTC)
+    gone = histories(store_path(state_path(config, os.environ)), job.job_id)
+    found = [
+        *tracked,
+        *(Explanation(at=now, key=key, job=None, history=history) for key, history in gone.items()),
+    ]
+    return [explanation for explanation in found if job.runner in {None, explanation.key.runner}]
 
 
 COMMAND = Command(

@@ -2,7 +2,7 @@
 
 Each command describes what it has to say as lines and tables. Piped, they become plain, aligned text, which
 is the same on every machine. On a terminal they have colours, and the last column of a table is folded where
-it is too wide; only then `rich` is imported. `TERM=dumb` is no terminal, and `NO_COLOR` leaves the colours out.
+it is too wide; only then `rich` is imported. `TERM=dumb` is no terminal, `NO_COLOR` leaves the colours out.
 
 Whatever is printed is rid of registered secrets, and of characters that would move a terminal's cursor.
 """
@@ -47,7 +47,7 @@ Line: TypeAlias = str | Painted | Sequence[str | Painted]
 
 @attrs.frozen(kw_only=True)
 class Table:
-    """Rows under a head, which may be empty; columns stand to the left, with `left` only the first so many."""
+    """Rows under a head, if there is one; columns stand to the left, with `left` only the first so many."""
 
     head: Sequence[str] = ()
     rows: Sequence[Sequence[Line]]
@@ -68,7 +68,7 @@ def show(*parts: Line | Table, out: TextIO | None = None) -> None:
     out = out or sys.stdout
     if is_terminal(out):
         _show_painted(parts, out)
-    else:
+    elif parts:
         _write("\n".join(line for part in parts for line in _plain_lines(part)), out)
 
 

@@ -1,10 +1,9 @@
 """`paas-runner pause` and `paas-runner resume`."""
 
 import argparse
-from collections.abc import Callable
 from functools import partial
 
-from paas_runner.commands.asking import EXIT_CODES, Parts, asked
+from paas_runner.commands.asking import EXIT_CODES, answer
 from paas_runner.commands.command import Command, add_config
 from paas_runner.errors import Exit
 
@@ -14,17 +13,11 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runner", metavar="RUNNER", help="its name, or its short token")
 
 
-def _call(command: str) -> Callable[[argparse.Namespace], int]:
-    def call(arguments: argparse.Namespace) -> int:
-        request = {"ask": command, "runner": arguments.runner}
-        return asked(request, arguments.config, partial(_tell, command))
+def _call(question: str, arguments: argparse.Namespace) -> int:
+    from paas_runner.commands.output import show
 
-    return call
-
-
-def _tell(command: str, parts: Parts) -> int:
-    for done in parts:
-        print(f'runner "{done["runner"]}" {command}d')
+    for done in answer({"ask": question, "runner": arguments.runner}, arguments.config):
+        show(f'runner "{done["runner"]}" {question}d')
     return Exit.OK
 
 
@@ -37,7 +30,7 @@ PAUSE = Command(
     ),
     epilog=EXIT_CODES,
     arguments=_arguments,
-    call=_call("pause"),
+    call=partial(_call, "pause"),
 )
 RESUME = Command(
     name="resume",
@@ -45,5 +38,5 @@ RESUME = Command(
     description="Let a paused runner ask for jobs again.",
     epilog=EXIT_CODES,
     arguments=_arguments,
-    call=_call("resume"),
+    call=partial(_call, "resume"),
 )

@@ -2,7 +2,7 @@
 
 import argparse
 
-from paas_runner.commands.asking import EXIT_CODES, Parts, asked
+from paas_runner.commands.asking import EXIT_CODES, answer
 from paas_runner.commands.command import Command, add_config
 from paas_runner.errors import Exit
 
@@ -12,14 +12,11 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _call(arguments: argparse.Namespace) -> int:
-    return asked({"ask": "reload"}, arguments.config, _tell)
+    from paas_runner.commands.output import show
 
-
-def _tell(parts: Parts) -> int:
-    for done in parts:
-        print("\n".join(done["changes"]) or "nothing has changed")
-        for key in done["restart_needed"]:
-            print(f"{key}: waits for a restart")
+    for done in answer({"ask": "reload"}, arguments.config):
+        show("\n".join(done["changes"]) or "nothing has changed")
+        show(*(f"{key}: waits for a restart" for key in done["restart_needed"]))
     return Exit.OK
 
 

@@ -1,8 +1,20 @@
 """`paas-runner status`."""
 
 import argparse
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from paas_runner.commands import asking
 from paas_runner.commands.command import Command, add_config
+from paas_runner.errors import Exit
+
+if TYPE_CHECKING:
+    from paas_runner.status.report import Report
+
+SECONDS_BETWEEN_LOOKS = 2.0
 
 _EPILOG = """\
 fields of --json:
@@ -40,9 +52,45 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _call(arguments: argparse.Namespace) -> int:
-    from paas_runner.inquiry import status
+    from paas_runner.commands import output
+    from paas_runner.status.report import ServiceState, to_data
+    from paas_runner.status.views import page
 
-    return status(arguments.config, watch=arguments.watch, as_json=arguments.json)
+    try:
+        if arguments.watch:
+            _watch(_looks(arguments.config), as_json=arguments.json)
+        found = asking.report(arguments.config)
+    except KeyboardInterrupt:
+        return Exit.OK
+    if arguments.json:
+        output.show_json(to_data(found))
+    else:
+        output.show(page(found))
+    return Exit.FAILED if found.service.state is ServiceState.DOWN else Exit.OK
+
+
+def _looks(config: Path) -> "Iterator[Report]":
+    while True:
+        yield asking.report(config)
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _watch(looks: "Iterator[Report]", *, as_json: bool) -> None:
+    """A page that is drawn again on a terminal, a line for each change elsewhere, all in a line as JSON."""
+    from paas_runner.commands import output
+    from paas_runner.status.report import to_data
+    from paas_runner.status.views import changes, page
+
+    before = None
+    for found in looks:
+        if as_json:
+            output.show_json(to_data(found), indent=None)
+        elif output.is_terminal(sys.stdout):
+            output.redraw(f"{found.at:%H:%M:%S} UTC  {page(found)}")
+        else:
+            for line in changes(before, found):
+                output.show(line)
+        before = found
 
 
 COMMAND = Command(

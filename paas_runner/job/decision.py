@@ -54,6 +54,11 @@ class Policy:
     keep_launch_failures: bool = False
     """Leave the hosts of failed launches in place (`paas_decommission_launch_failures = false`)."""
 
+    @property
+    def dead_host_within(self) -> timedelta:
+        """When a dead host is noticed, usually: once due, a look at it waits for the next look at its job."""
+        return (self.host_every // self.status_every + 1) * self.status_every
+
 
 class Action(enum.StrEnum):
     """What the job loop can do in the outside world; each may be repeated."""

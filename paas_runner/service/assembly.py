@@ -94,10 +94,14 @@ class Assembly:
             name=runner.name or runner.short_token,
             coordinator=_coordinator(runner, self.edges, self.system_id),
             executor=executor,
-            policy=_policy(config, runner, executor),
+            policy=attrs.evolve(
+                policy_of(config, runner),
+                ready_every=executor.ready_every,
+                ready_within=executor.ready_within,
+            ),
             check_interval=config.check_interval,
             refusals_tolerated=runner.unhealthy_requests_limit,
-            longest_pause=min(runner.unhealthy_interval, LONGEST_PAUSE),
+            longest_pause=longest_pause_of(runner),
             repoll_immediately=config.paas_repoll_same_runner_immediately,
             counters=self.counters,
             basis=basis,
@@ -158,11 +162,15 @@ def tls_of(runner: Runner) -> Tls:
     return Tls(ca_file=runner.tls_ca_file, cert_file=runner.tls_cert_file, key_file=runner.tls_key_file)
 
 
-def _policy(config: Config, runner: Runner, executor: Executor) -> Policy:
+def longest_pause_of(runner: Runner) -> timedelta:
+    """For how long at most a runner's coordinator is left alone after failed requests."""
+    return min(runner.unhealthy_interval, LONGEST_PAUSE)
+
+
+def policy_of(config: Config, runner: Runner) -> Policy:
+    """How a runner's jobs are looked after, but for what its executor adds."""
     return Policy(
         status_every=config.job_progress_poll_interval,
-        ready_every=executor.ready_every,
-        ready_within=executor.ready_within,
         life_every=runner.paas_job_trace_watch.poll_step,
         life_within=runner.paas_job_trace_watch.timeout_seconds,
         # with every second look at the job: one request a minute and job, usually

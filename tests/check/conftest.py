@@ -1,11 +1,11 @@
-"""A sandbox on loopback sockets, configurations for it, and surveys of them inside the test's own loop."""
+"""A sandbox on loopback sockets, configurations for it, and checks of them inside the test's own loop."""
 
 from contextlib import contextmanager
 
 import attrs
 import pytest
 
-from paas_runner.check.survey import Survey, read_configuration
+from paas_runner.check.configuration import ConfigurationCheck, read_configuration
 from paas_runner.executor.checks import Grade
 from paas_runner.executor.contract import installed
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
@@ -33,7 +33,7 @@ TENANTS = """
 
 
 class Quiet:
-    """Nobody is told what is waited for, but `said` keeps it."""
+    """Shows nothing; `said` has what was waited for."""
 
     def __init__(self):
         self.said = []
@@ -46,7 +46,7 @@ class Quiet:
 
 @attrs.define
 class Checked:
-    """What a survey said."""
+    """What a check found out."""
 
     results: list
 
@@ -118,8 +118,8 @@ class World:
         executors = executors or installed()
         config, said = read_configuration(self.config, environ={}, executors=executors)
         settings = {"progress": Quiet(), "seconds": 5.0} | more
-        survey = Survey(config=config, executors=executors, **settings)
-        return Checked([*said, *await survey.results()])
+        check = ConfigurationCheck(config=config, executors=executors, **settings)
+        return Checked([*said, *await check.results()])
 
     @property
     def secrets(self):

@@ -5,7 +5,7 @@ import tomllib
 
 import pytest
 
-from paas_runner.check import shown, toml_lines
+from paas_runner.check import shown
 from paas_runner.config import load
 from paas_runner.executor.contract import installed
 from paas_runner.job.capacity import Flavors
@@ -68,7 +68,9 @@ def test_it_is_toml_with_defaults_filled_in(config):
     assert runner["docker"]["privileged"] is True
 
 
-@pytest.mark.parametrize("form", [shown.text, shown.document])
+@pytest.mark.parametrize(
+    "form", [shown.text, lambda *given: json.dumps(shown.document(*given), ensure_ascii=False)]
+)
 def test_no_secret_is_shown_wherever_it_stands(config, form):
     told = form(config, SIZES)
     assert "canary" not in told
@@ -87,7 +89,7 @@ def test_what_is_shown_can_be_loaded_again(config, tmp_path):
 
 
 def test_settings_are_explained_in_numbers(config):
-    meaning = json.loads(shown.document(config, SIZES))["meaning"]
+    meaning = shown.document(config, SIZES)["meaning"]
     assert meaning["concurrent"] == (
         "at most 8 jobs at once over all runners; the limits of all runners together allow 3"
     )
@@ -100,7 +102,7 @@ def test_settings_are_explained_in_numbers(config):
 
 
 def test_without_a_catalogue_the_rest_is_still_explained(config):
-    meaning = json.loads(shown.document(config, {}))["meaning"]
+    meaning = shown.document(config, {})["meaning"]
     assert meaning["runners[0]"] == "at most 3 jobs at once; what its hosts weigh could not be found out"
 
 
@@ -114,7 +116,8 @@ AWKWARD = {
 
 def test_any_document_reads_back_equal_with_its_comments_in_lines():
     comments = {("plain",): "word " * 60, ("table", "deep", "list", 1): "of an entry"}
-    lines = list(toml_lines.lines(AWKWARD, comments))
-    assert tomllib.loads("\n".join(lines)) == AWKWARD
-    assert max(len(line) for line in lines if line.startswith("#")) <= toml_lines.WIDTH + 2
+    text = shown.commented(AWKWARD, comments)
+    lines = text.splitlines()
+    assert tomllib.loads(text) == AWKWARD
+    assert max(len(line) for line in lines if line.startswith("#")) <= shown.COMMENT_WIDTH + 2
     assert "# of an entry" in lines

@@ -14,9 +14,9 @@ import pytest
 
 from paas_runner import cli
 from paas_runner.config import load
-from paas_runner.costs.window import Window, window
 from paas_runner.executor.contract import installed
 from paas_runner.job.cost import Charge
+from paas_runner.job.cost_report import Window, window
 from paas_runner.job.tracked import Host, JobKey, Phase
 from paas_runner.store.sqlite import SqliteStore
 from tests.support.records import job_in

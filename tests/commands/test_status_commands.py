@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from paas_runner.commands.output import CLEAR
 from paas_runner.control import control_path
-from paas_runner.inquiry.screen import CLEAR
 from paas_runner.pipelines.jobs import Kind
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.cloud import CloudOptions

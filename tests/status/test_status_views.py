@@ -7,7 +7,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from paas_runner.inquiry.screen import tell
+from paas_runner.commands.output import show
 from paas_runner.job import events as ev
 from paas_runner.job.decision import Policy
 from paas_runner.job.lifecycle import apply
@@ -141,7 +141,7 @@ def test_the_history_of_a_job_that_is_gone_announces_nothing():
 
 def test_what_comes_from_elsewhere_can_neither_move_the_cursor_nor_break_the_output(capsys):
     redactor.add([Secret("status-view-canary")])
-    tell("a \x1b[2J\r\x07 half a pair \ud83d\nstatus-view-canary")
+    show("a \x1b[2J\r\x07 half a pair \ud83d\nstatus-view-canary")
     assert capsys.readouterr().out == "a  [2J   half a pair  \n[secret]\n"
 
 

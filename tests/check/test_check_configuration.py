@@ -8,10 +8,11 @@ import attrs
 import pytest
 
 from executors.clever.api import CatalogueApi, CleverApi
+from paas_runner.check.configuration import Clocks, worst
 from paas_runner.coordinator.system_id import FILE
 from paas_runner.errors import RunnerError
-from paas_runner.executor.checks import Grade
-from paas_runner.http import Http
+from paas_runner.executor.checks import Grade, fault, fine, skipped, warning
+from paas_runner.http import Http, Response
 from paas_runner.job.capacity import Flavors
 from paas_runner.sandbox.faults import Garbage, Hang, Status
 from paas_runner.secret import Secret
@@ -335,3 +336,47 @@ async def test_a_token_that_may_not_see_attributes_is_a_fault(world, body):
     checked = await world.checked()
     assert checked.faults == [("shared", "tenants")]
     assert "must be an administrator's" in checked.of("tenants")[0].advice
+
+
+def test_an_answer_that_was_long_on_its_way_does_not_count_against_the_clock():
+    begun = datetime(2026, 3, 1, tzinfo=UTC)
+    times = iter([begun + timedelta(seconds=20), begun + timedelta(seconds=1)])
+    clocks = Clocks(lambda: next(times))
+    for _ in range(2):
+        clocks.compare(
+            "it", Response(status=200, headers={"date": "Sun, 01 Mar 2026 00:00:00 GMT"}, body=b"")
+        )
+    assert clocks.results() == [fine("clock", "agrees with it")]
+
+
+@pytest.mark.parametrize("headers", [{}, {"date": "now"}])
+def test_without_an_answer_that_has_a_date_the_clock_is_not_judged(headers):
+    clocks = Clocks(lambda: datetime.now(UTC))
+    clocks.compare("it", Response(status=200, headers=headers, body=b""))
+    assert [each.grade for each in clocks.results()] == [Grade.SKIPPED]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "words"),
+    [(timedelta(seconds=20), "ours is 20 s ahead of it's"), (-timedelta(hours=2), "2 h behind it's")],
+)
+def test_a_clock_that_differs_is_said_in_round_numbers(ahead, words):
+    there = datetime(2026, 3, 1, tzinfo=UTC)
+    clocks = Clocks(lambda: there + timedelta(seconds=0.5) + ahead)
+    clocks.compare("it", Response(status=200, headers={"date": "Sun, 01 Mar 2026 00:00:00 GMT"}, body=b""))
+    [result] = clocks.results()
+    assert result.grade is Grade.WARNING
+    assert words in result.text
+
+
+@pytest.mark.parametrize(
+    ("results", "verdict"),
+    [
+        ([fine("a", "b"), warning("a", "b"), fault("a", "b"), skipped("a", "b")], Grade.FAULT),
+        ([warning("a", "b"), skipped("a", "b")], Grade.WARNING),
+        ([skipped("a", "b")], Grade.FINE),
+        ([fault("a", "b"), fine("a", "b")], Grade.FAULT),
+    ],
+)
+def test_the_verdict_is_the_worst_of_what_was_checked(results, verdict):
+    assert worst(results) is verdict

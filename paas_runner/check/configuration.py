@@ -1,10 +1,8 @@
-"""All checks of one configuration: this machine first, then all runners side by side.
+"""All checks of one configuration: the file, this machine, then all runners side by side.
 
-The configuration file: everything that the service would say about it, in the same words.
-
-The weight quota: whether it is known, and which sizes fit into it.
-
-Our clock against those of the services that answer: leases, tokens and signed addresses depend on it.
+Of the file is said what the service would say, in the same words. What concerns all runners comes last: the
+weight quota, whether it is known and which flavors fit into it; and our clock against those of the services
+that have answered, because leases, tokens and signed addresses depend on it.
 """
 
 import asyncio
@@ -15,14 +13,15 @@ from pathlib import Path
 
 import attrs
 
-from paas_runner.check.machine import git_program, look_at_state, modes
-from paas_runner.check.runners import SECONDS, Look, Looks, Progress
+from paas_runner.check.machine import check_git, check_modes, check_state
+from paas_runner.check.runners import SECONDS, CheckedRunner, Progress, RunnerCheck
 from paas_runner.config import Config, ConfigError, load
 from paas_runner.config.sections import Executors
 from paas_runner.coordinator.system_id import foreseen_system_id
-from paas_runner.executor.checks import CheckResult, fault, fine, skipped, warning
+from paas_runner.executor.checks import CheckResult, Grade, fault, fine, skipped, warning
 from paas_runner.http import Http, Response
 from paas_runner.job.capacity import Flavors, Load, jobs_that_fit
+from paas_runner.plain_text import exact_span
 from paas_runner.service.assembly import Edges, limits_of
 from paas_runner.store.sqlite import SqliteStore
 
@@ -32,14 +31,13 @@ _HALF_A_SECOND = timedelta(seconds=0.5)  # a Date header has whole seconds, cut 
 
 
 class Clocks:
-    """Hears answers, and compares."""
+    """Compares the dates of answers with our own clock, `now`."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
-        """`now` is our own clock."""
         self._now = now
         self._ahead: dict[str, timedelta] = {}
 
-    def hear(self, service: str, answer: Response) -> None:
+    def compare(self, service: str, answer: Response) -> None:
         """Keep the least difference of each service: an answer that was long on its way looks older."""
         if answer.date is None:
             return
@@ -54,7 +52,7 @@ class Clocks:
         results = [
             warning(
                 _CLOCK,
-                f"ours is {_seconds(ahead)} {service}'s",
+                f"ours is {_difference(ahead)} {service}'s",
                 "synchronise this machine's clock (NTP), unless theirs is wrong",
             )
             for service, ahead in self._ahead.items()
@@ -62,19 +60,19 @@ class Clocks:
         ]
         if agreeing:
             results.append(fine(_CLOCK, f"agrees with {', '.join(agreeing)}"))
-        return results or [skipped(_CLOCK, "nobody told the time")]
+        return results or [skipped(_CLOCK, "no answer had a date")]
 
 
-def _seconds(ahead: timedelta) -> str:
-    seconds = ahead.total_seconds()
-    return f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'}"
+def _difference(ahead: timedelta) -> str:
+    length = exact_span(round(abs(ahead).total_seconds()))
+    return f"{length} {'ahead of' if ahead > timedelta() else 'behind'}"
 
 
 _QUOTA = "quota"
 
 
 def _quota_fits(config: Config, load: Load) -> Iterator[CheckResult]:
-    """What the quota means for each runner whose sizes are known; `load` has no job, and no empty sizes."""
+    """What the quota means for each runner whose flavors are known; `load` has no job."""
     for runner in config.runners:
         if runner.short_token in load.sizes:
             for result in _quota_of_runner(runner.short_token, load):
@@ -100,8 +98,8 @@ def _quota_of_runner(key: str, load: Load) -> Iterator[CheckResult]:
 
 
 @attrs.frozen(kw_only=True)
-class Survey:
-    """One look at everything that a configuration needs."""
+class ConfigurationCheck:
+    """Checks everything that a configuration needs, once."""
 
     config: Config
     executors: Executors
@@ -112,30 +110,30 @@ class Survey:
 
     async def results(self) -> Sequence[CheckResult]:
         """In the order in which a reader wants them: this machine, the runners, what concerns all of them."""
-        found = await asyncio.to_thread(look_at_state, self.config, self.now())
-        files = await asyncio.to_thread(modes, self.config)
-        git = await asyncio.to_thread(git_program)
+        state = await asyncio.to_thread(check_state, self.config, self.now())
+        modes = await asyncio.to_thread(check_modes, self.config)
+        git = await asyncio.to_thread(check_git)
         clocks = Clocks(self.now)
-        looks = attrs.evolve(self._looks(clocks), installation=found.installation)
-        runners = await asyncio.gather(*map(looks.look, found.config.runners))
-        told = [attrs.evolve(each, runner=one.runner.title) for one in runners for each in one.results]
-        return [*found.results, *files, git, *told, *self._of_all(found.config, runners, clocks)]
+        runner_check = attrs.evolve(self._runner_check(clocks), installation=state.installation)
+        runners = await asyncio.gather(*map(runner_check.check, state.config.runners))
+        of_runners = [attrs.evolve(each, runner=one.runner.title) for one in runners for each in one.results]
+        return [*state.results, *modes, git, *of_runners, *self._of_all(state.config, runners, clocks)]
 
-    async def sizes(self) -> Mapping[str, Flavors]:
-        """By short token what hosts can be had, as far as that can be told; nothing else is looked at."""
-        looks = self._looks(Clocks(self.now))
-        sizes = await asyncio.gather(*map(looks.sizes, self.config.runners))
-        return {runner.short_token: each for runner, each in zip(self.config.runners, sizes, strict=True)}
+    async def flavors(self) -> Mapping[str, Flavors]:
+        """By short token what hosts can be had, as far as that can be found out; nothing else is checked."""
+        runner_check = self._runner_check(Clocks(self.now))
+        flavors = await asyncio.gather(*map(runner_check.flavors, self.config.runners))
+        return {runner.short_token: each for runner, each in zip(self.config.runners, flavors, strict=True)}
 
-    def _looks(self, clocks: Clocks) -> Looks:
+    def _runner_check(self, clocks: Clocks) -> RunnerCheck:
         folders = (self.config.path.parent, self.config.state_file.parent)
         edges = Edges(
-            connect=Http(on_response=clocks.hear),
+            connect=Http(on_response=clocks.compare),
             open_store=SqliteStore.open,
             executors=self.executors,
             rng=random.Random(),  # noqa: S311 - jitter, no secret
         )
-        return Looks(
+        return RunnerCheck(
             edges=edges,
             progress=self.progress,
             now=self.now,
@@ -144,11 +142,19 @@ class Survey:
             offline=self.offline,
         )
 
-    def _of_all(self, config: Config, looks: Sequence[Look], clocks: Clocks) -> Iterable[CheckResult]:
+    def _of_all(
+        self, config: Config, runners: Sequence[CheckedRunner], clocks: Clocks
+    ) -> Iterable[CheckResult]:
         if self.offline:
             return [skipped("network", "not asked, as wanted: tokens, accounts, sizes, quota, clock")]
-        weighed = {look.runner.short_token: look.sizes for look in looks if look.sizes.weights}
-        return [*_quota_fits(config, Load(limits=limits_of(config), sizes=weighed)), *clocks.results()]
+        known = {each.runner.short_token: each.flavors for each in runners if each.flavors.weights}
+        return [*_quota_fits(config, Load(limits=limits_of(config), sizes=known)), *clocks.results()]
+
+
+def worst(results: Iterable[CheckResult]) -> Grade:
+    """The gravest of all grades; what was skipped does not count."""
+    found = {result.grade for result in results}
+    return next((grade for grade in (Grade.FAULT, Grade.WARNING) if grade in found), Grade.FINE)
 
 
 _CONFIGURATION = "configuration"

@@ -1,0 +1,208 @@
+"""What commands print with: the same words everywhere, colours and what is going on only on a terminal."""
+
+import asyncio
+import io
+import json
+import sys
+import time
+
+import pytest
+
+from paas_runner.commands import output
+from paas_runner.commands.output import Painted, StatusLine, Table, Waiting, note, show, show_json
+from paas_runner.logs import redactor
+from paas_runner.secret import Secret
+from tests.support.terminal_screen import Screen
+
+HOSTS = Table(
+    head=("NAME", "JOBS", "WHY"),
+    rows=[
+        (Painted("one", "green"), "3", "its job runs"),
+        (
+            ("t", Painted("w", "bold red"), "o"),
+            "12",
+            "created a while ago, and nothing is known of its job",
+        ),
+    ],
+)
+PLAIN = [
+    "hosts",
+    "",
+    "NAME  JOBS  WHY",
+    "one   3     its job runs",
+    "two   12    created a while ago, and nothing is known of its job",
+]
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture(autouse=True)
+def a_usual_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+def shown(*parts, out=None):
+    out = out or Terminal()
+    show(*parts, out=out)
+    return out.getvalue()
+
+
+def test_a_pipe_gets_plain_aligned_text():
+    assert shown("hosts", "", HOSTS, out=io.StringIO()).splitlines() == PLAIN
+
+
+def test_a_terminal_gets_the_same_words_with_colours():
+    written = shown("hosts", "", HOSTS)
+    assert "\x1b[32mone\x1b[0m" in written
+    assert Screen(written).styled
+    assert Screen(written).lines == PLAIN
+
+
+def test_no_color_leaves_the_colours_out(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    written = shown("hosts", "", HOSTS)
+    assert "\x1b" not in written
+    assert Screen(written).lines == PLAIN
+
+
+@pytest.mark.parametrize("name", ["dumb", "unknown"])
+def test_a_dumb_terminal_gets_what_a_pipe_gets(monkeypatch, name):
+    monkeypatch.setenv("TERM", name)
+    assert shown("hosts", "", HOSTS).splitlines() == PLAIN
+
+
+def test_on_a_narrow_terminal_only_the_last_column_is_folded_and_nothing_is_lost(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = Screen(shown(HOSTS)).lines
+    assert max(map(len, lines)) <= 40
+    assert [line[:12] for line in lines[2:]] == ["two   12    ", *[" " * 12] * (len(lines) - 3)]
+    assert " ".join(line[12:] for line in lines[2:]).split() == HOSTS.rows[1][2].split()
+
+
+def test_on_a_terminal_narrower_than_the_other_columns_nothing_is_lost_either(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "10")
+    told = " ".join(Screen(shown(HOSTS)).lines)
+    assert all(word in told for word in ("one", "two", "12", "created", "nothing"))
+
+
+def test_numbers_stand_to_the_right_where_they_are_said_to_be():
+    table = Table(head=("NAME", "JOBS"), rows=[("a", "3"), ("bb", "100")], left=1)
+    assert shown(table, out=io.StringIO()) == "NAME  JOBS\na        3\nbb     100\n"
+    assert Screen(shown(table)).lines == ["NAME  JOBS", "a        3", "bb     100"]
+
+
+def test_nothing_to_show_prints_nothing(capsys):
+    show()
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("out", [io.StringIO, Terminal])
+def test_what_is_quoted_can_neither_move_the_cursor_nor_tell_a_secret(out):
+    redactor.add([Secret("output-canary")])
+    row = ("a \x1b[2J\r\x07b", ("is ", Painted("output-canary", "red")))
+    written = shown("x \x1b[2J", Table(rows=[row]), out=out())
+    assert "\x1b[2J" not in written
+    assert "\x07" not in written
+    assert "output-canary" not in written
+
+
+def test_square_brackets_are_no_markup():
+    assert "[red]x[/red] :smile:" in shown("[red]x[/red] :smile:")
+
+
+def test_a_message_goes_to_the_standard_error(capsys):
+    note("a second look in 3 s")
+    assert capsys.readouterr() == ("", "a second look in 3 s\n")
+
+
+def test_what_the_output_cannot_encode_is_escaped(monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    show("é ✓", Table(rows=[("→",)]), out=out)
+    assert out.buffer.getvalue().decode("latin-1") == "é \\u2713\n\\u2192\n"
+
+
+VALUE = {"name": "é → 😀", "odd": "\x9b\x7f\ud83d\u2028\n", "numbers": [1, 2.5, None]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
+@pytest.mark.parametrize("indent", [2, None])
+def test_json_reads_back_equal_in_every_encoding_and_is_safe_to_look_at(monkeypatch, encoding, indent):
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", out)
+    show_json(VALUE, indent=indent)
+    text = out.buffer.getvalue().decode(encoding)
+    assert json.loads(text) == VALUE
+    assert all(char.isprintable() or char == "\n" for char in text)
+    assert ("é → 😀" in text) == (encoding == "utf-8")
+    assert len(text.splitlines()) == (1 if indent is None else 9)
+
+
+def until(what):
+    end = time.monotonic() + 30
+    while not what():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def test_a_status_line_turns_changes_and_goes_away():
+    out = Terminal()
+    line = StatusLine(out)
+    line.show("3 jobs left: [running]")
+    turning = set("⠋⠙⠹⠸")
+    until(lambda: len(turning & set(out.getvalue())) > 2)
+    assert Screen(out.getvalue()).lines[0][2:] == "3 jobs left: [running]"
+    line.show("1 job left")
+    assert Screen(out.getvalue()).lines[0][2:] == "1 job left"
+    assert Screen(out.getvalue()).cursor_hidden
+    line.clear()
+    line.clear()
+    assert Screen(out.getvalue()).lines == []
+    assert not Screen(out.getvalue()).cursor_hidden
+
+
+def test_a_status_line_is_nothing_where_there_is_no_terminal(monkeypatch):
+    pipe, dumb = io.StringIO(), Terminal()
+    StatusLine(pipe).show("3 jobs left")
+    monkeypatch.setenv("TERM", "dumb")
+    StatusLine(dumb).show("3 jobs left")
+    assert pipe.getvalue() == dumb.getvalue() == ""
+
+
+def test_a_status_line_has_no_colours_with_no_color(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    out = Terminal()
+    line = StatusLine(out)
+    line.show("3 jobs left")
+    line.clear()
+    assert not Screen(out.getvalue()).styled
+    assert Screen(out.getvalue()).lines == []
+
+
+async def test_what_takes_long_is_shown_until_it_is_over(monkeypatch):
+    monkeypatch.setattr(output, "PATIENCE_SECONDS", 0.01)
+    out = Terminal()
+    waiting = Waiting(out)
+    with waiting.waiting("one: coordinator"), waiting.waiting("one: clever-docker"):
+        await asyncio.to_thread(until, lambda: "clever-docker" in out.getvalue())
+        [line] = Screen(out.getvalue()).lines
+        assert line[2:] == "waiting for one: coordinator, one: clever-docker …"
+    assert Screen(out.getvalue()).lines == []
+
+
+async def test_what_is_quick_is_not_shown_and_neither_is_anything_in_a_pipe(monkeypatch):
+    quick, pipe = Terminal(), io.StringIO()
+    with Waiting(quick).waiting("x"):
+        await asyncio.sleep(0)
+    monkeypatch.setattr(output, "PATIENCE_SECONDS", 0)
+    passed = asyncio.Event()
+    with Waiting(pipe).waiting("x"):
+        asyncio.get_running_loop().call_later(0, passed.set)
+        await passed.wait()
+    assert quick.getvalue() == pipe.getvalue() == ""
