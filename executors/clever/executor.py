@@ -6,7 +6,7 @@ mark it is not ours.
 """
 
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -144,10 +144,14 @@ class CleverDockerExecutor:
 
         await self._about(host, order.tenant, work)
 
+    def tenants_among(self, known: Collection[str]) -> Collection[str]:
+        """In multi-tenant mode each has an organisation; otherwise all are one."""
+        return {tenant for tenant in known if tenant} if self._settings.cc_multi_tenant else {""}
+
     async def hosts(self, tenant: str) -> Sequence[SeenHost]:
         """The applications with this runner's prefix and this installation's mark: one request, usually."""
         if self._settings.cc_multi_tenant and not tenant:
-            return ()
+            raise Rejected("whose? no tenant was named", service="Clever Cloud", op="list the applications")
         prefix = host_name_prefix(self._section.short_token)
 
         async def work(account: Account) -> Sequence[SeenHost]:

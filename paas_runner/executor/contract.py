@@ -12,7 +12,7 @@ Third parties add executors as entry points of the group `paas_runner.executors`
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from importlib.metadata import entry_points
 from typing import Any, Protocol, runtime_checkable
@@ -122,6 +122,14 @@ class Examinable(Protocol):
 
         What would not work is a result, not an exception. Whoever asks sets a deadline.
         """
+
+
+@runtime_checkable
+class HasTenants(Protocol):
+    """What an executor may offer whose hosts can belong to several tenants, for searches for orphans."""
+
+    def tenants_among(self, known: Collection[str]) -> Collection[str]:
+        """Those of the known tenants whose hosts can be listed; without any, there is no one to ask."""
 
 
 @attrs.frozen(kw_only=True)

@@ -15,8 +15,9 @@ import attrs
 import structlog
 
 from paas_runner.dispatch import ActiveRunner
+from paas_runner.dispatch.search import NotAsked, ask_tenants, searched
 from paas_runner.dispatch.view import View
-from paas_runner.errors import RemoteError, RunnerError
+from paas_runner.errors import RunnerError
 from paas_runner.job.tracked import Phase, TrackedJob
 from paas_runner.loop.timing import Clock, sleep_until_stopped
 from paas_runner.store import Store, StoreError
@@ -63,13 +64,13 @@ class Certificate:
             "hosts": len(self.hosts),
             "open_intents": sum(job.host_intended for job in self.jobs),
             "unreported": sum(job.phase is not Phase.DECOMMISSIONING for job in self.jobs),
-            "left_jobs": [_told(job) for job in self.jobs],
+            "left_jobs": [_describe_job(job) for job in self.jobs],
             "left_hosts": [attrs.asdict(host) for host in self.hosts],
             "unknown": list(self.unknown),
         }
 
 
-def _told(job: TrackedJob) -> Mapping[str, Any]:
+def _describe_job(job: TrackedJob) -> Mapping[str, Any]:
     return {
         "runner": job.key.runner,
         "job": job.key.job_id,
@@ -99,10 +100,9 @@ class Drainable(Protocol):
 
 
 class Drain:
-    """Ends the service after its last job, once somebody wants that."""
+    """Ends the service after its last job, once that is wanted."""
 
     def __init__(self, dispatcher: Drainable, *, store: Store, clock: Clock, stopping: asyncio.Event) -> None:
-        """Nobody wants it yet."""
         self._dispatcher = dispatcher
         self._store = store
         self._clock = clock
@@ -129,8 +129,8 @@ class Drain:
         if self._stopping.is_set():
             return
         self.certificate = await self._certified()
-        tell = log.info if self.certificate.clean else log.error
-        tell(
+        log_result = log.info if self.certificate.clean else log.error
+        log_result(
             "drained" if self.certificate.clean else "drained, but not all is gone",
             **self.certificate.document,
         )
@@ -142,7 +142,7 @@ class Drain:
 
         Raises `RunnerError` when the service is stopped before.
         """
-        told: Mapping[str, Any] = {}
+        last: Mapping[str, Any] = {}
         while not self._done.is_set():
             if self._stopping.is_set():
                 raise RunnerError(
@@ -150,8 +150,8 @@ class Drain:
                 )
             phases = Counter(str(job.phase) for job in self._dispatcher.view.jobs)
             now = {"jobs": phases.total(), "phases": dict(phases)}
-            if now != told:
-                told = now
+            if now != last:
+                last = now
                 yield {"progress": now}
             await sleep_until_stopped(PROGRESS_EVERY_SECONDS, self._done)
         if self.certificate:
@@ -176,22 +176,24 @@ class Drain:
             jobs = await self._store.jobs()
         except StoreError as error:
             unknown.append(str(error))
-        tenants = {job.tenant for job in jobs}
         with self._dispatcher.held() as runners:
-            hosts = [host for served in runners for host in await self._hosts(served, tenants, unknown)]
+            hosts = [host for served in runners for host in await self._hosts(served, unknown)]
         return Certificate(at=self._clock(), jobs=jobs, hosts=hosts, unknown=unknown)
 
-    async def _hosts(self, served: ActiveRunner, tenants: set[str], unknown: list[str]) -> Sequence[LeftHost]:
-        """All that the provider lists of ours, whoever has ever paid for it."""
-        found: list[LeftHost] = []
-        try:
-            for tenant in sorted({"", *tenants, *await self._store.tenants(served.key)}):
-                listed = await served.executor.hosts(tenant)
-                found += [LeftHost(runner=served.name, name=host.name, host=host.ref) for host in listed]
-        except (RemoteError, StoreError) as error:
-            unknown.append(f"the hosts of {served.name}: {error}")
-        except Exception as error:
-            # whatever an executor does wrong, the service still has to come to rest
-            log.exception("unexpected error: the hosts cannot be listed", runner=served.name)
-            unknown.append(f"the hosts of {served.name}: unexpected error ({type(error).__name__})")
-        return found
+    async def _hosts(self, served: ActiveRunner, unknown: list[str]) -> Sequence[LeftHost]:
+        """All that the provider lists of ours, for every tenant that has ever paid.
+
+        Where no tenant is known there is no host: a tenant is on the disk before its first one.
+        """
+        answers = await ask_tenants(searched(served), self._store, served.executor.hosts)
+        unknown += map(_describe_not_asked, answers.not_asked)
+        return [
+            LeftHost(runner=served.name, name=host.name, host=host.ref)
+            for listed in answers.by_tenant.values()
+            for host in listed
+        ]
+
+
+def _describe_not_asked(tenant: NotAsked) -> str:
+    payer = f" that {tenant.tenant} pays for" if tenant.tenant else ""
+    return f"the hosts of {tenant.runner}{payer}: {tenant.why}"

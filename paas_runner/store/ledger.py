@@ -1,7 +1,7 @@
 """The ledger in the store: one row for each host that has gone, kept for as long as the operator wants."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -49,6 +49,14 @@ def tenants(db: sqlite3.Connection, runner: str) -> frozenset[str]:
     """Everybody who paid for a host of a runner."""
     select = "SELECT DISTINCT tenant FROM charge WHERE runner = ?"
     return frozenset(tenant for (tenant,) in db.execute(select, (runner,)))
+
+
+def all_tenants(db: sqlite3.Connection) -> Mapping[str, frozenset[str]]:
+    """The same of every runner, by its short token."""
+    found: dict[str, set[str]] = {}
+    for runner, tenant in db.execute("SELECT DISTINCT runner, tenant FROM charge"):
+        found.setdefault(runner, set()).add(tenant)
+    return {runner: frozenset(tenants) for runner, tenants in found.items()}
 
 
 def charges(db: sqlite3.Connection, since: datetime, until: datetime) -> Sequence[Charge]:

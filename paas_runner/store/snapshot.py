@@ -26,6 +26,8 @@ class Snapshot:
     jobs: Sequence[TrackedJob]
     ended: frozenset[JobKey]
     runners: Sequence[KnownRunner]
+    tenants: Mapping[str, frozenset[str]]
+    """Those that have paid for hosts which are gone, by the short token of the runner."""
 
 
 @attrs.frozen(kw_only=True)
@@ -49,6 +51,7 @@ def take(path: Path) -> Snapshot:
             jobs=_jobs(db),
             ended=frozenset(JobKey(runner, job_id) for runner, job_id in ended),
             runners=_runners(db),
+            tenants={} if version_of(db) < LEDGER_VERSION else ledger.all_tenants(db),
         )
 
 

@@ -10,6 +10,7 @@ from paas_runner.pipelines.jobs import Kind
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Delay, Status
 from paas_runner.testing.virtual_time import virtual_now
+from tests.support.tenants import MULTI, TENANTS, add_tenant, submit_for
 
 CLEAN = {"drained": True, "hosts": 0, "open_intents": 0, "unreported": 0}
 
@@ -106,6 +107,35 @@ def test_a_provider_that_does_not_answer_leaves_the_certificate_open(operate):
             certificate = (await world.ask("drain", wait=True))[-1]["certificate"]
         assert not certificate["drained"]
         assert "the hosts of virtual" in certificate["unknown"][0]
+
+    operate(story)
+
+
+def test_a_tenant_that_cannot_be_asked_leaves_the_certificate_open_and_hides_no_other_tenants_host(operate):
+    async def story(world):
+        organisations = {name: add_tenant(world.gitlab, world.cloud, name) for name in TENANTS[:3]}
+        world.write(more=MULTI, paas_finished_jobs_keep_resources=True)
+        async with world.service():
+            jobs = [submit_for(world.gitlab, name) for name in organisations]
+            await until(lambda: all(job.ended for job in jobs))
+            world.cloud.accounts.replace_tokens(organisations["bolt"])
+            certificate = (await world.ask("drain", wait=True))[-1]["certificate"]
+        assert (certificate["drained"], certificate["hosts"]) == (False, 2)
+        ours = {f"hpd-job-{world.key}-{job.job_id}" for job in (jobs[0], jobs[2])}
+        assert {host["name"] for host in certificate["left_hosts"]} == ours
+        [unknown] = certificate["unknown"]
+        assert unknown.startswith("the hosts of virtual that bolt pays for: ")
+
+    operate(story)
+
+
+def test_a_runner_none_of_whose_tenants_ever_had_a_host_is_drained(operate):
+    async def story(world):
+        add_tenant(world.gitlab, world.cloud, "acme")
+        world.write(more=MULTI)
+        async with world.service():
+            certificate = (await world.ask("drain", wait=True))[-1]["certificate"]
+        assert numbers(certificate) == CLEAN
 
     operate(story)
 
