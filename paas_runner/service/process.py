@@ -23,7 +23,8 @@ from paas_runner.service.drain import Certificate
 from paas_runner.service.operations import Operations
 from paas_runner.service.systemd import ServiceManager
 from paas_runner.store import StoreError
-from paas_runner.store.sqlite import SqliteStore, StoreInUseError
+from paas_runner.store.database import StoreInUseError
+from paas_runner.store.sqlite import SqliteStore
 from paas_runner.store.state_file import StateFileError
 
 log = structlog.stdlib.get_logger(__name__)

@@ -13,7 +13,6 @@ from typing import Any
 
 import cattrs
 
-from paas_runner.job.known_runner import KnownRunner
 from paas_runner.job.payload import Payload, read
 from paas_runner.job.tracked import Entry, TrackedJob
 from paas_runner.secret import Secret
@@ -68,21 +67,3 @@ def history_from_text(text: str) -> Sequence[Entry]:
         return _converter.structure(json.loads(text), tuple[Entry, ...])
     except Exception as error:  # noqa: BLE001 - cattrs raises whatever its hooks raised, grouped
         raise ValueError("; ".join(cattrs.transform_error(error, "history", _kind))) from None
-
-
-RUNNERS_FACT = "runners"
-
-_runners_converter = cattrs.Converter()
-
-
-def dumps_runners(known: Sequence[KnownRunner]) -> str:
-    """The runners as JSON; nothing of it is secret."""
-    return json.dumps(_runners_converter.unstructure(list(known)))
-
-
-def loads_runners(text: str | None) -> Sequence[KnownRunner]:
-    """The runners of a JSON text, none where there is no text; raises ValueError."""
-    try:
-        return _runners_converter.structure(json.loads(text or "[]"), list[KnownRunner])
-    except Exception as error:  # noqa: BLE001 - cattrs raises whatever its hooks raised, grouped
-        raise ValueError("; ".join(cattrs.transform_error(error))) from None

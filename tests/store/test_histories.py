@@ -26,7 +26,7 @@ async def test_the_history_of_a_forgotten_job_can_be_read_while_the_service_has_
 
 
 async def test_only_the_last_histories_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr("paas_runner.store.sqlite.REMEMBERED_HISTORIES", 3)
+    monkeypatch.setattr("paas_runner.store.jobs.REMEMBERED_HISTORIES", 3)
     store = await SqliteStore.open(tmp_path / "s.db")
     for job_id in range(1, 8):
         await store.forget(ended(job_id).key, ended=True, history=ended(job_id).history)
