@@ -20,7 +20,7 @@ from executors.clever.causes import Case, standstill, verdict
 from executors.clever.deployments import Sighting, look, look_closer
 from executors.clever.failure_account import Facts, ended, particulars
 from executors.clever.settings import CleverSettings
-from executors.log_lines import clean
+from executors.host_log import clean
 from paas_runner.errors import RemoteError
 from paas_runner.job.tracked import Host
 

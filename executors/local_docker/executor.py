@@ -13,28 +13,29 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from docker import APIClient
-from docker.errors import APIError, NotFound
-from docker.types import Mount
 
 from executors.build_context import build_context
-from executors.local_docker.account import Facts, ended, particulars, told_lines
-from executors.local_docker.engine import Engine
+from executors.host_log import clean_lines
+from executors.local_docker.account import Facts, ended, particulars
+from executors.local_docker.checks import examine
 from executors.local_docker.image import HostImage, Recipe
-from executors.local_docker.look import examine
-from executors.local_docker.marks import (
+from executors.local_docker.settings import LocalDockerSettings, host_socket
+from paas_runner.docker.containers import Mount
+from paas_runner.docker.engine import STANDARD_SOCKET, Client, Engine
+from paas_runner.docker.errors import OPERATORS, AbsentError, ConflictError
+from paas_runner.docker.labels import (
     INSTALLATION,
     JOB,
+    OBJECT_LABELS_VARIABLE,
     RUNNER,
-    Belonging,
+    EngineObject,
     Kind,
-    belongings,
+    format_labels,
+    labeled,
     remove,
     remove_all,
 )
-from executors.local_docker.settings import STANDARD_SOCKET, LocalDockerSettings
-from executors.local_docker.troubles import OPERATORS, AbsentError, ConflictError
-from paas_runner.errors import Rejected
+from paas_runner.errors import Rejected, RemoteError, Transient
 from paas_runner.executor.checks import CheckResult
 from paas_runner.executor.contract import HostRequest, RunnerSection
 from paas_runner.job.capacity import Flavors
@@ -47,8 +48,8 @@ log = structlog.stdlib.get_logger(__name__)
 SIZE, WEIGHT = "M", 1.0  # as 1.1.1 calls and counts its only one
 REPOSITORY = "paas-runner-host"
 MOST_LOG_LINES = 10
-LABELS_VARIABLE = "PAAS_RUNNER_OBJECT_LABELS"
-"""Tells it the labels (`name=value`, by commas) for all that it makes, which so goes with its host."""
+REMOVAL_ROUNDS = 5
+"""In one call: what resists is removed again by the next one, which the service makes until all is gone."""
 
 
 class LocalDockerExecutor:
@@ -99,7 +100,7 @@ class LocalDockerExecutor:
             found = await self._inspected(order.host_name)
         except AbsentError:
             return None
-        ours = self._marks(order.host_name).items() <= (found["Config"].get("Labels") or {}).items()
+        ours = self._labels(order.host_name).items() <= (found["Config"].get("Labels") or {}).items()
         return _host(found["Id"]) if ours else None
 
     async def ready(self, host: Host, *, tenant: str) -> bool:  # noqa: ARG002
@@ -126,19 +127,22 @@ class LocalDockerExecutor:
 
     async def hosts(self, tenant: str) -> Sequence[SeenHost]:  # noqa: ARG002
         """All that has our labels, by host: a container, or what is left without one."""
-        found = await self._engine.call("list hosts", lambda client: belongings(client, self._runner_marks))
+        found = await self._engine.call("list hosts", lambda client: labeled(client, self._runner_labels))
         of_one = itertools.groupby(sorted(found, key=_host_name), key=_host_name)
-        return [_seen(name, list(belonging)) for name, belonging in of_one]
+        return [_seen(name, list(objects)) for name, objects in of_one]
 
     async def decommission(self, name: HostName, host: Host | None, *, tenant: str, search: bool) -> None:  # noqa: ARG002
         """Remove container, networks, volumes and images of that name, those of the inner runner, too."""
 
-        def everything(client: APIClient) -> None:
+        def everything(client: Client) -> Sequence[EngineObject]:
             if host:
                 remove(client, Kind.CONTAINER, host.ref)
-            remove_all(client, self._marks(name))
+            return remove_all(client, self._labels(name), rounds=REMOVAL_ROUNDS)
 
-        await self._engine.call("remove the host", everything)
+        op = "remove the host"
+        if left := await self._engine.call(op, everything):
+            text = f"still there: {', '.join(map(str, left))}"
+            raise Transient(text, service=self._engine.address.service, op=op)
 
     async def examine(self) -> Sequence[CheckResult]:
         """The engine, its machine, and the image of hosts."""
@@ -149,11 +153,11 @@ class LocalDockerExecutor:
         await self._engine.aclose()
 
     @property
-    def _runner_marks(self) -> dict[str, str]:
+    def _runner_labels(self) -> dict[str, str]:
         return {INSTALLATION: self._section.installation, RUNNER: self._section.short_token}
 
-    def _marks(self, name: HostName) -> dict[str, str]:
-        return {**self._runner_marks, JOB: name}
+    def _labels(self, name: HostName) -> dict[str, str]:
+        return {**self._runner_labels, JOB: name}
 
     def _recipe(self, order: HostRequest) -> Recipe:
         base = self._settings.heptapod_runner_main_image
@@ -162,21 +166,22 @@ class LocalDockerExecutor:
             files=build_context(order, self._section, main_image=base, inner_executor=inner),
             tag=f"{REPOSITORY}:{order.host_name}",
             base=base,
-            labels=self._marks(order.host_name),
+            labels=self._labels(order.host_name),
         )
 
-    def _create(self, client: APIClient, *, order: HostRequest, image: HostImage) -> str:
+    def _create(self, client: Client, *, order: HostRequest, image: HostImage) -> str:
         """With a volume of our own wherever the image would get one that nobody can tell to be ours."""
-        marks = self._marks(order.host_name)
+        labels = self._labels(order.host_name)
+        socket = host_socket(self._settings, self._engine.address)
         mounts = [
-            Mount(str(STANDARD_SOCKET), str(self._engine.address.socket), type="bind"),
-            *(Mount(folder, None, type="volume", labels=marks) for folder in image.volumes),
+            Mount(str(STANDARD_SOCKET), str(socket), type="bind"),
+            *(Mount(folder, None, type="volume", labels=labels) for folder in image.volumes),
         ]
         created: dict[str, Any] = client.create_container(
             image.ref,
             name=order.host_name,
-            labels=marks,
-            environment={LABELS_VARIABLE: ",".join(f"{name}={value}" for name, value in marks.items())},
+            labels=labels,
+            environment={OBJECT_LABELS_VARIABLE: format_labels(labels)},
             host_config=client.create_host_config(
                 mounts=mounts, network_mode=self._settings.docker_network or "default"
             ),
@@ -190,36 +195,38 @@ class LocalDockerExecutor:
         return found
 
     async def _facts(self, host: Host) -> Facts:
-        def found(client: APIClient) -> Facts:
-            known = reference(host.ref[:12])
-            try:
-                state = client.inspect_container(host.ref)["State"]
-            except NotFound:
-                return Facts(state={}, reference=known)
-            return Facts(state=state, lines=_log(client, host.ref), reference=known)
+        known = reference(host.ref[:12])
+        try:
+            state = (await self._inspected(host.ref))["State"]
+        except AbsentError:
+            return Facts(state={}, reference=known)
+        return Facts(state=state, lines=await self._log(host), reference=known)
 
-        return await self._engine.call("look at the host", found)
+    async def _log(self, host: Host) -> Sequence[str] | None:
+        """The last lines; None when the engine sends logs elsewhere: the other facts are reported anyway."""
+        try:
+            found = await self._engine.call(
+                "read the host's log", lambda client: client.logs(host.ref, tail=MOST_LOG_LINES)
+            )
+        except RemoteError as error:
+            if error.status is None:
+                raise
+            log.info("no log of the host available", host=host.ref, reason=error.text)
+            return None
+        return clean_lines(bytes(found).decode(errors="replace"))
 
 
 def _host(ref: str) -> Host:
     return Host(ref=ref, flavor=SIZE, weight=WEIGHT)
 
 
-def _log(client: APIClient, container: str) -> Sequence[str] | None:
-    """The last lines; None when the engine sends logs elsewhere, which keeps the rest of no account back."""
-    try:
-        return told_lines(client.logs(container, tail=MOST_LOG_LINES).decode(errors="replace"))
-    except APIError as error:
-        log.info("no log of the host available", host=container, reason=error.explanation)
-        return None
+def _host_name(found: EngineObject) -> HostName:
+    return HostName(found.labels.get(JOB, ""))
 
 
-def _host_name(belonging: Belonging) -> HostName:
-    return belonging.host_name
-
-
-def _seen(name: HostName, found: Sequence[Belonging]) -> SeenHost:
+def _seen(name: HostName, found: Sequence[EngineObject]) -> SeenHost:
     """The container itself if it is there, else whatever is left of the host, which runs no job any more."""
-    shown = max(found, key=lambda each: each.is_host)
-    busy = shown.is_host and shown.running
+    host = next((each for each in found if each.kind is Kind.CONTAINER and each.name == name), None)
+    shown = host or found[0]
+    busy = host is not None and host.running
     return SeenHost(name=name, ref=shown.ref, created_at=shown.created_at, busy=busy)

@@ -6,7 +6,7 @@ from pathlib import Path
 import attrs
 
 from executors.local_docker import LocalDockerSettings
-from executors.local_docker.marks import INSTALLATION, JOB, RUNNER
+from paas_runner.docker.labels import INSTALLATION, JOB, RUNNER
 from paas_runner.executor.contract import Executor
 from paas_runner.inner.cli import Exit
 

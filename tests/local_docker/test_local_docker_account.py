@@ -2,7 +2,8 @@
 
 import pytest
 
-from executors.local_docker.account import MOST_CHARACTERS, Facts, ended, particulars
+from executors.host_log import MOST_CHARACTERS
+from executors.local_docker.account import Facts, ended, particulars
 
 
 def facts(lines=(), **state):

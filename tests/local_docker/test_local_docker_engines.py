@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager, contextmanager
 import pytest
 
 from executors.local_docker import LocalDocker, LocalDockerSettings
-from executors.local_docker.engine import Engine
 from executors.local_docker.executor import LocalDockerExecutor
-from executors.local_docker.settings import address
+from executors.local_docker.settings import address, host_socket
+from paas_runner.docker.engine import Engine
 from paas_runner.errors import Rejected, RunnerError, Transient
 from paas_runner.executor.contract import RunnerSection
 from tests.local_docker.conftest import Setup, order, stub
@@ -169,8 +169,9 @@ async def test_an_engine_replaced_by_another_version_is_asked_anew(tmp_path):
     ],
 )
 def test_the_engine_is_where_the_settings_or_the_environment_say(settings, environ, url, mounted):
-    found = address(LocalDockerSettings(**settings), environ)
-    assert (found.url, str(found.socket)) == (url, mounted)
+    wanted = LocalDockerSettings(**settings)
+    found = address(wanted, environ)
+    assert (found.url, str(host_socket(wanted, found))) == (url, mounted)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,11 @@ from pathlib import PurePath
 from typing import Any
 
 import attrs
-from docker import APIClient
-from docker.errors import DockerException
-from docker.types import LogConfig, Mount
 
+from paas_runner.docker.containers import LogConfig, Mount, host_config
+from paas_runner.docker.engine import Client, Engine
+from paas_runner.errors import RemoteError
 from paas_runner.inner.attempts import PAUSE_SECONDS, TRIES
-from paas_runner.inner.containers.engine import Engine, EngineError
 from paas_runner.inner.containers.settings import ContainerOptions, DockerSettings
 from paas_runner.inner.ending import Reason, StageError, broken
 
@@ -52,9 +51,9 @@ class Surroundings:
     binds: tuple[str, ...]
 
     async def create(self, wanted: Wanted) -> str:
-        """The id of a new container; raises `EngineError`, and `StageError` for options that are none."""
+        """The id of a new container; raises `RemoteError`, and `StageError` for options that are none."""
 
-        def create(client: APIClient) -> str:
+        def create(client: Client) -> str:
             created: Mapping[str, Any] = client.create_container(
                 wanted.image,
                 name=f"{self.name}-{wanted.role}",
@@ -71,22 +70,23 @@ class Surroundings:
             )
             return str(created["Id"])
 
-        return await self.engine.call(f"to create the container {wanted.role}", create)
+        return await self.engine.shielded_call(f"create the container {wanted.role}", create)
 
-    def _host_config(self, client: APIClient, wanted: Wanted) -> Mapping[str, Any]:
+    def _host_config(self, client: Client, wanted: Wanted) -> Mapping[str, Any]:
         try:
-            return client.create_host_config(
+            return host_config(
+                client,
                 **wanted.options.host_config,
                 network_mode=self.network,
                 mounts=list(self.mounts),
                 binds=list(self.binds),
                 log_config=LogConfig(type="none" if wanted.interactive else "json-file"),
             )
-        except (DockerException, TypeError, ValueError) as error:
+        except ValueError as error:
             text = f"runner.toml: [runners.docker] has options that cannot be: {error}"
             raise StageError(broken(text, Reason.CONFIGURATION)) from error
 
-    def _networking(self, client: APIClient, aliases: Sequence[str]) -> Any:
+    def _networking(self, client: Client, aliases: Sequence[str]) -> Any:
         if not aliases or not has_names(self.network):
             return None
         return {"EndpointsConfig": {self.network: client.create_endpoint_config(aliases=list(aliases))}}
@@ -100,7 +100,7 @@ def has_names(network: str) -> bool:
 async def surroundings(
     engine: Engine, settings: DockerSettings, *, name: str, labels: Mapping[str, str], builds: Mount
 ) -> Surroundings:
-    """Make the network and the volumes of a job; raises `EngineError`, and `StageError` for odd volumes."""
+    """Make the network and the volumes of a job; raises `RemoteError`, and `StageError` for odd volumes."""
     unique = f"{name}-{secrets.token_hex(4)}"
     network = settings.network_mode
     if not network:
@@ -113,8 +113,8 @@ async def surroundings(
         if not PurePath(folder).is_absolute():
             text = f"runner.toml: [runners.docker] `volumes`: {folder!r} is no path"
             raise StageError(broken(text, Reason.CONFIGURATION))
-        made = await engine.call(
-            "to create a volume", lambda client: client.create_volume(labels=dict(labels))
+        made = await engine.shielded_call(
+            "create a volume", lambda client: client.create_volume(labels=dict(labels))
         )
         mounts.append(Mount(folder, made["Name"], type="volume"))
     return Surroundings(
@@ -126,12 +126,12 @@ async def _create_network(engine: Engine, name: str, labels: Mapping[str, str]) 
     """More than once if need be: an engine fails where the machine's firewall is being loaded again."""
     for tries_left in reversed(range(TRIES)):
         try:
-            await engine.call(
-                "to create the job's network",
+            await engine.shielded_call(
+                "create the job's network",
                 lambda client: client.create_network(name, driver="bridge", labels=dict(labels)),
             )
-        except EngineError as error:
-            if error.status < HTTPStatus.INTERNAL_SERVER_ERROR or not tries_left:
+        except RemoteError as error:
+            if (error.status or 0) < HTTPStatus.INTERNAL_SERVER_ERROR or not tries_left:
                 raise
             await asyncio.sleep(PAUSE_SECONDS)
         else:

@@ -9,13 +9,11 @@ from typing import Any
 
 import attrs
 
+from paas_runner.docker.engine import UNBOUNDED, Address, Client, Engine
 from paas_runner.inner.containers.attached import COMMAND
 from paas_runner.inner.containers.creation import Surroundings, Wanted, has_names, surroundings
-from paas_runner.inner.containers.credentials import Credentials
-from paas_runner.inner.containers.engine import Engine, connected
-from paas_runner.inner.containers.images import Images, check_allowed
-from paas_runner.inner.containers.kept import kept
-from paas_runner.inner.containers.marks import job_mark, object_labels
+from paas_runner.inner.containers.images import Credentials, Images, check_allowed
+from paas_runner.inner.containers.leftovers import job_label, kept_clear, object_labels
 from paas_runner.inner.containers.own_container import OwnContainer, own_container, shared
 from paas_runner.inner.containers.running_services import RunningServices, logs_shown
 from paas_runner.inner.containers.services import (
@@ -60,7 +58,7 @@ class _JobImage:
 async def job_container(job: Job, narrator: Narrator) -> AsyncIterator[JobContainer]:
     """Make all that the job needs on the engine; it is gone when the context is left.
 
-    Raises `StageError` and `EngineError`.
+    Raises `StageError` and `RemoteError`.
     """
     settings = read_docker(job.section.tables.get("docker", {}))
     image = _job_image(job, settings)
@@ -69,8 +67,8 @@ async def job_container(job: Job, narrator: Narrator) -> AsyncIterator[JobContai
         narrator.warning(f"[runners.docker]: without effect here: {', '.join(settings.unknown)}")
     if image.entrypoint and settings.entrypoint_kept:
         narrator.warning("Entrypoint override disabled: the image's own is used")
-    mark = job_mark(job.section.url, job.payload.job_id)
-    async with connected(settings.engine) as engine, kept(settings.engine, mark, narrator):
+    label = job_label(job.section.url, job.payload.job_id)
+    async with _reached(settings.engine) as engine, kept_clear(settings.engine, label, narrator):
         own = await own_container(engine)
         around = await surroundings(
             engine,
@@ -100,6 +98,14 @@ async def job_container(job: Job, narrator: Narrator) -> AsyncIterator[JobContai
             container = await around.create(wanted)
             with _open_to(image.user or found.user, job.workspace):
                 yield JobContainer(engine=engine, ref=container)
+
+
+@contextlib.asynccontextmanager
+async def _reached(address: Address) -> AsyncIterator[Engine]:
+    """Calls are as many as the job needs: it waits for containers and follows logs as long as they last."""
+    async with contextlib.aclosing(Engine(address, calls_at_once=UNBOUNDED)) as engine:
+        await engine.call("reach the Docker engine (does it run, is its socket at hand?)", Client.ping)
+        yield engine
 
 
 def _job_image(job: Job, settings: DockerSettings) -> _JobImage:
@@ -132,8 +138,8 @@ async def _services(
     running = RunningServices(surroundings=around, settings=settings, images=images, narrator=images.narrator)
     services = await running.start(wanted.wanted)
     if services and own and own.may_join_networks and has_names(around.network):
-        await around.engine.call(
-            "to reach the services",
+        await around.engine.shielded_call(
+            "reach the services",
             lambda client: client.connect_container_to_network(own.ref, around.network),
         )
     shown = {service.container: service.name for service in services} if job.settings.debug_services else {}

@@ -10,8 +10,8 @@ from typing import Any
 import attrs
 import pytest
 
+from paas_runner.docker.labels import OBJECT_LABELS_VARIABLE
 from paas_runner.inner import Stops
-from paas_runner.inner.containers.marks import OWNER_VARIABLE
 from paas_runner.inner.process_shell import shell_for
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.jobs import Job
@@ -105,7 +105,7 @@ def _toml(value: Any) -> str:
 @pytest.fixture
 def docker(engine: EngineAtHand, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
     found = Docker(engine=engine)
-    monkeypatch.setenv(OWNER_VARIABLE, f"paas-runner.mark={found.mark},paas-runner.other=1")
+    monkeypatch.setenv(OBJECT_LABELS_VARIABLE, f"paas-runner.mark={found.mark},paas-runner.other=1")
     yield found
     assert found.left() == set()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from docker.types import Mount
 
-from paas_runner.inner.containers.marks import OWNER_VARIABLE
+from paas_runner.docker.labels import OBJECT_LABELS_VARIABLE
 from paas_runner.pipelines.payload import job_payload
 from paas_runner.pipelines.spec import Service
 from tests.inner.containers.conftest import Docker
@@ -53,7 +53,7 @@ def ran(docker: Docker, image: str, *lines: str, network: str, mounts: list[Moun
             image,
             labels=labels,
             entrypoint=["python3", "/coordinator.py"],
-            environment={OWNER_VARIABLE: f"paas-runner.mark={docker.mark}"},
+            environment={OBJECT_LABELS_VARIABLE: f"paas-runner.mark={docker.mark}"},
             host_config=client.create_host_config(
                 network_mode=network,
                 mounts=[Mount("/var/run/docker.sock", socket, type="bind"), *mounts],

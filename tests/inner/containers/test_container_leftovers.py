@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from paas_runner.inner.containers.marks import JOB, OWNER_VARIABLE, job_mark, object_labels
+from paas_runner.docker.labels import INNER_JOB, OBJECT_LABELS_VARIABLE
+from paas_runner.inner.containers.leftovers import job_label, object_labels
 from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.payload import job_payload
 from paas_runner.pipelines.spec import Service
@@ -103,7 +104,7 @@ async def test_what_an_earlier_run_of_the_same_job_left_is_removed_before_it_beg
 
 def left_behind(docker: Docker, payload: dict[str, Any]) -> None:
     """As after the death of runner and keeper together."""
-    labels = {JOB: job_mark(docker.url, payload["id"]), "paas-runner.mark": docker.mark}
+    labels = {**job_label(docker.url, payload["id"]), "paas-runner.mark": docker.mark}
     with docker.engine.client() as client:
         network = client.create_network(f"left-behind-{docker.mark}", labels=labels)
         client.create_volume(labels=labels)
@@ -116,7 +117,7 @@ def left_behind(docker: Docker, payload: dict[str, Any]) -> None:
 
 
 async def test_nothing_of_another_job_is_touched(docker) -> None:
-    other = {JOB: job_mark(docker.url, 4711), "paas-runner.mark": docker.mark}
+    other = {**job_label(docker.url, 4711), "paas-runner.mark": docker.mark}
     with docker.engine.client() as client:
         volume = client.create_volume(labels=other)["Name"]
         with pytest.raises(AssertionError):
@@ -126,7 +127,7 @@ async def test_nothing_of_another_job_is_touched(docker) -> None:
 
 
 def test_the_owners_labels_are_on_everything() -> None:
-    given = {OWNER_VARIABLE: "a.b=c, d=e=f,,g"}
-    mark = "https://gitlab.test/jobs/7"
-    assert object_labels("https://gitlab.test", 7, given) == {"a.b": "c", "d": "e=f", JOB: mark}
-    assert object_labels("https://gitlab.test", 7, {}) == {JOB: mark}
+    given = {OBJECT_LABELS_VARIABLE: "a.b=c, d=e=f,,g"}
+    job = "https://gitlab.test/jobs/7"
+    assert object_labels("https://gitlab.test", 7, given) == {"a.b": "c", "d": "e=f", INNER_JOB: job}
+    assert object_labels("https://gitlab.test", 7, {}) == {INNER_JOB: job}

@@ -6,7 +6,7 @@ from pathlib import Path, PurePath
 import pytest
 
 from paas_runner.inner.containers.attached import shell_input
-from paas_runner.inner.containers.credentials import Credentials, CredentialsError
+from paas_runner.inner.containers.images import Credentials, CredentialsError
 from paas_runner.inner.containers.own_container import OwnContainer, shared
 from paas_runner.inner.containers.services import read_services
 from paas_runner.inner.containers.settings import PullPolicy, read_docker

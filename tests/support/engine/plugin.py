@@ -30,7 +30,7 @@ from tests.support.engine.users import users_engine
 
 SECONDS = 600  # of a test, its share in making image and engine included
 PACKAGES = ("ca-certificates", "git", "python3")
-BUILD = Path(__file__).parents[2] / "packaging/images/build"
+BUILD = Path(__file__).parents[3] / "packaging/images/build"
 
 NO_FILTER = ("--iptables=false", "--ip6tables=false")
 """The packet filter is the shared engine's alone: one that begins takes away the chains of the others."""
