@@ -8,7 +8,7 @@ from typing import TypeVar
 import httpx
 
 from paas_runner.errors import RunnerError
-from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.trace import Narrator
 
 T = TypeVar("T")
 

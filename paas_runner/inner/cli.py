@@ -13,9 +13,9 @@ from pathlib import Path
 import structlog
 
 from paas_runner import __version__
-from paas_runner.inner.process_shell import shell_for
 from paas_runner.inner.runner import InnerRunner, UnheardError
-from paas_runner.inner.section import InnerRunnerError
+from paas_runner.inner.settings import InnerRunnerError
+from paas_runner.inner.shell import shell_for
 from paas_runner.inner.stop import Stops
 
 PROGRAM = "paas-runner-inner"

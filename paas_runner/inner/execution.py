@@ -21,12 +21,11 @@ from paas_runner.inner.ending import (
 from paas_runner.inner.helper import AFTER_FAILURE, AFTER_SUCCESS, BEFORE_SCRIPTS, Helper, Stage
 from paas_runner.inner.job import Job
 from paas_runner.inner.job_script import JobScripts, Script
-from paas_runner.inner.narrator import Narrator
-from paas_runner.inner.pace import Timings
-from paas_runner.inner.settings import GitStrategy
-from paas_runner.inner.shell import Launched, Shell
+from paas_runner.inner.process import Launched
+from paas_runner.inner.settings import GitStrategy, Timings
+from paas_runner.inner.shell import Shell
 from paas_runner.inner.stop import Interrupted, Stop, Stops
-from paas_runner.inner.trace import Trace
+from paas_runner.inner.trace import Narrator, Trace
 
 log = structlog.stdlib.get_logger(__name__)
 

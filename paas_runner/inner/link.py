@@ -17,7 +17,7 @@ import httpx
 from paas_runner import __version__
 from paas_runner.errors import RunnerError
 from paas_runner.inner.ending import FinalWord
-from paas_runner.inner.pace import Timings
+from paas_runner.inner.settings import Timings
 from paas_runner.inner.trace import Trace
 from paas_runner.secret import Secret
 

@@ -8,13 +8,23 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path, PurePath
+from typing import Protocol
 
-from paas_runner.inner.shell import Launched, Write
-
+Write = Callable[[bytes], None]
 _KEEPER = Path(__file__).with_name("keeper.py")
 _LAST_OUTPUT_SECONDS = 1.0  # for output that is still in the pipe when everybody is dead
+
+
+class Launched(Protocol):
+    """A script that runs."""
+
+    async def wait(self) -> int:
+        """Its exit code, once all its output has been written; raises OSError for what could not start."""
+
+    def terminate(self) -> None:
+        """Ask it to end."""
 
 
 @contextlib.asynccontextmanager

@@ -10,19 +10,15 @@ import httpx
 
 from paas_runner.inner.ending import FinalWord
 from paas_runner.inner.execution import Execution
-from paas_runner.inner.helper import Helper
+from paas_runner.inner.git import credentials
+from paas_runner.inner.helper import Helper, job_helper
 from paas_runner.inner.job import Job, mappings, read_job
-from paas_runner.inner.job_helper import job_helper
 from paas_runner.inner.job_script import job_scripts
 from paas_runner.inner.link import JobLink, JobOverError
-from paas_runner.inner.narrator import Narrator
-from paas_runner.inner.pace import Timings
-from paas_runner.inner.process_shell import ProcessShell
-from paas_runner.inner.repository import credentials
-from paas_runner.inner.section import InnerRunnerError, RunnerSection, read_section
-from paas_runner.inner.shell import Shell
+from paas_runner.inner.settings import InnerRunnerError, RunnerSection, Timings, read_section
+from paas_runner.inner.shell import ProcessShell, Shell
 from paas_runner.inner.stop import Stops
-from paas_runner.inner.trace import Trace
+from paas_runner.inner.trace import Narrator, Trace
 from paas_runner.job.payload import Payload, PayloadError, decode
 
 CALL_SECONDS = 30.0

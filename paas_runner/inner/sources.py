@@ -8,10 +8,18 @@ from pathlib import Path
 
 import attrs
 
-from paas_runner.inner.git import JOB_TOKEN_HELPER, Git
-from paas_runner.inner.narrator import Narrator
-from paas_runner.inner.repository import Repository
+from paas_runner.inner.git import (
+    CI_USER,
+    JOB_TOKEN_HELPER,
+    Git,
+    Repository,
+    git_environment,
+    read_repository,
+)
+from paas_runner.inner.job import Job, write_files
 from paas_runner.inner.settings import GitStrategy, Settings, Submodules
+from paas_runner.inner.shell import process_environment
+from paas_runner.inner.trace import Narrator
 
 _LEFT_BY_THE_KILLED = ("index.lock", "shallow.lock", "HEAD.lock", "config.lock", "hooks/post-checkout")
 
@@ -152,3 +160,39 @@ class Sources:
     @property
     def _token_helper(self) -> tuple[str, str]:
         return f"credential.{self.repository.origin}.helper", JOB_TOKEN_HELPER
+
+
+def job_sources(job: Job, narrator: Narrator) -> Sources | None:
+    """The sources of a job in its folder; None when its payload names no repository. Raises `StageError`."""
+    repository = read_repository(job)
+    if repository is None:
+        return None
+    write_files(job.variables.files)  # git may be told of them: a certificate, a key
+    folder = Path(job.workspace.project)
+    base = process_environment(job.variables.environment, job.workspace)
+    git = Git(
+        folder=folder,
+        environment=git_environment(base, repository, tuple(_rewritten(job, repository))),
+        write=narrator.write,
+    )
+    with_token = repository.password.reveal() == job.variables.get("CI_JOB_TOKEN")
+    return Sources(
+        repository=repository,
+        settings=job.settings,
+        folder=folder,
+        git=git,
+        narrator=narrator,
+        with_job_token=with_token and repository.user == CI_USER,
+    )
+
+
+def _rewritten(job: Job, repository: Repository) -> Iterator[tuple[str, str]]:
+    """What submodules of the same installation are fetched from instead (§10.5)."""
+    if job.section.clone_url:
+        yield f"{repository.origin}/", f"{job.section.url}/"
+    host = job.variables.get("CI_SERVER_SHELL_SSH_HOST") or job.variables.get("CI_SERVER_HOST")
+    if job.settings.submodule_force_https and host:
+        port = job.variables.get("CI_SERVER_SHELL_SSH_PORT")
+        server = job.section.clone_url.rstrip("/") or job.section.url
+        yield f"{server}/", f"git@{host}:"
+        yield f"{server}/", f"ssh://git@{host}{f':{port}' if port not in ('', '22') else ''}/"

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from paas_runner.inner.entries import FileRules
 from paas_runner.inner.files.archive import ArchiveError, Format, write_archive
 from paas_runner.inner.files.folder import Folder, OutsideError
-from paas_runner.inner.files.selection import Wanted, select
+from paas_runner.inner.files.selection import select
 from paas_runner.inner.files.unpack import unpack
 
 SECRET = "kept away from every job"
@@ -73,7 +74,7 @@ def test_a_tree_comes_out_of_a_zip_as_it_went_in(tree: dict[str, tuple[str, byte
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
         grow(Path(one), tree)
         target = io.BytesIO()
-        selection = select(Folder(Path(one)), Wanted(paths=("**",)))
+        selection = select(Folder(Path(one)), FileRules(paths=("**",)))
         write_archive(target, Format.ZIP, Folder(Path(one)), selection.files)
         unpack(target, Folder(Path(other)))
         assert seen(Path(other)) == seen(Path(one))
@@ -264,7 +265,7 @@ def swapped(project: Path) -> Iterator[None]:
 def test_a_directory_that_became_a_link_after_the_look_is_not_read(project: Path) -> None:
     swap = swapped(project)
     next(swap)
-    files = select(Folder(project), Wanted(paths=("d",))).files
+    files = select(Folder(project), FileRules(paths=("d",))).files
     next(swap, None)
     with pytest.raises(OutsideError):
         archive(Format.ZIP, project, *files[1:])
@@ -278,7 +279,7 @@ def test_a_project_that_became_a_link_has_all_its_files_outside(project: Path) -
     project.symlink_to("outside")
     with pytest.raises(OutsideError):
         write_archive(io.BytesIO(), Format.ZIP, folder, ["secret"])
-    assert select(folder, Wanted(paths=("secret", "*"))).files == ()
+    assert select(folder, FileRules(paths=("secret", "*"))).files == ()
 
 
 def test_gzip_holds_each_file_as_a_member_with_its_name(project: Path) -> None:

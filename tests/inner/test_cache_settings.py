@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from paas_runner.inner.cache.entries import CacheEntry, Key, Policy, read_caches, read_key
 from paas_runner.inner.cache.settings import Bucket, CacheSettings, read_cache_settings
-from paas_runner.inner.files.selection import When
+from paas_runner.inner.entries import CacheEntry, Key, Policy, When, read_caches, read_key
 
 S3 = """
 Type = "s3"

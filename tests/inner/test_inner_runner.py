@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from paas_runner.inner import InnerRunnerError
-from paas_runner.inner.process_shell import ProcessShell
+from paas_runner.inner.shell import ProcessShell
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.jobs import Job, Kind
 from paas_runner.pipelines.reports import checksum

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from paas_runner.inner.process_shell import ProcessShell
+from paas_runner.inner.shell import ProcessShell
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.jobs import Job, Project, Repository
 from paas_runner.pipelines.spec import JobSpec

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from paas_runner.inner.process import launched
-from paas_runner.inner.shell import Launched
+from paas_runner.inner.process import Launched, launched
 
 DAEMON = "(setsid sh -c 'sleep {0} & sleep {0}; wait' >/dev/null 2>&1 &)"
 

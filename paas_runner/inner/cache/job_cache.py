@@ -13,17 +13,16 @@ import attrs
 import httpx
 
 from paas_runner.inner.attempts import PAUSE_SECONDS, FailedTryError
-from paas_runner.inner.cache.entries import CacheEntry, Policy, read_caches
 from paas_runner.inner.cache.settings import CacheSettings, read_cache_settings
 from paas_runner.inner.cache.shelf import Shelf
 from paas_runner.inner.cache.transfer import CacheTransfer
+from paas_runner.inner.entries import CacheEntry, FileRules, Policy, due, read_caches
 from paas_runner.inner.files.archive import ArchiveError, Format, write_archive
-from paas_runner.inner.files.folder import Folder
-from paas_runner.inner.files.selection import Wanted, found
-from paas_runner.inner.files.threads import in_thread
+from paas_runner.inner.files.folder import Folder, in_thread
+from paas_runner.inner.files.selection import found
 from paas_runner.inner.files.unpack import unpack
 from paas_runner.inner.job import Job, mappings
-from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.trace import Narrator
 from paas_runner.job.runner_token import short_token
 
 
@@ -46,7 +45,7 @@ class Cache:
 
     def to_archive(self, *, succeeded: bool) -> tuple[CacheEntry, ...]:
         """The entries that are looked at after such a result of the scripts."""
-        return tuple(entry for entry in self.entries if entry.when.covers(succeeded=succeeded))
+        return due(self.entries, succeeded=succeeded)
 
     async def restore(self) -> None:
         """Unpack each cache, or the first of its fallbacks that exists."""
@@ -132,7 +131,7 @@ class Cache:
             self.narrator.warning("Part of .git directory is on the list of files to extract")
             self.narrator.warning("This may introduce unexpected problems")
 
-    async def _create(self, key: str, wanted: Wanted) -> None:
+    async def _create(self, key: str, wanted: FileRules) -> None:
         selection = await found(self.folder, wanted, self.narrator)
         made_at = self.shelf.time_known(key)
         if made_at is not None and selection.newest <= made_at:

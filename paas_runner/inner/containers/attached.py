@@ -25,7 +25,7 @@ from docker import APIClient
 
 from paas_runner.inner.containers.engine import Engine, EngineError, in_thread
 from paas_runner.inner.job_script import Script
-from paas_runner.inner.shell import Launched, Write
+from paas_runner.inner.process import Launched, Write
 
 _SHELL = "if command -v bash >/dev/null 2>&1; then bash; else sh; fi; exit $?"
 COMMAND = ("sh", "-c", _SHELL)

@@ -12,7 +12,7 @@ from paas_runner.inner.containers.engine import Engine, EngineError
 from paas_runner.inner.containers.settings import DockerSettings, PullPolicy, read_policies
 from paas_runner.inner.ending import Reason, StageError, broken
 from paas_runner.inner.files.globs import GlobError, parse
-from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.trace import Narrator
 
 _NO_SUCH_IMAGE = 404
 

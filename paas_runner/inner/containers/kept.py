@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import attrs
 
 from paas_runner.inner.containers.engine import EngineAddress, EngineError
-from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.trace import Narrator
 
 _MODULE = "paas_runner.inner.containers.keeper"
 _WELL = b"."

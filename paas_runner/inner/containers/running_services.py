@@ -18,7 +18,7 @@ from paas_runner.inner.containers.engine import Engine, EngineError
 from paas_runner.inner.containers.images import Images, check_allowed
 from paas_runner.inner.containers.services import Service
 from paas_runner.inner.containers.settings import DockerSettings
-from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.trace import Narrator
 
 _PAUSE_SECONDS = 0.1
 _CONNECT_SECONDS = 2.0

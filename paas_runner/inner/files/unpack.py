@@ -17,8 +17,7 @@ from typing import BinaryIO
 import attrs
 
 from paas_runner.inner.files.archive import TIMES, ArchiveError, copy
-from paas_runner.inner.files.folder import Folder
-from paas_runner.inner.files.threads import Checkpoint, never_stopping
+from paas_runner.inner.files.folder import Checkpoint, Folder, never_stopping
 
 _UTF8 = 0x800
 _PERMISSIONS = 0o777

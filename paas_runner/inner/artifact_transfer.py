@@ -11,7 +11,6 @@ from typing import BinaryIO
 import attrs
 import httpx
 
-from paas_runner.inner.artifacts.entries import ArtifactEntry, Dependency
 from paas_runner.inner.attempts import (
     PAUSE_SECONDS,
     TRIES,
@@ -21,7 +20,8 @@ from paas_runner.inner.attempts import (
     repeated,
     status_text,
 )
-from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.entries import ArtifactEntry, Dependency
+from paas_runner.inner.trace import Narrator
 from paas_runner.secret import Secret
 
 _TRIES_WHILE_UNAVAILABLE = 6
