@@ -14,7 +14,7 @@ from paas_runner.inner.job import mappings, texts
 from paas_runner.secret import Secret
 
 PROTECTED = "-protected"
-"""How the coordinator ends the keys of protected branches: nobody may ask for one by a variable."""
+"""How the coordinator ends the keys of protected branches: no variable may name one."""
 _SUFFIXES = {"zip": ".zip", "gzip": ".gz"}
 
 

@@ -3,8 +3,8 @@
 The repository is what the payload says, checked (spec gitlab-runner-api.md §2.6). No argument, file or URL
 shows its credentials: the password is in the environment of git's processes alone; git gets it by a
 credential helper that reads it there, and that is configured by the environment, too. A second helper stays
-in the repository's own configuration: it names the variable `CI_JOB_TOKEN`, so that a script's own `git fetch`
-works, too.
+in the repository's own configuration: it names the variable `CI_JOB_TOKEN`, so that a script's own
+`git fetch` works, too.
 """
 
 import contextlib
@@ -113,7 +113,7 @@ def _origin(url: str) -> str:
 
 
 def _reading(user: str, password: str) -> str:
-    """A credential helper (gitcredentials(7)) that says what two words of shell stand for."""
+    """A credential helper (gitcredentials(7)) that answers with what two words of shell stand for."""
     return f'!f() {{ test "$1" = get && printf "username=%s\\npassword=%s\\n" "{user}" "{password}"; }}; f'
 
 
@@ -139,7 +139,7 @@ class Git:
             raise StageError(broken(f"git cannot be run: {error}")) from error
 
     async def must(self, *arguments: str) -> None:
-        """Run it; raises `StageError` when it fails: what it said is in the trace."""
+        """Run it; raises `StageError` when it fails: its output is in the trace."""
         code = await self.code(*arguments)
         if code:
             raise StageError(exited(code))

@@ -44,13 +44,13 @@ AFTER_FAILURE = (Stage.ARCHIVE_CACHE_ON_FAILURE, Stage.UPLOAD_ARTIFACTS_ON_FAILU
 
 
 class Helper(Protocol):
-    """Does one job's stages that are no scripts; what it has to say goes into the trace."""
+    """Does one job's stages that are no scripts; its messages go into the trace."""
 
     def has(self, stage: Stage) -> bool:
         """Whether there is anything to do: a stage without leaves nothing in the trace."""
 
     async def run(self, stage: Stage) -> None:
-        """Do it; may be cancelled anywhere and repeated. Raises `StageError` for what ends the job."""
+        """Do it; may be canceled anywhere and repeated. Raises `StageError` for what ends the job."""
 
 
 class NoHelper:
@@ -74,7 +74,7 @@ class JobHelper:
     artifacts: Artifacts
 
     def has(self, stage: Stage) -> bool:
-        """Sources are spoken of in any case, all else where the payload names it."""
+        """Sources have a section in every trace, all else where the payload names it."""
         match stage:
             case Stage.GET_SOURCES | Stage.CLEAR_WORKTREE:
                 return True

@@ -85,7 +85,7 @@ class Job:
 
     @property
     def with_sections(self) -> bool:
-        """Whether the coordinator wants marks around the stages in the trace."""
+        """Whether the coordinator wants section markers around the stages in the trace."""
         return bool(self._features.get("trace_sections"))
 
     @property
@@ -192,7 +192,7 @@ def _before(payload: Payload, section: RunnerSection, workspace: Workspace) -> I
 
 
 def _after(workspace: Workspace) -> Iterator[Variable]:
-    """What is so whatever a job's author says."""
+    """What no author of a job may replace."""
     own = {
         "CI_DISPOSABLE_ENVIRONMENT": "true",
         "CI_RUNNER_VERSION": __version__,

@@ -36,19 +36,19 @@ _TEXTS = (
 class Timings:
     """All in seconds."""
 
-    interval: float = 3.0  # between pieces of the trace, unless the coordinator says another
+    interval: float = 3.0  # between pieces of the trace, unless the coordinator asks for another
     keep_alive: float = 30.0  # of silence
-    first_pause: float = 1.0  # after a failed try; it doubles
-    longest_pause: float = 60.0
-    patience: float = 1800.0  # to deliver the final word
-    hurried_patience: float = 20.0  # the same, when the host is about to end
+    first_backoff: float = 1.0  # after a failed try; it doubles
+    longest_backoff: float = 60.0
+    report_timeout: float = 1800.0  # to report the result
+    hurried_report_timeout: float = 20.0  # the same, when the host is about to end
     grace: float = 10.0  # between SIGTERM and SIGKILL
-    hurry: float = 2.0  # the same, when the host is about to end
-    stage_retry: float = 5.0  # before a stage is tried again; it grows
+    hurried_grace: float = 2.0  # the same, when the host is about to end
+    stage_backoff: float = 5.0  # before a stage is tried again; it grows
 
 
 class InnerRunnerError(RunnerError):
-    """The two files of a deployment do not make a job: nobody can be told but the host's owner."""
+    """The two files of a deployment do not make a job: there is no coordinator to report it to."""
 
 
 @attrs.frozen(kw_only=True)

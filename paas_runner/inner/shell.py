@@ -31,7 +31,7 @@ class Shell(Protocol):
     def prepared(self, job: Job, narrator: Narrator) -> AbstractAsyncContextManager[None]:
         """All that the job's scripts need beside them (images, services), as long as the context lasts.
 
-        Says what it does: the flow has opened a section for it. Raises `StageError`, or OSError.
+        The trace shows what it does: the flow has opened a section for it. Raises `StageError`, or OSError.
         """
 
     def launch(self, script: Script, write: Write) -> AbstractAsyncContextManager[Launched]:
@@ -66,7 +66,7 @@ class ProcessShell:
 
     @contextlib.contextmanager
     def workspace(self, project_path: str) -> Iterator[Workspace]:
-        """Folders that only this user can enter; file variables are removed in any case."""
+        """Folders that only this user can enter; file variables are always removed at the end."""
         parts = [part for part in project_path.split("/") if part not in ("", ".", "..")] or ["project"]
         with contextlib.ExitStack() as stack:
             builds = Path(self.builds_dir or stack.enter_context(_temporary()))
@@ -79,7 +79,7 @@ class ProcessShell:
 
     @contextlib.asynccontextmanager
     async def prepared(self, job: Job, narrator: Narrator) -> AsyncIterator[None]:
-        """Nothing is needed beside scripts; what will not be there is said."""
+        """Nothing is needed beside scripts; the trace names what is not started."""
         narrator.line(f"Using Shell ({Path(_shell()).name}) executor...")
         for name in job.image_names:
             narrator.line(f"The script runs on the host itself; image {name} is not started")
@@ -97,7 +97,7 @@ class ProcessShell:
 
 @attrs.frozen(kw_only=True)
 class _UnknownShell(ProcessShell):
-    """Says that it cannot run scripts."""
+    """Cannot run scripts, and fails the job with words."""
 
     def prepared(self, job: Job, narrator: Narrator) -> NoReturn:  # noqa: ARG002 - as its class says
         """Raises `StageError`."""

@@ -100,7 +100,7 @@ class Narrator:
 
     @contextlib.contextmanager
     def section(self, name: str, title: str) -> Iterator[None]:
-        """A part of the trace that can be folded; the title shows in any case."""
+        """A part of the trace that can be folded; the title always shows."""
         self._mark("section_start", name)
         self._put(f"{_CLEAR}{_BOLD_CYAN}{title}{_RESET}{_RESET}\n")
         try:

@@ -9,7 +9,7 @@ import attrs
 import httpx
 import pytest
 
-from paas_runner.inner import Stops, UnheardError
+from paas_runner.inner import Stops, UnreportedError
 from paas_runner.inner.ending import Reason, StageError, broken, exited
 from paas_runner.inner.helper import Stage
 from paas_runner.job.variables import Variable
@@ -335,7 +335,7 @@ def test_a_host_that_ends_does_not_wait_long_for_the_coordinator() -> None:
         stops = Stops()
         asyncio.get_running_loop().call_later(1000, stops.abort, "terminated")
         runner = ScriptedInnerRunner(clock=virtual_now, transport=lambda url: world.wire)
-        with pytest.raises(UnheardError, match="did not take the result"):
+        with pytest.raises(UnreportedError, match="did not take the result"):
             await runner.run(RUNNER_TOML, job_json, stops)
         return asyncio.get_running_loop().time()
 

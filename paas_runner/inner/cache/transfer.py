@@ -1,8 +1,8 @@
 """Caches to and from a bucket of an S3 service; the trace shows every try, and nothing secret.
 
-Requests are signed with a secret key: AWS Signature Version 4, in the `Authorization` header. GitLab Runner puts
-such signatures into URLs, because another program than the one that has the key makes the request. Here both
-are one, so that nothing secret has to be in a URL, where proxies and logs would see it.
+Requests are signed with a secret key: AWS Signature Version 4, in the `Authorization` header. GitLab Runner
+puts such signatures into URLs, because another program than the one that has the key makes the request. Here
+both are one, so that nothing secret has to be in a URL, where proxies and logs would see it.
 Source: Amazon S3 API reference, "Authenticating Requests: Using the Authorization Header".
 """
 

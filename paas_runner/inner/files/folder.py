@@ -107,15 +107,15 @@ def _closing(descriptor: int) -> Iterator[int]:
 
 
 class NotWantedError(Exception):
-    """Nobody waits for the result any more."""
+    """The result is not wanted any more."""
 
 
 def never_stopping() -> None:
-    """The checkpoint of work that is done in any case."""
+    """The checkpoint of work that always goes on."""
 
 
 async def in_thread(work: Callable[[Checkpoint], T]) -> T:
-    """Do blocking work; when this is cancelled the work is told so, and waited for until it has stopped."""
+    """Do blocking work; when this is canceled the work is asked to stop, and its end awaited."""
     stopped = threading.Event()
 
     def checkpoint() -> None:
@@ -128,5 +128,5 @@ async def in_thread(work: Callable[[Checkpoint], T]) -> T:
     except asyncio.CancelledError:
         stopped.set()
         await asyncio.wait({working})
-        working.exception()  # looked at: nobody else will
+        working.exception()  # looked at: nothing else will
         raise

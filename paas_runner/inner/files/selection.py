@@ -22,7 +22,7 @@ from paas_runner.inner.trace import Narrator
 
 @attrs.frozen
 class Note:
-    """Something to tell the author."""
+    """A line for the trace."""
 
     text: str
     is_warning: bool = False
@@ -30,7 +30,7 @@ class Note:
 
 @attrs.frozen(kw_only=True)
 class Selection:
-    """Files, links and directories by their paths in the folder, in order; and what is to be said of them."""
+    """Files, links and directories by their paths in the folder, in order; and notes for the author."""
 
     files: tuple[str, ...]
     newest: float
@@ -45,7 +45,7 @@ def select(
     untracked: Sequence[str] | None = None,
     checkpoint: Checkpoint = never_stopping,
 ) -> Selection:
-    """Find what is wanted; `untracked` is what git knows nothing of, or None when it could not say."""
+    """Find what is wanted; `untracked` is what git knows nothing of, or None when it could not list it."""
     search = _Search(folder, wanted.exclude, checkpoint)
     for path in wanted.paths:
         search.take_path(path)
@@ -64,7 +64,7 @@ class _Search:
         self._excluded: dict[str, set[str]] = {}
 
     def take_path(self, text: str) -> None:
-        """Add what a path or pattern means, and say what came of it."""
+        """Add what a path or pattern means, with a note on what was found."""
         glob = self._glob(text)
         if glob is None:
             return
@@ -214,7 +214,7 @@ _UNTRACKED = (
 
 
 async def found(folder: Folder, wanted: FileRules, narrator: Narrator) -> Selection:
-    """What is wanted of a folder; the log has a line for each path."""
+    """What is wanted of a folder, with its notes in the trace."""
     untracked = await _untracked(folder.path) if wanted.untracked else None
     selection = await in_thread(lambda checkpoint: select(folder, wanted, untracked, checkpoint))
     for note in selection.notes:
@@ -223,7 +223,7 @@ async def found(folder: Folder, wanted: FileRules, narrator: Narrator) -> Select
 
 
 async def _untracked(folder: Path) -> Sequence[str] | None:
-    """What git knows nothing of, ignored files too; None where git cannot tell."""
+    """What git knows nothing of, ignored files too; None where git cannot list it."""
     output: list[bytes] = []
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
     try:

@@ -1,4 +1,4 @@
-"""Unpacks a zip into a job's folder, whoever made it: nothing is ever written anywhere else.
+"""Unpacks a zip of any origin into a job's folder: nothing is ever written anywhere else.
 
 All names are looked at before anything is written. Links are made as they are, since a cache may well hold
 `python3 -> /usr/bin/python3`, but no file is written through one that leads out of the folder.
