@@ -39,7 +39,7 @@ def archive(kind: Format, project: Path, *files: str) -> io.BytesIO:
 
 
 def zipped(*entries: tuple[str, str], mode: int = stat.S_IFREG | 0o644) -> io.BytesIO:
-    """An archive that somebody else has made."""
+    """An archive that another program has made."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as opened:
         for name, content in entries:
@@ -248,7 +248,7 @@ def test_a_device_in_an_archive_is_refused(project: Path) -> None:
         unpack(zipped(("null", ""), mode=stat.S_IFCHR | 0o666), Folder(project))
 
 
-def test_a_part_of_the_repository_in_an_archive_is_told(project: Path) -> None:
+def test_a_part_of_the_repository_in_an_archive_is_reported(project: Path) -> None:
     assert unpack(zipped((".git/hooks/x", "")), Folder(project)) is True
 
 

@@ -284,7 +284,7 @@ async def test_a_host_without_git_says_so(forge: Forge, monkeypatch: pytest.Monk
     assert "there is no program `git` on this host" in text(job)
 
 
-async def test_a_cancelled_job_ends_in_the_middle_of_a_fetch(forge: Forge) -> None:
+async def test_a_canceled_job_ends_in_the_middle_of_a_fetch(forge: Forge) -> None:
     """Nothing has begun that after_script could put in order (spec gitlab-runner-api.md §3.6)."""
     spec = script("echo never", after_script=("echo neither",))
     job, job_json = forge.world.handed_out(spec)
