@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from paas_runner.inner.process_shell import ProcessShell
+from paas_runner.inner.shell import ProcessShell
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.jobs import Job, Project, Repository
 from paas_runner.pipelines.spec import JobSpec
@@ -284,7 +284,7 @@ async def test_a_host_without_git_says_so(forge: Forge, monkeypatch: pytest.Monk
     assert "there is no program `git` on this host" in text(job)
 
 
-async def test_a_cancelled_job_ends_in_the_middle_of_a_fetch(forge: Forge) -> None:
+async def test_a_canceled_job_ends_in_the_middle_of_a_fetch(forge: Forge) -> None:
     """Nothing has begun that after_script could put in order (spec gitlab-runner-api.md §3.6)."""
     spec = script("echo never", after_script=("echo neither",))
     job, job_json = forge.world.handed_out(spec)

@@ -34,7 +34,7 @@ j:
 
 @attrs.frozen
 class Vanished(httpx.AsyncBaseTransport):
-    """All artifacts are removed right before somebody asks for some."""
+    """All artifacts are removed right before the first request for some."""
 
     world: Hosts
 

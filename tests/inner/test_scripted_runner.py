@@ -77,7 +77,7 @@ def test_the_coordinator_may_be_away_for_an_hour() -> None:
     assert job.count(Kind.CHECKSUM_MISMATCH) == 0
 
 
-def test_a_cancelled_job_winds_down_in_virtual_time() -> None:
+def test_a_canceled_job_winds_down_in_virtual_time() -> None:
     async def main() -> Job:
         world = hosts(clock=virtual_now)
         job, job_json = world.handed_out(script("sleep 3000", after_script=("echo $CI_JOB_STATUS",)))

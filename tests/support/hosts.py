@@ -21,7 +21,9 @@ from paas_runner.secret import Secret
 
 URL = "http://gitlab.test"
 RUNNER_TOML = f'[[runners]]\nname = "demo"\nurl = "{URL}"\ntoken = "abcdefghi"\nexecutor = "docker"\n'
-QUICK = Timings(interval=0.05, keep_alive=0.1, first_pause=0.02, grace=0.2, hurry=0.2, stage_retry=0.01)
+QUICK = Timings(
+    interval=0.05, keep_alive=0.1, first_backoff=0.02, grace=0.2, hurried_grace=0.2, stage_backoff=0.01
+)
 GRACEFUL = frozenset({"return_exit_code", "cancel_gracefully"})
 OPTIONS = CoordinatorOptions(
     registration_token=Secret("GR1348941-register"),
@@ -74,7 +76,7 @@ class Hosts:
         return job, json.dumps(job_payload(job, url=URL, options=self.coordinator.options))
 
     def inner(self, kind: type[InnerRunner] = InnerRunner, **settings: Any) -> InnerRunner:
-        return kind(**{"clock": now, "transport": lambda url: self.wire, "pace": QUICK, **settings})
+        return kind(**{"clock": now, "transport": lambda url: self.wire, "timings": QUICK, **settings})
 
     async def ran(self, spec: JobSpec, **settings: Any) -> Job:
         """A job that an inner runner has brought to its end."""

@@ -7,9 +7,9 @@ from typing import Any
 import attrs
 import httpx
 
-from paas_runner.inner.job import Job, read_job
-from paas_runner.inner.narrator import Narrator
-from paas_runner.inner.section import Workspace, read_section
+from paas_runner.inner.job import Job, Workspace, read_job
+from paas_runner.inner.settings import read_section
+from paas_runner.inner.trace import Narrator
 from paas_runner.job.payload import read
 from paas_runner.pipelines.gitlab_ci.pipeline import load_pipeline
 from paas_runner.pipelines.jobs import Job as Record

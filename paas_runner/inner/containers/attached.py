@@ -18,7 +18,7 @@ from paas_runner.docker.containers import attached, output, released
 from paas_runner.docker.engine import Client, Engine, in_thread
 from paas_runner.errors import RemoteError
 from paas_runner.inner.job_script import Script
-from paas_runner.inner.shell import Launched, Write
+from paas_runner.inner.process import Launched, Write
 
 _SHELL = "if command -v bash >/dev/null 2>&1; then bash; else sh; fi; exit $?"
 COMMAND = ("sh", "-c", _SHELL)

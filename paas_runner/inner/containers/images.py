@@ -17,7 +17,7 @@ from paas_runner.inner.containers.settings import DockerSettings, PullPolicy, re
 from paas_runner.inner.ending import Reason, StageError, broken
 from paas_runner.inner.files.globs import GlobError, parse
 from paas_runner.inner.job import Job, mappings
-from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.trace import Narrator
 
 _LOGINS_VARIABLE = "DOCKER_AUTH_CONFIG"
 

@@ -17,7 +17,7 @@ import attrs
 from paas_runner.docker.engine import Address
 from paas_runner.docker.labels import INNER_JOB, OBJECT_LABELS_VARIABLE, parse_labels
 from paas_runner.errors import Rejected
-from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.trace import Narrator
 
 _KEEPER = "paas_runner.inner.containers.keeper"
 _WELL = b"."

@@ -20,13 +20,11 @@ from paas_runner.inner.containers.services import (
     docker_options,
     public_environment,
     read_services,
-    texts,
 )
 from paas_runner.inner.containers.settings import DockerSettings, read_docker
 from paas_runner.inner.ending import Reason, StageError, broken
-from paas_runner.inner.job import Job
-from paas_runner.inner.narrator import Narrator
-from paas_runner.inner.section import Workspace
+from paas_runner.inner.job import Job, Workspace, texts
+from paas_runner.inner.trace import Narrator
 
 JOB_NAME = "build"
 """By which services reach the job's container, as in GitLab Runner's network per build."""

@@ -19,7 +19,7 @@ from paas_runner.inner.containers.creation import Surroundings, Wanted
 from paas_runner.inner.containers.images import Images, check_allowed
 from paas_runner.inner.containers.services import Service
 from paas_runner.inner.containers.settings import DockerSettings
-from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.trace import Narrator
 
 _CONNECT_SECONDS = 2.0
 _BETWEEN_CONNECTS_SECONDS = 0.1

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from paas_runner.inner.job import Job, mappings
+from paas_runner.inner.job import Job, mappings, texts
 from paas_runner.job.images import InvalidReferenceError, is_image_id, parse
 
 
@@ -74,11 +74,6 @@ def docker_options(entry: Mapping[str, Any], expand: Callable[[str], str]) -> tu
     found = options.get("docker") if isinstance(options, Mapping) else None
     docker = found if isinstance(found, Mapping) else {}
     return expand(str(docker.get("user") or "")), expand(str(docker.get("platform") or ""))
-
-
-def texts(found: object) -> tuple[str, ...]:
-    """The texts in a payload's list; what is no list has none."""
-    return tuple(str(item) for item in found) if isinstance(found, list) else ()
 
 
 def _service(job: Job, entry: Mapping[str, Any], image: str, names: tuple[str, ...]) -> Service:

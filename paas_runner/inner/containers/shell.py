@@ -10,12 +10,11 @@ import attrs
 
 from paas_runner.inner.containers.attached import as_os_error, script_in, shell_input
 from paas_runner.inner.containers.preparation import JobContainer, job_container
-from paas_runner.inner.job import Job
+from paas_runner.inner.job import Job, Workspace, write_files
 from paas_runner.inner.job_script import Script
-from paas_runner.inner.narrator import Narrator
-from paas_runner.inner.process_shell import ProcessShell
-from paas_runner.inner.section import Workspace, write_files
-from paas_runner.inner.shell import Launched, Write
+from paas_runner.inner.process import Launched, Write
+from paas_runner.inner.shell import ProcessShell
+from paas_runner.inner.trace import Narrator
 
 SHARED_FOLDER = "/builds"
 """Where a host's image has a volume, so that other containers can be given it."""

@@ -12,7 +12,7 @@ import pytest
 
 from paas_runner.docker.labels import OBJECT_LABELS_VARIABLE
 from paas_runner.inner import Stops
-from paas_runner.inner.process_shell import shell_for
+from paas_runner.inner.shell import shell_for
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.spec import Image

@@ -5,7 +5,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from paas_runner.inner.process_shell import shell_for
+from paas_runner.inner.shell import shell_for
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.gitlab_ci.pipeline import load_pipeline
 from paas_runner.pipelines.jobs import Job

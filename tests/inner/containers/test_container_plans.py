@@ -11,8 +11,8 @@ from paas_runner.inner.containers.own_container import OwnContainer, shared
 from paas_runner.inner.containers.services import read_services
 from paas_runner.inner.containers.settings import PullPolicy, read_docker
 from paas_runner.inner.ending import StageError
+from paas_runner.inner.job import Workspace
 from paas_runner.inner.job_script import Script
-from paas_runner.inner.section import Workspace
 from tests.support.kept_files import job_in
 
 

@@ -10,22 +10,16 @@ from pathlib import Path
 import attrs
 import httpx
 
-from paas_runner.inner.artifacts.entries import (
-    ArtifactEntry,
-    Dependency,
-    read_artifacts,
-    read_dependencies,
-)
-from paas_runner.inner.artifacts.transfer import ArtifactTransfer
+from paas_runner.inner.artifact_transfer import ArtifactTransfer
 from paas_runner.inner.attempts import PAUSE_SECONDS, FailedTryError
 from paas_runner.inner.ending import StageError, exited
+from paas_runner.inner.entries import ArtifactEntry, Dependency, due, read_artifacts, read_dependencies
 from paas_runner.inner.files.archive import ArchiveError, Format, write_archive
-from paas_runner.inner.files.folder import Folder
+from paas_runner.inner.files.folder import Folder, in_thread
 from paas_runner.inner.files.selection import found
-from paas_runner.inner.files.threads import in_thread
 from paas_runner.inner.files.unpack import unpack
 from paas_runner.inner.job import Job
-from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.trace import Narrator
 from paas_runner.secret import Secret
 
 
@@ -43,7 +37,7 @@ class Artifacts:
 
     def to_upload(self, *, succeeded: bool) -> tuple[ArtifactEntry, ...]:
         """The entries that are uploaded after such a result of the scripts."""
-        return tuple(entry for entry in self.entries if entry.when.covers(succeeded=succeeded))
+        return due(self.entries, succeeded=succeeded)
 
     async def download(self) -> None:
         """Get and unpack the artifacts of each dependency, in order; raises `StageError`."""

@@ -11,7 +11,6 @@ from typing import BinaryIO
 import attrs
 import httpx
 
-from paas_runner.inner.artifacts.entries import ArtifactEntry, Dependency
 from paas_runner.inner.attempts import (
     PAUSE_SECONDS,
     TRIES,
@@ -21,7 +20,8 @@ from paas_runner.inner.attempts import (
     repeated,
     status_text,
 )
-from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.entries import ArtifactEntry, Dependency
+from paas_runner.inner.trace import Narrator
 from paas_runner.secret import Secret
 
 _TRIES_WHILE_UNAVAILABLE = 6
@@ -32,7 +32,7 @@ _MOST_WORDS = 200
 
 @attrs.frozen(kw_only=True)
 class ArtifactTransfer:
-    """Speaks of each try in the job's log, in GitLab Runner's words; raises `FailedTryError` for the last."""
+    """The trace shows each try, in GitLab Runner's words; raises `FailedTryError` for the last."""
 
     client: httpx.AsyncClient
     narrator: Narrator
@@ -113,7 +113,7 @@ def _upload_advice(status: int, size: int) -> str:
     """What a refusal means for the author."""
     match status:
         case 403:
-            return ": the coordinator takes no artifacts of this job any more; it may have been cancelled"
+            return ": the coordinator takes no artifacts of this job any more; it may have been canceled"
         case 404:
             return ": the coordinator does not know this job; it may have been removed"
         case 413:
