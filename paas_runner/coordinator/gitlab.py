@@ -12,13 +12,12 @@ import attrs
 
 from paas_runner.coordinator.system_id import INFO
 from paas_runner.errors import Rejected, Transient
-from paas_runner.http import Connect, HttpClient, Response, Tls
+from paas_runner.http import QUICK_TRIES, Connect, HttpClient, Response, Tls
 from paas_runner.job.failure import Failure
 from paas_runner.secret import Secret
 
 LONG_POLL_SECONDS = 90.0  # a coordinator holds an empty request for 50 s, usually (§2.4)
 JOB_CALLS_AT_ONCE = 10
-QUICK_TRIES = 3
 
 
 class JobStatus(enum.StrEnum):
@@ -209,7 +208,7 @@ class Coordinator:
 
     @staticmethod
     def _unexpected(api: HttpClient, answer: Response, op: str) -> Rejected:
-        return Rejected(answer.account, service=api.service, op=op, status=answer.status)
+        return Rejected(answer.summary, service=api.service, op=op, status=answer.status)
 
 
 def _status(word: str) -> JobStatus:
