@@ -16,7 +16,7 @@ from datetime import timedelta
 
 import attrs
 
-from paas_runner.coordinator import Coordinator
+from paas_runner.coordinator.protocol import CoordinatorClient
 from paas_runner.dispatch.counters import Counters
 from paas_runner.executor.contract import Executor
 from paas_runner.job.capacity import Limits
@@ -29,7 +29,7 @@ class ActiveRunner:
 
     key: str
     name: str
-    coordinator: Coordinator
+    coordinator: CoordinatorClient
     executor: Executor
     policy: Policy
     check_interval: timedelta

@@ -14,7 +14,7 @@ import attrs
 from paas_runner.config import Config, Runner
 from paas_runner.config.reader import Fraction
 from paas_runner.control import Control, nobody_asks
-from paas_runner.coordinator import Coordinator
+from paas_runner.coordinator.gitlab import GitLabCoordinator
 from paas_runner.dispatch.counters import Counters
 from paas_runner.dispatch.served import ActiveRunner, Settings
 from paas_runner.errors import RunnerError
@@ -138,9 +138,9 @@ def built_executor(runner: Runner, edges: Edges, installation: str) -> Executor:
     return edges.executors[runner.executor]().build(runner.settings, section, edges.connect)
 
 
-def _coordinator(runner: Runner, edges: Edges, this_system: str) -> Coordinator:
+def _coordinator(runner: Runner, edges: Edges, this_system: str) -> GitLabCoordinator:
     try:
-        return Coordinator(
+        return GitLabCoordinator(
             runner.url,
             token=runner.token,
             system_id=this_system,
