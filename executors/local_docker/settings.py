@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from paas_runner.errors import RunnerError
-from paas_runner.executor.contract import setting
+from paas_runner.settings import setting
 
 _IMAGE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._:/@-]*")
 _NETWORK = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")

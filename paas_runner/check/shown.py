@@ -16,10 +16,10 @@ from paas_runner.check import toml_lines
 from paas_runner.check.meaning import meanings
 from paas_runner.config import Config, Runner
 from paas_runner.config.lines import dotted
-from paas_runner.config.reader import GoDuration
 from paas_runner.job.capacity import Flavors
 from paas_runner.job.runner_token import short_token
 from paas_runner.secret import Secret
+from paas_runner.setting_types import GoDuration
 
 HIDDEN = "…(hidden)"
 _SHOWN_LETTERS = 2

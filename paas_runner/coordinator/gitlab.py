@@ -87,7 +87,7 @@ class GitLabCoordinator:
         return await self._patch(job_id, token, start=1, content=b"\n", op="look at the job's log")
 
     async def append_trace(self, job_id: int, token: Secret, text: str) -> None:
-        """§4: where the coordinator says the trace ends; after a lost answer that is behind `text` already."""
+        """§4: where the coordinator says the trace ends: after a lost answer that is behind `text`."""
         content = text.encode()
         op = "write to the job's log"
         start = 0

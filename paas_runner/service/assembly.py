@@ -12,7 +12,6 @@ from typing import Any
 import attrs
 
 from paas_runner.config import Config, Runner
-from paas_runner.config.reader import Fraction
 from paas_runner.control import Control, nobody_asks
 from paas_runner.coordinator.gitlab import GitLabCoordinator
 from paas_runner.dispatch.counters import Counters
@@ -23,6 +22,7 @@ from paas_runner.http import Connect, Tls
 from paas_runner.job.capacity import Limits, QuotaRule
 from paas_runner.job.decision import Policy
 from paas_runner.service.systemd import ServiceManager
+from paas_runner.setting_types import Fraction
 from paas_runner.store import Store
 
 SHORTEST_HOST_INTERVAL = timedelta(seconds=10)
