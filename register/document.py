@@ -9,9 +9,8 @@ import copy
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
-import attrs
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
@@ -19,6 +18,7 @@ from paas_runner.config.lines import line_of
 from paas_runner.config.secret_references import is_literal
 from paas_runner.errors import RunnerError
 from paas_runner.secret import Secret
+from paas_runner.settings import declared
 
 
 class UneditableError(RunnerError):
@@ -179,8 +179,4 @@ class Draft:
 
 def secret_keys(settings: type[Any]) -> Iterator[str]:
     """The keys of a settings class that are secrets."""
-    types = get_type_hints(settings)
-    for field in attrs.fields(settings):
-        hint = types[field.name]
-        if "doc" in field.metadata and Secret in (hint, *get_args(hint)):
-            yield field.metadata["key"] or field.name
+    return (key.written for key in declared(settings) if key.kind is Secret)

@@ -23,7 +23,8 @@ from paas_runner.executor.questions import (
 from paas_runner.http import Connect, Tls
 from paas_runner.logs import redactor
 from paas_runner.secret import Secret
-from register.document import Draft, secret_keys
+from paas_runner.settings import declared
+from register.document import Draft
 from register.interview import Ask, GoBackError, Interview
 from register.options import toml_value, yes_or_no
 
@@ -34,12 +35,10 @@ def questions_of(kind: ExecutorKind) -> Sequence[Question]:
     """What the executor wants to be asked; without a word of its own, each setting that must be there."""
     if isinstance(kind, HasQuestions):
         return kind.questions
-    secret = set(secret_keys(kind.settings))
     return [
-        Question(key=key, prompt=field.metadata["doc"], kind=Kind.SECRET if key in secret else Kind.TEXT)
-        for field in attrs.fields(kind.settings)
-        if "doc" in field.metadata and field.default is attrs.NOTHING
-        for key in [field.metadata["key"] or field.name]
+        Question(key=key.written, prompt=key.doc, kind=Kind.SECRET if key.kind is Secret else Kind.TEXT)
+        for key in declared(kind.settings)
+        if key.required
     ]
 
 

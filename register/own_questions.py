@@ -7,7 +7,6 @@ from typing import Any
 
 import attrs
 
-from paas_runner.config.reader import SCALARS, UnfitError, Url
 from paas_runner.config.secret_references import Surroundings, UnavailableError, is_literal
 from paas_runner.coordinator.runner_records import Enrolment, verify
 from paas_runner.errors import Rejected, Transient
@@ -16,6 +15,7 @@ from paas_runner.http import Connect, Tls
 from paas_runner.job.runner_token import short_token
 from paas_runner.logs import redactor
 from paas_runner.secret import Secret
+from paas_runner.setting_types import SCALARS, UnfitError, Url
 from register.interview import Ask, Interview
 from register.options import Options, UsageError, yes_or_no
 

@@ -14,14 +14,13 @@ import structlog
 
 from executors.clever.refusals import advice
 from paas_runner.errors import Rejected, Transient
-from paas_runner.http import Connect, Response
+from paas_runner.http import QUICK_TRIES, Connect, Response
 from paas_runner.secret import Secret
 
 log = structlog.stdlib.get_logger(__name__)
 
 CALLS_AT_ONCE = 8
 RATE_LIMITED_SECONDS = 30.0
-QUICK_TRIES = 3
 _RATE_LIMIT = 403  # id in the body of a 403 (§1.4)
 _UNKNOWN_VERSION = 9017
 _NO_SUCH_APPLICATION = 4004
@@ -139,7 +138,9 @@ class CleverApi:
 
     async def env(self, ref: str) -> Mapping[str, str]:
         """The application's environment."""
-        return _env(await self._called("GET", f"/{ref}/env", "read the environment", attempts=3)) or {}
+        return (
+            _env(await self._called("GET", f"/{ref}/env", "read the environment", attempts=QUICK_TRIES)) or {}
+        )
 
     async def set_env(self, ref: str, env: Mapping[str, str]) -> None:
         """Replace the whole environment."""
@@ -203,7 +204,7 @@ def _decoded(answer: Response, op: str) -> Any:
 
 def _refusal(answer: Response, op: str) -> Rejected | Transient:
     number = _error_id(answer)
-    message = answer.said or "refused without a reason"  # bodies may be HTML, mislabelled or empty (§1.3)
+    message = answer.message or "refused without a reason"  # bodies may be HTML, mislabelled or empty (§1.3)
     request = answer.reference
     log.warning(
         "Clever Cloud refused", op=op, status=answer.status, id=number, reason=message, request=request

@@ -7,9 +7,9 @@ from datetime import timedelta
 import attrs
 
 from executors.build_context import Identity
-from paas_runner.executor.contract import setting
 from paas_runner.job.images import InvalidReferenceError, parse
 from paas_runner.secret import Secret
+from paas_runner.settings import setting
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LEFT_OUT_BY_GIT = " .,:;<>\"\\'"  # at both ends of a name; nothing but these is no name at all

@@ -15,7 +15,7 @@ import structlog
 from executors.clever.settings import CleverSettings
 from paas_runner.errors import Rejected, RunnerError, Transient
 from paas_runner.executor.contract import JobRefusedError, RunnerSection
-from paas_runner.http import Connect, HttpClient, Response
+from paas_runner.http import QUICK_TRIES, Connect, HttpClient, Response
 from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.job.payload import Payload
 from paas_runner.logs import redactor
@@ -112,9 +112,9 @@ class Tenants:
 
     async def _page(self, page: str) -> Response:
         params = {"top_level_only": "true", "with_custom_attributes": "true", "per_page": "100", "page": page}
-        answer = await self._api.call("GET", "/groups", op=_LIST, params=params, attempts=3)
+        answer = await self._api.call("GET", "/groups", op=_LIST, params=params, attempts=QUICK_TRIES)
         if answer.status != 200:
-            raise self._refused(answer.account, answer.status)
+            raise self._refused(answer.summary, answer.status)
         return answer
 
     def _with_attributes(self, answer: Response) -> Sequence[str]:
@@ -150,7 +150,7 @@ class Tenants:
     async def _attributes(self, group: str) -> Mapping[str, Any]:
         op = "read the group's attributes"
         path = f"/groups/{quote(group, safe='')}/custom_attributes"
-        answer = await self._api.call("GET", path, op=op, attempts=3)
+        answer = await self._api.call("GET", path, op=op, attempts=QUICK_TRIES)
         if answer.status == 404:
             raise TenantError(
                 f'The coordinator knows no group "{group}" with attributes for this runner: projects in a '

@@ -13,7 +13,7 @@ import attrs
 from paas_runner.docker.engine import STANDARD_SOCKET, Address, address_from
 from paas_runner.docker.errors import SettingNames
 from paas_runner.errors import RunnerError
-from paas_runner.executor.contract import setting
+from paas_runner.settings import setting
 
 _NAMES = SettingNames(host="host", certificates="docker_cert_path", verify="docker_tls_verify")
 

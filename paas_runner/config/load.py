@@ -16,7 +16,7 @@ from typing import Any
 from paas_runner.config import dialect
 from paas_runner.config.complaints import Complaint, ConfigError, Findings, by_line
 from paas_runner.config.model import STATE_FILE, Config, Runner
-from paas_runner.config.reader import SCALARS, Reader, UnfitError, keys_of
+from paas_runner.config.reader import Reader
 from paas_runner.config.secret_references import Surroundings, exposed
 from paas_runner.config.sections import (
     Executors,
@@ -25,6 +25,8 @@ from paas_runner.config.sections import (
     read_sections,
     with_secrets_file,
 )
+from paas_runner.setting_types import SCALARS, UnfitError
+from paas_runner.settings import keys_of
 
 _POSITION = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 _ZERO_IS_DEFAULT = ("check_interval", "shutdown_timeout")

@@ -158,7 +158,7 @@ class Enrolment:
             case 410:
                 text = "registration tokens are switched off there"
             case _:
-                text = answer.account
+                text = answer.summary
         return self._rejected(answer, op, text)
 
     def _rejected(self, answer: Response, op: str, text: str) -> Rejected:

@@ -13,7 +13,7 @@ import attrs
 import structlog
 
 from paas_runner import __version__
-from paas_runner.coordinator import JobStatus
+from paas_runner.coordinator.protocol import JobStatus
 from paas_runner.dispatch.counters import CounterName
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.errors import Rejected, RemoteError, Transient

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 import attrs
 
-from paas_runner.coordinator import Coordinator
+from paas_runner.coordinator.protocol import CoordinatorClient
 from paas_runner.dispatch.counters import Counters
 from paas_runner.executor.contract import Executor
 from paas_runner.job.capacity import Limits
@@ -28,7 +28,7 @@ class ActiveRunner:
     """The short token by which the runner is known: part of its records' keys and hosts' names."""
 
     name: str
-    coordinator: Coordinator
+    coordinator: CoordinatorClient
     executor: Executor
     policy: Policy
     check_interval: timedelta

@@ -9,7 +9,6 @@ from paas_runner.executor.contract import (
     JobRefusedError,
     RunnerSection,
     installed,
-    setting,
 )
 from paas_runner.executor.questions import (
     AnswerRefusedError,
@@ -19,6 +18,7 @@ from paas_runner.executor.questions import (
     Question,
     QuestionContext,
 )
+from paas_runner.settings import setting
 
 __all__ = [
     "AnswerRefusedError",

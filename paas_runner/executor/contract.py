@@ -12,9 +12,8 @@ Third parties add executors as entry points of the group `paas_runner.executors`
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
-from importlib.metadata import entry_points
 from typing import Any, Protocol, runtime_checkable
 
 import attrs
@@ -26,6 +25,7 @@ from paas_runner.job.capacity import Flavors
 from paas_runner.job.failure import Failure
 from paas_runner.job.payload import Payload
 from paas_runner.job.tracked import Host, HostName, SeenHost
+from paas_runner.settings import PluginKind, installed_plugins
 
 ENTRY_POINTS = "paas_runner.executors"
 
@@ -149,42 +149,13 @@ class RunnerSection:
     """Certificates for the coordinator, if it needs any of its own."""
 
 
-class ExecutorKind(Protocol):
-    """What an entry point of `paas_runner.executors` names."""
-
-    @property
-    def settings(self) -> type[Any]:
-        """A frozen attrs class whose fields, made by `setting`, are the keys added to `[[runners]]`."""
+class ExecutorKind(PluginKind, Protocol):
+    """What an entry point of `paas_runner.executors` names; its keys are added to `[[runners]]`."""
 
     def build(self, settings: Any, section: RunnerSection, connect: Connect) -> Executor:
         """The executor of one section; touches nothing outside yet."""
 
 
-def setting(
-    doc: str,
-    *,
-    default: Any = attrs.NOTHING,
-    factory: Callable[[], Any] | None = None,
-    key: str | None = None,
-    minimum: float | None = None,
-    choices: Iterable[str] = (),
-) -> Any:
-    """Declare one configuration key as a field of a frozen attrs class.
-
-    The field's annotation is the type: `str`, `int`, `float`, `bool`, `Secret`, `timedelta` (a number of
-    seconds in the file), `Path`, `Sequence[str]`, `Mapping[str, str]`, `Mapping[str, Sequence[str]]`, or
-    another such class for a sub-table; with `| None` it may be absent. Without default or factory the key is
-    required. `key` is its name in the file when that is no Python name.
-
-    A class may add `problems(self) -> Iterable[tuple[str, str]]`: contradictions between keys, as pairs of
-    the key to point at and a sentence.
-    """
-    metadata = {"doc": doc, "key": key, "minimum": minimum, "choices": tuple(choices)}
-    if factory is not None:
-        return attrs.field(factory=factory, metadata=metadata)
-    return attrs.field(default=default, metadata=metadata)
-
-
 def installed() -> Mapping[str, Callable[[], ExecutorKind]]:
     """The executors installed on this machine by name; calling a value imports that executor."""
-    return {entry.name: entry.load for entry in entry_points(group=ENTRY_POINTS)}
+    return installed_plugins(ENTRY_POINTS)

@@ -13,9 +13,8 @@ from typing import Any
 import attrs
 
 from paas_runner.config import Config, Runner
-from paas_runner.config.reader import Fraction
 from paas_runner.control import Control, no_control
-from paas_runner.coordinator import Coordinator
+from paas_runner.coordinator.gitlab import GitLabCoordinator
 from paas_runner.dispatch.counters import Counters
 from paas_runner.dispatch.served import ActiveRunner, ServedConfig
 from paas_runner.errors import Exit, RunnerError
@@ -23,6 +22,7 @@ from paas_runner.executor.contract import Executor, ExecutorKind, RunnerSection
 from paas_runner.http import Connect
 from paas_runner.job.decision import Policy
 from paas_runner.service.systemd import ServiceManager
+from paas_runner.setting_types import Fraction
 from paas_runner.store import Store
 
 
@@ -140,9 +140,9 @@ def built_executor(runner: Runner, edges: Edges, installation: str) -> Executor:
     return edges.executors[runner.executor]().build(runner.settings, section, edges.connect)
 
 
-def _coordinator(runner: Runner, edges: Edges, this_system: str) -> Coordinator:
+def _coordinator(runner: Runner, edges: Edges, this_system: str) -> GitLabCoordinator:
     try:
-        return Coordinator(
+        return GitLabCoordinator(
             runner.url,
             token=runner.token,
             system_id=this_system,

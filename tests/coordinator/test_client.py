@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from paas_runner.coordinator import Coordinator, JobStatus
+from paas_runner.coordinator.gitlab import GitLabCoordinator
+from paas_runner.coordinator.protocol import JobStatus
 from paas_runner.errors import Rejected, Transient
 from paas_runner.http import Http
 from paas_runner.job.failure import Failure, FailureReason
@@ -25,7 +26,7 @@ URL = "http://coordinator"
 
 def client(transport, token="runner-token-canary"):
     connect = Http(rng=random.Random(1), transport=lambda _url: transport)
-    return Coordinator(URL, token=Secret(token), system_id="s_0123456789ab", connect=connect)
+    return GitLabCoordinator(URL, token=Secret(token), system_id="s_0123456789ab", connect=connect)
 
 
 class World:

@@ -12,11 +12,12 @@ from typing import Any
 import attrs
 
 from paas_runner.errors import Rejected
-from paas_runner.executor.contract import Executor, HostRequest, RunnerSection, setting
+from paas_runner.executor.contract import Executor, HostRequest, RunnerSection
 from paas_runner.http import Connect
 from paas_runner.job.capacity import Flavors
 from paas_runner.job.payload import Payload
 from paas_runner.job.tracked import Host, HostName, SeenHost, host_name_prefix
+from paas_runner.settings import setting
 
 
 @attrs.define

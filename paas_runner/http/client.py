@@ -1,4 +1,4 @@
-"""HTTP as the service uses it: a deadline on every call, bounded retries, answers as values.
+"""Calls to one service: a deadline on every call, bounded retries, answers as values.
 
 The only module that imports httpx. It decides once what is transient (`Transient`: no answer, 408, 425, 429,
 5xx); what every other status means is for the caller, who knows the protocol. Redirects are not followed,
@@ -6,13 +6,9 @@ they would carry credentials to another host. Nothing of a request but its opera
 """
 
 import asyncio
-import email.utils
-import json
-import os
 import random
 import ssl
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +19,7 @@ import tenacity
 
 from paas_runner import __version__
 from paas_runner.errors import Transient
+from paas_runner.http.response import Response, cause
 from paas_runner.secret import Secret
 
 log = structlog.stdlib.get_logger(__name__)
@@ -30,9 +27,9 @@ log = structlog.stdlib.get_logger(__name__)
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
 MOST_BODY_BYTES = 32 * 1024 * 1024
-MOST_SAID = 300
-REQUEST_IDS = ("sozu-id", "x-request-id")  # Clever Cloud's proxy; GitLab
-MOST_PATIENCE_SECONDS = 10.0  # a longer Retry-After is for the caller's own schedule
+LONGEST_WAIT_SECONDS = 10.0  # a longer Retry-After is for the caller's own schedule
+QUICK_TRIES = 3
+"""Attempts of a call that may be repeated right away: a hiccup passes, an outage is reported."""
 
 
 @attrs.frozen(kw_only=True)
@@ -53,56 +50,8 @@ class Tls:
         return context
 
 
-@attrs.frozen(kw_only=True)
-class Response:
-    """What came back: any status that is not transient."""
-
-    status: int
-    headers: Mapping[str, str]  # names in lower case
-    body: bytes = attrs.field(repr=False)
-
-    def json(self) -> Any:
-        """The decoded body; raises ValueError."""
-        return json.loads(self.body)
-
-    def number(self, header: str) -> float | None:
-        """A header's value when it is a number, else None."""
-        return _number(self.headers.get(header, ""))
-
-    @property
-    def said(self) -> str:
-        """An error's own words in one line: `message`, else `error`, of a JSON object; or none.
-
-        Where the words are an object, as GitLab's about refused attributes, each field comes with its faults.
-        """
-        try:
-            found = self.json()
-        except ValueError:
-            return ""
-        words = (found.get("message") or found.get("error")) if isinstance(found, Mapping) else None
-        if isinstance(words, Mapping):
-            words = "; ".join(f"{field} {faults}" for field, faults in words.items())
-        printable = "".join(c if c.isprintable() else " " for c in words) if isinstance(words, str) else ""
-        return " ".join(printable.split())[:MOST_SAID].rstrip()
-
-    @property
-    def account(self) -> str:
-        """For a reader: the status, and an error's own words."""
-        return f"answered {self.status}" + (f": {self.said}" if self.said else "")
-
-    @property
-    def reference(self) -> str:
-        """The other side's name for the request, for their support; empty without."""
-        return next((self.headers[name] for name in REQUEST_IDS if self.headers.get(name)), "")
-
-    @property
-    def date(self) -> datetime | None:
-        """What the other side's clock said, to the second."""
-        return _date(self.headers.get("date", ""))
-
-
 OnResponse = Callable[[str, Response], None]
-"""Gets each answer right when it is complete, and the name of the service that gave it."""
+"""Called with the name of a service and its answer, as soon as that is complete."""
 
 
 class HttpClient:
@@ -149,14 +98,14 @@ class HttpClient:
         request = self._client.build_request(
             method,
             path,
-            headers={name: _opened(value) for name, value in (headers or {}).items()},
+            headers={name: _revealed(value) for name, value in (headers or {}).items()},
             json=payload,
             content=content,
             params=params,
             timeout=httpx.Timeout(within, connect=min(CONNECT_SECONDS, within)),
         )
         retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(_worth_waiting),
+            retry=tenacity.retry_if_exception(_worth_repeating),
             wait=self._pause,
             stop=tenacity.stop_after_attempt(attempts),
             reraise=True,
@@ -164,7 +113,6 @@ class HttpClient:
         return await retrying(self._once, request, op, within)
 
     async def aclose(self) -> None:
-        """Close all connections."""
         await self._client.aclose()
 
     async def _once(self, request: httpx.Request, op: str, within: float) -> Response:
@@ -173,17 +121,17 @@ class HttpClient:
                 async with asyncio.timeout(within):
                     answer = await self._exchange(request, op)
             except (httpx.RequestError, TimeoutError) as error:
-                raise self._transient(f"no answer ({_cause(error)})", op) from error
+                raise self._transient(f"no answer ({cause(error)})", op) from error
         log.debug("call", service=self._service, op=op, status=answer.status)
         if self._on_response:
             self._on_response(self._service, answer)
         if answer.status in (408, 425, 429) or answer.status >= 500:
             raise Transient(
-                answer.account,
+                answer.summary,
                 service=self._service,
                 op=op,
                 status=answer.status,
-                retry_after=_retry_after(answer),
+                retry_after=answer.retry_after,
                 reference=answer.reference,
             )
         return answer
@@ -206,12 +154,12 @@ class HttpClient:
 
     def _pause(self, call: tenacity.RetryCallState) -> float:
         error = call.outcome.exception() if call.outcome else None
-        told = error.retry_after if isinstance(error, Transient) else None
-        return told if told is not None else self._rng.uniform(0.3, 1.0) * 2 ** (call.attempt_number - 1)
+        wanted = error.retry_after if isinstance(error, Transient) else None
+        return wanted if wanted is not None else self._rng.uniform(0.3, 1.0) * 2 ** (call.attempt_number - 1)
 
 
 class Connect(Protocol):
-    """How the service reaches another; a simulation brings its own."""
+    """Makes clients: how the service reaches any other; a simulation brings its own."""
 
     def __call__(
         self,
@@ -227,7 +175,7 @@ class Connect(Protocol):
 
 @attrs.frozen(kw_only=True)
 class Http:
-    """`Connect` by httpx; `transport` replaces the network, by base URL; `on_response` hears all answers."""
+    """`Connect` by httpx; `transport` replaces the network, by base URL; `on_response` gets all answers."""
 
     rng: random.Random = attrs.field(factory=random.Random)
     transport: Callable[[str], httpx.AsyncBaseTransport] | None = None
@@ -257,59 +205,9 @@ class Http:
         )
 
 
-def _opened(value: Secret | str) -> str:
+def _revealed(value: Secret | str) -> str:
     return value.reveal() if isinstance(value, Secret) else value
 
 
-def _worth_waiting(error: BaseException) -> bool:
-    return isinstance(error, Transient) and (error.retry_after or 0) <= MOST_PATIENCE_SECONDS
-
-
-def _cause(error: BaseException) -> str:
-    """The type says more than the text, which is empty for timeouts and may quote a URL."""
-    name, below = type(error).__name__, error.__cause__ or error.__context__
-    while below is not None:
-        if words := _system_words(below):
-            return f"{name}: {words}"
-        below = below.__cause__ or below.__context__
-    return name
-
-
-def _system_words(error: BaseException) -> str:
-    """What the operating system or TLS says, which quotes nothing: refused, no such name, self-signed."""
-    match error:
-        case ssl.SSLCertVerificationError():
-            return error.verify_message
-        case ssl.SSLError():
-            return error.reason or ""
-        case OSError(errno=int(number)) if number > 0:
-            return os.strerror(number)
-        case OSError():
-            return error.strerror or ""
-        case _:
-            return ""
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def _retry_after(answer: Response) -> float | None:
-    """Seconds to wait: `Retry-After` or `RateLimit-ResetTime` (spec `gitlab-runner-api.md` §0.4, §8.1)."""
-    seconds = answer.number("retry-after")
-    if seconds is not None:
-        return min(max(seconds, 0.0), 600.0)
-    reset = _date(answer.headers.get("ratelimit-resettime", ""))
-    return None if reset is None else min(max((reset - datetime.now(UTC)).total_seconds(), 0.0), 600.0)
-
-
-def _date(text: str) -> datetime | None:
-    """A header's moment; HTTP dates are in UTC, whether they say so or not."""
-    try:
-        found = email.utils.parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+def _worth_repeating(error: BaseException) -> bool:
+    return isinstance(error, Transient) and (error.retry_after or 0) <= LONGEST_WAIT_SECONDS
