@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import attrs
 
-from paas_runner.pipelines.jobs import Job, Kind, Project, turn
+from paas_runner.pipelines.jobs import Job, LedgerKind, Project, turn
 from paas_runner.pipelines.runners import random_token
 from paas_runner.pipelines.spec import JobSpec, Pipeline
 from paas_runner.pipelines.states import Change, JobState
@@ -108,7 +108,7 @@ class JobBook:
             created_at=at,
             retry_of=retry_of,
         )
-        job.note(at, Kind.CREATED)
+        job.note(at, LedgerKind.CREATED)
         self._jobs[job.job_id] = job
         self._pipelines[pipeline_id].jobs.append(job)
         return job

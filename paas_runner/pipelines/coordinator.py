@@ -17,10 +17,10 @@ import attrs
 
 from paas_runner.pipelines.artifacts import Artifact, Dependency
 from paas_runner.pipelines.book import NEVER_ACKNOWLEDGED, JobBook
-from paas_runner.pipelines.jobs import Job, Kind, Project
+from paas_runner.pipelines.jobs import Job, LedgerKind, Project
 from paas_runner.pipelines.options import CoordinatorOptions
-from paas_runner.pipelines.reports import CHANGES, Report, Verdict, checksum, known_reason
-from paas_runner.pipelines.runners import Pulse, Runner, Runners, same
+from paas_runner.pipelines.reports import CHANGES, JobReport, Reply, checksum, known_reason
+from paas_runner.pipelines.runners import Pulse, RunnerRecord, Runners, same
 from paas_runner.pipelines.spec import ARCHIVE, JobSpec, Pipeline
 from paas_runner.pipelines.states import Change, JobState
 
@@ -119,7 +119,7 @@ class Coordinator:
             self._end(job, Change.CANCEL)
         return job
 
-    def pause(self, runner: Runner, *, paused: bool) -> None:
+    def pause(self, runner: RunnerRecord, *, paused: bool) -> None:
         """Stop or resume handing jobs to a runner."""
         runner.paused = paused
         runner.queue.tick()
@@ -135,7 +135,7 @@ class Coordinator:
         return self._book.latest(job_id)
 
     def acquire(
-        self, runner: Runner, *, features: frozenset[str] = frozenset(), system_id: str = ""
+        self, runner: RunnerRecord, *, features: frozenset[str] = frozenset(), system_id: str = ""
     ) -> Job | None:
         """Hand out the oldest pending job; those that need more than `features` fail (spec §2.2)."""
         if runner.paused:
@@ -148,10 +148,10 @@ class Coordinator:
             job.cancel_gracefully = "cancel_gracefully" in features
             who = f"runner {runner.runner_id} {system_id}".rstrip()
             if self.options.acknowledgement_seconds and "two_phase_job_commit" in features:
-                job.note(self._clock(), Kind.RESERVED, who)
+                job.note(self._clock(), LedgerKind.RESERVED, who)
                 self._reserve(job)
             else:
-                job.note(self._clock(), Kind.ACQUIRED, who)
+                job.note(self._clock(), LedgerKind.ACQUIRED, who)
                 job.change(Change.ACQUIRE, self._clock())
             runner.queue.renew()  # there may be another job: the next poll must look
             return job
@@ -176,7 +176,7 @@ class Coordinator:
         if found is not None:
             return found.digest == artifact.digest
         job.artifacts[artifact.kind] = artifact
-        job.note(self._clock(), Kind.ARTIFACT, f"{artifact.kind} {len(artifact.content)}")
+        job.note(self._clock(), LedgerKind.ARTIFACT, f"{artifact.kind} {len(artifact.content)}")
         return True
 
     def archive_of(self, job: Job) -> Artifact | None:
@@ -196,36 +196,36 @@ class Coordinator:
             for other in self._book.dependencies(job)
         )
 
-    def update(self, job: Job, report: Report) -> Verdict:
+    def update(self, job: Job, report: JobReport) -> Reply:
         """Take a PUT (spec gitlab-runner-api.md §3)."""
         now = self._clock()
         self._expire()
         if not job.active:
-            job.note(now, Kind.REFUSED, f"put {report.state}")
-            return Verdict(status=403)
+            job.note(now, LedgerKind.REFUSED, f"put {report.state}")
+            return Reply(status=403)
         if job.reserved:
             return self._acknowledgement(job, report)
         if report.state not in CHANGES:
-            return Verdict(status=400)
-        job.note(now, Kind.PUT, report.state)
+            return Reply(status=400)
+        job.note(now, LedgerKind.PUT, report.state)
         job.alive_at = now
         change = CHANGES[report.state]
-        return Verdict(status=200) if change is None else self._last_word(job, report, change)
+        return Reply(status=200) if change is None else self._last_word(job, report, change)
 
-    def append_trace(self, job: Job, start: int, data: bytes) -> Verdict:
+    def append_trace(self, job: Job, start: int, data: bytes) -> Reply:
         """Take a PATCH of the trace: only `start` counts (spec gitlab-runner-api.md §4)."""
         now = self._clock()
         if not job.active or job.reserved:
-            job.note(now, Kind.REFUSED, "patch")
-            return Verdict(status=403)
+            job.note(now, LedgerKind.REFUSED, "patch")
+            return Reply(status=403)
         job.alive_at = now
         if start != job.trace_bytes:
-            return Verdict(status=416)
+            return Reply(status=416)
         if start + len(data) > self.options.most_trace_bytes:
             self._fail(job, "trace_size_exceeded")
-            return Verdict(status=403, tells_status=False)
+            return Reply(status=403, tells_status=False)
         job.append(data, now)
-        return Verdict(status=202)
+        return Reply(status=202)
 
     def sweep(self) -> list[Job]:
         """Fail the jobs whose runner has been silent for too long (§3.5); returns them."""
@@ -247,17 +247,17 @@ class Coordinator:
         job.reserved_until = self._clock() + timedelta(seconds=seconds)
         asyncio.get_running_loop().call_later(seconds + 1, self._expire)
 
-    def _acknowledgement(self, job: Job, report: Report) -> Verdict:
+    def _acknowledgement(self, job: Job, report: JobReport) -> Reply:
         """A word about a job that is only reserved yet (§2.8)."""
         match report.state:
             case "pending":
                 self._reserve(job)
             case "running":
-                job.note(self._clock(), Kind.ACQUIRED, "acknowledged")
+                job.note(self._clock(), LedgerKind.ACQUIRED, "acknowledged")
                 job.change(Change.ACQUIRE, self._clock())
             case _:
-                return Verdict(status=400)
-        return Verdict(status=200)
+                return Reply(status=400)
+        return Reply(status=200)
 
     def _expire(self) -> None:
         """Drop the jobs whose reservation is over; each comes again as a new one."""
@@ -267,10 +267,10 @@ class Coordinator:
                 job.failure_reason = NEVER_ACKNOWLEDGED
                 self._end(job, Change.FAIL)
 
-    def _last_word(self, job: Job, report: Report, change: Change) -> Verdict:
+    def _last_word(self, job: Job, report: JobReport, change: Change) -> Reply:
         if report.checksum:
             if report.checksum != checksum(job.trace):
-                job.note(self._clock(), Kind.CHECKSUM_MISMATCH, report.checksum)
+                job.note(self._clock(), LedgerKind.CHECKSUM_MISMATCH, report.checksum)
             if job.postponed < len(self.options.final_put_answers):
                 return self._postponed(job)
         job.exit_code = report.exit_code
@@ -278,13 +278,13 @@ class Coordinator:
             self._fail(job, report.failure_reason)
         else:
             self._end(job, change)
-        return Verdict(status=200)
+        return Reply(status=200)
 
-    def _postponed(self, job: Job) -> Verdict:
+    def _postponed(self, job: Job) -> Reply:
         status = self.options.final_put_answers[job.postponed]
         wait = min(2**job.postponed, _LONGEST_WAIT_SECONDS) if status == 202 else None
         job.postponed += 1
-        return Verdict(status=status, wait_seconds=wait)
+        return Reply(status=status, wait_seconds=wait)
 
     def _fail(self, job: Job, reason: str | None) -> None:
         if job.status is not JobState.CANCELING:

@@ -10,8 +10,8 @@ from datetime import datetime
 import attrs
 
 from paas_runner.pipelines.artifacts import Artifact
-from paas_runner.pipelines.runners import Runner
-from paas_runner.pipelines.spec import JobSpec, When
+from paas_runner.pipelines.runners import RunnerRecord
+from paas_runner.pipelines.spec import JobSpec, RunWhen
 from paas_runner.pipelines.states import ACTIVE, ENDED, Change, JobState, after
 from paas_runner.secret import Secret
 
@@ -24,22 +24,22 @@ class Outcome:
     tolerated: bool = False  # failed, but allowed to
 
 
-def turn(when: When, before: Collection[Outcome], *, by_needs: bool) -> Change | None:
+def turn(when: RunWhen, before: Collection[Outcome], *, by_needs: bool) -> Change | None:
     """Whether a created job is to be enqueued, skipped, or (None) waits on.
 
     With `needs` a skipped job before counts against it, with stages it does not.
     """
-    if when is When.MANUAL:
+    if when is RunWhen.MANUAL:
         return Change.SKIP
     if any(outcome.state not in ENDED for outcome in before):
         return None
     failed = any(outcome.state is JobState.FAILED and not outcome.tolerated for outcome in before)
     match when:
-        case When.ALWAYS:
+        case RunWhen.ALWAYS:
             runs = True
-        case When.ON_FAILURE:
+        case RunWhen.ON_FAILURE:
             runs = failed
-        case When.ON_SUCCESS:
+        case RunWhen.ON_SUCCESS:
             hindered = any(outcome.state is JobState.CANCELED for outcome in before)
             lacking = by_needs and any(outcome.state is JobState.SKIPPED for outcome in before)
             runs = not (failed or hindered or lacking)
@@ -47,7 +47,7 @@ def turn(when: When, before: Collection[Outcome], *, by_needs: bool) -> Change |
 
 
 @attrs.frozen(kw_only=True)
-class Repository:
+class GitRepository:
     """A real repository, and the commit that jobs get of it."""
 
     url: str
@@ -62,7 +62,7 @@ class Project:
 
     project_id: int = 1
     full_path: str = "sandbox/project"
-    repository: Repository | None = None
+    repository: GitRepository | None = None
     """None: the commit is made up, and jobs are told of no repository that they could fetch."""
 
     @property
@@ -81,7 +81,7 @@ class Project:
         return self.full_path.partition("/")[0]
 
 
-class Kind(enum.StrEnum):
+class LedgerKind(enum.StrEnum):
     """Kinds of ledger entries."""
 
     CREATED = "created"
@@ -98,11 +98,11 @@ class Kind(enum.StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Entry:
+class LedgerEntry:
     """One line of a job's ledger."""
 
     at: datetime
-    kind: Kind
+    kind: LedgerKind
     detail: str = ""
 
 
@@ -121,7 +121,7 @@ class Job:
     status: JobState = JobState.CREATED
     failure_reason: str | None = None
     exit_code: int | None = None
-    runner: Runner | None = None
+    runner: RunnerRecord | None = None
     cancel_gracefully: bool = False  # whether the runner that has it knows `canceling`
     queued_at: datetime | None = None
     started_at: datetime | None = None
@@ -129,7 +129,7 @@ class Job:
     reserved_until: datetime | None = None
     alive_at: datetime | None = None  # the last PUT or PATCH
     postponed: int = 0  # final PUTs that were not taken for the last word
-    events: list[Entry] = attrs.field(factory=list)
+    events: list[LedgerEntry] = attrs.field(factory=list)
     artifacts: dict[str, Artifact] = attrs.field(factory=dict)  # by type
     _trace: bytearray = attrs.field(factory=bytearray, init=False, repr=False)
 
@@ -163,14 +163,14 @@ class Job:
         """The size of the log."""
         return len(self._trace)
 
-    def note(self, at: datetime, kind: Kind, detail: str = "") -> None:
+    def note(self, at: datetime, kind: LedgerKind, detail: str = "") -> None:
         """Write a line into the ledger."""
-        self.events.append(Entry(at=at, kind=kind, detail=detail))
+        self.events.append(LedgerEntry(at=at, kind=kind, detail=detail))
 
     def append(self, data: bytes, at: datetime) -> None:
         """Extend the log."""
         if data and not self._trace:
-            self.note(at, Kind.FIRST_TRACE_BYTE)
+            self.note(at, LedgerKind.FIRST_TRACE_BYTE)
         self._trace += data
 
     def change(self, change: Change, at: datetime) -> None:
@@ -178,15 +178,15 @@ class Job:
         self.status = after(self.status, change)
         if self.status is JobState.PENDING:
             self.queued_at = at
-            self.note(at, Kind.PENDING)
+            self.note(at, LedgerKind.PENDING)
         elif self.status is JobState.RUNNING:
             self.started_at = self.alive_at = at
         elif self.status is JobState.CANCELING:
-            self.note(at, Kind.CANCELING)
+            self.note(at, LedgerKind.CANCELING)
         elif self.ended:
             self.finished_at = at
-            self.note(at, Kind.ENDED, self.status)
+            self.note(at, LedgerKind.ENDED, self.status)
 
-    def count(self, kind: Kind) -> int:
+    def count(self, kind: LedgerKind) -> int:
         """How many entries of one kind the ledger has."""
         return sum(entry.kind is kind for entry in self.events)

@@ -28,7 +28,7 @@ CHANGES: Mapping[str, Change | None] = {"running": None, "success": Change.SUCCE
 
 
 @attrs.frozen(kw_only=True)
-class Report:
+class JobReport:
     """The body of a PUT, as far as it matters here (§3.1)."""
 
     state: str
@@ -38,7 +38,7 @@ class Report:
 
 
 @attrs.frozen(kw_only=True)
-class Verdict:
+class Reply:
     """The answer to a PUT or PATCH."""
 
     status: int  # of HTTP

@@ -70,7 +70,7 @@ class RunnerType(enum.StrEnum):
 
 
 @attrs.define(kw_only=True, eq=False)
-class Runner:
+class RunnerRecord:
     """One runner record; `managers` are the machines that poll with its token, by system id."""
 
     runner_id: int
@@ -94,9 +94,9 @@ class Runners:
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
         self._ids = itertools.count(1)
-        self._known: dict[int, Runner] = {}
+        self._known: dict[int, RunnerRecord] = {}
 
-    def __iter__(self) -> Iterator[Runner]:
+    def __iter__(self) -> Iterator[RunnerRecord]:
         return iter(tuple(self._known.values()))
 
     def add(
@@ -108,9 +108,9 @@ class Runners:
         tags: tuple[str, ...] = (),
         maximum_timeout: timedelta | None = None,
         legacy: bool = False,
-    ) -> Runner:
+    ) -> RunnerRecord:
         """A new runner; `legacy` gives it the token prefix of the old registration."""
-        runner = Runner(
+        runner = RunnerRecord(
             runner_id=next(self._ids),
             token=self._token("glrtr-" if legacy else f"glrt-{runner_type}"),
             queue=QueueValue(self._rng),
@@ -123,17 +123,17 @@ class Runners:
         self._known[runner.runner_id] = runner
         return runner
 
-    def authenticate(self, token: str) -> Runner | None:
+    def authenticate(self, token: str) -> RunnerRecord | None:
         """The runner whose token this is."""
         matching = [runner for runner in self if same(runner.token, token)]
         return matching[0] if matching else None
 
-    def reset(self, runner: Runner) -> None:
+    def reset(self, runner: RunnerRecord) -> None:
         """Give the runner another token; the old one is worth nothing from now on."""
         prefix = "glrtr-" if runner.token.reveal().startswith("glrtr-") else f"glrt-{runner.runner_type}"
         runner.token = self._token(prefix)
 
-    def remove(self, runner: Runner) -> None:
+    def remove(self, runner: RunnerRecord) -> None:
         """Forget a runner."""
         del self._known[runner.runner_id]
 

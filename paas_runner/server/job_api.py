@@ -13,8 +13,8 @@ from starlette.routing import Route
 from paas_runner.pipelines.coordinator import Coordinator
 from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.payload import job_payload
-from paas_runner.pipelines.reports import Report, Verdict
-from paas_runner.pipelines.runners import Runner, same
+from paas_runner.pipelines.reports import JobReport, Reply
+from paas_runner.pipelines.runners import RunnerRecord, same
 from paas_runner.server.runner_api import authenticated
 from paas_runner.server.views import job_json
 from paas_runner.server.wire import (
@@ -78,7 +78,7 @@ class JobApi:
         """The state that a runner reports (§3.2)."""
         given = await parameters(request)
         job = authenticated_job(self._coordinator, request, given)
-        report = Report(
+        report = JobReport(
             state=required(given, "state"),
             failure_reason=text(given, "failure_reason") or None,
             exit_code=number(given, "exit_code"),
@@ -120,7 +120,7 @@ class JobApi:
             raise unauthorized()
         return JSONResponse(job_json(job, own_url(request)))
 
-    async def _ticked_while_held(self, request: Request, runner: Runner) -> bool:
+    async def _ticked_while_held(self, request: Request, runner: RunnerRecord) -> bool:
         """Whether the queue ticked before the client left or the hold was over."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._coordinator.options.long_poll_seconds):
@@ -162,5 +162,5 @@ def _features(given: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(name for name, has in mapping(mapping(given, "info"), "features").items() if has)
 
 
-def _status_header(job: Job, verdict: Verdict) -> dict[str, str]:
+def _status_header(job: Job, verdict: Reply) -> dict[str, str]:
     return {"Job-Status": job.status} if verdict.tells_status else {}

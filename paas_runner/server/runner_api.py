@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from paas_runner.pipelines.coordinator import Coordinator
-from paas_runner.pipelines.runners import Runner, same
+from paas_runner.pipelines.runners import RunnerRecord, same
 from paas_runner.server.wire import (
     Refused,
     flag,
@@ -86,7 +86,7 @@ class RunnerApi:
         return JSONResponse(_token(runner), 201)
 
 
-def authenticated(coordinator: Coordinator, given: Mapping[str, Any]) -> Runner:
+def authenticated(coordinator: Coordinator, given: Mapping[str, Any]) -> RunnerRecord:
     """The runner whose `token` was given; raises `Refused` with 400 or 403."""
     runner = coordinator.runners.authenticate(required(given, "token"))
     if runner is None:
@@ -94,7 +94,7 @@ def authenticated(coordinator: Coordinator, given: Mapping[str, Any]) -> Runner:
     return runner
 
 
-def _token(runner: Runner) -> dict[str, Any]:
+def _token(runner: RunnerRecord) -> dict[str, Any]:
     return {"token": runner.token.reveal(), "token_expires_at": None}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from paas_runner.inner.process_shell import ProcessShell
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import Job, Project, Repository
+from paas_runner.pipelines.jobs import GitRepository, Job, Project
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.pipelines.states import JobState
 from tests.support.git_server import GitServer
@@ -52,7 +52,7 @@ def forge(tmp_path: Path) -> Iterator[Forge]:
     server.commit("sandbox/project", {"first": "1"})
     sha = server.commit("sandbox/project", {"second": "2"})
     with server.running() as url:
-        project = Project(repository=Repository(url=f"{url}/sandbox/project.git", sha=sha))
+        project = Project(repository=GitRepository(url=f"{url}/sandbox/project.git", sha=sha))
         yield Forge(server=server, url=url, sha=sha, world=hosts(project=project), builds=tmp_path / "builds")
 
 

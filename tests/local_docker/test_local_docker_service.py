@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from docker.errors import APIError
 
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from tests.support.docker_world import docker_world
 
 pytestmark = pytest.mark.process
@@ -136,7 +136,7 @@ async def test_kill_9_of_service_and_inner_runners_leaves_nothing_and_runs_no_jo
         await world.settled(jobs)
     coordinator = world.sandbox.coordinator
     for job in coordinator.jobs.values():
-        assert job.count(Kind.ACQUIRED) <= 1
+        assert job.count(LedgerKind.ACQUIRED) <= 1
         assert world.runs.get(job.job_id, 0) <= 1
     for last in (coordinator.latest(job.job_id) for job in jobs):
         assert last.job_id in killed or last.status == "success", (last.failure_reason, last.trace[-300:])

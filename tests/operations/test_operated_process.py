@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from paas_runner.control import RefusedError, ask, control_path
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
 from tests.service.conftest import RealWorld
 
@@ -90,7 +90,7 @@ async def test_thirty_reloads_of_the_process_under_load_lose_nothing(real):
     assert len(jobs) == 45
     assert refused + len(real.events("refused")) >= 10
     assert {job.status for job in jobs} == {"success"}
-    assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
+    assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
     assert real.launches == [1] * 45
     assert real.most_alive <= 10
     assert "Traceback" not in real.told()
@@ -174,7 +174,7 @@ async def test_a_pause_outlives_a_restart(real):
         assert real.events("started")[1]["paused"] == ["real"]
         [job] = real.submit()
         await asyncio.sleep(0.2)
-        assert job.count(Kind.ACQUIRED) == 0
+        assert job.count(LedgerKind.ACQUIRED) == 0
         assert await real.command("resume", "real") == (0, 'runner "real" resumed\n', "")
         await real.settled([job])
 

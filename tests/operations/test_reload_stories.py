@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Delay
 from paas_runner.service.reload import NotDoneError
@@ -46,7 +46,7 @@ def test_a_lowered_limit_ends_no_job_and_lets_none_in(operate):
             assert (await world.reload())["changes"] == ['runner "virtual": limit: 0 → 1']
             late = world.submit("sleep 30")
             await asyncio.sleep(100)
-            assert late.count(Kind.ACQUIRED) == 0
+            assert late.count(LedgerKind.ACQUIRED) == 0
             await world.settled(*jobs, late)
         assert {job.status for job in [*jobs, late]} == {"success"}
 
@@ -322,7 +322,7 @@ def test_a_request_in_flight_is_not_dropped_and_its_job_is_run(operate):
             await world.reload()
             await world.settled(job)
         assert job.status == "success"
-        assert job.count(Kind.ACQUIRED) == 1
+        assert job.count(LedgerKind.ACQUIRED) == 1
 
     operate(story)
 
@@ -358,7 +358,7 @@ def test_thirty_reloads_under_load_lose_nothing(operate):
         watching.cancel()
         assert refused == 10
         assert {job.status for job in jobs} == {"success"}
-        assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
+        assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
         assert set(world.launches.values()) == {1}
         assert len(world.launches) == len(jobs)
         assert world.most_alive <= 10

@@ -3,9 +3,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from paas_runner.pipelines.jobs import Job, Kind, Project
-from paas_runner.pipelines.reports import Report
-from paas_runner.pipelines.spec import JobSpec, Pipeline, Retry, When
+from paas_runner.pipelines.jobs import Job, LedgerKind, Project
+from paas_runner.pipelines.reports import JobReport
+from paas_runner.pipelines.spec import JobSpec, Pipeline, Retry, RunWhen
 from paas_runner.pipelines.states import JobState
 from tests.support.coordinator_world import World
 
@@ -21,7 +21,7 @@ def acquire(world: World) -> Job:
 
 def end(world: World, state: str, **more: Any) -> Job:
     job = acquire(world)
-    assert world.coordinator.update(job, Report(state=state, **more)).status == 200
+    assert world.coordinator.update(job, JobReport(state=state, **more)).status == 200
     return job
 
 
@@ -41,7 +41,7 @@ def test_after_a_failure_the_later_stages_are_skipped_but_for_those_that_wait_fo
     jobs = (
         JobSpec(name="b", stage="build"),
         JobSpec(name="t", stage="test"),
-        JobSpec(name="rescue", stage="test", when=When.ON_FAILURE),
+        JobSpec(name="rescue", stage="test", when=RunWhen.ON_FAILURE),
         JobSpec(name="d", stage="deploy"),
     )
     world.coordinator.submit(Pipeline(jobs=jobs, stages=STAGES))
@@ -113,20 +113,20 @@ def test_the_ledger_tells_a_jobs_story(world: World) -> None:
     acquire(world)
     world.coordinator.append_trace(job, 0, b"hello")
     world.coordinator.append_trace(job, 5, b" world")
-    world.coordinator.update(job, Report(state="running"))
-    world.coordinator.update(job, Report(state="success"))
-    world.coordinator.update(job, Report(state="success"))
+    world.coordinator.update(job, JobReport(state="running"))
+    world.coordinator.update(job, JobReport(state="success"))
+    world.coordinator.update(job, JobReport(state="success"))
     assert [(entry.kind, entry.detail) for entry in job.events] == [
-        (Kind.CREATED, ""),
-        (Kind.PENDING, ""),
-        (Kind.ACQUIRED, "runner 1"),
-        (Kind.FIRST_TRACE_BYTE, ""),
-        (Kind.PUT, "running"),
-        (Kind.PUT, "success"),
-        (Kind.ENDED, "success"),
-        (Kind.REFUSED, "put success"),
+        (LedgerKind.CREATED, ""),
+        (LedgerKind.PENDING, ""),
+        (LedgerKind.ACQUIRED, "runner 1"),
+        (LedgerKind.FIRST_TRACE_BYTE, ""),
+        (LedgerKind.PUT, "running"),
+        (LedgerKind.PUT, "success"),
+        (LedgerKind.ENDED, "success"),
+        (LedgerKind.REFUSED, "put success"),
     ]
-    assert (job.trace, job.count(Kind.ACQUIRED)) == (b"hello world", 1)
+    assert (job.trace, job.count(LedgerKind.ACQUIRED)) == (b"hello world", 1)
 
 
 def test_a_silent_job_is_swept_and_a_talking_one_is_not(world: World) -> None:
@@ -134,7 +134,7 @@ def test_a_silent_job_is_swept_and_a_talking_one_is_not(world: World) -> None:
     talking = world.coordinator.submit_job(JobSpec(name="talking"))
     acquire(world), acquire(world)
     world.clock.advance(minutes=40)
-    world.coordinator.update(talking, Report(state="running"))
+    world.coordinator.update(talking, JobReport(state="running"))
     world.clock.advance(minutes=40)
     assert world.coordinator.sweep() == [silent]
     assert (silent.status, silent.failure_reason) == ("failed", "stuck_or_timeout_failure")

@@ -2,7 +2,7 @@ import pytest
 
 from paas_runner.errors import IllegalTransitionError
 from paas_runner.pipelines.jobs import Outcome, turn
-from paas_runner.pipelines.spec import When
+from paas_runner.pipelines.spec import RunWhen
 from paas_runner.pipelines.states import ACTIVE, ENDED, NEXT, Change, JobState, after
 
 
@@ -49,22 +49,22 @@ CANCELED, RUNS = Outcome(state=JobState.CANCELED), Outcome(state=JobState.RUNNIN
 @pytest.mark.parametrize(
     ("when", "before", "by_needs", "expected"),
     [
-        (When.ON_SUCCESS, [], False, Change.ENQUEUE),
-        (When.ON_SUCCESS, [OK, RUNS], False, None),
-        (When.ON_SUCCESS, [OK, TOLERATED], False, Change.ENQUEUE),
-        (When.ON_SUCCESS, [OK, FAILED], False, Change.SKIP),
-        (When.ON_SUCCESS, [CANCELED], False, Change.SKIP),
-        (When.ON_SUCCESS, [SKIPPED], False, Change.ENQUEUE),
-        (When.ON_SUCCESS, [SKIPPED], True, Change.SKIP),
-        (When.ON_FAILURE, [OK], False, Change.SKIP),
-        (When.ON_FAILURE, [OK, FAILED], False, Change.ENQUEUE),
-        (When.ON_FAILURE, [TOLERATED], False, Change.SKIP),
-        (When.ALWAYS, [FAILED, CANCELED], True, Change.ENQUEUE),
-        (When.ALWAYS, [RUNS], False, None),
-        (When.MANUAL, [], False, Change.SKIP),
+        (RunWhen.ON_SUCCESS, [], False, Change.ENQUEUE),
+        (RunWhen.ON_SUCCESS, [OK, RUNS], False, None),
+        (RunWhen.ON_SUCCESS, [OK, TOLERATED], False, Change.ENQUEUE),
+        (RunWhen.ON_SUCCESS, [OK, FAILED], False, Change.SKIP),
+        (RunWhen.ON_SUCCESS, [CANCELED], False, Change.SKIP),
+        (RunWhen.ON_SUCCESS, [SKIPPED], False, Change.ENQUEUE),
+        (RunWhen.ON_SUCCESS, [SKIPPED], True, Change.SKIP),
+        (RunWhen.ON_FAILURE, [OK], False, Change.SKIP),
+        (RunWhen.ON_FAILURE, [OK, FAILED], False, Change.ENQUEUE),
+        (RunWhen.ON_FAILURE, [TOLERATED], False, Change.SKIP),
+        (RunWhen.ALWAYS, [FAILED, CANCELED], True, Change.ENQUEUE),
+        (RunWhen.ALWAYS, [RUNS], False, None),
+        (RunWhen.MANUAL, [], False, Change.SKIP),
     ],
 )
 def test_when_decides_whether_a_job_runs(
-    when: When, before: list[Outcome], by_needs: bool, expected: Change | None
+    when: RunWhen, before: list[Outcome], by_needs: bool, expected: Change | None
 ) -> None:
     assert turn(when, before, by_needs=by_needs) is expected

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from paas_runner.pipelines.jobs import Kind, Project
+from paas_runner.pipelines.jobs import LedgerKind, Project
 from paas_runner.pipelines.spec import JobSpec, Pipeline
 from tests.support.coordinator_world import World
 
@@ -100,7 +100,7 @@ async def test_a_type_is_stored_once(world: World) -> None:
     assert (await upload(world, job, b"two")).status_code == 400
     assert (await upload(world, job, b"two", artifact_type="junit")).status_code == 201
     record = world.coordinator.jobs[job["id"]]
-    assert record.count(Kind.ARTIFACT) == 2
+    assert record.count(LedgerKind.ARTIFACT) == 2
     shown = (await world.own(job)).json()["artifacts"]
     assert [(file["file_type"], file["size"]) for file in shown] == [("archive", 3), ("junit", 3)]
 

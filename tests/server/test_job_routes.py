@@ -11,10 +11,10 @@ import pytest
 
 from paas_runner.job.payload import decode
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.pipelines.reports import checksum
 from paas_runner.pipelines.runners import QueueValue
-from paas_runner.pipelines.spec import Image, JobSpec, Service
+from paas_runner.pipelines.spec import ImageSpec, JobSpec, ServiceSpec
 from tests.support.coordinator_world import World
 
 
@@ -44,8 +44,8 @@ async def test_a_job_is_a_201_with_everything_a_runner_must_find(world: World) -
         script=("run",),
         after_script=("tidy",),
         variables=(Variable(key="A", value="$B", public=True, raw=True),),
-        image=Image(name="python:3.12", entrypoint=("",)),
-        services=(Service(name="postgres:13", alias="db"),),
+        image=ImageSpec(name="python:3.12", entrypoint=("",)),
+        services=(ServiceSpec(name="postgres:13", alias="db"),),
         timeout=timedelta(minutes=10),
     )
     world.coordinator.submit_job(spec)
@@ -340,7 +340,7 @@ async def test_the_annex_of_the_protocol_replays(make_world: Callable[..., World
     assert (second.status_code, "X-GitLab-Trace-Update-Interval" in second.headers) == (412, False)
     assert (await world.patch(payload, "0-1365", trace)).headers["Range"] == "0-1366"
     assert (await world.put(payload, "failed", **final)).status_code == 200
-    assert job(world, payload).count(Kind.CHECKSUM_MISMATCH) == 0
+    assert job(world, payload).count(LedgerKind.CHECKSUM_MISMATCH) == 0
 
 
 async def test_a_final_put_without_checksum_is_never_postponed(make_world: Callable[..., World]) -> None:
@@ -352,7 +352,7 @@ async def test_a_wrong_checksum_is_noted_and_accepted(world: World) -> None:
     payload = await acquired(world)
     await world.patch(payload, "0-2", b"abc")
     assert (await world.put(payload, "success", checksum=checksum(b"ab"))).status_code == 200
-    assert job(world, payload).count(Kind.CHECKSUM_MISMATCH) == 1
+    assert job(world, payload).count(LedgerKind.CHECKSUM_MISMATCH) == 1
 
 
 async def test_a_runners_own_limit_shortens_the_timeout(world: World) -> None:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from paas_runner.pipelines.coordinator import Coordinator
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.pipelines.options import CoordinatorOptions
-from paas_runner.pipelines.reports import Report
+from paas_runner.pipelines.reports import JobReport
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.secret import Secret
 
@@ -29,7 +29,7 @@ class World:
         return self.coordinator.acquire(self.runner, features=features)
 
     def put(self, state):
-        return self.coordinator.update(self.job, Report(state=state)).status
+        return self.coordinator.update(self.job, JobReport(state=state)).status
 
     def wait(self, seconds):
         self.now += timedelta(seconds=seconds)
@@ -50,7 +50,7 @@ async def test_a_reserved_job_is_pending_and_nobody_elses(world):
 async def test_an_acknowledged_job_runs(world):
     world.acquire()
     assert world.put("running") == 200
-    assert (world.job.status, world.job.count(Kind.ACQUIRED)) == ("running", 1)
+    assert (world.job.status, world.job.count(LedgerKind.ACQUIRED)) == ("running", 1)
 
 
 async def test_no_final_word_is_taken_before_the_acknowledgement(world):

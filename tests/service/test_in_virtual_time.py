@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Delay, DropAfter, DropBefore, Garbage, Hang, Status, Truncated
 
@@ -25,7 +25,7 @@ def test_a_job_is_run_and_its_host_removed(play):
             await world.settled(job)
         assert job.status == "success"
         assert b"hello" in job.trace
-        assert job.count(Kind.ACQUIRED) == 1
+        assert job.count(LedgerKind.ACQUIRED) == 1
         assert world.launches == {f"hpd-job-{world.key}-{job.job_id}": 1}
         assert not await world.store.jobs()
 
@@ -37,7 +37,7 @@ def test_nothing_of_the_runners_own_stands_in_the_log_of_a_job_that_ran(play):
         async with world.service():
             job = world.submit("echo hello")
             await world.settled(job)
-        assert job.count(Kind.CHECKSUM_MISMATCH) == 0
+        assert job.count(LedgerKind.CHECKSUM_MISMATCH) == 0
         assert b"paas-runner 0" not in job.trace
 
     play(story)
@@ -246,7 +246,7 @@ def test_a_restart_loses_no_job_and_runs_none_twice(play, moment):
             jobs += [world.submit("sleep 10", name=f"late {n}") for n in range(3)]
             await world.settled(*jobs)
         assert {job.status for job in jobs} == {"success"}
-        assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
+        assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
         assert set(world.launches.values()) == {1}
         assert not await world.store.jobs()
 
@@ -263,7 +263,7 @@ def test_a_crash_loses_no_job_and_runs_none_twice(play, moment):
         await asyncio.gather(serving, return_exceptions=True)
         async with world.service():
             await world.settled(*jobs)
-        assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
+        assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
         assert {job.status for job in jobs} == {"success"}
         assert set(world.launches.values()) == {1}
 
@@ -321,7 +321,7 @@ def test_a_job_that_somebody_else_got_meanwhile_is_let_go(play):
             world.coordinator_faults.add(Status(409), method="PUT")
             world.coordinator_faults.add(Status(401), path="/api/v4/job")
             await asyncio.sleep(30)
-        assert job.count(Kind.RESERVED) == 1
+        assert job.count(LedgerKind.RESERVED) == 1
         assert not world.cloud.ledger.created
         assert not await world.store.jobs()
 

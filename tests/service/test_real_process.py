@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.cloud import CloudOptions
 
 pytestmark = pytest.mark.process
@@ -22,7 +22,7 @@ async def test_a_hundred_jobs_at_once_are_all_run_never_more_than_thirty_at_a_ti
         await real.settled(jobs, seconds=90)
     watching.cancel()
     assert {job.status for job in jobs} == {"success"}
-    assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
+    assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
     assert real.launches == [1] * 100
     assert 10 < real.most_alive <= 30
 
@@ -46,7 +46,7 @@ async def test_sigterm_in_the_middle_of_twenty_launches_and_a_restart_end_every_
     async with real.service():
         await real.settled(jobs)
     assert {job.status for job in jobs} == {"success"}
-    assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
+    assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
     assert real.launches == [1] * 20
 
 
@@ -63,7 +63,7 @@ async def test_kill_9_in_the_middle_of_launches_and_a_restart_end_every_job_exac
     async with real.service():
         await real.settled(jobs)
     assert {job.status for job in jobs} == {"success"}
-    assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
+    assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
     assert max(real.launches) == 1
 
 

@@ -6,7 +6,7 @@ import functools
 import pytest
 
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import Kind, Project
+from paas_runner.pipelines.jobs import LedgerKind, Project
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.cloud.application import Definition, Lifetime
 from paas_runner.secret import Secret
@@ -160,7 +160,7 @@ def test_one_tenants_outage_delays_nobody_else(share):
             assert [entry.organisation_id for entry in world.alive] == [world.organisations["acme"]]
             world.cloud.accounts.replace_tokens(world.organisations["acme"], token_of("acme"))
             await world.settled(first)
-        assert first.count(Kind.ACQUIRED) == 1
+        assert first.count(LedgerKind.ACQUIRED) == 1
 
     share(story)
 

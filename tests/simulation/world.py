@@ -12,7 +12,7 @@ from paas_runner.http import Http
 from paas_runner.job.capacity import Limits, Load
 from paas_runner.job.tracked import Phase
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.cloud.application import Definition, Lifetime
@@ -325,7 +325,7 @@ class SimulatedWorld(VirtualWorld):
             raise Violation(f"{what}: its author was not told why; log: {job.trace[-200:]!r}")
         if job.status == "failed" and job.exit_code == 3 and launches != 1:
             raise Violation(f"{what}: an exit code without a launch")
-        if launches and job.count(Kind.CANCELING):
+        if launches and job.count(LedgerKind.CANCELING):
             self._judge_cancellation(job, what)
 
     def _excused(self, job) -> bool:
@@ -333,7 +333,7 @@ class SimulatedWorld(VirtualWorld):
         return not self.two_phases and job.job_id not in self.recorded
 
     def _judge_cancellation(self, job, what: str) -> None:
-        cancelled = next(entry.at for entry in job.events if entry.kind is Kind.CANCELING)
+        cancelled = next(entry.at for entry in job.events if entry.kind is LedgerKind.CANCELING)
         at = (cancelled - virtual_now()).total_seconds() + self.seconds()
         for entry in self.cloud.ledger.named(f"hpd-job-{self.key}-{job.job_id}"):
             first = min(self.pushed_at.get(entry.app_id, [at]))

@@ -14,7 +14,7 @@ from paas_runner.pipelines.coordinator import Coordinator
 from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.options import CoordinatorOptions
 from paas_runner.pipelines.payload import job_payload
-from paas_runner.pipelines.runners import Runner
+from paas_runner.pipelines.runners import RunnerRecord
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.control_api import create_coordinator_app
 from paas_runner.secret import Secret
@@ -64,7 +64,7 @@ class Recorder(httpx.AsyncBaseTransport):
 @attrs.define
 class Hosts:
     coordinator: Coordinator
-    runner: Runner
+    runner: RunnerRecord
     wire: Recorder
 
     def handed_out(self, spec: JobSpec, features: frozenset[str] = GRACEFUL) -> tuple[Job, str]:

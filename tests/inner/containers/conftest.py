@@ -15,7 +15,7 @@ from paas_runner.inner.containers.marks import OWNER_VARIABLE
 from paas_runner.inner.process_shell import shell_for
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.jobs import Job
-from paas_runner.pipelines.spec import Image
+from paas_runner.pipelines.spec import ImageSpec
 from tests.support.engine.at_hand import EngineAtHand
 from tests.support.hosts import Hosts, hosts, script
 
@@ -67,7 +67,7 @@ class Docker:
     ) -> AsyncIterator[tuple[Job, asyncio.Task[int]]]:
         """A job that somebody may do something to; `change` is done to its payload before."""
         if isinstance(more.get("image"), str):
-            more["image"] = Image(name=more["image"])
+            more["image"] = ImageSpec(name=more["image"])
         job, job_json = self.world.handed_out(script(*lines, **more))
         payload = json.loads(job_json)
         change(payload)

@@ -10,7 +10,7 @@ from docker.types import Mount
 
 from paas_runner.inner.containers.marks import OWNER_VARIABLE
 from paas_runner.pipelines.payload import job_payload
-from paas_runner.pipelines.spec import Service
+from paas_runner.pipelines.spec import ServiceSpec
 from tests.inner.containers.conftest import Docker
 from tests.support.hosts import GRACEFUL, script
 
@@ -103,7 +103,7 @@ def test_job_and_services_share_the_runners_volume_and_are_reached(
         *("pwd; echo made > file; hostname", "exec 3<>/dev/tcp/db/7000; cat <&3"),
         network=network if own_network else "host",
         mounts=[volume(docker)],
-        services=(Service(name=greeter, alias="db"),),
+        services=(ServiceSpec(name=greeter, alias="db"),),
         after_script=("cat file; ls /var/run/docker.sock || true",),
     )
     assert "\n/builds/sandbox/project\n" in said

@@ -13,7 +13,7 @@ import pytest
 from paas_runner.inner.containers.marks import JOB, OWNER_VARIABLE, job_mark, object_labels
 from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.payload import job_payload
-from paas_runner.pipelines.spec import Service
+from paas_runner.pipelines.spec import ServiceSpec
 from paas_runner.pipelines.states import JobState
 from paas_runner.sandbox.control_api import create_coordinator_app
 from paas_runner.server.listening import Listener
@@ -54,7 +54,7 @@ async def program(
 
 async def test_kill_9_in_the_middle_of_a_script_leaves_nothing(docker, greeter, listener, tmp_path) -> None:
     lines = ("echo ready", "sleep 600")
-    async with program(docker, listener, tmp_path, *lines, services=(Service(name=greeter),)) as (
+    async with program(docker, listener, tmp_path, *lines, services=(ServiceSpec(name=greeter),)) as (
         job,
         process,
     ):
@@ -68,7 +68,7 @@ async def test_kill_9_in_the_middle_of_a_script_leaves_nothing(docker, greeter, 
 
 @pytest.mark.parametrize("seconds", [0.4, 0.8, 1.2, 1.6])
 async def test_kill_9_at_any_time_leaves_nothing(docker, greeter, listener, tmp_path, seconds) -> None:
-    services = (Service(name=greeter), Service(name=greeter, alias="other"))
+    services = (ServiceSpec(name=greeter), ServiceSpec(name=greeter, alias="other"))
     async with program(docker, listener, tmp_path, "sleep 600", services=services) as (_, process):
         await asyncio.sleep(seconds)
         keepers = children(process.pid)
