@@ -5,11 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.artifacts import Dependency
 from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.options import CoordinatorOptions
 from paas_runner.pipelines.predefined import BRANCH, commit_sha, predefined, repository_url
-from paas_runner.pipelines.reports import FAILURE_REASONS
+from paas_runner.pipelines.reports import FAILURE_REASONS, Dependency
 from paas_runner.pipelines.spec import ImageSpec, ServiceSpec
 
 

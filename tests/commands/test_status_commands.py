@@ -23,6 +23,7 @@ from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Hang
+from tests.support.live_records import submitted
 
 pytestmark = pytest.mark.process
 PROGRAMS = Path(sys.executable).parent
@@ -155,7 +156,7 @@ async def test_on_a_terminal_the_page_is_drawn_again_no_larger_than_that_and_wha
     hold = real.hold()
     async with real.service():
         jobs = [
-            real.sandbox.coordinator.submit_job(JobSpec(name="\x1b[2Jgone", script=hold.script))
+            submitted(real.sandbox.coordinator, JobSpec(name="\x1b[2Jgone", script=hold.script))
             for _ in range(3)
         ]
         await real.until(lambda: len(real.phases("running")) == 3)

@@ -15,11 +15,12 @@ import pytest
 from paas_runner.inner import InnerRunnerError
 from paas_runner.inner.process_shell import ProcessShell
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import Job, LedgerKind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.pipelines.reports import checksum
 from paas_runner.pipelines.spec import ImageSpec, ServiceSpec
 from paas_runner.pipelines.states import JobState
 from tests.support.hosts import RUNNER_TOML, Hosts, hosts, script
+from tests.support.live_records import LiveJob
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +29,7 @@ def private_temporary_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return tmp_path
 
 
-def text(job: Job) -> str:
+def text(job: LiveJob) -> str:
     return job.trace.decode()
 
 
@@ -298,7 +299,7 @@ async def test_the_trace_continues_where_somebody_else_has_written() -> None:
     world = hosts()
     job, job_json = world.handed_out(script("echo hello"))
     before = b"provisioning took a while\n"
-    world.coordinator.append_trace(job, 0, before)
+    world.coordinator.append_trace(job.job_id, 0, before)
     await world.inner().run(RUNNER_TOML, job_json)
     patches = world.wire.patches()
     assert patches[0].headers["Content-Range"].startswith("0-")

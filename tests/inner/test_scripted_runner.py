@@ -8,19 +8,20 @@ import httpx
 import pytest
 
 from paas_runner.inner import InnerRunnerError
-from paas_runner.pipelines.jobs import Job, LedgerKind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.scripted import ScriptedInnerRunner
 from paas_runner.testing.virtual_time import run_virtual, virtual_now
 from tests.support.hosts import RUNNER_TOML, Hosts, hosts, script
+from tests.support.live_records import LiveJob
 
 
 def scripted(world: Hosts) -> ScriptedInnerRunner:
     return ScriptedInnerRunner(clock=virtual_now, transport=lambda url: world.wire)
 
 
-def played(spec: JobSpec, **options: Any) -> tuple[Job, Hosts]:
-    async def main() -> tuple[Job, Hosts]:
+def played(spec: JobSpec, **options: Any) -> tuple[LiveJob, Hosts]:
+    async def main() -> tuple[LiveJob, Hosts]:
         world = hosts(clock=virtual_now, **options)
         job, job_json = world.handed_out(spec)
         await scripted(world).run(RUNNER_TOML, job_json)
@@ -63,7 +64,7 @@ def test_a_line_that_is_not_of_the_convention_does_nothing_and_a_wrong_number_br
 
 
 def test_the_coordinator_may_be_away_for_an_hour() -> None:
-    async def main() -> Job:
+    async def main() -> LiveJob:
         world = hosts(clock=virtual_now)
         spec = script("echo one", "sleep 5000", "echo two", timeout=timedelta(hours=2))
         job, job_json = world.handed_out(spec)
@@ -78,7 +79,7 @@ def test_the_coordinator_may_be_away_for_an_hour() -> None:
 
 
 def test_a_cancelled_job_winds_down_in_virtual_time() -> None:
-    async def main() -> Job:
+    async def main() -> LiveJob:
         world = hosts(clock=virtual_now)
         job, job_json = world.handed_out(script("sleep 3000", after_script=("echo $CI_JOB_STATUS",)))
         async with asyncio.TaskGroup() as tasks:

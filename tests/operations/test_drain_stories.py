@@ -113,7 +113,7 @@ def test_a_provider_that_does_not_answer_leaves_the_certificate_open(operate):
 def test_a_job_whose_runner_is_gone_is_named(operate):
     async def story(world):
         world.add_runner("second")
-        world.gitlab.runners.remove(world.runners["virtual"])
+        world.gitlab.runners.remove(world.runners["virtual"].runner_id)
         world.write()
         async with world.service():
             job = world.submit("sleep 300")
@@ -184,7 +184,7 @@ def test_a_reload_while_it_is_looked_what_is_left_disturbs_nobody(operate):
 def test_a_paused_runner_takes_no_job_until_it_is_resumed_whatever_happens_meanwhile(operate):
     async def story(world):
         world.add_runner("second")
-        world.gitlab.runners.remove(world.runners["second"])
+        world.gitlab.runners.remove(world.runners["second"].runner_id)
         world.write()
         async with world.service():
             running = world.submit("sleep 600")

@@ -10,6 +10,7 @@ import pytest
 from paas_runner.control import RefusedError, ask, control_path
 from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
+from paas_runner.server.waiting import settled
 from tests.service.conftest import RealWorld
 
 pytestmark = pytest.mark.process
@@ -29,7 +30,7 @@ class OperatedProcess(RealWorld):
         return runner
 
     def rotate(self):
-        self.sandbox.coordinator.runners.reset(self.runner)
+        self.sandbox.coordinator.runners.reset_token(self.runner.runner_id)
         self.sandbox.runner_token = self.runner.token
 
     async def command(self, *arguments):
@@ -137,7 +138,7 @@ async def test_sigquit_drains_and_what_is_left_is_in_the_log_and_the_exit_code(r
     service = await real.start()
     await real.until(lambda: real.events("started"))
     [job] = real.submit()
-    await real.sandbox.coordinator.wait_settled([job.job_id])
+    await settled(real.sandbox.coordinator, [job.job_id])
     service._process.send_signal(3)
     assert await service.wait() == 3
     [left] = real.events("not all is gone")
@@ -150,7 +151,7 @@ async def test_the_hosts_of_a_runner_with_another_token_are_still_known_as_its_o
     async with real.service():
         await real.until(lambda: real.events("started"))
         [job] = real.submit()
-        await real.sandbox.coordinator.wait_settled([job.job_id])
+        await settled(real.sandbox.coordinator, [job.job_id])
         await real.until(lambda: real.events("left in place"))
         real.rotate()
         real.configure(more=keep)

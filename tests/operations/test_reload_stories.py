@@ -11,6 +11,7 @@ from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Delay
 from paas_runner.service.reload import NotDoneError
 from paas_runner.store import StoreError
+from tests.support.live_records import added
 
 SLOW = CloudOptions(repository_delay=timedelta(seconds=3), boot_delay=timedelta(seconds=20))
 
@@ -104,7 +105,7 @@ def test_a_runner_that_is_added_gets_jobs(operate):
             world.add_runner("second")
             world.write("second", "virtual")
             assert (await world.reload())["changes"] == ['runner "second": added, http://coordinator.test']
-            world.gitlab.runners.remove(world.runners["virtual"])
+            world.gitlab.runners.remove(world.runners["virtual"].runner_id)
             job = world.submit("true")
             await world.settled(job)
         assert job.runner is world.runners["second"]
@@ -115,12 +116,12 @@ def test_a_runner_that_is_added_gets_jobs(operate):
 def test_a_runner_that_is_removed_sees_its_jobs_through_and_is_gone(operate):
     async def story(world):
         world.add_runner("second")
-        world.gitlab.runners.remove(world.runners["virtual"])
+        world.gitlab.runners.remove(world.runners["virtual"].runner_id)
         world.write()
         async with world.service():
             job = world.submit("sleep 300")
             await running(world, job)
-            world.runners["virtual"] = world.gitlab.runners.add(description="virtual")
+            world.runners["virtual"] = added(world.gitlab, description="virtual")
             world.write("virtual")
             with capture_logs() as logs:
                 assert 'runner "second": removed' in (await world.reload())["changes"]
@@ -267,7 +268,7 @@ def test_a_store_that_cannot_be_written_refuses_the_reload(operate, monkeypatch)
 def test_jobs_of_a_runner_that_was_gone_go_on_once_it_is_back(operate):
     async def story(world):
         world.add_runner("second")
-        world.gitlab.runners.remove(world.runners["virtual"])
+        world.gitlab.runners.remove(world.runners["virtual"].runner_id)
         world.write()
         async with world.service():
             job = world.submit("sleep 300")

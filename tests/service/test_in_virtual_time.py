@@ -9,6 +9,7 @@ from paas_runner.job.variables import Variable
 from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Delay, DropAfter, DropBefore, Garbage, Hang, Status, Truncated
+from paas_runner.server.waiting import settled
 
 SLOW = CloudOptions(
     repository_delay=timedelta(seconds=3),
@@ -274,7 +275,7 @@ def test_failed_launches_are_kept_when_the_operator_wants_to_look_at_them(play):
     async def story(world):
         async with world.service():
             job = world.submit("true")
-            await world.gitlab.wait_settled([job.job_id])
+            await settled(world.gitlab, [job.job_id])
             await asyncio.sleep(60)
         assert len(world.alive) == 1
         assert not await world.store.jobs()

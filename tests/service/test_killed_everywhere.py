@@ -31,7 +31,12 @@ def judge(real, jobs):
     coordinator, ledger = real.sandbox.coordinator, real.sandbox.cloud.ledger
     for job in jobs:
         last = coordinator.latest(job.job_id)
-        assert last.status == "success", (last.job_id, last.status, last.failure_reason, last.trace[-300:])
+        assert last.status == "success", (
+            last.job_id,
+            last.status,
+            last.failure_reason,
+            coordinator.trace(last.job_id)[-300:],
+        )
     for job in coordinator.jobs.values():
         assert job.count(LedgerKind.ACQUIRED) <= 1
     launches = {}

@@ -21,7 +21,7 @@ class Peer:
     def pending(self, *script):
         """A job that it acquired, and the entry for it."""
         job = self._world.submit(*script)
-        assert self._world.gitlab.acquire(self._world.runner) is job
+        assert self._world.gitlab.acquire(self._world.runner.runner_id) == job
         payload = job_payload(job, url=COORDINATOR, options=self._world.gitlab.options)
         return job, [self.handle(job.job_id, job.token.reveal()), payload]
 

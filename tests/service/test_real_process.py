@@ -9,6 +9,7 @@ import pytest
 
 from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.cloud import CloudOptions
+from paas_runner.server.waiting import settled
 
 pytestmark = pytest.mark.process
 
@@ -73,7 +74,7 @@ async def test_a_running_job_outlives_the_service_and_its_host_goes_after_the_re
         [job] = real.submit(script=hold.script)
         await real.until(lambda: real.phases("running"))
     hold.release()
-    await real.sandbox.coordinator.wait_settled([job.job_id])
+    await settled(real.sandbox.coordinator, [job.job_id])
     assert job.status == "success"
     assert len(real.alive) == 1
     async with real.service():

@@ -10,6 +10,8 @@ from paas_runner.pipelines.jobs import LedgerKind, Project
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.cloud.application import Definition, Lifetime
 from paas_runner.secret import Secret
+from paas_runner.server.waiting import settled
+from tests.support.live_records import submitted
 from tests.support.virtual_world import VirtualWorld
 
 TENANTS = ("acme", "bolt", "crew", "dune", "echo")
@@ -39,7 +41,7 @@ class SharedRunner(VirtualWorld):
     def submit_for(self, tenant, *script, variables=()):
         project = Project(project_id=TENANTS.index(tenant) + 10, full_path=f"{tenant}/project")
         spec = JobSpec(name=f"job of {tenant}", script=script or ("true",), variables=variables)
-        return self.gitlab.submit_job(spec, project)
+        return submitted(self.gitlab, spec, project)
 
     def nobody_touched_anothers(self, *tokens):
         """Every call that changed anything was made with a token of the organisation that it changed."""
@@ -154,7 +156,7 @@ def test_one_tenants_outage_delays_nobody_else(share):
             await asyncio.sleep(30)
             world.cloud.accounts.replace_tokens(world.organisations["acme"])
             others = [world.submit_for(name, "sleep 30") for name in ("bolt", "crew", "echo")]
-            await world.gitlab.wait_settled([job.job_id for job in others])
+            await settled(world.gitlab, [job.job_id for job in others])
             await asyncio.sleep(60)
             assert {job.status for job in others} == {"success"}
             assert [entry.organisation_id for entry in world.alive] == [world.organisations["acme"]]

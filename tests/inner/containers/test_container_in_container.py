@@ -13,6 +13,7 @@ from paas_runner.pipelines.payload import job_payload
 from paas_runner.pipelines.spec import ServiceSpec
 from tests.inner.containers.conftest import Docker
 from tests.support.hosts import GRACEFUL, script
+from tests.support.live_records import submitted
 
 COORDINATOR = """\
 import http.server, json, subprocess, sys, threading
@@ -42,8 +43,8 @@ URL = "http://127.0.0.1:8000"
 def ran(docker: Docker, image: str, *lines: str, network: str, mounts: list[Mount], **more: Any) -> str:
     """What the coordinator beside the runner has heard of a job."""
     coordinator = docker.world.coordinator
-    job = coordinator.submit_job(script(*lines, **more))
-    assert coordinator.acquire(docker.world.runner, features=GRACEFUL) is job
+    job = submitted(coordinator, script(*lines, **more))
+    assert coordinator.acquire(docker.world.runner.runner_id, features=GRACEFUL) == job
     toml = docker.toml(host="unix:///var/run/docker.sock").replace(docker.url, f"{URL}/{docker.mark}")
     payload = job_payload(job, url=URL, options=coordinator.options)
     labels = {"paas-runner.mark": docker.mark}

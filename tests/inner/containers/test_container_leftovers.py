@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from paas_runner.inner.containers.marks import JOB, OWNER_VARIABLE, job_mark, object_labels
-from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.payload import job_payload
 from paas_runner.pipelines.spec import ServiceSpec
 from paas_runner.pipelines.states import JobState
@@ -19,6 +18,7 @@ from paas_runner.sandbox.control_api import create_coordinator_app
 from paas_runner.server.listening import Listener
 from tests.inner.containers.conftest import Docker, until
 from tests.support.hosts import GRACEFUL, script
+from tests.support.live_records import LiveJob, submitted
 
 
 @pytest.fixture
@@ -32,11 +32,11 @@ async def listener(docker: Docker) -> AsyncIterator[Listener]:
 @contextlib.asynccontextmanager
 async def program(
     docker: Docker, listener: Listener, folder: Path, *lines: str, **more: Any
-) -> AsyncIterator[tuple[Job, asyncio.subprocess.Process]]:
+) -> AsyncIterator[tuple[LiveJob, asyncio.subprocess.Process]]:
     """The inner runner as a process of its own."""
     coordinator = docker.world.coordinator
-    job = coordinator.submit_job(script(*lines, **more))
-    assert coordinator.acquire(docker.world.runner, features=GRACEFUL) is job
+    job = submitted(coordinator, script(*lines, **more))
+    assert coordinator.acquire(docker.world.runner.runner_id, features=GRACEFUL) == job
     payload = job_payload(job, url=listener.url, options=coordinator.options)
     (folder / "job.json").write_text(json.dumps(payload))
     (folder / "runner.toml").write_text(docker.toml().replace(docker.url, listener.url))
