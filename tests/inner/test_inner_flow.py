@@ -13,11 +13,11 @@ from paas_runner.inner import Stops, UnreportedError
 from paas_runner.inner.ending import Reason, StageError, broken, exited
 from paas_runner.inner.helper import Stage
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.scripted import ScriptedInnerRunner
 from paas_runner.testing.virtual_time import run_virtual, virtual_now
 from tests.support.hosts import RUNNER_TOML, Hosts, hosts, script
+from tests.support.live_records import LiveJob
 
 ALL = tuple(stage for stage in Stage if stage is not Stage.CLEAR_WORKTREE)
 
@@ -48,7 +48,7 @@ class Recorder:
 
 @attrs.frozen
 class Played:
-    job: Job
+    job: LiveJob
     helper: Recorder
     world: Hosts
     seconds: float
@@ -67,7 +67,7 @@ def played(
     spec: JobSpec,
     helper: Recorder | None = None,
     *,
-    meanwhile: tuple[float, Callable[[Hosts, Job, Stops], object]] | None = None,
+    meanwhile: tuple[float, Callable[[Hosts, LiveJob, Stops], object]] | None = None,
     change: dict[str, Any] | None = None,
 ) -> Played:
     """A job in virtual time; `meanwhile` is done so many seconds after its begin."""
@@ -89,7 +89,7 @@ def played(
     return run_virtual(main())
 
 
-def cancel(world: Hosts, job: Job, stops: Stops) -> None:
+def cancel(world: Hosts, job: LiveJob, stops: Stops) -> None:
     world.coordinator.cancel(job.job_id)
 
 

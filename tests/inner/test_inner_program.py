@@ -13,13 +13,13 @@ import attrs
 import pytest
 
 from paas_runner.inner.cli import main
-from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.payload import job_payload
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.pipelines.states import JobState
 from paas_runner.sandbox.control_api import create_coordinator_app
 from paas_runner.server.listening import Listener
 from tests.support.hosts import GRACEFUL, Hosts, hosts, script
+from tests.support.live_records import LiveJob, submitted
 from tests.support.processes import alive, children, exists, is_pending, until
 
 
@@ -35,9 +35,9 @@ class Machine:
     def url(self) -> str:
         return self.listener.url
 
-    def arguments(self, spec: JobSpec, *, toml: str = "") -> tuple[Job, list[str]]:
-        job = self.world.coordinator.submit_job(spec)
-        assert self.world.coordinator.acquire(self.world.runner, features=GRACEFUL) is job
+    def arguments(self, spec: JobSpec, *, toml: str = "") -> tuple[LiveJob, list[str]]:
+        job = submitted(self.world.coordinator, spec)
+        assert self.world.coordinator.acquire(self.world.runner.runner_id, features=GRACEFUL) == job
         payload = job_payload(job, url=self.url, options=self.world.coordinator.options)
         config, job_file = self.folder / "runner.toml", self.folder / "job.json"
         config.write_text(f'[[runners]]\nurl = "{self.url}"\ntoken = "abc"\nexecutor = "shell"\n{toml}')
@@ -46,7 +46,7 @@ class Machine:
         return job, [*program, "exec-fetched-job", "--config", str(config), str(job_file)]
 
     @contextlib.asynccontextmanager
-    async def running(self, spec: JobSpec) -> AsyncIterator[tuple[Job, asyncio.subprocess.Process]]:
+    async def running(self, spec: JobSpec) -> AsyncIterator[tuple[LiveJob, asyncio.subprocess.Process]]:
         job, arguments = self.arguments(spec)
         environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "TMPDIR": str(self.folder)}
         process = await asyncio.create_subprocess_exec(*arguments, env=environment, cwd=Path.cwd())

@@ -11,11 +11,12 @@ import pytest
 
 from paas_runner.inner.shell import ProcessShell
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import Job, Project, Repository
+from paas_runner.pipelines.jobs import GitRepository, Project
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.pipelines.states import JobState
 from tests.support.git_server import GitServer
 from tests.support.hosts import RUNNER_TOML, Hosts, hosts, script
+from tests.support.live_records import LiveJob
 
 COUNT = 'echo "n=$(git rev-list --count HEAD)"'
 
@@ -32,7 +33,7 @@ class Forge:
 
     async def ran(
         self, spec: JobSpec, *, toml: str = "", change: dict[str, Any] | None = None, keep: bool = False
-    ) -> Job:
+    ) -> LiveJob:
         """A job brought to its end; its token opens the server, `change` goes into its `git_info`."""
         job, job_json = self.world.handed_out(spec)
         self.server.allowed = {("gitlab-ci-token", job.token.reveal())}
@@ -52,7 +53,7 @@ def forge(tmp_path: Path) -> Iterator[Forge]:
     server.commit("sandbox/project", {"first": "1"})
     sha = server.commit("sandbox/project", {"second": "2"})
     with server.running() as url:
-        project = Project(repository=Repository(url=f"{url}/sandbox/project.git", sha=sha))
+        project = Project(repository=GitRepository(url=f"{url}/sandbox/project.git", sha=sha))
         yield Forge(server=server, url=url, sha=sha, world=hosts(project=project), builds=tmp_path / "builds")
 
 
@@ -60,7 +61,7 @@ def variables(**values: str) -> tuple[Variable, ...]:
     return tuple(Variable(key=key, value=value) for key, value in values.items())
 
 
-def text(job: Job) -> str:
+def text(job: LiveJob) -> str:
     return job.trace.decode()
 
 

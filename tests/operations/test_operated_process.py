@@ -8,8 +8,9 @@ import attrs
 import pytest
 
 from paas_runner.control import RefusedError, ask, control_path
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
+from paas_runner.server.waiting import settled
 from tests.service.conftest import RealWorld
 
 pytestmark = pytest.mark.process
@@ -29,7 +30,7 @@ class OperatedProcess(RealWorld):
         return runner
 
     def rotate(self):
-        self.sandbox.coordinator.runners.reset(self.runner)
+        self.sandbox.coordinator.runners.reset_token(self.runner.runner_id)
         self.sandbox.runner_token = self.runner.token
 
     async def command(self, *arguments):
@@ -90,7 +91,7 @@ async def test_thirty_reloads_of_the_process_under_load_lose_nothing(real):
     assert len(jobs) == 45
     assert refused + len(real.events("refused")) >= 10
     assert {job.status for job in jobs} == {"success"}
-    assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
+    assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
     assert real.launches == [1] * 45
     assert real.most_alive <= 10
     assert "Traceback" not in real.told()
@@ -137,7 +138,7 @@ async def test_sigquit_drains_and_what_is_left_is_in_the_log_and_the_exit_code(r
     service = await real.start()
     await real.until(lambda: real.events("started"))
     [job] = real.submit()
-    await real.sandbox.coordinator.wait_settled([job.job_id])
+    await settled(real.sandbox.coordinator, [job.job_id])
     service._process.send_signal(3)
     assert await service.wait() == 3
     [left] = real.events("not all is gone")
@@ -150,7 +151,7 @@ async def test_the_hosts_of_a_runner_with_another_token_are_still_known_as_its_o
     async with real.service():
         await real.until(lambda: real.events("started"))
         [job] = real.submit()
-        await real.sandbox.coordinator.wait_settled([job.job_id])
+        await settled(real.sandbox.coordinator, [job.job_id])
         await real.until(lambda: real.events("left in place"))
         real.rotate()
         real.configure(more=keep)
@@ -174,7 +175,7 @@ async def test_a_pause_outlives_a_restart(real):
         assert real.events("started")[1]["paused"] == ["real"]
         [job] = real.submit()
         await asyncio.sleep(0.2)
-        assert job.count(Kind.ACQUIRED) == 0
+        assert job.count(LedgerKind.ACQUIRED) == 0
         assert await real.command("resume", "real") == (0, 'runner "real" resumed\n', "")
         await real.settled([job])
 

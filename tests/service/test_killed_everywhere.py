@@ -8,7 +8,7 @@ import signal
 import attrs
 import pytest
 
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.server import SandboxOptions
 
 pytestmark = [pytest.mark.long, pytest.mark.process, pytest.mark.timeout(240)]
@@ -31,9 +31,14 @@ def judge(real, jobs):
     coordinator, ledger = real.sandbox.coordinator, real.sandbox.cloud.ledger
     for job in jobs:
         last = coordinator.latest(job.job_id)
-        assert last.status == "success", (last.job_id, last.status, last.failure_reason, last.trace[-300:])
+        assert last.status == "success", (
+            last.job_id,
+            last.status,
+            last.failure_reason,
+            coordinator.trace(last.job_id)[-300:],
+        )
     for job in coordinator.jobs.values():
-        assert job.count(Kind.ACQUIRED) <= 1
+        assert job.count(LedgerKind.ACQUIRED) <= 1
     launches = {}
     for entry in ledger.created:
         launches[entry.name] = launches.get(entry.name, 0) + entry.launches

@@ -13,6 +13,7 @@ from paas_runner.job.orphans import GRACE, LONGEST_JOB
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.cloud.application import AppState
 from paas_runner.sandbox.faults import Delay, DropAfter, DropBefore, Garbage, Hang, Status, Truncated
+from paas_runner.server.waiting import settled
 
 EVERY = timedelta(seconds=300)
 LISTING = {"method": "GET", "path": "/v2/organisations/*/applications"}
@@ -213,7 +214,7 @@ def test_hosts_that_the_configuration_keeps_are_kept(play, logs, setting):
     async def story(world):
         async with world.service():
             job, application = await host_of_a_job(world)
-            await world.gitlab.wait_settled([job.job_id])
+            await settled(world.gitlab, [job.job_id])
             kept = another_like(world, application, age=10 * LONGEST_JOB)
             await asyncio.sleep(6 * 3600)
             assert exists(world, kept)

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.cloud import CloudOptions
+from paas_runner.server.waiting import settled
 
 pytestmark = pytest.mark.process
 
@@ -22,7 +23,7 @@ async def test_a_hundred_jobs_at_once_are_all_run_never_more_than_thirty_at_a_ti
         await real.settled(jobs, seconds=90)
     watching.cancel()
     assert {job.status for job in jobs} == {"success"}
-    assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
+    assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
     assert real.launches == [1] * 100
     assert 10 < real.most_alive <= 30
 
@@ -46,7 +47,7 @@ async def test_sigterm_in_the_middle_of_twenty_launches_and_a_restart_end_every_
     async with real.service():
         await real.settled(jobs)
     assert {job.status for job in jobs} == {"success"}
-    assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
+    assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
     assert real.launches == [1] * 20
 
 
@@ -63,7 +64,7 @@ async def test_kill_9_in_the_middle_of_launches_and_a_restart_end_every_job_exac
     async with real.service():
         await real.settled(jobs)
     assert {job.status for job in jobs} == {"success"}
-    assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
+    assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
     assert max(real.launches) == 1
 
 
@@ -73,7 +74,7 @@ async def test_a_running_job_outlives_the_service_and_its_host_goes_after_the_re
         [job] = real.submit(script=hold.script)
         await real.until(lambda: real.phases("running"))
     hold.release()
-    await real.sandbox.coordinator.wait_settled([job.job_id])
+    await settled(real.sandbox.coordinator, [job.job_id])
     assert job.status == "success"
     assert len(real.alive) == 1
     async with real.service():

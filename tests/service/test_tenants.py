@@ -6,8 +6,9 @@ import functools
 import pytest
 
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.secret import Secret
+from paas_runner.server.waiting import settled
 from tests.support.tenants import TENANTS, SharedRunner, plant, token_of
 
 
@@ -110,12 +111,12 @@ def test_one_tenants_outage_delays_nobody_else(share):
             await asyncio.sleep(30)
             world.cloud.accounts.replace_tokens(world.organisations["acme"])
             others = [world.submit_for(name, "sleep 30") for name in ("bolt", "crew", "echo")]
-            await world.gitlab.wait_settled([job.job_id for job in others])
+            await settled(world.gitlab, [job.job_id for job in others])
             await asyncio.sleep(60)
             assert {job.status for job in others} == {"success"}
             assert [entry.organisation_id for entry in world.alive] == [world.organisations["acme"]]
             world.cloud.accounts.replace_tokens(world.organisations["acme"], token_of("acme"))
             await world.settled(first)
-        assert first.count(Kind.ACQUIRED) == 1
+        assert first.count(LedgerKind.ACQUIRED) == 1
 
     share(story)

@@ -4,6 +4,7 @@ from paas_runner.pipelines.jobs import Project
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.cloud.application import Definition, Lifetime
 from paas_runner.secret import Secret
+from tests.support.live_records import submitted
 from tests.support.virtual_world import VirtualWorld
 
 TENANTS = ("acme", "bolt", "crew", "dune", "echo")
@@ -53,7 +54,7 @@ def submit_for(coordinator, tenant, *script, variables=()):
     """A job of a project in that group."""
     project = Project(project_id=TENANTS.index(tenant) + 10, full_path=f"{tenant}/project")
     spec = JobSpec(name=f"job of {tenant}", script=script or ("true",), variables=variables)
-    return coordinator.submit_job(spec, project)
+    return submitted(coordinator, spec, project)
 
 
 def plant(world, tenant, name):

@@ -14,10 +14,10 @@ from paas_runner.docker.labels import OBJECT_LABELS_VARIABLE
 from paas_runner.inner import Stops
 from paas_runner.inner.shell import shell_for
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import Job
-from paas_runner.pipelines.spec import Image
+from paas_runner.pipelines.spec import ImageSpec
 from tests.support.engine.at_hand import EngineAtHand
 from tests.support.hosts import Hosts, hosts, script
+from tests.support.live_records import LiveJob
 
 GREETER = """\
 import os, socket, sys
@@ -49,7 +49,7 @@ class Docker:
         head = f'[[runners]]\nname = "demo"\nurl = "{self.url}"\ntoken = "abcdefghi"\nexecutor = "docker"\n'
         return "\n".join([head, "[runners.docker]", *lines, more])
 
-    async def ran(self, *lines: str, **more: Any) -> Job:
+    async def ran(self, *lines: str, **more: Any) -> LiveJob:
         """A job that has ended, without leaving anything on the engine."""
         async with self.running(*lines, **more) as (job, running):
             await running
@@ -64,10 +64,10 @@ class Docker:
         change: Callable[[dict[str, Any]], object] = lambda payload: None,
         stops: Stops | None = None,
         **more: Any,
-    ) -> AsyncIterator[tuple[Job, asyncio.Task[int]]]:
+    ) -> AsyncIterator[tuple[LiveJob, asyncio.Task[int]]]:
         """A job that somebody may do something to; `change` is done to its payload before."""
         if isinstance(more.get("image"), str):
-            more["image"] = Image(name=more["image"])
+            more["image"] = ImageSpec(name=more["image"])
         job, job_json = self.world.handed_out(script(*lines, **more))
         payload = json.loads(job_json)
         change(payload)
@@ -119,7 +119,7 @@ def greeter(engine: EngineAtHand) -> str:
     return engine.build("paas-runner-test/greeter", dockerfile, **{"greeter.py": GREETER})
 
 
-def text(job: Job) -> str:
+def text(job: LiveJob) -> str:
     return job.trace.decode()
 
 

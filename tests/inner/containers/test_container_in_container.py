@@ -10,9 +10,10 @@ from docker.types import Mount
 
 from paas_runner.docker.labels import OBJECT_LABELS_VARIABLE
 from paas_runner.pipelines.payload import job_payload
-from paas_runner.pipelines.spec import Service
+from paas_runner.pipelines.spec import ServiceSpec
 from tests.inner.containers.conftest import Docker
 from tests.support.hosts import GRACEFUL, script
+from tests.support.live_records import submitted
 
 COORDINATOR = """\
 import http.server, json, subprocess, sys, threading
@@ -42,8 +43,8 @@ URL = "http://127.0.0.1:8000"
 def ran(docker: Docker, image: str, *lines: str, network: str, mounts: list[Mount], **more: Any) -> str:
     """What the coordinator beside the runner has heard of a job."""
     coordinator = docker.world.coordinator
-    job = coordinator.submit_job(script(*lines, **more))
-    assert coordinator.acquire(docker.world.runner, features=GRACEFUL) is job
+    job = submitted(coordinator, script(*lines, **more))
+    assert coordinator.acquire(docker.world.runner.runner_id, features=GRACEFUL) == job
     toml = docker.toml(host="unix:///var/run/docker.sock").replace(docker.url, f"{URL}/{docker.mark}")
     payload = job_payload(job, url=URL, options=coordinator.options)
     labels = {"paas-runner.mark": docker.mark}
@@ -103,7 +104,7 @@ def test_job_and_services_share_the_runners_volume_and_are_reached(
         *("pwd; echo made > file; hostname", "exec 3<>/dev/tcp/db/7000; cat <&3"),
         network=network if own_network else "host",
         mounts=[volume(docker)],
-        services=(Service(name=greeter, alias="db"),),
+        services=(ServiceSpec(name=greeter, alias="db"),),
         after_script=("cat file; ls /var/run/docker.sock || true",),
     )
     assert "\n/builds/sandbox/project\n" in said

@@ -12,14 +12,14 @@ import pytest
 
 from paas_runner.docker.labels import INNER_JOB, OBJECT_LABELS_VARIABLE
 from paas_runner.inner.containers.leftovers import job_label, object_labels
-from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.payload import job_payload
-from paas_runner.pipelines.spec import Service
+from paas_runner.pipelines.spec import ServiceSpec
 from paas_runner.pipelines.states import JobState
 from paas_runner.sandbox.control_api import create_coordinator_app
 from paas_runner.server.listening import Listener
 from tests.inner.containers.conftest import Docker, until
 from tests.support.hosts import GRACEFUL, script
+from tests.support.live_records import LiveJob, submitted
 
 
 @pytest.fixture
@@ -33,11 +33,11 @@ async def listener(docker: Docker) -> AsyncIterator[Listener]:
 @contextlib.asynccontextmanager
 async def program(
     docker: Docker, listener: Listener, folder: Path, *lines: str, **more: Any
-) -> AsyncIterator[tuple[Job, asyncio.subprocess.Process]]:
+) -> AsyncIterator[tuple[LiveJob, asyncio.subprocess.Process]]:
     """The inner runner as a process of its own."""
     coordinator = docker.world.coordinator
-    job = coordinator.submit_job(script(*lines, **more))
-    assert coordinator.acquire(docker.world.runner, features=GRACEFUL) is job
+    job = submitted(coordinator, script(*lines, **more))
+    assert coordinator.acquire(docker.world.runner.runner_id, features=GRACEFUL) == job
     payload = job_payload(job, url=listener.url, options=coordinator.options)
     (folder / "job.json").write_text(json.dumps(payload))
     (folder / "runner.toml").write_text(docker.toml().replace(docker.url, listener.url))
@@ -55,7 +55,7 @@ async def program(
 
 async def test_kill_9_in_the_middle_of_a_script_leaves_nothing(docker, greeter, listener, tmp_path) -> None:
     lines = ("echo ready", "sleep 600")
-    async with program(docker, listener, tmp_path, *lines, services=(Service(name=greeter),)) as (
+    async with program(docker, listener, tmp_path, *lines, services=(ServiceSpec(name=greeter),)) as (
         job,
         process,
     ):
@@ -69,7 +69,7 @@ async def test_kill_9_in_the_middle_of_a_script_leaves_nothing(docker, greeter, 
 
 @pytest.mark.parametrize("seconds", [0.4, 0.8, 1.2, 1.6])
 async def test_kill_9_at_any_time_leaves_nothing(docker, greeter, listener, tmp_path, seconds) -> None:
-    services = (Service(name=greeter), Service(name=greeter, alias="other"))
+    services = (ServiceSpec(name=greeter), ServiceSpec(name=greeter, alias="other"))
     async with program(docker, listener, tmp_path, "sleep 600", services=services) as (_, process):
         await asyncio.sleep(seconds)
         keepers = children(process.pid)

@@ -7,7 +7,7 @@ import pytest
 
 from paas_runner.inner import Stops
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.spec import Image
+from paas_runner.pipelines.spec import ImageSpec
 from paas_runner.pipelines.states import JobState
 from tests.inner.containers.conftest import text, until, variables
 
@@ -112,7 +112,7 @@ def with_entrypoint(engine) -> str:
 async def test_an_entrypoint_is_the_images_or_the_jobs(
     docker, with_entrypoint, entrypoint, options, seen
 ) -> None:
-    image = Image(name=with_entrypoint, entrypoint=entrypoint)
+    image = ImageSpec(name=with_entrypoint, entrypoint=entrypoint)
     job = await docker.ran("echo =$SEEN=", image=image, options=options)
     assert job.status is JobState.SUCCESS
     assert f"\n={seen}=\n" in text(job)
