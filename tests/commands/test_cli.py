@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from paas_runner import cli
-from paas_runner.errors import Exit
+from paas_runner.commands.command import exit_code_of
+from paas_runner.config.complaints import Complaint, ConfigError
+from paas_runner.control import ControlError, NotRunningError
+from paas_runner.errors import Exit, Rejected, RunnerError, Transient, UsageError
+from paas_runner.service.assembly import StartError
+from paas_runner.store import StoreError
+from paas_runner.store.sqlite import StoreInUseError
+from paas_runner.store.state_file import StateFileError
 
 MALFORMED = sorted((Path(__file__).parents[1] / "config" / "malformed").glob("*.toml"))
 BIN = Path(sys.executable).parent
@@ -67,9 +74,95 @@ def test_wrong_arguments_end_with_2(arguments, capsys):
         ["paas-runner", "demo"],
     ],
 )
-def test_help_tells_signals_and_exit_codes(command):
+def test_help_names_signals_and_exit_codes(command):
     told = run(*command, "--help").stdout
     assert "exit codes" in told.lower()
+
+
+HELPED = """
+import sys
+before = set(sys.modules)
+from paas_runner import cli
+for arguments in [[], *([command.name] for command in cli.COMMANDS)]:
+    try:
+        cli.main([*arguments, "--help"])
+    except SystemExit as ended:
+        assert ended.code == 0
+print("modules:", *(set(sys.modules) - before))
+"""
+
+
+def test_help_imports_nothing_that_takes_time():
+    answer = subprocess.run([sys.executable, "-c", HELPED], capture_output=True, text=True, check=True).stdout
+    modules = answer.splitlines()[-1].split()[1:]
+    packages = {name.partition(".")[0] for name in modules}
+    ours = [name for name in modules if name.startswith(("paas_runner", "register", "executors"))]
+    assert packages - set(sys.stdlib_module_names) <= {"attr", "attrs", "paas_runner", "register"}
+    assert not packages & {"asyncio", "executors", "sqlite3", "ssl", "subprocess"}
+    assert len(ours) < 30, ours
+
+
+def errors(kind=RunnerError):
+    """All types of our errors that are known to a process which serves and registers."""
+    return {kind}.union(*map(errors, kind.__subclasses__()))
+
+
+CODES = {
+    UsageError: 2,
+    StoreError: 74,
+    StateFileError: 74,
+    StoreInUseError: 75,
+    ConfigError: 78,
+    StartError: 78,
+}
+
+
+def test_each_type_of_error_has_one_exit_code():
+    ours = {kind for kind in errors() if kind.__module__.startswith("paas_runner.")}
+    assert {kind: int(kind.exit_code) for kind in ours if kind.exit_code is not Exit.FAILED} == CODES
+    assert {ControlError, NotRunningError, Transient, Rejected} <= ours
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (RunnerError("there is no host"), 1, "paas-runner x: there is no host\n"),
+        (UsageError("which?"), 2, "paas-runner x: which?\n"),
+        (StoreInUseError("process 3 has it"), 75, "paas-runner x: process 3 has it\n"),
+        (
+            ConfigError([Complaint(path=Path("a.toml"), line=line, found="odd") for line in (3, 2)]),
+            78,
+            "a.toml:2: odd\na.toml:3: odd\n",
+        ),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_an_error_ends_a_program_with_its_message_and_its_code(capsys, error, code, message):
+    def call():
+        raise error
+
+    assert exit_code_of("paas-runner x", call) == code
+    assert capsys.readouterr() == ("", message)
+
+
+def test_what_nobody_foresaw_keeps_its_traceback():
+    def call():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        exit_code_of("paas-runner x", call)
+
+
+def test_a_reader_who_has_seen_enough_ends_a_command_without_a_word(tmp_path):
+    config = tmp_path / "config.toml"
+    config.touch(mode=0o600)
+    config.write_text('concurrent = "many"')
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [BIN / "paas-runner", "check", config, "--json"]
+    ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (1, b"")
 
 
 def test_help_needs_neither_git_nor_executors():
