@@ -9,7 +9,7 @@ import docker
 from docker import DockerClient
 from docker.errors import APIError, DockerException, ImageNotFound
 
-from paas_runner.demo.hosts import HostSeen, KnownJobs, own_pipeline
+from paas_runner.demo.hosts import HostLedger, HostSeen, own_pipeline
 from paas_runner.errors import RunnerError
 from paas_runner.job.runner_token import short_token
 from paas_runner.sandbox.server import Sandbox
@@ -58,7 +58,7 @@ class Engine:
         self._label = f"{_RUNNER}={short_token(sandbox.runner_token.reveal())}"
         self._seen: dict[str, HostSeen] = {}
 
-    def said(self) -> str:
+    def description(self) -> str:
         """Nothing secret: an engine elsewhere would be of no use here."""
         return "hosts on this machine's Docker engine"
 
@@ -74,10 +74,10 @@ class Engine:
             image=self._image,
         )
 
-    async def books(self) -> KnownJobs:
+    async def ledger(self) -> HostLedger:
         """What has the runner's label: hosts are remembered, and whatever else there is counts as left."""
         left = await asyncio.to_thread(lambda: [what for what, _ in self._found()])
-        return KnownJobs(created=list(self._seen.values()), left=left)
+        return HostLedger(created=list(self._seen.values()), left=left)
 
     def clear(self) -> None:
         """Remove all that has the runner's label: nobody will watch it any more."""
