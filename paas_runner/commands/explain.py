@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from paas_runner.commands import asking
+from paas_runner.commands import asking, output
 from paas_runner.commands.command import Command, add_config
 from paas_runner.errors import Exit, RunnerError, UsageError
 
@@ -66,7 +66,6 @@ def wanted_job(text: str) -> WantedJob:
 
 
 def _call(arguments: argparse.Namespace) -> int:
-    from paas_runner.commands import output
     from paas_runner.status.report import to_data
     from paas_runner.status.views import explained
 
