@@ -163,7 +163,7 @@ async def test_an_answer_under_way_comes_to_its_end_when_the_service_stops(path)
 
 
 async def test_an_answer_without_end_is_cut_off_at_the_stop(path, monkeypatch):
-    monkeypatch.setattr("paas_runner.control.server.LAST_WORDS_WITHIN_SECONDS", 0.05)
+    monkeypatch.setattr("paas_runner.control.server.ANSWERS_END_WITHIN_SECONDS", 0.05)
 
     async def endless(_request):
         yield {"part": 1}
@@ -184,7 +184,7 @@ async def test_a_service_that_hangs_is_not_waited_for_for_ever(path):
 
     async with ControlServer(path, {"hang": hang}):
         with pytest.raises(ControlError, match=r"has not answered for 0\.05 seconds: is it suspended\?"):
-            await asked(path, {"ask": "hang"}, patience=0.05)
+            await asked(path, {"ask": "hang"}, timeout=0.05)
 
 
 async def test_a_path_longer_than_an_address_works_all_the_same(tmp_path):
