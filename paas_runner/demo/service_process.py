@@ -35,10 +35,23 @@ class ServiceProcess:
 
     async def wait(self) -> int:
         """The exit code, once the program has ended."""
-        if self._process is None or self._reading is None:
+        process = self._running
+        if self._reading is not None:
+            await self._reading
+        return await process.wait()
+
+    @property
+    def pid(self) -> int:
+        return self._running.pid
+
+    def signal(self, number: signal.Signals) -> None:
+        self._running.send_signal(number)
+
+    @property
+    def _running(self) -> asyncio.subprocess.Process:
+        if self._process is None:
             raise RuntimeError("the service was not started")
-        await self._reading
-        return await self._process.wait()
+        return self._process
 
     async def terminate(self) -> int:
         """SIGTERM, as a service manager does it; SIGKILL when it does not end; the exit code."""
