@@ -38,7 +38,7 @@ def answer(request: Mapping[str, Any], config: Path, *, patience: float | None =
     """
     from paas_runner.control import ask
 
-    return ask(_socket(config), request, patience=patience)
+    return ask(_socket(config), request, timeout=patience)
 
 
 def report(config: Path) -> "Report":

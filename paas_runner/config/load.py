@@ -1,9 +1,8 @@
 """From `config.toml` to `Config`, or to everything that is wrong with it.
 
-Where the service keeps its state, told from a file that may be wrong in every other respect.
-
-A command that asks the running service needs nothing else of the configuration: neither the secrets, which
-may be readable for the service alone, nor that all of it is right, which the service decides.
+`load` reads all of it. `state_path` reads one key of a file that may be wrong in every other respect: a
+command that asks the running service needs nothing else, neither the secrets, which may be readable for the
+service alone, nor that all of it is right, which the service decides.
 """
 
 import re
@@ -118,7 +117,7 @@ _KNOWN = (
 
 
 def state_path(path: Path, environ: Mapping[str, str]) -> Path:
-    """`state_file`, or its default where that cannot be told; raises `ConfigError` without the file."""
+    """`state_file`, or its default where the file does not say; raises `ConfigError` without the file."""
     folder = path.absolute().parent
     try:
         document = tomllib.loads(path.read_text())

@@ -37,7 +37,7 @@ _NAMES: Mapping[type, str] = {
 
 
 def described(raw: Any, *, quote: bool) -> str:
-    """A value of the file for a complaint: itself if it is short and may be told, and what it is."""
+    """A value of the file for a complaint: itself if it is short and may be shown, and what it is."""
     name = _NAMES[type(raw)]
     if raw == "":
         return "an empty text"

@@ -1,6 +1,7 @@
 """The `[[runners]]` sections: our keys, those of the executor that is named, and those only handed on.
 
-What is right key by key, and wrong between sections.
+First each section for itself, key by key; then what contradicts between sections that are right by
+themselves. A section with faults takes part in that as far as it could be read.
 """
 
 import re
@@ -20,6 +21,8 @@ from paas_runner.executor.contract import ExecutorKind
 from paas_runner.job.runner_token import short_token
 from paas_runner.setting_types import SCALARS, UnfitError
 from paas_runner.settings import keys_of
+
+_NAMEABLE = re.compile(r"[A-Za-z0-9_.-]{4,}")
 
 Executors = Mapping[str, Callable[[], ExecutorKind]]
 
@@ -99,9 +102,6 @@ _KNOWN = (
     | dialect.WITHOUT_EFFECT
     | {dialect.SECRETS_FILE_KEY}
 )
-
-
-_NAMEABLE = re.compile(r"[A-Za-z0-9_.-]{4,}")
 
 
 def find_contradictions(values: Mapping[str, Any], sections: Sequence[Section], findings: Findings) -> None:

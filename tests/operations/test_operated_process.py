@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 
 import attrs
@@ -76,7 +77,7 @@ async def test_thirty_reloads_of_the_process_under_load_lose_nothing(real):
                 real.config.write_text(real.config.read_text() + "\nlimit = broken")
             if number % 10 == 9:
                 told = len(real.events("configuration re"))
-                service._process.send_signal(1)
+                service.signal(signal.SIGHUP)
                 await real.until(lambda told=told: len(real.events("configuration re")) > told)
             else:
                 try:
@@ -139,7 +140,7 @@ async def test_sigquit_drains_and_what_is_left_is_in_the_log_and_the_exit_code(r
     await real.until(lambda: real.events("started"))
     [job] = real.submit()
     await settled(real.sandbox.coordinator, [job.job_id])
-    service._process.send_signal(3)
+    service.signal(signal.SIGQUIT)
     assert await service.wait() == 3
     [left] = real.events("not all is gone")
     assert left["left_hosts"][0]["name"].endswith(f"-{job.job_id}")
@@ -174,8 +175,9 @@ async def test_a_pause_outlives_a_restart(real):
         await real.until(lambda: len(real.events("started")) == 2)
         assert real.events("started")[1]["paused"] == ["real"]
         [job] = real.submit()
-        await asyncio.sleep(0.2)
-        assert job.count(LedgerKind.ACQUIRED) == 0
+        _, out, _ = await real.command("status", "--json")
+        [runner] = json.loads(out)["runners"]
+        assert (runner["state"], job.count(LedgerKind.ACQUIRED)) == ("paused", 0)
         assert await real.command("resume", "real") == (0, 'runner "real" resumed\n', "")
         await real.settled([job])
 

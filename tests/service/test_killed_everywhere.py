@@ -57,7 +57,7 @@ async def test_killed_thirty_times_while_forty_jobs_flow(real, number):
         jobs += real.submit(max(1, JOBS * (life + 1) // kills - len(jobs)), script=("sleep 0.5",))
         await real.until(lambda: any(event["event"] == "started" for event in real.log))
         await asyncio.sleep(rng.uniform(0, 0.8))
-        service._process.send_signal(number)
+        service.signal(number)
         assert await service.wait() in (0, -signal.SIGKILL), real.last_words
         real.log.clear()
     async with real.service():
@@ -69,13 +69,13 @@ async def test_a_full_disk_stops_acquisition_loudly_and_nothing_else(real):
     async with real.service() as service:
         jobs = real.submit(3, script=("sleep 1.5",))
         await real.until(lambda: len(real.phases("running")) == 3)
-        resource.prlimit(service._process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
         late = real.submit(3)
         await real.settled(jobs)
         assert any("cannot be written" in event["event"] for event in real.log)
         assert len(real.phases("acquired") - {job.job_id for job in jobs}) <= 1
         assert not [entry for entry in real.sandbox.cloud.ledger.created if entry.alive]
         unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-        resource.prlimit(service._process.pid, resource.RLIMIT_FSIZE, unlimited)
+        resource.prlimit(service.pid, resource.RLIMIT_FSIZE, unlimited)
         await real.settled([*jobs, *late])
     judge(real, [*jobs, *late])

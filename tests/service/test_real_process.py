@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import stat
 from datetime import timedelta
 
@@ -58,7 +59,7 @@ async def test_kill_9_in_the_middle_of_launches_and_a_restart_end_every_job_exac
     jobs = real.submit(12, script=("sleep 1",))
     await real.until(lambda: len(real.phases("acquired")) == 12 and len(real.phases("launching")) >= 3)
     assert len(real.phases("launched")) < 12
-    service._process.kill()
+    service.signal(signal.SIGKILL)
     await service.wait()
     assert not real.state_file.exists()
     async with real.service():
@@ -134,8 +135,8 @@ async def test_a_second_signal_ends_the_service_at_once(real):
     service = await real.start()
     [job] = real.submit(script=("sleep 1",))
     await real.until(lambda: real.phases("launched"))
-    service._process.terminate()
-    service._process.terminate()
+    service.signal(signal.SIGTERM)
+    service.signal(signal.SIGTERM)
     assert await service.wait() == 0
     async with real.service():
         await real.settled([job])
