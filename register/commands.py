@@ -89,7 +89,7 @@ what is written:
 exit codes:
   0   the runner is in CONFIG
   1   it is not: an answer was refused, something could not be reached or written, or it was given up
-  2   wrong arguments, or missing ones with nobody to ask
+  2   wrong arguments, or missing ones and no one to ask
   78  CONFIG or the template cannot be used
 """,
     arguments=options.add_arguments,
@@ -171,10 +171,10 @@ VERIFY = Command(
     description="Ask the coordinators whether they know the runners of a configuration.",
     epilog="""\
 marks:
-  ✓ known    ✗ not known    ! not to be told now: counted as known
+  ✓ known    ✗ not known    ! not known now: counted as known
 
 exit codes:
-  0   all are known, as far as can be told; or the others' sections are gone
+  0   all are known, as far as can be found out; or the others' sections are gone
   1   a runner is not known there, or CONFIG cannot be written
   2   wrong arguments, or no such runner
   78  the configuration is wrong, or a section does not stand in one piece

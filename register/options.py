@@ -111,7 +111,7 @@ def read(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Options:
 
 
 def yes_or_no(text: str) -> bool | None:
-    """What a person or a script means; None if that cannot be told."""
+    """What a person or a script means; None if it is neither."""
     return {word: value for value, words in _WORDS.items() for word in words}.get(text.strip().lower())
 
 

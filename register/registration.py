@@ -134,7 +134,7 @@ class Registration:
             kind = self._kind(executor)
             missing += self._executor_interview(kind, draft, around).missing()
         if missing:
-            raise MissingAnswerError("nobody can be asked, and there is no " + "; no ".join(missing))
+            raise MissingAnswerError("there is no one to ask, and no " + "; no ".join(missing))
 
     def _kind(self, executor: str) -> ExecutorKind:
         try:

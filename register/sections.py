@@ -19,7 +19,7 @@ from register.terminal import held_back
 
 
 class SelectionError(UsageError):
-    """It cannot be told which runner is meant."""
+    """Which runner is meant cannot be found out."""
 
 
 @attrs.frozen

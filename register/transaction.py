@@ -68,7 +68,7 @@ class Transaction:
             registered = asyncio.run(self.records.register(token.secret, self.attributes))
         except Transient as error:
             raise LeftOverError(
-                f"{error}: nobody knows whether it has made a runner. Look there for "
+                f"{error}: it is not known whether it has made a runner. Look there for "
                 f'"{self.attributes.description}", which was never contacted, and remove it'
             ) from error
         redactor.add([registered.token])

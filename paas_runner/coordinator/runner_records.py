@@ -23,7 +23,7 @@ _INFO_OF_A_NEW_RUNNER = {
 
 @attrs.frozen
 class _Refusal:
-    """What a status means, and what whoever gave the token can do about it."""
+    """What a status means, and what the one who gave the token can do about it."""
 
     text: str
     advice: str

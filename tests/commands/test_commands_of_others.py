@@ -15,22 +15,6 @@ ORDER = [
     *("run", "register", "unregister", "verify", "list", "check", "status", "explain", "reload", "drain"),
     *("pause", "resume", "orphans", "costs", "demo"),
 ]
-    "run",
-    "register",
-    "unregister",
-    "verify",
-    "list",
-    "check",
-    "status",
-    "explain",
-    "reload",
-    "drain",
-    "pause",
-    "resume",
-    "orphans",
-    "costs",
-    "demo",
-]
 
 
 def brought(monkeypatch, **values):
