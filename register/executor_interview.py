@@ -25,7 +25,7 @@ from paas_runner.logs import redactor
 from paas_runner.secret import Secret
 from paas_runner.settings import declared
 from register.document import Draft
-from register.interview import Ask, GoBackError, Interview
+from register.interview import GoBackError, Interview, Wanted
 from register.options import toml_value, yes_or_no
 
 CHECK_SECONDS = 60.0
@@ -56,20 +56,20 @@ class ExecutorInterview:
     """Keys that the command line gave, so that no variable overrides them."""
 
     def missing(self) -> list[str]:
-        """What nobody gave and has no default, as far as that can be told before anything is checked."""
+        """What was not given and has no default, as far as can be known before anything is checked."""
         scratch = attrs.evolve(self, draft=self.draft.copy())
-        lacking = []
+        missing = []
         for question in questions_of(self.kind):
             if not question.wanted(scratch.inquiry()):
                 continue
             answer = scratch.given(question)
             answer = question.default if answer is None else answer
             if answer is None:
-                lacking.append(_source(question))
+                missing.append(_source(question))
                 continue
             with suppress(AnswerRefusedError):  # said when it is its turn
                 scratch.draft.put(question.key, scratch.value(question, answer))
-        return lacking
+        return missing
 
     def run(self) -> None:
         """Ask; raises as `Interview.settle`, but for going back."""
@@ -101,7 +101,7 @@ class ExecutorInterview:
         return values, [fault for fault in findings.faults if fault.at[0] in self.draft.table]
 
     def given(self, question: Question) -> Any:
-        """The answer that needs not be asked for."""
+        """The answer that need not be asked for."""
         variable = self.around.environ.get(_variable(question))
         if question.key not in self.settled and variable:
             return variable
@@ -129,7 +129,7 @@ class ExecutorInterview:
             return
         default = present if again and isinstance(present, str) and not secret else question.default
         self.interview.settle(
-            Ask(
+            Wanted(
                 prompt=question.prompt,
                 source=_source(question),
                 accept=lambda answer: self._accept(question, answer),

@@ -13,7 +13,7 @@ from typing import Protocol
 import attrs
 
 from paas_runner.config import Runner
-from paas_runner.coordinator.runner_records import Verified, verify
+from paas_runner.coordinator.runner_records import RunnerRecords, Verified
 from paas_runner.errors import Rejected, RemoteError, RunnerError
 from paas_runner.executor.checks import CheckResult, fault, fine, warning
 from paas_runner.executor.contract import Examinable, Executor
@@ -54,10 +54,6 @@ async def _flavors(executor: Executor) -> Flavors:
 
 _TOKEN = "token"  # noqa: S105 - a word
 SOON = timedelta(days=7)
-_ADVICE = {
-    403: "copy the runner's token again, or register the runner anew; is `url` the coordinator that gave it?",
-    422: "register the runner anew",
-}
 
 
 async def _check_token(
@@ -65,9 +61,8 @@ async def _check_token(
 ) -> Sequence[CheckResult]:
     """Whether the coordinator is there and knows the runner."""
     try:
-        verified = await verify(
-            runner.url, token=runner.token, connect=connect, system_id=system_id, tls=runner.tls
-        )
+        records = RunnerRecords(url=runner.url, connect=connect, tls=runner.tls)
+        verified = await records.verify(runner.token, system_id=system_id)
     except RemoteError as error:
         return [fault(_TOKEN, str(error), _advice(error))]
     except OSError as error:
@@ -78,7 +73,7 @@ async def _check_token(
 
 def _advice(error: RemoteError) -> str:
     if isinstance(error, Rejected):
-        return _ADVICE.get(error.status or 0, "")
+        return error.advice
     return "is `url` right, and does the coordinator run?"
 
 

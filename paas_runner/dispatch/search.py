@@ -165,7 +165,7 @@ class Search:
 
 
 class RunnerSearch:
-    """All hosts of one runner, whoever pays for them: its tenants have a search each."""
+    """All hosts of one runner: each of its tenants has a search."""
 
     def __init__(self, runner: SearchedRunner, *, records: KnownRecords, clock: Clock) -> None:
         self.runner = runner

@@ -49,8 +49,8 @@ async def test_an_unknown_runner_token_is_a_fault_with_advice(world):
     checked = await world.checked()
     assert checked.faults == [("one", "token")]
     [token] = checked.of("token")
-    assert "the token is unknown there" in token.text
-    assert "copy the runner's token again" in token.advice
+    assert "does not know this token" in token.text
+    assert "copy it again" in token.advice
     assert "canary" not in checked.all_told
 
 

@@ -268,3 +268,12 @@ async def test_a_catalogue_that_changed_is_read_again(clever, make):
     clever.cloud.catalogue = newer
     await executor.provision(order(2))
     assert len(alive(clever)) == 2
+
+
+async def test_in_multi_tenant_mode_hosts_of_no_tenant_are_not_asked_for_nor_called_none(clever, make):
+    executor = make(cc_multi_tenant=True, cc_gitlab_namespace_attributes_token=Secret("admin"))
+    assert executor.tenants_among({"", "acme"}) == {"acme"}
+    with pytest.raises(Rejected, match="no tenant was named"):
+        await executor.hosts("")
+    assert make().tenants_among({"", "acme"}) == {""}
+    assert not clever.requests
