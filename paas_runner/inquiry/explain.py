@@ -16,10 +16,11 @@ from paas_runner.control import ControlError, NotRunningError
 from paas_runner.errors import Exit
 from paas_runner.inquiry.live import asked
 from paas_runner.inquiry.screen import tell
+from paas_runner.job.wording import describe_history
 from paas_runner.service.assembly import store_path
 from paas_runner.status.report import to_data
 from paas_runner.status.stored import stored_explanations
-from paas_runner.status.views import Explanation, explained
+from paas_runner.status.views import Explanation, format_explanation
 from paas_runner.store import StoreError
 from paas_runner.store.snapshot import histories
 
@@ -58,7 +59,7 @@ def explain(path: Path, job: str, *, as_json: bool) -> int:
     if as_json:
         text = json.dumps([to_data(explanation) for explanation in found], indent=2)
     else:
-        text = "\n\n".join(map(explained, found))
+        text = "\n\n".join(map(format_explanation, found))
     tell(text)
     return Exit.OK
 
@@ -73,7 +74,10 @@ def _explanations(path: Path, job: Wanted) -> Sequence[Explanation]:
     gone = histories(store_path(state_path(path, os.environ)), job.job_id)
     found = [
         *tracked,
-        *(Explanation(at=now, key=key, job=None, history=history) for key, history in gone.items()),
+        *(
+            Explanation(at=now, key=key, job=None, history=describe_history(entries))
+            for key, entries in gone.items()
+        ),
     ]
     return [explanation for explanation in found if job.runner in {None, explanation.key.runner}]
 

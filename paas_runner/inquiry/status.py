@@ -11,7 +11,7 @@ from paas_runner.control import ControlError, NotRunningError
 from paas_runner.errors import Exit
 from paas_runner.inquiry.live import asked
 from paas_runner.inquiry.screen import redraw, tell
-from paas_runner.status.report import Report, ServiceState, to_data
+from paas_runner.status.report import ServiceState, StatusReport, to_data
 from paas_runner.status.stored import stored_report
 from paas_runner.status.views import changes, page
 from paas_runner.store import StoreError
@@ -38,21 +38,21 @@ def status(path: Path, *, watch: bool, as_json: bool) -> int:
     return Exit.FAILED if found.service.state is ServiceState.DOWN else Exit.OK
 
 
-def _report(path: Path) -> Report:
+def _report(path: Path) -> StatusReport:
     try:
-        [found] = asked(path, {"ask": "status"}, Report)
+        [found] = asked(path, {"ask": "status"}, StatusReport)
     except NotRunningError:
         return stored_report(path)
     return found
 
 
-def _looks(path: Path) -> Iterator[Report]:
+def _looks(path: Path) -> Iterator[StatusReport]:
     while True:
         yield _report(path)
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def _watch(looks: Iterator[Report], *, as_json: bool) -> None:
+def _watch(looks: Iterator[StatusReport], *, as_json: bool) -> None:
     """A page that is drawn again on a terminal, a line for each change elsewhere, all in a line as JSON."""
     before = None
     for found in looks:

@@ -129,7 +129,7 @@ def acquired(
         checked_at=now,
         since=now,
         entered={Phase.ACQUIRED: now},
-        history=begun(f"its name is {payload.job_name}", now),
+        history=begun(now, job_name=payload.job_name),
     )
 
 
@@ -148,7 +148,7 @@ def acquired_undecodable(runner: str, job_id: int, token: Secret, now: datetime)
         since=now,
         failure=failure,
         entered={Phase.ACQUIRED: now},
-        history=begun("its definition cannot be read", now),
+        history=begun(now),
     )
 
 

@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import NewType
+from typing import NewType, TypeAlias
 
 import attrs
 
@@ -50,14 +50,17 @@ class Host:
     details: Mapping[str, str] = attrs.field(factory=dict, repr=False)  # credentials of the host among them
 
 
+Fact: TypeAlias = str | int | float | bool | None
+
+
 @attrs.frozen(kw_only=True)
 class Entry:
-    """One line of a job's history; `history.py` writes it."""
+    """Something that happened to a job; `history.py` writes it, `wording.py` has the words."""
 
     at: datetime  # the first time, when it happened more than once
     phase: Phase  # the job's, after it
-    what: str
-    why: str = ""  # of the last time
+    event: str
+    facts: Mapping[str, Fact] = attrs.field(factory=dict)  # of the last time
     times: int = 1
     last: datetime | None = None  # the last time, when it happened more than once
     until: datetime | None = None  # before then it is not tried again

@@ -16,6 +16,7 @@ from paas_runner import __version__
 from paas_runner.control import Handler
 from paas_runner.dispatch import Dispatcher
 from paas_runner.job.capacity import Bound
+from paas_runner.job.wording import describe_history
 from paas_runner.loop.timing import Clock
 from paas_runner.service.drain import Drain
 from paas_runner.service.reload import Configuration, NotDoneError
@@ -46,7 +47,7 @@ class Status:
 
     async def _explain(self, request: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
         """Each tracked job with the id `job`: its report and its history."""
-        histories = {record.key: record.history for record in self.dispatcher.jobs}
+        histories = {record.key: describe_history(record.history) for record in self.dispatcher.jobs}
         for job in self._jobs:
             if job.job == request.get("job"):
                 yield to_data(Explanation(at=self.clock(), key=job.key, job=job, history=histories[job.key]))
@@ -61,11 +62,11 @@ class Status:
             log.warning("state of a job", **to_data(job))
         yield {"jobs": len(found.jobs)}
 
-    def now(self) -> report.Report:
+    def now(self) -> report.StatusReport:
         """Everything as it is now."""
-        return report.Report(
+        return report.StatusReport(
             at=self.clock(),
-            service=report.Service(
+            service=report.ServiceReport(
                 state=self._state,
                 version=__version__,
                 state_file=self.state_file,
@@ -89,7 +90,7 @@ class Status:
         return {**self.dispatcher.settings.names, **self.dispatcher.leaving}
 
     @property
-    def _jobs(self) -> Sequence[report.Job]:
+    def _jobs(self) -> Sequence[report.JobReport]:
         blocked = "the service is stopping: it goes on at the next start" if self.dispatcher.stopping else ""
         return report.jobs(
             self.dispatcher.jobs,
@@ -99,10 +100,10 @@ class Status:
             blocked=blocked,
         )
 
-    def _runner(self, key: str, name: str) -> report.Runner:
+    def _runner(self, key: str, name: str) -> report.RunnerReport:
         state, why, until = self._standing(key)
         jobs = sum(job.key.runner == key for job in self.dispatcher.jobs)
-        return report.Runner(name=name, runner=key, state=state, why=why, until=until, jobs=jobs)
+        return report.RunnerReport(name=name, runner=key, state=state, why=why, until=until, jobs=jobs)
 
     def _standing(self, key: str) -> tuple[report.RunnerState, str, datetime | None]:
         if self.dispatcher.stopping or self.dispatcher.draining:
