@@ -23,7 +23,7 @@ class Phase(enum.StrEnum):
     LAUNCHING = "launching"  # the push was made, or is about to be
     LAUNCHED = "launched"  # the host has the job
     RUNNING = "running"  # the job writes its own trace
-    FAILING = "failing"  # coordinator and author must be told that it cannot run
+    FAILING = "failing"  # it cannot run: coordinator and author must learn of it
     DECOMMISSIONING = "decommissioning"  # the host must go
     GONE = "gone"  # nothing is left to do; the record is removed
 
@@ -45,7 +45,7 @@ class Host:
 
     ref: str
     flavor: str = ""
-    weight: float | None = None  # what it counts against the quota; None when nobody can tell
+    weight: float | None = None  # what it counts against the quota; None when unknown
     price: float | None = None  # per hour, in the provider's own unit
     details: Mapping[str, str] = attrs.field(factory=dict, repr=False)  # credentials of the host among them
 
@@ -68,7 +68,7 @@ class Entry:
 
 @attrs.frozen(kw_only=True)
 class SeenHost:
-    """A host as its provider lists it, recorded or not; None for what the provider does not tell."""
+    """A host as its provider lists it, recorded or not; None for what the provider does not say."""
 
     name: HostName
     ref: str
@@ -77,7 +77,7 @@ class SeenHost:
 
 
 def host_name(key: JobKey) -> HostName:
-    """The deterministic name by which a host is found again; the prefix marks hosts as ours."""
+    """The deterministic name by which a host is found again; the prefix says that hosts are ours."""
     return HostName(f"{host_name_prefix(key.runner)}{key.job_id}")
 
 
@@ -113,7 +113,7 @@ class TrackedJob:
     trouble: str = ""  # what the last failed try said
     canceling_since: datetime | None = None
     failure: Failure | None = None
-    explained: bool = False  # the failure's text is in the job's log
+    explained: bool = False  # the failure's text is in the job's trace
     entered: Mapping[Phase, datetime] = attrs.field(factory=dict)
     history: tuple[Entry, ...] = attrs.field(default=(), eq=False)  # for people: nothing depends on it
 

@@ -1,6 +1,6 @@
 """A job's history in words for the operator.
 
-Made when somebody looks, for the terminal and for `--json` alike. They are free to change: nothing is
+Made when it is looked at, for the terminal and for `--json` alike. They are free to change: nothing is
 compared or decided by them.
 """
 

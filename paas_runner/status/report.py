@@ -1,6 +1,7 @@
-"""The answer to `paas-runner status`, before anybody sees it. The fields are those of `--json`.
+"""The answer to `paas-runner status` as values, and as plain data for the control socket and for `--json`.
 
-Reports as plain data, for the control socket and for `--json`, and back.
+The fields are those of `--json`. The running service makes a report of its memory (`service/answers.py`), a
+command makes one of the store of a service that is down (`stored.py`); `views.py` shows both.
 """
 
 import enum
@@ -20,7 +21,7 @@ from paas_runner.job.wording import HistoryLine, describe_entry
 
 
 class ServiceState(enum.StrEnum):
-    """What the service as a whole is about."""
+    """What the service as a whole does."""
 
     RUNNING = "running"
     DRAINING = "draining"
@@ -29,7 +30,7 @@ class ServiceState(enum.StrEnum):
 
 
 class RunnerState(enum.StrEnum):
-    """What a runner is about."""
+    """What a runner does."""
 
     POLLING = "polling"
     NO_ROOM = "no room"
@@ -101,7 +102,6 @@ class JobReport:
 
     @property
     def key(self) -> JobKey:
-        """Which one."""
         return JobKey(self.runner, self.job)
 
 

@@ -1,6 +1,6 @@
-"""The report for people: a page for the terminal, and lines for what has changed.
+"""Status and explanations as text: a page, lines for what has changed, and one job's whole course.
 
-The answer to `paas-runner explain`: one job, from its acquisition to what will be done about it next.
+An explanation is the answer to `paas-runner explain`: one job from its acquisition to what will be done next.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What a record tells of its past, and what the decisions tell of its future."""
+"""What a record says of its past, and what the decisions say of its future."""
 
 from datetime import timedelta
 
@@ -95,7 +95,7 @@ def test_only_what_a_start_asks_again_need_not_be_on_the_disk():
     assert {event for event in EVENTS if not event.durable} == {ev.Checked, ev.Unchecked, ev.HostChecked}
 
 
-def test_a_new_host_is_told_with_its_name_its_flavor_and_how_long_it_took():
+def test_a_new_host_is_shown_with_its_name_its_flavor_and_how_long_it_took():
     record = apply(job_in(Phase.ACQUIRED), ev.ProvisionIntended(), NOW)
     record = apply(record, EVENTS[ev.HostCreated], NOW + 2.1 * SECOND)
     assert words(record)[-2:] == [
@@ -163,7 +163,7 @@ def test_what_is_announced_is_what_the_job_loop_does(phase):
     assert announced.why
 
 
-def test_the_next_try_is_told_with_the_trouble_of_the_last():
+def test_the_next_try_is_shown_with_the_trouble_of_the_last():
     record = apply(job_in(Phase.LAUNCHING), ev.Checked(), NOW)
     record = apply(record, ev.Deferred(until=NOW + 8 * SECOND, trouble="git remote, push: refused"), NOW)
     found = outlook(record, NOW + 9 * SECOND, Policy())

@@ -227,7 +227,7 @@ CHAIN = [
 ]
 
 
-def test_a_failing_cloud_is_told_with_its_answer_and_the_next_try(play):
+def test_a_failing_cloud_is_shown_with_its_answer_and_the_next_try(play):
     async def story(world):
         world.cloud_faults.add(Status(503), method="POST", path="/v2/organisations/*/applications", times=3)
         async with world.service():

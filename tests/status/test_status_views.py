@@ -167,5 +167,5 @@ def test_what_comes_from_elsewhere_can_neither_move_the_cursor_nor_break_the_out
     ("seconds", "text"),
     [(0, "0 s"), (59.4, "59 s"), (61, "1 min 1 s"), (3600, "1 h 0 min"), (180_000, "2 d 2 h")],
 )
-def test_spans_are_told_in_the_units_that_matter(seconds, text):
+def test_spans_are_shown_in_the_units_that_matter(seconds, text):
     assert span(seconds) == text

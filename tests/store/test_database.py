@@ -104,13 +104,13 @@ async def test_a_request_that_raises_is_undone_and_ends_alone(database):
 
 
 async def test_a_canceled_caller_leaves_whole_transactions_and_a_living_thread(database):
-    task = asyncio.create_task(database.transaction(wish("unheard")))
+    task = asyncio.create_task(database.transaction(wish("unawaited")))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await database.transaction(wish("heard"))
-    assert await database.transaction(wishes) == ["heard", "unheard"]
+    await database.transaction(wish("awaited"))
+    assert await database.transaction(wishes) == ["awaited", "unawaited"]
 
 
 async def test_what_sqlite_refuses_names_the_file(database):
