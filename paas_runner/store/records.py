@@ -37,6 +37,7 @@ _converter.register_structure_hook(Payload, lambda value, _: read(value))
 class _StoredEntry(HistoryLine):
     """An entry on the disk, both as words and as data."""
 
+    what: str = ""  # a version that no longer writes sentences is to come
     event: str = LEGACY
     facts: Mapping[str, Any] = attrs.field(factory=dict)
 

@@ -8,7 +8,7 @@ import attrs
 from paas_runner.job import events as ev
 from paas_runner.job.lifecycle import apply
 from paas_runner.job.tracked import Entry, Phase
-from paas_runner.job.wording import describe_history
+from paas_runner.job.wording import describe_entry, describe_history
 from paas_runner.store.records import dumps, history_as_text, history_from_text, loads
 from paas_runner.store.snapshot import histories
 from paas_runner.store.sqlite import SqliteStore
@@ -86,6 +86,11 @@ def test_an_event_counts_where_it_is_known_and_the_sentences_beside_it_do_not():
     known, unknown = of({**WORDS, "event": "ended"}, {**WORDS, "event": "of a later version", "facts": {}})
     assert (known.event, known.facts) == ("ended", {})
     assert describe_history([unknown])[0].what == "it was got"
+
+
+def test_the_sentences_of_an_event_need_not_be_there():
+    [entry] = of({"at": NOW.isoformat(), "phase": "gone", "event": "decommissioned", "facts": {"seconds": 2}})
+    assert describe_entry(entry).why == "after 2.0 s"
 
 
 def test_a_stored_entry_can_be_read_by_the_version_before_events():
