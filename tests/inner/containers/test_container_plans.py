@@ -182,6 +182,11 @@ def test_credentials_that_cannot_be_read_are_told_without_what_is_in_them(tmp_pa
         Credentials(job).of("reg.example.org/a")
 
 
+def test_an_image_whose_name_has_a_scheme_has_no_registry(tmp_path: Path) -> None:
+    with pytest.raises(CredentialsError, match=r"cannot contain a scheme \(http://reg.example.org/a\)"):
+        Credentials(job_in(tmp_path / "p")).of("http://reg.example.org/a")
+
+
 def test_credentials_are_for_their_registry_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     urls = ("https://index.docker.io/v1/", "reg.example.org:5050", "gitlab.example.org:443")
