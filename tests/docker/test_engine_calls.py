@@ -1,4 +1,4 @@
-"""Calls of an engine without an engine: what a canceled one means, how many there are, how errors are worded."""
+"""Calls of an engine, without one: what a canceled one means, how many there are, how errors are worded."""
 
 import asyncio
 import threading
@@ -76,7 +76,7 @@ async def test_requests_that_no_one_waits_for_count_among_those_at_once(slow) ->
     assert await asyncio.gather(*calls) == ["made"] * 3
 
 
-async def test_what_cannot_be_reached_is_told_in_the_words_of_the_readers_configuration(
+async def test_an_absent_engine_is_described_in_the_words_of_the_readers_settings(
     tmp_path: Path,
 ) -> None:
     names = SettingNames(host="there", certificates="keys", verify="checked")
