@@ -1,9 +1,9 @@
 """`local-docker`: each job in a container of its own on a Docker engine, built from what a cloud would get.
 
 To provision is to build the image and create the container, to launch is to start it: once, since a container
-that was started ever is not started again. It is found again by its name, and by labels that tell runner and
-installation; what lacks them is not ours. Made for development and for small installations: hosts share the
-engine's machine, and whoever runs a job there has the engine.
+that was ever started is not started again. It is found again by its name, and by labels that name runner and
+installation; a container without them is not ours. Made for development and for small installations: hosts
+share the engine's machine, and every job there can use the engine.
 """
 
 import functools
@@ -65,7 +65,7 @@ class LocalDockerExecutor:
         self._engine = engine
 
     def tenant(self, payload: Payload) -> str:  # noqa: ARG002
-        """Nobody pays."""
+        """No one is billed."""
         return ""
 
     async def sizes(self) -> Flavors:
@@ -149,7 +149,6 @@ class LocalDockerExecutor:
         return await examine(self._engine.address, image=self._settings.heptapod_runner_main_image)
 
     async def aclose(self) -> None:
-        """Close all connections."""
         await self._engine.aclose()
 
     @property
@@ -170,7 +169,7 @@ class LocalDockerExecutor:
         )
 
     def _create(self, client: Client, *, order: HostRequest, image: HostImage) -> str:
-        """With a volume of our own wherever the image would get one that nobody can tell to be ours."""
+        """With labeled volumes wherever the image would get volumes that nothing shows to be ours."""
         labels = self._labels(order.host_name)
         socket = host_socket(self._settings, self._engine.address)
         mounts = [

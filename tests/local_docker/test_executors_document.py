@@ -23,13 +23,13 @@ def test_every_key_of_local_docker_has_its_meaning():
         assert field.metadata["doc"][1:].partition(":")[0] in ROWS[field.name][-1], field.name
 
 
-def test_every_verb_of_the_contract_is_told():
+def test_every_verb_of_the_contract_is_documented():
     verbs = {name for name, found in vars(Executor).items() if callable(found) and not name.startswith("_")}
     told = {name for cell in ROWS for name in re.findall(r"\w+", cell)}
     assert verbs <= told
 
 
-def test_every_label_and_every_exit_code_of_the_inner_runner_is_told():
+def test_every_label_and_every_exit_code_of_the_inner_runner_is_documented():
     assert {INSTALLATION, RUNNER, JOB} <= set(ROWS)
     assert {str(int(code)) for code in Exit} <= set(ROWS)
 

@@ -36,7 +36,7 @@ def free_port():
 
 @asynccontextmanager
 async def answering(path, answer):
-    """A would-be engine that says the same to everybody."""
+    """A would-be engine that answers every request in the same way."""
 
     async def talk(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
@@ -51,14 +51,14 @@ async def answering(path, answer):
         yield f"unix://{path}"
 
 
-def said(status, body):
+def response(status, body):
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return f"{head}{body}".encode()
 
 
 @contextmanager
 def refusing_registry():
-    """A registry of which no image can be had."""
+    """A registry that has no image."""
     import http.server
     import threading
 
@@ -104,12 +104,12 @@ async def test_a_socket_at_which_nobody_listens_is_waited_for(tmp_path):
         await executor(f"tcp://127.0.0.1:{free_port()}").hosts("")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 async def test_a_socket_that_may_not_be_used_is_rejected_with_the_remedy(tmp_path):
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
     path = tmp_path / "docker.sock"
-    async with answering(path, said("200 OK", "{}")) as host:
+    async with answering(path, response("200 OK", "{}")) as host:
         path.chmod(0o600)
         os.seteuid(65534)
         try:
@@ -127,12 +127,14 @@ async def test_an_engine_that_hangs_is_given_up_and_tried_again(tmp_path):
 
 @pytest.mark.parametrize("version", ["1.12", "1.39"])
 async def test_an_engine_that_is_too_old_is_rejected(tmp_path, version):
-    async with answering(tmp_path / "docker.sock", said("200 OK", f'{{"ApiVersion": "{version}"}}')) as host:
+    async with answering(
+        tmp_path / "docker.sock", response("200 OK", f'{{"ApiVersion": "{version}"}}')
+    ) as host:
         with pytest.raises(Rejected, match=rf"too old: it speaks API {version}, 1\.40 \(Docker 19\.03\)"):
             await executor(host).hosts("")
 
 
-@pytest.mark.parametrize("answer", [said("200 OK", "garbage"), b"SSH-2.0-OpenSSH\r\n", b""])
+@pytest.mark.parametrize("answer", [response("200 OK", "garbage"), b"SSH-2.0-OpenSSH\r\n", b""])
 async def test_what_is_no_engine_at_all_is_an_error_in_words(tmp_path, answer):
     async with answering(tmp_path / "docker.sock", answer) as host:
         with pytest.raises(Transient, match="no usable answer"):
@@ -142,8 +144,8 @@ async def test_what_is_no_engine_at_all_is_an_error_in_words(tmp_path, answer):
 async def test_an_engine_replaced_by_another_version_is_asked_anew(tmp_path):
     path = tmp_path / "docker.sock"
     one = executor(f"unix://{path}")
-    refusal = said("400 Bad Request", '{"message": "client version 1.41 is too old. Minimum is 1.44"}')
-    async with answering(path, said("200 OK", '{"ApiVersion": "1.41"}')):
+    refusal = response("400 Bad Request", '{"message": "client version 1.41 is too old. Minimum is 1.44"}')
+    async with answering(path, response("200 OK", '{"ApiVersion": "1.41"}')):
         with pytest.raises(Exception, match=r"indices|attribute"):
             await one.hosts("")
     path.unlink(missing_ok=True)
@@ -191,19 +193,19 @@ def test_tls_without_its_files_is_refused_at_the_start(tmp_path):
 async def test_a_base_that_no_registry_has_is_rejected_with_its_name_and_the_remedy(docker):
     with refusing_registry() as registry:
         base = f"{registry}/inner:1"
-        with pytest.raises(Rejected, match=f"its base {base} cannot be had") as caught:
+        with pytest.raises(Rejected, match=f"its base {base} cannot be pulled") as caught:
             await docker.make(heptapod_runner_main_image=base).provision(order())
     assert "build or pull it on the engine, or set `heptapod_runner_main_image`" in str(caught.value)
     assert docker.everything() == set()
 
 
-async def test_a_base_whose_registry_does_not_answer_may_be_had_later(docker):
+async def test_a_base_whose_registry_does_not_answer_may_be_there_later(docker):
     base = f"127.0.0.1:{free_port()}/inner:1"
     with pytest.raises(Transient, match=f"its base {base} is not there, and its registry does not answer"):
         await docker.make(heptapod_runner_main_image=base).provision(order())
 
 
-async def test_a_build_that_fails_is_told_with_its_last_lines(docker):
+async def test_a_build_that_fails_is_reported_with_its_last_lines(docker):
     base = docker.engine.build(
         "paas-runner-test/onbuild",
         f"FROM {docker.engine.base}\nONBUILD RUN echo 'checking the host'; echo 'no luck today'; exit 4\n",
@@ -227,7 +229,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-async def test_a_full_disk_of_the_engine_is_told_and_waited_for(small_disk, start_engine):
+async def test_a_full_disk_of_the_engine_is_reported_and_waited_for(small_disk, start_engine):
     engine = start_engine("--data-root", str(small_disk), furnished=False)
     with engine.client() as client:
         client.import_image_from_data(b"\0" * 1024, repository="empty")

@@ -218,7 +218,7 @@ async def test_a_host_that_was_killed_or_removed_behind_our_back_is_explained(do
         client.kill(host.ref)
     docker.wait(host)
     told = await executor.trouble(host, tenant="")
-    assert "somebody killed the container, or the engine was restarted" in told
+    assert "the container was killed, or the engine was restarted" in told
     assert "Its own log:  empty" in told
     with docker.client() as client:
         client.remove_container(host.ref)
@@ -235,6 +235,6 @@ async def test_an_entry_point_that_cannot_be_started_is_rejected_at_once(docker)
         await executor.launch(order(), host)
 
 
-async def test_a_socket_that_the_engines_machine_lacks_is_rejected(docker):
+async def test_a_socket_that_is_missing_on_the_engines_machine_is_rejected(docker):
     with pytest.raises(Rejected, match=r"/nowhere/docker\.sock"):
         await docker.make(docker_socket="/nowhere/docker.sock").provision(order())
