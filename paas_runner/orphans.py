@@ -18,7 +18,7 @@ import attrs
 
 from paas_runner.config import Config, ConfigError, Runner, load
 from paas_runner.errors import Exit, RemoteError, RunnerError
-from paas_runner.executor.contract import Executor, installed
+from paas_runner.executor.contract import Executor, Removal, installed
 from paas_runner.job.orphans import Kind, KnownJobs, Verdict, judge, merged, strays
 from paas_runner.job.tracked import Host, SeenHost
 from paas_runner.logs import configure, redactor
@@ -149,7 +149,7 @@ class _Search:
             return False
         _progress(f"removing {host.name} ({host.ref})")
         try:
-            await self._executor.decommission(host.name, Host(ref=host.ref), tenant="", search=False)
+            await self._executor.decommission(Removal(name=host.name, host=Host(ref=host.ref), search=False))
         except RemoteError as error:
             _progress(f"{host.name} cannot be removed: {error}")
             return False

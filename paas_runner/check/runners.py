@@ -19,7 +19,8 @@ from paas_runner.config import Runner
 from paas_runner.coordinator.runner_records import Verified, verify
 from paas_runner.errors import Rejected, RemoteError, RunnerError
 from paas_runner.executor.checks import CheckResult, fault, fine, warning
-from paas_runner.executor.contract import Examinable, Executor
+from paas_runner.executor.contract import Executor
+from paas_runner.executor.optional import examination_of, flavors_of
 from paas_runner.http import Connect
 from paas_runner.job.capacity import NOTHING_KNOWN, Flavors
 from paas_runner.service.assembly import Edges, built_executor, tls_of
@@ -39,18 +40,15 @@ def _built(runner: Runner, edges: Edges, installation: str) -> tuple[Executor | 
 async def _examined(executor: Executor) -> Sequence[CheckResult]:
     """What the executor says of itself; of one that says nothing, what hosts it has."""
     try:
-        if isinstance(executor, Examinable):
-            return await executor.examine()
-        offered = await executor.sizes()
+        return await examination_of(executor)
     except RunnerError as error:
         return [fault(_EXECUTOR, str(error))]
-    return [fine("sizes", ", ".join(offered.weights) or "all alike")]
 
 
 async def _sizes(executor: Executor) -> Flavors:
     """What hosts can be had, as far as that can be told; the examination tells what is wrong."""
     try:
-        return await executor.sizes()
+        return await flavors_of(executor)
     except RunnerError:
         return NOTHING_KNOWN
 

@@ -17,6 +17,7 @@ from paas_runner.dispatch.registry import Backoff, Registry
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.errors import Rejected, RemoteError, Transient
 from paas_runner.executor.contract import JobRefusedError
+from paas_runner.executor.optional import tenant_of, weight_of
 from paas_runner.job.capacity import Reservation
 from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.job.lifecycle import acquired, acquired_undecodable
@@ -120,8 +121,8 @@ class Acquisition:
         """With all that the executor makes of the payload; a job that it refuses is recorded to be failed."""
         executor, key = self._served.executor, self._served.key
         try:
-            tenant = executor.tenant(payload)
-            weight = None if math.isinf(most_weight) else executor.weigh(payload, most=most_weight)
+            tenant = tenant_of(executor, payload)
+            weight = None if math.isinf(most_weight) else weight_of(executor, payload, most=most_weight)
         except JobRefusedError as refused:
             return acquired(key, payload, now, failure=refused.failure.masked(payload.variables))
         except Exception:

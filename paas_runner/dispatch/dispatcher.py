@@ -19,6 +19,7 @@ from paas_runner.dispatch.registry import Backoff, Registry
 from paas_runner.dispatch.served import ActiveRunner, Generation, Settings
 from paas_runner.dispatch.sweep import Sweep
 from paas_runner.executor.contract import JobRefusedError
+from paas_runner.executor.optional import tenant_of
 from paas_runner.job.capacity import Load
 from paas_runner.job.decision import Policy
 from paas_runner.job.tracked import TrackedJob
@@ -260,6 +261,6 @@ def _with_tenant(job: TrackedJob, served: ActiveRunner) -> TrackedJob:
     if job.payload is None or job.tenant or job.host_intended:
         return job
     try:
-        return attrs.evolve(job, tenant=served.executor.tenant(job.payload))
+        return attrs.evolve(job, tenant=tenant_of(served.executor, job.payload))
     except JobRefusedError as refused:
         return attrs.evolve(job, failure=job.failure or refused.failure.masked(job.payload.variables))

@@ -9,6 +9,7 @@ from structlog.contextvars import bound_contextvars
 from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.errors import RemoteError
+from paas_runner.executor.optional import flavors_of
 from paas_runner.job.capacity import Flavors, Load, jobs_that_fit
 from paas_runner.loop.timing import pause, rest
 
@@ -43,16 +44,16 @@ class FlavorRefresh:
 
     async def _weigh(self) -> timedelta:
         try:
-            sizes = await self._served.executor.sizes()
+            flavors = await flavors_of(self._served.executor)
         except RemoteError as error:
             self._failures += 1
             log.warning("what hosts weigh cannot be read", reason=str(error), known=self._known is not None)
             return pause(self._failures, self._rng, longest=LONGEST_PAUSE, told=error.retry_after)
         self._failures = 0
-        if sizes != self._known:
-            self._known = sizes
-            self._registry.offer(self._served.key, sizes)
-            self._tell(sizes, self._registry.load)
+        if flavors != self._known:
+            self._known = flavors
+            self._registry.offer(self._served.key, flavors)
+            self._tell(flavors, self._registry.load)
         return EVERY
 
     def _tell(self, sizes: Flavors, load: Load) -> None:

@@ -16,6 +16,7 @@ from paas_runner.dispatch.counters import CounterName
 from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.errors import RemoteError
+from paas_runner.executor.contract import Removal
 from paas_runner.job.orphans import Kind, KnownJobs, Verdict, judge, merged, missing, strays
 from paas_runner.job.tracked import Host, JobKey, SeenHost, TrackedJob
 from paas_runner.loop.timing import Clock, rest
@@ -133,9 +134,9 @@ class Search:
         return judge(hosts, books, self._clock())
 
     async def _remove(self, host: SeenHost) -> None:
-        found = Host(ref=host.ref)
+        found = Removal(name=host.name, tenant=self._tenant, host=Host(ref=host.ref), search=False)
         try:
-            await self._served.executor.decommission(host.name, found, tenant=self._tenant, search=False)
+            await self._served.executor.decommission(found)
         except RemoteError as error:
             log.warning("an orphan cannot be removed yet", name=host.name, host=host.ref, reason=str(error))
         else:
