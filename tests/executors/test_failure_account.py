@@ -120,7 +120,12 @@ def test_a_host_that_failed_is_told_with_the_end_of_its_log():
             ["x"],
             ["does not reach the coordinator", "heptapod_runner_main_image"],
         ),
-        (Case.UNKNOWN, seen(row("WIP"), machine="NEW"), ["x"], ["its machine is NEW", "not to be told"]),
+        (
+            Case.UNKNOWN,
+            seen(row("WIP"), machine="NEW"),
+            ["x"],
+            ["its machine is NEW", "not known to this runner"],
+        ),
     ],
     ids=lambda value: value.name if isinstance(value, Case) else "",
 )
