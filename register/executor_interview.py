@@ -13,10 +13,10 @@ from paas_runner.config.reader import Reader
 from paas_runner.config.secret_references import Surroundings
 from paas_runner.executor.contract import ExecutorKind, RunnerSection
 from paas_runner.executor.questions import (
+    AnswerKind,
     AnswerRefusedError,
     Choice,
     HasQuestions,
-    Kind,
     Question,
     QuestionContext,
 )
@@ -36,7 +36,9 @@ def questions_of(kind: ExecutorKind) -> Sequence[Question]:
     if isinstance(kind, HasQuestions):
         return kind.questions
     return [
-        Question(key=key.written, prompt=key.doc, kind=Kind.SECRET if key.kind is Secret else Kind.TEXT)
+        Question(
+            key=key.written, prompt=key.doc, kind=AnswerKind.SECRET if key.kind is Secret else AnswerKind.TEXT
+        )
         for key in declared(kind.settings)
         if key.required
     ]
@@ -111,7 +113,7 @@ class ExecutorInterview:
         """An answer as the file has it; raises `AnswerRefusedError`."""
         if not isinstance(answer, str):
             return answer
-        if question.kind is Kind.YES_NO:
+        if question.kind is AnswerKind.YES_NO:
             found = yes_or_no(answer)
             if found is None:
                 raise AnswerRefusedError("yes or no was expected")
@@ -122,7 +124,7 @@ class ExecutorInterview:
 
     def _settle(self, question: Question, *, again: bool) -> None:
         present = self.draft.get(question.key)
-        secret = question.kind is Kind.SECRET
+        secret = question.kind is AnswerKind.SECRET
         if not question.prompt:
             answer = self.given(question)
             self._accept(question, question.default if answer is None else answer)
@@ -148,7 +150,7 @@ class ExecutorInterview:
         if fault := self._fault(question.key, value):
             raise AnswerRefusedError(f"expected {fault.expected}" if fault.expected else fault.found)
         self.draft.put(question.key, value)
-        if question.kind is Kind.SECRET:
+        if question.kind is AnswerKind.SECRET:
             redactor.add([Secret(str(value))])
         if question.check and (found := self._within(question.check(self.inquiry(), str(answer)))):
             self.interview.tell(f"✓ {found}")
@@ -187,6 +189,6 @@ def _variable(question: Question) -> str:
 
 
 def _source(question: Question) -> str:
-    if question.kind is Kind.SECRET:
+    if question.kind is AnswerKind.SECRET:
         return f"${_variable(question)}"
     return f"${_variable(question)} or --set {question.key}=…"

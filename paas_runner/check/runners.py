@@ -16,7 +16,8 @@ from paas_runner.config import Runner
 from paas_runner.coordinator.runner_records import RunnerRecords, Verified
 from paas_runner.errors import Rejected, RemoteError, RunnerError
 from paas_runner.executor.checks import CheckResult, fault, fine, warning
-from paas_runner.executor.contract import Examinable, Executor
+from paas_runner.executor.contract import Executor
+from paas_runner.executor.optional import examination_of, flavors_of
 from paas_runner.http import Connect
 from paas_runner.job.capacity import NOTHING_KNOWN, Flavors
 from paas_runner.service.assembly import Edges, built_executor
@@ -36,18 +37,15 @@ def _built(runner: Runner, edges: Edges, installation: str) -> tuple[Executor | 
 async def _examined(executor: Executor) -> Sequence[CheckResult]:
     """What the executor finds out about itself; of one that does not examine itself, what hosts it has."""
     try:
-        if isinstance(executor, Examinable):
-            return await executor.examine()
-        offered = await executor.sizes()
+        return await examination_of(executor)
     except RunnerError as error:
         return [fault(_EXECUTOR, str(error))]
-    return [fine("sizes", ", ".join(offered.weights) or "all alike")]
 
 
 async def _flavors(executor: Executor) -> Flavors:
     """What hosts can be had, as far as that can be found out; the examination says what is wrong."""
     try:
-        return await executor.sizes()
+        return await flavors_of(executor)
     except RunnerError:
         return NOTHING_KNOWN
 

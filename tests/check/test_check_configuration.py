@@ -236,10 +236,13 @@ class PlainExecutor:
     def __init__(self, error=None):
         self._error = error
 
-    async def sizes(self):
+    async def flavors(self):
         if self._error:
             raise self._error
         return Flavors(weights={"small": 1.0, "large": 2.0})
+
+    def weigh(self, payload, *, most):
+        return min(2.0, most)
 
     async def aclose(self):
         pass

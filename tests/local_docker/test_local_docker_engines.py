@@ -17,6 +17,7 @@ from paas_runner.errors import Rejected, RunnerError, Transient
 from paas_runner.executor.contract import RunnerSection
 from tests.local_docker.conftest import Setup, order, stub
 from tests.support.engine.certificates import tls_options
+from tests.support.host_values import provisioned, removal
 
 SECTION = RunnerSection(
     name="local", url="https://gitlab.example", short_token="abc", forwarded={}, installation="one"
@@ -213,7 +214,7 @@ async def test_a_build_that_fails_is_reported_with_its_last_lines(docker):
     with pytest.raises(Rejected, match="returned a non-zero code: 4") as caught:
         await docker.make(heptapod_runner_main_image=base).provision(order())
     assert "\n    checking the host\n    no luck today" in str(caught.value)
-    await docker.make().decommission(order().host_name, None, tenant="", search=True)
+    await docker.make().decommission(removal(order().host_name, search=True))
     assert docker.everything() == set()
 
 
@@ -243,7 +244,7 @@ async def test_a_full_disk_of_the_engine_is_reported_and_waited_for(small_disk, 
     with pytest.raises(Transient, match="its disk is full: remove what is not needed there"):
         await one.provision(order())
     filler.unlink()
-    await one.decommission(order().host_name, await one.provision(order()), tenant="", search=True)
+    await one.decommission(removal(order().host_name, await one.provision(order()), search=True))
     assert setup.everything() == set()
     await setup.aclose()
 
@@ -279,16 +280,16 @@ async def test_an_engine_that_restarts_is_no_verdict_until_it_is_there_again(sta
     one = setup.make()
     host = await one.provision(order(do="trap 'exit 143' TERM; sleep 60 & wait"))
     await one.launch(order(), host)
-    assert await one.trouble(host, tenant="") is None
+    assert await one.trouble(provisioned(host)) is None
     restarting = asyncio.get_running_loop().run_in_executor(None, engine.restart)
     verdicts = []
     while not restarting.done():
         try:
-            verdicts.append(await one.trouble(host, tenant=""))
+            verdicts.append(await one.trouble(provisioned(host)))
         except Transient:
             verdicts.append("no verdict")
     assert "no verdict" in verdicts
-    assert "ended before its job had" in await one.trouble(host, tenant="")
+    assert "ended before its job had" in await one.trouble(provisioned(host))
     await one.launch(order(), host)
     assert setup.inspect(host)["State"]["Status"] == "exited"
     await setup.aclose()
@@ -309,6 +310,6 @@ async def test_a_build_cut_off_at_any_step_leaves_nothing_that_cannot_be_found(s
     assert engine.everything() - before
     async with asyncio.timeout(20):
         while engine.everything() != before:  # the engine may not have noticed yet that nobody listens
-            await one.decommission(order().host_name, None, tenant="", search=True)
+            await one.decommission(removal(order().host_name, search=True))
             await asyncio.sleep(0.1)
     await setup.aclose()

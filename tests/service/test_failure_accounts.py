@@ -130,7 +130,7 @@ def test_a_build_that_fails(play, logs):
         said, facts = read(job, logs)
         assert said == "The host of this job failed."
         assert facts["Clever Cloud"].startswith("the deployment is FAIL, begun ")
-        assert "cannot be had from its registry" in facts["Likely cause"]
+        assert "cannot be fetched from its registry" in facts["Likely cause"]
         assert "heptapod_runner_main_image" in facts["What to do"]
         assert "ERROR the base image does not exist Deploy failed" in facts["The last lines of its own log"]
         assert host_of(world) in facts["Reference"]
