@@ -1,4 +1,4 @@
-"""The programs that are compared, as processes: run, read from /proc, the processes that they start counted."""
+"""The programs that are compared, as processes: run, read from /proc, and those counted that they start."""
 
 import asyncio
 import os
