@@ -27,6 +27,8 @@ from paas_runner.commands.command import Command, exit_code_of
 
 _DESCRIPTION = "Run CI jobs of GitLab or Heptapod on hosts that exist only while a job needs them."
 
+# In the order of --help. Those that another distribution may bring (entry-point group `paas_runner.commands`)
+# have their place here, too.
 COMMANDS: Sequence[Command] = (
     run.COMMAND,
     register.COMMAND,
