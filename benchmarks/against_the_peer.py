@@ -29,6 +29,7 @@ from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
 from paas_runner.server.listening import Listener
+from paas_runner.server.waiting import settled
 
 _IDLE_SECONDS = 15.0
 _PATIENCE_SECONDS = 300.0
@@ -197,13 +198,12 @@ async def _idle(process: Process, requests: Requests) -> tuple[float, float, flo
 
 
 async def _work(sandbox: CountingSandbox, count: int) -> None:
-    jobs = [
-        sandbox.coordinator.submit_job(JobSpec(name=f"job {number}", script=("true",)))
-        for number in range(count)
-    ]
-    await sandbox.coordinator.wait_settled([job.job_id for job in jobs])
+    coordinator = sandbox.coordinator
+    specs = (JobSpec(name=f"job {number}", script=("true",)) for number in range(count))
+    job_ids = [coordinator.submit_job(spec).job_id for spec in specs]
+    await settled(coordinator, job_ids)
     await _until(lambda: not list(sandbox.cloud.ledger.alive))
-    failed = [job.job_id for job in jobs if job.status != "success"]
+    failed = [job_id for job_id in job_ids if coordinator.jobs[job_id].status != "success"]
     if failed:
         raise RuntimeError(f"jobs that did not succeed: {failed}")
 

@@ -1,28 +1,29 @@
-"""The text of a configuration with one section more or less; every other byte stays as it is.
+"""The text of a configuration with one section more or less, and that section while it is found out.
 
-Each result is read back with `tomllib` before it is returned, and must say exactly what was meant.
-
-The `[[runners]]` section while it is found out: plain values of TOML, secrets among them.
+Every other byte of the text stays as it is. Each result is read back with `tomllib` before it is returned,
+and must say exactly what was meant. A `Draft` is the section: plain values of TOML, secrets among them.
 """
 
 import copy
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
-import attrs
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from paas_runner.config.lines import line_of
 from paas_runner.config.secret_references import is_literal
-from paas_runner.errors import RunnerError
+from paas_runner.errors import Exit, RunnerError
 from paas_runner.secret import Secret
+from paas_runner.settings import declared
 
 
 class UneditableError(RunnerError):
     """The text cannot be changed safely; what to do by hand."""
+
+    exit_code = Exit.CONFIG
 
 
 def parsed(text: str) -> dict[str, Any]:
@@ -125,7 +126,7 @@ _ODD = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 class Draft:
-    """Keys have dots where they stand in a sub-table: `docker.image`."""
+    """The section; keys have dots where they stand in a sub-table: `docker.image`."""
 
     def __init__(self, table: Mapping[str, Any]) -> None:
         """Begin with a copy of `table`."""
@@ -179,8 +180,4 @@ class Draft:
 
 def secret_keys(settings: type[Any]) -> Iterator[str]:
     """The keys of a settings class that are secrets."""
-    types = get_type_hints(settings)
-    for field in attrs.fields(settings):
-        hint = types[field.name]
-        if "doc" in field.metadata and Secret in (hint, *get_args(hint)):
-            yield field.metadata["key"] or field.name
+    return (key.written for key in declared(settings) if key.kind is Secret)

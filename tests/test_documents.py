@@ -61,10 +61,3 @@ def test_every_exit_code_is_documented():
 def test_every_link_of_the_readme_leads_somewhere():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert target.startswith("http") or (ROOT / target).exists(), target
-
-
-def test_no_module_has_grown_beyond_one_subject():
-    sources = [
-        path for folder in ("paas_runner", "executors", "register") for path in (ROOT / folder).rglob("*.py")
-    ]
-    assert {str(path): lines for path in sources if (lines := path.read_text().count("\n")) > 400} == {}

@@ -7,9 +7,9 @@ from datetime import timedelta
 import attrs
 
 from executors.build_context import Identity
-from paas_runner.executor.contract import setting
 from paas_runner.job.images import InvalidReferenceError, parse
 from paas_runner.secret import Secret
+from paas_runner.settings import setting
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LEFT_OUT_BY_GIT = " .,:;<>\"\\'"  # at both ends of a name; nothing but these is no name at all
@@ -33,7 +33,7 @@ class CleverSettings:
         "where hosts run, in the order of trying; instead of `cc_zone`", factory=tuple
     )
     cc_flavor_fallback: Mapping[str, Sequence[str]] = setting(
-        "for a flavor that cannot be had: which others to try, in this order", factory=dict
+        "for a flavor that is not available: which others to try, in this order", factory=dict
     )
     cc_default_flavor: str = setting("size of a host when the job names none", default="M")
     cc_max_flavor: str | None = setting("largest size that a job may ask for", default=None)

@@ -6,10 +6,10 @@ from typing import Any
 
 import attrs
 
-from executors.local_docker.engine import Engine
 from executors.local_docker.executor import LocalDockerExecutor
 from executors.local_docker.questions import questions
 from executors.local_docker.settings import LocalDockerSettings, address
+from paas_runner.docker.engine import Engine
 from paas_runner.executor.contract import RunnerSection
 from paas_runner.executor.questions import Question
 from paas_runner.http import Connect
@@ -24,7 +24,6 @@ class LocalDocker:
 
     @property
     def questions(self) -> Sequence[Question]:
-        """What registration asks."""
         return questions(self.environ)
 
     def build(

@@ -1,9 +1,9 @@
 """`local-docker`: each job in a container of its own on a Docker engine, built from what a cloud would get.
 
 To provision is to build the image and create the container, to launch is to start it: once, since a container
-that was started ever is not started again. It is found again by its name, and by labels that tell runner and
-installation; what lacks them is not ours. Made for development and for small installations: hosts share the
-engine's machine, and whoever runs a job there has the engine.
+that was ever started is not started again. It is found again by its name, and by labels that name runner and
+installation; a container without them is not ours. Made for development and for small installations: hosts
+share the engine's machine, and every job there can use the engine.
 """
 
 import functools
@@ -13,42 +13,41 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from docker import APIClient
-from docker.errors import APIError, NotFound
-from docker.types import Mount
 
 from executors.build_context import build_context
-from executors.local_docker.account import Facts, ended, particulars, told_lines
-from executors.local_docker.engine import Engine
+from executors.host_log import clean_lines
+from executors.local_docker.account import Facts, ended, particulars
+from executors.local_docker.checks import examine
 from executors.local_docker.image import HostImage, Recipe
-from executors.local_docker.look import examine
-from executors.local_docker.marks import (
+from executors.local_docker.settings import LocalDockerSettings, host_socket
+from paas_runner.docker.containers import Mount
+from paas_runner.docker.engine import STANDARD_SOCKET, Client, Engine
+from paas_runner.docker.errors import OPERATORS, AbsentError, ConflictError
+from paas_runner.docker.labels import (
     INSTALLATION,
     JOB,
+    OBJECT_LABELS_VARIABLE,
     RUNNER,
-    Belonging,
+    EngineObject,
     Kind,
-    belongings,
+    format_labels,
+    labeled,
     remove,
     remove_all,
 )
-from executors.local_docker.settings import STANDARD_SOCKET, LocalDockerSettings
-from executors.local_docker.troubles import OPERATORS, AbsentError, ConflictError
-from paas_runner.errors import Rejected
+from paas_runner.errors import Rejected, RemoteError, Transient
 from paas_runner.executor.checks import CheckResult
-from paas_runner.executor.contract import HostRequest, RunnerSection
-from paas_runner.job.capacity import Flavors
+from paas_runner.executor.contract import HostRequest, ProvisionedHost, Removal, RunnerSection
+from paas_runner.executor.optional import ONLY_FLAVOR, ONLY_WEIGHT
 from paas_runner.job.failure import reference
-from paas_runner.job.payload import Payload
 from paas_runner.job.tracked import Host, HostName, SeenHost
 
 log = structlog.stdlib.get_logger(__name__)
 
-SIZE, WEIGHT = "M", 1.0  # as 1.1.1 calls and counts its only one
 REPOSITORY = "paas-runner-host"
 MOST_LOG_LINES = 10
-LABELS_VARIABLE = "PAAS_RUNNER_OBJECT_LABELS"
-"""Tells it the labels (`name=value`, by commas) for all that it makes, which so goes with its host."""
+REMOVAL_ROUNDS = 5
+"""In one call: what resists is removed again by the next one, which the service makes until all is gone."""
 
 
 class LocalDockerExecutor:
@@ -62,18 +61,6 @@ class LocalDockerExecutor:
         self._settings = settings
         self._section = section
         self._engine = engine
-
-    def tenant(self, payload: Payload) -> str:  # noqa: ARG002
-        """Nobody pays."""
-        return ""
-
-    async def sizes(self) -> Flavors:
-        """All hosts are alike."""
-        return Flavors(weights={SIZE: WEIGHT}, most_weight=WEIGHT)
-
-    def weigh(self, payload: Payload, *, most: float) -> float:  # noqa: ARG002
-        """The weight of any host."""
-        return min(WEIGHT, most)
 
     async def provision(self, order: HostRequest) -> Host:
         """Build the image, create the container; it does not run yet."""
@@ -99,12 +86,12 @@ class LocalDockerExecutor:
             found = await self._inspected(order.host_name)
         except AbsentError:
             return None
-        ours = self._marks(order.host_name).items() <= (found["Config"].get("Labels") or {}).items()
+        ours = self._labels(order.host_name).items() <= (found["Config"].get("Labels") or {}).items()
         return _host(found["Id"]) if ours else None
 
-    async def ready(self, host: Host, *, tenant: str) -> bool:  # noqa: ARG002
+    async def ready(self, provisioned: ProvisionedHost) -> bool:
         """Whether the container exists, as it does from its creation on."""
-        await self._inspected(host.ref)
+        await self._inspected(provisioned.host.ref)
         return True
 
     async def launch(self, order: HostRequest, host: Host) -> None:  # noqa: ARG002
@@ -115,45 +102,49 @@ class LocalDockerExecutor:
             return
         await self._engine.call("start the host", lambda client: client.start(host.ref))
 
-    async def trouble(self, host: Host, *, tenant: str) -> str | None:  # noqa: ARG002
+    async def trouble(self, provisioned: ProvisionedHost) -> str | None:
         """Whether the container has ended or is gone; an engine that does not answer is no verdict."""
-        facts = await self._facts(host)
+        facts = await self._facts(provisioned.host)
         return None if facts.going else ended(facts)
 
-    async def silence(self, host: Host, *, tenant: str) -> str | None:  # noqa: ARG002
+    async def silence(self, provisioned: ProvisionedHost) -> str | None:
         """How the container stands, and the end of its log."""
-        return particulars(await self._facts(host))
+        return particulars(await self._facts(provisioned.host))
 
-    async def hosts(self, tenant: str) -> Sequence[SeenHost]:  # noqa: ARG002
-        """All that has our labels, by host: a container, or what is left without one."""
-        found = await self._engine.call("list hosts", lambda client: belongings(client, self._runner_marks))
+    async def hosts(self, tenant: str) -> Sequence[SeenHost]:
+        """All that has our labels, by host: a container, or what is left without one; no one pays for any."""
+        if tenant:
+            return ()
+        found = await self._engine.call("list hosts", lambda client: labeled(client, self._runner_labels))
         of_one = itertools.groupby(sorted(found, key=_host_name), key=_host_name)
-        return [_seen(name, list(belonging)) for name, belonging in of_one]
+        return [_seen(name, list(objects)) for name, objects in of_one]
 
-    async def decommission(self, name: HostName, host: Host | None, *, tenant: str, search: bool) -> None:  # noqa: ARG002
+    async def decommission(self, removal: Removal) -> None:
         """Remove container, networks, volumes and images of that name, those of the inner runner, too."""
 
-        def everything(client: APIClient) -> None:
-            if host:
-                remove(client, Kind.CONTAINER, host.ref)
-            remove_all(client, self._marks(name))
+        def everything(client: Client) -> Sequence[EngineObject]:
+            if removal.host:
+                remove(client, Kind.CONTAINER, removal.host.ref)
+            return remove_all(client, self._labels(removal.name), rounds=REMOVAL_ROUNDS)
 
-        await self._engine.call("remove the host", everything)
+        op = "remove the host"
+        if left := await self._engine.call(op, everything):
+            text = f"still there: {', '.join(map(str, left))}"
+            raise Transient(text, service=self._engine.address.service, op=op)
 
     async def examine(self) -> Sequence[CheckResult]:
         """The engine, its machine, and the image of hosts."""
         return await examine(self._engine.address, image=self._settings.heptapod_runner_main_image)
 
     async def aclose(self) -> None:
-        """Close all connections."""
         await self._engine.aclose()
 
     @property
-    def _runner_marks(self) -> dict[str, str]:
+    def _runner_labels(self) -> dict[str, str]:
         return {INSTALLATION: self._section.installation, RUNNER: self._section.short_token}
 
-    def _marks(self, name: HostName) -> dict[str, str]:
-        return {**self._runner_marks, JOB: name}
+    def _labels(self, name: HostName) -> dict[str, str]:
+        return {**self._runner_labels, JOB: name}
 
     def _recipe(self, order: HostRequest) -> Recipe:
         base = self._settings.heptapod_runner_main_image
@@ -162,21 +153,22 @@ class LocalDockerExecutor:
             files=build_context(order, self._section, main_image=base, inner_executor=inner),
             tag=f"{REPOSITORY}:{order.host_name}",
             base=base,
-            labels=self._marks(order.host_name),
+            labels=self._labels(order.host_name),
         )
 
-    def _create(self, client: APIClient, *, order: HostRequest, image: HostImage) -> str:
-        """With a volume of our own wherever the image would get one that nobody can tell to be ours."""
-        marks = self._marks(order.host_name)
+    def _create(self, client: Client, *, order: HostRequest, image: HostImage) -> str:
+        """With labeled volumes wherever the image would get volumes that nothing shows to be ours."""
+        labels = self._labels(order.host_name)
+        socket = host_socket(self._settings, self._engine.address)
         mounts = [
-            Mount(str(STANDARD_SOCKET), str(self._engine.address.socket), type="bind"),
-            *(Mount(folder, None, type="volume", labels=marks) for folder in image.volumes),
+            Mount(str(STANDARD_SOCKET), str(socket), type="bind"),
+            *(Mount(folder, None, type="volume", labels=labels) for folder in image.volumes),
         ]
         created: dict[str, Any] = client.create_container(
             image.ref,
             name=order.host_name,
-            labels=marks,
-            environment={LABELS_VARIABLE: ",".join(f"{name}={value}" for name, value in marks.items())},
+            labels=labels,
+            environment={OBJECT_LABELS_VARIABLE: format_labels(labels)},
             host_config=client.create_host_config(
                 mounts=mounts, network_mode=self._settings.docker_network or "default"
             ),
@@ -190,36 +182,38 @@ class LocalDockerExecutor:
         return found
 
     async def _facts(self, host: Host) -> Facts:
-        def found(client: APIClient) -> Facts:
-            known = reference(host.ref[:12])
-            try:
-                state = client.inspect_container(host.ref)["State"]
-            except NotFound:
-                return Facts(state={}, reference=known)
-            return Facts(state=state, lines=_log(client, host.ref), reference=known)
+        known = reference(host.ref[:12])
+        try:
+            state = (await self._inspected(host.ref))["State"]
+        except AbsentError:
+            return Facts(state={}, reference=known)
+        return Facts(state=state, lines=await self._log(host), reference=known)
 
-        return await self._engine.call("look at the host", found)
+    async def _log(self, host: Host) -> Sequence[str] | None:
+        """The last lines; None when the engine sends logs elsewhere: the other facts are reported anyway."""
+        try:
+            found = await self._engine.call(
+                "read the host's log", lambda client: client.logs(host.ref, tail=MOST_LOG_LINES)
+            )
+        except RemoteError as error:
+            if error.status is None:
+                raise
+            log.info("no log of the host available", host=host.ref, reason=error.text)
+            return None
+        return clean_lines(bytes(found).decode(errors="replace"))
 
 
 def _host(ref: str) -> Host:
-    return Host(ref=ref, flavor=SIZE, weight=WEIGHT)
+    return Host(ref=ref, flavor=ONLY_FLAVOR, weight=ONLY_WEIGHT)
 
 
-def _log(client: APIClient, container: str) -> Sequence[str] | None:
-    """The last lines; None when the engine sends logs elsewhere, which keeps the rest of no account back."""
-    try:
-        return told_lines(client.logs(container, tail=MOST_LOG_LINES).decode(errors="replace"))
-    except APIError as error:
-        log.info("no log of the host available", host=container, reason=error.explanation)
-        return None
+def _host_name(found: EngineObject) -> HostName:
+    return HostName(found.labels.get(JOB, ""))
 
 
-def _host_name(belonging: Belonging) -> HostName:
-    return belonging.host_name
-
-
-def _seen(name: HostName, found: Sequence[Belonging]) -> SeenHost:
+def _seen(name: HostName, found: Sequence[EngineObject]) -> SeenHost:
     """The container itself if it is there, else whatever is left of the host, which runs no job any more."""
-    shown = max(found, key=lambda each: each.is_host)
-    busy = shown.is_host and shown.running
+    host = next((each for each in found if each.kind is Kind.CONTAINER and each.name == name), None)
+    shown = host or found[0]
+    busy = host is not None and host.running
     return SeenHost(name=name, ref=shown.ref, created_at=shown.created_at, busy=busy)

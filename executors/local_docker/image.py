@@ -10,10 +10,10 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import attrs
-from docker import APIClient
 
-from executors.local_docker.account import told_lines
-from executors.local_docker.troubles import DISK_FULL, OPERATORS, is_full
+from executors.host_log import clean_lines
+from paas_runner.docker.engine import Client
+from paas_runner.docker.errors import DISK_FULL, OPERATORS, is_full
 from paas_runner.errors import Rejected, RemoteError, Transient
 
 BUILD_SECONDS = 600.0  # the first build on an engine may have to pull its base
@@ -42,21 +42,21 @@ class Recipe:
     base: str
     labels: Mapping[str, str]
 
-    def build(self, client: APIClient) -> HostImage:
-        """Build it; raises `Transient`, `Rejected` with the end of the build's own account."""
-        said: deque[str] = deque(maxlen=MOST_LINES)
+    def build(self, client: Client) -> HostImage:
+        """Build it; raises `Transient`, `Rejected` with the last lines of the build."""
+        last: deque[str] = deque(maxlen=MOST_LINES)
         ends = time.monotonic() + BUILD_SECONDS
         with contextlib.closing(self._steps(client)) as steps:
             for step in steps:
-                said.extend(told_lines(step.get("stream") or step.get("status") or ""))
+                last.extend(clean_lines(step.get("stream") or step.get("status") or ""))
                 if "error" in step:
-                    raise self._judged(str(step["error"]), said)
+                    raise self._judged(str(step["error"]), last)
                 if time.monotonic() > ends:
                     raise self._error(Transient, f"not ready within {BUILD_SECONDS:g} seconds")
         found = client.inspect_image(self.tag)
         return HostImage(ref=found["Id"], volumes=sorted((found.get("Config") or {}).get("Volumes") or ()))
 
-    def _steps(self, client: APIClient) -> Generator[Any]:
+    def _steps(self, client: Client) -> Generator[Any]:
         return client.build(
             fileobj=io.BytesIO(self._context()),
             custom_context=True,
@@ -82,7 +82,7 @@ class Recipe:
         pairs = (f"{_quoted(name)}={_quoted(value)}" for name, value in self.labels.items())
         return b"\n".join([first, f"LABEL {' '.join(pairs)}".encode(), rest])
 
-    def _judged(self, error: str, said: Sequence[str]) -> RemoteError:
+    def _judged(self, error: str, last: Sequence[str]) -> RemoteError:
         """What is known to be the base's fault stays so; anything else may be the engine's bad moment."""
         if is_full(error):
             return self._error(Transient, DISK_FULL)
@@ -92,8 +92,8 @@ class Recipe:
             )
         if any(text in error for text in _ABSENT):
             remedy = "build or pull it on the engine, or set `heptapod_runner_main_image`"
-            return self._error(Rejected, f"its base {self.base} cannot be had: {error}; {remedy}")
-        lines = "".join(f"\n    {line}" for line in said)
+            return self._error(Rejected, f"its base {self.base} cannot be pulled: {error}; {remedy}")
+        lines = "".join(f"\n    {line}" for line in last)
         kind = Rejected if any(text in error for text in _OF_THE_BASE) else Transient
         return self._error(kind, f"{error.strip()}. The last lines of the build:{lines}\n")
 

@@ -1,6 +1,6 @@
-"""The keys that `executor = "local-docker"` adds to a `[[runners]]` section.
+"""The keys that `executor = "local-docker"` adds to a `[[runners]]` section, and the engine that they name.
 
-Where the engine is, from the settings or from the environment that Docker's own programs read.
+Without `host` it is the engine that Docker's own programs would use, by the environment that they read.
 """
 
 import re
@@ -10,8 +10,12 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from paas_runner.docker.engine import STANDARD_SOCKET, Address, address_from
+from paas_runner.docker.errors import SettingNames
 from paas_runner.errors import RunnerError
-from paas_runner.executor.contract import setting
+from paas_runner.settings import setting
+
+_NAMES = SettingNames(host="host", certificates="docker_cert_path", verify="docker_tls_verify")
 
 _IMAGE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._:/@-]*")
 _NETWORK = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
@@ -48,7 +52,6 @@ class LocalDockerSettings:
     )
 
     def problems(self) -> Iterable[tuple[str, str]]:
-        """Contradictions between keys."""
         if self.host is None and self.docker_cert_path:
             yield "docker_cert_path", "needs `host`"
         if self.host is not None and self.docker_cert_path and not self.host.startswith("tcp://"):
@@ -61,59 +64,38 @@ class LocalDockerSettings:
             yield "heptapod_runner_main_image", "is no image name"
 
 
-STANDARD_SOCKET = Path("/var/run/docker.sock")
-_CERTIFICATES = ("ca.pem", "cert.pem", "key.pem")
-
-
-@attrs.frozen(kw_only=True)
-class Address:
-    """How to reach an engine, and the socket on its machine by which hosts reach it."""
-
-    url: str
-    certificates: Path | None = None
-    verify: bool = True
-    socket: Path = STANDARD_SOCKET
-
-    @property
-    def ca_file(self) -> str:
-        """The authority of the engine's certificate."""
-        return self._file(0)
-
-    @property
-    def client_files(self) -> tuple[str, str]:
-        """Our certificate and its key."""
-        return self._file(1), self._file(2)
-
-    def _file(self, number: int) -> str:
-        return str((self.certificates or Path()) / _CERTIFICATES[number])
-
-
 def address(settings: LocalDockerSettings, environ: Mapping[str, str]) -> Address:
-    """The engine of one section; raises `RunnerError` when that is nowhere."""
-    found, source = _told(settings, environ)
-    parts = urlsplit(found.url)
-    if parts.scheme == "unix" and parts.path.startswith("/") and not parts.netloc:
-        socket = Path(parts.path)
-    elif parts.scheme == "tcp" and parts.hostname and not parts.username:
-        socket = STANDARD_SOCKET
+    """The engine of one section; raises `RunnerError` when that is nowhere.
+
+    `host` comes with its own keys, $DOCKER_HOST with its own variables.
+    """
+    if settings.host is not None:
+        found, source = Address(url=settings.host, certificates=settings.docker_cert_path), "`host`"
+        found = attrs.evolve(found, verify=settings.docker_tls_verify)
+    elif environ.get("DOCKER_HOST"):
+        found, source = address_from(environ), "$DOCKER_HOST"
+        if not environ.get("DOCKER_TLS_VERIFY"):  # without it the docker program shows no certificates
+            found = attrs.evolve(found, certificates=None)
     else:
+        found, source = Address(), "the standard socket"
+    if _socket_of(found) is None:
         raise RunnerError(f"{source} is no engine: unix:///path/of/socket or tcp://name:port is needed")
-    for name in _CERTIFICATES if found.certificates else ():
-        file = Path(found.certificates or "") / name
+    for file in found.files:
         if not file.is_file():
             raise RunnerError(f"{source} wants TLS, but there is no file {file}")
-    return attrs.evolve(found, socket=settings.docker_socket or socket)
+    return attrs.evolve(found, names=_NAMES)
 
 
-def _told(settings: LocalDockerSettings, environ: Mapping[str, str]) -> tuple[Address, str]:
-    """`host` comes with its own keys, $DOCKER_HOST with its own variables."""
-    if settings.host is not None:
-        given = Address(
-            url=settings.host, certificates=settings.docker_cert_path, verify=settings.docker_tls_verify
-        )
-        return given, "`host`"
-    if url := environ.get("DOCKER_HOST"):
-        folder = environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker"
-        certificates = Path(folder) if environ.get("DOCKER_TLS_VERIFY") else None
-        return Address(url=url, certificates=certificates), "$DOCKER_HOST"
-    return Address(url=f"unix://{STANDARD_SOCKET}"), "the standard socket"
+def host_socket(settings: LocalDockerSettings, engine: Address) -> Path:
+    """The socket on the engine's own machine that hosts get."""
+    return settings.docker_socket or _socket_of(engine) or STANDARD_SOCKET
+
+
+def _socket_of(engine: Address) -> Path | None:
+    """Of an engine here its own, of one elsewhere the usual one; None for what is no address."""
+    parts = urlsplit(engine.url)
+    if parts.scheme == "unix" and parts.path.startswith("/") and not parts.netloc:
+        return Path(parts.path)
+    if parts.scheme == "tcp" and parts.hostname and not parts.username:
+        return STANDARD_SOCKET
+    return None

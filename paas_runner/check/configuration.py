@@ -22,7 +22,7 @@ from paas_runner.executor.checks import CheckResult, Grade, fault, fine, skipped
 from paas_runner.http import Http, Response
 from paas_runner.job.capacity import Flavors, Load, jobs_that_fit
 from paas_runner.plain_text import exact_span
-from paas_runner.service.assembly import Edges, limits_of
+from paas_runner.service.assembly import Edges
 from paas_runner.store.sqlite import SqliteStore
 
 _CLOCK = "clock"
@@ -74,20 +74,20 @@ _QUOTA = "quota"
 def _quota_fits(config: Config, load: Load) -> Iterator[CheckResult]:
     """What the quota means for each runner whose flavors are known; `load` has no job."""
     for runner in config.runners:
-        if runner.short_token in load.sizes:
+        if runner.short_token in load.flavors:
             for result in _quota_of_runner(runner.short_token, load):
                 yield attrs.evolve(result, runner=runner.title)
 
 
 def _quota_of_runner(key: str, load: Load) -> Iterator[CheckResult]:
     rule = load.limits.quota
-    if rule is None or rule.reference_runner not in load.sizes:
+    if rule is None or rule.reference_runner not in load.flavors:
         return
     if obstacle := load.obstacle(key):
         yield fault(_QUOTA, obstacle.text, "this runner would never ask for a job")
         return
     allowed, heaviest = load.allowance(key) or 0.0, load.heaviest(key)
-    sizes = load.sizes[key]
+    sizes = load.flavors[key]
     counts = jobs_that_fit(sizes.granted, allowed)
     fitting = ", ".join(f"{size} {count}" for size, count in counts.items() if count)
     yield fine(_QUOTA, f"may use {allowed:.1f} of {load.quota or 0.0:.1f}; jobs at once: {fitting}")
@@ -148,7 +148,7 @@ class ConfigurationCheck:
         if self.offline:
             return [skipped("network", "not asked, as wanted: tokens, accounts, sizes, quota, clock")]
         known = {each.runner.short_token: each.flavors for each in runners if each.flavors.weights}
-        return [*_quota_fits(config, Load(limits=limits_of(config), sizes=known)), *clocks.results()]
+        return [*_quota_fits(config, Load(limits=config.limits, flavors=known)), *clocks.results()]
 
 
 def worst(results: Iterable[CheckResult]) -> Grade:

@@ -18,8 +18,8 @@ from pathlib import Path
 import attrs
 
 from paas_runner.config import Config
+from paas_runner.config.model import store_path
 from paas_runner.executor.checks import CheckResult, fault, fine, warning
-from paas_runner.service.assembly import store_path
 from paas_runner.store import StoreError, state_file
 from paas_runner.store.snapshot import Snapshot, take
 from paas_runner.store.sqlite_file import complaint
@@ -42,7 +42,7 @@ class State:
 
 def check_state(config: Config, now: datetime) -> State:
     """The folder, the store, the state file and the lock."""
-    store = store_path(config.state_file)
+    store = config.store_path
     results = [_folder(config.state_file.parent)]
     if not config.state_file.parent.is_dir():
         return State(config=config, results=results)

@@ -9,7 +9,7 @@ from paas_runner.config.lines import KeyPath
 from paas_runner.job.capacity import Flavors, Load, jobs_that_fit
 from paas_runner.job.decision import Policy
 from paas_runner.plain_text import exact_span
-from paas_runner.service.assembly import limits_of, longest_pause_of, policy_of
+from paas_runner.service.assembly import policy_of
 
 _MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
@@ -17,7 +17,7 @@ _HOUR = timedelta(hours=1)
 
 def meanings(config: Config, sizes: Mapping[str, Flavors]) -> Mapping[KeyPath, str]:
     """Sentences by key; `sizes`, by short token, are of the runners whose hosts are known."""
-    load = Load(limits=limits_of(config), sizes=sizes)
+    load = Load(limits=config.limits, flavors=sizes)
     found: dict[KeyPath, str] = {(key,): sentence for key, sentence in _of_all(config, load)}
     for number, runner in enumerate(config.runners):
         found["runners", number] = _capacity(config, runner, load)
@@ -80,7 +80,7 @@ def _of_runner(runner: Runner, policy: Policy) -> Iterator[tuple[str, str]]:
         "unhealthy_requests_limit",
         (
             f"after {runner.unhealthy_requests_limit} failed requests in a row the coordinator is left alone "
-            f"for {exact_span(longest_pause_of(runner))} at most"
+            f"for {exact_span(runner.longest_backoff)} at most"
         ),
     )
     yield "paas_job_trace_watch", _given_up(policy)
@@ -98,7 +98,7 @@ def _given_up(policy: Policy) -> str:
 def _capacity(config: Config, runner: Runner, load: Load) -> str:
     """How many jobs at once, of each size alone."""
     most = min(runner.limit or config.concurrent, config.concurrent)
-    sizes = load.sizes.get(runner.short_token)
+    sizes = load.flavors.get(runner.short_token)
     if sizes is None or not sizes.weights:
         return f"at most {most} jobs at once; what its hosts weigh could not be found out"
     allowed = load.allowance(runner.short_token)

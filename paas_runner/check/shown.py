@@ -20,10 +20,10 @@ from tomlkit.items import AoT, Table
 from paas_runner.check.meaning import meanings
 from paas_runner.config import Config, Runner
 from paas_runner.config.lines import KeyPath, dotted
-from paas_runner.config.reader import GoDuration
 from paas_runner.job.capacity import Flavors
 from paas_runner.job.runner_token import short_token
 from paas_runner.secret import Secret
+from paas_runner.setting_types import GoDuration
 
 Comments: TypeAlias = Mapping[KeyPath, str]
 T = TypeVar("T", Container, Table)

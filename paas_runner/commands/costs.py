@@ -88,13 +88,12 @@ def _call(arguments: argparse.Namespace) -> int:
     from paas_runner.config import load
     from paas_runner.executor.contract import installed
     from paas_runner.job.cost_report import report, window
-    from paas_runner.service.assembly import store_path
     from paas_runner.store.snapshot import accounts
 
     now = datetime.now(UTC)
     wanted = window(arguments.since, arguments.until, now)
     config = load(arguments.config, environ=os.environ, executors=installed())
-    found = accounts(store_path(config.state_file), wanted.since, wanted.until)
+    found = accounts(config.store_path, wanted.since, wanted.until)
     config, _ = config.recognised(found.runners)
     names = {runner.short_token: runner.name for runner in config.runners}
     answer = report(found.charges, found.jobs, wanted, arguments.by, names=names, now=now)

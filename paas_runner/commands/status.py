@@ -12,7 +12,7 @@ from paas_runner.commands.command import Command, add_config
 from paas_runner.errors import Exit
 
 if TYPE_CHECKING:
-    from paas_runner.status.report import Report
+    from paas_runner.status.report import StatusReport
 
 SECONDS_BETWEEN_LOOKS = 2.0
 
@@ -68,13 +68,13 @@ def _call(arguments: argparse.Namespace) -> int:
     return Exit.FAILED if found.service.state is ServiceState.DOWN else Exit.OK
 
 
-def _looks(config: Path) -> "Iterator[Report]":
+def _looks(config: Path) -> "Iterator[StatusReport]":
     while True:
         yield asking.report(config)
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def _watch(looks: "Iterator[Report]", *, as_json: bool) -> None:
+def _watch(looks: "Iterator[StatusReport]", *, as_json: bool) -> None:
     """A page that is drawn again on a terminal, a line for each change elsewhere, all in a line as JSON."""
     from paas_runner.status.report import to_data
     from paas_runner.status.views import changes, page

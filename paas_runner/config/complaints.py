@@ -1,6 +1,6 @@
-"""What is said about a configuration file: collected while it is read, told all at once, one line each.
+"""What is wrong with a configuration file: collected while it is read, shown all at once, one line each.
 
-No secret gets here: whoever notes a finding describes a secret by its type alone.
+No secret gets here: a finding describes a secret by its type alone.
 """
 
 from collections.abc import Iterable

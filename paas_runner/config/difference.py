@@ -1,4 +1,4 @@
-"""What a new configuration changes, in lines for the log: values as in the file, secrets never.
+"""What a new configuration changes, described for the log: values as in the file, secrets never.
 
 A runner is the same one when it has the same key, whatever has become of its name, its address or its token.
 """
@@ -18,7 +18,7 @@ NEED_A_RESTART = ("state_file", "paas_costs_keep_days")
 _NO_SETTINGS = ("path", "warnings", "runners", "known_as")
 
 
-def kept(old: Config, new: Config) -> tuple[Config, Sequence[str]]:
+def with_restart_keys_of(old: Config, new: Config) -> tuple[Config, Sequence[str]]:
     """The new configuration with the old values of what needs a restart, and which keys that concerns."""
     keys = [key for key in NEED_A_RESTART if getattr(old, key) != getattr(new, key)]
     return attrs.evolve(new, **{key: getattr(old, key) for key in keys}), keys
@@ -29,16 +29,16 @@ def differences(old: Config, new: Config) -> Sequence[str]:
     before = {runner.short_token: runner for runner in old.runners}
     after = {runner.short_token: runner for runner in new.runners}
     lines = [*_changes(old, new)]
-    lines += [f"{_called(runner)}: removed" for key, runner in before.items() if key not in after]
+    lines += [f"{_title(runner)}: removed" for key, runner in before.items() if key not in after]
     for key, runner in after.items():
         if key in before:
-            lines += [f"{_called(before[key])}: {line}" for line in _changes(before[key], runner)]
+            lines += [f"{_title(before[key])}: {line}" for line in _changes(before[key], runner)]
         else:
-            lines.append(f"{_called(runner)}: added, {runner.url}")
+            lines.append(f"{_title(runner)}: added, {runner.url}")
     return lines
 
 
-def _called(runner: Runner) -> str:
+def _title(runner: Runner) -> str:
     return f'runner "{runner.name or runner.short_token}"'
 
 
@@ -63,8 +63,8 @@ def _change(key: str, old: Any, new: Any, prefix: str) -> Iterator[str]:
         yield from _changes(old, new, f"{prefix}{key}.")
     elif isinstance(old, Mapping) and isinstance(new, Mapping):
         yield from (f"{prefix}{key}.{line}" for line in _table(old, new))
-    elif _may_be_told(old) and _may_be_told(new):
-        yield f"{prefix}{key}: {_told(old)} → {_told(new)}"
+    elif _is_public(old) and _is_public(new):
+        yield f"{prefix}{key}: {_described(old)} → {_described(new)}"
     else:
         yield f"{prefix}{key}: changed"
 
@@ -85,13 +85,13 @@ def _table(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key}: changed"
 
 
-def _may_be_told(value: Any) -> bool:
+def _is_public(value: Any) -> bool:
     if isinstance(value, list | tuple):
-        return all(map(_may_be_told, value))
+        return all(map(_is_public, value))
     return value is None or isinstance(value, str | bool | int | float | timedelta | Path)
 
 
-def _told(value: Any) -> str:
+def _described(value: Any) -> str:
     match value:
         case None:
             return "not set"
@@ -102,6 +102,6 @@ def _told(value: Any) -> str:
         case timedelta():
             return f"{value.total_seconds():g} s"
         case list() | tuple():
-            return f"[{', '.join(map(_told, value))}]"
+            return f"[{', '.join(map(_described, value))}]"
         case _:
             return str(value)

@@ -1,7 +1,7 @@
 """Where a key stands in a TOML text.
 
-`tomllib` tells no positions, but it reads every prefix of a valid text that does not stop inside a value. So
-a key begins on the line after the longest readable prefix that lacks it. The text is read about a dozen times
+`tomllib` gives no positions, but it reads every prefix of a valid text that does not stop inside a value. So
+a key begins on the line after the longest readable prefix without it. The text is read about a dozen times
 for one key: this is meant for complaints.
 """
 

@@ -1,9 +1,8 @@
 """From `config.toml` to `Config`, or to everything that is wrong with it.
 
-Where the service keeps its state, told from a file that may be wrong in every other respect.
-
-A command that asks the running service needs nothing else of the configuration: neither the secrets, which
-may be readable for the service alone, nor that all of it is right, which the service decides.
+`load` reads all of it. `state_path` reads one key of a file that may be wrong in every other respect: a
+command that asks the running service needs nothing else, neither the secrets, which may be readable for the
+service alone, nor that all of it is right, which the service decides.
 """
 
 import re
@@ -16,7 +15,7 @@ from typing import Any
 from paas_runner.config import dialect
 from paas_runner.config.complaints import Complaint, ConfigError, Findings, by_line
 from paas_runner.config.model import STATE_FILE, Config, Runner
-from paas_runner.config.reader import SCALARS, Reader, UnfitError, keys_of
+from paas_runner.config.reader import Reader
 from paas_runner.config.secret_references import Surroundings, exposed
 from paas_runner.config.sections import (
     Executors,
@@ -25,6 +24,8 @@ from paas_runner.config.sections import (
     read_sections,
     with_secrets_file,
 )
+from paas_runner.setting_types import SCALARS, UnfitError
+from paas_runner.settings import keys_of
 
 _POSITION = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 _ZERO_IS_DEFAULT = ("check_interval", "shutdown_timeout")
@@ -116,7 +117,7 @@ _KNOWN = (
 
 
 def state_path(path: Path, environ: Mapping[str, str]) -> Path:
-    """`state_file`, or its default where that cannot be told; raises `ConfigError` without the file."""
+    """`state_file`, or its default where the file does not say; raises `ConfigError` without the file."""
     folder = path.absolute().parent
     try:
         document = tomllib.loads(path.read_text())

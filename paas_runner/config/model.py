@@ -1,6 +1,7 @@
 """The configuration as the rest of the service sees it: complete, consistent, frozen.
 
-The fields made by `setting` are the keys of the file, with type, default and meaning; the others are derived.
+The fields made by `setting` are the keys of the file, with type, default and meaning. The properties are what
+follows from them for the service: every command that explains a configuration sees the same.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,13 +11,24 @@ from typing import Any
 
 import attrs
 
-from paas_runner.config.reader import Fraction, GoDuration, ReadableFile, Url
-from paas_runner.executor.contract import setting
+from paas_runner.http import Tls
+from paas_runner.job.capacity import Limits, QuotaRule
 from paas_runner.job.known_runner import KnownRunner, Section, recognised
 from paas_runner.job.runner_token import peer_name, short_token
 from paas_runner.secret import Secret
+from paas_runner.setting_types import Fraction, GoDuration, ReadableFile, Url
+from paas_runner.settings import setting
 
 STATE_FILE = Path("paas-runner-state.json")
+
+SHORTEST_HOST_INTERVAL = timedelta(seconds=10)
+LONGEST_UNHEALTHY_INTERVAL = timedelta(minutes=1)
+"""After an outage jobs do not wait for longer than this to be taken, whatever `unhealthy_interval` says."""
+
+
+def store_path(state: Path) -> Path:
+    """The store stands beside the state file."""
+    return state.with_suffix(".db")
 
 
 @attrs.frozen(kw_only=True)
@@ -102,6 +114,16 @@ class Runner:
         return self.name or self.short_token
 
     @property
+    def tls(self) -> Tls:
+        """The certificates that the section names for its coordinator."""
+        return Tls(ca_file=self.tls_ca_file, cert_file=self.tls_cert_file, key_file=self.tls_key_file)
+
+    @property
+    def longest_backoff(self) -> timedelta:
+        """How long an unhealthy coordinator is left alone at most."""
+        return min(self.unhealthy_interval, LONGEST_UNHEALTHY_INTERVAL)
+
+    @property
     def section(self) -> Section:
         """By what the runner is recognised."""
         return Section(token=short_token(self.token.reveal()), url=self.url, name=self.name)
@@ -158,6 +180,42 @@ class Config:
         "For how many days the ledger keeps what a host has cost.", default=400, minimum=1
     )
     quota_computation: QuotaComputation | None = setting("The weight quota.", default=None)
+
+    @property
+    def store_path(self) -> Path:
+        return store_path(self.state_file)
+
+    @property
+    def host_interval(self) -> timedelta:
+        """Pause between two looks at a host: with every second look at its job, usually one a minute."""
+        return max(1.5 * self.job_progress_poll_interval, SHORTEST_HOST_INTERVAL)
+
+    @property
+    def limits(self) -> Limits:
+        """The operator's bounds, as the dispatcher wants them."""
+        return Limits(
+            concurrent=self.concurrent,
+            provisioning=self.paas_max_concurrent_provisioning,
+            per_runner={runner.short_token: runner.limit for runner in self.runners},
+            quota=self._quota,
+            launch_distance=timedelta(seconds=self.paas_min_seconds_between_launches),
+        )
+
+    @property
+    def _quota(self) -> QuotaRule | None:
+        given = self.quota_computation
+        if given is None:
+            return None
+        [reference] = [runner for runner in self.runners if runner.name == given.reference_runner]
+        return QuotaRule(
+            reference_runner=reference.short_token,
+            reference_flavor=given.reference_flavor,
+            reference_jobs=given.reference_jobs_count,
+            shares={
+                runner.short_token: min(given.allowed_fraction_per_runner, runner.quota_max_fraction)
+                for runner in self.runners
+            },
+        )
 
     @property
     def peer_names(self) -> Mapping[str, str]:

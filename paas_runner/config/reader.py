@@ -1,48 +1,27 @@
-"""A strict reader of tables into settings classes: those whose fields `paas_runner.executor.setting` makes.
+"""A strict reader of tables into settings classes: those whose fields `paas_runner.settings.setting` makes.
 
 It reads to the end whatever is wrong, and notes each fault with the path of its key. cattrs could do it, but
 would need a hook for every type, a factory for renamed keys and minima, and as many lines again to turn its
 nested exceptions back into paths; what it would save is the loop in `values`.
-
-Single values of the file: what each type accepts, how it is told, and environment references.
-
-The type alone decides. Beside the types that `paas_runner.executor.setting` promises to everybody there are a
-few of our own, told apart by name only: `Url`, `GoDuration`, `ReadableFile`, `Fraction`.
 """
 
 import difflib
-import math
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
-from pathlib import Path
-from types import NoneType
-from typing import Any, NewType, get_args, get_origin, get_type_hints
-from urllib.parse import urlsplit
+from collections.abc import Callable, Collection, Mapping
+from datetime import date, datetime, time
+from typing import Any
 
 import attrs
 
 from paas_runner.config.complaints import Findings
 from paas_runner.config.lines import KeyPath
-from paas_runner.config.secret_references import Surroundings, UnavailableError, is_literal
+from paas_runner.config.secret_references import Surroundings, is_literal
 from paas_runner.secret import Secret
+from paas_runner.setting_types import LARGEST_INTEGER, SCALARS, TABLE_OF_LISTS, TEXTS, UnfitError
+from paas_runner.settings import Key, PluginKind, contradictions, declared, keys_of
 
-Url = NewType("Url", str)
-"""A base address over http or https, without trailing slash, credentials, query or fragment."""
+Plugins = Mapping[str, Callable[[], PluginKind]]
+"""What is installed of one kind, by name; calling a value imports it."""
 
-GoDuration = NewType("GoDuration", timedelta)
-"""Written as GitLab Runner does: "1h30m", or a whole number of nanoseconds."""
-
-ReadableFile = NewType("ReadableFile", Path)
-"""An existing file that we can read; a relative one is found beside the configuration."""
-
-Fraction = NewType("Fraction", float)
-"""More than 0, at most 1."""
-
-_REFERENCE = re.compile(r"\$(?:(?P<bare>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)\})", re.ASCII)
-_GO_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:h|ms|m|s|us|ns))+")
-_GO_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
-_LARGEST_INTEGER = 2**63
 _QUOTED_CHARACTERS = 60
 _NAMES: Mapping[type, str] = {
     str: "text",
@@ -57,24 +36,8 @@ _NAMES: Mapping[type, str] = {
 }
 
 
-class UnfitError(Exception):
-    """A value is not what its type accepts; a text, where there is one, says more than that."""
-
-
-@attrs.frozen
-class Scalar:
-    """A type of single values: what it expects, in words, and how it is read, raising `UnfitError`.
-
-    What may hold a credential, if only by mistake, is not `quotable`.
-    """
-
-    expects: str
-    read: Callable[[Any, Surroundings], Any]
-    quotable: bool = True
-
-
 def described(raw: Any, *, quote: bool) -> str:
-    """A value of the file for a complaint: itself if it is short and may be told, and what it is."""
+    """A value of the file for a complaint: itself if it is short and may be shown, and what it is."""
     name = _NAMES[type(raw)]
     if raw == "":
         return "an empty text"
@@ -85,138 +48,9 @@ def described(raw: Any, *, quote: bool) -> str:
         return f'"{short}" ({name})'
     if isinstance(raw, bool):
         return f"{str(raw).lower()} ({name})"
-    if isinstance(raw, int) and abs(raw) >= _LARGEST_INTEGER:
+    if isinstance(raw, int) and abs(raw) >= LARGEST_INTEGER:
         return "a whole number beyond 64 bits"
     return f"{raw} ({name})"
-
-
-def _text(raw: Any, around: Surroundings) -> str:
-    def value(reference: re.Match[str]) -> str:
-        name = reference["bare"] or reference["braced"]
-        if name not in around.environ:
-            raise UnfitError(f"the environment variable {name} is not set")
-        return around.environ[name]
-
-    if not isinstance(raw, str):
-        raise UnfitError
-    return _REFERENCE.sub(value, raw)
-
-
-def _secret(raw: Any, around: Surroundings) -> Secret:
-    try:
-        referred = around.dereferenced(raw) if isinstance(raw, str) else None
-    except UnavailableError as error:
-        raise UnfitError(str(error)) from None
-    try:
-        value = referred or _text(raw, around)
-    except UnfitError as error:
-        if error.args:  # what looks like a name may be a part of the secret
-            raise UnfitError("refers to an environment variable that is not set") from None
-        raise
-    if not value:
-        raise UnfitError("must not be empty")
-    return Secret(value)
-
-
-def _boolean(raw: Any, _: Surroundings) -> bool:
-    if not isinstance(raw, bool):
-        raise UnfitError
-    return raw
-
-
-def _integer(raw: Any, _: Surroundings) -> int:
-    if isinstance(raw, bool) or not isinstance(raw, int) or abs(raw) >= _LARGEST_INTEGER:
-        raise UnfitError
-    return raw
-
-
-def _number(raw: Any, around: Surroundings) -> float:
-    value = raw if isinstance(raw, float) else float(_integer(raw, around))
-    if not math.isfinite(value):
-        raise UnfitError
-    return value
-
-
-def _fraction(raw: Any, around: Surroundings) -> Fraction:
-    value = _number(raw, around)
-    if not 0 < value <= 1:
-        raise UnfitError
-    return Fraction(value)
-
-
-def _seconds(raw: Any, around: Surroundings) -> timedelta:
-    try:
-        return timedelta(seconds=_number(raw, around))
-    except OverflowError:
-        raise UnfitError from None
-
-
-def _go_duration(raw: Any, around: Surroundings) -> GoDuration:
-    if not isinstance(raw, str):
-        nanoseconds = _integer(raw, around)
-        if nanoseconds < 0:
-            raise UnfitError
-        return GoDuration(timedelta(microseconds=nanoseconds / 1000))
-    if not _GO_DURATION.fullmatch(raw):
-        raise UnfitError
-    parts = re.findall(r"([0-9.]+)([a-z]+)", raw)
-    return GoDuration(_seconds(sum(float(amount) * _GO_SECONDS[unit] for amount, unit in parts), around))
-
-
-def _path(raw: Any, around: Surroundings) -> Path:
-    value = _text(raw, around)
-    if not value or "\0" in value:
-        raise UnfitError
-    return around.folder / value
-
-
-def _readable_file(raw: Any, around: Surroundings) -> ReadableFile:
-    path = _path(raw, around)
-    try:
-        if not path.is_file():
-            raise UnfitError
-        path.open("rb").close()
-    except OSError as error:
-        raise UnfitError(f"cannot be read: {error.strerror}") from None
-    return ReadableFile(path)
-
-
-def _url(raw: Any, around: Surroundings) -> Url:
-    value = _text(raw, around)
-    if any(mark in value for mark in "@?#"):
-        raise UnfitError("credentials, query and fragment have no place in this address")
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or " " in value or not value.isprintable():
-        raise UnfitError
-    return Url(value.rstrip("/"))
-
-
-SCALARS: Mapping[Any, Scalar] = {
-    str: Scalar("a text", _text),
-    bool: Scalar("true or false", _boolean),
-    int: Scalar("a whole number", _integer),
-    float: Scalar("a number", _number),
-    timedelta: Scalar("a number of seconds", _seconds),
-    Secret: Scalar("a non-empty text", _secret, quotable=False),
-    Path: Scalar("a path", _path),
-    Url: Scalar("an http or https address", _url, quotable=False),
-    GoDuration: Scalar('a duration such as "1h30m"', _go_duration),
-    ReadableFile: Scalar("a readable file", _readable_file),
-    Fraction: Scalar("a number above 0, at most 1", _fraction),
-}
-
-
-TEXTS = Sequence[str]
-TABLE_OF_LISTS = Mapping[str, Sequence[str]]
-
-
-def keys_of(cls: type[Any]) -> frozenset[str]:
-    """The names in the file of all keys that a settings class declares."""
-    return frozenset(key.written for key in _keys(cls))
 
 
 def did_you_mean(word: str, known: Collection[str]) -> str:
@@ -236,7 +70,7 @@ class Reader:
     def values(self, cls: type[Any], table: Mapping[str, Any], at: KeyPath) -> dict[str, Any]:
         """The fields of `cls` that `table` gives, None for a wrong one; other keys are not looked at."""
         values = {}
-        for key in _keys(cls):
+        for key in declared(cls):
             written = self._written(cls, key.written, table, at)
             if written is not None:
                 values[key.field] = self._value(key, table[written], (*at, written))
@@ -251,9 +85,39 @@ class Reader:
         if len(self.findings.faults) > before:
             return None
         instance = cls(**values)
-        if hasattr(instance, "problems"):
-            for key, sentence in instance.problems():
-                self.findings.wrong((*at, key), sentence)
+        for key, sentence in contradictions(instance):
+            self.findings.wrong((*at, key), sentence)
+        return None if len(self.findings.faults) > before else instance
+
+    def plugin(
+        self,
+        table: Mapping[str, Any],
+        at: KeyPath,
+        plugins: Plugins,
+        *,
+        key: str,
+        name: str,
+        known: Collection[str],
+    ) -> Any:
+        """The settings of the plugin `name`, which `table` names by `key`, from the same table.
+
+        None if a fault was noted. Only the plugin tells which keys of the table beside the `known` ones are
+        right: without it none is called unknown.
+        """
+        at_key = (*at, key)
+        if name not in plugins:
+            names = ", ".join(sorted(plugins)) or "there is none"
+            found, expected = described(table[key], quote=True), f"an installed {key} ({names})"
+            self.findings.wrong(at_key, found, expected=expected, hint=did_you_mean(name, plugins))
+            return None
+        try:
+            kind = plugins[name]()
+        except (ImportError, AttributeError) as error:
+            self.findings.wrong(at_key, f"the {key} {name} cannot be loaded: {error}")
+            return None
+        before = len(self.findings.faults)
+        self.refuse_unknown(table, at, keys_of(kind.settings) | set(known))
+        instance = self.instance(kind.settings, table, at)
         return None if len(self.findings.faults) > before else instance
 
     def refuse_unknown(self, table: Mapping[str, Any], at: KeyPath, known: Collection[str]) -> None:
@@ -275,7 +139,7 @@ class Reader:
                 found = alias
         return found
 
-    def _value(self, key: "_Key", raw: Any, at: KeyPath) -> Any:
+    def _value(self, key: Key, raw: Any, at: KeyPath) -> Any:
         """A single value, a sub-table's instance or a table of texts; None if a fault was noted."""
         if key.kind in SCALARS:
             return self._scalar(key, raw, at)
@@ -297,7 +161,7 @@ class Reader:
             return None
         return tuple(raw)
 
-    def _scalar(self, key: "_Key", raw: Any, at: KeyPath) -> Any:
+    def _scalar(self, key: Key, raw: Any, at: KeyPath) -> Any:
         scalar = SCALARS[key.kind]
         if key.kind is Secret and is_literal(raw):
             self.findings.literal_secrets = True
@@ -319,57 +183,3 @@ class Reader:
             if not isinstance(value, str):  # never quoted: environments hold credentials
                 self.findings.wrong((*at, key), described(value, quote=False), expected="a text")
         return raw
-
-
-@attrs.frozen(kw_only=True)
-class _Key:
-    """What a field made by `setting` says about its key."""
-
-    field: str
-    written: str
-    kind: Any
-    required: bool
-    minimum: float | None
-    choices: tuple[str, ...]
-
-    @property
-    def expected(self) -> str:
-        if self.choices:
-            return f"one of {', '.join(self.choices)}"
-        if self.kind == TEXTS:
-            return "a list of texts"
-        if self.kind not in SCALARS:
-            return "a table"
-        limit = "" if self.minimum is None else f" of at least {self.minimum:g}"
-        return SCALARS[self.kind].expects + limit
-
-    def check_limits(self, value: Any) -> None:
-        amount = value.total_seconds() if isinstance(value, timedelta) else value
-        if (self.minimum is not None and amount < self.minimum) or (
-            self.choices and value not in self.choices
-        ):
-            raise UnfitError
-
-
-def _keys(cls: type[Any]) -> Iterator[_Key]:
-    types = get_type_hints(cls)
-    for field in attrs.fields(cls):
-        if "doc" not in field.metadata:
-            continue
-        kind = _without_none(types[field.name])
-        if not (kind in SCALARS or attrs.has(kind) or kind == TEXTS or get_origin(kind) is Mapping):
-            raise TypeError(f"{cls.__name__}.{field.name}: {kind} is no type of a setting")
-        yield _Key(
-            field=field.name,
-            written=field.metadata["key"] or field.name,
-            kind=kind,
-            required=field.default is attrs.NOTHING,
-            minimum=field.metadata["minimum"],
-            choices=field.metadata["choices"],
-        )
-
-
-def _without_none(hint: Any) -> Any:
-    """The type of a value that is there: `T` for `T | None`."""
-    types = [each for each in get_args(hint) if each is not NoneType]
-    return types[0] if NoneType in get_args(hint) else hint

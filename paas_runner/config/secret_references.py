@@ -18,13 +18,15 @@ from typing import Any
 
 import attrs
 
+from paas_runner.setting_types import UnfitError
+
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
 
 _REFERENCE = re.compile(r"(?P<kind>secret|env|file|credential):(?P<name>.*)", re.DOTALL)
 _FOR_OTHERS = stat.S_IROTH | stat.S_IWOTH
 
 
-class UnavailableError(Exception):
+class UnavailableError(UnfitError):
     """A reference leads to no usable secret; the text says why and what to do, never a value."""
 
 

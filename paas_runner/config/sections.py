@@ -1,6 +1,7 @@
 """The `[[runners]]` sections: our keys, those of the executor that is named, and those only handed on.
 
-What is right key by key, and wrong between sections.
+First each section for itself, key by key; then what contradicts between sections that are right by
+themselves. A section with faults takes part in that as far as it could be read.
 """
 
 import re
@@ -14,10 +15,14 @@ from paas_runner.config import dialect
 from paas_runner.config.complaints import Findings
 from paas_runner.config.lines import KeyPath, dotted
 from paas_runner.config.model import Runner
-from paas_runner.config.reader import SCALARS, Reader, UnfitError, described, did_you_mean, keys_of
+from paas_runner.config.reader import Reader, described, did_you_mean
 from paas_runner.config.secret_references import read_secrets_file
 from paas_runner.executor.contract import ExecutorKind
 from paas_runner.job.runner_token import short_token
+from paas_runner.setting_types import SCALARS, UnfitError
+from paas_runner.settings import keys_of
+
+_NAMEABLE = re.compile(r"[A-Za-z0-9_.-]{4,}")
 
 Executors = Mapping[str, Callable[[], ExecutorKind]]
 
@@ -78,35 +83,10 @@ def _read_section(table: Mapping[str, Any], at: KeyPath, reader: Reader, executo
     values = reader.values(Runner, table, at)
     check_tables(table, at, dialect.RUNNER_TABLES, reader)
     _warn(table, at, reader)
-    kind = _executor_kind(table, values.get("executor"), at, reader, executors)
-    if kind:
-        reader.refuse_unknown(table, at, _KNOWN | keys_of(kind.settings))
-        values["settings"] = reader.instance(kind.settings, table, at)
+    if name := values.get("executor"):
+        values["settings"] = reader.plugin(table, at, executors, key="executor", name=name, known=_KNOWN)
     values["forwarded"] = {key: table[key] for key in table if key in dialect.FORWARDED_KEYS}
     return Section(at=at, values=values)
-
-
-def _executor_kind(
-    table: Mapping[str, Any], name: str | None, at: KeyPath, reader: Reader, executors: Executors
-) -> ExecutorKind | None:
-    """What the section's executor is; without it, nobody can tell which of its other keys are unknown."""
-    if name is None:
-        return None
-    at = (*at, "executor")
-    if name not in executors:
-        installed = ", ".join(sorted(executors)) or "there is none"
-        reader.findings.wrong(
-            at,
-            described(table["executor"], quote=True),
-            expected=f"an installed executor ({installed})",
-            hint=did_you_mean(name, executors),
-        )
-        return None
-    try:
-        return executors[name]()
-    except (ImportError, AttributeError) as error:
-        reader.findings.wrong(at, f"the executor {name} cannot be loaded: {error}")
-        return None
 
 
 def _warn(table: Mapping[str, Any], at: KeyPath, reader: Reader) -> None:
@@ -122,9 +102,6 @@ _KNOWN = (
     | dialect.WITHOUT_EFFECT
     | {dialect.SECRETS_FILE_KEY}
 )
-
-
-_NAMEABLE = re.compile(r"[A-Za-z0-9_.-]{4,}")
 
 
 def find_contradictions(values: Mapping[str, Any], sections: Sequence[Section], findings: Findings) -> None:

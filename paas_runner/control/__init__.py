@@ -1,11 +1,11 @@
 """Asking the running service, over a socket that only its own user may open.
 
 One line of JSON asks, `{"ask": "status", ...}`; lines of JSON answer, and the last one is `{"done": true}` or
-`{"error": "why"}`. Nothing runs while nobody asks.
+`{"error": "why"}`. Nothing runs between requests.
 """
 
 from paas_runner.control.client import ControlError, NotRunningError, RefusedError, ask
-from paas_runner.control.server import Control, ControlServer, Handler, control_path, nobody_asks
+from paas_runner.control.server import Control, ControlServer, Handler, control_path, no_control
 
 __all__ = [
     "Control",
@@ -16,5 +16,5 @@ __all__ = [
     "RefusedError",
     "ask",
     "control_path",
-    "nobody_asks",
+    "no_control",
 ]

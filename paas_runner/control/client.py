@@ -9,7 +9,7 @@ from typing import Any
 from paas_runner.control.server import address
 from paas_runner.errors import RunnerError
 
-PATIENCE_SECONDS = 10.0
+ANSWER_WITHIN_SECONDS = 10.0
 """How long the service may take to begin with an answer; the rest may take as long as it needs."""
 
 
@@ -18,7 +18,7 @@ class ControlError(RunnerError):
 
 
 class NotRunningError(ControlError):
-    """Nobody is there to answer, or no longer."""
+    """No service is there to answer, or no longer."""
 
 
 class RefusedError(ControlError):
@@ -26,21 +26,21 @@ class RefusedError(ControlError):
 
 
 def ask(
-    path: Path, request: Mapping[str, Any], *, patience: float | None = PATIENCE_SECONDS
+    path: Path, request: Mapping[str, Any], *, timeout: float | None = ANSWER_WITHIN_SECONDS
 ) -> Iterator[dict[str, Any]]:
-    """The parts of the answer as they come; `patience` (seconds, None is for ever) bounds each wait for one.
+    """The parts of the answer as they come; `timeout` (seconds, None is for ever) bounds each wait for one.
 
     Raises `NotRunningError`, `RefusedError` or another `ControlError`.
     """
     with _connected(path) as connection:
-        connection.settimeout(patience)
+        connection.settimeout(timeout)
         try:
             connection.sendall(json.dumps(request).encode() + b"\n")
             with connection.makefile("rb") as lines:
                 yield from _parts(path, lines)
         except TimeoutError as error:
             raise ControlError(
-                f"{path}: the service has not answered for {patience:g} seconds: is it suspended?"
+                f"{path}: the service has not answered for {timeout:g} seconds: is it suspended?"
             ) from error
         except ConnectionError as error:
             raise _stopped(path) from error
@@ -49,7 +49,7 @@ def ask(
 def _connected(path: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        connection.settimeout(PATIENCE_SECONDS)
+        connection.settimeout(ANSWER_WITHIN_SECONDS)
         with address(path) as name:
             connection.connect(name)
     except (FileNotFoundError, ConnectionRefusedError) as error:  # never started; killed

@@ -1,6 +1,6 @@
-"""The service's side of the control socket: who may ask what, and one task for each who asks.
+"""The service's side of the control socket: where it is, who may open it, and a task for each connection.
 
-Where the control socket is, and how to name it to the kernel however long its path is.
+The path of a socket may be longer than the kernel takes: `address` is how both sides name it then.
 """
 
 import asyncio
@@ -46,17 +46,17 @@ def address(path: Path) -> Iterator[str]:
 
 
 Handler: TypeAlias = Callable[[Mapping[str, Any]], AsyncIterator[Mapping[str, Any]]]
-"""From the request to the parts of its answer; a `RunnerError` that it raises is told to who asked."""
+"""From the request to the parts of its answer; the text of a `RunnerError` goes to the one that asked."""
 
 Control: TypeAlias = Callable[[Path, Mapping[str, Handler]], AbstractAsyncContextManager[object]]
 """What lets others ask for as long as it is entered."""
 
 LONGEST_REQUEST_BYTES = 65_536
 REQUEST_WITHIN_SECONDS = 10.0
-LAST_WORDS_WITHIN_SECONDS = 5.0
+ANSWERS_END_WITHIN_SECONDS = 5.0
 
 
-def nobody_asks(_path: Path, _answers: Mapping[str, Handler]) -> AbstractAsyncContextManager[object]:
+def no_control(_path: Path, _handlers: Mapping[str, Handler]) -> AbstractAsyncContextManager[object]:
     """A `Control` without a socket."""
     return nullcontext()
 
@@ -64,19 +64,18 @@ def nobody_asks(_path: Path, _answers: Mapping[str, Handler]) -> AbstractAsyncCo
 class ControlServer:
     """Answers on a socket of mode 0600, from entering to leaving the context.
 
-    What a killed service left there is replaced: whoever holds the store's lock owns the path. A socket that
-    cannot be had is an error in the log, and no reason not to run jobs.
+    What a killed service left there is replaced: the holder of the store's lock owns the path. A socket that
+    cannot be opened is an error in the log, and no reason not to run jobs.
     """
 
-    def __init__(self, path: Path, answers: Mapping[str, Handler]) -> None:
-        """`answers` by what is asked for; open nothing yet."""
+    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
+        """`handlers` by request."""
         self._path = path
-        self._answers = answers
+        self._handlers = handlers
         self._server: asyncio.Server | None = None
-        self._conversations: set[asyncio.Task[None]] = set()
+        self._connections: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        """Listen."""
         try:
             listening = _bound(self._path)
         except OSError as error:
@@ -87,30 +86,30 @@ class ControlServer:
             )
             return self
         self._server = await asyncio.start_unix_server(
-            self._welcome, sock=listening, limit=LONGEST_REQUEST_BYTES
+            self._connected, sock=listening, limit=LONGEST_REQUEST_BYTES
         )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let nobody else in and remove the socket; answers under way may end, unless something broke."""
+        """Accept no more and remove the socket; answers under way may end, unless something broke."""
         if self._server is None:
             return
         self._server.close()
         self._path.unlink(missing_ok=True)
-        if self._conversations and kind is None:
-            await asyncio.wait(self._conversations, timeout=LAST_WORDS_WITHIN_SECONDS)
-        for conversation in self._conversations:
-            conversation.cancel()
-        await asyncio.gather(*self._conversations, return_exceptions=True)
+        if self._connections and kind is None:
+            await asyncio.wait(self._connections, timeout=ANSWERS_END_WITHIN_SECONDS)
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
-    def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        conversation = asyncio.create_task(self._converse(reader, writer), name="control")
-        self._conversations.add(conversation)
-        conversation.add_done_callback(self._conversations.discard)
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(self._serve(reader, writer), name="control")
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async for part in self._parts(reader):
                 writer.write(redactor.text(json.dumps(part)).encode() + b"\n")
@@ -123,8 +122,8 @@ class ControlServer:
     async def _parts(self, reader: asyncio.StreamReader) -> AsyncIterator[Mapping[str, Any]]:
         try:
             request = await _request(reader)
-            answer = self._answer(request)
-            async for part in answer(request):
+            handler = self._handler(request)
+            async for part in handler(request):
                 yield part
         except RunnerError as error:
             yield {"error": str(error)}
@@ -135,12 +134,12 @@ class ControlServer:
         else:
             yield {"done": True}
 
-    def _answer(self, request: Mapping[str, Any]) -> Handler:
-        asked = str(request.get("ask"))
-        if asked not in self._answers:
-            known = ", ".join(sorted(self._answers))
-            raise RunnerError(f'this service knows no question "{asked}"; it knows: {known}')
-        return self._answers[asked]
+    def _handler(self, request: Mapping[str, Any]) -> Handler:
+        name = str(request.get("ask"))
+        if name not in self._handlers:
+            known = ", ".join(sorted(self._handlers))
+            raise RunnerError(f'this service knows no question "{name}"; it knows: {known}')
+        return self._handlers[name]
 
 
 async def _request(reader: asyncio.StreamReader) -> Mapping[str, Any]:
@@ -157,7 +156,7 @@ async def _request(reader: asyncio.StreamReader) -> Mapping[str, Any]:
 
 
 def _bound(path: Path) -> socket.socket:
-    """A socket at `path` that nobody else may open, not even for a moment; raises OSError."""
+    """A socket at `path` that no other user may open, not even for a moment; raises OSError."""
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         os.fchmod(listening.fileno(), 0o600)  # the file takes it over (Linux)

@@ -1,44 +1,26 @@
-"""Client of the GitLab runner API, for one runner (spec `gitlab-runner-api.md` §2 to §5).
+"""A coordinator behind GitLab's runner API, for one runner (spec `gitlab-runner-api.md` §2 to §5).
 
 Credentials travel in bodies and headers, never in URLs. Every status of the specification has a meaning here;
 what is worth repeating is raised as `Transient`, anything else that is unexpected as `Rejected`.
 """
 
-import enum
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
-
+from paas_runner.coordinator.protocol import JobStatus, TraceState
 from paas_runner.coordinator.system_id import INFO
 from paas_runner.errors import Rejected, Transient
-from paas_runner.http import Connect, HttpClient, Response, Tls
+from paas_runner.http import QUICK_TRIES, Connect, HttpClient, Response, Tls
 from paas_runner.job.failure import Failure
 from paas_runner.secret import Secret
 
 LONG_POLL_SECONDS = 90.0  # a coordinator holds an empty request for 50 s, usually (§2.4)
 JOB_CALLS_AT_ONCE = 10
-QUICK_TRIES = 3
+MOST_APPENDS = 3  # of one text: each tells the size at which the next one is right
 
 
-class JobStatus(enum.StrEnum):
-    """What the coordinator says of a job that it gave us."""
-
-    RUNNING = "running"
-    CANCELING = "canceling"  # its user wants it to end; a started job winds down
-    ENDED = "ended"  # in any way: there is nothing left to run or report
-
-
-@attrs.frozen(kw_only=True)
-class TraceState:
-    """How many bytes of log the job has, and its status."""
-
-    size: int
-    status: JobStatus
-
-
-class Coordinator:
-    """One runner's coordinator."""
+class GitLabCoordinator:
+    """A `CoordinatorClient` of GitLab or Heptapod."""
 
     def __init__(
         self, url: str, *, token: Secret, system_id: str, connect: Connect, tls: Tls | None = None
@@ -52,10 +34,7 @@ class Coordinator:
         self._jobs = connect(base, service=f"coordinator {url}", at_once=JOB_CALLS_AT_ONCE, tls=tls)
 
     async def request_job(self, *, hold: bool) -> bytes | None:
-        """The body of a job handed to us, or None; with `hold` the coordinator may keep the request waiting.
-
-        Raises `Rejected` with status 403 when it does not know the runner. (§2.3, §2.4)
-        """
+        """§2.3; a request that tells the last update is held (§2.4)."""
         payload: dict[str, Any] = {
             "token": self._token.reveal(),
             "system_id": self._system_id,
@@ -79,46 +58,40 @@ class Coordinator:
         raise self._unexpected(self._asking, answer, "request a job")
 
     async def touch(self, job_id: int, token: Secret) -> JobStatus:
-        """Tell that the job is ours and alive; the answer tells whether it still is. (§2.8, §3.5)
-
-        For a job that was only reserved for us this is the acknowledgement.
-        """
+        """§2.8, §3.5: the answer to an update has the job's status."""
         op = "keep the job alive"
-        told = await self._tell(job_id, token, {"state": "running"}, op=op)
-        if told is not None:
-            return told
-        if await self._ask(token) is None:
+        status = await self._update(job_id, token, {"state": "running"}, op=op)
+        if status is not None:
+            return status
+        if await self._own_status(token) is None:
             return JobStatus.ENDED
         raise Transient("refused, although the job runs", service=self._jobs.service, op=op)
 
     async def status(self, job_id: int, token: Secret) -> JobStatus:
-        """Whether the job still runs. (§5)
+        """§5, asked in two ways.
 
-        A refusal means that the job's token died with the job, or that somebody on the way lost his mind;
-        since hosts are removed on the strength of it, it is believed when both doors are closed.
+        A refusal means that the job's token died with the job, or that something on the way is broken; since
+        hosts are removed on the strength of it, it is believed when both ways are refused.
         """
-        said = await self._ask(token)
-        if said is None:
-            said = await self._tell(job_id, token, {"state": "running"}, op="job status")
-        return said or JobStatus.ENDED
+        status = await self._own_status(token)
+        if status is None:
+            status = await self._update(job_id, token, {"state": "running"}, op="job status")
+        return status or JobStatus.ENDED
 
     async def trace_state(self, job_id: int, token: Secret) -> TraceState:
-        """How long the job's log is, found out without writing to it.
+        """One byte is offered at offset 1.
 
-        One byte is offered at offset 1: as long as the log is empty or longer than that the coordinator
-        refuses it with 416 and tells the size (§4.2). A log of exactly one byte does not occur.
+        As long as the trace is empty or longer than that the coordinator refuses it with 416 and tells the
+        size (§4.2). A trace of exactly one byte does not occur.
         """
         return await self._patch(job_id, token, start=1, content=b"\n", op="look at the job's log")
 
     async def append_trace(self, job_id: int, token: Secret, text: str) -> None:
-        """Write `text` at the end of the job's log; repeated after a lost answer it stands there once.
-
-        A log that takes nothing more, because the job is over, is left as it is.
-        """
+        """§4: where the coordinator says the trace ends: after a lost answer that is behind `text`."""
         content = text.encode()
         op = "write to the job's log"
         start = 0
-        for _ in range(QUICK_TRIES):
+        for _ in range(MOST_APPENDS):
             state = await self._patch(job_id, token, start=start, content=content, op=op)
             if state.status is JobStatus.ENDED or state.size == start + len(content):
                 return
@@ -126,19 +99,19 @@ class Coordinator:
         raise Transient("the log keeps growing", service=self._jobs.service, op=op)
 
     async def report_failed(self, job_id: int, token: Secret, failure: Failure) -> None:
-        """The job's final word; a job that is over already, or unknown, is as good as reported. (§3.2)"""
+        """The failed state and its reason, by an update (§3.2)."""
         op = "report the job failed"
         body = {"state": "failed", "failure_reason": str(failure.reason)}
-        if await self._tell(job_id, token, body, op=op) is None and await self._ask(token) is not None:
+        status = await self._update(job_id, token, body, op=op)
+        if status is None and await self._own_status(token) is not None:
             raise Transient("refused, although the job runs", service=self._jobs.service, op=op)
 
     async def aclose(self) -> None:
-        """Close all connections."""
         await self._asking.aclose()
         await self._jobs.aclose()
 
-    async def _ask(self, token: Secret) -> JobStatus | None:
-        """What the job's own token tells; None when it is refused."""
+    async def _own_status(self, token: Secret) -> JobStatus | None:
+        """What the job's own token shows; None when it is refused."""
         op = "job status"
         answer = await self._jobs.call(
             "GET", "/job", op=op, headers={"JOB-TOKEN": token}, attempts=QUICK_TRIES
@@ -152,10 +125,10 @@ class Coordinator:
         except (ValueError, KeyError, TypeError):
             raise self._garbled(op, answer) from None
 
-    async def _tell(
+    async def _update(
         self, job_id: int, token: Secret, body: Mapping[str, Any], *, op: str
     ) -> JobStatus | None:
-        """What the coordinator answers to a word about the job; None when it wants to hear none."""
+        """The job's status in the answer to an update; None when the coordinator takes no update of it."""
         answer = await self._jobs.call(
             "PUT",
             f"/jobs/{job_id}",
@@ -168,9 +141,9 @@ class Coordinator:
         match answer.status:
             case 200:
                 return status
-            case 403 | 404 | 409:  # 409: somebody else has it (§2.8), or a conflict of the moment
+            case 403 | 404 | 409:  # 409: another runner has it (§2.8), or a conflict of the moment
                 return JobStatus.ENDED if status is JobStatus.ENDED else None
-            case 202 | 412:  # 202: the log is still being stored, say it again later
+            case 202 | 412:  # 202: the log is still being stored, to be repeated later
                 wait = answer.number("x-gitlab-trace-update-interval")
                 raise Transient(
                     f"answered {answer.status}",
@@ -209,7 +182,7 @@ class Coordinator:
 
     @staticmethod
     def _unexpected(api: HttpClient, answer: Response, op: str) -> Rejected:
-        return Rejected(answer.account, service=api.service, op=op, status=answer.status)
+        return Rejected(answer.summary, service=api.service, op=op, status=answer.status)
 
 
 def _status(word: str) -> JobStatus:

@@ -178,7 +178,7 @@ class _Course:
             over = job.ended and story.phase in ("gone", "waiting")
             if over and job.job_id not in self._shown:
                 self._shown.add(job.job_id)
-                self._view.finished(story, job.trace)
+                self._view.finished(story, self._sandbox.coordinator.trace(job.job_id))
 
     def _story(self, job: Job) -> JobStory:
         known = self._stories.get(job.job_id)

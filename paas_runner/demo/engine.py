@@ -1,21 +1,19 @@
 """The demo's hosts on a Docker engine: `executor = "local-docker"`."""
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from functools import partial
-
-import docker
-from docker import DockerClient
-from docker.errors import APIError, DockerException, ImageNotFound
+import os
+from collections.abc import AsyncIterator, Mapping
 
 from paas_runner.demo.hosts import HostLedger, HostSeen, own_pipeline
-from paas_runner.errors import RunnerError
+from paas_runner.docker.engine import Client, Engine, address_from
+from paas_runner.docker.errors import AbsentError
+from paas_runner.docker.labels import JOB, RUNNER, Kind, labeled, remove_all
+from paas_runner.errors import RemoteError, RunnerError
 from paas_runner.job.runner_token import short_token
 from paas_runner.sandbox.server import Sandbox
 
 IMAGE = "paas-runner-inner"
-_RUNNER, _JOB = "paas-runner.runner", "paas-runner.job"  # the labels of local-docker
+_REMOVAL_ROUNDS = 5
 
 _CONFIGURATION = """\
 log_format = "json"
@@ -40,8 +38,8 @@ job_progress_poll_interval = 1
 """
 
 
-class Engine:
-    """The engine that Docker's own programs would use."""
+class EngineHosts:
+    """The hosts on the engine that Docker's own programs would use."""
 
     expected: Mapping[str, str] = {
         "compile": "success",
@@ -50,12 +48,12 @@ class Engine:
         "report": "success",
     }
 
-    def __init__(self, client: DockerClient, sandbox: Sandbox, image: str) -> None:
+    def __init__(self, engine: Engine, sandbox: Sandbox, image: str) -> None:
         """Look at what belongs to the sandbox's runner, and at nothing else."""
-        self._client = client
+        self._engine = engine
         self._sandbox = sandbox
         self._image = image
-        self._label = f"{_RUNNER}={short_token(sandbox.runner_token.reveal())}"
+        self._labels = {RUNNER: short_token(sandbox.runner_token.reveal())}
         self._seen: dict[str, HostSeen] = {}
 
     def description(self) -> str:
@@ -76,49 +74,38 @@ class Engine:
 
     async def ledger(self) -> HostLedger:
         """What has the runner's label: hosts are remembered, and whatever else there is counts as left."""
-        left = await asyncio.to_thread(lambda: [what for what, _ in self._found()])
+        found = await self._engine.call("list hosts", lambda client: labeled(client, self._labels))
+        left = []
+        for each in found:
+            host_name = each.labels.get(JOB, "")
+            if each.kind is Kind.CONTAINER and each.name == host_name:
+                self._seen.setdefault(each.ref, HostSeen(ref=each.ref[:12], name=host_name))
+            left.append(f"{each} ({host_name})" if each.kind is Kind.CONTAINER else str(each))
         return HostLedger(created=list(self._seen.values()), left=left)
 
-    def clear(self) -> None:
-        """Remove all that has the runner's label: nobody will watch it any more."""
-        for _, remove in list(self._found()):
-            with contextlib.suppress(APIError):
-                remove()
-
-    def _found(self) -> Iterator[tuple[str, Callable[[], object]]]:
-        """Each thing in words with what removes it, in the order in which that works."""
-        api, filters = self._client.api, {"label": self._label}
-        for found in api.containers(all=True, filters=filters):
-            ref, name = found["Id"], found["Labels"].get(_JOB, "")
-            if f"/{name}" in found["Names"]:
-                self._seen.setdefault(ref, HostSeen(ref=ref[:12], name=name))
-            yield (
-                f"container {ref[:12]} ({name})",
-                partial(api.remove_container, ref, v=True, force=True),
-            )
-        for found in api.networks(filters=filters):
-            yield f"network {found['Name']}", partial(api.remove_network, found["Id"])
-        for found in api.volumes(filters=filters)["Volumes"] or ():
-            yield f"volume {found['Name']}", partial(api.remove_volume, found["Name"], force=True)
-        for found in api.images(filters=filters):
-            yield f"image {found['Id']}", partial(api.remove_image, found["Id"], force=True)
+    async def clear(self) -> None:
+        """Remove all that has the runner's label: no one will watch it any more."""
+        await self._engine.shielded_call(
+            "remove the hosts", lambda client: remove_all(client, self._labels, rounds=_REMOVAL_ROUNDS)
+        )
 
 
 @contextlib.asynccontextmanager
-async def engine(sandbox: Sandbox, image: str) -> AsyncIterator[Engine]:
+async def engine(sandbox: Sandbox, image: str) -> AsyncIterator[EngineHosts]:
     """The engine while hosts may be on it; raises `RunnerError` when there is none, or no image for hosts."""
-    try:
-        client = await asyncio.to_thread(docker.from_env, version="auto")
-    except DockerException as error:
-        raise RunnerError(f"there is no Docker engine ($DOCKER_HOST, standard socket): {error}") from error
-    with contextlib.closing(client):
+    async with contextlib.aclosing(Engine(address_from(os.environ))) as found:
         try:
-            await asyncio.to_thread(client.images.get, image)
-        except ImageNotFound:
+            await found.call("reach it", Client.ping)
+        except RemoteError as error:
+            text = f"there is no Docker engine ($DOCKER_HOST, standard socket): {error.text}"
+            raise RunnerError(text) from error
+        try:
+            await found.call("look for the image of hosts", lambda client: client.inspect_image(image))
+        except AbsentError:
             remedy = "build it with packaging/images/build, or name another (--image)"
             raise RunnerError(f"the engine has no image {image}: {remedy}") from None
-        place = Engine(client, sandbox, image)
+        place = EngineHosts(found, sandbox, image)
         try:
             yield place
         finally:
-            await asyncio.to_thread(place.clear)
+            await place.clear()

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from paas_runner.demo.hosts import HostLedger
-from paas_runner.pipelines.jobs import Job, Kind
+from paas_runner.pipelines.jobs import Job, LedgerKind
 
 PHASES = ("provisioning", "provisioned", "launching", "launched", "running", "failing", "decommissioning")
 """In the order of a job's life; each one's seconds are counted."""
@@ -102,7 +102,7 @@ def _of_job(job: Job) -> Iterable[str]:
     name = f"job {job.job_id} ({job.spec.name})"
     if not job.ended:
         yield f"{name} has not ended: it is {job.status}"
-    acquired = job.count(Kind.ACQUIRED)
+    acquired = job.count(LedgerKind.ACQUIRED)
     if acquired > 1:
         yield f"{name} was given out {acquired} times"
     if acquired == 0 and job.status not in _NEVER_GIVEN_OUT:

@@ -15,14 +15,16 @@ import structlog
 from paas_runner.dispatch.records import Records
 from paas_runner.dispatch.registry import Backoff, Registry
 from paas_runner.dispatch.served import ActiveRunner
+from paas_runner.dispatch.view import Observer
 from paas_runner.errors import Rejected, RemoteError, Transient
 from paas_runner.executor.contract import JobRefusedError
+from paas_runner.executor.optional import tenant_of, weight_of
 from paas_runner.job.capacity import Reservation
 from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.job.lifecycle import acquired, acquired_undecodable
 from paas_runner.job.payload import Payload, PayloadError, decode
 from paas_runner.job.tracked import TrackedJob
-from paas_runner.loop.timing import Clock, nap, pause
+from paas_runner.loop.timing import Clock, backoff, sleep_until_stopped
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -32,7 +34,7 @@ class Acquisition:
 
     def __init__(
         self,
-        served: ActiveRunner,
+        runner: ActiveRunner,
         *,
         registry: Registry,
         records: Records,
@@ -40,20 +42,20 @@ class Acquisition:
         clock: Clock,
         rng: random.Random,
         ending: asyncio.Event,
-        fruitless: Callable[[str], None] = lambda _: None,
+        on_no_job: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`start` gets each job that was acquired and recorded; with `ending` set it asks no more.
 
-        `fruitless` is told the runner's key after each request that brought no job.
+        `on_no_job` gets the runner's key after each request that brought none.
         """
-        self._served = served
+        self._runner = runner
         self._registry = registry
         self._records = records
         self._start = start
         self._clock = clock
         self._rng = rng
         self._ending = ending
-        self._fruitless = fruitless
+        self._on_no_job = on_no_job
         self._failures = 0
         self._refusals = 0
 
@@ -61,54 +63,55 @@ class Acquisition:
         """Ask until sent away; a request in flight is waited for, it may bring a job."""
         got_one = False
         while not self._ending.is_set():
-            first = got_one and self._served.repoll_immediately
-            async with self._registry.turn(self._served.key, first=first) as asking:
-                if asking is None:
+            first = got_one and self._runner.repoll_immediately
+            async with self._registry.turn(self._runner.key, first=first) as reservation:
+                if reservation is None:
                     return
-                got_one, delay = await self._ask(asking)
+                got_one, delay = await self._ask(reservation)
             if not got_one:
-                self._fruitless(self._served.key)
-            await self._pause(delay)
+                self._on_no_job(self._runner.key)
+            await self._wait(delay)
 
-    async def _pause(self, delay: timedelta) -> None:
+    async def _wait(self, delay: timedelta) -> None:
         until = self._clock() + delay
         while not self._ending.is_set() and (left := (until - self._clock()).total_seconds()) > 0:
-            await nap(left, self._ending)
+            await sleep_until_stopped(left, self._ending)
 
-    async def _ask(self, asking: Reservation) -> tuple[bool, timedelta]:
+    async def _ask(self, reservation: Reservation) -> tuple[bool, timedelta]:
         """One request, and what it brought taken in: whether a job, and how long to wait before the next."""
         asked_at = self._clock()
         try:
-            body = await self._served.coordinator.request_job(hold=self._registry.has_spare_room)
+            body = await self._runner.coordinator.request_job(hold=self._registry.has_spare_room)
         except RemoteError as error:
-            delay = self._after_trouble(error)
-            self._registry.excuse(self._served.key, Backoff(until=self._clock() + delay, why=str(error)))
+            delay = self._after_failure(error)
+            until = self._clock() + delay
+            self._registry.set_backoff(self._runner.key, Backoff(until=until, why=str(error)))
             return False, delay
         self._failures = self._refusals = 0
-        self._registry.excuse(self._served.key, None)
+        self._registry.clear_backoff(self._runner.key)
         if body is not None:
-            await self._take(body, asking)
+            await self._take(body, reservation)
             return True, timedelta()
         held = self._clock() - asked_at
-        return False, max(self._served.check_interval - held, timedelta())
+        return False, max(self._runner.check_interval - held, timedelta())
 
-    async def _take(self, body: bytes, asking: Reservation) -> None:
+    async def _take(self, body: bytes, reservation: Reservation) -> None:
         """From here to the durable record there is nothing but the record."""
         now = self._clock()
         try:
-            job = self._first_record(decode(body), asking.most_weight, now)
+            job = self._first_record(decode(body), reservation.most_weight, now)
         except PayloadError as error:
             log.error("a job came in a form that nobody can read", reason=error.why, job=error.job_id)
             if error.job_id is None or error.token is None:
                 return
-            job = acquired_undecodable(self._served.key, error.job_id, error.token, now)
+            job = acquired_undecodable(self._runner.key, error.job_id, error.token, now)
         if job.key in self._registry:
             log.warning("the coordinator handed out a job again that is tracked already", job=job.key.job_id)
             return
-        recorded = await self._records.must(job)
+        recorded = await self._records.save_intent(job)
         log.info(
             "job acquired",
-            runner=self._served.name,
+            runner=self._runner.name,
             job=job.key.job_id,
             phase=str(job.phase),
             name=job.payload.job_name if job.payload else "",
@@ -118,10 +121,10 @@ class Acquisition:
 
     def _first_record(self, payload: Payload, most_weight: float, now: datetime) -> TrackedJob:
         """With all that the executor makes of the payload; a job that it refuses is recorded to be failed."""
-        executor, key = self._served.executor, self._served.key
+        executor, key = self._runner.executor, self._runner.key
         try:
-            tenant = executor.tenant(payload)
-            weight = None if math.isinf(most_weight) else executor.weigh(payload, most=most_weight)
+            tenant = tenant_of(executor, payload)
+            weight = None if math.isinf(most_weight) else weight_of(executor, payload, most=most_weight)
         except JobRefusedError as refused:
             return acquired(key, payload, now, failure=refused.failure.masked(payload.variables))
         except Exception:
@@ -131,50 +134,47 @@ class Acquisition:
         start_due = self._registry.planned_start(now)
         return acquired(key, payload, now, tenant=tenant, expected_weight=weight, start_due=start_due)
 
-    def _after_trouble(self, error: RemoteError) -> timedelta:
+    def _after_failure(self, error: RemoteError) -> timedelta:
         """409, 429, 5xx and silence pass; a refused token needs the operator (spec §2.3, §2.5)."""
         if self._ending.is_set():  # with a token that may have been exchanged for another
             return timedelta()
-        interval = self._served.check_interval
+        interval = self._runner.check_interval
         match error:
             case Rejected(status=403):
                 self._refusals += 1
-                excess = self._refusals - self._served.refusals_tolerated
+                excess = self._refusals - self._runner.refusals_tolerated
                 delay = interval if excess <= 0 else self._growing(excess + 4)
                 log.error(
                     "the coordinator refuses this runner: is its token revoked, expired or mistyped?",
-                    runner=self._served.name,
+                    runner=self._runner.name,
                     reason=str(error),
                     next_try_seconds=round(delay.total_seconds()),
                 )
                 return delay
-            case Transient(retry_after=told):
-                delay = max(
-                    interval, pause(self._failures, self._rng, longest=_LONGEST_OUTAGE_PAUSE, told=told)
-                )
+            case Transient(retry_after=retry_after):
+                delay = max(interval, backoff(self._failures, self._rng, retry_after=retry_after))
             case _:
                 delay = max(interval, self._growing(self._failures))
         self._failures += 1
         log.warning(
             "no job could be asked for",
-            runner=self._served.name,
+            runner=self._runner.name,
             reason=str(error),
             next_try_seconds=round(delay.total_seconds()),
         )
         return delay
 
     def _growing(self, attempts: int) -> timedelta:
-        return pause(attempts, self._rng, longest=self._served.longest_pause)
+        return backoff(attempts, self._rng, longest=self._runner.longest_backoff)
 
 
-_LONGEST_OUTAGE_PAUSE = timedelta(seconds=30)
 _UNREADABLE = Failure(
     reason=FailureReason.SYSTEM,
     text="The runner could not make out which host this job needs. The operators of this runner can help.",
 )
 
 
-class PollCycles:
+class PollCycles(Observer):
     """Counts for one life of the service; runners that a reload adds or removes change nothing."""
 
     def __init__(self, most: int | None, *, runners: Sequence[str], stopping: asyncio.Event) -> None:
@@ -182,14 +182,13 @@ class PollCycles:
         self._most = most
         self._runners = runners
         self._stopping = stopping
-        self._asked: Counter[str] = Counter()
+        self._in_vain: Counter[str] = Counter()
         self._end_if_over()
 
-    def fruitless(self, runner: str) -> None:
-        """A request of the runner brought no job."""
-        self._asked[runner] += 1
+    def no_job(self, runner: str) -> None:
+        self._in_vain[runner] += 1
         self._end_if_over()
 
     def _end_if_over(self) -> None:
-        if self._most is not None and min(self._asked[runner] for runner in self._runners) >= self._most:
+        if self._most is not None and min(self._in_vain[runner] for runner in self._runners) >= self._most:
             self._stopping.set()

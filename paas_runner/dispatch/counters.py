@@ -1,4 +1,7 @@
-"""What happened although it must not: one number for each part of the promise, all 0 in a good life."""
+"""The numbers of one process, from its start on: broken promises, and what hosts have cost.
+
+Of the promise each part has a number, 0 as long as it is kept. Costs are those of the hosts that have gone.
+"""
 
 import enum
 from collections import Counter
@@ -6,30 +9,60 @@ from collections.abc import Mapping
 
 import structlog
 
+from paas_runner.job.cost import Charge, Total
+
 log = structlog.stdlib.get_logger(__name__)
 
 
 class CounterName(enum.StrEnum):
     """What is counted, by the name it has in the log."""
 
-    ORPHANS_FOUND = "orphans_found"  # hosts that no job needed and nobody was about to remove
+    ORPHANS_FOUND = "orphans_found"  # hosts that no job needed and that nothing else was about to remove
     DUPLICATES_PREVENTED = "duplicates_prevented"  # a second host or launch that was not made
     DRIFT = "drift"  # hosts that are recorded and not there, or there and unknown
 
 
 class Counters:
-    """The numbers of one process, from its start on; each change is a warning in the log."""
+    """What happened although it must not; each change is a warning in the log."""
 
     def __init__(self) -> None:
-        """All are 0."""
         self._numbers: Counter[CounterName] = Counter()
 
-    def count(self, breach: CounterName, happened: str, **facts: object) -> None:
-        """One more; `happened` and `facts` tell the operator what."""
-        self._numbers[breach] += 1
-        log.warning(happened, **facts, **{breach: self._numbers[breach]})
+    def count(self, counter: CounterName, happened: str, /, **facts: object) -> None:
+        """One more; `happened` and `facts` say to the operator what."""
+        self._numbers[counter] += 1
+        log.warning(happened, **facts, **{counter: self._numbers[counter]})
 
     @property
     def numbers(self) -> Mapping[str, int]:
         """Every counter by its name."""
-        return {str(breach): self._numbers[breach] for breach in CounterName}
+        return {str(counter): self._numbers[counter] for counter in CounterName}
+
+
+class Costs:
+    """For each tenant numbers that only grow; each host counts once, when it is in the ledger."""
+
+    def __init__(self) -> None:
+        self._by_tenant: dict[str, Total] = {}
+
+    def count(self, charge: Charge) -> None:
+        self._by_tenant[charge.tenant] = self._by_tenant.get(charge.tenant, Total()).plus(charge)
+
+    @property
+    def by_tenant(self) -> Mapping[str, Total]:
+        """Jobs, host time and estimated cost of every tenant who has paid for a host."""
+        return dict(self._by_tenant)
+
+    def log(self) -> None:
+        """One line."""
+        tenants = {tenant: figures(total) for tenant, total in sorted(self._by_tenant.items())}
+        log.info("costs since the start", tenants=tenants)
+
+
+def figures(what: Total | Charge) -> Mapping[str, int | float]:
+    """As the log shows it: `host_seconds` and, if known, `estimated_cost`; of a total the `jobs`, too."""
+    shown: dict[str, int | float] = {"jobs": what.jobs} if isinstance(what, Total) else {}
+    shown["host_seconds"] = round(what.time.total_seconds(), 2)
+    if what.cost is not None:
+        shown["estimated_cost"] = round(what.cost, 6)
+    return shown

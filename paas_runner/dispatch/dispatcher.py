@@ -1,8 +1,11 @@
-"""All loops of the service under one roof: they start here, and none outlives `run`."""
+"""All loops of the service under one roof: they start here, and none outlives `run`.
+
+What a reload, a drain and the watchdog do to the loops is done here; who asks how it is gets a `View`.
+"""
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from functools import partial
@@ -13,14 +16,14 @@ import structlog
 from paas_runner.dispatch.acquisition import Acquisition
 from paas_runner.dispatch.flavors import FlavorRefresh
 from paas_runner.dispatch.job_loop import JobLoop
-from paas_runner.dispatch.load_log import Statistics
+from paas_runner.dispatch.load_log import LoadLog
 from paas_runner.dispatch.records import Ledger, Records
-from paas_runner.dispatch.registry import Backoff, Registry
-from paas_runner.dispatch.served import ActiveRunner, Generation, Settings
+from paas_runner.dispatch.registry import Registry
+from paas_runner.dispatch.served import ActiveRunner, Generation, ServedConfig
 from paas_runner.dispatch.sweep import Sweep
+from paas_runner.dispatch.view import Observer, Observers, View
 from paas_runner.executor.contract import JobRefusedError
-from paas_runner.job.capacity import Load
-from paas_runner.job.decision import Policy
+from paas_runner.executor.optional import tenant_of
 from paas_runner.job.tracked import TrackedJob
 from paas_runner.loop.heartbeat import LONGEST_ROUND_SECONDS, Heartbeats
 from paas_runner.loop.timing import Clock
@@ -32,11 +35,11 @@ LONGEST_REQUEST_SECONDS = 600.0  # for a job: no queue, one deadline, and what i
 
 
 class Dispatcher:
-    """Acquires jobs for each served runner and sees every tracked job through."""
+    """Acquires jobs for each runner in service and sees every tracked job through."""
 
     def __init__(
         self,
-        settings: Settings,
+        config: ServedConfig,
         *,
         jobs: Sequence[TrackedJob],
         store: Store,
@@ -44,116 +47,97 @@ class Dispatcher:
         clock: Clock,
         rng: random.Random,
         stopping: asyncio.Event,
-        on_change: Callable[[], None] = lambda: None,
-        on_fruitless: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Begin with the records in `jobs`; `stopping` is the signal to come to rest.
-
-        `on_change` is called when the records have changed, at most every few seconds; `on_fruitless` when a
-        request for a job brought none, with its runner's key.
-        """
-        self._settings = settings
-        self._present = {key: Generation(served) for key, served in settings.served.items()}
+        """Begin with the records in `jobs`; end in an orderly way on `stopping`."""
+        self._config = config
+        self._present = {key: Generation(runner) for key, runner in config.runners.items()}
         self._generations = set(self._present.values())
         self._stranded: Sequence[TrackedJob] = ()
-        self._registry = Registry(settings.limits, jobs)
-        self._statistics = Statistics(self._registry, settings=lambda: self._settings, on_change=on_change)
+        self._registry = Registry(config.limits, jobs)
+        self._observers = Observers()
+        on_change = self._observers.changed
+        self._load_log = LoadLog(self._registry, config=lambda: self._config, on_change=on_change)
         self._heartbeats = Heartbeats()
         self._records = Records(store, self._registry, ledger, stopping)
         self._store = store
         self._clock = clock
         self._rng = rng
         self._stopping = stopping
-        self._on_fruitless = on_fruitless
+        self._draining = False
         self._loops = asyncio.TaskGroup()
         self.running = asyncio.Event()
         """Set once every loop has been started."""
 
-        self.draining = False
-        """Whether no more jobs are taken, so that the service ends with the last one."""
-
     @property
-    def jobs(self) -> Sequence[TrackedJob]:
-        """The records as they are now."""
-        return self._registry.jobs
-
-    @property
-    def load(self) -> Load:
-        """What takes which part of the bounds now."""
-        return self._registry.load
-
-    @property
-    def absences(self) -> Mapping[str, Backoff]:
-        """The runners (keys) whose coordinators could not be asked for jobs the last time."""
-        return self._registry.absences
-
-    @property
-    def leaving(self) -> Mapping[str, str]:
-        """The names of the runners (keys) that are out of service, but still have jobs."""
-        former = {generation.served.key: generation.served.name for generation in self._generations}
-        return {key: name for key, name in former.items() if key not in self._present}
-
-    @property
-    def policies(self) -> Mapping[str, Policy]:
-        """How patient each runner (key) is with its jobs."""
-        generations = [*self._generations, *self._present.values()]
-        return {generation.served.key: generation.served.policy for generation in generations}
-
-    @property
-    def stopping(self) -> bool:
-        """Whether every loop is coming to its rest, jobs left as they are."""
-        return self._stopping.is_set()
-
-    @property
-    def settings(self) -> Settings:
+    def config(self) -> ServedConfig:
         """What is served now, and within which bounds."""
-        return self._settings
+        return self._config
 
     @property
-    def runners(self) -> Sequence[str]:
-        """The names of the runners that are served."""
-        return list(self._settings.names.values())
+    def view(self) -> View:
+        """How everything is now."""
+        present = self._present.values()
+        return View(
+            load=self._registry.load,
+            runners=self._config.names,
+            leaving={
+                generation.runner.key: generation.runner.name
+                for generation in self._generations
+                if generation.runner.key not in self._present
+            },
+            policies={
+                generation.runner.key: generation.runner.policy
+                for generation in [*self._generations, *present]
+            },
+            backoffs=self._registry.backoffs,
+            draining=self._draining,
+            stopping=self._stopping.is_set(),
+        )
 
     def hung(self) -> Sequence[str]:
-        """Each loop is asked for its sign of life: those that do not come back; none in a good life."""
+        """The loops whose heartbeat is overdue; none as long as everything works."""
         forgotten = ["the turns to ask for jobs"] if self._registry.owes_a_turn else []
         return [*self._heartbeats.overdue(), *forgotten]
 
+    def observe(self, observer: Observer) -> None:
+        """Notify it of events from now on."""
+        self._observers.add(observer)
+
     async def run(self) -> None:
-        """Until `stopping`, and then until each loop has come to a recorded rest."""
+        """Until `stopping`, and then until each loop has ended with everything recorded."""
         async with self._loops:
             self._take_on(self._registry.jobs)
             for generation in self._present.values():
-                self._engage(generation)
-            statistics = self._loop("statistics", self._statistics.run)
+                self._put_in_service(generation)
+            load_log = self._loop("statistics", self._load_log.run)
             self.running.set()
             await self._stopping.wait()
             self._registry.close()
             for generation in self._generations:
-                generation.relieve()
-            statistics.cancel()
+                generation.retire()
+            load_log.cancel()
 
-    def reload(self, settings: Settings) -> None:
+    def reload(self, config: ServedConfig) -> None:
         """Serve this from now on; what has begun is not touched, and goes on with what it began with."""
-        before, self._settings = self._settings, settings
+        before, self._config = self._config, config
         for key, generation in list(self._present.items()):
-            if settings.served.get(key) is not generation.served:
-                self._relieve(self._present.pop(key))
-        self._registry.limit(settings.limits)
-        looked_after_alike = _care(before) == _care(settings)
-        for key, served in settings.served.items():
+            if config.runners.get(key) is not generation.runner:
+                self._retire(self._present.pop(key))
+        self._registry.limit(config.limits)
+        same_periodic = _periodic(before) == _periodic(config)
+        for key, runner in config.runners.items():
             if key not in self._present:
-                self._present[key] = generation = Generation(served)
+                self._present[key] = generation = Generation(runner)
                 self._generations.add(generation)
-                self._engage(generation)
-            elif not looked_after_alike:
-                self._present[key].cut_aside()
-                self._look_after(self._present[key])
+                self._put_in_service(generation)
+            elif not same_periodic:
+                self._present[key].cancel_periodic()
+                self._start_periodic(self._present[key])
         self._take_on(self._stranded)
 
     def drain(self) -> None:
         """Ask for no more jobs; the tracked ones, and those of requests in flight, run to their end."""
-        self.draining = True
+        self._draining = True
         self._registry.close()
         for generation in self._generations:
             generation.ending.set()
@@ -172,48 +156,49 @@ class Dispatcher:
     async def aclose(self) -> None:
         """Close the connections of every runner, those included that a job has still needed."""
         for generation in self._generations:
-            await generation.served.aclose()
+            await generation.runner.aclose()
 
     # --- the loops of one runner -------------------------------------------------------------------------
 
-    def _engage(self, generation: Generation) -> None:
-        """Begin to ask for jobs."""
+    def _put_in_service(self, generation: Generation) -> None:
         acquisition = Acquisition(
-            generation.served,
+            generation.runner,
             registry=self._registry,
             records=self._records,
             start=partial(self._start, generation),
             clock=self._clock,
             rng=self._rng,
             ending=generation.ending,
-            fruitless=self._on_fruitless,
+            on_no_job=self._observers.no_job,
         )
-        name = f"acquisition for {generation.served.name}"
+        name = f"acquisition for {generation.runner.name}"
         generation.add(self._loop(name, acquisition.run, LONGEST_REQUEST_SECONDS))
-        self._look_after(generation)
+        self._start_periodic(generation)
 
-    def _look_after(self, generation: Generation) -> None:
-        """Search for orphans, and weigh hosts."""
-        served, every = generation.served, self._settings.sweep_every
+    def _start_periodic(self, generation: Generation) -> None:
+        """The searches for orphans, and the readings of what hosts weigh."""
+        runner, every = generation.runner, self._config.sweep_every
         if every > timedelta():
-            sweep = Sweep(served, every=every, registry=self._registry, store=self._store, clock=self._clock)
-            generation.add_aside(self._loop(f"sweep for {served.name}", sweep.run))
-        if self._settings.limits.quota:
-            weighing = FlavorRefresh(served, registry=self._registry, rng=self._rng)
-            generation.add_aside(self._loop(f"weights of {served.name}", weighing.run))
+            sweep = Sweep(runner, every=every, registry=self._registry, store=self._store, clock=self._clock)
+            generation.add_periodic(self._loop(f"sweep for {runner.name}", sweep.run))
+        if self._config.limits.quota:
+            refresh = FlavorRefresh(runner, registry=self._registry, rng=self._rng)
+            generation.add_periodic(self._loop(f"weights of {runner.name}", refresh.run))
 
-    def _relieve(self, generation: Generation) -> None:
-        generation.relieve()
-        self._registry.dismiss(generation.served.key)
-        self._loops.create_task(self._see_off(generation), name=f"end of {generation.served.name}")
+    def _retire(self, generation: Generation) -> None:
+        generation.retire()
+        self._registry.dismiss(generation.runner.key)
+        self._loops.create_task(
+            self._close_when_finished(generation), name=f"end of {generation.runner.name}"
+        )
 
-    async def _see_off(self, generation: Generation) -> None:
-        """Nothing of the runner's former setting is closed before its last job is gone."""
-        await generation.over()
+    async def _close_when_finished(self, generation: Generation) -> None:
+        """No connection of the runner's former setting is closed before its last job is gone."""
+        await generation.finished()
         self._generations.remove(generation)
-        await generation.served.aclose()
-        if generation.served.key not in self._present:
-            log.info("runner removed: it has no jobs any more", runner=generation.served.name)
+        await generation.runner.aclose()
+        if generation.runner.key not in self._present:
+            log.info("runner removed: it has no jobs any more", runner=generation.runner.name)
 
     # --- the loops of jobs -------------------------------------------------------------------------------
 
@@ -222,7 +207,7 @@ class Dispatcher:
         self._stranded = [job for job in jobs if job.key.runner not in self._present]
         for job in jobs:
             if generation := self._present.get(job.key.runner):
-                self._start(generation, _with_tenant(job, generation.served))
+                self._start(generation, _with_tenant(job, generation.runner))
         for job in self._stranded:
             log.warning(
                 "a tracked job belongs to a runner that the configuration no longer has: "
@@ -235,7 +220,7 @@ class Dispatcher:
     def _start(self, generation: Generation, job: TrackedJob) -> None:
         loop = JobLoop(
             job,
-            generation.served,
+            generation.runner,
             records=self._records,
             clock=self._clock,
             rng=self._rng,
@@ -250,16 +235,16 @@ class Dispatcher:
         return self._loops.create_task(watched, name=name)
 
 
-def _care(settings: Settings) -> tuple[timedelta, bool]:
-    """What decides whether and how often hosts are searched for and weighed."""
-    return settings.sweep_every, settings.limits.quota is not None
+def _periodic(config: ServedConfig) -> tuple[timedelta, bool]:
+    """What decides on the periodic loops."""
+    return config.sweep_every, config.limits.quota is not None
 
 
-def _with_tenant(job: TrackedJob, served: ActiveRunner) -> TrackedJob:
+def _with_tenant(job: TrackedJob, runner: ActiveRunner) -> TrackedJob:
     """A job that another program had acquired and not provisioned comes without."""
     if job.payload is None or job.tenant or job.host_intended:
         return job
     try:
-        return attrs.evolve(job, tenant=served.executor.tenant(job.payload))
+        return attrs.evolve(job, tenant=tenant_of(runner.executor, job.payload))
     except JobRefusedError as refused:
         return attrs.evolve(job, failure=job.failure or refused.failure.masked(job.payload.variables))

@@ -1,4 +1,8 @@
-"""What each action does in the outside world, and which event comes of it. Every action ends in an event."""
+"""What each action does in the outside world, and the event that comes of it.
+
+Every action ends in an event, foreseeable failures included: what failed for good fails the job, what may
+work later is put off. Nothing is recorded here; the caller has recorded the intent before.
+"""
 
 import math
 import random
@@ -9,11 +13,12 @@ import attrs
 import structlog
 
 from paas_runner import __version__
-from paas_runner.coordinator import JobStatus
+from paas_runner.coordinator.protocol import JobStatus
 from paas_runner.dispatch.counters import CounterName
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.errors import Rejected, RemoteError, Transient
-from paas_runner.executor.contract import HostRequest, JobRefusedError
+from paas_runner.executor.contract import HostRequest, JobRefusedError, ProvisionedHost, Removal
+from paas_runner.executor.optional import silence_of, trouble_of
 from paas_runner.job.decision import CANCELED, Action, no_life
 from paas_runner.job.events import (
     Checked,
@@ -41,13 +46,12 @@ from paas_runner.job.failure import (
     moment,
     reference,
 )
-from paas_runner.job.tracked import Host, TrackedJob
-from paas_runner.loop.timing import Clock, pause
+from paas_runner.job.tracked import TrackedJob
+from paas_runner.loop.timing import LONGEST_OUTAGE_BACKOFF, Clock, backoff
 
 log = structlog.stdlib.get_logger(__name__)
 
-_LONGEST_PAUSE = timedelta(seconds=30)
-_LONGEST_PAUSE_AT_THE_END = timedelta(minutes=5)  # reports and removals are never given up
+_LONGEST_FINISHING_BACKOFF = timedelta(minutes=5)  # reports and removals are never given up
 
 _PREPARING = frozenset({Action.PROVISION, Action.ADOPT, Action.CHECK_READY, Action.LAUNCH})
 _FINISHING = frozenset({Action.EXPLAIN, Action.REPORT, Action.DECOMMISSION})
@@ -58,12 +62,11 @@ _LOOKING_ASIDE = frozenset({Action.TOUCH, Action.CHECK_HOST})  # their failure h
 class Effects:
     """The actions for the jobs of one runner."""
 
-    served: ActiveRunner
+    runner: ActiveRunner
     clock: Clock
     rng: random.Random
 
     async def perform(self, action: Action, job: TrackedJob) -> Event:
-        """Do it; foreseeable failures become events, too."""
         try:
             return await self._verb(action)(job)
         except JobRefusedError as refused:
@@ -105,90 +108,91 @@ class Effects:
     # --- the host ----------------------------------------------------------------------------------------
 
     async def _provision(self, job: TrackedJob) -> Event:
-        return HostCreated(host=await self.served.executor.provision(_order(job)), doubtful=False)
+        return HostCreated(host=await self.runner.executor.provision(_host_request(job)), doubtful=False)
 
     async def _adopt(self, job: TrackedJob) -> Event:
         """An earlier request for this host may have been served, even if its answer was lost."""
-        order = _order(job)
-        host = await self.served.executor.adopt(order)
+        request = _host_request(job)
+        host = await self.runner.executor.adopt(request)
         if host:
-            self.served.counters.count(
+            self.runner.counters.count(
                 CounterName.DUPLICATES_PREVENTED,
                 "a host was found again, no second one is needed",
                 host=host.ref,
             )
-        return HostCreated(host=host or await self.served.executor.provision(order), doubtful=True)
+        return HostCreated(host=host or await self.runner.executor.provision(request), doubtful=True)
 
     async def _check_ready(self, job: TrackedJob) -> Event:
-        if await self.served.executor.ready(_host(job), tenant=job.tenant):
+        if await self.runner.executor.ready(_provisioned(job)):
             return HostReady()
-        return NotYet(until=self._after(self.served.policy.ready_every))
+        return NotYet(until=self._after(self.runner.policy.ready_every))
 
     async def _launch(self, job: TrackedJob) -> Event:
-        await self.served.executor.launch(_order(job), _host(job))
+        await self.runner.executor.launch(_host_request(job), _provisioned(job).host)
         return Launched()
 
     async def _check_host(self, job: TrackedJob) -> Event:
         """The coordinator has the last word: the host of a job that has just ended may be gone."""
-        trouble = await self.served.executor.trouble(_host(job), tenant=job.tenant)
+        trouble = await trouble_of(self.runner.executor, _provisioned(job))
         if trouble is None:
-            return HostChecked(until=self._after(self.served.policy.host_every))
-        if await self.served.coordinator.status(job.key.job_id, job.token) is JobStatus.ENDED:
+            return HostChecked(until=self._after(self.runner.policy.host_every))
+        if await self.runner.coordinator.status(job.key.job_id, job.token) is JobStatus.ENDED:
             return Ended()
         return _failed(Failure(reason=FailureReason.SYSTEM, text=trouble), job)
 
     async def _give_up_waiting(self, job: TrackedJob) -> Event:
-        """The verdict stands: whatever cannot be found out now is left out of the account."""
+        """The decision stands: what cannot be found out now is left out of the account."""
         try:
-            account = await self.served.executor.silence(_host(job), tenant=job.tenant)
+            account = await silence_of(self.runner.executor, _provisioned(job))
         except RemoteError as error:
             log.info("nothing can be told of the host", reason=str(error))
             account = _particulars(error, job, self.clock())
-        return _failed(no_life(self.served.policy, account), job)
+        return _failed(no_life(self.runner.policy, account), job)
 
     async def _decommission(self, job: TrackedJob) -> Event:
         search = job.host is None or job.host_doubtful
-        await self.served.executor.decommission(job.host_name, job.host, tenant=job.tenant, search=search)
+        removal = Removal(name=job.host_name, tenant=job.tenant, host=job.host, search=search)
+        await self.runner.executor.decommission(removal)
         return Decommissioned()
 
     # --- the coordinator ---------------------------------------------------------------------------------
 
     async def _touch(self, job: TrackedJob) -> Event:
-        return _checked(await self.served.coordinator.touch(job.key.job_id, job.token))
+        return _checked(await self.runner.coordinator.touch(job.key.job_id, job.token))
 
     async def _check_status(self, job: TrackedJob) -> Event:
-        return _checked(await self.served.coordinator.status(job.key.job_id, job.token))
+        return _checked(await self.runner.coordinator.status(job.key.job_id, job.token))
 
     async def _look_for_life(self, job: TrackedJob) -> Event:
-        trace = await self.served.coordinator.trace_state(job.key.job_id, job.token)
+        trace = await self.runner.coordinator.trace_state(job.key.job_id, job.token)
         if trace.size:
             return LifeSeen()
         status = trace.status
         if status is JobStatus.ENDED:
-            status = await self.served.coordinator.status(job.key.job_id, job.token)
+            status = await self.runner.coordinator.status(job.key.job_id, job.token)
         if status is JobStatus.ENDED:
             return Ended()
         if status is JobStatus.CANCELING:
             return Failed(failure=CANCELED)
-        return NotYet(until=self._after(self.served.policy.life_every))
+        return NotYet(until=self._after(self.runner.policy.life_every))
 
     async def _explain(self, job: TrackedJob) -> Event:
-        text = as_trace(_failure(job), runner=self.served.name, version=__version__)
-        await self.served.coordinator.append_trace(job.key.job_id, job.token, text)
+        text = as_trace(_failure(job), runner=self.runner.name, version=__version__)
+        await self.runner.coordinator.append_trace(job.key.job_id, job.token, text)
         return Explained()
 
     async def _report(self, job: TrackedJob) -> Event:
-        await self.served.coordinator.report_failed(job.key.job_id, job.token, _failure(job))
+        await self.runner.coordinator.report_failed(job.key.job_id, job.token, _failure(job))
         return Reported()
 
     # --- when it did not work ----------------------------------------------------------------------------
 
     def _later(self, action: Action, job: TrackedJob, error: RemoteError) -> Event:
-        longest = _LONGEST_PAUSE_AT_THE_END if action in _FINISHING else _LONGEST_PAUSE
+        longest = _LONGEST_FINISHING_BACKOFF if action in _FINISHING else LONGEST_OUTAGE_BACKOFF
         attempts = 0 if action in _LOOKING_ASIDE else job.attempts
-        delay = pause(attempts, self.rng, longest=longest, told=error.retry_after)
+        delay = backoff(attempts, self.rng, longest=longest, retry_after=error.retry_after)
         if action is Action.CHECK_HOST:
-            delay = max(delay, self.served.policy.host_every)
+            delay = max(delay, self.runner.policy.host_every)
         log.warning(
             f"cannot {action} yet",
             reason=str(error),
@@ -214,12 +218,12 @@ def _failed(failure: Failure, job: TrackedJob) -> Failed:
 
 
 def _system_failure(error: RemoteError, job: TrackedJob, now: datetime) -> Failure:
-    said = "The host of this job could not be prepared."
-    return Failure(reason=FailureReason.SYSTEM, text=f"{said}\n{_particulars(error, job, now)}")
+    summary = "The host of this job could not be prepared."
+    return Failure(reason=FailureReason.SYSTEM, text=f"{summary}\n{_particulars(error, job, now)}")
 
 
 def _particulars(error: RemoteError, job: TrackedJob, now: datetime) -> str:
-    """What was asked of whom, what came back, what can be done; the host's name is at its provider, too."""
+    """What was asked for, the answer, and what can be done; the provider knows the host's name, too."""
     request = f"request {error.reference}" if error.reference else ""
     return fact_sheet(
         {
@@ -237,7 +241,7 @@ def _advice(error: RemoteError) -> str:
     return RETRY
 
 
-def _order(job: TrackedJob) -> HostRequest:
+def _host_request(job: TrackedJob) -> HostRequest:
     if job.payload is None:
         raise RuntimeError(f"job {job.key} has no payload while {job.phase}")
     return HostRequest(
@@ -249,10 +253,10 @@ def _order(job: TrackedJob) -> HostRequest:
     )
 
 
-def _host(job: TrackedJob) -> Host:
+def _provisioned(job: TrackedJob) -> ProvisionedHost:
     if job.host is None:
         raise RuntimeError(f"job {job.key} has no host while {job.phase}")
-    return job.host
+    return ProvisionedHost(name=job.host_name, tenant=job.tenant, host=job.host)
 
 
 def _failure(job: TrackedJob) -> Failure:

@@ -9,65 +9,64 @@ from structlog.contextvars import bound_contextvars
 from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.errors import RemoteError
+from paas_runner.executor.optional import flavors_of
 from paas_runner.job.capacity import Flavors, Load, jobs_that_fit
-from paas_runner.loop.timing import pause, rest
+from paas_runner.loop.timing import backoff, sleep
 
 log = structlog.stdlib.get_logger(__name__)
 
 EVERY = timedelta(minutes=10)
-LONGEST_PAUSE = timedelta(minutes=1)
+LONGEST_BACKOFF = timedelta(minutes=1)
+"""A catalogue rarely changes: the flavors that are known go on to be used meanwhile."""
 
 
 class FlavorRefresh:
     """One runner's; until it has succeeded once, the runner asks for no job."""
 
-    def __init__(self, served: ActiveRunner, *, registry: Registry, rng: random.Random) -> None:
-        """Nothing is known yet."""
-        self._served = served
+    def __init__(self, runner: ActiveRunner, *, registry: Registry, rng: random.Random) -> None:
+        self._runner = runner
         self._registry = registry
         self._rng = rng
         self._failures = 0
         self._known: Flavors | None = None
 
-    @property
-    def runner(self) -> str:
-        """Whose hosts are weighed."""
-        return self._served.name
-
     async def run(self) -> None:
         """For ever; a shutdown cancels it."""
-        with bound_contextvars(runner=self.runner):
+        with bound_contextvars(runner=self._runner.name):
             while True:
-                delay = await self._weigh()
-                await rest(delay)
+                delay = await self._refresh()
+                await sleep(delay)
 
-    async def _weigh(self) -> timedelta:
+    async def _refresh(self) -> timedelta:
         try:
-            sizes = await self._served.executor.sizes()
+            flavors = await flavors_of(self._runner.executor)
         except RemoteError as error:
             self._failures += 1
             log.warning("what hosts weigh cannot be read", reason=str(error), known=self._known is not None)
-            return pause(self._failures, self._rng, longest=LONGEST_PAUSE, told=error.retry_after)
+            return backoff(self._failures, self._rng, longest=LONGEST_BACKOFF, retry_after=error.retry_after)
         self._failures = 0
-        if sizes != self._known:
-            self._known = sizes
-            self._registry.offer(self._served.key, sizes)
-            self._tell(sizes, self._registry.load)
+        if flavors != self._known:
+            self._known = flavors
+            self._registry.offer(self._runner.key, flavors)
+            self._log(flavors, self._registry.load)
         return EVERY
 
-    def _tell(self, sizes: Flavors, load: Load) -> None:
-        """What the quota means for this runner, in jobs of each size; once for each reading that differs."""
-        allowed = load.allowance(self._served.key)
+    def _log(self, flavors: Flavors, load: Load) -> None:
+        """What the quota means for this runner, in jobs of each flavor; once for each other reading."""
+        key = self._runner.key
+        allowed = load.allowance(key)
         if allowed is None:
             return
         log.info(
             "weight quota",
             quota=round(load.quota or 0.0, 1),
             runner_may_use=round(allowed, 1),
-            jobs_that_fit=dict(jobs_that_fit(sizes.weights, allowed)),
+            jobs_that_fit=dict(jobs_that_fit(flavors.weights, allowed)),
         )
-        heaviest = load.heaviest(self._served.key)
-        too_heavy = [size for size, weight in sizes.weights.items() if heaviest < weight <= sizes.most_weight]
+        heaviest = load.heaviest(key)
+        too_heavy = [
+            name for name, weight in flavors.weights.items() if heaviest < weight <= flavors.most_weight
+        ]
         if too_heavy:
             log.warning(
                 "the quota is too small for some sizes: jobs that ask for one of them are failed",

@@ -6,16 +6,17 @@ import random
 import structlog
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
+from paas_runner.dispatch.counters import figures
 from paas_runner.dispatch.effects import Effects
-from paas_runner.dispatch.records import Records, figures
+from paas_runner.dispatch.records import Records
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.job.cost import Charge, closed_by
 from paas_runner.job.decision import Act, Done, Settle, Wait, next_action
-from paas_runner.job.events import Checked, Event, Failed, HostChecked, HostLeft, Unchecked
+from paas_runner.job.events import Event, Failed, HostLeft
 from paas_runner.job.lifecycle import apply
 from paas_runner.job.tracked import Phase, TrackedJob
-from paas_runner.loop.heartbeat import here
-from paas_runner.loop.timing import Clock, nap
+from paas_runner.loop.heartbeat import beat
+from paas_runner.loop.timing import Clock, sleep_until_stopped
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -28,7 +29,7 @@ class JobLoop:
     def __init__(
         self,
         job: TrackedJob,
-        served: ActiveRunner,
+        runner: ActiveRunner,
         *,
         records: Records,
         clock: Clock,
@@ -37,8 +38,8 @@ class JobLoop:
     ) -> None:
         """The loop owns the job's record from now on."""
         self._job = job
-        self._served = served
-        self._effects = Effects(served=served, clock=clock, rng=rng)
+        self._runner = runner
+        self._effects = Effects(runner=runner, clock=clock, rng=rng)
         self._records = records
         self._clock = clock
         self._stopping = stopping
@@ -46,55 +47,54 @@ class JobLoop:
 
     async def run(self) -> None:
         """Until the job is gone, or until the first decision after `stopping`."""
-        with bound_contextvars(
-            runner=self._served.name, job=self._job.key.job_id, phase=str(self._job.phase)
-        ):
+        job = self._job
+        with bound_contextvars(runner=self._runner.name, job=job.key.job_id, phase=str(job.phase)):
             going = True
             while going and not self._stopping.is_set():
-                here()
+                beat()
                 try:
                     going = await self._step()
                 except Exception:
                     # one job's bug must neither end the service nor lose the job
                     log.exception("unexpected error: the job is kept and looked at again")
-                    await nap(AFTER_A_BUG_SECONDS, self._stopping)
+                    await sleep_until_stopped(AFTER_A_BUG_SECONDS, self._stopping)
 
     async def _step(self) -> bool:
-        match next_action(self._job, self._clock(), self._served.policy):
+        match next_action(self._job, self._clock(), self._runner.policy):
             case Act(action=action, intent=intent):
                 if intent is None or await self._intend(intent):
                     await self._happened(await self._effects.perform(action, self._job))
             case Settle(event=event):
                 await self._happened(event)
             case Wait(until=until):
-                await nap((until - self._clock()).total_seconds(), self._stopping)
+                await sleep_until_stopped((until - self._clock()).total_seconds(), self._stopping)
             case Done():
-                await self._records.forget(self._job)
+                await self._records.remove(self._job)
         return self._job.phase is not Phase.GONE
 
     async def _intend(self, intent: Event) -> bool:
         """The intent on the disk; without that, the outside world is not touched."""
         self._change(intent)
-        return await self._records.must(self._job)
+        return await self._records.save_intent(self._job)
 
     async def _happened(self, event: Event) -> None:
         if charge := closed_by(event, self._job, self._clock()):
             self._charge = charge
-            self._records.owe(charge)
+            self._records.charge(charge)
         self._change(event)
         if self._job.phase is Phase.GONE:
-            await self._records.forget(self._job)
-        elif isinstance(event, Checked | Unchecked | HostChecked):
-            self._records.mention(self._job)
+            await self._records.remove(self._job)
+        elif not event.durable:
+            self._records.keep_in_memory(self._job)
         else:
-            await self._records.note(self._job)
+            await self._records.save(self._job)
 
     def _change(self, event: Event) -> None:
         before, self._job = self._job, apply(self._job, event, self._clock())
         if self._job.phase is not before.phase:
-            self._tell(event, before)
+            self._log(event, before)
 
-    def _tell(self, event: Event, before: TrackedJob) -> None:
+    def _log(self, event: Event, before: TrackedJob) -> None:
         job = self._job
         bind_contextvars(phase=str(job.phase))
         facts: dict[str, object] = {"seconds": round((job.since - before.since).total_seconds(), 2)}

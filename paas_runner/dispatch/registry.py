@@ -1,4 +1,8 @@
-"""Who is tracked right now, and whose turn it is to ask for another job."""
+"""The jobs that are tracked right now, and whose turn it is to ask for another one.
+
+One value in memory, which every loop reads and writes between two awaits. Each change gives turns at once to
+the runners that may ask now, so that none waits for what has become free.
+"""
 
 import asyncio
 import math
@@ -10,7 +14,7 @@ import attrs
 
 from paas_runner.job.capacity import Flavors, Limits, Load, Reservation, next_to_ask, planned_start
 from paas_runner.job.tracked import JobKey, TrackedJob
-from paas_runner.loop.heartbeat import away_until_called, here
+from paas_runner.loop.heartbeat import beat, beat_when_woken
 
 
 @attrs.frozen
@@ -31,17 +35,16 @@ class Registry:
     """The present records; the only owner of that fact in memory."""
 
     def __init__(self, limits: Limits, jobs: Iterable[TrackedJob] = ()) -> None:
-        """Begin with what the store had."""
         self._limits = limits
         self._jobs: dict[JobKey, TrackedJob] = {}
-        self._asking: list[Reservation] = []
+        self._reservations: list[Reservation] = []
         self._waiting: list[_Waiting] = []
-        self._sizes: dict[str, Flavors] = {}
-        self._absences: dict[str, Backoff] = {}
+        self._flavors: dict[str, Flavors] = {}
+        self._backoffs: dict[str, Backoff] = {}
         self._open = True
         self._latest_start: datetime | None = None
         self.changed = asyncio.Event()
-        """Set at each change; whoever waits for it clears it."""
+        """Set at each change; the one loop that waits for it clears it."""
 
         for job in jobs:
             self.put(job)
@@ -54,18 +57,21 @@ class Registry:
     @property
     def load(self) -> Load:
         """All that capacity depends on, as it is now."""
-        return Load(limits=self._limits, jobs=self.jobs, asking=list(self._asking), sizes=self._sizes)
+        return Load(
+            limits=self._limits, jobs=self.jobs, reservations=list(self._reservations), flavors=self._flavors
+        )
 
     @property
-    def absences(self) -> Mapping[str, Backoff]:
+    def backoffs(self) -> Mapping[str, Backoff]:
         """The runners that did not get through to their coordinators when they last tried."""
-        return dict(self._absences)
+        return dict(self._backoffs)
 
-    def excuse(self, runner: str, absence: Backoff | None) -> None:
-        """The runner's last request failed, or did not."""
-        self._absences.pop(runner, None)
-        if absence:
-            self._absences[runner] = absence
+    def set_backoff(self, runner: str, backoff: Backoff) -> None:
+        """The runner's last request failed."""
+        self._backoffs[runner] = backoff
+
+    def clear_backoff(self, runner: str) -> None:
+        self._backoffs.pop(runner, None)
 
     @property
     def waiting(self) -> Sequence[str]:
@@ -77,7 +83,6 @@ class Registry:
         return planned_start(self._latest_start, now, self._limits.launch_distance)
 
     def put(self, job: TrackedJob) -> None:
-        """The record's new state."""
         start = job.start_due or job.acquired_at
         self._latest_start = max(self._latest_start or start, start)
         self._jobs[job.key] = job
@@ -88,13 +93,12 @@ class Registry:
         self._jobs[job.key] = job
 
     def remove(self, key: JobKey) -> None:
-        """The job is gone."""
         self._jobs.pop(key, None)
         self._give_turns()
 
-    def offer(self, runner: str, sizes: Flavors) -> None:
+    def offer(self, runner: str, flavors: Flavors) -> None:
         """What hosts a runner can have from now on."""
-        self._sizes[runner] = sizes
+        self._flavors[runner] = flavors
         self._give_turns()
 
     def limit(self, limits: Limits) -> None:
@@ -108,21 +112,22 @@ class Registry:
     @property
     def has_spare_room(self) -> bool:
         """Whether a request may be kept waiting: each runner that is not asking could still begin to."""
-        others = set(self._limits.per_runner) - self._limits.paused - {entry.runner for entry in self._asking}
+        asking = {reservation.runner for reservation in self._reservations}
+        others = set(self._limits.per_runner) - self._limits.paused - asking
         return self.load.room_besides(others)
 
     @property
     def owes_a_turn(self) -> bool:
-        """Whether somebody waits who could ask: never, unless a change was overlooked."""
+        """Whether a runner waits that could ask: never, unless a change was overlooked."""
         return next_to_ask(self.waiting, self.load) is not None
 
     def close(self) -> None:
-        """No more turns: those who wait are sent away."""
+        """No more turns: the runners that wait are sent away."""
         self._open = False
         self._send_away(self._waiting)
 
     def dismiss(self, runner: str) -> None:
-        """Send those away who wait for a turn of this runner; later ones may wait again."""
+        """Send this runner away from waiting; it may wait again later."""
         self._send_away([entry for entry in self._waiting if entry.runner == runner])
 
     def _send_away(self, entries: Sequence[_Waiting]) -> None:
@@ -144,27 +149,27 @@ class Registry:
         waiting = _Waiting(runner, asyncio.get_running_loop().create_future())
         self._waiting.insert(0 if first else len(self._waiting), waiting)
         self._give_turns()
-        away_until_called()
+        beat_when_woken()
         try:
-            asking = await waiting.turn
+            reservation = await waiting.turn
         except asyncio.CancelledError:
             self._withdraw(waiting)
             raise
-        here()
-        if asking is None:
+        beat()
+        if reservation is None:
             yield None
             return
         try:
-            yield asking
+            yield reservation
         finally:
-            self._asking.remove(asking)
+            self._reservations.remove(reservation)
             self._give_turns()
 
     def _withdraw(self, waiting: _Waiting) -> None:
         if waiting in self._waiting:
             self._waiting.remove(waiting)
         elif not waiting.turn.cancelled() and (given := waiting.turn.result()):  # right at the cancellation
-            self._asking.remove(given)
+            self._reservations.remove(given)
         self._give_turns()
 
     def _give_turns(self) -> None:
@@ -173,6 +178,6 @@ class Registry:
         while self._waiting and (runner := next_to_ask(self.waiting, load := self.load)):
             entry = next(entry for entry in self._waiting if entry.runner == runner)
             self._waiting.remove(entry)
-            asking = Reservation(runner, load.heaviest(runner) if self._limits.quota else math.inf)
-            self._asking.append(asking)
-            entry.turn.set_result(asking)
+            reservation = Reservation(runner, load.heaviest(runner) if self._limits.quota else math.inf)
+            self._reservations.append(reservation)
+            entry.turn.set_result(reservation)

@@ -1,12 +1,9 @@
-"""One `[[runners]]` section in service: whom to ask for jobs, and who provides their hosts.
+"""What is in service: each `[[runners]]` section with both its sides, and all of them as one value.
 
-All that a reload replaces: one value, exchanged as a whole, so that nobody ever sees half of a change.
-
-One runner under one setting: the tasks that need it, and its end once none does any more.
-
-A reload that changes a runner does not touch what has begun. The old `ActiveRunner` is relieved: it asks for
-no further job, and goes on serving the jobs that it has, with the credentials that they were started with,
-until the last of them is gone. Its successor asks from the same moment on.
+A reload exchanges that value as a whole, so that half of a change is never seen, and does not touch what has
+begun. The `Generation` of a runner that is replaced is retired: it asks for no further job, and goes on
+serving the jobs that it has, with the credentials that they were started with, until the last of them is
+gone. Its successor asks from the same moment on.
 """
 
 import asyncio
@@ -16,7 +13,7 @@ from datetime import timedelta
 
 import attrs
 
-from paas_runner.coordinator import Coordinator
+from paas_runner.coordinator.protocol import CoordinatorClient
 from paas_runner.dispatch.counters import Counters
 from paas_runner.executor.contract import Executor
 from paas_runner.job.capacity import Limits
@@ -25,36 +22,37 @@ from paas_runner.job.decision import Policy
 
 @attrs.frozen(kw_only=True, eq=False)
 class ActiveRunner:
-    """`key` is the short token by which the runner is known: part of its records' keys and hosts' names."""
+    """One section: the coordinator to ask for jobs, and the executor that provides their hosts."""
 
     key: str
+    """The short token by which the runner is known: part of its records' keys and hosts' names."""
+
     name: str
-    coordinator: Coordinator
+    coordinator: CoordinatorClient
     executor: Executor
     policy: Policy
     check_interval: timedelta
     refusals_tolerated: int
     """How often in a row the coordinator may refuse the runner before it is asked more and more rarely."""
 
-    longest_pause: timedelta
+    longest_backoff: timedelta
     repoll_immediately: bool = False
-    """Whether the runner, when it got a job, asks before the others who wait."""
+    """Whether the runner, when it got a job, asks before the others that wait."""
 
     counters: Counters
     basis: object = None
     """What it was made from: while that stays equal nothing has to be made anew."""
 
     async def aclose(self) -> None:
-        """Close the connections to both sides."""
         await self.coordinator.aclose()
         await self.executor.aclose()
 
 
 @attrs.frozen(kw_only=True)
-class Settings:
+class ServedConfig:
     """What the dispatcher serves, and within which bounds."""
 
-    served: Mapping[str, ActiveRunner]
+    runners: Mapping[str, ActiveRunner]
     """Every runner in service by its key."""
 
     limits: Limits
@@ -66,24 +64,23 @@ class Settings:
     @property
     def names(self) -> Mapping[str, str]:
         """The runners' names by their keys."""
-        return {key: served.name for key, served in self.served.items()}
+        return {key: runner.name for key, runner in self.runners.items()}
 
-    def pausing(self, paused: Iterable[str]) -> "Settings":
+    def pausing(self, paused: Iterable[str]) -> "ServedConfig":
         """The same, with exactly these runners (keys) paused."""
         return attrs.evolve(self, limits=attrs.evolve(self.limits, paused=frozenset(paused)))
 
 
 class Generation:
-    """A `ActiveRunner` from the first task that needs it to the last."""
+    """An `ActiveRunner` from the first task that needs it to the last."""
 
-    def __init__(self, served: ActiveRunner) -> None:
-        """Nobody needs it yet."""
-        self.served = served
+    def __init__(self, runner: ActiveRunner) -> None:
+        self.runner = runner
         self.ending = asyncio.Event()
         """Set when the runner is to ask for no further job under this setting."""
 
         self._work: set[asyncio.Future[None]] = set()
-        self._aside: set[asyncio.Task[None]] = set()
+        self._periodic: set[asyncio.Task[None]] = set()
 
     @property
     def work(self) -> Sequence[asyncio.Future[None]]:
@@ -91,35 +88,33 @@ class Generation:
         return list(self._work)
 
     def add(self, work: asyncio.Future[None]) -> None:
-        """A task of the work."""
         self._work.add(work)
         work.add_done_callback(self._work.discard)
 
-    def add_aside(self, task: asyncio.Task[None]) -> None:
+    def add_periodic(self, task: asyncio.Task[None]) -> None:
         """A task that may be cut off at any time."""
-        self._aside.add(task)
-        task.add_done_callback(self._aside.discard)
+        self._periodic.add(task)
+        task.add_done_callback(self._periodic.discard)
 
     @contextmanager
     def held(self) -> Iterator[ActiveRunner]:
         """Inside, the runner is needed."""
         self.add(need := asyncio.get_running_loop().create_future())
         try:
-            yield self.served
+            yield self.runner
         finally:
             need.set_result(None)
 
-    def cut_aside(self) -> None:
-        """End what may be cut off."""
-        for task in self._aside:
+    def cancel_periodic(self) -> None:
+        for task in self._periodic:
             task.cancel()
 
-    def relieve(self) -> None:
+    def retire(self) -> None:
         """Out of service: only what has begun goes on."""
         self.ending.set()
-        self.cut_aside()
+        self.cancel_periodic()
 
-    async def over(self) -> None:
+    async def finished(self) -> None:
         """Wait until no task needs it any more."""
-        while tasks := self._work | self._aside:
+        while tasks := self._work | self._periodic:
             await asyncio.wait(tasks)

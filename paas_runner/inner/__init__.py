@@ -1,8 +1,7 @@
 """The program that a host runs: one job, from `runner.toml` and `job.json`."""
 
-from paas_runner.inner.pace import Timings
-from paas_runner.inner.runner import InnerRunner, UnheardError
-from paas_runner.inner.section import InnerRunnerError
+from paas_runner.inner.runner import InnerRunner, UnreportedError
+from paas_runner.inner.settings import InnerRunnerError, Timings
 from paas_runner.inner.stop import Stops
 
-__all__ = ["InnerRunner", "InnerRunnerError", "Stops", "Timings", "UnheardError"]
+__all__ = ["InnerRunner", "InnerRunnerError", "Stops", "Timings", "UnreportedError"]

@@ -8,7 +8,7 @@ from typing import TypeVar
 import httpx
 
 from paas_runner.errors import RunnerError
-from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.trace import Narrator
 
 T = TypeVar("T")
 
@@ -20,11 +20,11 @@ _LONGEST_PAUSE_SECONDS = 60.0
 class FailedTryError(RunnerError):
     """It did not work; the text is for the author of the job.
 
-    `tries` is how many such failures there may be in all: 1 for what would fail again.
+    `tries` is how many such failures there may be in all: 1 for what would fail again. `retry_after` is the
+    header as it came.
     """
 
     def __init__(self, text: str, *, tries: int = 1, retry_after: str = "") -> None:
-        """Carry `Retry-After` as it came."""
         super().__init__(text)
         self.tries = tries
         number = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0

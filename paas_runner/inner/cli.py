@@ -13,9 +13,9 @@ from pathlib import Path
 import structlog
 
 from paas_runner import __version__
-from paas_runner.inner.process_shell import shell_for
-from paas_runner.inner.runner import InnerRunner, UnheardError
-from paas_runner.inner.section import InnerRunnerError
+from paas_runner.inner.runner import InnerRunner, UnreportedError
+from paas_runner.inner.settings import InnerRunnerError
+from paas_runner.inner.shell import shell_for
 from paas_runner.inner.stop import Stops
 
 PROGRAM = "paas-runner-inner"
@@ -27,17 +27,17 @@ class Exit(enum.IntEnum):
 
     SUCCEEDED = 0
     FAILED = 1
-    UNHEARD = 69
+    UNREPORTED = 69
     UNUSABLE = 78
 
 
 _EPILOG = f"""\
 The job is run as GitLab Runner runs it: sources, cache and artifacts of other jobs are fetched, the scripts
-are run, cache and artifacts are saved; its log and its result go to the coordinator that CONFIG names, with
-the job's own token. The program ends with the job.
+are run, cache and artifacts are saved; its job log and its result go to the coordinator that CONFIG names,
+with the job's own token. The program ends with the job.
 
 CONFIG is GitLab Runner's format with exactly one [[runners]] section. It needs `url` and `token` (the short
-form of the runner's token is enough) and says with `executor` where the scripts run:
+form of the runner's token is enough), and `executor` for where the scripts run:
   shell   on this host itself, as the user of this program
   docker  in a container of the job's image, beside its services, on this host's Docker engine
 
@@ -45,14 +45,14 @@ JOB is the coordinator's answer to a job request, as it came.
 
 Signals:
   SIGTERM, SIGINT   end the job in good order: the script is terminated, and killed when it does not end,
-                    the coordinator is told of a system failure, everything is removed
-  a second one      end at once, nobody is told
+                    a system failure is reported to the coordinator, everything is removed
+  a second one      end at once, without a report
 
 Exit codes:
   {Exit.SUCCEEDED:<5} the job succeeded
-  {Exit.FAILED:<5} the job failed or was cancelled, and the coordinator knows
+  {Exit.FAILED:<5} the job failed or was canceled, and the coordinator knows
   2     the arguments are wrong
-  {Exit.UNHEARD:<5} the job has ended, but the coordinator could not be told
+  {Exit.UNREPORTED:<5} the job has ended, but its result could not be reported to the coordinator
   {Exit.UNUSABLE:<5} CONFIG or JOB cannot be used, nothing was run
   128+N a second signal N ended the program
 """
@@ -65,8 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     run = commands.add_parser(
         "exec-fetched-job",
-        help="run a job that somebody else has fetched",
-        description="Run a job that somebody else has fetched from the coordinator, and report on it.",
+        help="run a job that the service has fetched",
+        description="Run a job that the service has fetched from the coordinator, and report on it.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -76,10 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         return asyncio.run(_run(_text(chosen.config), _text(chosen.job)))
-    except UnheardError as error:
-        return _complained(error, Exit.UNHEARD)
+    except UnreportedError as error:
+        return _fail(error, Exit.UNREPORTED)
     except InnerRunnerError as error:
-        return _complained(error, Exit.UNUSABLE)
+        return _fail(error, Exit.UNUSABLE)
 
 
 async def _run(runner_toml: str, job_json: str) -> int:
@@ -89,14 +89,14 @@ async def _run(runner_toml: str, job_json: str) -> int:
     running = asyncio.ensure_future(runner.run(runner_toml, job_json, stops))
     numbers: list[signal.Signals] = []
 
-    def heard(number: signal.Signals) -> None:
+    def on_signal(number: signal.Signals) -> None:
         if numbers:
             running.cancel()
         numbers.append(number)
         stops.abort(_SIGNALS[number])
 
     for number in _SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, heard, number)
+        asyncio.get_running_loop().add_signal_handler(number, on_signal, number)
     with contextlib.suppress(asyncio.CancelledError):
         return await running
     return 128 + numbers[-1]
@@ -109,6 +109,6 @@ def _text(path: Path) -> str:
         raise InnerRunnerError(f"{path} cannot be read: {error}") from error
 
 
-def _complained(error: InnerRunnerError, code: Exit) -> int:
+def _fail(error: InnerRunnerError, code: Exit) -> int:
     print(f"{PROGRAM}: {error}", file=sys.stderr)
     return code

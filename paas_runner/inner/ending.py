@@ -7,10 +7,11 @@ from datetime import timedelta
 import attrs
 
 from paas_runner.errors import RunnerError
+from paas_runner.job.durations import go_text
 
 
 class Reason(enum.StrEnum):
-    """Failure reasons that an inner runner tells (spec gitlab-runner-api.md §3.7)."""
+    """Failure reasons that an inner runner reports (spec gitlab-runner-api.md §3.7)."""
 
     SCRIPT = "script_failure"
     SYSTEM = "runner_system_failure"
@@ -43,8 +44,8 @@ class Result(enum.StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class FinalWord:
-    """The part of the final PUT that tells the result (spec gitlab-runner-api.md §3.1)."""
+class StateUpdate:
+    """What a PUT says of the job: that it runs, or its result (spec gitlab-runner-api.md §3.1)."""
 
     state: str
     failure_reason: str | None = None
@@ -61,22 +62,22 @@ class Ending:
     reason: Reason = Reason.SYSTEM
     """Of a broken job."""
 
-    def word(self, reasons: Collection[str] = ()) -> FinalWord:
-        """What the coordinator is told; `reasons` are those it lists in the payload's features."""
+    def state_update(self, reasons: Collection[str] = ()) -> StateUpdate:
+        """The report to the coordinator; `reasons` are those it lists in the payload's features."""
         match self.result:
             case Result.SUCCESS:
-                return FinalWord(state="success")
+                return StateUpdate(state="success")
             case Result.FAILED:
-                return FinalWord(state="failed", failure_reason=Reason.SCRIPT, exit_code=self.exit_code)
+                return StateUpdate(state="failed", failure_reason=Reason.SCRIPT, exit_code=self.exit_code)
             case Result.CANCELED:
-                return FinalWord(state="failed", failure_reason=Reason.UNKNOWN)
+                return StateUpdate(state="failed", failure_reason=Reason.UNKNOWN)
             case Result.TIMED_OUT:
-                return FinalWord(state="failed", failure_reason=Reason.TIMEOUT)
+                return StateUpdate(state="failed", failure_reason=Reason.TIMEOUT)
             case Result.BROKEN:
-                return FinalWord(state="failed", failure_reason=self.reason.known_to(reasons))
+                return StateUpdate(state="failed", failure_reason=self.reason.known_to(reasons))
 
     def complaint(self, timeout: timedelta) -> str:
-        """What the last line of the trace says of a job that did not succeed (§10.3)."""
+        """The last line of the trace of a job that did not succeed (§10.3)."""
         match self.result:
             case Result.SUCCESS:
                 return ""
@@ -85,7 +86,7 @@ class Ending:
             case Result.CANCELED:
                 return "Job failed: canceled"
             case Result.TIMED_OUT:
-                return f"Job failed: execution took longer than {_go_duration(timeout)} seconds"
+                return f"Job failed: execution took longer than {_whole_seconds(timeout)} seconds"
             case Result.BROKEN if self.reason is Reason.SYSTEM:
                 return f"Job failed (system failure): {self.text}"
             case Result.BROKEN:
@@ -101,7 +102,6 @@ class StageError(RunnerError):
     """A stage failed in a way that ends the job; its trace has the details already."""
 
     def __init__(self, ending: Ending) -> None:
-        """Carry what is made of it."""
         super().__init__(ending.text or f"exit code {ending.exit_code}")
         self.ending = ending
 
@@ -116,7 +116,5 @@ def broken(text: str, reason: Reason = Reason.SYSTEM) -> Ending:
     return Ending(result=Result.BROKEN, text=text, reason=reason)
 
 
-def _go_duration(span: timedelta) -> str:
-    minutes, seconds = divmod(int(span.total_seconds()), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes}m{seconds}s" if hours else f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
+def _whole_seconds(span: timedelta) -> str:
+    return go_text(int(span.total_seconds()) * 10**9)

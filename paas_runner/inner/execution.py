@@ -11,22 +11,21 @@ from paas_runner import __version__
 from paas_runner.inner.ending import (
     SUCCEEDED,
     Ending,
-    FinalWord,
     Reason,
     Result,
     StageError,
+    StateUpdate,
     broken,
     exited,
 )
 from paas_runner.inner.helper import AFTER_FAILURE, AFTER_SUCCESS, BEFORE_SCRIPTS, Helper, Stage
 from paas_runner.inner.job import Job
 from paas_runner.inner.job_script import JobScripts, Script
-from paas_runner.inner.narrator import Narrator
-from paas_runner.inner.pace import Timings
-from paas_runner.inner.settings import GitStrategy
-from paas_runner.inner.shell import Launched, Shell
+from paas_runner.inner.process import Launched
+from paas_runner.inner.settings import GitStrategy, Timings
+from paas_runner.inner.shell import Shell
 from paas_runner.inner.stop import Interrupted, Stop, Stops
-from paas_runner.inner.trace import Trace
+from paas_runner.inner.trace import Narrator, Trace
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -43,11 +42,11 @@ class Execution:
     helper: Helper
     trace: Trace
     narrator: Narrator
-    pace: Timings
+    timings: Timings
     stops: Stops
 
-    async def run(self) -> FinalWord:
-        """Run all of it; returns what the coordinator is to be told."""
+    async def run(self) -> StateUpdate:
+        """Run all of it; returns what is to be reported to the coordinator."""
         self._introduction()
         try:
             with self.stops.whole.after(self.job.payload.timeout.total_seconds()):
@@ -62,7 +61,7 @@ class Execution:
             log.exception("unexpected error", job=self.job.payload.job_id)
             ending = broken(f"unexpected error in the runner: {type(error).__name__}")
         self._conclusion(ending)
-        return ending.word(self.job.failure_reasons)
+        return ending.state_update(self.job.failure_reasons)
 
     async def _stages(self) -> Ending:
         async with contextlib.AsyncExitStack() as stack:
@@ -87,17 +86,17 @@ class Execution:
     async def _before_scripts(self) -> Ending:
         try:
             for stage in BEFORE_SCRIPTS:
-                await self._attempted(stage)
+                await self._attempt(stage)
         except StageError as error:
             return error.ending
         return SUCCEEDED
 
-    async def _attempted(self, stage: Stage) -> None:
-        """Run a stage as often as its variable allows, with growing pauses; raises the last `StageError`."""
+    async def _attempt(self, stage: Stage) -> None:
+        """Run a stage as often as its variable allows, with growing backoff; raises the last `StageError`."""
         if not self.helper.has(stage):
             return
         attempts = self.job.settings.attempts.get(stage.attempts or "", 1)
-        pause = self.pace.stage_retry
+        backoff = self.timings.stage_backoff
         for attempt in range(1, attempts + 1):
             try:
                 with self.narrator.section(stage.section, stage.title):
@@ -105,12 +104,12 @@ class Execution:
             except StageError:
                 if attempt == attempts:
                     raise
-                self.narrator.line(f"Retrying in {pause:g}s")
+                self.narrator.line(f"Retrying in {backoff:g}s")
                 async with self.stops.whole.limit():
-                    await asyncio.sleep(pause)
-                pause *= _BACKOFF
+                    await asyncio.sleep(backoff)
+                backoff *= _BACKOFF
                 if stage is Stage.GET_SOURCES and attempt == 1:
-                    await self._attempted(Stage.CLEAR_WORKTREE)
+                    await self._attempt(Stage.CLEAR_WORKTREE)
             else:
                 return
 
@@ -125,7 +124,7 @@ class Execution:
 
     async def _hook(self, script: Script | None) -> None:
         if script is not None:
-            ending = await self._script(script, self.stops.whole)
+            ending = await self._run_script(script, self.stops.whole)
             if ending.result is not Result.SUCCESS:
                 raise StageError(ending)
 
@@ -135,7 +134,7 @@ class Execution:
         with self.stops.while_scripts_run() as stop, stop.after(self.job.settings.script_seconds):
             for script in self.scripts.steps:
                 with self.narrator.section(script.name, f'Executing "{script.name}" stage of the job script'):
-                    ending = await self._script(script, stop)
+                    ending = await self._run_script(script, stop)
                 if ending.result is not Result.SUCCESS:
                     break
         if ending.result is Result.CANCELED:
@@ -151,7 +150,7 @@ class Execution:
         with self.narrator.section("after_script", "Running after_script"):
             self.narrator.notice("Running after script...")
             with stop.after(self.job.settings.after_script_seconds):
-                found = await self._script(script, stop)
+                found = await self._run_script(script, stop)
         if found.result is Result.SUCCESS:
             return ending
         if not self.job.settings.after_script_ignore_errors:
@@ -165,23 +164,23 @@ class Execution:
         ending = SUCCEEDED
         for stage in stages:
             try:
-                await self._attempted(stage)
+                await self._attempt(stage)
             except StageError as error:
                 ending = error.ending if ending.result is Result.SUCCESS else ending
         return ending
 
-    async def _script(self, script: Script, stop: Stop) -> Ending:
+    async def _run_script(self, script: Script, stop: Stop) -> Ending:
         """How a script ended, by itself or by `stop`; raises `Interrupted` when all of the job is to end."""
         try:
             async with self.shell.launch(script, self.trace.write) as launched:
-                ending = await self._watched(launched, stop)
+                ending = await self._watch(launched, stop)
         except (OSError, ValueError) as error:  # ValueError: what no environment or file can hold
             return broken(f"the script cannot be run: {error}")
         if self.stops.whole.ending is not None:
             raise Interrupted(self.stops.whole.ending)
         return ending
 
-    async def _watched(self, launched: Launched, stop: Stop) -> Ending:
+    async def _watch(self, launched: Launched, stop: Stop) -> Ending:
         ended = asyncio.ensure_future(launched.wait())
         stopped = asyncio.ensure_future(stop.wait())
         try:
@@ -190,7 +189,7 @@ class Execution:
                 return exited(ended.result())
             launched.terminate()
             with contextlib.suppress(TimeoutError):
-                async with self.stops.within(self.pace.grace, self.pace.hurry):
+                async with self.stops.within(self.timings.grace, self.timings.hurried_grace):
                     await asyncio.wait({ended})
             return stop.ending
         finally:

@@ -6,6 +6,15 @@ GitLab Runner does it in a helper container; here it is the inner runner's own p
 import enum
 from typing import Protocol
 
+import attrs
+import httpx
+
+from paas_runner.inner.artifacts import Artifacts, job_artifacts
+from paas_runner.inner.cache import Cache, job_cache
+from paas_runner.inner.job import Job
+from paas_runner.inner.sources import job_sources
+from paas_runner.inner.trace import Narrator
+
 
 class Stage(enum.Enum):
     """A stage that is no script: its name in the trace, its title, and the variable for its attempts."""
@@ -35,13 +44,13 @@ AFTER_FAILURE = (Stage.ARCHIVE_CACHE_ON_FAILURE, Stage.UPLOAD_ARTIFACTS_ON_FAILU
 
 
 class Helper(Protocol):
-    """Does one job's stages that are no scripts; what it has to say goes into the trace."""
+    """Does one job's stages that are no scripts; its messages go into the trace."""
 
     def has(self, stage: Stage) -> bool:
         """Whether there is anything to do: a stage without leaves nothing in the trace."""
 
     async def run(self, stage: Stage) -> None:
-        """Do it; may be cancelled anywhere and repeated. Raises `StageError` for what ends the job."""
+        """Do it; may be canceled anywhere and repeated. Raises `StageError` for what ends the job."""
 
 
 class NoHelper:
@@ -53,3 +62,59 @@ class NoHelper:
 
     async def run(self, stage: Stage) -> None:
         """Do nothing."""
+
+
+@attrs.frozen(kw_only=True)
+class JobHelper:
+    """Works in the job's folder, which it needs as a real one."""
+
+    job: Job
+    narrator: Narrator
+    cache: Cache
+    artifacts: Artifacts
+
+    def has(self, stage: Stage) -> bool:
+        """Sources have a section in every trace, all else where the payload names it."""
+        match stage:
+            case Stage.GET_SOURCES | Stage.CLEAR_WORKTREE:
+                return True
+            case Stage.RESTORE_CACHE:
+                return bool(self.cache.entries)
+            case Stage.DOWNLOAD_ARTIFACTS:
+                return bool(self.artifacts.dependencies)
+            case Stage.ARCHIVE_CACHE | Stage.ARCHIVE_CACHE_ON_FAILURE:
+                return bool(self.cache.to_archive(succeeded=stage is Stage.ARCHIVE_CACHE))
+            case Stage.UPLOAD_ARTIFACTS | Stage.UPLOAD_ARTIFACTS_ON_FAILURE:
+                return bool(self.artifacts.to_upload(succeeded=stage is Stage.UPLOAD_ARTIFACTS))
+
+    async def run(self, stage: Stage) -> None:
+        """Do it; raises `StageError`."""
+        match stage:
+            case Stage.GET_SOURCES:
+                sources = job_sources(self.job, self.narrator)
+                if sources is None:
+                    self.narrator.line("The job's payload names no repository: there are no sources to fetch")
+                else:
+                    await sources.fetch()
+            case Stage.CLEAR_WORKTREE:
+                sources = job_sources(self.job, self.narrator)
+                if sources is not None:
+                    await sources.clear()
+            case Stage.RESTORE_CACHE:
+                await self.cache.restore()
+            case Stage.DOWNLOAD_ARTIFACTS:
+                await self.artifacts.download()
+            case Stage.ARCHIVE_CACHE | Stage.ARCHIVE_CACHE_ON_FAILURE:
+                await self.cache.archive(succeeded=stage is Stage.ARCHIVE_CACHE)
+            case Stage.UPLOAD_ARTIFACTS | Stage.UPLOAD_ARTIFACTS_ON_FAILURE:
+                await self.artifacts.upload(succeeded=stage is Stage.UPLOAD_ARTIFACTS)
+
+
+def job_helper(job: Job, narrator: Narrator, client: httpx.AsyncClient) -> JobHelper:
+    """The helper of a job whose folder has just been made; `client` knows the coordinator."""
+    return JobHelper(
+        job=job,
+        narrator=narrator,
+        cache=job_cache(job, narrator, client),
+        artifacts=job_artifacts(job, narrator, client),
+    )

@@ -1,17 +1,71 @@
-"""One job as all stages see it: the payload with what was read from it.
+"""One job as all stages see it: its folders, its variables, and the payload with what was read from it.
 
-The folders of one job.
+Variables are the runner's and the job's own, by weight, expanded (spec gitlab-runner-api.md §10.7).
 """
 
-from collections.abc import Mapping
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePath
 from typing import Any
 
 import attrs
 
-from paas_runner.inner.section import RunnerSection, Workspace
-from paas_runner.inner.settings import Settings, read_settings
-from paas_runner.inner.variables import JobVariables, job_variables
+from paas_runner import __version__
+from paas_runner.inner.settings import RunnerSection, Settings, read_settings
 from paas_runner.job.payload import Payload
+from paas_runner.job.variables import Variable, expand, values
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@attrs.frozen(kw_only=True)
+class Workspace:
+    """Where projects are, where this one's sources are, and what lies beside them."""
+
+    builds: PurePath
+    project: PurePath
+
+    @property
+    def files(self) -> PurePath:
+        """Where file variables are written (spec gitlab-runner-api.md §10.4)."""
+        return self.project.with_name(f"{self.project.name}.tmp")
+
+    @property
+    def gitlab_env(self) -> PurePath:
+        """What a script writes into this file, as `NAME=value`, the next script has as variables (§10.4)."""
+        return self.files / "gitlab_runner_env"
+
+
+def write_files(files: Mapping[PurePath, str]) -> None:
+    """Write a job's file variables; raises OSError, or ValueError for text that no file can hold."""
+    for path, content in files.items():
+        Path(path).write_text(content, encoding="utf-8")
+
+
+@attrs.frozen(kw_only=True)
+class JobVariables:
+    """Each variable once, with its expanded value; that of a file variable is the file's path."""
+
+    variables: tuple[Variable, ...]
+    files: Mapping[PurePath, str] = attrs.field(repr=False)
+    """What is to be written where, for the file variables."""
+
+    masked: tuple[str, ...] = attrs.field(repr=False)
+    """The values that the trace must not show."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What a process of the job has in its environment."""
+        return {item.key: item.value for item in self.variables if _exportable(item.key, item.value)}
+
+    def get(self, key: str) -> str:
+        """One value; empty for what is not there."""
+        return next((item.value for item in self.variables if item.key == key), "")
+
+    def expand(self, text: str) -> str:
+        """Text with the references to variables replaced, as in image names, cache keys and paths."""
+        known = {item.key: item.value for item in self.variables}
+        return expand(text, lambda name: known.get(name, ""))
 
 
 @attrs.frozen(kw_only=True)
@@ -31,18 +85,18 @@ class Job:
 
     @property
     def with_sections(self) -> bool:
-        """Whether the coordinator wants marks around the stages in the trace."""
+        """Whether the coordinator wants section markers around the stages in the trace."""
         return bool(self._features.get("trace_sections"))
 
     @property
     def failure_reasons(self) -> tuple[str, ...]:
         """Those that the coordinator knows beside the three that all know."""
-        return _texts(self._features.get("failure_reasons"))
+        return texts(self._features.get("failure_reasons"))
 
     @property
     def token_prefixes(self) -> tuple[str, ...]:
         """How tokens begin that must not show in the trace."""
-        return _texts(self._features.get("token_mask_prefixes"))
+        return texts(self._features.get("token_mask_prefixes"))
 
     @property
     def unsupported(self) -> str:
@@ -74,7 +128,7 @@ def read_job(payload: Payload, section: RunnerSection, workspace: Workspace) -> 
         section=section,
         workspace=workspace,
         variables=variables,
-        settings=read_settings(variables, may_fetch=may_fetch),
+        settings=read_settings(variables.get, may_fetch=may_fetch),
     )
 
 
@@ -83,5 +137,74 @@ def mappings(found: object) -> list[Mapping[str, Any]]:
     return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
 
 
-def _texts(found: object) -> tuple[str, ...]:
-    return tuple(str(item) for item in found) if isinstance(found, list) else ()
+def texts(found: object, expand: Callable[[str], str] = str) -> tuple[str, ...]:
+    """The texts of a list in a payload, expanded; what is no list has none."""
+    return tuple(expand(str(item)) for item in found) if isinstance(found, list) else ()
+
+
+def job_variables(payload: Payload, section: RunnerSection, workspace: Workspace) -> JobVariables:
+    """All variables of one job; of equal keys the last wins."""
+    found = (
+        *_before(payload, section, workspace),
+        *payload.variables,
+        *_after(workspace),
+    )
+    last = {variable.key: variable for variable in found}
+    paths = {key: str(workspace.files / key) for key, variable in last.items() if variable.file}
+    seen = [
+        attrs.evolve(variable, value=paths[key], raw=True) if variable.file else variable
+        for key, variable in last.items()
+    ]
+    literal = {variable.key: variable.value for variable in seen}
+    contents = {
+        key: variable.value if variable.raw else expand(variable.value, lambda name: literal.get(name, ""))
+        for key, variable in last.items()
+        if variable.file
+    }
+    expanded = values(seen)
+    return JobVariables(
+        variables=tuple(attrs.evolve(variable, value=expanded[variable.key]) for variable in seen),
+        files={workspace.files / key: content for key, content in contents.items()},
+        masked=tuple(contents.get(key, expanded[key]) for key in last if last[key].masked),
+    )
+
+
+def _before(payload: Payload, section: RunnerSection, workspace: Workspace) -> Iterator[Variable]:
+    """What a job's author may replace (spec gitlab-runner-api.md §7.3)."""
+    image = payload.raw.get("image")
+    if isinstance(image, Mapping) and image.get("name"):
+        yield Variable(key="CI_JOB_IMAGE", value=str(image["name"]), public=True)
+    for entry in section.environment:
+        key, _, value = entry.partition("=")
+        yield Variable(key=key, value=value)
+    own = {
+        "CI_RUNNER_SHORT_TOKEN": section.token,
+        "CI_BUILDS_DIR": str(workspace.builds),
+        "CI_PROJECT_DIR": str(workspace.project),
+        "CI_CONCURRENT_ID": "0",
+        "CI_CONCURRENT_PROJECT_ID": "0",
+        "CI_SERVER": "yes",
+        "CI_JOB_STATUS": "running",
+        "CI_JOB_TIMEOUT": str(int(payload.timeout.total_seconds())),
+    }
+    for key, value in own.items():
+        yield Variable(key=key, value=value, public=True)
+
+
+def _after(workspace: Workspace) -> Iterator[Variable]:
+    """What no author of a job may replace."""
+    own = {
+        "CI_DISPOSABLE_ENVIRONMENT": "true",
+        "CI_RUNNER_VERSION": __version__,
+        "CI_RUNNER_REVISION": __version__,
+        "CI_RUNNER_EXECUTABLE_ARCH": f"linux/{_ARCHITECTURES.get(platform.machine(), platform.machine())}",
+        "RUNNER_TEMP_PROJECT_DIR": str(workspace.files),
+        "GITLAB_ENV": str(workspace.gitlab_env),
+    }
+    for key, value in own.items():
+        yield Variable(key=key, value=value, public=True)
+
+
+def _exportable(key: str, value: str) -> bool:
+    """Whether a process can have it in its environment."""
+    return bool(key) and "=" not in key and "\0" not in key + value

@@ -6,9 +6,8 @@ from pathlib import PurePath
 
 import attrs
 
-from paas_runner.inner.job import Job, mappings
-from paas_runner.inner.narrator import echo
-from paas_runner.inner.section import Workspace
+from paas_runner.inner.job import Job, Workspace, mappings
+from paas_runner.inner.trace import echo
 
 _AFTER_SCRIPT = "after_script"
 _EXPORT = 'case "$line" in *=*) export "$line" ;; esac'

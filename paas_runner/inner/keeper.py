@@ -21,7 +21,7 @@ from collections.abc import Iterator
 _PR_SET_CHILD_SUBREAPER = 36
 _REQUESTS = 0
 _NOT_STARTED, _KILLED = 126, 137
-_IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # ended by whoever holds the other end of our input
+_IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # the end comes from the other end of our input
 
 
 def main() -> int:
@@ -34,11 +34,11 @@ def main() -> int:
     signal.set_wakeup_fd(alarm)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     try:
-        program = _started(_order())
+        program = _start(_order())
     except (OSError, ValueError) as error:
         os.write(2, str(error).encode(errors="replace"))
         return _NOT_STARTED
-    code = _watched(program, news)
+    code = _watch(program, news)
     _kill_all()
     return code
 
@@ -59,12 +59,12 @@ def _read(length: int) -> bytes:
     while len(found) < length:
         piece = os.read(_REQUESTS, length - len(found))
         if not piece:
-            raise ValueError("nobody said what to run")
+            raise ValueError("the input ended before it said what to run")
         found += piece
     return bytes(found)
 
 
-def _started(order: list[bytes]) -> int:
+def _start(order: list[bytes]) -> int:
     """The process id of the program, which leads a session of its own and reads nothing."""
     folder, number, *rest = order
     arguments, entries = rest[: int(number)], rest[int(number) :]
@@ -82,8 +82,8 @@ def _started(order: list[bytes]) -> int:
     )
 
 
-def _watched(program: int, news: int) -> int:
-    """The program's exit code, once it has ended or nobody waits for it any more."""
+def _watch(program: int, news: int) -> int:
+    """The program's exit code, once it has ended, or our input has."""
     while True:
         ready, _, _ = select.select([_REQUESTS, news], [], [])
         if _REQUESTS in ready:
@@ -94,13 +94,13 @@ def _watched(program: int, news: int) -> int:
                 os.killpg(program, signal.SIGTERM)
         if news in ready:
             os.read(news, 4096)
-            code = _reaped(program)
+            code = _reap(program)
             if code is not None:
                 return code
 
 
-def _reaped(program: int) -> int | None:
-    """Take leave of every child that has ended; the program's exit code if it is one of them."""
+def _reap(program: int) -> int | None:
+    """Reap every child that has ended; the program's exit code if it is one of them."""
     code = None
     with contextlib.suppress(ChildProcessError):
         while (found := os.waitpid(-1, os.WNOHANG))[0]:

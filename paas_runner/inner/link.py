@@ -16,8 +16,8 @@ import httpx
 
 from paas_runner import __version__
 from paas_runner.errors import RunnerError
-from paas_runner.inner.ending import FinalWord
-from paas_runner.inner.pace import Timings
+from paas_runner.inner.ending import StateUpdate
+from paas_runner.inner.settings import Timings
 from paas_runner.inner.trace import Trace
 from paas_runner.secret import Secret
 
@@ -41,7 +41,7 @@ _LEAST_PAUSE_SECONDS = 0.01
 
 
 class JobOverError(RunnerError):
-    """The coordinator runs this job no more: stop everything, say nothing."""
+    """For the coordinator the job is over: stop everything, send nothing."""
 
 
 @attrs.frozen(kw_only=True)
@@ -65,7 +65,7 @@ class JobLink:
         token: Secret,
         trace: Trace,
         *,
-        pace: Timings,
+        timings: Timings,
         on_canceling: Callable[[], None],
         debug: bool = False,
     ) -> None:
@@ -73,27 +73,27 @@ class JobLink:
         self._path = f"/api/v4/jobs/{job_id}"
         self._token = token
         self._trace = trace
-        self._pace = pace
+        self._timings = timings
         self._on_canceling = on_canceling
-        self._debug = "true" if debug else "false"  # such a log is hidden from most readers (§4.1)
-        self._interval = pace.interval
+        self._debug = "true" if debug else "false"  # such a trace is hidden from most readers (§4.1)
+        self._interval = timings.interval
         self._asked_pause = 0.0  # by an answer to the last piece
         self._sent = 0
-        self._spoke_at = asyncio.get_running_loop().time()
+        self._last_call_at = asyncio.get_running_loop().time()
 
     async def stream(self) -> NoReturn:
         """Send the trace as it grows and signs of life when it does not; raises `JobOverError`."""
         while True:
             await self._send_piece()
-            await self._rest(max(self._interval, self._asked_pause))
+            await self._sleep(max(self._interval, self._asked_pause))
 
-    async def finish(self, word: FinalWord) -> None:
+    async def finish(self, update: StateUpdate) -> None:
         """Send what is left and the result until both are stored; raises `JobOverError`."""
-        self._interval = self._pace.interval
-        pause = self._pace.first_pause
+        self._interval = self._timings.interval
+        backoff = self._timings.first_backoff
         while True:
             await self._flush()
-            reply = await self._put(word)
+            reply = await self._put(update)
             match reply.status:
                 case 200 | 404:
                     return
@@ -101,18 +101,18 @@ class JobLink:
                     wait = reply.seconds("x-gitlab-trace-update-interval") or self._interval
                 case _:
                     self._sent = 0 if reply.status == 412 else self._sent
-                    wait = reply.seconds("retry-after") or pause
-                    pause = min(pause * 2, self._pace.longest_pause)
+                    wait = reply.seconds("retry-after") or backoff
+                    backoff = min(backoff * 2, self._timings.longest_backoff)
             await asyncio.sleep(wait)
 
-    async def _rest(self, seconds: float) -> None:
+    async def _sleep(self, seconds: float) -> None:
         """Wait, with a sign of life after each long silence."""
         clock = asyncio.get_running_loop().time
         end = clock() + seconds
         while (now := clock()) < end:
-            silent_until = self._spoke_at + self._pace.keep_alive
+            silent_until = self._last_call_at + self._timings.keep_alive
             if silent_until <= now:
-                await self._put(FinalWord(state="running"))
+                await self._put(StateUpdate(state="running"))
             else:
                 await asyncio.sleep(max(min(end, silent_until) - now, _LEAST_PAUSE_SECONDS))
 
@@ -138,18 +138,18 @@ class JobLink:
             self._sent = int(size[1])
         return reply.status == 202
 
-    async def _put(self, word: FinalWord) -> _Reply:
+    async def _put(self, update: StateUpdate) -> _Reply:
         body: dict[str, Any] = {
             "info": INFO,
             "token": self._token.reveal(),
-            "state": word.state,
+            "state": update.state,
             "checksum": self._trace.checksum,
             "output": {"checksum": self._trace.checksum, "bytesize": self._trace.size},
         }
-        if word.failure_reason:
-            body["failure_reason"] = word.failure_reason
-        if word.exit_code:
-            body["exit_code"] = word.exit_code
+        if update.failure_reason:
+            body["failure_reason"] = update.failure_reason
+        if update.exit_code:
+            body["exit_code"] = update.exit_code
         return await self._call("PUT", self._path, json=body)
 
     async def _call(
@@ -170,7 +170,7 @@ class JobLink:
         except httpx.RequestError:
             return _Reply(status=0)
         finally:
-            self._spoke_at = asyncio.get_running_loop().time()
+            self._last_call_at = asyncio.get_running_loop().time()
         status = response.headers.get("job-status", "")
         if response.status_code == 403 or status in ("canceled", "failed"):
             raise JobOverError(f"{method}: {response.status_code} {status}".rstrip())

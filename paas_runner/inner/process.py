@@ -8,13 +8,23 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path, PurePath
+from typing import Protocol
 
-from paas_runner.inner.shell import Launched, Write
-
+Write = Callable[[bytes], None]
 _KEEPER = Path(__file__).with_name("keeper.py")
-_LAST_OUTPUT_SECONDS = 1.0  # for output that is still in the pipe when everybody is dead
+_LAST_OUTPUT_SECONDS = 1.0  # for output that is still in the pipe when all processes are dead
+
+
+class Launched(Protocol):
+    """A script that runs."""
+
+    async def wait(self) -> int:
+        """Its exit code, once all its output has been written; raises OSError for what could not start."""
+
+    def terminate(self) -> None:
+        """Ask it to end."""
 
 
 @contextlib.asynccontextmanager
@@ -25,9 +35,9 @@ async def launched(
 
     Raises OSError when it cannot be started, as its `wait` does, and ValueError for text that is none.
     """
-    order = _order((_found(command[0]), *command[1:]), folder, environment)
+    order = _order((_path_of(command[0]), *command[1:]), folder, environment)
     reading, writing = os.pipe()
-    output = await _collected(reading, write)
+    output = await _collect(reading, write)
     try:
         keeper = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -44,9 +54,9 @@ async def launched(
         raise
     finally:
         os.close(writing)
-    kept = _Kept(keeper, output)
+    kept = _KeptProgram(keeper, output)
     try:
-        await kept.say(order)
+        await kept.send(order)
         yield kept
     finally:
         await kept.end()
@@ -60,7 +70,7 @@ def _order(command: Sequence[str], folder: PurePath, environment: Mapping[str, s
     return b"%d\n%b" % (len(text), text)
 
 
-def _found(program: str) -> str:
+def _path_of(program: str) -> str:
     path = program if "/" in program else shutil.which(program)
     if path is None:
         raise FileNotFoundError(f"there is no program `{program}` on this host")
@@ -89,7 +99,7 @@ class _Output(asyncio.Protocol):
             self._transport.close()
 
 
-class _Kept:
+class _KeptProgram:
     """A program, seen through its keeper."""
 
     def __init__(self, keeper: asyncio.subprocess.Process, output: _Output) -> None:
@@ -111,14 +121,14 @@ class _Kept:
         """SIGTERM to the program's group."""
         self._requests.write(b"T")
 
-    async def say(self, text: bytes) -> None:
-        """Write to the keeper; one that is no more says so by its exit code."""
+    async def send(self, text: bytes) -> None:
+        """Write to the keeper; the end of one that is dead shows in its exit code."""
         with contextlib.suppress(ConnectionError):
             self._requests.write(text)
             await self._requests.drain()
 
     async def end(self) -> None:
-        """Kill whoever is left, wait for their end and for what they have written."""
+        """Kill what is left, wait for its end and for what it has written."""
         if self._over:
             return
         self._requests.close()
@@ -144,7 +154,7 @@ class _Kept:
         return self._keeper.stderr
 
 
-async def _collected(reading: int, write: Write) -> _Output:
+async def _collect(reading: int, write: Write) -> _Output:
     pipe = os.fdopen(reading, "rb", buffering=0)
     _, output = await asyncio.get_running_loop().connect_read_pipe(lambda: _Output(write), pipe)
     return output

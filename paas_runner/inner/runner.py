@@ -8,28 +8,24 @@ from datetime import datetime
 import attrs
 import httpx
 
-from paas_runner.inner.ending import FinalWord
+from paas_runner.inner.ending import StateUpdate
 from paas_runner.inner.execution import Execution
-from paas_runner.inner.helper import Helper
+from paas_runner.inner.git import credentials
+from paas_runner.inner.helper import Helper, job_helper
 from paas_runner.inner.job import Job, mappings, read_job
-from paas_runner.inner.job_helper import job_helper
 from paas_runner.inner.job_script import job_scripts
 from paas_runner.inner.link import JobLink, JobOverError
-from paas_runner.inner.narrator import Narrator
-from paas_runner.inner.pace import Timings
-from paas_runner.inner.process_shell import ProcessShell
-from paas_runner.inner.repository import credentials
-from paas_runner.inner.section import InnerRunnerError, RunnerSection, read_section
-from paas_runner.inner.shell import Shell
+from paas_runner.inner.settings import InnerRunnerError, RunnerSection, Timings, read_section
+from paas_runner.inner.shell import ProcessShell, Shell
 from paas_runner.inner.stop import Stops
-from paas_runner.inner.trace import Trace
+from paas_runner.inner.trace import Narrator, Trace
 from paas_runner.job.payload import Payload, PayloadError, decode
 
 CALL_SECONDS = 30.0
 
 
-class UnheardError(InnerRunnerError):
-    """The job has ended, but its coordinator could not be told."""
+class UnreportedError(InnerRunnerError):
+    """The job has ended, but its result could not be reported to the coordinator."""
 
 
 def _on_this_machine(_section: RunnerSection) -> Shell:
@@ -42,20 +38,20 @@ class InnerRunner:
 
     clock: Callable[[], datetime]
     shell: Callable[[RunnerSection], Shell] = _on_this_machine
-    """Where scripts run: on this machine, in a folder for this job alone, unless somebody says another."""
+    """Where scripts run: on this machine, in a folder for this job alone, unless another is given."""
 
     helper: Callable[[Job, Narrator, httpx.AsyncClient], Helper] = job_helper
     transport: Callable[[str], httpx.AsyncBaseTransport] | None = None
-    pace: Timings = attrs.field(factory=Timings)
+    timings: Timings = attrs.field(factory=Timings)
     trust_environment: bool = False
     """Whether `HTTPS_PROXY`, `SSL_CERT_FILE` and their like count."""
 
     async def run(self, runner_toml: str, job_json: str, stops: Stops | None = None) -> int:
         """Return 0 for a job that succeeded and 1 for one that did not, when the coordinator knows it.
 
-        `stops` ends the job early, in good order. Cancelling this is the sudden death of the host: every
-        process of the job is killed at once, its folders are removed, nobody is told. Raises
-        `InnerRunnerError` for files that make no job, and `UnheardError` when the coordinator could not be
+        `stops` ends the job early, in good order. Canceling this is the sudden death of the host: every
+        process of the job is killed at once, its folders are removed, nothing is reported. Raises
+        `InnerRunnerError` for files that make no job, and `UnreportedError` when the coordinator could not be
         told in half an hour.
         """
         section = read_section(runner_toml)
@@ -68,9 +64,9 @@ class InnerRunner:
                 raise InnerRunnerError(f"no folder could be made for the job: {error}") from error
             job = read_job(payload, section, folders)
             async with self._client(section.url) as client:
-                return await self._reported(job, shell, client, stops or Stops())
+                return await self._run_and_report(job, shell, client, stops or Stops())
 
-    async def _reported(self, job: Job, shell: Shell, client: httpx.AsyncClient, stops: Stops) -> int:
+    async def _run_and_report(self, job: Job, shell: Shell, client: httpx.AsyncClient, stops: Stops) -> int:
         trace = Trace(_secrets(job), job.section.output_limit_bytes, job.token_prefixes)
         narrator = Narrator(write=trace.write, clock=self.clock, with_sections=job.with_sections)
         link = JobLink(
@@ -78,7 +74,7 @@ class InnerRunner:
             job.payload.job_id,
             job.payload.token,
             trace,
-            pace=self.pace,
+            timings=self.timings,
             on_canceling=stops.cancel,
             debug=job.debug_trace or job.settings.debug_services,
         )
@@ -89,18 +85,18 @@ class InnerRunner:
             helper=self.helper(job, narrator, client),
             trace=trace,
             narrator=narrator,
-            pace=self.pace,
+            timings=self.timings,
             stops=stops,
         )
         try:
-            word = await _streamed(link, execution)
-            async with stops.within(self.pace.patience, self.pace.hurried_patience):
-                await link.finish(word)
+            update = await _stream(link, execution)
+            async with stops.within(self.timings.report_timeout, self.timings.hurried_report_timeout):
+                await link.finish(update)
         except TimeoutError:
-            raise UnheardError(f"{job.section.url} did not take the result of the job") from None
+            raise UnreportedError(f"{job.section.url} did not take the result of the job") from None
         except JobOverError:
             return 1
-        return int(word.state != "success")
+        return int(update.state != "success")
 
     def _client(self, url: str) -> httpx.AsyncClient:
         return httpx.AsyncClient(
@@ -111,17 +107,17 @@ class InnerRunner:
         )
 
 
-async def _streamed(link: JobLink, execution: Execution) -> FinalWord:
+async def _stream(link: JobLink, execution: Execution) -> StateUpdate:
     """Run the job while its trace is sent; raises `JobOverError`, with everything killed."""
     try:
         async with asyncio.TaskGroup() as tasks:
             streaming = tasks.create_task(link.stream())
-            word = await execution.run()
+            update = await execution.run()
             streaming.cancel()
     except ExceptionGroup as group:
         over, others = group.split(JobOverError)
         raise others or JobOverError(str(over)) from None
-    return word
+    return update
 
 
 def _secrets(job: Job) -> Iterator[str]:

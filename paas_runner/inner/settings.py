@@ -1,21 +1,102 @@
-"""How a job wants its stages to be run: what its variables say to the runner itself.
+"""How a job is run: what the host's owner says in `runner.toml`, and what the job's variables say.
 
-A value that makes no sense counts as absent and is warned of, as GitLab Runner does.
+`runner.toml` has exactly one `[[runners]]` section of GitLab Runner's format. A variable that makes no sense
+counts as absent and is warned of, as GitLab Runner does.
 """
 
 import enum
-import re
+import tomllib
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
-from paas_runner.inner.variables import JobVariables
+from paas_runner.errors import RunnerError
+from paas_runner.job.durations import nanoseconds
 
 T = TypeVar("T")
-
+DEFAULT_OUTPUT_LIMIT_KIB = 4096  # spec gitlab-runner-api.md §4.4
 AFTER_SCRIPT_SECONDS = 300.0
 MOST_ATTEMPTS = 10
+ATTEMPTS = ("GET_SOURCES_ATTEMPTS", "RESTORE_CACHE_ATTEMPTS", "ARTIFACT_DOWNLOAD_ATTEMPTS")
+_TEXTS = (
+    "name",
+    "executor",
+    "builds_dir",
+    "cache_dir",
+    "clone_url",
+    "pre_get_sources_script",
+    "post_get_sources_script",
+    "pre_build_script",
+    "post_build_script",
+)
+
+
+@attrs.frozen(kw_only=True)
+class Timings:
+    """All in seconds."""
+
+    interval: float = 3.0  # between pieces of the trace, unless the coordinator asks for another
+    keep_alive: float = 30.0  # of silence
+    first_backoff: float = 1.0  # after a failed try; it doubles
+    longest_backoff: float = 60.0
+    report_timeout: float = 1800.0  # to report the result
+    hurried_report_timeout: float = 20.0  # the same, when the host is about to end
+    grace: float = 10.0  # between SIGTERM and SIGKILL
+    hurried_grace: float = 2.0  # the same, when the host is about to end
+    stage_backoff: float = 5.0  # before a stage is tried again; it grows
+
+
+class InnerRunnerError(RunnerError):
+    """The two files of a deployment do not make a job: there is no coordinator to report it to."""
+
+
+@attrs.frozen(kw_only=True)
+class RunnerSection:
+    """The keys that have a meaning here; all others are ignored, as GitLab Runner does."""
+
+    url: str
+    token: str
+    name: str = ""
+    executor: str = ""
+    environment: tuple[str, ...] = ()
+    output_limit_bytes: int = DEFAULT_OUTPUT_LIMIT_KIB * 1024
+    builds_dir: str = ""
+    cache_dir: str = ""
+    clone_url: str = ""
+    pre_get_sources_script: str = ""
+    post_get_sources_script: str = ""
+    pre_build_script: str = ""
+    post_build_script: str = ""
+    debug_trace_disabled: bool = False
+    tables: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, repr=False)
+    """The tables of the section by name (`docker`, `cache`), as they are: they hold credentials."""
+
+
+def read_section(text: str) -> RunnerSection:
+    """The only section of `text`; raises `InnerRunnerError`."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InnerRunnerError(f"runner.toml is no TOML: {error}") from None
+    sections = document.get("runners")
+    if not isinstance(sections, list) or len(sections) != 1 or not isinstance(sections[0], dict):
+        raise InnerRunnerError("runner.toml must have exactly one [[runners]] section")
+    section: dict[str, Any] = sections[0]
+    url, token = section.get("url"), section.get("token")
+    if not isinstance(url, str) or not isinstance(token, str) or not url.startswith(("http://", "https://")):
+        raise InnerRunnerError("runner.toml: the section needs `url` (http or https) and `token`")
+    limit = section.get("output_limit")
+    return RunnerSection(
+        url=url.rstrip("/"),
+        token=token,
+        environment=tuple(str(entry) for entry in section.get("environment") or ()),
+        output_limit_bytes=(limit if isinstance(limit, int) and limit > 0 else DEFAULT_OUTPUT_LIMIT_KIB)
+        * 1024,
+        debug_trace_disabled=section.get("debug_trace_disabled") is True,
+        tables={key: table for key, table in section.items() if isinstance(table, dict)},
+        **{key: str(section.get(key, "")) for key in _TEXTS},
+    )
 
 
 class GitStrategy(enum.StrEnum):
@@ -61,9 +142,9 @@ class Settings:
     warnings: tuple[str, ...]
 
 
-def read_settings(variables: JobVariables, *, may_fetch: bool) -> Settings:
-    """Read them; `may_fetch` is the payload's `allow_git_fetch`."""
-    reader = _Reader(variables)
+def read_settings(variable: Callable[[str], str], *, may_fetch: bool) -> Settings:
+    """Read them by name, empty for what is not there; `may_fetch` is the payload's `allow_git_fetch`."""
+    reader = _Reader(variable)
     default = GitStrategy.FETCH if may_fetch else GitStrategy.CLONE
     found = Settings(
         git_strategy=reader.read("GIT_STRATEGY", GitStrategy, default),
@@ -73,8 +154,8 @@ def read_settings(variables: JobVariables, *, may_fetch: bool) -> Settings:
         git_fetch_flags=reader.flags("GIT_FETCH_EXTRA_FLAGS", "--prune --quiet"),
         submodules=reader.read("GIT_SUBMODULE_STRATEGY", Submodules, Submodules.NONE),
         submodule_depth=reader.read("GIT_SUBMODULE_DEPTH", _count, None),
-        submodule_paths=tuple(variables.get("GIT_SUBMODULE_PATHS").split()),
-        submodule_update_flags=tuple(variables.get("GIT_SUBMODULE_UPDATE_FLAGS").split()),
+        submodule_paths=tuple(variable("GIT_SUBMODULE_PATHS").split()),
+        submodule_update_flags=tuple(variable("GIT_SUBMODULE_UPDATE_FLAGS").split()),
         submodule_force_https=reader.read("GIT_SUBMODULE_FORCE_HTTPS", _truth, default=False),
         lfs_skip_smudge=reader.read("GIT_LFS_SKIP_SMUDGE", _truth, default=False),
         attempts={name: reader.read(name, _attempts, 1) for name in ATTEMPTS},
@@ -88,19 +169,16 @@ def read_settings(variables: JobVariables, *, may_fetch: bool) -> Settings:
     return attrs.evolve(found, warnings=tuple(reader.warnings))
 
 
-ATTEMPTS = ("GET_SOURCES_ATTEMPTS", "RESTORE_CACHE_ATTEMPTS", "ARTIFACT_DOWNLOAD_ATTEMPTS")
-
-
 class _Reader:
     """Reads variables one by one and remembers what could not be understood."""
 
-    def __init__(self, variables: JobVariables) -> None:
-        self._variables = variables
+    def __init__(self, variable: Callable[[str], str]) -> None:
+        self._variable = variable
         self.warnings: list[str] = []
 
     def read(self, name: str, meaning: Callable[[str], T], default: T) -> T:
         """What the variable means, or the default when it is empty or means nothing."""
-        text = self._variables.get(name).strip()
+        text = self._variable(name).strip()
         if not text:
             return default
         try:
@@ -111,23 +189,16 @@ class _Reader:
 
     def flags(self, name: str, default: str) -> tuple[str, ...]:
         """Options for git; `none` stands for none at all."""
-        text = self._variables.get(name).strip() or default
+        text = self._variable(name).strip() or default
         return () if text == "none" else tuple(text.split())
-
-
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
 
 
 def seconds(text: str) -> float:
     """A duration as Go writes it, `1h30m`; raises ValueError, also for none at all."""
-    parts = list(_PART.finditer(text))
-    if not parts or "".join(part[0] for part in parts) != text:
-        raise ValueError(text)
-    span = sum(float(part[1]) * _UNITS[part[2]] for part in parts)
+    span = nanoseconds(text)
     if span <= 0:
         raise ValueError(text)
-    return span
+    return span / 1e9
 
 
 def _truth(text: str) -> bool:

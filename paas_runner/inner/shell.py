@@ -1,25 +1,25 @@
-"""The edge behind which a job's scripts run, and what the flow (`execution.py`) asks of it."""
+"""The edge behind which a job's scripts run, and the shell of the host itself: bash if there is one, else sh.
 
-from collections.abc import Callable
+`Shell` is what the flow (`execution.py`) needs of any place for scripts; `runner.toml` says which it is.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Protocol
+from pathlib import Path
+from typing import NoReturn, Protocol
 
-from paas_runner.inner.job import Job
+import attrs
+
+from paas_runner.inner.ending import Reason, StageError, broken
+from paas_runner.inner.job import Job, Workspace, write_files
 from paas_runner.inner.job_script import Script
-from paas_runner.inner.narrator import Narrator
-from paas_runner.inner.section import Workspace
-
-Write = Callable[[bytes], None]
-
-
-class Launched(Protocol):
-    """A script that runs."""
-
-    async def wait(self) -> int:
-        """Its exit code, once all its output has been written; raises OSError for what could not start."""
-
-    def terminate(self) -> None:
-        """Ask it to end."""
+from paas_runner.inner.process import Launched, Write, launched
+from paas_runner.inner.settings import RunnerSection
+from paas_runner.inner.trace import Narrator
 
 
 class Shell(Protocol):
@@ -31,7 +31,7 @@ class Shell(Protocol):
     def prepared(self, job: Job, narrator: Narrator) -> AbstractAsyncContextManager[None]:
         """All that the job's scripts need beside them (images, services), as long as the context lasts.
 
-        Says what it does: the flow has opened a section for it. Raises `StageError`, or OSError.
+        The trace shows what it does: the flow has opened a section for it. Raises `StageError`, or OSError.
         """
 
     def launch(self, script: Script, write: Write) -> AbstractAsyncContextManager[Launched]:
@@ -39,3 +39,91 @@ class Shell(Protocol):
 
         Raises OSError, or ValueError for text that no process can be given.
         """
+
+
+def shell_for(section: RunnerSection) -> Shell:
+    """The shell that the section's `executor` names; one that is not known fails the job with words."""
+    match section.executor:
+        case "shell" | "":
+            return ProcessShell(builds_dir=section.builds_dir)
+        case "docker":
+            from paas_runner.inner.containers import ContainerShell
+
+            return ContainerShell(builds_dir=section.builds_dir)
+        case _:
+            return _UnknownShell()
+
+
+@attrs.frozen(kw_only=True)
+class ProcessShell:
+    """Runs scripts as this user, with nothing of our own environment but PATH.
+
+    When a script's shell has ended, whatever it left behind is killed.
+    """
+
+    builds_dir: str = ""
+    """Where projects stay from one job to the next; without it each job has a folder for itself alone."""
+
+    @contextlib.contextmanager
+    def workspace(self, project_path: str) -> Iterator[Workspace]:
+        """Folders that only this user can enter; file variables are always removed at the end."""
+        parts = [part for part in project_path.split("/") if part not in ("", ".", "..")] or ["project"]
+        with contextlib.ExitStack() as stack:
+            builds = Path(self.builds_dir or stack.enter_context(_temporary()))
+            workspace = Workspace(builds=builds, project=builds.joinpath(*parts))
+            stack.callback(shutil.rmtree, workspace.files, ignore_errors=True)
+            for folder in (workspace.project, workspace.files):
+                Path(folder).mkdir(parents=True, exist_ok=True)
+            Path(workspace.files).chmod(0o700)
+            yield workspace
+
+    @contextlib.asynccontextmanager
+    async def prepared(self, job: Job, narrator: Narrator) -> AsyncIterator[None]:
+        """Nothing is needed beside scripts; the trace names what is not started."""
+        narrator.line(f"Using Shell ({Path(_shell()).name}) executor...")
+        for name in job.image_names:
+            narrator.line(f"The script runs on the host itself; image {name} is not started")
+        yield
+
+    def launch(self, script: Script, write: Write) -> AbstractAsyncContextManager[Launched]:
+        """Start the shell; leaving the context kills all that it has started."""
+        return launched(
+            (_shell(), str(_written(script))),
+            folder=script.workspace.project,
+            environment=process_environment(script.environment, script.workspace),
+            write=write,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class _UnknownShell(ProcessShell):
+    """Cannot run scripts, and fails the job with words."""
+
+    def prepared(self, job: Job, narrator: Narrator) -> NoReturn:  # noqa: ARG002 - as its class says
+        """Raises `StageError`."""
+        known = 'this inner runner knows `executor = "shell"` and "docker"'
+        text = f'runner.toml has `executor = "{job.section.executor}"`, but {known}'
+        raise StageError(broken(text, Reason.CONFIGURATION))
+
+
+def process_environment(variables: Mapping[str, str], workspace: Workspace) -> dict[str, str]:
+    """What a process of the job on the host itself has in its environment."""
+    private = str(workspace.files)
+    own = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": private, "TMPDIR": private}
+    return {**own, **variables}
+
+
+def _temporary() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="paas-runner-job-", ignore_cleanup_errors=True)
+
+
+def _shell() -> str:
+    return shutil.which("bash") or "/bin/sh"
+
+
+def _written(script: Script) -> Path:
+    """The script as a file beside the project, and its file variables."""
+    write_files(script.files)
+    path = Path(script.workspace.files, f".{script.name}.sh")
+    path.write_text(script.text(), encoding="utf-8")
+    return path

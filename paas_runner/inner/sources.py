@@ -8,10 +8,18 @@ from pathlib import Path
 
 import attrs
 
-from paas_runner.inner.git import JOB_TOKEN_HELPER, Git
-from paas_runner.inner.narrator import Narrator
-from paas_runner.inner.repository import Repository
+from paas_runner.inner.git import (
+    CI_USER,
+    JOB_TOKEN_HELPER,
+    Git,
+    Repository,
+    git_environment,
+    read_repository,
+)
+from paas_runner.inner.job import Job, write_files
 from paas_runner.inner.settings import GitStrategy, Settings, Submodules
+from paas_runner.inner.shell import process_environment
+from paas_runner.inner.trace import Narrator
 
 _LEFT_BY_THE_KILLED = ("index.lock", "shallow.lock", "HEAD.lock", "config.lock", "hooks/post-checkout")
 
@@ -36,21 +44,21 @@ class Sources:
                 return
             case GitStrategy.EMPTY:
                 self.narrator.notice("Skipping Git repository setup and creating an empty build directory")
-                await self._emptied()
+                await self._empty()
                 return
             case GitStrategy.CLONE:
-                await self._emptied()
+                await self._empty()
             case GitStrategy.FETCH:
-                await asyncio.to_thread(self._unlocked)
-        await self._fetched()
+                await asyncio.to_thread(self._remove_locks)
+        await self._fetch_commits()
         if self.settings.git_checkout:
-            await self._checked_out()
+            await self._check_out()
         else:
             self.narrator.notice("Skipping Git checkout")
         if self.settings.submodules is Submodules.NONE:
             self.narrator.notice("Skipping Git submodules setup")
         else:
-            await self._with_submodules(recursive=self.settings.submodules is Submodules.RECURSIVE)
+            await self._update_submodules(recursive=self.settings.submodules is Submodules.RECURSIVE)
 
     async def clear(self) -> None:
         """Remove all files that git knows of and all others, before another try."""
@@ -58,11 +66,11 @@ class Sources:
             await self.git.code("rm", "-rf", "--quiet", "--ignore-unmatch", ".")
             await self.git.code("clean", "-ffdx")
 
-    async def _emptied(self) -> None:
+    async def _empty(self) -> None:
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
 
-    def _unlocked(self) -> None:
+    def _remove_locks(self) -> None:
         """Without the locks of a git that was killed in the middle, and without a hook of an earlier job."""
         with contextlib.suppress(FileNotFoundError):
             for name in _LEFT_BY_THE_KILLED:
@@ -73,7 +81,7 @@ class Sources:
         yield self.folder / ".git" / name
         yield from (self.folder / ".git" / "modules").rglob(name)
 
-    async def _fetched(self) -> None:
+    async def _fetch_commits(self) -> None:
         depth = self._depth
         note = f" with git depth set to {depth}" if depth else ""
         self.narrator.notice(f"Fetching changes{note}...")
@@ -96,7 +104,7 @@ class Sources:
             *(*limit, *self.settings.git_fetch_flags),
         )
 
-    async def _checked_out(self) -> None:
+    async def _check_out(self) -> None:
         sha = self.repository.sha
         self.narrator.notice(f"Checking out {sha[:8]} as detached HEAD (ref is {self.repository.ref})...")
         await self.git.must("-c", "submodule.recurse=false", "checkout", "-f", "-q", sha)
@@ -105,7 +113,7 @@ class Sources:
         if self._with_lfs:
             await self.git.must("lfs", "pull")
 
-    async def _with_submodules(self, *, recursive: bool) -> None:
+    async def _update_submodules(self, *, recursive: bool) -> None:
         depth = self._submodule_depth
         how = f"{' recursively' if recursive else ''}{f' with git depth set to {depth}' if depth else ''}"
         self.narrator.notice(f"Updating/initializing submodules{how}...")
@@ -152,3 +160,39 @@ class Sources:
     @property
     def _token_helper(self) -> tuple[str, str]:
         return f"credential.{self.repository.origin}.helper", JOB_TOKEN_HELPER
+
+
+def job_sources(job: Job, narrator: Narrator) -> Sources | None:
+    """The sources of a job in its folder; None when its payload names no repository. Raises `StageError`."""
+    repository = read_repository(job)
+    if repository is None:
+        return None
+    write_files(job.variables.files)  # git may be configured to use them: a certificate, a key
+    folder = Path(job.workspace.project)
+    base = process_environment(job.variables.environment, job.workspace)
+    git = Git(
+        folder=folder,
+        environment=git_environment(base, repository, tuple(_rewritten(job, repository))),
+        write=narrator.write,
+    )
+    with_token = repository.password.reveal() == job.variables.get("CI_JOB_TOKEN")
+    return Sources(
+        repository=repository,
+        settings=job.settings,
+        folder=folder,
+        git=git,
+        narrator=narrator,
+        with_job_token=with_token and repository.user == CI_USER,
+    )
+
+
+def _rewritten(job: Job, repository: Repository) -> Iterator[tuple[str, str]]:
+    """What submodules of the same installation are fetched from instead (§10.5)."""
+    if job.section.clone_url:
+        yield f"{repository.origin}/", f"{job.section.url}/"
+    host = job.variables.get("CI_SERVER_SHELL_SSH_HOST") or job.variables.get("CI_SERVER_HOST")
+    if job.settings.submodule_force_https and host:
+        port = job.variables.get("CI_SERVER_SHELL_SSH_PORT")
+        server = job.section.clone_url.rstrip("/") or job.section.url
+        yield f"{server}/", f"git@{host}:"
+        yield f"{server}/", f"ssh://git@{host}{f':{port}' if port not in ('', '22') else ''}/"

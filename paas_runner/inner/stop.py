@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from paas_runner.inner.ending import CANCELED, TIMED_OUT, Ending, broken
 
 
-class Interrupted(Exception):  # noqa: N818 - no error: somebody wanted it
+class Interrupted(Exception):  # noqa: N818 - no error: it was asked for
     """All of the job is to end now, as `ending` says."""
 
     def __init__(self, ending: Ending) -> None:
-        """Carry how it ends."""
         super().__init__(ending.result)
         self.ending = ending
 
@@ -85,7 +84,7 @@ class Stop:
 class Stops:
     """The two that a job has: for all of it, and for its scripts alone.
 
-    A cancelled job ends at once while it is prepared; while its scripts run they alone are ended, so that
+    A canceled job ends at once while it is prepared; while its scripts run they alone are ended, so that
     after_script, cache and artifacts follow; afterwards it is too late (spec gitlab-runner-api.md §3.6).
     """
 

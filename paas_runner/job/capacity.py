@@ -26,15 +26,15 @@ class Flavors:
     """What hosts a runner can have, as its executor said last."""
 
     weights: Mapping[str, float]
-    """Every size on offer, by name, with its weight."""
+    """Every flavor on offer, by name, with its weight."""
 
     most_weight: float = math.inf
     """Jobs get nothing heavier, whatever the quota is."""
 
     @property
     def granted(self) -> Mapping[str, float]:
-        """The sizes that a job may get, as far as no quota forbids it."""
-        return {size: weight for size, weight in self.weights.items() if fits(weight, self.most_weight)}
+        """The flavors that a job may get, as far as no quota forbids it."""
+        return {flavor: weight for flavor, weight in self.weights.items() if fits(weight, self.most_weight)}
 
     def heaviest(self, bound: float = math.inf) -> float:
         """The weight of the heaviest host that a job may get within `bound`; 0 when there is none."""
@@ -47,12 +47,12 @@ NOTHING_KNOWN = Flavors(weights={})
 
 @attrs.frozen(kw_only=True)
 class QuotaRule:
-    """The operator's bound on the weight of all hosts together: so many jobs of one size on one runner."""
+    """The operator's bound on the weight of all hosts together: so many jobs of one flavor on one runner."""
 
     reference_runner: str
     """Its short token."""
 
-    reference_size: str
+    reference_flavor: str
     reference_jobs: int
     shares: Mapping[str, float] = attrs.field(factory=dict)
     """For each runner's short token the part of the quota that it may use; all of it when absent."""
@@ -112,8 +112,8 @@ class Load:
 
     limits: Limits
     jobs: Sequence[TrackedJob] = ()
-    asking: Sequence[Reservation] = ()
-    sizes: Mapping[str, Flavors] = attrs.field(factory=dict)
+    reservations: Sequence[Reservation] = ()
+    flavors: Mapping[str, Flavors] = attrs.field(factory=dict)
     """What is known of each runner's hosts."""
 
     # --- the weight quota ---------------------------------------------------------------------------------
@@ -124,13 +124,13 @@ class Load:
         rule = self.limits.quota
         if rule is None:
             return None
-        reference = self._sizes(rule.reference_runner).weights.get(rule.reference_size)
+        reference = self._flavors(rule.reference_runner).weights.get(rule.reference_flavor)
         return None if reference is None else reference * rule.reference_jobs
 
     @functools.cached_property
     def weight(self) -> float:
         """What tracked jobs and requests in flight may weigh together."""
-        return sum(map(self.weight_of, self.jobs)) + sum(asking.most_weight for asking in self.asking)
+        return sum(map(self.weight_of, self.jobs)) + sum(each.most_weight for each in self.reservations)
 
     def allowance(self, runner: str) -> float | None:
         """The part of the quota that the runner may use."""
@@ -140,7 +140,7 @@ class Load:
     def heaviest(self, runner: str) -> float:
         """The weight of the heaviest host that a job of the runner may get: the quota caps it."""
         allowed = self.allowance(runner)
-        return self._sizes(runner).heaviest(math.inf if allowed is None else allowed)
+        return self._flavors(runner).heaviest(math.inf if allowed is None else allowed)
 
     def weight_of(self, job: TrackedJob) -> float:
         """What the job's host weighs, or may come to weigh: at worst as much as any."""
@@ -150,13 +150,13 @@ class Load:
             return job.host.weight
         if job.expected_weight is not None:
             return job.expected_weight
-        return self._sizes(job.key.runner).heaviest()
+        return self._flavors(job.key.runner).heaviest()
 
-    def _sizes(self, runner: str) -> Flavors:
-        return self.sizes.get(runner, NOTHING_KNOWN)
+    def _flavors(self, runner: str) -> Flavors:
+        return self.flavors.get(runner, NOTHING_KNOWN)
 
     def _weight_of_runner(self, runner: str) -> float:
-        promised = sum(asking.most_weight for asking in self.asking if asking.runner == runner)
+        promised = sum(each.most_weight for each in self.reservations if each.runner == runner)
         return promised + sum(self.weight_of(job) for job in self.jobs if job.key.runner == runner)
 
     # --- who may ask --------------------------------------------------------------------------------------
@@ -178,11 +178,11 @@ class Load:
 
     @property
     def _count(self) -> int:
-        return len(self.jobs) + len(self.asking)
+        return len(self.jobs) + len(self.reservations)
 
     @property
     def _preparing(self) -> int:
-        return self.preparing + len(self.asking)
+        return self.preparing + len(self.reservations)
 
     @property
     def preparing(self) -> int:
@@ -207,7 +207,7 @@ class Load:
     def _too_many_of(self, runner: str) -> Obstacle | None:
         limit = self.limits.per_runner.get(runner, 0)
         taken = sum(job.key.runner == runner for job in self.jobs)
-        if limit and taken + sum(asking.runner == runner for asking in self.asking) >= limit:
+        if limit and taken + sum(each.runner == runner for each in self.reservations) >= limit:
             return Obstacle(bound=Bound.LIMIT, text=f"the runner's `limit` = {limit} is reached")
         return None
 
@@ -215,7 +215,7 @@ class Load:
         if self.limits.quota is None:
             return None
         quota, allowed = self.quota, self.allowance(runner)
-        if quota is None or allowed is None or not self._sizes(runner).weights:
+        if quota is None or allowed is None or not self._flavors(runner).weights:
             return Obstacle(
                 bound=Bound.UNKNOWN_WEIGHTS, text=self._what_is_unknown(runner, self.limits.quota)
             )
@@ -237,13 +237,13 @@ class Load:
         return None
 
     def _what_is_unknown(self, runner: str, rule: QuotaRule) -> str:
-        if not self._sizes(runner).weights:
+        if not self._flavors(runner).weights:
             return "what its hosts weigh is not known yet"
-        sizes = self._sizes(rule.reference_runner).weights
-        if not sizes:
+        flavors = self._flavors(rule.reference_runner).weights
+        if not flavors:
             return "what the hosts of `reference_runner` weigh is not known yet"
-        offered = ", ".join(sizes)
-        return f'`reference_flavor` = "{rule.reference_size}" is not on offer; there are: {offered}'
+        offered = ", ".join(flavors)
+        return f'`reference_flavor` = "{rule.reference_flavor}" is not on offer; there are: {offered}'
 
 
 def next_to_ask(waiting: Sequence[str], load: Load) -> str | None:
@@ -257,8 +257,8 @@ def planned_start(latest: datetime | None, now: datetime, distance: timedelta) -
 
 
 def jobs_that_fit(weights: Mapping[str, float], bound: float) -> Mapping[str, int]:
-    """For each size how many jobs of it alone weigh no more than `bound`; what weighs nothing is left out."""
-    return {size: int(bound / weight * (1 + _ROUNDING)) for size, weight in weights.items() if weight}
+    """For each flavor how many jobs of it weigh no more than `bound`; what weighs nothing is left out."""
+    return {flavor: int(bound / weight * (1 + _ROUNDING)) for flavor, weight in weights.items() if weight}
 
 
 def fits(weight: float, bound: float) -> bool:

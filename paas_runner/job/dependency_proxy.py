@@ -33,10 +33,9 @@ _LONGEST_QUOTE = 120
 
 
 class ImageRefusedError(RunnerError):
-    """The job names an image that cannot exist; `failure` tells its author."""
+    """The job names an image that cannot exist; `failure` is for its author, its text is the exception's."""
 
     def __init__(self, failure: Failure) -> None:
-        """Carry the failure; its text is the exception's."""
         super().__init__(failure.text)
         self.failure = failure
 
@@ -73,7 +72,7 @@ class _Known:
         return cls({k: found for k, found in known.items() if not found.file and k not in resolved_there})
 
     def expanded(self, text: str) -> str | None:
-        """None when only the inner runner can tell."""
+        """None when only the inner runner knows."""
         try:
             found = expand(text, self._value)
         except KeyError:
@@ -148,7 +147,7 @@ class _Rewriting:
         return renamed
 
     def _aliases(self, service: Mapping[str, Any]) -> list[str] | None:
-        """The service's own; None when only the inner runner can tell."""
+        """The service's own; None when only the inner runner knows."""
         written = service.get("alias") or ""
         expanded = self.known.expanded(written) if isinstance(written, str) else None
         return None if expanded is None else expanded.replace(",", " ").split()
@@ -164,7 +163,7 @@ class _Rewriting:
         return ImageRefusedError(Failure(reason=FailureReason.SCRIPT, text=text))
 
     def _quoted(self, text: str) -> str:
-        """For a log: masked before it is cut and escaped, because half a secret is not found any more."""
+        """For texts: masked before it is cut and escaped, because half a secret is not found any more."""
         variables = self.payload.variables
         expanded = values(variables)
         secrets = [*variables, *(attrs.evolve(found, value=expanded[found.key]) for found in variables)]

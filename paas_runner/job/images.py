@@ -76,7 +76,7 @@ class Reference:
         The port of the registry is left out; "/" becomes "__", and "-" for a name that DNS allows.
         """
         host = _PORT.sub("", self.name, count=1)
-        return tuple(dict.fromkeys(host.replace("/", mark) for mark in ("__", "-")))
+        return tuple(dict.fromkeys(host.replace("/", separator) for separator in ("__", "-")))
 
 
 def parse(text: str) -> Reference:

@@ -1,10 +1,11 @@
 """Which runner a `[[runners]]` section is: the same as before, whatever became of its token or name. Pure.
 
 A runner is known by its key: the short form of the token with which it was first seen. The key is part of
-each record and of each host's name, so it outlives the token. A section is the runner that has had its token;
-else, with a token that nobody has seen, the one that was last seen with its address and name, if only this
-section and only that runner can be meant; else it is a new one. Where that guess is wrong nothing mixes: a
-coordinator gives each of its jobs an id of its own.
+each record and of each host's name, so it outlives the token. A section is the runner that has had its token,
+of several the one whose latest it is; else, with a token that was never seen, the one that was last seen with
+its address and name, if only this section and only that runner can be meant; else it is a new one. Where that
+guess is wrong nothing mixes: a coordinator gives each of its jobs an id of its own. A file that has not
+changed means the same runners again.
 """
 
 from collections import Counter
@@ -16,7 +17,7 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class Section:
-    """What a section tells of its runner; `token` is the short form."""
+    """The part of a section that identifies its runner; `token` is the short form."""
 
     token: str
     url: str
@@ -30,7 +31,7 @@ class Section:
 
 @attrs.frozen(kw_only=True)
 class KnownRunner:
-    """One runner as it was last seen, and what the operator said of it."""
+    """One runner as it was last seen, and whether the operator has paused it."""
 
     key: str
     url: str
@@ -53,6 +54,7 @@ def recognised(sections: Sequence[Section], known: Sequence[KnownRunner]) -> Seq
     """The runner of each section, as it is known from now on; all of them have different keys."""
     by_key = {runner.key: runner for runner in known}
     by_token = {token: runner for runner in known for token in runner.tokens}
+    by_token |= {runner.tokens[-1]: runner for runner in known}  # a token may have moved from one to another
     claimed: dict[str, Section] = {}
 
     def claim(section: Section, runner: KnownRunner | None) -> None:

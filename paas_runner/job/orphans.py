@@ -26,7 +26,7 @@ LONGEST_JOB = timedelta(days=1)
 """No host goes that is younger than this when nothing is known of its job, and it may be running."""
 
 
-class Kind(enum.StrEnum):
+class HostKind(enum.StrEnum):
     """What a host turned out to be; only the last two may be removed."""
 
     FOREIGN = "foreign"  # not named as the hosts of this runner are
@@ -40,22 +40,27 @@ class Kind(enum.StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Verdict:
+class HostVerdict:
     """What was found out about one host; `why` is for the operator."""
 
     host: SeenHost
-    kind: Kind
+    kind: HostKind
     why: str
 
     @property
-    def condemned(self) -> bool:
+    def to_delete(self) -> bool:
         """Whether the host is to be removed."""
-        return self.kind in (Kind.DUPLICATE, Kind.ORPHAN)
+        return self.kind in (HostKind.DUPLICATE, HostKind.ORPHAN)
 
     @property
-    def stray(self) -> bool:
+    def undecided(self) -> bool:
+        """Whether the next look decides."""
+        return self.kind is HostKind.SEEN_ONCE
+
+    @property
+    def unknown(self) -> bool:
         """Whether no record says that the host should exist."""
-        return self.kind not in (Kind.FOREIGN, Kind.TRACKED)
+        return self.kind not in (HostKind.FOREIGN, HostKind.TRACKED)
 
 
 @attrs.frozen(kw_only=True)
@@ -72,21 +77,21 @@ class KnownJobs:
     ended: Container[JobKey]
     """Jobs of which the coordinator said that they are over."""
 
-    strays: Container[str]
-    """The `ref` of each host that was a stray at the previous look."""
+    unknown_before: Container[str]
+    """The `ref` of each host that was unknown at the previous look."""
 
     keeping: bool
     """Whether the configuration leaves hosts in place after their jobs."""
 
 
-def judge(hosts: Iterable[SeenHost], books: KnownJobs, now: datetime) -> Sequence[Verdict]:
+def judge(hosts: Iterable[SeenHost], known: KnownJobs, now: datetime) -> Sequence[HostVerdict]:
     """One verdict for each host."""
-    return [_verdict(host, books, now) for host in hosts]
+    return [_verdict(host, known, now) for host in hosts]
 
 
-def strays(verdicts: Iterable[Verdict]) -> frozenset[str]:
-    """What the next look needs to know of this one."""
-    return frozenset(verdict.host.ref for verdict in verdicts if verdict.stray)
+def unknown_hosts(verdicts: Iterable[HostVerdict]) -> frozenset[str]:
+    """The `ref` of each unknown host: what the next look needs to know of this one."""
+    return frozenset(verdict.host.ref for verdict in verdicts if verdict.unknown)
 
 
 def merged(*readings: Iterable[TrackedJob]) -> Mapping[JobKey, TrackedJob]:
@@ -104,38 +109,40 @@ def job_of(name: HostName, runner: str) -> JobKey | None:
 class _Suspicion:
     """Why a host may have to go, how old it must be by then, and what it is called meanwhile."""
 
-    kind: Kind
+    kind: HostKind
     why: str
     grace: timedelta
-    meanwhile: Kind = Kind.YOUNG
+    meanwhile: HostKind = HostKind.YOUNG
 
 
-def _verdict(host: SeenHost, books: KnownJobs, now: datetime) -> Verdict:
-    key = job_of(host.name, books.runner)
+def _verdict(host: SeenHost, known: KnownJobs, now: datetime) -> HostVerdict:
+    key = job_of(host.name, known.runner)
     if key is None:
-        return Verdict(host=host, kind=Kind.FOREIGN, why="it is not named as the hosts of this runner are")
-    job = books.jobs.get(key)
+        return HostVerdict(
+            host=host, kind=HostKind.FOREIGN, why="it is not named as the hosts of this runner are"
+        )
+    job = known.jobs.get(key)
     if job is not None and not _surplus(host, job):
-        return Verdict(host=host, kind=Kind.TRACKED, why=f"its job is {job.phase}")
-    if books.keeping:
-        return Verdict(host=host, kind=Kind.KEPT, why="the configuration leaves hosts in place")
-    found = _suspicion(host, job, over=key in books.ended)
+        return HostVerdict(host=host, kind=HostKind.TRACKED, why=f"its job is {job.phase}")
+    if known.keeping:
+        return HostVerdict(host=host, kind=HostKind.KEPT, why="the configuration leaves hosts in place")
+    found = _suspicion(host, job, over=key in known.ended)
     if host.created_at is None or now - host.created_at < found.grace:
         why = f"{found.why}; left alone until it is {exact_span(found.grace)} old"
-        return Verdict(host=host, kind=found.meanwhile, why=why)
-    if host.ref not in books.strays:
-        return Verdict(host=host, kind=Kind.SEEN_ONCE, why=f"{found.why}; the next look decides")
-    return Verdict(host=host, kind=found.kind, why=found.why)
+        return HostVerdict(host=host, kind=found.meanwhile, why=why)
+    if host.ref not in known.unknown_before:
+        return HostVerdict(host=host, kind=HostKind.SEEN_ONCE, why=f"{found.why}; the next look decides")
+    return HostVerdict(host=host, kind=found.kind, why=found.why)
 
 
 def _suspicion(host: SeenHost, job: TrackedJob | None, *, over: bool) -> _Suspicion:
     if job is not None:
-        return _Suspicion(Kind.DUPLICATE, "its job has another host", GRACE)
+        return _Suspicion(HostKind.DUPLICATE, "its job has another host", GRACE)
     if over:
-        return _Suspicion(Kind.ORPHAN, "its job is over", GRACE)
+        return _Suspicion(HostKind.ORPHAN, "its job is over", GRACE)
     if host.busy is False:
-        return _Suspicion(Kind.ORPHAN, "nothing is known of its job, and it runs none", IDLE_GRACE)
-    return _Suspicion(Kind.ORPHAN, "nothing is known of its job", LONGEST_JOB, Kind.BUSY)
+        return _Suspicion(HostKind.ORPHAN, "nothing is known of its job, and it runs none", IDLE_GRACE)
+    return _Suspicion(HostKind.ORPHAN, "nothing is known of its job", LONGEST_JOB, HostKind.BUSY)
 
 
 def _surplus(host: SeenHost, job: TrackedJob) -> bool:

@@ -19,13 +19,13 @@ DEFAULT_TIMEOUT = timedelta(seconds=7200)  # what GitLab Runner takes for an abs
 
 
 class PayloadError(RunnerError):
-    """A job was assigned to us in words we do not understand.
+    """A job was assigned to us in a form that we do not understand.
 
-    `job_id` and `token` are set when at least they could be found, so that the job can be reported failed.
+    `why` is for the operator and has none of the payload's values; `job_id` and `token` are set when at least
+    they could be found, so that the job can be reported failed.
     """
 
     def __init__(self, why: str, *, job_id: int | None = None, token: Secret | None = None) -> None:
-        """Say `why` for the operator, without any of the payload's values."""
         super().__init__(f"undecodable job payload: {why}")
         self.why = why
         self.job_id = job_id

@@ -1,1 +1,1 @@
-"""What every loop of the house shares: a clock, sleeps, growing pauses, signs of life."""
+"""What every loop of the service shares: a clock, sleeps, backoff, heartbeats."""

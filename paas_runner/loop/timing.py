@@ -1,4 +1,9 @@
-"""Time as the dispatch uses it: a clock that never jumps, sleeps that a shutdown ends, pauses that grow."""
+"""Time as a loop uses it: a clock that never jumps, sleeps that count as heartbeats, backoff that grows.
+
+A loop that must finish what it has begun sleeps with `sleep_until_stopped` and looks at its event afterwards;
+a loop that a shutdown may cut off anywhere sleeps with `sleep`. In both the loop says first for how long it
+will be idle (`heartbeat.py`), so that nothing that merely waits is taken for hung.
+"""
 
 import asyncio
 import random
@@ -6,11 +11,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
-from paas_runner.loop.heartbeat import away
+from paas_runner.loop.heartbeat import beat
 
 Clock: TypeAlias = Callable[[], datetime]
 
-LONGEST_NAP_SECONDS = 60.0
+LONGEST_SLEEP_SECONDS = 60.0
+LONGEST_OUTAGE_BACKOFF = timedelta(seconds=30)
+"""While the other side cannot answer: when it can again, no job waits for longer than this."""
 
 
 def loop_clock(start: datetime | None = None) -> Clock:
@@ -20,10 +27,10 @@ def loop_clock(start: datetime | None = None) -> Clock:
     return lambda: origin + timedelta(seconds=loop.time() - begun)
 
 
-async def nap(seconds: float, stopping: asyncio.Event) -> None:
-    """Sleep, at most a minute and no longer than until `stopping`; a sign of life."""
-    seconds = max(0.0, min(seconds, LONGEST_NAP_SECONDS))
-    away(seconds)
+async def sleep_until_stopped(seconds: float, stopping: asyncio.Event) -> None:
+    """Sleep, for at most a minute and no longer than until `stopping`."""
+    seconds = max(0.0, min(seconds, LONGEST_SLEEP_SECONDS))
+    beat(idle_for=seconds)
     try:
         async with asyncio.timeout(seconds):
             await stopping.wait()
@@ -31,15 +38,21 @@ async def nap(seconds: float, stopping: asyncio.Event) -> None:
         return
 
 
-async def rest(interval: timedelta) -> None:
-    """Sleep, for as long as it takes; a sign of life. For loops that a shutdown cancels."""
-    away(interval.total_seconds())
+async def sleep(interval: timedelta) -> None:
+    """Sleep, for as long as it takes."""
+    beat(idle_for=interval.total_seconds())
     await asyncio.sleep(interval.total_seconds())
 
 
-def pause(attempts: int, rng: random.Random, *, longest: timedelta, told: float | None = None) -> timedelta:
-    """How long to wait after the given number of failed tries; `told` (seconds) is the other side's wish."""
-    if told is not None:
-        return timedelta(seconds=told + rng.uniform(0.0, 1.0))
+def backoff(
+    attempts: int,
+    rng: random.Random,
+    *,
+    longest: timedelta = LONGEST_OUTAGE_BACKOFF,
+    retry_after: float | None = None,
+) -> timedelta:
+    """How long to wait after `attempts` failed tries; `retry_after` (seconds) is the other side's wish."""
+    if retry_after is not None:
+        return timedelta(seconds=retry_after + rng.uniform(0.0, 1.0))
     grown = min(2.0 * 2.0 ** min(attempts, 16), longest.total_seconds())
     return timedelta(seconds=grown * rng.uniform(0.5, 1.0))

@@ -1,114 +1,164 @@
-"""The coordinator's book of jobs: which belong to which pipeline, and whose turn has come."""
+"""The coordinator's book: every record that has to outlive a request, behind a small port.
+
+`MemoryBook` keeps them in this process, for as long as it runs; nothing is ever removed from it but runners.
+A book on a disk may take its place. The verbs are called between two awaits and answer at once, so such a
+book answers from memory, writes behind, and lets the server wait for the disk before an answer goes out. All
+records of one `save` belong together: after a crash there are all of them or none.
+"""
 
 import itertools
-import random
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from types import MappingProxyType
+from typing import Protocol
 
-import attrs
-
-from paas_runner.pipelines.jobs import Job, Kind, Project, turn
-from paas_runner.pipelines.runners import random_token
-from paas_runner.pipelines.spec import JobSpec, Pipeline
-from paas_runner.pipelines.states import Change, JobState
-
-NEVER_ACKNOWLEDGED = "runner_provisioning_timeout"
-"""Failure reason of a job whose runner never said that it took it (spec gitlab-runner-api.md §2.8)."""
+from paas_runner.pipelines.jobs import Job
+from paas_runner.pipelines.reports import Artifact
+from paas_runner.pipelines.runners import RunnerBook, RunnerRecord
+from paas_runner.pipelines.schedule import Predecessors
+from paas_runner.pipelines.states import JobState
 
 
-@attrs.frozen(kw_only=True)
-class _Entry:
-    predecessors: Mapping[str, frozenset[str]]
-    jobs: list[Job] = attrs.field(factory=list)
+class JobBook(Protocol):
+    """Jobs and the pipelines that they belong to."""
 
+    def open_pipeline(self, predecessors: Predecessors) -> int:
+        """Write down a new pipeline; returns its id."""
 
-class JobBook:
-    """All jobs there ever were; nothing is removed."""
+    def predecessors(self, pipeline_id: int) -> Predecessors: ...
 
-    def __init__(self, rng: random.Random) -> None:
-        self._rng = rng
-        self._jobs: dict[int, Job] = {}
-        self._pipelines: dict[int, _Entry] = {}
-        self._job_ids = itertools.count(1)
-        self._pipeline_ids = itertools.count(1)
+    def new_job_id(self) -> int: ...
 
-    @property
+    def save(self, *jobs: Job) -> None: ...
+
+    def job(self, job_id: int) -> Job:
+        """Raises KeyError for an unknown id."""
+
+    def job_with(self, token: str) -> Job | None:
+        """The job whose token this is, in a time that does not depend on how much of it is right."""
+
     def jobs(self) -> Mapping[int, Job]:
-        """All jobs by id, in the order of their creation."""
-        return MappingProxyType(self._jobs)
+        """All jobs by id, in the order of their creation; a view that follows what is saved."""
 
-    def open(self, pipeline: Pipeline, project: Project, at: datetime) -> int:
-        """Write down a new pipeline with its jobs; returns its id."""
+    def jobs_of(self, pipeline_id: int) -> tuple[Job, ...]:
+        """The jobs of one pipeline, retries included, in the order of their creation."""
+
+    def waiting(self) -> Iterator[Job]:
+        """The jobs that are created or pending at this moment, in the order of their creation.
+
+        Each as it is when the iterator comes to it: handing out one job may change those after it.
+        """
+
+    def active(self) -> tuple[Job, ...]:
+        """The jobs that a runner has, in the order of their creation."""
+
+
+class FileBook(Protocol):
+    """What jobs produce; each verb that writes saves the job's record, too, and both or neither last."""
+
+    def trace(self, job_id: int) -> bytes: ...
+
+    def extend_trace(self, job: Job, data: bytes) -> None: ...
+
+    def artifacts(self, job_id: int) -> Mapping[str, Artifact]:
+        """By type."""
+
+    def store_artifact(self, job: Job, artifact: Artifact) -> None: ...
+
+
+class Book(JobBook, FileBook, RunnerBook, Protocol):
+    """Everything that a coordinator knows."""
+
+
+_WAITING = frozenset({JobState.CREATED, JobState.PENDING})
+
+
+class MemoryBook:
+    """A book in memory, with an index for each question that is asked again and again."""
+
+    def __init__(self) -> None:
+        self._job_ids, self._pipeline_ids, self._runner_ids = (itertools.count(1) for _ in range(3))
+        self._jobs: dict[int, Job] = {}
+        self._ids_by_token: dict[str, int] = {}
+        self._waiting: dict[int, None] = {}  # in the order of creation
+        self._active: set[int] = set()
+        self._predecessors: dict[int, Predecessors] = {}
+        self._ids_by_pipeline: dict[int, dict[int, None]] = {}
+        self._traces: dict[int, bytearray] = {}
+        self._artifacts: dict[int, dict[str, Artifact]] = {}
+        self._runners: dict[int, RunnerRecord] = {}
+
+    def open_pipeline(self, predecessors: Predecessors) -> int:
         pipeline_id = next(self._pipeline_ids)
-        self._pipelines[pipeline_id] = _Entry(predecessors=pipeline.predecessors())
-        for spec in pipeline.jobs:
-            self._create(spec, pipeline_id, project, at)
+        self._predecessors[pipeline_id] = predecessors
+        self._ids_by_pipeline[pipeline_id] = {}
         return pipeline_id
 
-    def of(self, pipeline_id: int) -> tuple[Job, ...]:
-        """The jobs of one pipeline, retries included, in the order of their creation."""
-        return tuple(self._pipelines[pipeline_id].jobs)
+    def predecessors(self, pipeline_id: int) -> Predecessors:
+        return self._predecessors[pipeline_id]
 
-    def latest(self, job_id: int) -> Job:
-        """The job, or the last of its retries; raises KeyError."""
-        job = self._jobs[job_id]
-        while job.retried_as is not None:
-            job = self._jobs[job.retried_as]
-        return job
+    def new_job_id(self) -> int:
+        return next(self._job_ids)
 
-    def active(self) -> Iterator[Job]:
-        """The jobs that a runner has."""
-        return (job for job in tuple(self._jobs.values()) if job.active)
+    def save(self, *jobs: Job) -> None:
+        for job in jobs:
+            if job.job_id not in self._jobs:
+                self._ids_by_token[job.token.reveal()] = job.job_id
+                self._ids_by_pipeline[job.pipeline_id][job.job_id] = None
+            self._jobs[job.job_id] = job
+            if job.status in _WAITING:
+                self._waiting[job.job_id] = None
+            else:
+                self._waiting.pop(job.job_id, None)
+            if job.active:
+                self._active.add(job.job_id)
+            else:
+                self._active.discard(job.job_id)
 
-    def pending(self) -> Iterator[Job]:
-        """The jobs that wait for a runner, oldest first."""
-        jobs = tuple(self._jobs.values())
-        return (job for job in jobs if job.status is JobState.PENDING and not job.reserved)
+    def job(self, job_id: int) -> Job:
+        return self._jobs[job_id]
 
-    def retry(self, job: Job, at: datetime) -> None:
-        """Put a new job in the place of a failed one that nobody took, or whose author wants another try."""
-        tries = sum(other.spec.name == job.spec.name for other in self.of(job.pipeline_id))
-        retry = job.spec.retry
-        wanted = tries <= retry.times and retry.covers(job.failure_reason or "")
-        if job.status is JobState.FAILED and (wanted or job.failure_reason == NEVER_ACKNOWLEDGED):
-            again = self._create(job.spec, job.pipeline_id, job.project, at, retry_of=job.job_id)
-            job.retried_as = again.job_id
+    def job_with(self, token: str) -> Job | None:
+        """By the token's hash: how long that takes says nothing of the tokens that there are."""
+        job_id = self._ids_by_token.get(token)
+        return None if job_id is None else self._jobs[job_id]
 
-    def dependencies(self, job: Job) -> tuple[Job, ...]:
-        """The jobs whose artifacts this one gets, in the order of their creation."""
-        entry = self._pipelines[job.pipeline_id]
-        latest = {other.spec.name: other for other in entry.jobs}
-        before = entry.predecessors[job.spec.name]
-        wanted = before if job.spec.dependencies is None else before & set(job.spec.dependencies)
-        return tuple(other for name, other in latest.items() if name in wanted)
+    def jobs(self) -> Mapping[int, Job]:
+        return MappingProxyType(self._jobs)
 
-    def due(self, pipeline_id: int) -> list[tuple[Job, Change]]:
-        """The created jobs that are to be enqueued or skipped now."""
-        entry = self._pipelines[pipeline_id]
-        latest = {job.spec.name: job for job in entry.jobs}
-        changes: list[tuple[Job, Change]] = []
-        for name, job in latest.items():
-            if job.status is JobState.CREATED:
-                before = [latest[other].outcome for other in entry.predecessors[name]]
-                change = turn(job.spec.when, before, by_needs=job.spec.needs is not None)
-                if change is not None:
-                    changes.append((job, change))
-        return changes
+    def jobs_of(self, pipeline_id: int) -> tuple[Job, ...]:
+        return tuple(self._jobs[job_id] for job_id in self._ids_by_pipeline[pipeline_id])
 
-    def _create(
-        self, spec: JobSpec, pipeline_id: int, project: Project, at: datetime, retry_of: int | None = None
-    ) -> Job:
-        job = Job(
-            job_id=next(self._job_ids),
-            pipeline_id=pipeline_id,
-            project=project,
-            spec=spec,
-            token=random_token(self._rng, "glcbt-64_"),
-            created_at=at,
-            retry_of=retry_of,
-        )
-        job.note(at, Kind.CREATED)
-        self._jobs[job.job_id] = job
-        self._pipelines[pipeline_id].jobs.append(job)
-        return job
+    def waiting(self) -> Iterator[Job]:
+        return (self._jobs[job_id] for job_id in tuple(self._waiting))
+
+    def active(self) -> tuple[Job, ...]:
+        return tuple(self._jobs[job_id] for job_id in sorted(self._active))
+
+    def trace(self, job_id: int) -> bytes:
+        return bytes(self._traces.get(job_id, b""))
+
+    def extend_trace(self, job: Job, data: bytes) -> None:
+        self.save(job)
+        self._traces.setdefault(job.job_id, bytearray()).extend(data)
+
+    def artifacts(self, job_id: int) -> Mapping[str, Artifact]:
+        return MappingProxyType(self._artifacts.get(job_id, {}))
+
+    def store_artifact(self, job: Job, artifact: Artifact) -> None:
+        self.save(job)
+        self._artifacts.setdefault(job.job_id, {})[artifact.kind] = artifact
+
+    def new_runner_id(self) -> int:
+        return next(self._runner_ids)
+
+    def runners(self) -> tuple[RunnerRecord, ...]:
+        return tuple(self._runners.values())
+
+    def runner(self, runner_id: int) -> RunnerRecord:
+        return self._runners[runner_id]
+
+    def save_runner(self, runner: RunnerRecord) -> None:
+        self._runners[runner.runner_id] = runner
+
+    def remove_runner(self, runner_id: int) -> None:
+        del self._runners[runner_id]

@@ -1,64 +1,55 @@
-"""A coordinator in memory: what people, runners and time do to its jobs.
+"""The coordinator: what people, runners and time do to its jobs.
 
-Promises: no threads, no own idea of time (the clock and the event loop are given), all randomness from the
-given generator; so a run can be repeated. Every change goes through `states.NEXT`, and every job's ledger
-tells how often it was handed out and what was said of it.
-
-Groups and their custom attributes (spec gitlab-runner-api.md §7.2).
+Promises: no threads and no event loop, no own idea of time (the clock is given), all randomness from the
+given generator; so a run can be repeated. It holds no record: each verb reads the job from the book, makes
+the next record with `jobs.apply` and saves it, so every change goes through `states.TRANSITIONS`, and each
+job's ledger has how often it was handed out and what was reported of it.
 """
 
-import asyncio
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import NoReturn
 
 import attrs
 
-from paas_runner.pipelines.artifacts import Artifact, Dependency
-from paas_runner.pipelines.book import NEVER_ACKNOWLEDGED, JobBook
-from paas_runner.pipelines.jobs import Job, Kind, Project
-from paas_runner.pipelines.options import CoordinatorOptions
-from paas_runner.pipelines.reports import CHANGES, Report, Verdict, checksum, known_reason
-from paas_runner.pipelines.runners import Pulse, Runner, Runners, same
+from paas_runner.pipelines import schedule
+from paas_runner.pipelines.book import Book, MemoryBook
+from paas_runner.pipelines.jobs import Job, Project, apply, created
+from paas_runner.pipelines.options import CoordinatorOptions, Groups
+from paas_runner.pipelines.queues import Notifier
+from paas_runner.pipelines.reports import (
+    Artifact,
+    Dependency,
+    JobReport,
+    Reply,
+    checksum,
+    known_reason,
+    reply,
+)
+from paas_runner.pipelines.runners import JobRunner, Runners, random_token
 from paas_runner.pipelines.spec import ARCHIVE, JobSpec, Pipeline
-from paas_runner.pipelines.states import Change, JobState
+from paas_runner.pipelines.states import (
+    Acknowledged,
+    Acquired,
+    ArtifactStored,
+    Canceled,
+    CancelRequested,
+    ChecksumDiffered,
+    Enqueued,
+    Event,
+    Failed,
+    FinalReportPostponed,
+    JobState,
+    ReportRefused,
+    ReservationExtended,
+    Reserved,
+    Retried,
+    StateReported,
+    Succeeded,
+    TraceExtended,
+)
 
-
-class Groups:
-    """Attributes by group; ids are given in the order in which the groups appear."""
-
-    def __init__(self, groups: Mapping[str, Mapping[str, str]]) -> None:
-        self._attributes = {path: dict(attributes) for path, attributes in groups.items()}
-
-    def ensure(self, path: str) -> None:
-        """Let the group exist."""
-        self._attributes.setdefault(path, {})
-
-    def attributes(self, group: str) -> dict[str, str]:
-        """The attributes of a group named by its full path or its id; raises KeyError."""
-        return self._attributes[self._path(group)]
-
-    def top_level(self) -> Mapping[str, Mapping[str, str]]:
-        """The attributes of every group that is in no other, by path."""
-        return {path: values for path, values in self._attributes.items() if "/" not in path}
-
-    def id_of(self, path: str) -> int:
-        """A group's number, from 1; raises KeyError."""
-        for number, known in enumerate(self._attributes, 1):
-            if known == path:
-                return number
-        raise KeyError(path)
-
-    def _path(self, group: str) -> str:
-        if group.isascii() and group.isdigit():
-            paths = list(self._attributes)
-            if not 1 <= int(group) <= len(paths):
-                raise KeyError(group)
-            return paths[int(group) - 1]
-        return group
-
-
+_REPORTED_STATES = frozenset({"running", "success", "failed"})
 _LONGEST_WAIT_SECONDS = 64
 
 
@@ -72,238 +63,255 @@ class SubmittedPipeline:
 
 
 class Coordinator:
-    """The state of the sandbox's GitLab; `api.py` and `control.py` give it routes."""
+    """One coordinator on one book; `server.api` gives it routes."""
 
     def __init__(
-        self, clock: Callable[[], datetime], options: CoordinatorOptions, rng: random.Random
+        self,
+        clock: Callable[[], datetime],
+        options: CoordinatorOptions,
+        rng: random.Random,
+        book: Book | None = None,
     ) -> None:
-        """Start empty: no runner, no job."""
         self.options = options
-        self.runners = Runners(rng)
         self.groups = Groups({options.project.root_namespace: {}, **options.groups})
+        self.progress = Notifier()
+        """Notifies after every change by which a job may have ended."""
+
         self._clock = clock
-        self._book = JobBook(rng)
-        self._news = Pulse()
+        self._rng = rng
+        self._book = book or MemoryBook()
+        self.runners = Runners(self._book, rng)
 
     @property
     def jobs(self) -> Mapping[int, Job]:
         """All jobs by id, in the order of their creation."""
-        return self._book.jobs
-
-    def submit(self, pipeline: Pipeline, project: Project | None = None) -> SubmittedPipeline:
-        """Start a pipeline, in the options' project unless another is given."""
-        home = project or self.options.project
-        self.groups.ensure(home.root_namespace)
-        pipeline_id = self._book.open(pipeline, home, self._clock())
-        jobs = {job.spec.name: job.job_id for job in self._book.of(pipeline_id)}
-        self._advance(pipeline_id)
-        warnings = tuple(str(warning) for warning in pipeline.warnings)
-        return SubmittedPipeline(pipeline_id=pipeline_id, jobs=jobs, warnings=warnings)
-
-    def submit_job(self, spec: JobSpec, project: Project | None = None) -> Job:
-        """Start a pipeline of one job."""
-        submitted = self.submit(Pipeline(jobs=(spec,), stages=(spec.stage,)), project)
-        return self.jobs[submitted.jobs[spec.name]]
-
-    def cancel(self, job_id: int, *, force: bool = False) -> Job:
-        """Cancel as a user would: what a capable runner has is wound down unless `force`, the rest ends now.
-
-        A job that cannot be cancelled is left as it is. Raises KeyError for an unknown id.
-        """
-        job = self.jobs[job_id]
-        if job.ended or (job.status is JobState.CANCELING and not force):
-            return job
-        if job.status is JobState.RUNNING and job.cancel_gracefully and not force:
-            job.change(Change.CANCEL_GRACEFULLY, self._clock())
-        else:
-            self._end(job, Change.CANCEL)
-        return job
-
-    def pause(self, runner: Runner, *, paused: bool) -> None:
-        """Stop or resume handing jobs to a runner."""
-        runner.paused = paused
-        runner.queue.tick()
-
-    async def wait_settled(self, job_ids: Iterable[int]) -> None:
-        """Return when each of these jobs, or the last retry of it, has ended."""
-        wanted = tuple(job_ids)
-        while not all(self._book.latest(job_id).ended for job_id in wanted):
-            await self._news.wait()
+        return self._book.jobs()
 
     def latest(self, job_id: int) -> Job:
         """The job, or the last of its retries; raises KeyError."""
-        return self._book.latest(job_id)
-
-    def acquire(
-        self, runner: Runner, *, features: frozenset[str] = frozenset(), system_id: str = ""
-    ) -> Job | None:
-        """Hand out the oldest pending job; those that need more than `features` fail (spec §2.2)."""
-        if runner.paused:
-            return None
-        for job in self._book.pending():
-            if not job.spec.required_features <= features:
-                self._fail(job, "runner_unsupported")
-                continue
-            job.runner = runner
-            job.cancel_gracefully = "cancel_gracefully" in features
-            who = f"runner {runner.runner_id} {system_id}".rstrip()
-            if self.options.acknowledgement_seconds and "two_phase_job_commit" in features:
-                job.note(self._clock(), Kind.RESERVED, who)
-                self._reserve(job)
-            else:
-                job.note(self._clock(), Kind.ACQUIRED, who)
-                job.change(Change.ACQUIRE, self._clock())
-            runner.queue.renew()  # there may be another job: the next poll must look
-            return job
-        return None
+        job = self._book.job(job_id)
+        while job.retried_as is not None:
+            job = self._book.job(job.retried_as)
+        return job
 
     def running_job(self, token: str) -> Job | None:
         """The job whose token this is, as long as a runner has it."""
-        matching = [job for job in self._book.active() if same(job.token, token)]
-        return matching[0] if matching else None
+        job = self._book.job_with(token)
+        return job if job is not None and job.active else None
 
     def job_of(self, token: str) -> Job | None:
         """The job whose token this is, also when it is over."""
-        return next((job for job in self.jobs.values() if same(job.token, token)), None)
+        return self._book.job_with(token)
 
-    def time_in(self, span: timedelta | None) -> datetime | None:
-        """The moment that is so far from now; None for never."""
-        return None if span is None else self._clock() + span
+    def trace(self, job_id: int) -> bytes:
+        return self._book.trace(job_id)
 
-    def keep(self, job: Job, artifact: Artifact) -> bool:
-        """Store an artifact of a running job; not if it has another of the type (spec §6.1)."""
-        found = job.artifacts.get(artifact.kind)
-        if found is not None:
-            return found.digest == artifact.digest
-        job.artifacts[artifact.kind] = artifact
-        job.note(self._clock(), Kind.ARTIFACT, f"{artifact.kind} {len(artifact.content)}")
-        return True
+    def artifacts(self, job_id: int) -> Mapping[str, Artifact]:
+        """What a job has uploaded, by type."""
+        return self._book.artifacts(job_id)
 
-    def archive_of(self, job: Job) -> Artifact | None:
+    def archive_of(self, job_id: int) -> Artifact | None:
         """The files that a job has left to others, unless they have expired."""
-        archive = job.artifacts.get(ARCHIVE)
+        archive = self._book.artifacts(job_id).get(ARCHIVE)
         return archive if archive is not None and archive.available(self._clock()) else None
 
     def dependencies(self, job: Job) -> tuple[Dependency, ...]:
         """Whose artifacts a job gets; the token is the other job's, as older GitLabs have it (spec §2.6)."""
+        pipeline = self._book.jobs_of(job.pipeline_id)
         return tuple(
             Dependency(
                 job_id=other.job_id,
                 name=other.spec.name,
                 token=other.token,
-                archive=self.archive_of(other),
+                archive=self.archive_of(other.job_id),
             )
-            for other in self._book.dependencies(job)
+            for other in schedule.dependencies(job, pipeline, self._book.predecessors(job.pipeline_id))
         )
 
-    def update(self, job: Job, report: Report) -> Verdict:
+    def moment_in(self, span: timedelta | None) -> datetime | None:
+        """The moment that is so far from now; None for never."""
+        return None if span is None else self._clock() + span
+
+    def submit(self, pipeline: Pipeline, project: Project | None = None) -> SubmittedPipeline:
+        """Start a pipeline, in the options' project unless another is given."""
+        home = project or self.options.project
+        self.groups.ensure(home.root_namespace)
+        pipeline_id = self._book.open_pipeline(pipeline.predecessors())
+        jobs = [self._created(spec, pipeline_id, home) for spec in pipeline.jobs]
+        self._book.save(*jobs)
+        self._advance(pipeline_id)
+        return SubmittedPipeline(
+            pipeline_id=pipeline_id,
+            jobs={job.spec.name: job.job_id for job in jobs},
+            warnings=tuple(str(warning) for warning in pipeline.warnings),
+        )
+
+    def submit_job(self, spec: JobSpec, project: Project | None = None) -> Job:
+        """Start a pipeline of one job."""
+        submitted = self.submit(Pipeline(jobs=(spec,), stages=(spec.stage,)), project)
+        return self._book.job(submitted.jobs[spec.name])
+
+    def cancel(self, job_id: int, *, force: bool = False) -> Job:
+        """Cancel as a user would: what a capable runner has is wound down unless `force`, the rest ends now.
+
+        A job that cannot be canceled is left as it is. Raises KeyError for an unknown id.
+        """
+        job = self._book.job(job_id)
+        if job.ended or (job.status is JobState.CANCELING and not force):
+            return job
+        graceful = job.runner is not None and job.runner.cancels_gracefully
+        if job.status is JobState.RUNNING and graceful and not force:
+            return self._record(job, CancelRequested())
+        return self._end(job, Canceled())
+
+    def acquire(
+        self, runner_id: int, *, features: frozenset[str] = frozenset(), system_id: str = ""
+    ) -> Job | None:
+        """Hand out the oldest pending job; those that need more than `features` fail (spec §2.2)."""
+        record = self.runners.get(runner_id)
+        if record.paused:
+            return None
+        runner = JobRunner(
+            runner_id=runner_id,
+            system_id=system_id,
+            description=record.description,
+            tags=record.tags,
+            maximum_timeout=record.maximum_timeout,
+            cancels_gracefully="cancel_gracefully" in features,
+        )
+        for job in self._book.waiting():
+            if job.status is not JobState.PENDING or job.reserved:
+                continue
+            if not job.spec.required_features <= features:
+                self._fail(job, "runner_unsupported")
+                continue
+            self.runners.queue(runner_id).renew()  # there may be another job: the next poll must look
+            return self._record(job, self._handing_out(runner, features))
+        return None
+
+    def update(self, job_id: int, report: JobReport) -> Reply:
         """Take a PUT (spec gitlab-runner-api.md §3)."""
-        now = self._clock()
-        self._expire()
+        self.expire()
+        job = self._book.job(job_id)
         if not job.active:
-            job.note(now, Kind.REFUSED, f"put {report.state}")
-            return Verdict(status=403)
+            return reply(403, self._record(job, ReportRefused(what=f"put {report.state}")))
         if job.reserved:
             return self._acknowledgement(job, report)
-        if report.state not in CHANGES:
-            return Verdict(status=400)
-        job.note(now, Kind.PUT, report.state)
-        job.alive_at = now
-        change = CHANGES[report.state]
-        return Verdict(status=200) if change is None else self._last_word(job, report, change)
+        if report.state not in _REPORTED_STATES:
+            return reply(400, job)
+        job = self._record(job, StateReported(state=report.state))
+        return reply(200, job) if report.state == "running" else self._last_word(job, report)
 
-    def append_trace(self, job: Job, start: int, data: bytes) -> Verdict:
+    def append_trace(self, job_id: int, start: int, data: bytes) -> Reply:
         """Take a PATCH of the trace: only `start` counts (spec gitlab-runner-api.md §4)."""
-        now = self._clock()
+        job = self._book.job(job_id)
         if not job.active or job.reserved:
-            job.note(now, Kind.REFUSED, "patch")
-            return Verdict(status=403)
-        job.alive_at = now
+            return reply(403, self._record(job, ReportRefused(what="patch")))
         if start != job.trace_bytes:
-            return Verdict(status=416)
+            return reply(416, self._record(job, TraceExtended(count=0)))
         if start + len(data) > self.options.most_trace_bytes:
-            self._fail(job, "trace_size_exceeded")
-            return Verdict(status=403, tells_status=False)
-        job.append(data, now)
-        return Verdict(status=202)
+            return reply(403, self._fail(job, "trace_size_exceeded"), with_status=False)
+        job = apply(job, TraceExtended(count=len(data)), self._clock())
+        self._book.extend_trace(job, data)
+        return reply(202, job)
+
+    def store_artifact(self, job_id: int, artifact: Artifact) -> bool:
+        """Store an artifact of a running job; not if it has another of the type (spec §6.1)."""
+        found = self._book.artifacts(job_id).get(artifact.kind)
+        if found is not None:
+            return found.digest == artifact.digest
+        event = ArtifactStored(kind=artifact.kind, count=len(artifact.content))
+        self._book.store_artifact(apply(self._book.job(job_id), event, self._clock()), artifact)
+        return True
 
     def sweep(self) -> list[Job]:
         """Fail the jobs whose runner has been silent for too long (§3.5); returns them."""
-        self._expire()
+        self.expire()
         limit = self._clock() - self.options.stuck_after
         stuck = [job for job in self._book.active() if job.alive_at is not None and job.alive_at < limit]
-        for job in stuck:
-            self._fail(job, "stuck_or_timeout_failure")
-        return stuck
+        return [self._fail(job, "stuck_or_timeout_failure") for job in stuck]
 
-    async def keep_sweeping(self) -> NoReturn:
-        """Sweep regularly until cancelled."""
-        while True:
-            await asyncio.sleep(self.options.sweep_every.total_seconds())
-            self.sweep()
-
-    def _reserve(self, job: Job) -> None:
-        seconds = self.options.acknowledgement_seconds
-        job.reserved_until = self._clock() + timedelta(seconds=seconds)
-        asyncio.get_running_loop().call_later(seconds + 1, self._expire)
-
-    def _acknowledgement(self, job: Job, report: Report) -> Verdict:
-        """A word about a job that is only reserved yet (§2.8)."""
-        match report.state:
-            case "pending":
-                self._reserve(job)
-            case "running":
-                job.note(self._clock(), Kind.ACQUIRED, "acknowledged")
-                job.change(Change.ACQUIRE, self._clock())
-            case _:
-                return Verdict(status=400)
-        return Verdict(status=200)
-
-    def _expire(self) -> None:
+    def expire(self) -> None:
         """Drop the jobs whose reservation is over; each comes again as a new one."""
         now = self._clock()
         for job in self._book.active():
             if job.reserved and job.reserved_until is not None and job.reserved_until <= now:
-                job.failure_reason = NEVER_ACKNOWLEDGED
-                self._end(job, Change.FAIL)
+                self._end(job, Failed(reason=schedule.NEVER_ACKNOWLEDGED))
 
-    def _last_word(self, job: Job, report: Report, change: Change) -> Verdict:
+    def _handing_out(self, runner: JobRunner, features: frozenset[str]) -> Acquired | Reserved:
+        if self.options.acknowledgement_seconds and "two_phase_job_commit" in features:
+            return Reserved(runner=runner, until=self._reservation_end())
+        return Acquired(runner=runner)
+
+    def _reservation_end(self) -> datetime:
+        return self._clock() + timedelta(seconds=self.options.acknowledgement_seconds)
+
+    def _acknowledgement(self, job: Job, report: JobReport) -> Reply:
+        """A word about a job that is only reserved yet (§2.8)."""
+        match report.state:
+            case "pending":
+                return reply(200, self._record(job, ReservationExtended(until=self._reservation_end())))
+            case "running":
+                return reply(200, self._record(job, Acknowledged()))
+            case _:
+                return reply(400, job)
+
+    def _last_word(self, job: Job, report: JobReport) -> Reply:
         if report.checksum:
-            if report.checksum != checksum(job.trace):
-                job.note(self._clock(), Kind.CHECKSUM_MISMATCH, report.checksum)
+            if report.checksum != checksum(self._book.trace(job.job_id)):
+                job = self._record(job, ChecksumDiffered(checksum=report.checksum))
             if job.postponed < len(self.options.final_put_answers):
                 return self._postponed(job)
-        job.exit_code = report.exit_code
-        if change is Change.FAIL:
-            self._fail(job, report.failure_reason)
-        else:
-            self._end(job, change)
-        return Verdict(status=200)
+        if report.state == "failed":
+            return reply(200, self._fail(job, report.failure_reason, report.exit_code))
+        return reply(200, self._end(job, Succeeded(exit_code=report.exit_code)))
 
-    def _postponed(self, job: Job) -> Verdict:
+    def _postponed(self, job: Job) -> Reply:
         status = self.options.final_put_answers[job.postponed]
         wait = min(2**job.postponed, _LONGEST_WAIT_SECONDS) if status == 202 else None
-        job.postponed += 1
-        return Verdict(status=status, wait_seconds=wait)
+        return reply(status, self._record(job, FinalReportPostponed()), wait_seconds=wait)
 
-    def _fail(self, job: Job, reason: str | None) -> None:
-        if job.status is not JobState.CANCELING:
-            job.failure_reason = known_reason(reason)
-        self._end(job, Change.FAIL)
+    def _record(self, job: Job, event: Event) -> Job:
+        job = apply(job, event, self._clock())
+        self._book.save(job)
+        return job
 
-    def _end(self, job: Job, change: Change) -> None:
-        job.change(change, self._clock())
-        self._book.retry(job, self._clock())
+    def _fail(self, job: Job, reason: str | None, exit_code: int | None = None) -> Job:
+        return self._end(job, Failed(reason=known_reason(reason), exit_code=exit_code))
+
+    def _end(self, job: Job, event: Event) -> Job:
+        """Record the end together with the job that takes the ended one's place, if any."""
+        job = apply(job, event, self._clock())
+        records = [job]
+        if schedule.wants_retry(job, self._book.jobs_of(job.pipeline_id)):
+            again = self._created(job.spec, job.pipeline_id, job.project, retry_of=job.job_id)
+            job = apply(job, Retried(job_id=again.job_id), self._clock())
+            records = [job, again]
+        self._book.save(*records)
         self._advance(job.pipeline_id)
+        return job
+
+    def _created(self, spec: JobSpec, pipeline_id: int, project: Project, retry_of: int | None = None) -> Job:
+        return created(
+            spec,
+            self._clock(),
+            job_id=self._book.new_job_id(),
+            pipeline_id=pipeline_id,
+            project=project,
+            token=random_token(self._rng, "glcbt-64_"),
+            retry_of=retry_of,
+        )
 
     def _advance(self, pipeline_id: int) -> None:
-        """Enqueue or skip each job whose turn has come, until nothing changes; then tell the waiting."""
+        """Enqueue or skip each job whose turn has come, until nothing changes; then notify.
+
+        What is due follows from the records alone, so that it may be found out again after a crash.
+        """
         queued = False
-        while changes := self._book.due(pipeline_id):
-            for job, change in changes:
-                job.change(change, self._clock())
-                queued |= change is Change.ENQUEUE
+        while due := schedule.due(self._book.jobs_of(pipeline_id), self._book.predecessors(pipeline_id)):
+            self._book.save(*(apply(job, event, self._clock()) for job, event in due))
+            queued |= any(isinstance(event, Enqueued) for _, event in due)
         if queued:
             for runner in self.runners:
-                runner.queue.tick()
-        self._news.fire()
+                self.runners.queue(runner.runner_id).tick()
+        self.progress.notify()

@@ -1,53 +1,43 @@
-"""The coordinator's record of one job: its state, its trace, and the ledger of what happened to it.
+"""The coordinator's record of one job, and how each event changes it.
 
-When a created job's turn has come: a function of the jobs before it.
+The record is frozen: `apply` makes the next one, by the table in `states.py`, and writes the event into the
+job's ledger. The bytes of its trace and the files that it uploaded are not in it, the `Book` has them.
 """
 
 import enum
-from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
 import attrs
 
-from paas_runner.pipelines.artifacts import Artifact
-from paas_runner.pipelines.runners import Runner
-from paas_runner.pipelines.spec import JobSpec, When
-from paas_runner.pipelines.states import ACTIVE, ENDED, Change, JobState, after
+from paas_runner.errors import IllegalTransitionError
+from paas_runner.pipelines.runners import JobRunner
+from paas_runner.pipelines.spec import JobSpec
+from paas_runner.pipelines.states import (
+    ACTIVE,
+    ENDED,
+    TRANSITIONS,
+    Acknowledged,
+    Acquired,
+    ArtifactStored,
+    ChecksumDiffered,
+    Event,
+    Failed,
+    FinalReportPostponed,
+    JobState,
+    ReportRefused,
+    ReservationExtended,
+    Reserved,
+    Retried,
+    StateReported,
+    Succeeded,
+    TraceExtended,
+)
 from paas_runner.secret import Secret
 
 
 @attrs.frozen(kw_only=True)
-class Outcome:
-    """What a job amounts to for those that wait for it."""
-
-    state: JobState
-    tolerated: bool = False  # failed, but allowed to
-
-
-def turn(when: When, before: Collection[Outcome], *, by_needs: bool) -> Change | None:
-    """Whether a created job is to be enqueued, skipped, or (None) waits on.
-
-    With `needs` a skipped job before counts against it, with stages it does not.
-    """
-    if when is When.MANUAL:
-        return Change.SKIP
-    if any(outcome.state not in ENDED for outcome in before):
-        return None
-    failed = any(outcome.state is JobState.FAILED and not outcome.tolerated for outcome in before)
-    match when:
-        case When.ALWAYS:
-            runs = True
-        case When.ON_FAILURE:
-            runs = failed
-        case When.ON_SUCCESS:
-            hindered = any(outcome.state is JobState.CANCELED for outcome in before)
-            lacking = by_needs and any(outcome.state is JobState.SKIPPED for outcome in before)
-            runs = not (failed or hindered or lacking)
-    return Change.ENQUEUE if runs else Change.SKIP
-
-
-@attrs.frozen(kw_only=True)
-class Repository:
+class GitRepository:
     """A real repository, and the commit that jobs get of it."""
 
     url: str
@@ -62,12 +52,11 @@ class Project:
 
     project_id: int = 1
     full_path: str = "sandbox/project"
-    repository: Repository | None = None
-    """None: the commit is made up, and jobs are told of no repository that they could fetch."""
+    repository: GitRepository | None = None
+    """None: the commit is made up, and no repository is named that a job could fetch."""
 
     @property
     def name(self) -> str:
-        """The last component of the path."""
         return self.full_path.rpartition("/")[2]
 
     @property
@@ -77,12 +66,11 @@ class Project:
 
     @property
     def root_namespace(self) -> str:
-        """The first component of the path."""
         return self.full_path.partition("/")[0]
 
 
-class Kind(enum.StrEnum):
-    """Kinds of ledger entries."""
+class LedgerKind(enum.StrEnum):
+    """What a line of a job's ledger is about."""
 
     CREATED = "created"
     PENDING = "pending"
@@ -98,17 +86,17 @@ class Kind(enum.StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Entry:
+class LedgerEntry:
     """One line of a job's ledger."""
 
     at: datetime
-    kind: Kind
+    kind: LedgerKind
     detail: str = ""
 
 
-@attrs.define(kw_only=True, eq=False)
+@attrs.frozen(kw_only=True)
 class Job:
-    """Changed by its `Coordinator` alone, read by anyone."""
+    """One job as the coordinator knows it at one moment."""
 
     job_id: int
     pipeline_id: int
@@ -121,17 +109,15 @@ class Job:
     status: JobState = JobState.CREATED
     failure_reason: str | None = None
     exit_code: int | None = None
-    runner: Runner | None = None
-    cancel_gracefully: bool = False  # whether the runner that has it knows `canceling`
+    runner: JobRunner | None = None
     queued_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
     reserved_until: datetime | None = None
     alive_at: datetime | None = None  # the last PUT or PATCH
     postponed: int = 0  # final PUTs that were not taken for the last word
-    events: list[Entry] = attrs.field(factory=list)
-    artifacts: dict[str, Artifact] = attrs.field(factory=dict)  # by type
-    _trace: bytearray = attrs.field(factory=bytearray, init=False, repr=False)
+    trace_bytes: int = 0
+    ledger: tuple[LedgerEntry, ...] = ()
 
     @property
     def active(self) -> bool:
@@ -145,48 +131,109 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will happen to it any more."""
         return self.status in ENDED
 
-    @property
-    def outcome(self) -> Outcome:
-        """What the jobs after it see."""
-        return Outcome(state=self.status, tolerated=self.spec.tolerates(self.exit_code))
+    def count(self, kind: LedgerKind) -> int:
+        """How many lines of one kind the ledger has."""
+        return sum(entry.kind is kind for entry in self.ledger)
 
-    @property
-    def trace(self) -> bytes:
-        """The log so far."""
-        return bytes(self._trace)
 
-    @property
-    def trace_bytes(self) -> int:
-        """The size of the log."""
-        return len(self._trace)
+def created(
+    spec: JobSpec,
+    now: datetime,
+    *,
+    job_id: int,
+    pipeline_id: int,
+    project: Project,
+    token: Secret,
+    retry_of: int | None = None,
+) -> Job:
+    """A job's first record."""
+    return Job(
+        job_id=job_id,
+        pipeline_id=pipeline_id,
+        project=project,
+        spec=spec,
+        token=token,
+        created_at=now,
+        retry_of=retry_of,
+        ledger=(LedgerEntry(at=now, kind=LedgerKind.CREATED),),
+    )
 
-    def note(self, at: datetime, kind: Kind, detail: str = "") -> None:
-        """Write a line into the ledger."""
-        self.events.append(Entry(at=at, kind=kind, detail=detail))
 
-    def append(self, data: bytes, at: datetime) -> None:
-        """Extend the log."""
-        if data and not self._trace:
-            self.note(at, Kind.FIRST_TRACE_BYTE)
-        self._trace += data
+def apply(job: Job, event: Event, now: datetime) -> Job:
+    """The record after `event`; raises `IllegalTransitionError` for one that its state does not know."""
+    try:
+        status = TRANSITIONS[job.status][type(event)]
+    except KeyError:
+        raise IllegalTransitionError(f"job {job.job_id}: {type(event).__name__} while {job.status}") from None
+    changes, lines = _changes(job, event, now), _lines(job, event)
+    if status is not job.status:
+        changes |= _entering(status, now)
+        lines += [(kind, detail) for kind, detail in _ENTERING.get(status, ())]
+    entries = (LedgerEntry(at=now, kind=kind, detail=detail) for kind, detail in lines)
+    return attrs.evolve(job, status=status, ledger=(*job.ledger, *entries), **changes)
 
-    def change(self, change: Change, at: datetime) -> None:
-        """Go to the next state and write it down; raises `IllegalTransitionError`."""
-        self.status = after(self.status, change)
-        if self.status is JobState.PENDING:
-            self.queued_at = at
-            self.note(at, Kind.PENDING)
-        elif self.status is JobState.RUNNING:
-            self.started_at = self.alive_at = at
-        elif self.status is JobState.CANCELING:
-            self.note(at, Kind.CANCELING)
-        elif self.ended:
-            self.finished_at = at
-            self.note(at, Kind.ENDED, self.status)
 
-    def count(self, kind: Kind) -> int:
-        """How many entries of one kind the ledger has."""
-        return sum(entry.kind is kind for entry in self.events)
+def _changes(job: Job, event: Event, now: datetime) -> dict[str, Any]:
+    """The fields that an event changes, but for those that follow from the new state."""
+    match event:
+        case Acquired(runner=runner):
+            return {"runner": runner}
+        case Reserved(runner=runner, until=until):
+            return {"runner": runner, "reserved_until": until}
+        case ReservationExtended(until=until):
+            return {"reserved_until": until}
+        case StateReported():
+            return {"alive_at": now}
+        case TraceExtended(count=count):
+            return {"alive_at": now, "trace_bytes": job.trace_bytes + count}
+        case FinalReportPostponed():
+            return {"postponed": job.postponed + 1}
+        case Succeeded(exit_code=exit_code):
+            return {"exit_code": exit_code}
+        case Failed(reason=reason, exit_code=exit_code):
+            canceling = job.status is JobState.CANCELING  # what ends it then is its user's wish
+            return {"exit_code": exit_code, "failure_reason": None if canceling else reason}
+        case Retried(job_id=job_id):
+            return {"retried_as": job_id}
+        case _:
+            return {}
+
+
+def _lines(job: Job, event: Event) -> list[tuple[LedgerKind, str]]:
+    """What the ledger says of an event, but for the lines that follow from the new state."""
+    match event:
+        case Acquired(runner=runner):
+            return [(LedgerKind.ACQUIRED, runner.described)]
+        case Acknowledged():
+            return [(LedgerKind.ACQUIRED, "acknowledged")]
+        case Reserved(runner=runner):
+            return [(LedgerKind.RESERVED, runner.described)]
+        case StateReported(state=state):
+            return [(LedgerKind.PUT, state)]
+        case ReportRefused(what=what):
+            return [(LedgerKind.REFUSED, what)]
+        case TraceExtended(count=count) if count and not job.trace_bytes:
+            return [(LedgerKind.FIRST_TRACE_BYTE, "")]
+        case ChecksumDiffered(checksum=checksum):
+            return [(LedgerKind.CHECKSUM_MISMATCH, checksum)]
+        case ArtifactStored(kind=kind, count=count):
+            return [(LedgerKind.ARTIFACT, f"{kind} {count}")]
+        case _:
+            return []
+
+
+_ENTERING = {
+    JobState.PENDING: [(LedgerKind.PENDING, "")],
+    JobState.CANCELING: [(LedgerKind.CANCELING, "")],
+    **{state: [(LedgerKind.ENDED, str(state))] for state in ENDED},
+}
+
+
+def _entering(status: JobState, now: datetime) -> dict[str, Any]:
+    if status is JobState.PENDING:
+        return {"queued_at": now}
+    if status is JobState.RUNNING:
+        return {"started_at": now, "alive_at": now, "reserved_until": None}
+    return {"finished_at": now} if status in ENDED else {}

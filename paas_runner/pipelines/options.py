@@ -1,4 +1,4 @@
-"""What can be set on the sandbox's coordinator."""
+"""What a coordinator is set up with: its options, and the groups with their custom attributes (§7.2)."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -44,3 +44,36 @@ class CoordinatorOptions:
     sweep_every: timedelta = timedelta(minutes=1)
     final_put_answers: tuple[int, ...] = ()
     """What the first final PUTs of each job that carry a checksum are answered (202, 412: spec §3.2)."""
+
+
+class Groups:
+    """Attributes by group; ids are given in the order in which the groups appear."""
+
+    def __init__(self, groups: Mapping[str, Mapping[str, str]]) -> None:
+        self._attributes = {path: dict(attributes) for path, attributes in groups.items()}
+
+    def ensure(self, path: str) -> None:
+        self._attributes.setdefault(path, {})
+
+    def attributes(self, group: str) -> dict[str, str]:
+        """The attributes of a group named by its full path or its id; raises KeyError."""
+        return self._attributes[self._path(group)]
+
+    def top_level(self) -> Mapping[str, Mapping[str, str]]:
+        """The attributes of every group that is in no other, by path."""
+        return {path: values for path, values in self._attributes.items() if "/" not in path}
+
+    def id_of(self, path: str) -> int:
+        """A group's number, from 1; raises KeyError."""
+        for number, known in enumerate(self._attributes, 1):
+            if known == path:
+                return number
+        raise KeyError(path)
+
+    def _path(self, group: str) -> str:
+        if group.isascii() and group.isdigit():
+            paths = list(self._attributes)
+            if not 1 <= int(group) <= len(paths):
+                raise KeyError(group)
+            return paths[int(group) - 1]
+        return group

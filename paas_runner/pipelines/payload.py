@@ -5,12 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.artifacts import Dependency
 from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.options import CoordinatorOptions
 from paas_runner.pipelines.predefined import BRANCH, commit_sha, predefined, repository_url
-from paas_runner.pipelines.reports import FAILURE_REASONS
-from paas_runner.pipelines.spec import Image, Service
+from paas_runner.pipelines.reports import FAILURE_REASONS, Dependency
+from paas_runner.pipelines.spec import ImageSpec, ServiceSpec
 
 
 def job_payload(
@@ -126,7 +125,7 @@ def _step(
     }
 
 
-def _image(image: Image | None) -> Mapping[str, Any] | None:
+def _image(image: ImageSpec | None) -> Mapping[str, Any] | None:
     if image is None:
         return None
     return {
@@ -140,7 +139,7 @@ def _image(image: Image | None) -> Mapping[str, Any] | None:
     }
 
 
-def _service(service: Service) -> Mapping[str, Any]:
+def _service(service: ServiceSpec) -> Mapping[str, Any]:
     return {
         "name": service.name,
         "alias": service.alias,

@@ -1,11 +1,15 @@
-"""What a runner says of its job, and what it is answered: values of spec gitlab-runner-api.md §3 and §4."""
+"""What a runner sends about its job, and what it is answered (spec gitlab-runner-api.md §3, §4, §6)."""
 
+import hashlib
 import zlib
-from collections.abc import Mapping
+from datetime import datetime
 
 import attrs
 
-from paas_runner.pipelines.states import Change
+from paas_runner.pipelines.jobs import Job
+from paas_runner.pipelines.spec import ARCHIVE
+from paas_runner.pipelines.states import JobState
+from paas_runner.secret import Secret
 
 FAILURE_REASONS = (
     "unknown_failure",
@@ -23,12 +27,9 @@ FAILURE_REASONS = (
 )
 """The failure reasons that this coordinator understands; any other is stored as the first."""
 
-CHANGES: Mapping[str, Change | None] = {"running": None, "success": Change.SUCCEED, "failed": Change.FAIL}
-"""What each `state` of a PUT does to the job."""
-
 
 @attrs.frozen(kw_only=True)
-class Report:
+class JobReport:
     """The body of a PUT, as far as it matters here (§3.1)."""
 
     state: str
@@ -38,12 +39,22 @@ class Report:
 
 
 @attrs.frozen(kw_only=True)
-class Verdict:
-    """The answer to a PUT or PATCH."""
+class Reply:
+    """The answer to a PUT or PATCH, and the job as it is then."""
 
     status: int  # of HTTP
+    job_status: JobState | None  # None: the answer is not to tell it
+    trace_bytes: int
     wait_seconds: int | None = None  # with 202 on a PUT
-    tells_status: bool = True  # whether the answer carries `Job-Status`
+
+
+def reply(status: int, job: Job, *, with_status: bool = True, wait_seconds: int | None = None) -> Reply:
+    return Reply(
+        status=status,
+        job_status=job.status if with_status else None,
+        trace_bytes=job.trace_bytes,
+        wait_seconds=wait_seconds,
+    )
 
 
 def checksum(trace: bytes) -> str:
@@ -54,3 +65,34 @@ def checksum(trace: bytes) -> str:
 def known_reason(reason: str | None) -> str:
     """A failure reason as it is stored."""
     return reason if reason in FAILURE_REASONS else FAILURE_REASONS[0]
+
+
+@attrs.frozen(kw_only=True)
+class Artifact:
+    """One uploaded file (§6.1)."""
+
+    filename: str
+    content: bytes = attrs.field(repr=False)
+    kind: str = ARCHIVE
+    form: str = "zip"
+    expires_at: datetime | None = None
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the content."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    def available(self, now: datetime) -> bool:
+        """Whether it is still there to be read."""
+        return self.expires_at is None or now < self.expires_at
+
+
+@attrs.frozen(kw_only=True)
+class Dependency:
+    """A job whose artifacts another gets, and the token that opens them."""
+
+    job_id: int
+    name: str
+    token: Secret
+    archive: Artifact | None
+    """None when it left none, or they have expired."""

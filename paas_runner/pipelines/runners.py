@@ -1,103 +1,97 @@
-"""The runners a coordinator knows, and the tokens by which they show themselves.
+"""The runners that a coordinator knows, and the tokens by which they show themselves."""
 
-Waking those who wait for news, and the value by which a runner sees that there are some.
-"""
-
-import asyncio
 import enum
 import hmac
-import itertools
 import random
 import string
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
+from paas_runner.pipelines.queues import Queue
 from paas_runner.secret import Secret
-
-
-class Pulse:
-    """Wakes everyone who waits at that moment."""
-
-    def __init__(self) -> None:
-        self._next = asyncio.Event()
-
-    def fire(self) -> None:
-        """Wake the waiting; who begins to wait now waits for the next time."""
-        self._next.set()
-        self._next = asyncio.Event()
-
-    async def wait(self) -> None:
-        """Return at the next `fire`."""
-        await self._next.wait()
-
-
-class QueueValue:
-    """One runner's opaque `X-GitLab-Last-Update` (spec gitlab-runner-api.md §2.4)."""
-
-    def __init__(self, rng: random.Random) -> None:
-        self._rng = rng
-        self._pulse = Pulse()
-        self.renew()
-
-    def renew(self) -> None:
-        """Make who holds the old value ask in earnest next time, without disturbing who waits now."""
-        self.current = f"{self._rng.getrandbits(128):032x}"
-
-    def tick(self) -> None:
-        """There may be a job: a new value, and held requests are released."""
-        self.renew()
-        self._pulse.fire()
-
-    async def ticked(self, *, since: str) -> None:
-        """Return at the next tick, or at once where the value is another than `since` by now."""
-        if self.current == since:
-            await self._pulse.wait()
-
 
 _LETTERS = string.ascii_letters + string.digits
 LEGACY_SYSTEM_ID = "<legacy>"  # spec gitlab-runner-api.md §1.8
 
 
 class RunnerType(enum.StrEnum):
-    """Whose jobs a runner serves; the value is the mark in its token (spec gitlab-runner-api.md §1.1)."""
+    """Whose jobs a runner serves; the value is part of its token (spec gitlab-runner-api.md §1.1)."""
 
     INSTANCE = "t1_"
     GROUP = "t2_"
     PROJECT = "t3_"
 
 
-@attrs.define(kw_only=True, eq=False)
-class Runner:
-    """One runner record; `managers` are the machines that poll with its token, by system id."""
+@attrs.frozen(kw_only=True)
+class RunnerRecord:
+    """One runner; `managers` are the machines that poll with its token, by system id."""
 
     runner_id: int
     token: Secret
-    queue: QueueValue
     runner_type: RunnerType = RunnerType.INSTANCE
     description: str = ""
     paused: bool = False
     tags: tuple[str, ...] = ()
     maximum_timeout: timedelta | None = None
-    managers: dict[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    managers: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
 
-    def seen(self, system_id: str, info: Mapping[str, Any]) -> None:
-        """Remember what a machine said of itself."""
-        self.managers[system_id or LEGACY_SYSTEM_ID] = dict(info)
+
+@attrs.frozen(kw_only=True)
+class JobRunner:
+    """The runner that a job was handed out to, as it was then; the runner itself may be removed later."""
+
+    runner_id: int
+    system_id: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    maximum_timeout: timedelta | None = None
+    cancels_gracefully: bool = False  # whether it knows `canceling`
+
+    @property
+    def described(self) -> str:
+        """For the job's ledger."""
+        return f"runner {self.runner_id} {self.system_id}".rstrip()
+
+
+class RunnerBook(Protocol):
+    """Where runner records are kept."""
+
+    def new_runner_id(self) -> int: ...
+
+    def runners(self) -> tuple[RunnerRecord, ...]:
+        """All of them, oldest first."""
+
+    def runner(self, runner_id: int) -> RunnerRecord:
+        """Raises KeyError for one that was removed or never existed."""
+
+    def save_runner(self, runner: RunnerRecord) -> None: ...
+
+    def remove_runner(self, runner_id: int) -> None: ...
 
 
 class Runners:
-    """All runner records; removed ones are forgotten."""
+    """What is done with runner records; each runner has a queue beside its record."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, book: RunnerBook, rng: random.Random) -> None:
+        self._book = book
         self._rng = rng
-        self._ids = itertools.count(1)
-        self._known: dict[int, Runner] = {}
+        self._queues: dict[int, Queue] = {}
 
-    def __iter__(self) -> Iterator[Runner]:
-        return iter(tuple(self._known.values()))
+    def __iter__(self) -> Iterator[RunnerRecord]:
+        return iter(self._book.runners())
+
+    def get(self, runner_id: int) -> RunnerRecord:
+        """Raises KeyError for one that was removed or never existed."""
+        return self._book.runner(runner_id)
+
+    def queue(self, runner_id: int) -> Queue:
+        """Where the runner sees that there may be a job."""
+        if runner_id not in self._queues:
+            self._queues[runner_id] = Queue(self._rng)
+        return self._queues[runner_id]
 
     def add(
         self,
@@ -108,37 +102,59 @@ class Runners:
         tags: tuple[str, ...] = (),
         maximum_timeout: timedelta | None = None,
         legacy: bool = False,
-    ) -> Runner:
+    ) -> RunnerRecord:
         """A new runner; `legacy` gives it the token prefix of the old registration."""
-        runner = Runner(
-            runner_id=next(self._ids),
-            token=self._token("glrtr-" if legacy else f"glrt-{runner_type}"),
-            queue=QueueValue(self._rng),
+        runner = RunnerRecord(
+            runner_id=self._book.new_runner_id(),
+            token=random_token(self._rng, "glrtr-" if legacy else f"glrt-{runner_type}"),
             runner_type=runner_type,
             description=description,
             paused=paused,
             tags=tags,
             maximum_timeout=maximum_timeout,
         )
-        self._known[runner.runner_id] = runner
+        self._book.save_runner(runner)
+        self.queue(runner.runner_id)
         return runner
 
-    def authenticate(self, token: str) -> Runner | None:
+    def authenticate(self, token: str) -> RunnerRecord | None:
         """The runner whose token this is."""
         matching = [runner for runner in self if same(runner.token, token)]
         return matching[0] if matching else None
 
-    def reset(self, runner: Runner) -> None:
+    def reset_token(self, runner_id: int) -> RunnerRecord:
         """Give the runner another token; the old one is worth nothing from now on."""
+        runner = self.get(runner_id)
         prefix = "glrtr-" if runner.token.reveal().startswith("glrtr-") else f"glrt-{runner.runner_type}"
-        runner.token = self._token(prefix)
+        return self._changed(runner, token=random_token(self._rng, prefix))
 
-    def remove(self, runner: Runner) -> None:
-        """Forget a runner."""
-        del self._known[runner.runner_id]
+    def pause(self, runner_id: int, *, paused: bool) -> None:
+        """Stop or resume handing jobs to a runner."""
+        self._changed(self.get(runner_id), paused=paused)
+        self.queue(runner_id).tick()
 
-    def _token(self, prefix: str) -> Secret:
-        return random_token(self._rng, prefix)
+    def seen(self, runner_id: int, system_id: str, info: Mapping[str, Any]) -> None:
+        """Remember what a machine said of itself."""
+        runner, machine = self.get(runner_id), system_id or LEGACY_SYSTEM_ID
+        if runner.managers.get(machine) != info:
+            self._changed(runner, managers={**runner.managers, machine: dict(info)})
+
+    def forget_manager(self, runner_id: int, system_id: str) -> bool:
+        """Remove one machine of a runner; whether there was one."""
+        runner = self.get(runner_id)
+        left = {machine: info for machine, info in runner.managers.items() if machine != system_id}
+        self._changed(runner, managers=left)
+        return len(left) < len(runner.managers)
+
+    def remove(self, runner_id: int) -> None:
+        """Forget a runner, whose token is worth nothing from now on."""
+        self._book.remove_runner(runner_id)
+        del self._queues[runner_id]
+
+    def _changed(self, runner: RunnerRecord, **changes: Any) -> RunnerRecord:
+        runner = attrs.evolve(runner, **changes)
+        self._book.save_runner(runner)
+        return runner
 
 
 def random_token(rng: random.Random, prefix: str) -> Secret:
@@ -147,5 +163,5 @@ def random_token(rng: random.Random, prefix: str) -> Secret:
 
 
 def same(secret: Secret, text: str) -> bool:
-    """Whether `text` is the secret, in a time that does not tell how much of it is."""
+    """Whether `text` is the secret, in a time that does not depend on how much of it is right."""
     return hmac.compare_digest(secret.reveal().encode(), text.encode(errors="surrogatepass"))

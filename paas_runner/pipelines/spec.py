@@ -36,7 +36,7 @@ PROTECTED = "-protected"
 
 
 @attrs.frozen(kw_only=True)
-class KeptArtifacts:
+class ArtifactSpec:
     """`artifacts`; `reports` are paths by kind."""
 
     paths: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ class KeptArtifacts:
 
 
 @attrs.frozen(kw_only=True)
-class KeptCache:
+class CacheSpec:
     """One entry of `cache`."""
 
     key: str = "default"
@@ -119,7 +119,7 @@ class PipelineWarning:
         return f"{where}{owner}`{self.key}`: {self.text}"
 
 
-class When(enum.StrEnum):
+class RunWhen(enum.StrEnum):
     """Under which outcome of the jobs before it a job runs."""
 
     ON_SUCCESS = "on_success"
@@ -129,7 +129,7 @@ class When(enum.StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Image:
+class ImageSpec:
     """The image in which the job's author wants the script to run."""
 
     name: str
@@ -138,7 +138,7 @@ class Image:
 
 
 @attrs.frozen(kw_only=True)
-class Service:
+class ServiceSpec:
     """A container wanted beside the job."""
 
     name: str
@@ -171,17 +171,17 @@ class JobSpec:
     before_script: tuple[str, ...] = ()
     after_script: tuple[str, ...] = ()
     variables: tuple[Variable, ...] = ()
-    image: Image | None = None
-    services: tuple[Service, ...] = ()
+    image: ImageSpec | None = None
+    services: tuple[ServiceSpec, ...] = ()
     needs: tuple[str, ...] | None = None  # None: every job of every earlier stage
     dependencies: tuple[str, ...] | None = None  # whose artifacts it gets; None: of all it waits for
-    artifacts: KeptArtifacts = attrs.field(factory=KeptArtifacts)
-    caches: tuple[KeptCache, ...] = ()
+    artifacts: ArtifactSpec = attrs.field(factory=ArtifactSpec)
+    caches: tuple[CacheSpec, ...] = ()
     timeout: timedelta | None = None
     allow_failure: bool = False
     allowed_exit_codes: frozenset[int] = frozenset()
     retry: Retry = attrs.field(factory=Retry)
-    when: When = When.ON_SUCCESS
+    when: RunWhen = RunWhen.ON_SUCCESS
     tags: tuple[str, ...] = ()
 
     @property

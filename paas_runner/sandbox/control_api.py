@@ -4,6 +4,8 @@ Whoever may submit a pipeline may run commands on this machine, and a web page m
 loopback: so these routes want the administrator's token in a header, like the others of that kind.
 """
 
+from typing import Any
+
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,7 +16,6 @@ from paas_runner.pipelines.gitlab_ci.pipeline import load_pipeline
 from paas_runner.pipelines.jobs import Job, Project
 from paas_runner.pipelines.spec import PipelineError
 from paas_runner.server.api import create_app
-from paas_runner.server.views import ledger_json
 from paas_runner.server.wire import is_admin, not_found, number, unauthorized
 
 
@@ -62,7 +63,8 @@ class ControlApi:
     async def job(self, request: Request) -> Response:
         """One job with its trace."""
         job = self._job(request)
-        return JSONResponse({**ledger_json(job), "trace": job.trace.decode(errors="replace")})
+        trace = self._coordinator.trace(job.job_id).decode(errors="replace")
+        return JSONResponse({**ledger_json(job), "trace": trace})
 
     async def cancel(self, request: Request) -> Response:
         """Cancel a job as a user would."""
@@ -78,6 +80,26 @@ class ControlApi:
         if job is None:
             raise not_found("Job")
         return job
+
+
+def ledger_json(job: Job) -> dict[str, Any]:
+    """A job with everything that happened to it."""
+    return {
+        "id": job.job_id,
+        "name": job.spec.name,
+        "stage": job.spec.stage,
+        "pipeline": job.pipeline_id,
+        "project": job.project.full_path,
+        "status": job.status,
+        "failure_reason": job.failure_reason,
+        "exit_code": job.exit_code,
+        "retry_of": job.retry_of,
+        "retried_as": job.retried_as,
+        "trace_bytes": job.trace_bytes,
+        "events": [
+            {"at": entry.at.isoformat(), "what": entry.kind, "detail": entry.detail} for entry in job.ledger
+        ],
+    }
 
 
 def create_coordinator_app(coordinator: Coordinator) -> Starlette:

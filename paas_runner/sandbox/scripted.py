@@ -13,12 +13,13 @@ import attrs
 import httpx
 
 from paas_runner.inner.helper import Helper, NoHelper
-from paas_runner.inner.job import Job
+from paas_runner.inner.job import Job, Workspace
 from paas_runner.inner.job_script import Script
-from paas_runner.inner.narrator import Narrator, echo
+from paas_runner.inner.process import Launched, Write
 from paas_runner.inner.runner import InnerRunner
-from paas_runner.inner.section import RunnerSection, Workspace
-from paas_runner.inner.shell import Launched, Shell, Write
+from paas_runner.inner.settings import RunnerSection
+from paas_runner.inner.shell import Shell
+from paas_runner.inner.trace import Narrator, echo
 from paas_runner.job.variables import expand
 
 _TERMINATED = 143

@@ -26,6 +26,7 @@ from paas_runner.sandbox.control_api import create_coordinator_app
 from paas_runner.sandbox.faults import FaultInjector, FaultPlan
 from paas_runner.secret import Secret
 from paas_runner.server.listening import Listener
+from paas_runner.server.waiting import keep_sweeping
 
 _UNUSABLE = 125  # the exit code of a container that could not be started
 
@@ -151,7 +152,7 @@ class Sandbox:
             clock=_now, options=self._options.coordinator(options), rng=secrets.SystemRandom()
         )
         self.runner_token = self.coordinator.runners.add(description="sandbox").token
-        sweeper = asyncio.create_task(self.coordinator.keep_sweeping(), name="sandbox sweeper")
+        sweeper = asyncio.create_task(keep_sweeping(self.coordinator), name="sandbox sweeper")
         self._stack.push_async_callback(_ended, sweeper)
         app = FaultInjector(create_coordinator_app(self.coordinator), self.coordinator_faults)
         self._coordinator_listener = await self._listen(app)

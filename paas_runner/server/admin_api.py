@@ -1,12 +1,14 @@
 """The administrator's routes: attributes of groups, jobs of projects (spec gitlab-runner-api.md §7)."""
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from paas_runner.pipelines.coordinator import Coordinator
 from paas_runner.pipelines.jobs import Job
-from paas_runner.server.views import job_json
+from paas_runner.server.job_api import job_json
 from paas_runner.server.wire import (
     flag,
     is_admin,
@@ -77,21 +79,24 @@ class AdminApi:
 
     async def job(self, request: Request) -> Response:
         """One job, whatever its state."""
-        return JSONResponse(job_json(self._job(request), own_url(request)))
+        return JSONResponse(self._shown(request, self._job(request)))
 
     async def trace(self, request: Request) -> Response:
-        """A job's log, empty when there is none."""
-        return PlainTextResponse(self._job(request).trace)
+        """Empty when there is none."""
+        return PlainTextResponse(self._coordinator.trace(self._job(request).job_id))
 
     async def cancel(self, request: Request) -> Response:
-        """Cancel a job; one that cannot be cancelled is answered unchanged."""
+        """Cancel a job; one that cannot be canceled is answered unchanged."""
         job = self._job(request)
-        self._coordinator.cancel(job.job_id, force=flag(await parameters(request), "force"))
-        return JSONResponse(job_json(job, own_url(request)), 201)
+        canceled = self._coordinator.cancel(job.job_id, force=flag(await parameters(request), "force"))
+        return JSONResponse(self._shown(request, canceled), 201)
 
     def _authorize(self, request: Request) -> None:
         if not is_admin(request, self._coordinator.options.admin_token):
             raise unauthorized()
+
+    def _shown(self, request: Request, job: Job) -> dict[str, Any]:
+        return job_json(job, own_url(request), self._coordinator.artifacts(job.job_id))
 
     def _attributes(self, request: Request, *, length: int) -> dict[str, str]:
         self._authorize(request)

@@ -1,14 +1,15 @@
 """The routes by which artifacts come and go (spec gitlab-runner-api.md §6.1, §6.2)."""
 
+import re
 from datetime import timedelta
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from paas_runner.pipelines.artifacts import Artifact, uploaded_file
 from paas_runner.pipelines.coordinator import Coordinator
 from paas_runner.pipelines.gitlab_ci.places import duration
+from paas_runner.pipelines.reports import Artifact
 from paas_runner.pipelines.runners import same
 from paas_runner.pipelines.spec import ARCHIVE
 from paas_runner.server.job_api import authenticated_job
@@ -16,6 +17,9 @@ from paas_runner.server.wire import Refused, forbidden, not_found, unauthorized
 
 _MOST_FORM_BYTES = 4096
 """What a form may have beside the file."""
+
+_BOUNDARY = re.compile(r'multipart/form-data;.*boundary="?([^";]{1,70})"?', re.IGNORECASE)
+_FILENAME = re.compile(rb'filename="([^"\r\n]*)"', re.IGNORECASE)
 
 
 class ArtifactsApi:
@@ -36,7 +40,7 @@ class ArtifactsApi:
             raise forbidden("Job is not processing on runner")
         most = self._coordinator.options.most_artifact_bytes
         body = await _body(request, most + _MOST_FORM_BYTES)
-        found = uploaded_file(body, request.headers.get("content-type", ""))
+        found = _uploaded_file(body, request.headers.get("content-type", ""))
         if found is None:
             raise Refused(400, "400 Bad request - a form with one file was expected")
         filename, content = found
@@ -48,9 +52,9 @@ class ArtifactsApi:
             content=content,
             kind=query.get("artifact_type") or ARCHIVE,
             form=query.get("artifact_format") or "zip",
-            expires_at=self._coordinator.time_in(_lifetime(query.get("expire_in", ""))),
+            expires_at=self._coordinator.moment_in(_lifetime(query.get("expire_in", ""))),
         )
-        if not self._coordinator.keep(job, artifact):
+        if not self._coordinator.store_artifact(job.job_id, artifact):
             raise Refused(400, "400 Bad request - another artifact of this type was already uploaded")
         return JSONResponse(201, 201)
 
@@ -65,7 +69,7 @@ class ArtifactsApi:
             raise not_found("Job")
         if not same(job.token, token) and not (reader.active and reader.project == job.project):
             raise forbidden("the token opens no artifacts of this job")
-        archive = self._coordinator.archive_of(job)
+        archive = self._coordinator.archive_of(job.job_id)
         if archive is None:
             raise not_found("Artifacts")
         disposition = {"Content-Disposition": f'attachment; filename="{archive.filename}"'}
@@ -80,6 +84,21 @@ async def _body(request: Request, most: int) -> bytes:
         if len(body) > most:
             raise _too_large()
     return bytes(body)
+
+
+def _uploaded_file(body: bytes, content_type: str) -> tuple[str, bytes] | None:
+    """Name and content of the one file in a form; None for anything else."""
+    found = _BOUNDARY.match(content_type)
+    if found is None:
+        return None
+    delimiter = b"--" + found[1].encode("latin-1")
+    head, separator, content = body.removeprefix(delimiter + b"\r\n").partition(b"\r\n\r\n")
+    end = b"\r\n" + delimiter + b"--"
+    name = _FILENAME.search(head)
+    content = content.removesuffix(b"\r\n")
+    if not body.startswith(delimiter) or not separator or not content.endswith(end) or name is None:
+        return None
+    return name[1].decode(errors="replace"), content.removesuffix(end)
 
 
 def _too_large() -> Refused:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Awaitable, Mapping
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -13,10 +14,12 @@ from starlette.routing import Route
 from paas_runner.pipelines.coordinator import Coordinator
 from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.payload import job_payload
-from paas_runner.pipelines.reports import Report, Verdict
-from paas_runner.pipelines.runners import Runner, same
+from paas_runner.pipelines.predefined import BRANCH, commit_sha
+from paas_runner.pipelines.queues import Queue
+from paas_runner.pipelines.reports import Artifact, JobReport, Reply
+from paas_runner.pipelines.runners import same
 from paas_runner.server.runner_api import authenticated
-from paas_runner.server.views import job_json
+from paas_runner.server.waiting import ticked, watch_reservation
 from paas_runner.server.wire import (
     Refused,
     bearer,
@@ -56,16 +59,18 @@ class JobApi:
         """A job or none; held for a while when the runner has seen all there is (§2.3, §2.4)."""
         given = await parameters(request, most_bytes=_MOST_REQUEST_BYTES)
         runner = authenticated(self._coordinator, given)
-        runner.seen(text(given, "system_id"), mapping(given, "info"))
-        seen = text(given, "last_update")
-        if seen == runner.queue.current:
-            if is_json(request) and await self._ticked_while_held(request, runner):
+        system_id = text(given, "system_id")
+        self._coordinator.runners.seen(runner.runner_id, system_id, mapping(given, "info"))
+        queue = self._coordinator.runners.queue(runner.runner_id)
+        seen, value = text(given, "last_update"), queue.value
+        if seen == value:
+            if is_json(request) and await self._ticked_while_held(request, queue):
                 return Response(status_code=204, headers=self._polling())
             return self._nothing(seen)
-        value = runner.queue.current
-        job = self._coordinator.acquire(runner, features=_features(given), system_id=text(given, "system_id"))
+        job = self._coordinator.acquire(runner.runner_id, features=_features(given), system_id=system_id)
         if job is None:
             return self._nothing(value)
+        watch_reservation(self._coordinator, job)
         payload = job_payload(
             job,
             url=own_url(request),
@@ -78,21 +83,22 @@ class JobApi:
         """The state that a runner reports (§3.2)."""
         given = await parameters(request)
         job = authenticated_job(self._coordinator, request, given)
-        report = Report(
+        report = JobReport(
             state=required(given, "state"),
             failure_reason=text(given, "failure_reason") or None,
             exit_code=number(given, "exit_code"),
             checksum=text(mapping(given, "output"), "checksum") or text(given, "checksum") or None,
         )
-        verdict = self._coordinator.update(job, report)
-        headers = _status_header(job, verdict)
-        if verdict.status == 403:
+        reply = self._coordinator.update(job.job_id, report)
+        watch_reservation(self._coordinator, self._coordinator.jobs[job.job_id])
+        headers = _status_header(reply)
+        if reply.status == 403:
             raise forbidden("Job is not processing on runner", headers)
-        if verdict.status == 400:
+        if reply.status == 400:
             raise Refused(400, "400 Bad request - Unknown state", headers)
-        if verdict.wait_seconds is not None:
-            headers["X-GitLab-Trace-Update-Interval"] = str(verdict.wait_seconds)
-        return JSONResponse(verdict.status, verdict.status, headers)
+        if reply.wait_seconds is not None:
+            headers["X-GitLab-Trace-Update-Interval"] = str(reply.wait_seconds)
+        return JSONResponse(reply.status, reply.status, headers)
 
     async def append_trace(self, request: Request) -> Response:
         """A piece of the trace: 202, 400, 403, 404, 416 (§4.2)."""
@@ -100,15 +106,15 @@ class JobApi:
         found = _RANGE.fullmatch(request.headers.get("content-range", ""))
         if found is None:
             raise Refused(400, "400 Bad request - Content-Range is missing or malformed")
-        verdict = self._coordinator.append_trace(job, int(found[1]), await request.body())
-        headers = _status_header(job, verdict)
-        if verdict.status == 403:
+        reply = self._coordinator.append_trace(job.job_id, int(found[1]), await request.body())
+        headers = _status_header(reply)
+        if reply.status == 403:
             raise forbidden("Job is not processing on runner", headers)
-        headers["Range"] = f"0-{job.trace_bytes}"
+        headers["Range"] = f"0-{reply.trace_bytes}"
         interval = self._coordinator.options.trace_interval_seconds
-        if verdict.status == 202 and interval > 0:
+        if reply.status == 202 and interval > 0:
             headers["X-GitLab-Trace-Update-Interval"] = str(interval)
-        return JSONResponse(headers["Range"], verdict.status, headers)
+        return JSONResponse(headers["Range"], reply.status, headers)
 
     async def own_job(self, request: Request) -> Response:
         """The job whose token this is, while it runs: 200, 401, 404 (§5)."""
@@ -118,13 +124,13 @@ class JobApi:
         job = self._coordinator.running_job(token)
         if job is None:
             raise unauthorized()
-        return JSONResponse(job_json(job, own_url(request)))
+        return JSONResponse(job_json(job, own_url(request), self._coordinator.artifacts(job.job_id)))
 
-    async def _ticked_while_held(self, request: Request, runner: Runner) -> bool:
+    async def _ticked_while_held(self, request: Request, queue: Queue) -> bool:
         """Whether the queue ticked before the client left or the hold was over."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._coordinator.options.long_poll_seconds):
-                return await _first(runner.queue.ticked(since=runner.queue.current), request.receive())
+                return await _first(ticked(queue, since=queue.value), request.receive())
         return False
 
     def _nothing(self, value: str) -> Response:
@@ -162,5 +168,52 @@ def _features(given: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(name for name, has in mapping(mapping(given, "info"), "features").items() if has)
 
 
-def _status_header(job: Job, verdict: Verdict) -> dict[str, str]:
-    return {"Job-Status": job.status} if verdict.tells_status else {}
+def _status_header(reply: Reply) -> dict[str, str]:
+    return {} if reply.job_status is None else {"Job-Status": reply.job_status}
+
+
+def job_json(job: Job, url: str, artifacts: Mapping[str, Artifact]) -> dict[str, Any]:
+    """A job in the words of spec gitlab-runner-api.md §5."""
+    project_url = f"{url}/{job.project.full_path}"
+    return {
+        "id": job.job_id,
+        "status": job.status,
+        "stage": job.spec.stage,
+        "name": job.spec.name,
+        "ref": BRANCH,
+        "tag": False,
+        "allow_failure": job.spec.allow_failure,
+        "created_at": _iso(job.created_at),
+        "started_at": _iso(job.started_at),
+        "finished_at": _iso(job.finished_at),
+        "failure_reason": job.failure_reason,
+        "tag_list": list(job.spec.tags),
+        "web_url": f"{project_url}/-/jobs/{job.job_id}",
+        "pipeline": {
+            "id": job.pipeline_id,
+            "project_id": job.project.project_id,
+            "sha": commit_sha(job),
+            "ref": BRANCH,
+            "web_url": f"{project_url}/-/pipelines/{job.pipeline_id}",
+        },
+        "runner": _runner(job),
+        "artifacts": [
+            {
+                "file_type": artifact.kind,
+                "file_format": artifact.form,
+                "filename": artifact.filename,
+                "size": len(artifact.content),
+            }
+            for artifact in artifacts.values()
+        ],
+    }
+
+
+def _runner(job: Job) -> dict[str, Any] | None:
+    if job.runner is None:
+        return None
+    return {"id": job.runner.runner_id, "description": job.runner.description, "active": True}
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from paas_runner.pipelines.coordinator import Coordinator
-from paas_runner.pipelines.runners import Runner, same
+from paas_runner.pipelines.runners import RunnerRecord, same
 from paas_runner.server.wire import (
     Refused,
     flag,
@@ -63,30 +63,30 @@ class RunnerApi:
         """Whether a token is good: 200 or 403 (§1.4)."""
         given = await parameters(request)
         runner = authenticated(self._coordinator, given)
-        runner.seen(text(given, "system_id"), mapping(given, "info"))
+        self._coordinator.runners.seen(runner.runner_id, text(given, "system_id"), mapping(given, "info"))
         return JSONResponse({"id": runner.runner_id, **_token(runner)})
 
     async def unregister(self, request: Request) -> Response:
         """Remove the runner: 204 or 403 (§1.5)."""
-        self._coordinator.runners.remove(authenticated(self._coordinator, await parameters(request)))
+        runner = authenticated(self._coordinator, await parameters(request))
+        self._coordinator.runners.remove(runner.runner_id)
         return Response(status_code=204)
 
     async def unregister_manager(self, request: Request) -> Response:
         """Remove one machine of a runner: 204, 400, 403, 404 (§1.5)."""
         given = await parameters(request)
         runner = authenticated(self._coordinator, given)
-        if runner.managers.pop(required(given, "system_id"), None) is None:
+        if not self._coordinator.runners.forget_manager(runner.runner_id, required(given, "system_id")):
             raise not_found("Runner manager")
         return Response(status_code=204)
 
     async def reset_token(self, request: Request) -> Response:
         """Another token for the runner: 201 or 403 (§1.6)."""
         runner = authenticated(self._coordinator, await parameters(request))
-        self._coordinator.runners.reset(runner)
-        return JSONResponse(_token(runner), 201)
+        return JSONResponse(_token(self._coordinator.runners.reset_token(runner.runner_id)), 201)
 
 
-def authenticated(coordinator: Coordinator, given: Mapping[str, Any]) -> Runner:
+def authenticated(coordinator: Coordinator, given: Mapping[str, Any]) -> RunnerRecord:
     """The runner whose `token` was given; raises `Refused` with 400 or 403."""
     runner = coordinator.runners.authenticate(required(given, "token"))
     if runner is None:
@@ -94,7 +94,7 @@ def authenticated(coordinator: Coordinator, given: Mapping[str, Any]) -> Runner:
     return runner
 
 
-def _token(runner: Runner) -> dict[str, Any]:
+def _token(runner: RunnerRecord) -> dict[str, Any]:
     return {"token": runner.token.reveal(), "token_expires_at": None}
 
 

@@ -1,11 +1,11 @@
-"""The service, put together: what exists, who owns it, and in which order it comes to rest.
+"""The service, put together: what exists, who owns it, and in which order it stops.
 
 `serve` is the whole service on whatever edges it is given: the real ones here, a simulation's in the tests.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 import structlog
@@ -16,15 +16,16 @@ from paas_runner.control import control_path
 from paas_runner.coordinator.system_id import system_id
 from paas_runner.dispatch import Dispatcher
 from paas_runner.dispatch.acquisition import PollCycles
-from paas_runner.dispatch.counters import Counters
-from paas_runner.dispatch.records import Costs, Ledger
+from paas_runner.dispatch.counters import Costs, Counters
+from paas_runner.dispatch.records import Ledger
 from paas_runner.job.lifecycle import resumed
 from paas_runner.job.tracked import TrackedJob
 from paas_runner.loop.timing import loop_clock
-from paas_runner.service.answers import Status, answers
-from paas_runner.service.assembly import Assembly, Edges, store_path
+from paas_runner.service.assembly import Assembly, Edges
 from paas_runner.service.drain import Certificate, Drain
-from paas_runner.service.reload import Configuration, paused, recognised, remember
+from paas_runner.service.operations import Operations, handlers
+from paas_runner.service.reload import LiveConfig, paused, recognised, remember
+from paas_runner.service.status import Status
 from paas_runner.service.watchdog import Supervision
 from paas_runner.store import state_file
 
@@ -32,17 +33,23 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 async def serve(
-    config: Config, edges: Edges, stopping: asyncio.Event, *, poll_cycles: int | None = None
+    config: Config,
+    edges: Edges,
+    stopping: asyncio.Event,
+    *,
+    poll_cycles: int | None = None,
+    on_start: Callable[[Operations], None] = lambda _: None,
 ) -> Certificate | None:
-    """Run until `stopping`, then come to rest, leaving all tracked jobs in the state file.
+    """Run until `stopping`, then end in an orderly way, leaving all tracked jobs in the state file.
 
-    With `poll_cycles` it stops by itself once each runner has asked so many times in vain.
+    With `poll_cycles` it stops by itself once each runner has asked so many times in vain. `on_start` gets
+    what an operator may ask of the service as soon as that is possible.
 
     Returns what was left if the service has been drained. Raises `StartError`, `StoreError` or
     `StateFileError` when it cannot even begin, or not end, as it should.
     """
     async with AsyncExitStack() as owned:
-        store = await edges.open_store(store_path(config.state_file))
+        store = await edges.open_store(config.store_path)
         owned.push_async_callback(store.aclose)
         clock = loop_clock(edges.started_at)
         config, known = await recognised(config, store)
@@ -56,46 +63,48 @@ async def serve(
             counters=counters,
         )
         jobs = [resumed(job, clock()) for job in await store.jobs()]
-        runners = [runner.short_token for runner in config.runners]
-        cycles = PollCycles(poll_cycles, runners=runners, stopping=stopping)
         dispatcher = Dispatcher(
-            assembly.settings(config, present={}).pausing(paused(known)),
+            assembly.served(config, present={}).pausing(paused(known)),
             jobs=jobs,
             store=store,
             ledger=Ledger(store, costs, keep_days=config.paas_costs_keep_days),
             clock=clock,
             rng=edges.rng,
             stopping=stopping,
-            on_change=(changed := asyncio.Event()).set,
-            on_fruitless=cycles.fruitless,
         )
         owned.push_async_callback(dispatcher.aclose)
-        configuration = Configuration(
-            config, assembly=assembly, dispatcher=dispatcher, store=store, stopping=stopping
-        )
+        runners = [runner.short_token for runner in config.runners]
+        dispatcher.observe(PollCycles(poll_cycles, runners=runners, stopping=stopping))
+        supervision = Supervision(edges.manager, dispatcher, stopping=stopping)
+        dispatcher.observe(supervision)
+
+        live = LiveConfig(config, assembly=assembly, dispatcher=dispatcher, store=store, stopping=stopping)
         drain = Drain(dispatcher, store=store, clock=clock, stopping=stopping)
         status = Status(dispatcher=dispatcher, clock=clock, since=clock(), state_file=config.state_file)
-        known_questions = {**status.answers, **answers(configuration, drain)}
-        await owned.enter_async_context(edges.control(control_path(config.state_file), known_questions))
+        operations = Operations(status=status, config=live, drain=drain)
+        on_start(operations)
+        control = edges.control(control_path(config.state_file), handlers(operations))
+        await owned.enter_async_context(control)
+
         _announce(config, jobs, paused(known))
-        supervision = Supervision(edges.manager, dispatcher, changed=changed, stopping=stopping)
         async with asyncio.TaskGroup() as tasks:
             supervising = tasks.create_task(supervision.run(), name="supervision")
-            waiting_to_drain = tasks.create_task(drain.run(), name="drain")
-            await _until_rest(dispatcher, stopping, configuration)
-            waiting_to_drain.cancel()
+            draining = tasks.create_task(drain.run(), name="drain")
+            await _run(dispatcher, stopping, live)
+            draining.cancel()
             supervising.cancel()
-        state_file.write(config.state_file, dispatcher.jobs, configuration.config.peer_names)
-        costs.tell()
-        log.info("stopped", jobs=len(dispatcher.jobs), state_file=str(config.state_file), **counters.numbers)
+        left = dispatcher.view.jobs
+        state_file.write(config.state_file, left, live.config.peer_names)
+        costs.log()
+        log.info("stopped", jobs=len(left), state_file=str(config.state_file), **counters.numbers)
         return drain.certificate
 
 
-async def _until_rest(dispatcher: Dispatcher, stopping: asyncio.Event, configuration: Configuration) -> None:
+async def _run(dispatcher: Dispatcher, stopping: asyncio.Event, live: LiveConfig) -> None:
     """Calls in flight are finished, but not for ever: what is cut off then has its intent recorded."""
     try:
-        async with asyncio.timeout(None) as patience:
-            limiting = asyncio.create_task(_limit(patience, dispatcher, stopping, configuration))
+        async with asyncio.timeout(None) as deadline:
+            limiting = asyncio.create_task(_limit(deadline, dispatcher, stopping, live))
             try:
                 await dispatcher.run()
             finally:
@@ -105,15 +114,12 @@ async def _until_rest(dispatcher: Dispatcher, stopping: asyncio.Event, configura
 
 
 async def _limit(
-    patience: asyncio.Timeout,
-    dispatcher: Dispatcher,
-    stopping: asyncio.Event,
-    configuration: Configuration,
+    deadline: asyncio.Timeout, dispatcher: Dispatcher, stopping: asyncio.Event, live: LiveConfig
 ) -> None:
     await stopping.wait()
-    log.info("stopping: no new jobs; calls in flight are finished", jobs=len(dispatcher.jobs))
-    allowed = configuration.config.shutdown_timeout.total_seconds()
-    patience.reschedule(asyncio.get_running_loop().time() + allowed)
+    log.info("stopping: no new jobs; calls in flight are finished", jobs=len(dispatcher.view.jobs))
+    allowed = live.config.shutdown_timeout.total_seconds()
+    deadline.reschedule(asyncio.get_running_loop().time() + allowed)
 
 
 def _announce(config: Config, jobs: Sequence[TrackedJob], paused_runners: frozenset[str]) -> None:
@@ -123,12 +129,8 @@ def _announce(config: Config, jobs: Sequence[TrackedJob], paused_runners: frozen
         "started",
         version=__version__,
         config=str(config.path),
-        runners=[runner.name or runner.short_token for runner in config.runners],
-        paused=sorted(
-            runner.name or runner.short_token
-            for runner in config.runners
-            if runner.short_token in paused_runners
-        ),
+        runners=[runner.title for runner in config.runners],
+        paused=sorted(runner.title for runner in config.runners if runner.short_token in paused_runners),
         concurrent=config.concurrent,
         jobs_recovered=len(jobs),
         **{f"jobs_recovered_{phase}": count for phase, count in Counter(job.phase for job in jobs).items()},

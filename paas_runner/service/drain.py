@@ -7,16 +7,19 @@ the store are asked what is left: nothing is taken for granted, least of all our
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 import structlog
 
-from paas_runner.dispatch import ActiveRunner, Dispatcher
-from paas_runner.errors import RemoteError, RunnerError
+from paas_runner.dispatch import ActiveRunner
+from paas_runner.dispatch.search import NotAsked, ask_tenants, searched
+from paas_runner.dispatch.view import View
+from paas_runner.errors import RunnerError
 from paas_runner.job.tracked import Phase, TrackedJob
-from paas_runner.loop.timing import Clock, nap
+from paas_runner.loop.timing import Clock, sleep_until_stopped
 from paas_runner.store import Store, StoreError
 
 log = structlog.stdlib.get_logger(__name__)
@@ -61,13 +64,13 @@ class Certificate:
             "hosts": len(self.hosts),
             "open_intents": sum(job.host_intended for job in self.jobs),
             "unreported": sum(job.phase is not Phase.DECOMMISSIONING for job in self.jobs),
-            "left_jobs": [_told(job) for job in self.jobs],
+            "left_jobs": [_describe_job(job) for job in self.jobs],
             "left_hosts": [attrs.asdict(host) for host in self.hosts],
             "unknown": list(self.unknown),
         }
 
 
-def _told(job: TrackedJob) -> Mapping[str, Any]:
+def _describe_job(job: TrackedJob) -> Mapping[str, Any]:
     return {
         "runner": job.key.runner,
         "job": job.key.job_id,
@@ -76,13 +79,30 @@ def _told(job: TrackedJob) -> Mapping[str, Any]:
     }
 
 
-class Drain:
-    """Ends the service after its last job, once somebody wants that."""
+class Drainable(Protocol):
+    """What is brought to its end."""
 
-    def __init__(
-        self, dispatcher: Dispatcher, *, store: Store, clock: Clock, stopping: asyncio.Event
-    ) -> None:
-        """Nobody wants it yet."""
+    @property
+    def running(self) -> asyncio.Event:
+        """Set once every loop has been started."""
+
+    @property
+    def view(self) -> View: ...
+
+    def drain(self) -> None:
+        """Ask for no more jobs."""
+
+    async def drained(self) -> None:
+        """Wait for the last one."""
+
+    def held(self) -> AbstractContextManager[Sequence[ActiveRunner]]:
+        """The runners in service, not closed while they are held."""
+
+
+class Drain:
+    """Ends the service after its last job, once that is wanted."""
+
+    def __init__(self, dispatcher: Drainable, *, store: Store, clock: Clock, stopping: asyncio.Event) -> None:
         self._dispatcher = dispatcher
         self._store = store
         self._clock = clock
@@ -96,7 +116,7 @@ class Drain:
         """There is no way back; a second time changes nothing."""
         if not self._wanted.is_set():
             log.info(
-                "draining: no new jobs; the service ends after the last", jobs=len(self._dispatcher.jobs)
+                "draining: no new jobs; the service ends after the last", jobs=len(self._dispatcher.view.jobs)
             )
         self._wanted.set()
 
@@ -109,8 +129,8 @@ class Drain:
         if self._stopping.is_set():
             return
         self.certificate = await self._certified()
-        tell = log.info if self.certificate.clean else log.error
-        tell(
+        log_result = log.info if self.certificate.clean else log.error
+        log_result(
             "drained" if self.certificate.clean else "drained, but not all is gone",
             **self.certificate.document,
         )
@@ -122,18 +142,18 @@ class Drain:
 
         Raises `RunnerError` when the service is stopped before.
         """
-        told: Mapping[str, Any] = {}
+        last: Mapping[str, Any] = {}
         while not self._done.is_set():
             if self._stopping.is_set():
                 raise RunnerError(
                     "the service was stopped before it was drained: it goes on at the next start"
                 )
-            phases = Counter(str(job.phase) for job in self._dispatcher.jobs)
+            phases = Counter(str(job.phase) for job in self._dispatcher.view.jobs)
             now = {"jobs": phases.total(), "phases": dict(phases)}
-            if now != told:
-                told = now
+            if now != last:
+                last = now
                 yield {"progress": now}
-            await nap(PROGRESS_EVERY_SECONDS, self._done)
+            await sleep_until_stopped(PROGRESS_EVERY_SECONDS, self._done)
         if self.certificate:
             yield {"certificate": self.certificate.document}
 
@@ -145,7 +165,7 @@ class Drain:
         for _ in range(LOOKS - 1):
             if certificate.clean:
                 break
-            await nap(BETWEEN_LOOKS.total_seconds(), self._stopping)
+            await sleep_until_stopped(BETWEEN_LOOKS.total_seconds(), self._stopping)
             certificate = await self._look()
         return certificate
 
@@ -156,22 +176,24 @@ class Drain:
             jobs = await self._store.jobs()
         except StoreError as error:
             unknown.append(str(error))
-        tenants = {job.tenant for job in jobs}
         with self._dispatcher.held() as runners:
-            hosts = [host for served in runners for host in await self._hosts(served, tenants, unknown)]
+            hosts = [host for served in runners for host in await self._hosts(served, unknown)]
         return Certificate(at=self._clock(), jobs=jobs, hosts=hosts, unknown=unknown)
 
-    async def _hosts(self, served: ActiveRunner, tenants: set[str], unknown: list[str]) -> Sequence[LeftHost]:
-        """All that the provider lists of ours, whoever has ever paid for it."""
-        found: list[LeftHost] = []
-        try:
-            for tenant in sorted({"", *tenants, *await self._store.tenants(served.key)}):
-                listed = await served.executor.hosts(tenant)
-                found += [LeftHost(runner=served.name, name=host.name, host=host.ref) for host in listed]
-        except (RemoteError, StoreError) as error:
-            unknown.append(f"the hosts of {served.name}: {error}")
-        except Exception as error:
-            # whatever an executor does wrong, the service still has to come to rest
-            log.exception("unexpected error: the hosts cannot be listed", runner=served.name)
-            unknown.append(f"the hosts of {served.name}: unexpected error ({type(error).__name__})")
-        return found
+    async def _hosts(self, served: ActiveRunner, unknown: list[str]) -> Sequence[LeftHost]:
+        """All that the provider lists of ours, for every tenant that has ever paid.
+
+        Where no tenant is known there is no host: a tenant is on the disk before its first one.
+        """
+        answers = await ask_tenants(searched(served), self._store, served.executor.hosts)
+        unknown += map(_describe_not_asked, answers.not_asked)
+        return [
+            LeftHost(runner=served.name, name=host.name, host=host.ref)
+            for listed in answers.by_tenant.values()
+            for host in listed
+        ]
+
+
+def _describe_not_asked(tenant: NotAsked) -> str:
+    payer = f" that {tenant.tenant} pays for" if tenant.tenant else ""
+    return f"the hosts of {tenant.runner}{payer}: {tenant.why}"

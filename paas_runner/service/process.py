@@ -1,7 +1,4 @@
-"""The service as a process of its own: the real edges, the signals, the exit code.
-
-Signals that ask the service what commands ask it: one way in, however one comes.
-"""
+"""The service as a process of its own: the real edges, the signals, the exit code."""
 
 import asyncio
 import faulthandler
@@ -9,68 +6,66 @@ import logging
 import os
 import random
 import signal
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NoReturn
 
 import attrs
 import structlog
 
 from paas_runner.config import Config
-from paas_runner.control import ControlServer, Handler
+from paas_runner.control import ControlServer
 from paas_runner.errors import Exit, RunnerError
 from paas_runner.executor.contract import installed
 from paas_runner.http import Http
 from paas_runner.service.app import serve
 from paas_runner.service.assembly import Edges
 from paas_runner.service.drain import Certificate
+from paas_runner.service.operations import Operations
 from paas_runner.service.systemd import ServiceManager
 from paas_runner.store import StoreError
-from paas_runner.store.sqlite import SqliteStore, StoreInUseError
+from paas_runner.store.database import StoreInUseError
+from paas_runner.store.sqlite import SqliteStore
 from paas_runner.store.state_file import StateFileError
 
 log = structlog.stdlib.get_logger(__name__)
 
-QUESTIONS: Mapping[signal.Signals, str] = {
-    signal.SIGHUP: "reload",
-    signal.SIGQUIT: "drain",
-    signal.SIGUSR1: "dump",
+OPERATIONS: Mapping[signal.Signals, Callable[[Operations], Awaitable[object]]] = {
+    signal.SIGHUP: Operations.reload,
+    signal.SIGQUIT: Operations.drain,
+    signal.SIGUSR1: Operations.dump,
 }
 """SIGQUIT as GitLab Runner has it: no new jobs, and the end after the last."""
 
 
-class AskingSignals:
-    """Asks the answers that are put on the control socket, without the socket."""
+class OperatorSignals:
+    """Signals that do what commands do, once the service has started."""
 
     def __init__(self) -> None:
-        """Nobody answers yet."""
-        self._answers: Mapping[str, Handler] = {}
-        self._asking: set[asyncio.Task[None]] = set()
+        self._operations: Operations | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    def control(self, path: Path, answers: Mapping[str, Handler]) -> AbstractAsyncContextManager[object]:
-        """A `Control`: the socket, with these answers for signals, too."""
-        self._answers = answers
-        return ControlServer(path, answers)
+    def attach(self, operations: Operations) -> None:
+        """Carry signals out from now on."""
+        self._operations = operations
 
-    def ask(self, question: str) -> None:
-        """For a signal handler; whatever comes of it is told in the log."""
-        if question not in self._answers:
-            log.warning("a signal came too early: the service is still starting", asked=question)
+    def handle(self, number: signal.Signals) -> None:
+        """A signal has come; the log says what comes of it."""
+        operation = OPERATIONS[number]
+        if self._operations is None:
+            log.warning("a signal came too early: the service is still starting", asked=operation.__name__)
             return
-        task = asyncio.create_task(self._asked(question), name=question)
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
+        task = asyncio.create_task(self._carry_out(operation(self._operations), operation.__name__))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    async def _asked(self, question: str) -> None:
+    async def _carry_out(self, operation: Awaitable[object], name: str) -> None:
         try:
-            async for _ in self._answers[question]({}):
-                pass
+            await operation
         except RunnerError:
-            log.debug("a signal was refused", asked=question)  # whoever refused has told why
+            log.debug("a signal was refused", asked=name)  # the log has the reason already
         except Exception:
-            # a bug in an answer must not end the service
-            log.exception("unexpected error: a signal was not answered", asked=question)
+            # a bug in an operation must not end the service
+            log.exception("unexpected error: a signal was not answered", asked=name)
 
 
 def run(
@@ -123,23 +118,24 @@ def _leave_at_once() -> NoReturn:
 
 
 async def _serve_until_signalled(config: Config, edges: Edges, poll_cycles: int | None) -> Certificate | None:
-    """The first SIGTERM or SIGINT brings the service to rest, the second ends it where it stands."""
+    """The first SIGTERM or SIGINT stops the service in an orderly way, the second ends it where it stands."""
     stopping = asyncio.Event()
     manager = ServiceManager.of(os.environ)
     if manager.watchdog:
         # its SIGABRT leaves in the log where the loop stood; other threads run on, which is no state to read
         faulthandler.enable(all_threads=False)
-    asking = AskingSignals()
-    edges = attrs.evolve(edges, manager=manager, control=asking.control)
-    serving = asyncio.create_task(serve(config, edges, stopping, poll_cycles=poll_cycles), name="service")
+    signals = OperatorSignals()
+    edges = attrs.evolve(edges, manager=manager)
+    service = serve(config, edges, stopping, poll_cycles=poll_cycles, on_start=signals.attach)
+    serving = asyncio.create_task(service, name="service")
 
-    def on_signal() -> None:
+    def stop() -> None:
         if stopping.is_set() and not serving.cancelling():  # a third one must not disturb the last steps
             serving.cancel()
         stopping.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
-    for number, question in QUESTIONS.items():
-        asyncio.get_running_loop().add_signal_handler(number, asking.ask, question)
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    for number in OPERATIONS:
+        asyncio.get_running_loop().add_signal_handler(number, signals.handle, number)
     return await serving

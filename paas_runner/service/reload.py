@@ -1,19 +1,20 @@
 """The configuration in force, and the one way to replace it: as a whole, or not at all.
 
-A new one is read, checked, recognised and built while the old one serves. What it is known by is on the disk
-before it is used. Then everything is exchanged at once; from there on nothing can fail.
+A new one is read, checked, recognised and built while the old one serves. By what its runners are known is on
+the disk before it is used. Then everything is exchanged at once; from there on nothing can fail. A pause is a
+change of the same kind: it is on the disk before it takes effect, and outlives the process.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import attrs
 import structlog
 
 from paas_runner.config import Config, ConfigError
-from paas_runner.config.difference import differences, kept
-from paas_runner.dispatch import ActiveRunner, Dispatcher
-from paas_runner.dispatch.served import Settings
+from paas_runner.config.difference import differences, with_restart_keys_of
+from paas_runner.dispatch.served import ActiveRunner, ServedConfig
 from paas_runner.errors import RunnerError
 from paas_runner.job.known_runner import KnownRunner, remembered
 from paas_runner.service.assembly import Assembly
@@ -43,7 +44,7 @@ async def recognised(config: Config, store: Store) -> tuple[Config, Sequence[Kno
 
 
 async def remember(known: Sequence[KnownRunner], store: Store) -> None:
-    """Nothing is written where nothing has changed: a full disk keeps no service from a restart."""
+    """Nothing is written where nothing has changed: a full disk prevents no restart."""
     if list(known) != list(await store.runners()):
         await store.save_runners(known)
 
@@ -53,7 +54,22 @@ def paused(known: Sequence[KnownRunner]) -> frozenset[str]:
     return frozenset(runner.key for runner in known if runner.paused)
 
 
-class Configuration:
+class Reloadable(Protocol):
+    """What serves the configuration."""
+
+    @property
+    def running(self) -> asyncio.Event:
+        """Set once every loop has been started."""
+
+    @property
+    def config(self) -> ServedConfig:
+        """What is served now."""
+
+    def reload(self, config: ServedConfig) -> None:
+        """Serve this from now on."""
+
+
+class LiveConfig:
     """The owner of the configuration of a running service."""
 
     def __init__(
@@ -61,7 +77,7 @@ class Configuration:
         config: Config,
         *,
         assembly: Assembly,
-        dispatcher: Dispatcher,
+        dispatcher: Reloadable,
         store: Store,
         stopping: asyncio.Event,
     ) -> None:
@@ -75,7 +91,6 @@ class Configuration:
 
     @property
     def config(self) -> Config:
-        """What is in force."""
         return self._config
 
     async def reload(self) -> Reloaded:
@@ -102,20 +117,20 @@ class Configuration:
 
     async def _reload(self) -> Reloaded:
         config, known = await recognised(self._assembly.edges.reread(), self._store)
-        config, restart_needed = kept(self._config, config)
+        config, restart_needed = with_restart_keys_of(self._config, config)
         changes = differences(self._config, config)
-        present = self._dispatcher.settings.served
-        settings = self._assembly.settings(config, present=present).pausing(paused(known))
+        present = self._dispatcher.config.runners
+        served = self._assembly.served(config, present=present).pausing(paused(known))
         try:
             await remember(known, self._store)
             self._refuse_while_stopping()
         except RunnerError:
-            await _close_new(settings, present)
+            await _close_new(served, present)
             raise
         self._config = config
-        self._dispatcher.reload(settings)
+        self._dispatcher.reload(served)
         self._assembly.edges.adopt(config)
-        _tell(config, changes, restart_needed)
+        _log_reload(config, changes, restart_needed)
         return Reloaded(changes=changes, restart_needed=restart_needed)
 
     # --- pause -------------------------------------------------------------------------------------------
@@ -130,14 +145,14 @@ class Configuration:
             ]
             await remember(known, self._store)
             self._refuse_while_stopping()
-            self._dispatcher.reload(self._dispatcher.settings.pausing(paused(known)))
-            told = self._dispatcher.settings.names[key]
-            log.info("runner paused: it asks for no more jobs" if pause else "runner resumed", runner=told)
-            return told
+            self._dispatcher.reload(self._dispatcher.config.pausing(paused(known)))
+            title = self._dispatcher.config.names[key]
+            log.info("runner paused: it asks for no more jobs" if pause else "runner resumed", runner=title)
+            return title
 
     def _key(self, name: str) -> str:
-        """Of the runner that is called so; a short token means one runner for sure."""
-        names = self._dispatcher.settings.names
+        """Of the runner with that name; a short token means one runner for sure."""
+        names = self._dispatcher.config.names
         matching = [key for key, known in names.items() if name in (key, known)]
         if len(matching) == 1:
             return matching[0]
@@ -162,13 +177,13 @@ def _refused(error: RunnerError, **why: object) -> NotDoneError:
     return NotDoneError(f"refused, the configuration in force stays:\n{error}")
 
 
-async def _close_new(settings: Settings, present: Mapping[str, ActiveRunner]) -> None:
-    for key, served in settings.served.items():
-        if served is not present.get(key):
-            await served.aclose()
+async def _close_new(served: ServedConfig, present: Mapping[str, ActiveRunner]) -> None:
+    for key, runner in served.runners.items():
+        if runner is not present.get(key):
+            await runner.aclose()
 
 
-def _tell(config: Config, changes: Sequence[str], restart_needed: Sequence[str]) -> None:
+def _log_reload(config: Config, changes: Sequence[str], restart_needed: Sequence[str]) -> None:
     for warning in config.warnings:
         log.warning("configuration", note=warning)
     if changes:

@@ -1,7 +1,7 @@
-"""What systemd is told of the service, and what it asks: the protocol of sd_notify(3).
+"""Notifying systemd of the state of the service, and its watchdog: the protocol of sd_notify(3).
 
 Each message is one datagram of `NAME=value` lines to the socket in $NOTIFY_SOCKET. Nothing here waits for an
-answer, and nothing fails: a service that cannot be reported on is still a service.
+answer, and nothing fails: a service without a working supervisor is still a service.
 """
 
 import os
@@ -22,7 +22,7 @@ SEND_SECONDS = 1.0  # systemd empties its queue at once, unless the machine is i
 
 @attrs.frozen(kw_only=True)
 class ServiceManager:
-    """The other end; without an address nobody listens, and every method does nothing."""
+    """The other end; without an address there is none, and every method does nothing."""
 
     address: str = ""
     """A path, or `@` and an abstract name."""
@@ -32,7 +32,7 @@ class ServiceManager:
 
     @classmethod
     def of(cls, environ: MutableMapping[str, str]) -> Self:
-        """Whoever started this process; its variables are taken out, they are no business of our children."""
+        """The one that started this process; its variables are taken out, so that no child gets them."""
         address = environ.pop("NOTIFY_SOCKET", "")
         microseconds, pid = environ.pop("WATCHDOG_USEC", ""), environ.pop("WATCHDOG_PID", "")
         for_us = microseconds.isdecimal() and pid in ("", str(os.getpid()))
@@ -41,31 +41,31 @@ class ServiceManager:
 
     def ready(self, status: str) -> None:
         """The service is up; or, after `reloading`, works with its new configuration."""
-        self._tell("READY=1", _status(status))
+        self._notify("READY=1", _status(status))
 
     def status(self, status: str) -> None:
         """One line for `systemctl status`."""
-        self._tell(_status(status))
+        self._notify(_status(status))
 
     def alive(self) -> None:
         """Put the watchdog off."""
-        self._tell("WATCHDOG=1")
+        self._notify("WATCHDOG=1")
 
     def stopping(self, status: str) -> None:
-        """The service is coming to rest; whatever asked it to."""
-        self._tell("STOPPING=1", _status(status))
+        """The service is stopping, whatever the reason."""
+        self._notify("STOPPING=1", _status(status))
 
     @contextmanager
     def reloading(self) -> Iterator[None]:
         """A configuration is being read; then the service is ready again, with the new one or the old."""
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-        self._tell("RELOADING=1", f"MONOTONIC_USEC={now}")
+        self._notify("RELOADING=1", f"MONOTONIC_USEC={now}")
         try:
             yield
         finally:
-            self._tell("READY=1")
+            self._notify("READY=1")
 
-    def _tell(self, *assignments: str) -> None:
+    def _notify(self, *assignments: str) -> None:
         if not self.address:
             return
         name = f"\0{self.address[1:]}" if self.address.startswith("@") else self.address

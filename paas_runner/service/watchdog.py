@@ -1,41 +1,51 @@
-"""How the service is, as its service manager sees it: up, alive, busy with what, coming to rest.
+"""The service as its service manager sees it: up, alive, busy with what, stopping.
 
-The watchdog is fed only after every loop was asked for its sign of life (`dispatch/heartbeats.py`). It is fed
-from the event loop in which they run, so that it starves, too, when that is blocked.
+The watchdog is fed only while no heartbeat of a loop is overdue (`loop/heartbeat.py`). It is fed from the
+event loop in which they all run, so that it starves, too, when that is blocked.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from typing import Protocol
 
 import structlog
 
-from paas_runner.dispatch import Dispatcher
-from paas_runner.job.tracked import Phase, TrackedJob
+from paas_runner.dispatch.view import Observer, View
+from paas_runner.job.tracked import Phase
 from paas_runner.service.systemd import ServiceManager
 
 log = structlog.stdlib.get_logger(__name__)
 
 
-class Supervision:
-    """What is told while a dispatcher runs."""
+class Watched(Protocol):
+    """What is supervised."""
 
-    def __init__(
-        self,
-        manager: ServiceManager,
-        dispatcher: Dispatcher,
-        *,
-        changed: asyncio.Event,
-        stopping: asyncio.Event,
-    ) -> None:
-        """`changed` is set by whoever knows that the load may be another."""
+    @property
+    def running(self) -> asyncio.Event:
+        """Set once every loop has been started."""
+
+    @property
+    def view(self) -> View: ...
+
+    def hung(self) -> Sequence[str]:
+        """The names of the loops that do not come back."""
+
+
+class Supervision(Observer):
+    """Notifies the manager while a dispatcher runs."""
+
+    def __init__(self, manager: ServiceManager, dispatcher: Watched, *, stopping: asyncio.Event) -> None:
         self._manager = manager
         self._dispatcher = dispatcher
-        self._changed = changed
         self._stopping = stopping
+        self._changed = asyncio.Event()
+
+    def changed(self) -> None:
+        self._changed.set()
 
     async def run(self) -> None:
-        """From the moment that all loops run, for ever; who stops the service cancels it at the very end."""
+        """From the moment that all loops run, for ever: cancelled at the very end of the service."""
         if not self._manager.address:
             return
         await self._dispatcher.running.wait()
@@ -49,17 +59,16 @@ class Supervision:
 
     @property
     def _line(self) -> str:
-        line = status_line(self._dispatcher.runners, self._dispatcher.jobs)
-        return f"draining, {line}" if self._dispatcher.draining else line
+        return status_line(self._dispatcher.view)
 
     async def _report(self) -> None:
-        told = self._line
+        reported = self._line
         while True:
             await self._changed.wait()
             self._changed.clear()
-            if self._line != told:
-                told = self._line
-                self._manager.status(told)
+            if self._line != reported:
+                reported = self._line
+                self._manager.status(reported)
 
     async def _feed(self) -> None:
         """Three times as often as needed."""
@@ -80,11 +89,13 @@ class Supervision:
             await asyncio.sleep(self._manager.watchdog.total_seconds() / 3)
 
 
-def status_line(runners: Sequence[str], jobs: Sequence[TrackedJob]) -> str:
-    """Such as `2 runners, 3 jobs: 1 provisioning, 2 running`."""
-    counts = Counter(job.phase for job in jobs)
+def status_line(view: View) -> str:
+    """Such as `2 runners, 3 jobs: 1 provisioning, 2 running`, after `draining, ` where that is so."""
+    counts = Counter(job.phase for job in view.jobs)
     phases = ", ".join(f"{counts[phase]} {phase}" for phase in Phase if counts[phase])
-    return f"{_number(len(runners), 'runner')}, {_number(len(jobs), 'job')}{': ' if phases else ''}{phases}"
+    jobs = _number(len(view.jobs), "job") + (f": {phases}" if phases else "")
+    draining = "draining, " if view.draining else ""
+    return f"{draining}{_number(len(view.runners), 'runner')}, {jobs}"
 
 
 def _number(count: int, what: str) -> str:

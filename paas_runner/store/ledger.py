@@ -1,19 +1,42 @@
 """The ledger in the store: one row for each host that has gone, kept for as long as the operator wants."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from paas_runner.job.cost import Charge
 from paas_runner.job.tracked import JobKey
+from paas_runner.store.schema import Migration
+
+VERSION = 2
+
+MIGRATIONS = (
+    Migration(
+        number=VERSION,
+        room="ledger",
+        sql="""
+CREATE TABLE charge (
+    runner TEXT NOT NULL,
+    job_id INTEGER NOT NULL,
+    host TEXT NOT NULL,
+    tenant TEXT NOT NULL,
+    flavor TEXT NOT NULL,
+    since TEXT NOT NULL,
+    until TEXT NOT NULL,
+    price REAL,
+    PRIMARY KEY (runner, job_id, host)
+) WITHOUT ROWID;
+CREATE INDEX charge_until ON charge (until);
+CREATE INDEX charge_tenant ON charge (runner, tenant);
+""",
+    ),
+)
 
 Row: TypeAlias = tuple[Any, ...]
 
 PRUNED_AT_ONCE = 100
 """So many old rows go with each new one: no write takes long, however much has become old at a time."""
-
-_COLUMNS = "runner, job_id, host, tenant, flavor, since, until, price"
 
 
 def row(charge: Charge) -> Row:
@@ -35,8 +58,11 @@ def moment(at: datetime) -> str:
 
 def enter(db: sqlite3.Connection, charge: Row, *, keep_from: str) -> bool:
     """Add a row unless its host has one, and drop old ones; returns whether it was added."""
-    marks = ", ".join("?" * len(charge))
-    added = db.execute(f"INSERT OR IGNORE INTO charge ({_COLUMNS}) VALUES ({marks})", charge)  # noqa: S608 - our own names
+    added = db.execute(
+        "INSERT OR IGNORE INTO charge (runner, job_id, host, tenant, flavor, since, until, price) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        charge,
+    )
     db.execute(
         "DELETE FROM charge WHERE (runner, job_id, host) IN "
         "(SELECT runner, job_id, host FROM charge WHERE until < ? ORDER BY until LIMIT ?)",
@@ -46,14 +72,25 @@ def enter(db: sqlite3.Connection, charge: Row, *, keep_from: str) -> bool:
 
 
 def tenants(db: sqlite3.Connection, runner: str) -> frozenset[str]:
-    """Everybody who paid for a host of a runner."""
+    """All who paid for a host of a runner."""
     select = "SELECT DISTINCT tenant FROM charge WHERE runner = ?"
     return frozenset(tenant for (tenant,) in db.execute(select, (runner,)))
 
 
+def all_tenants(db: sqlite3.Connection) -> Mapping[str, frozenset[str]]:
+    """The same of every runner, by its short token."""
+    found: dict[str, set[str]] = {}
+    for runner, tenant in db.execute("SELECT DISTINCT runner, tenant FROM charge"):
+        found.setdefault(runner, set()).add(tenant)
+    return {runner: frozenset(tenants) for runner, tenants in found.items()}
+
+
 def charges(db: sqlite3.Connection, since: datetime, until: datetime) -> Sequence[Charge]:
     """Every charge that has a part in that time; raises ValueError for a row that cannot be understood."""
-    select = f"SELECT {_COLUMNS} FROM charge WHERE until >= ? AND since < ? ORDER BY since"  # noqa: S608 - our own names
+    select = (
+        "SELECT runner, job_id, host, tenant, flavor, since, until, price FROM charge "
+        "WHERE until >= ? AND since < ? ORDER BY since"
+    )
     return [_charge(found) for found in db.execute(select, (moment(since), moment(until)))]
 
 

@@ -1,9 +1,7 @@
 """The store as it is at one moment, for commands: readable while the service runs, never changed."""
 
-import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -12,10 +10,10 @@ import attrs
 from paas_runner.job.cost import Charge
 from paas_runner.job.known_runner import KnownRunner
 from paas_runner.job.tracked import Entry, JobKey, TrackedJob
-from paas_runner.store import ledger
-from paas_runner.store.protocol import StoreError
-from paas_runner.store.records import RUNNERS_FACT, history_from_text, loads, loads_runners
-from paas_runner.store.sqlite_file import HISTORY_VERSION, LEDGER_VERSION, too_new, unusable, version_of
+from paas_runner.store import jobs, ledger, runners
+from paas_runner.store.database import missing, reading
+from paas_runner.store.schema import version_of
+from paas_runner.store.sqlite import SCHEMA
 
 
 @attrs.frozen(kw_only=True)
@@ -26,6 +24,8 @@ class Snapshot:
     jobs: Sequence[TrackedJob]
     ended: frozenset[JobKey]
     runners: Sequence[KnownRunner]
+    tenants: Mapping[str, frozenset[str]]
+    """Those that have paid for hosts which are gone, by the short token of the runner."""
 
 
 @attrs.frozen(kw_only=True)
@@ -39,68 +39,41 @@ class Accounts:
 
 def take(path: Path) -> Snapshot:
     """Read the records in one transaction; raises `StoreError`."""
-    with _reading(path) as db:
-        fact = db.execute("SELECT value FROM fact WHERE name = 'installation'").fetchone()
-        ended = db.execute("SELECT runner, job_id FROM ended").fetchall()
-        if fact is None:
-            raise _never(path)
+    with reading(path, SCHEMA) as db:
+        installation = runners.fact(db, runners.INSTALLATION)
+        if installation is None:
+            raise missing(path)
         return Snapshot(
-            installation=fact[0],
+            installation=installation,
             jobs=_jobs(db),
-            ended=frozenset(JobKey(runner, job_id) for runner, job_id in ended),
+            ended=jobs.ended(db),
+            tenants={} if version_of(db) < ledger.VERSION else ledger.all_tenants(db),
             runners=_runners(db),
         )
 
 
 def accounts(path: Path, since: datetime, until: datetime) -> Accounts:
     """Read the ledger from `since` to `until` and the records in one transaction; raises `StoreError`."""
-    with _reading(path) as db:
-        jobs = _jobs(db)
-        if version_of(db) < LEDGER_VERSION:  # not started since the upgrade
-            return Accounts(charges=[], jobs=jobs, runners=_runners(db))
-        owing = [job for job in jobs if not (job.host and ledger.has(db, job.key, job.host.ref))]
-        return Accounts(charges=ledger.charges(db, since, until), jobs=owing, runners=_runners(db))
+    with reading(path, SCHEMA) as db:
+        owing, known = _jobs(db), _runners(db)
+        if version_of(db) < ledger.VERSION:  # not started since the upgrade
+            return Accounts(charges=[], jobs=owing, runners=known)
+        owing = [job for job in owing if not (job.host and ledger.has(db, job.key, job.host.ref))]
+        return Accounts(charges=ledger.charges(db, since, until), jobs=owing, runners=known)
 
 
 def histories(path: Path, job_id: int) -> Mapping[JobKey, Sequence[Entry]]:
     """What is remembered of the jobs of that id which are gone, one for each runner; raises `StoreError`."""
-    select = "SELECT runner, entries FROM history WHERE job_id = ? ORDER BY number"
-    with _reading(path) as db:
-        if version_of(db) < HISTORY_VERSION:  # not started since the upgrade
+    with reading(path, SCHEMA) as db:
+        if version_of(db) < jobs.HISTORY_VERSION:  # not started since the upgrade
             return {}
-        found = db.execute(select, (job_id,)).fetchall()
-        return {JobKey(runner, job_id): history_from_text(entries) for runner, entries in found}
+        return jobs.histories(db, job_id)
 
 
 def _jobs(db: sqlite3.Connection) -> Sequence[TrackedJob]:
-    return [loads(record) for (record,) in db.execute("SELECT record FROM job")]
+    """In the order of their keys: what is added up has the same last digit each time."""
+    return sorted(jobs.read(jobs.stored(db)), key=lambda job: job.key)
 
 
 def _runners(db: sqlite3.Connection) -> Sequence[KnownRunner]:
-    fact = db.execute("SELECT value FROM fact WHERE name = ?", (RUNNERS_FACT,)).fetchone()
-    return loads_runners(fact[0] if fact else None)
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """One transaction; what goes wrong in it becomes a `StoreError`."""
-    try:
-        if not path.exists():
-            raise _never(path)
-        if not os.access(path, os.R_OK | os.W_OK):
-            raise StoreError(f"{path}: may not be read by this user; run the command as the service's user")
-        # a connection that may not write would leave SQLite's companions behind, made under our user
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=5.0)) as db:
-            db.execute("PRAGMA query_only = ON")
-            db.execute("BEGIN")
-            if refused := too_new(version_of(db)):
-                raise unusable(path, refused)
-            yield db
-    except (sqlite3.Error, ValueError) as error:
-        raise unusable(path, str(error)) from error
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _never(path: Path) -> StoreError:
-    return StoreError(f"{path}: there is no store; has the service ever run with this configuration?")
+    return runners.loads(runners.fact(db, runners.RUNNERS))

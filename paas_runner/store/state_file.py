@@ -1,6 +1,6 @@
 """The state file: all tracked jobs as one JSON document, written at a graceful stop and taken in at a start.
 
-It is how jobs travel to another installation; for our own restarts the store would do. The document is one
+It is how jobs travel to another installation; for our own restarts the store is enough. The document is one
 that heptapod-paas-runner loads (`peer_state.py`), with our complete records under a key of our own, which
 that program ignores and drops: where the key is present, it is the truth.
 
@@ -23,7 +23,7 @@ import structlog
 from paas_runner.errors import Exit, RunnerError
 from paas_runner.job.tracked import TrackedJob
 from paas_runner.store.peer_state import Imported, at_home, exported, imported
-from paas_runner.store.protocol import Store
+from paas_runner.store.protocol import JobStore
 from paas_runner.store.records import from_record, to_record
 from paas_runner.store.sqlite_file import complaint_about
 
@@ -49,7 +49,7 @@ class State:
     """Names of hosts that may exist although the file does not say so."""
 
 
-async def take_in(path: Path, store: Store, names: Mapping[str, str], now: datetime) -> None:
+async def take_in(path: Path, store: JobStore, names: Mapping[str, str], now: datetime) -> None:
     """Make a present state file the store's content, then remove it; raises `StateFileError`, `StoreError`.
 
     `names` maps the short token of each configured runner to the other program's name for it. Killed between

@@ -78,7 +78,7 @@ async def test_an_address_that_is_none_is_a_fault(configured):
 
 
 async def test_an_engine_that_is_silent_does_not_hold_up_the_check(configured, tmp_path, monkeypatch):
-    monkeypatch.setattr("executors.local_docker.look.SECONDS", 0.2)
+    monkeypatch.setattr("executors.local_docker.checks.SECONDS", 0.2)
 
     async def listen(reader, writer):
         await reader.read()

@@ -90,10 +90,16 @@ async def test_what_cannot_be_found_out_is_said_with_an_exit_code(real):
     async with real.service():
         await real.until(lambda: [event for event in real.log if event["event"] == "started"])
     real.sandbox.cloud_faults.add(Status(401))
-    code, answer, messages = await orphans(real.config, "--json")
+    code, answer, messages = await orphans(real.config)
     assert (code, answer) == (1, "")
-    assert "paas-runner orphans: Clever Cloud, list the applications" in messages
-    assert real.sandbox.cloud_token.reveal() not in messages
+    assert "paas-runner orphans: runner real: Clever Cloud, list the applications" in messages
+    code, answer, messages = await orphans(real.config, "--json")
+    document = json.loads(answer)
+    assert (code, document["orphans"], document["hosts"]) == (1, None, [])
+    [gap] = document["not_asked"]
+    assert (gap["runner"], gap["tenant"]) == ("real", "")
+    assert gap["why"] in messages
+    assert real.sandbox.cloud_token.reveal() not in messages + answer
     real.config.write_text("concurrent = 0")
     code, answer, messages = await orphans(real.config)
     assert (code, answer) == (78, "")

@@ -19,10 +19,11 @@ import pytest
 
 from paas_runner.commands.progress import CLEAR
 from paas_runner.control import control_path
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Hang
+from tests.support.live_records import submitted
 
 pytestmark = pytest.mark.process
 PROGRAMS = Path(sys.executable).parent
@@ -155,7 +156,7 @@ async def test_on_a_terminal_the_page_is_drawn_again_no_larger_than_that_and_wha
     hold = real.hold()
     async with real.service():
         jobs = [
-            real.sandbox.coordinator.submit_job(JobSpec(name="\x1b[2Jgone", script=hold.script))
+            submitted(real.sandbox.coordinator, JobSpec(name="\x1b[2Jgone", script=hold.script))
             for _ in range(3)
         ]
         await real.until(lambda: len(real.phases("running")) == 3)
@@ -256,7 +257,7 @@ async def test_a_second_signal_ends_the_service_at_once_even_while_it_pushes_and
     async with real.service():
         await real.settled(jobs)
     assert {job.status for job in jobs} == {"success"}
-    assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
+    assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
     assert real.launches == [1] * 3
 
 
@@ -278,7 +279,7 @@ async def test_options_of_heptapod_paas_runner_are_taken_with_a_word_on_what_to_
         "the option --job-progress-poll-interval is deprecated: set `job_progress_poll_interval` instead"
     )
     assert deprecated in notes
-    assert job.count(Kind.ACQUIRED) == 1
+    assert job.count(LedgerKind.ACQUIRED) == 1
     async with real.service():
         await started(real)
         await real.settled([job])

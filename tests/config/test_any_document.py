@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from paas_runner.config import Config, ConfigError, load
 from paas_runner.config.dialect import ALIASES, FORWARDED_KEYS, GLOBAL_KEYS, OUTER_KEYS, WITHOUT_EFFECT
 from paas_runner.config.model import JobTraceWatch, QuotaComputation, Runner
-from paas_runner.config.reader import keys_of
 from paas_runner.executor.contract import ExecutorKind
+from paas_runner.settings import keys_of
 
 CANARY = "CANARY31415926"
 SECRETS = ("token", "cc_token")

@@ -4,7 +4,7 @@ import pytest
 
 from executors.clever import CleverDocker
 from paas_runner.config import load
-from paas_runner.config.difference import differences, kept
+from paas_runner.config.difference import differences, with_restart_keys_of
 
 SECTION = """
 [[runners]]
@@ -81,6 +81,6 @@ def test_their_order_is_no_change(read):
 
 def test_what_needs_a_restart_keeps_its_value_and_is_named(read):
     before = read("concurrent = 1")
-    config, keys = kept(before, read('concurrent = 2\nstate_file = "elsewhere.json"'))
+    config, keys = with_restart_keys_of(before, read('concurrent = 2\nstate_file = "elsewhere.json"'))
     assert keys == ["state_file"]
     assert (config.concurrent, config.state_file) == (2, before.state_file)

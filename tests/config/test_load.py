@@ -7,8 +7,9 @@ import attrs
 import pytest
 
 from paas_runner.config import Config, ConfigError, load
-from paas_runner.executor.contract import ExecutorKind, setting
+from paas_runner.executor.contract import ExecutorKind
 from paas_runner.secret import Secret
+from paas_runner.settings import setting
 
 LoadText = Callable[..., Config]
 

@@ -144,47 +144,53 @@ async def test_after_the_end_nothing_is_left_and_who_asks_is_told(path):
 
 
 async def test_an_answer_under_way_comes_to_its_end_when_the_service_stops(path):
-    go_on = asyncio.Event()
+    begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow(_request):
+        begun.set()
         yield {"part": 1}
         await go_on.wait()
         yield {"part": 2}
 
     server = await ControlServer(path, {"slow": slow}).__aenter__()
     asking = asyncio.ensure_future(asked(path, {"ask": "slow"}))
-    while not server._conversations:
-        await asyncio.sleep(0.01)
+    await begun.wait()
     stopping = asyncio.ensure_future(server.__aexit__(None, None, None))
-    await asyncio.sleep(0.01)
+    while path.exists():
+        await asyncio.sleep(0)
     go_on.set()
     assert await asking == [{"part": 1}, {"part": 2}]
     await stopping
 
 
 async def test_an_answer_without_end_is_cut_off_at_the_stop(path, monkeypatch):
-    monkeypatch.setattr("paas_runner.control.server.LAST_WORDS_WITHIN_SECONDS", 0.05)
+    monkeypatch.setattr("paas_runner.control.server.ANSWERS_END_WITHIN_SECONDS", 0.05)
+
+    begun = asyncio.Event()
 
     async def endless(_request):
+        begun.set()
         yield {"part": 1}
         await asyncio.Event().wait()
 
-    async with ControlServer(path, {"endless": endless}) as server:
+    async with ControlServer(path, {"endless": endless}):
         asking = asyncio.ensure_future(asked(path, {"ask": "endless"}))
-        while not server._conversations:
-            await asyncio.sleep(0.01)
+        await begun.wait()
     with pytest.raises(NotRunningError, match="stopped before it had answered"):
         await asking
 
 
 async def test_a_service_that_hangs_is_not_waited_for_for_ever(path):
+    given_up = asyncio.Event()
+
     async def hang(_request):
-        await asyncio.sleep(0.2)
+        await given_up.wait()
         yield {}
 
     async with ControlServer(path, {"hang": hang}):
         with pytest.raises(ControlError, match=r"has not answered for 0\.05 seconds: is it suspended\?"):
-            await asked(path, {"ask": "hang"}, patience=0.05)
+            await asked(path, {"ask": "hang"}, timeout=0.05)
+        given_up.set()
 
 
 async def test_a_path_longer_than_an_address_works_all_the_same(tmp_path):

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from paas_runner.coordinator import Coordinator, JobStatus
+from paas_runner.coordinator.gitlab import GitLabCoordinator
+from paas_runner.coordinator.protocol import JobStatus
 from paas_runner.errors import Rejected, Transient
 from paas_runner.http import Http
 from paas_runner.job.failure import Failure, FailureReason
@@ -17,6 +18,7 @@ from paas_runner.pipelines.options import CoordinatorOptions
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.control_api import create_coordinator_app
 from paas_runner.secret import Secret
+from tests.support.live_records import submitted
 
 FAILURE = Failure(reason=FailureReason.SYSTEM, text="No host today.")
 TOKEN = Secret("job-token-canary")
@@ -25,7 +27,7 @@ URL = "http://coordinator"
 
 def client(transport, token="runner-token-canary"):
     connect = Http(rng=random.Random(1), transport=lambda _url: transport)
-    return Coordinator(URL, token=Secret(token), system_id="s_0123456789ab", connect=connect)
+    return GitLabCoordinator(URL, token=Secret(token), system_id="s_0123456789ab", connect=connect)
 
 
 class World:
@@ -49,7 +51,7 @@ class World:
         self.client = client(Recording(), token=runner.token.reveal())
 
     def submit(self, name="build"):
-        return self.gitlab.submit_job(JobSpec(name=name, script=("true",)))
+        return submitted(self.gitlab, JobSpec(name=name, script=("true",)))
 
     async def acquire(self):
         job = self.submit()
@@ -119,7 +121,7 @@ async def test_the_status_of_a_job_through_its_life(world):
 async def test_the_logs_length_is_seen_without_writing_to_it(world):
     job, payload = await world.acquire()
     assert (await world.client.trace_state(job.job_id, payload.token)).size == 0
-    world.gitlab.append_trace(job, 0, "héllo".encode())
+    world.gitlab.append_trace(job.job_id, 0, "héllo".encode())
     assert (await world.client.trace_state(job.job_id, payload.token)).size == 6
     assert job.trace == "héllo".encode()
 
@@ -128,7 +130,7 @@ async def test_the_logs_length_is_seen_without_writing_to_it(world):
 async def test_the_explanation_stands_at_the_end_of_the_log_once(world, already):
     job, payload = await world.acquire()
     if already:
-        world.gitlab.append_trace(job, 0, already)
+        world.gitlab.append_trace(job.job_id, 0, already)
     await world.client.append_trace(job.job_id, payload.token, "Désolé\n")
     if not already:
         await world.client.append_trace(job.job_id, payload.token, "Désolé\n")

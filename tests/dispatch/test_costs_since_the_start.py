@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import structlog
 
-from paas_runner.dispatch.records import Costs, figures
+from paas_runner.dispatch.counters import Costs, figures
 from paas_runner.job.cost import Charge
 from paas_runner.job.tracked import JobKey
 from tests.support.records import NOW
@@ -28,7 +28,7 @@ def test_hosts_are_added_up_for_each_tenant_and_told_in_one_line():
         costs.count(each)
     assert costs.by_tenant["acme"].cost == 1 / 3 + 1
     with structlog.testing.capture_logs() as lines:
-        costs.tell()
+        costs.log()
     assert lines == [
         {
             "event": "costs since the start",

@@ -38,9 +38,10 @@ class Provider:
         self.meanwhile()
         return listed
 
-    async def decommission(self, name, host, *, tenant, search):
-        assert not search
-        assert self.there[host.ref].name == name
+    async def decommission(self, removal):
+        assert not removal.search
+        host = removal.host
+        assert self.there[host.ref].name == removal.name
         if self.broken:
             raise Transient("not today", service="provider", op="remove")
         del self.there[host.ref]
@@ -73,7 +74,7 @@ def scene():
         policy=Policy(),
         check_interval=timedelta(seconds=3),
         refusals_tolerated=3,
-        longest_pause=timedelta(hours=1),
+        longest_backoff=timedelta(hours=1),
         counters=counters,
     )
     sweep = Sweep(served, every=timedelta(seconds=300), registry=registry, store=store, clock=lambda: NOW)

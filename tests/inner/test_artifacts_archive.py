@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from paas_runner.inner.entries import FileRules
 from paas_runner.inner.files.archive import ArchiveError, Format, write_archive
 from paas_runner.inner.files.folder import Folder, OutsideError
-from paas_runner.inner.files.selection import Wanted, select
+from paas_runner.inner.files.selection import select
 from paas_runner.inner.files.unpack import unpack
 
 SECRET = "kept away from every job"
@@ -38,7 +39,7 @@ def archive(kind: Format, project: Path, *files: str) -> io.BytesIO:
 
 
 def zipped(*entries: tuple[str, str], mode: int = stat.S_IFREG | 0o644) -> io.BytesIO:
-    """An archive that somebody else has made."""
+    """An archive that another program has made."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as opened:
         for name, content in entries:
@@ -73,7 +74,7 @@ def test_a_tree_comes_out_of_a_zip_as_it_went_in(tree: dict[str, tuple[str, byte
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
         grow(Path(one), tree)
         target = io.BytesIO()
-        selection = select(Folder(Path(one)), Wanted(paths=("**",)))
+        selection = select(Folder(Path(one)), FileRules(paths=("**",)))
         write_archive(target, Format.ZIP, Folder(Path(one)), selection.files)
         unpack(target, Folder(Path(other)))
         assert seen(Path(other)) == seen(Path(one))
@@ -247,7 +248,7 @@ def test_a_device_in_an_archive_is_refused(project: Path) -> None:
         unpack(zipped(("null", ""), mode=stat.S_IFCHR | 0o666), Folder(project))
 
 
-def test_a_part_of_the_repository_in_an_archive_is_told(project: Path) -> None:
+def test_a_part_of_the_repository_in_an_archive_is_reported(project: Path) -> None:
     assert unpack(zipped((".git/hooks/x", "")), Folder(project)) is True
 
 
@@ -264,7 +265,7 @@ def swapped(project: Path) -> Iterator[None]:
 def test_a_directory_that_became_a_link_after_the_look_is_not_read(project: Path) -> None:
     swap = swapped(project)
     next(swap)
-    files = select(Folder(project), Wanted(paths=("d",))).files
+    files = select(Folder(project), FileRules(paths=("d",))).files
     next(swap, None)
     with pytest.raises(OutsideError):
         archive(Format.ZIP, project, *files[1:])
@@ -278,7 +279,7 @@ def test_a_project_that_became_a_link_has_all_its_files_outside(project: Path) -
     project.symlink_to("outside")
     with pytest.raises(OutsideError):
         write_archive(io.BytesIO(), Format.ZIP, folder, ["secret"])
-    assert select(folder, Wanted(paths=("secret", "*"))).files == ()
+    assert select(folder, FileRules(paths=("secret", "*"))).files == ()
 
 
 def test_gzip_holds_each_file_as_a_member_with_its_name(project: Path) -> None:

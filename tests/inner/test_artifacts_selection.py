@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from paas_runner.inner.entries import FileRules
 from paas_runner.inner.files.folder import Folder
-from paas_runner.inner.files.selection import Selection, Wanted, select
+from paas_runner.inner.files.selection import Selection, select
 
 TREE = (
     "readme.md",
@@ -33,7 +34,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def found(project: Path, *paths: str, exclude: tuple[str, ...] = ()) -> Selection:
-    return select(Folder(project), Wanted(paths=paths, exclude=exclude))
+    return select(Folder(project), FileRules(paths=paths, exclude=exclude))
 
 
 def said(selection: Selection) -> list[str]:
@@ -161,7 +162,7 @@ def test_a_part_of_the_repository_itself_is_warned_of(project: Path) -> None:
 
 
 def test_untracked_files_are_those_that_git_names(project: Path) -> None:
-    wanted = Wanted(untracked=True, exclude=("docs/*",))
+    wanted = FileRules(untracked=True, exclude=("docs/*",))
     selection = select(Folder(project), wanted, ["docs/a.txt", "build/app", "gone", "../out"])
     assert selection.files == ("build/app",)
     assert said(selection) == ["untracked: found 1 files", "docs/*: excluded 1 files"]
@@ -171,7 +172,7 @@ def test_untracked_files_are_those_that_git_names(project: Path) -> None:
     ("listed", "words"), [(None, "git could not list"), ([], "no files"), (["gone"], "no files")]
 )
 def test_nothing_untracked_is_a_warning(project: Path, listed: list[str] | None, words: str) -> None:
-    selection = select(Folder(project), Wanted(untracked=True), listed)
+    selection = select(Folder(project), FileRules(untracked=True), listed)
     assert selection.files == ()
     assert words in said(selection)[0]
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from paas_runner.inner.artifacts import Artifacts, job_artifacts
-from paas_runner.inner.artifacts.entries import read_artifacts, read_dependencies
 from paas_runner.inner.ending import StageError, exited
+from paas_runner.inner.entries import read_artifacts, read_dependencies
 from tests.support.hosts import URL
 from tests.support.kept_files import Log, client, job_in, written
 

@@ -160,7 +160,7 @@ async def test_a_job_may_have_several_caches(here: Place) -> None:
     assert sorted(path.name for path in cache.folder.path.iterdir()) == ["a", "b"]
 
 
-async def test_without_any_place_the_author_is_told(tmp_path: Path, http: httpx.AsyncClient) -> None:
+async def test_without_any_place_the_author_gets_a_reason(tmp_path: Path, http: httpx.AsyncClient) -> None:
     place = Place(tmp_path, SECTION, http)
     await place.job("first").restore()
     assert "neither `cache_dir` nor a [runners.cache]" in place.log.text

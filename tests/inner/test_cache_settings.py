@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from paas_runner.inner.cache.entries import CacheEntry, Key, Policy, read_caches, read_key
 from paas_runner.inner.cache.settings import Bucket, CacheSettings, read_cache_settings
-from paas_runner.inner.files.selection import When
+from paas_runner.inner.entries import CacheEntry, Key, Policy, When, read_caches, read_key
 
 S3 = """
 Type = "s3"
@@ -124,7 +123,7 @@ def test_the_secret_key_shows_nowhere() -> None:
         ('Type = "s3"\n[s3]\nBucketName = "x"', "needs AccessKey and SecretKey"),
     ],
 )
-def test_what_cannot_be_used_is_told_and_caches_stay_here(toml: str, words: str) -> None:
+def test_what_cannot_be_used_is_warned_of_and_caches_stay_here(toml: str, words: str) -> None:
     found = settings(toml)
     assert found.bucket is None
     assert words in found.warnings[0]

@@ -9,22 +9,22 @@ import attrs
 import httpx
 import pytest
 
-from paas_runner.inner import Stops, UnheardError
+from paas_runner.inner import Stops, UnreportedError
 from paas_runner.inner.ending import Reason, StageError, broken, exited
 from paas_runner.inner.helper import Stage
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.scripted import ScriptedInnerRunner
 from paas_runner.testing.virtual_time import run_virtual, virtual_now
 from tests.support.hosts import RUNNER_TOML, Hosts, hosts, script
+from tests.support.live_records import LiveJob
 
 ALL = tuple(stage for stage in Stage if stage is not Stage.CLEAR_WORKTREE)
 
 
 @attrs.define
 class Recorder:
-    """A helper that has something to do at some stages, takes its time, and fails where it is told to."""
+    """A helper that has something to do at some stages, takes its time, and fails where it is reported to."""
 
     stages: tuple[Stage, ...] = ALL
     failures: dict[Stage, list[Exception]] = attrs.field(factory=dict)
@@ -48,7 +48,7 @@ class Recorder:
 
 @attrs.frozen
 class Played:
-    job: Job
+    job: LiveJob
     helper: Recorder
     world: Hosts
     seconds: float
@@ -67,7 +67,7 @@ def played(
     spec: JobSpec,
     helper: Recorder | None = None,
     *,
-    meanwhile: tuple[float, Callable[[Hosts, Job, Stops], object]] | None = None,
+    meanwhile: tuple[float, Callable[[Hosts, LiveJob, Stops], object]] | None = None,
     change: dict[str, Any] | None = None,
 ) -> Played:
     """A job in virtual time; `meanwhile` is done so many seconds after its begin."""
@@ -89,7 +89,7 @@ def played(
     return run_virtual(main())
 
 
-def cancel(world: Hosts, job: Job, stops: Stops) -> None:
+def cancel(world: Hosts, job: LiveJob, stops: Stops) -> None:
     world.coordinator.cancel(job.job_id)
 
 
@@ -199,7 +199,7 @@ def test_the_runners_scripts_stand_around_each_step_but_not_after_script() -> No
     assert text.count("\npre\n") == 1
 
 
-def test_a_cancelled_script_is_followed_by_after_script_cache_and_artifacts() -> None:
+def test_a_canceled_script_is_followed_by_after_script_cache_and_artifacts() -> None:
     spec = script("sleep 3000", after_script=("echo was $CI_JOB_STATUS",))
     found = played(spec, meanwhile=(100, cancel))
     assert found.said(
@@ -212,7 +212,7 @@ def test_a_cancelled_script_is_followed_by_after_script_cache_and_artifacts() ->
     assert (last["state"], last["failure_reason"]) == ("failed", "unknown_failure")
 
 
-def test_a_job_that_is_cancelled_before_its_script_ends_at_once() -> None:
+def test_a_job_that_is_canceled_before_its_script_ends_at_once() -> None:
     helper = Recorder(seconds={Stage.GET_SOURCES: 1000})
     found = played(script("echo never", after_script=("echo neither",)), helper, meanwhile=(100, cancel))
     assert found.helper.broken_off == [Stage.GET_SOURCES]
@@ -289,7 +289,7 @@ def test_an_abort_ends_the_script_without_after_script() -> None:
     assert found.seconds < 110
 
 
-def test_an_unexpected_error_is_told_to_the_coordinator() -> None:
+def test_an_unexpected_error_is_reported_to_the_coordinator() -> None:
     helper = Recorder(failures={Stage.RESTORE_CACHE: [KeyError("with details")]})
     found = played(script("true"), helper)
     assert found.job.failure_reason == "runner_system_failure"
@@ -298,19 +298,19 @@ def test_an_unexpected_error_is_told_to_the_coordinator() -> None:
 
 
 @pytest.mark.parametrize(
-    ("known", "told"),
+    ("known", "reported"),
     [
         (["image_pull_failure"], "image_pull_failure"),
         ([], "runner_system_failure"),
         (None, "runner_system_failure"),
     ],
 )
-def test_a_failure_reason_is_one_that_the_coordinator_knows(known: list[str] | None, told: str) -> None:
+def test_a_failure_reason_is_one_that_the_coordinator_knows(known: list[str] | None, reported: str) -> None:
     failure = StageError(broken("pull access denied", Reason.IMAGE_PULL))
     helper = Recorder(failures={Stage.GET_SOURCES: [failure]})
     found = played(script("true"), helper, change={"features": {"failure_reasons": known}})
     (last,) = found.world.wire.final_puts()
-    assert last["failure_reason"] == told
+    assert last["failure_reason"] == reported
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,7 @@ def test_a_host_that_ends_does_not_wait_long_for_the_coordinator() -> None:
         stops = Stops()
         asyncio.get_running_loop().call_later(1000, stops.abort, "terminated")
         runner = ScriptedInnerRunner(clock=virtual_now, transport=lambda url: world.wire)
-        with pytest.raises(UnheardError, match="did not take the result"):
+        with pytest.raises(UnreportedError, match="did not take the result"):
             await runner.run(RUNNER_TOML, job_json, stops)
         return asyncio.get_running_loop().time()
 

@@ -6,20 +6,21 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import attrs
 import pytest
 
 from paas_runner.inner.cli import main
-from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.payload import job_payload
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.pipelines.states import JobState
 from paas_runner.sandbox.control_api import create_coordinator_app
 from paas_runner.server.listening import Listener
 from tests.support.hosts import GRACEFUL, Hosts, hosts, script
+from tests.support.live_records import LiveJob, submitted
+from tests.support.processes import alive, children, exists, is_pending, until
 
 
 @attrs.frozen(kw_only=True)
@@ -34,9 +35,9 @@ class Machine:
     def url(self) -> str:
         return self.listener.url
 
-    def arguments(self, spec: JobSpec, *, toml: str = "") -> tuple[Job, list[str]]:
-        job = self.world.coordinator.submit_job(spec)
-        assert self.world.coordinator.acquire(self.world.runner, features=GRACEFUL) is job
+    def arguments(self, spec: JobSpec, *, toml: str = "") -> tuple[LiveJob, list[str]]:
+        job = submitted(self.world.coordinator, spec)
+        assert self.world.coordinator.acquire(self.world.runner.runner_id, features=GRACEFUL) == job
         payload = job_payload(job, url=self.url, options=self.world.coordinator.options)
         config, job_file = self.folder / "runner.toml", self.folder / "job.json"
         config.write_text(f'[[runners]]\nurl = "{self.url}"\ntoken = "abc"\nexecutor = "shell"\n{toml}')
@@ -45,7 +46,7 @@ class Machine:
         return job, [*program, "exec-fetched-job", "--config", str(config), str(job_file)]
 
     @contextlib.asynccontextmanager
-    async def running(self, spec: JobSpec) -> AsyncIterator[tuple[Job, asyncio.subprocess.Process]]:
+    async def running(self, spec: JobSpec) -> AsyncIterator[tuple[LiveJob, asyncio.subprocess.Process]]:
         job, arguments = self.arguments(spec)
         environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "TMPDIR": str(self.folder)}
         process = await asyncio.create_subprocess_exec(*arguments, env=environment, cwd=Path.cwd())
@@ -69,21 +70,6 @@ async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
         yield Machine(world=world, listener=listener, folder=tmp_path)
     finally:
         await listener.stop()
-
-
-def alive(marker: str) -> bool:
-    """Whether a process has the marker among its arguments."""
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if marker.encode() in (process / "cmdline").read_bytes():
-                return True
-    return False
-
-
-async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # processes tell nobody when they change
-            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize(("line", "code", "state"), [("true", 0, "success"), ("exit 42", 1, "failed")])
@@ -120,8 +106,7 @@ async def test_a_signal_ends_the_job_in_good_order(
     async with machine.running(spec) as (job, process):
         await until(lambda: b"\nready" in job.trace)
         process.send_signal(number)
-        async with asyncio.timeout(10):
-            assert await process.wait() == 1
+        assert await process.wait() == 1
     assert (job.status, job.failure_reason) == ("failed", "runner_system_failure")
     assert b"\ngot-it" in job.trace
     assert f"ERROR: Job failed (system failure): aborted: {word}".encode() in job.trace
@@ -131,21 +116,22 @@ async def test_a_signal_ends_the_job_in_good_order(
 
 
 async def test_a_second_signal_ends_the_program_at_once(machine: Machine) -> None:
-    lines = ("trap '' TERM", "echo ready", "while :; do sleep 61.02 || true; done")
+    """A program that had waited for the script's end instead would have ended with 1."""
+    first = machine.folder / "first"
+    lines = (f"trap 'echo > {first}' TERM", "echo ready", "while :; do sleep 61.02 || true; done")
     async with machine.running(script(*lines)) as (job, process):
         await until(lambda: b"\nready" in job.trace and alive("61.02"))
         process.send_signal(signal.SIGTERM)
-        await asyncio.sleep(0.1)  # two signals at a time are one
+        await until(first.exists)  # the first has got as far as to the script, which goes on
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(1.5):  # less than the script is given to end
-            assert await process.wait() == 128 + signal.SIGTERM
+        assert await process.wait() == 128 + signal.SIGTERM
     assert job.status is JobState.RUNNING
     assert not alive("61.02")
     assert machine.leftovers() == []
 
 
 async def test_a_second_signal_ends_the_wait_for_an_absent_coordinator(machine: Machine) -> None:
-    """Here the job's own time was over before; nobody may make the host's owner wait for half an hour."""
+    """The job's own time was over before: alone the program would wait for half an hour, then end with 69."""
     job, arguments = machine.arguments(script("echo ready; sleep 61.06"))
     payload = json.loads(Path(arguments[-1]).read_text())
     payload["runner_info"]["timeout"] = 2
@@ -153,13 +139,11 @@ async def test_a_second_signal_ends_the_wait_for_an_absent_coordinator(machine: 
     process = await asyncio.create_subprocess_exec(*arguments)
     await until(lambda: b"\nready" in job.trace)
     await machine.listener.stop()
-    await until(lambda: not alive("61.06"))
-    await asyncio.sleep(0.1)
+    await until(lambda: not alive("61.06") and not children(process.pid))
     process.send_signal(signal.SIGTERM)
-    await asyncio.sleep(0.1)
+    await until(lambda: not is_pending(process.pid, signal.SIGTERM))
     process.send_signal(signal.SIGTERM)
-    async with asyncio.timeout(2):
-        assert await process.wait() == 128 + signal.SIGTERM
+    assert await process.wait() == 128 + signal.SIGTERM
 
 
 async def test_the_death_of_the_program_leaves_no_process_of_the_job(machine: Machine) -> None:
@@ -172,12 +156,13 @@ async def test_the_death_of_the_program_leaves_no_process_of_the_job(machine: Ma
         "sleep 61.03",
     )
     async with machine.running(script(*lines)) as (job, process):
-        await until(lambda: b"\nready" in job.trace)
-        assert alive("61.03")
+        await until(lambda: b"\nready" in job.trace and alive("61.03"))
+        keepers = children(process.pid)
+        assert keepers
         process.kill()
         assert await process.wait() == -signal.SIGKILL
-        await until(lambda: not alive("61.03"), 5)
-        await until(lambda: not alive("keeper.py"), 5)
+        await until(lambda: not alive("61.03"))
+        await until(lambda: not any(map(exists, keepers)))
 
 
 async def test_the_death_of_the_program_ends_git_too(machine: Machine) -> None:
@@ -190,7 +175,7 @@ async def test_the_death_of_the_program_ends_git_too(machine: Machine) -> None:
     await until(lambda: alive("61.04"))
     process.kill()
     await process.wait()
-    await until(lambda: not alive("61.04"), 5)
+    await until(lambda: not alive("61.04"))
     assert job.status is JobState.RUNNING
 
 
@@ -205,11 +190,10 @@ async def test_an_executor_that_is_not_known_fails_the_job_with_words(machine: M
     assert b"never" not in job.trace
 
 
-async def test_a_job_that_was_cancelled_meanwhile_is_not_begun_for_long(machine: Machine) -> None:
+async def test_a_job_that_was_canceled_meanwhile_is_not_begun_for_long(machine: Machine) -> None:
     async with machine.running(script("sleep 61.05")) as (job, process):
         machine.world.coordinator.cancel(job.job_id, force=True)
-        async with asyncio.timeout(10):
-            assert await process.wait() == 1
+        assert await process.wait() == 1
     assert not alive("61.05")
 
 

@@ -8,9 +8,8 @@ from typing import Any
 import attrs
 import pytest
 
-from paas_runner.inner.job import Job, read_job
-from paas_runner.inner.section import Workspace, read_section
-from paas_runner.inner.settings import GitStrategy, Submodules, seconds
+from paas_runner.inner.job import Job, Workspace, read_job
+from paas_runner.inner.settings import GitStrategy, Submodules, read_section, seconds
 from paas_runner.job.payload import decode
 
 TOML = '[[runners]]\nurl = "http://gitlab.test"\ntoken = "abc"\nenvironment = ["A=runner", "B=runner $A"]\n'

@@ -9,13 +9,14 @@ from typing import Any
 import attrs
 import pytest
 
-from paas_runner.inner.process_shell import ProcessShell
+from paas_runner.inner.shell import ProcessShell
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import Job, Project, Repository
+from paas_runner.pipelines.jobs import GitRepository, Project
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.pipelines.states import JobState
 from tests.support.git_server import GitServer
 from tests.support.hosts import RUNNER_TOML, Hosts, hosts, script
+from tests.support.live_records import LiveJob
 
 COUNT = 'echo "n=$(git rev-list --count HEAD)"'
 
@@ -32,7 +33,7 @@ class Forge:
 
     async def ran(
         self, spec: JobSpec, *, toml: str = "", change: dict[str, Any] | None = None, keep: bool = False
-    ) -> Job:
+    ) -> LiveJob:
         """A job brought to its end; its token opens the server, `change` goes into its `git_info`."""
         job, job_json = self.world.handed_out(spec)
         self.server.allowed = {("gitlab-ci-token", job.token.reveal())}
@@ -52,7 +53,7 @@ def forge(tmp_path: Path) -> Iterator[Forge]:
     server.commit("sandbox/project", {"first": "1"})
     sha = server.commit("sandbox/project", {"second": "2"})
     with server.running() as url:
-        project = Project(repository=Repository(url=f"{url}/sandbox/project.git", sha=sha))
+        project = Project(repository=GitRepository(url=f"{url}/sandbox/project.git", sha=sha))
         yield Forge(server=server, url=url, sha=sha, world=hosts(project=project), builds=tmp_path / "builds")
 
 
@@ -60,7 +61,7 @@ def variables(**values: str) -> tuple[Variable, ...]:
     return tuple(Variable(key=key, value=value) for key, value in values.items())
 
 
-def text(job: Job) -> str:
+def text(job: LiveJob) -> str:
     return job.trace.decode()
 
 
@@ -284,7 +285,7 @@ async def test_a_host_without_git_says_so(forge: Forge, monkeypatch: pytest.Monk
     assert "there is no program `git` on this host" in text(job)
 
 
-async def test_a_cancelled_job_ends_in_the_middle_of_a_fetch(forge: Forge) -> None:
+async def test_a_canceled_job_ends_in_the_middle_of_a_fetch(forge: Forge) -> None:
     """Nothing has begun that after_script could put in order (spec gitlab-runner-api.md §3.6)."""
     spec = script("echo never", after_script=("echo neither",))
     job, job_json = forge.world.handed_out(spec)

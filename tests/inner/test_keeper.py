@@ -1,4 +1,4 @@
-"""What a keeper promises: nothing of a program outlives it, or the one who wanted it."""
+"""What a keeper promises: nothing of a program outlives it, or the inner runner that started it."""
 
 import asyncio
 import contextlib
@@ -10,18 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from paas_runner.inner.process import launched
-from paas_runner.inner.shell import Launched
+from paas_runner.inner.process import Launched, launched
+from tests.support.processes import alive, until, with_argument
 
 DAEMON = "(setsid sh -c 'sleep {0} & sleep {0}; wait' >/dev/null 2>&1 &)"
-
-
-def alive(marker: str) -> bool:
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if marker.encode() in (process / "cmdline").read_bytes():
-                return True
-    return False
 
 
 @contextlib.asynccontextmanager
@@ -63,18 +55,14 @@ async def test_daemons_of_other_sessions_end_with_the_program() -> None:
 
 async def test_leaving_the_context_kills_all_of_it() -> None:
     async with shell(f"trap '' TERM; {DAEMON.format('62.02')}; sleep 62.02; sleep 62.02"):
-        async with asyncio.timeout(5):
-            while not alive("62.02"):
-                await asyncio.sleep(0.01)
+        await until(lambda: alive("62.02"))
     assert not alive("62.02")
 
 
 async def test_to_terminate_reaches_the_whole_group() -> None:
     said = bytearray()
     async with shell("trap 'echo bye; exit 5' TERM; echo up; sleep 62.03 & wait", said) as program:
-        async with asyncio.timeout(5):
-            while b"up" not in said:
-                await asyncio.sleep(0.01)
+        await until(lambda: b"up" in said)
         program.terminate()
         assert await program.wait() == 5
     assert said == b"up\nbye\n"
@@ -97,14 +85,13 @@ async def test_what_cannot_be_started_is_an_oserror(command: tuple[str, ...], fo
             await program.wait()
 
 
-async def test_a_keeper_that_was_killed_is_told_of() -> None:
+async def test_a_keeper_that_was_killed_is_reported() -> None:
     async with shell("kill -9 $PPID; sleep 62.04") as program:
         with pytest.raises(OSError, match="its keeper was killed by signal 9"):
             await program.wait()
-    for process in Path("/proc").glob("[0-9]*"):  # nobody is left to do it
-        with contextlib.suppress(OSError):
-            if b"62.04" in (process / "cmdline").read_bytes():
-                os.kill(int(process.name), signal.SIGKILL)
+    for pid in with_argument("62.04"):  # the keeper is not there to do it
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 async def test_variables_of_the_job_do_not_reach_the_keeper() -> None:
@@ -119,7 +106,7 @@ async def test_variables_of_the_job_do_not_reach_the_keeper() -> None:
 
 
 async def test_the_runner_is_what_keeps_it_alive(tmp_path: Path) -> None:
-    """Whoever holds the other end of its input may die by any hand."""
+    """The process at the other end of its input may die by any hand."""
     program = tmp_path / "holder.py"
     program.write_text(
         "import asyncio, pathlib\n"
@@ -133,10 +120,7 @@ async def test_the_runner_is_what_keeps_it_alive(tmp_path: Path) -> None:
     holder = await asyncio.create_subprocess_exec(
         sys.executable, program, env={**os.environ, "PYTHONPATH": "."}
     )
-    async with asyncio.timeout(10):
-        while not alive("62.05\0"):
-            await asyncio.sleep(0.01)
-        holder.kill()
-        await holder.wait()
-        while alive("62.05\0"):
-            await asyncio.sleep(0.01)
+    await until(lambda: alive("62.05\0"))
+    holder.kill()
+    await holder.wait()
+    await until(lambda: not alive("62.05\0"))

@@ -8,19 +8,20 @@ import httpx
 import pytest
 
 from paas_runner.inner import InnerRunnerError
-from paas_runner.pipelines.jobs import Job, Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.scripted import ScriptedInnerRunner
 from paas_runner.testing.virtual_time import run_virtual, virtual_now
 from tests.support.hosts import RUNNER_TOML, Hosts, hosts, script
+from tests.support.live_records import LiveJob
 
 
 def scripted(world: Hosts) -> ScriptedInnerRunner:
     return ScriptedInnerRunner(clock=virtual_now, transport=lambda url: world.wire)
 
 
-def played(spec: JobSpec, **options: Any) -> tuple[Job, Hosts]:
-    async def main() -> tuple[Job, Hosts]:
+def played(spec: JobSpec, **options: Any) -> tuple[LiveJob, Hosts]:
+    async def main() -> tuple[LiveJob, Hosts]:
         world = hosts(clock=virtual_now, **options)
         job, job_json = world.handed_out(spec)
         await scripted(world).run(RUNNER_TOML, job_json)
@@ -40,7 +41,7 @@ def test_an_hour_of_script_takes_an_hour_of_the_loops_time() -> None:
 
 def test_a_long_silence_is_kept_alive_every_half_minute() -> None:
     job, _ = played(script("sleep 300"))
-    assert 8 <= job.count(Kind.PUT) <= 11
+    assert 8 <= job.count(LedgerKind.PUT) <= 11
 
 
 def test_a_script_over_its_time_ends_as_a_timeout() -> None:
@@ -63,7 +64,7 @@ def test_a_line_that_is_not_of_the_convention_does_nothing_and_a_wrong_number_br
 
 
 def test_the_coordinator_may_be_away_for_an_hour() -> None:
-    async def main() -> Job:
+    async def main() -> LiveJob:
         world = hosts(clock=virtual_now)
         spec = script("echo one", "sleep 5000", "echo two", timeout=timedelta(hours=2))
         job, job_json = world.handed_out(spec)
@@ -74,11 +75,11 @@ def test_the_coordinator_may_be_away_for_an_hour() -> None:
     job = run_virtual(main())
     assert job.status == "success"
     assert b"\none\n" in job.trace
-    assert job.count(Kind.CHECKSUM_MISMATCH) == 0
+    assert job.count(LedgerKind.CHECKSUM_MISMATCH) == 0
 
 
-def test_a_cancelled_job_winds_down_in_virtual_time() -> None:
-    async def main() -> Job:
+def test_a_canceled_job_winds_down_in_virtual_time() -> None:
+    async def main() -> LiveJob:
         world = hosts(clock=virtual_now)
         job, job_json = world.handed_out(script("sleep 3000", after_script=("echo $CI_JOB_STATUS",)))
         async with asyncio.TaskGroup() as tasks:
@@ -114,7 +115,7 @@ def test_the_final_word_is_repeated_until_it_is_taken() -> None:
     methods = [request.method for request in world.wire.requests]
     after_412 = world.wire.requests[-2]
     assert (methods[-2:], after_412.headers["Content-Range"]) == (["PATCH", "PUT"], whole)
-    assert (job.status, job.exit_code, job.count(Kind.CHECKSUM_MISMATCH)) == ("failed", 42, 0)
+    assert (job.status, job.exit_code, job.count(LedgerKind.CHECKSUM_MISMATCH)) == ("failed", 42, 0)
 
 
 def test_a_pause_that_the_coordinator_asks_for_is_made() -> None:

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from paas_runner.inner.entries import FileRules
 from paas_runner.inner.files.folder import Folder
-from paas_runner.inner.files.selection import Wanted, found
+from paas_runner.inner.files.selection import found
 from tests.support.git_server import git
 from tests.support.kept_files import Log, written
 
-UNTRACKED = Wanted(untracked=True)
+UNTRACKED = FileRules(untracked=True)
 
 
 @pytest.fixture

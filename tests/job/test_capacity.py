@@ -25,18 +25,18 @@ from tests.support.records import FAILURE, NOW, job, job_in
 
 LIMITS = Limits(concurrent=3, provisioning=2, per_runner={"a": 0, "b": 1})
 SIZES = {"S": 4.0, "M": 10.0, "L": 24.0}
-RULE = QuotaRule(reference_runner="a", reference_size="M", reference_jobs=5)  # a quota of 50
+RULE = QuotaRule(reference_runner="a", reference_flavor="M", reference_jobs=5)  # a quota of 50
 ROOMY = Limits(concurrent=99, provisioning=99, per_runner={"a": 0, "b": 0}, quota=RULE)
 
 
-def load(limits=LIMITS, *, jobs=(), asking=()):
-    return Load(limits=limits, jobs=jobs, asking=[Reservation(runner) for runner in asking])
+def load(limits=LIMITS, *, jobs=(), reservations=()):
+    return Load(limits=limits, jobs=jobs, reservations=[Reservation(runner) for runner in reservations])
 
 
-def weighed(rule=RULE, *, jobs=(), asking=(), weights=None):
+def weighed(rule=RULE, *, jobs=(), reservations=(), weights=None):
     known = {"a": SIZES, "b": SIZES} if weights is None else weights
-    sizes = {runner: Flavors(weights=each) for runner, each in known.items()}
-    return Load(limits=attrs.evolve(ROOMY, quota=rule), jobs=jobs, asking=asking, sizes=sizes)
+    flavors = {runner: Flavors(weights=each) for runner, each in known.items()}
+    return Load(limits=attrs.evolve(ROOMY, quota=rule), jobs=jobs, reservations=reservations, flavors=flavors)
 
 
 def heavy(job_id, weight, runner="a"):
@@ -45,8 +45,8 @@ def heavy(job_id, weight, runner="a"):
 
 def test_requests_in_flight_take_a_place():
     assert next_to_ask(["a"], load()) == "a"
-    assert next_to_ask(["a"], load(asking="a")) == "a"
-    assert next_to_ask(["a"], load(asking="aa")) is None
+    assert next_to_ask(["a"], load(reservations="a")) == "a"
+    assert next_to_ask(["a"], load(reservations="aa")) is None
 
 
 def test_jobs_that_run_take_no_place_among_those_being_provisioned():
@@ -68,8 +68,8 @@ def test_who_waits_longest_is_next():
 
 def test_a_request_keeps_as_much_of_the_quota_as_its_job_may_come_to_weigh():
     assert weighed().heaviest("a") == 24.0
-    assert weighed(asking=[Reservation("a", 24.0)]).obstacle("b") is None
-    full = weighed(asking=[Reservation("a", 24.0), Reservation("b", 24.0)])
+    assert weighed(reservations=[Reservation("a", 24.0)]).obstacle("b") is None
+    full = weighed(reservations=[Reservation("a", 24.0), Reservation("b", 24.0)])
     assert full.obstacle("a").bound is Bound.QUOTA
     assert "24.0" in full.obstacle("a").text
     assert "48.0 of the quota of 50.0" in full.obstacle("a").text
@@ -89,7 +89,7 @@ def test_a_quota_smaller_than_the_largest_size_caps_the_size_and_stops_nothing()
 
 
 def test_a_quota_smaller_than_every_size_is_told():
-    tiny = attrs.evolve(RULE, reference_size="S", reference_jobs=1, shares={"a": 0.5})
+    tiny = attrs.evolve(RULE, reference_flavor="S", reference_jobs=1, shares={"a": 0.5})
     assert weighed(tiny).obstacle("a").bound is Bound.QUOTA_TOO_SMALL
     assert weighed(tiny).obstacle("b") is None
 
@@ -140,13 +140,13 @@ def test_starts_are_planned_at_a_distance():
 
 def test_the_reference_may_be_a_size_that_no_job_of_the_runner_gets():
     capped = {"a": Flavors(weights=SIZES, most_weight=4.0)}
-    known = attrs.evolve(weighed(), sizes=capped)
+    known = attrs.evolve(weighed(), flavors=capped)
     assert (known.quota, known.heaviest("a")) == (50.0, 4.0)
 
 
 def test_ten_jobs_of_the_reference_size_fit_a_quota_of_ten():
     weights = {"a": {"M": 8**1.25}}
-    rule = QuotaRule(reference_runner="a", reference_size="M", reference_jobs=10)
+    rule = QuotaRule(reference_runner="a", reference_flavor="M", reference_jobs=10)
     nine = [heavy(number, 8**1.25) for number in range(1, 10)]
     assert weighed(rule, jobs=nine, weights=weights).obstacle("a") is None
     assert weighed(rule, jobs=[*nine, heavy(10, 8**1.25)], weights=weights).obstacle("a")
@@ -168,7 +168,7 @@ def test_however_often_turns_are_given_no_limit_is_passed(waiting, tracked, conc
         job_in(phase, key=job(number, runner=runner).key) for number, (runner, phase) in enumerate(tracked, 1)
     ]
     asking: list[str] = []
-    while runner := next_to_ask(waiting, load(limits, jobs=records, asking=asking)):
+    while runner := next_to_ask(waiting, load(limits, jobs=records, reservations=asking)):
         asking.append(runner)
         waiting.remove(runner)
     if asking:
@@ -185,35 +185,37 @@ class QuotaMachine(RuleBasedStateMachine):
         super().__init__()
         self.weights = {"a": SIZES, "b": SIZES, "c": {"S": 4.0, "L": 24.0}}
         self.shares = {"b": 0.5, "c": 0.3}
-        self.jobs, self.asking, self.number = {}, [], 0
+        self.jobs, self.reservations, self.number = {}, [], 0
 
     @property
     def load(self):
         rule = attrs.evolve(RULE, shares=self.shares)
         limits = attrs.evolve(ROOMY, concurrent=12, quota=rule)
         jobs = list(self.jobs.values())
-        sizes = {runner: Flavors(weights=weights) for runner, weights in self.weights.items()}
-        return Load(limits=limits, jobs=jobs, asking=self.asking, sizes=sizes)
+        flavors = {runner: Flavors(weights=weights) for runner, weights in self.weights.items()}
+        return Load(limits=limits, jobs=jobs, reservations=self.reservations, flavors=flavors)
 
     @rule(waiting=st.lists(runners, min_size=1))
     def ask(self, waiting):
         runner = next_to_ask(waiting, self.load)
         if runner:
-            self.asking.append(Reservation(runner, self.load.heaviest(runner)))
+            self.reservations.append(Reservation(runner, self.load.heaviest(runner)))
 
-    @precondition(lambda self: self.asking)
+    @precondition(lambda self: self.reservations)
     @rule(data=st.data())
     def nothing_came(self, data):
-        self.asking.remove(data.draw(st.sampled_from(self.asking)))
+        self.reservations.remove(data.draw(st.sampled_from(self.reservations)))
 
-    @precondition(lambda self: self.asking)
+    @precondition(lambda self: self.reservations)
     @rule(data=st.data())
     def a_job_came(self, data):
-        asking = data.draw(st.sampled_from(self.asking))
-        fitting = [each for each in self.weights[asking.runner].values() if each <= asking.most_weight]
-        self.asking.remove(asking)
+        reservation = data.draw(st.sampled_from(self.reservations))
+        fitting = [
+            each for each in self.weights[reservation.runner].values() if each <= reservation.most_weight
+        ]
+        self.reservations.remove(reservation)
         self.number += 1
-        record = heavy(self.number, data.draw(st.sampled_from(fitting)), asking.runner)
+        record = heavy(self.number, data.draw(st.sampled_from(fitting)), reservation.runner)
         self.jobs[record.key] = apply(record, ev.ProvisionIntended(), NOW)
 
     @precondition(lambda self: self.jobs)
@@ -242,7 +244,7 @@ class QuotaMachine(RuleBasedStateMachine):
     def the_shares_are_kept(self):
         for runner, share in self.shares.items():
             held = sum(self.load.weight_of(each) for each in self.jobs.values() if each.key.runner == runner)
-            held += sum(each.most_weight for each in self.asking if each.runner == runner)
+            held += sum(each.most_weight for each in self.reservations if each.runner == runner)
             assert held <= 50.0 * share * (1 + 1e-6)
 
 

@@ -11,13 +11,13 @@ from paas_runner.job.orphans import (
     GRACE,
     IDLE_GRACE,
     LONGEST_JOB,
-    Kind,
+    HostKind,
     KnownJobs,
     job_of,
     judge,
     merged,
     missing,
-    strays,
+    unknown_hosts,
 )
 from paas_runner.job.tracked import Host, HostName, JobKey, Phase, SeenHost, host_name
 from tests.support.records import HOST, NOW, job_in
@@ -25,8 +25,8 @@ from tests.support.records import HOST, NOW, job_in
 RUNNER = "abc123xyz"
 KEY = JobKey(RUNNER, 1)
 NAME = host_name(KEY)
-BOOKS = KnownJobs(runner=RUNNER, jobs={}, ended={KEY}, strays={"app_1"}, keeping=False)
-UNKNOWN = attrs.evolve(BOOKS, ended=())
+ENDED = KnownJobs(runner=RUNNER, jobs={}, ended={KEY}, unknown_before={"app_1"}, keeping=False)
+UNKNOWN = attrs.evolve(ENDED, ended=())
 
 
 def seen(age=2 * GRACE, *, name=NAME, ref="app_1", busy=False):
@@ -37,34 +37,34 @@ def seen(age=2 * GRACE, *, name=NAME, ref="app_1", busy=False):
 def tracked(phase, **changes):
     record = job_in(phase, **changes)
     assert record.key == KEY
-    return attrs.evolve(BOOKS, jobs=merged([record]))
+    return attrs.evolve(ENDED, jobs=merged([record]))
 
 
-def kind(host, books=BOOKS):
-    [verdict] = judge([host], books, NOW)
+def kind(host, known=ENDED):
+    [verdict] = judge([host], known, NOW)
     assert verdict.host is host
     assert verdict.why
-    assert verdict.condemned == (verdict.kind in (Kind.ORPHAN, Kind.DUPLICATE))
+    assert verdict.to_delete == (verdict.kind in (HostKind.ORPHAN, HostKind.DUPLICATE))
     return verdict.kind
 
 
 def test_a_host_of_a_job_that_is_over_is_an_orphan_at_the_second_look():
-    assert kind(seen()) is Kind.ORPHAN
-    assert kind(seen(), attrs.evolve(BOOKS, strays=())) is Kind.SEEN_ONCE
+    assert kind(seen()) is HostKind.ORPHAN
+    assert kind(seen(), attrs.evolve(ENDED, unknown_before=())) is HostKind.SEEN_ONCE
 
 
 @pytest.mark.parametrize("busy", [True, False, None])
 def test_it_is_one_even_when_it_is_busy_because_the_coordinator_said_that_the_job_is_over(busy):
-    assert kind(seen(busy=busy)) is Kind.ORPHAN
+    assert kind(seen(busy=busy)) is HostKind.ORPHAN
 
 
 @pytest.mark.parametrize(
     ("age", "expected"),
     [
-        (GRACE, Kind.ORPHAN),
-        (GRACE - timedelta(seconds=1), Kind.YOUNG),
-        (-GRACE, Kind.YOUNG),
-        (None, Kind.YOUNG),
+        (GRACE, HostKind.ORPHAN),
+        (GRACE - timedelta(seconds=1), HostKind.YOUNG),
+        (-GRACE, HostKind.YOUNG),
+        (None, HostKind.YOUNG),
     ],
 )
 def test_a_host_is_left_alone_until_it_is_known_to_be_old_enough(age, expected):
@@ -74,14 +74,14 @@ def test_a_host_is_left_alone_until_it_is_known_to_be_old_enough(age, expected):
 @pytest.mark.parametrize(
     ("age", "busy", "expected"),
     [
-        (GRACE, False, Kind.YOUNG),
-        (IDLE_GRACE, False, Kind.ORPHAN),
-        (IDLE_GRACE, None, Kind.BUSY),
-        (IDLE_GRACE, True, Kind.BUSY),
-        (LONGEST_JOB - timedelta(seconds=1), True, Kind.BUSY),
-        (LONGEST_JOB, True, Kind.ORPHAN),
-        (LONGEST_JOB, None, Kind.ORPHAN),
-        (None, True, Kind.BUSY),
+        (GRACE, False, HostKind.YOUNG),
+        (IDLE_GRACE, False, HostKind.ORPHAN),
+        (IDLE_GRACE, None, HostKind.BUSY),
+        (IDLE_GRACE, True, HostKind.BUSY),
+        (LONGEST_JOB - timedelta(seconds=1), True, HostKind.BUSY),
+        (LONGEST_JOB, True, HostKind.ORPHAN),
+        (LONGEST_JOB, None, HostKind.ORPHAN),
+        (None, True, HostKind.BUSY),
     ],
 )
 def test_a_host_of_whose_job_nothing_is_known_is_left_alone_for_longer(age, busy, expected):
@@ -107,7 +107,7 @@ def test_a_host_of_whose_job_nothing_is_known_is_left_alone_for_longer(age, busy
 )
 def test_a_name_that_this_runner_would_not_have_given_is_foreign(name):
     assert job_of(HostName(name), RUNNER) is None
-    assert kind(seen(name=name)) is Kind.FOREIGN
+    assert kind(seen(name=name)) is HostKind.FOREIGN
 
 
 def test_a_name_leads_back_to_its_job():
@@ -116,38 +116,38 @@ def test_a_name_leads_back_to_its_job():
 
 
 def test_a_configuration_that_keeps_hosts_keeps_them():
-    assert kind(seen(), attrs.evolve(BOOKS, keeping=True)) is Kind.KEPT
+    assert kind(seen(), attrs.evolve(ENDED, keeping=True)) is HostKind.KEPT
     keeping = attrs.evolve(tracked(Phase.RUNNING), keeping=True)
-    assert kind(seen(ref="app_2"), attrs.evolve(keeping, strays={"app_2"})) is Kind.KEPT
+    assert kind(seen(ref="app_2"), attrs.evolve(keeping, unknown_before={"app_2"})) is HostKind.KEPT
 
 
 @pytest.mark.parametrize("phase", list(Phase))
 @pytest.mark.parametrize("busy", [True, False, None])
 def test_the_host_of_a_record_of_any_phase_has_an_owner(phase, busy):
-    assert kind(seen(10 * LONGEST_JOB, busy=busy), tracked(phase)) is Kind.TRACKED
+    assert kind(seen(10 * LONGEST_JOB, busy=busy), tracked(phase)) is HostKind.TRACKED
 
 
 @pytest.mark.parametrize("phase", list(Phase))
 def test_a_second_host_goes_when_the_job_has_settled_on_the_first(phase):
-    books = attrs.evolve(tracked(phase), strays={"app_2"})
+    known = attrs.evolve(tracked(phase), unknown_before={"app_2"})
     settled = phase in (Phase.PROVISIONED, Phase.LAUNCHING, Phase.LAUNCHED, Phase.RUNNING)
-    assert kind(seen(ref="app_2"), books) is (Kind.DUPLICATE if settled else Kind.TRACKED)
+    assert kind(seen(ref="app_2"), known) is (HostKind.DUPLICATE if settled else HostKind.TRACKED)
 
 
 @pytest.mark.parametrize("busy", [True, None])
 def test_a_second_host_stays_when_it_may_run_something(busy):
-    books = attrs.evolve(tracked(Phase.RUNNING), strays={"app_2"})
-    assert kind(seen(10 * LONGEST_JOB, ref="app_2", busy=busy), books) is Kind.TRACKED
+    known = attrs.evolve(tracked(Phase.RUNNING), unknown_before={"app_2"})
+    assert kind(seen(10 * LONGEST_JOB, ref="app_2", busy=busy), known) is HostKind.TRACKED
 
 
 def test_a_host_stays_when_the_record_knows_of_none_yet():
-    books = attrs.evolve(tracked(Phase.RUNNING, host=None), strays={"app_2"})
-    assert kind(seen(ref="app_2"), books) is Kind.TRACKED
+    known = attrs.evolve(tracked(Phase.RUNNING, host=None), unknown_before={"app_2"})
+    assert kind(seen(ref="app_2"), known) is HostKind.TRACKED
 
 
 def test_a_host_that_had_an_owner_at_the_last_look_is_seen_for_the_first_time():
     first = judge([seen()], tracked(Phase.DECOMMISSIONING), NOW)
-    assert kind(seen(), attrs.evolve(BOOKS, strays=strays(first))) is Kind.SEEN_ONCE
+    assert kind(seen(), attrs.evolve(ENDED, unknown_before=unknown_hosts(first))) is HostKind.SEEN_ONCE
 
 
 def test_of_two_readings_the_later_one_counts_and_nothing_is_lost():
@@ -197,11 +197,13 @@ overs = st.frozensets(st.integers(1, 4).map(lambda job_id: JobKey(RUNNER, job_id
 
 
 @given(listings, records, overs, st.frozensets(refs), st.booleans())
-def test_no_live_host_is_ever_condemned(hosts, jobs, ended, seen_before, keeping):
-    books = KnownJobs(runner=RUNNER, jobs=merged(jobs), ended=ended, strays=seen_before, keeping=keeping)
-    for verdict in judge(hosts, books, NOW):
+def test_no_live_host_is_ever_to_be_deleted(hosts, jobs, ended, seen_before, keeping):
+    known = KnownJobs(
+        runner=RUNNER, jobs=merged(jobs), ended=ended, unknown_before=seen_before, keeping=keeping
+    )
+    for verdict in judge(hosts, known, NOW):
         host = verdict.host
-        if not verdict.condemned:
+        if not verdict.to_delete:
             continue
         key = job_of(host.name, RUNNER)
         assert key is not None, "foreign"
@@ -211,9 +213,9 @@ def test_no_live_host_is_ever_condemned(hosts, jobs, ended, seen_before, keeping
         assert host.created_at is not None
         age = NOW - host.created_at
         assert age >= GRACE, "young"
-        record = books.jobs.get(key)
+        record = known.jobs.get(key)
         if record is not None:
-            assert verdict.kind is Kind.DUPLICATE
+            assert verdict.kind is HostKind.DUPLICATE
             assert record.host is not None
             assert record.host.ref != host.ref, "the job's own"
             assert record.phase not in (Phase.ACQUIRED, Phase.PROVISIONING), "an intent to create is open"
@@ -224,8 +226,10 @@ def test_no_live_host_is_ever_condemned(hosts, jobs, ended, seen_before, keeping
 
 @given(listings, records, overs, st.frozensets(refs))
 def test_the_recorded_host_of_any_record_is_safe(hosts, jobs, ended, seen_before):
-    books = KnownJobs(runner=RUNNER, jobs=merged(jobs), ended=ended, strays=seen_before, keeping=False)
-    own = {(job.host_name, job.host.ref) for job in books.jobs.values() if job.host}
-    for verdict in judge(hosts, books, NOW):
+    known = KnownJobs(
+        runner=RUNNER, jobs=merged(jobs), ended=ended, unknown_before=seen_before, keeping=False
+    )
+    own = {(job.host_name, job.host.ref) for job in known.jobs.values() if job.host}
+    for verdict in judge(hosts, known, NOW):
         if (verdict.host.name, verdict.host.ref) in own:
-            assert verdict.kind is Kind.TRACKED
+            assert verdict.kind is HostKind.TRACKED

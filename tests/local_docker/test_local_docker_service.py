@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 from docker.errors import APIError
 
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
+from paas_runner.server.waiting import settled
 from tests.support.docker_world import docker_world
 
 pytestmark = pytest.mark.process
@@ -44,7 +45,7 @@ async def test_jobs_run_on_containers_and_end_as_their_scripts_do(world, inner_e
     assert b"hello from 1" in good.trace
 
 
-async def test_a_cancelled_job_has_nothing_on_the_engine_after_five_seconds(world):
+async def test_a_canceled_job_has_nothing_on_the_engine_after_five_seconds(world):
     async with world.service():
         [job] = world.submit(script=(world.saying_that_it_runs, "sleep 600"))
         await world.until(lambda: world.runs, seconds=60)
@@ -64,7 +65,7 @@ async def test_a_running_job_outlives_the_service_and_its_host_goes_after_the_re
     async with world.service():
         [job] = world.submit(script=("sleep 3", world.saying_that_it_runs))
         await world.until(lambda: world.phases("running"), seconds=60)
-    await world.sandbox.coordinator.wait_settled([job.job_id])
+    await settled(world.sandbox.coordinator, [job.job_id])
     assert world.alive
     async with world.service():
         await world.settled([job])
@@ -136,9 +137,12 @@ async def test_kill_9_of_service_and_inner_runners_leaves_nothing_and_runs_no_jo
         await world.settled(jobs)
     coordinator = world.sandbox.coordinator
     for job in coordinator.jobs.values():
-        assert job.count(Kind.ACQUIRED) <= 1
+        assert job.count(LedgerKind.ACQUIRED) <= 1
         assert world.runs.get(job.job_id, 0) <= 1
     for last in (coordinator.latest(job.job_id) for job in jobs):
-        assert last.job_id in killed or last.status == "success", (last.failure_reason, last.trace[-300:])
+        assert last.job_id in killed or last.status == "success", (
+            last.failure_reason,
+            coordinator.trace(last.job_id)[-300:],
+        )
     assert LIVES + len(killed) >= KILLS
     assert world.engine.everything() == before

@@ -6,10 +6,11 @@ from datetime import timedelta
 import pytest
 
 from paas_runner.errors import RunnerError
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Delay, Status
 from paas_runner.testing.virtual_time import virtual_now
+from tests.support.tenants import MULTI, TENANTS, add_tenant, submit_for
 
 CLEAN = {"drained": True, "hosts": 0, "open_intents": 0, "unreported": 0}
 
@@ -35,7 +36,7 @@ def test_tracked_jobs_run_to_their_end_and_no_others_are_taken(operate):
             certificate = (await asking)[-1]["certificate"]
             await serving
             assert {job.status for job in jobs} == {"success"}
-            assert late.count(Kind.ACQUIRED) == 0
+            assert late.count(LedgerKind.ACQUIRED) == 0
             assert numbers(certificate) == CLEAN
             assert not world.alive
         assert world.certificate.clean
@@ -110,10 +111,39 @@ def test_a_provider_that_does_not_answer_leaves_the_certificate_open(operate):
     operate(story)
 
 
+def test_a_tenant_that_cannot_be_asked_leaves_the_certificate_open_and_hides_no_other_tenants_host(operate):
+    async def story(world):
+        organisations = {name: add_tenant(world.gitlab, world.cloud, name) for name in TENANTS[:3]}
+        world.write(more=MULTI, paas_finished_jobs_keep_resources=True)
+        async with world.service():
+            jobs = [submit_for(world.gitlab, name) for name in organisations]
+            await until(lambda: all(job.ended for job in jobs))
+            world.cloud.accounts.replace_tokens(organisations["bolt"])
+            certificate = (await world.ask("drain", wait=True))[-1]["certificate"]
+        assert (certificate["drained"], certificate["hosts"]) == (False, 2)
+        ours = {f"hpd-job-{world.key}-{job.job_id}" for job in (jobs[0], jobs[2])}
+        assert {host["name"] for host in certificate["left_hosts"]} == ours
+        [unknown] = certificate["unknown"]
+        assert unknown.startswith("the hosts of virtual that bolt pays for: ")
+
+    operate(story)
+
+
+def test_a_runner_none_of_whose_tenants_ever_had_a_host_is_drained(operate):
+    async def story(world):
+        add_tenant(world.gitlab, world.cloud, "acme")
+        world.write(more=MULTI)
+        async with world.service():
+            certificate = (await world.ask("drain", wait=True))[-1]["certificate"]
+        assert numbers(certificate) == CLEAN
+
+    operate(story)
+
+
 def test_a_job_whose_runner_is_gone_is_named(operate):
     async def story(world):
         world.add_runner("second")
-        world.gitlab.runners.remove(world.runners["virtual"])
+        world.gitlab.runners.remove(world.runners["virtual"].runner_id)
         world.write()
         async with world.service():
             job = world.submit("sleep 300")
@@ -159,7 +189,7 @@ def test_a_reload_while_draining_takes_no_job(operate):
             await world.reload()
             late = world.submit("true")
             await asking
-            assert (job.status, late.count(Kind.ACQUIRED)) == ("success", 0)
+            assert (job.status, late.count(LedgerKind.ACQUIRED)) == ("success", 0)
 
     operate(story)
 
@@ -184,7 +214,7 @@ def test_a_reload_while_it_is_looked_what_is_left_disturbs_nobody(operate):
 def test_a_paused_runner_takes_no_job_until_it_is_resumed_whatever_happens_meanwhile(operate):
     async def story(world):
         world.add_runner("second")
-        world.gitlab.runners.remove(world.runners["second"])
+        world.gitlab.runners.remove(world.runners["second"].runner_id)
         world.write()
         async with world.service():
             running = world.submit("sleep 600")
@@ -196,11 +226,11 @@ def test_a_paused_runner_takes_no_job_until_it_is_resumed_whatever_happens_meanw
             world.write(concurrent=9)
             await world.reload()
             await asyncio.sleep(600)
-            assert job.count(Kind.ACQUIRED) == 0
+            assert job.count(LedgerKind.ACQUIRED) == 0
             assert running.status == "success"
         async with world.service():
             await asyncio.sleep(600)
-            assert job.count(Kind.ACQUIRED) == 0
+            assert job.count(LedgerKind.ACQUIRED) == 0
             await world.ask("resume", runner=world.key_at_first)
             await world.settled(job)
 

@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+import signal
 import sys
 
 import attrs
 import pytest
 
 from paas_runner.control import RefusedError, ask, control_path
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
+from paas_runner.server.waiting import settled
 from tests.service.conftest import RealWorld
 
 pytestmark = pytest.mark.process
@@ -29,7 +31,7 @@ class OperatedProcess(RealWorld):
         return runner
 
     def rotate(self):
-        self.sandbox.coordinator.runners.reset(self.runner)
+        self.sandbox.coordinator.runners.reset_token(self.runner.runner_id)
         self.sandbox.runner_token = self.runner.token
 
     async def command(self, *arguments):
@@ -75,7 +77,7 @@ async def test_thirty_reloads_of_the_process_under_load_lose_nothing(real):
                 real.config.write_text(real.config.read_text() + "\nlimit = broken")
             if number % 10 == 9:
                 told = len(real.events("configuration re"))
-                service._process.send_signal(1)
+                service.signal(signal.SIGHUP)
                 await real.until(lambda told=told: len(real.events("configuration re")) > told)
             else:
                 try:
@@ -90,7 +92,7 @@ async def test_thirty_reloads_of_the_process_under_load_lose_nothing(real):
     assert len(jobs) == 45
     assert refused + len(real.events("refused")) >= 10
     assert {job.status for job in jobs} == {"success"}
-    assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
+    assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
     assert real.launches == [1] * 45
     assert real.most_alive <= 10
     assert "Traceback" not in real.told()
@@ -137,8 +139,8 @@ async def test_sigquit_drains_and_what_is_left_is_in_the_log_and_the_exit_code(r
     service = await real.start()
     await real.until(lambda: real.events("started"))
     [job] = real.submit()
-    await real.sandbox.coordinator.wait_settled([job.job_id])
-    service._process.send_signal(3)
+    await settled(real.sandbox.coordinator, [job.job_id])
+    service.signal(signal.SIGQUIT)
     assert await service.wait() == 3
     [left] = real.events("not all is gone")
     assert left["left_hosts"][0]["name"].endswith(f"-{job.job_id}")
@@ -150,7 +152,7 @@ async def test_the_hosts_of_a_runner_with_another_token_are_still_known_as_its_o
     async with real.service():
         await real.until(lambda: real.events("started"))
         [job] = real.submit()
-        await real.sandbox.coordinator.wait_settled([job.job_id])
+        await settled(real.sandbox.coordinator, [job.job_id])
         await real.until(lambda: real.events("left in place"))
         real.rotate()
         real.configure(more=keep)
@@ -173,8 +175,9 @@ async def test_a_pause_outlives_a_restart(real):
         await real.until(lambda: len(real.events("started")) == 2)
         assert real.events("started")[1]["paused"] == ["real"]
         [job] = real.submit()
-        await asyncio.sleep(0.2)
-        assert job.count(Kind.ACQUIRED) == 0
+        _, out, _ = await real.command("status", "--json")
+        [runner] = json.loads(out)["runners"]
+        assert (runner["state"], job.count(LedgerKind.ACQUIRED)) == ("paused", 0)
         assert await real.command("resume", "real") == (0, 'runner "real" resumed\n', "")
         await real.settled([job])
 

@@ -6,11 +6,12 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Delay
 from paas_runner.service.reload import NotDoneError
 from paas_runner.store import StoreError
+from tests.support.live_records import added
 
 SLOW = CloudOptions(repository_delay=timedelta(seconds=3), boot_delay=timedelta(seconds=20))
 
@@ -46,7 +47,7 @@ def test_a_lowered_limit_ends_no_job_and_lets_none_in(operate):
             assert (await world.reload())["changes"] == ['runner "virtual": limit: 0 → 1']
             late = world.submit("sleep 30")
             await asyncio.sleep(100)
-            assert late.count(Kind.ACQUIRED) == 0
+            assert late.count(LedgerKind.ACQUIRED) == 0
             await world.settled(*jobs, late)
         assert {job.status for job in [*jobs, late]} == {"success"}
 
@@ -104,7 +105,7 @@ def test_a_runner_that_is_added_gets_jobs(operate):
             world.add_runner("second")
             world.write("second", "virtual")
             assert (await world.reload())["changes"] == ['runner "second": added, http://coordinator.test']
-            world.gitlab.runners.remove(world.runners["virtual"])
+            world.gitlab.runners.remove(world.runners["virtual"].runner_id)
             job = world.submit("true")
             await world.settled(job)
         assert job.runner is world.runners["second"]
@@ -115,12 +116,12 @@ def test_a_runner_that_is_added_gets_jobs(operate):
 def test_a_runner_that_is_removed_sees_its_jobs_through_and_is_gone(operate):
     async def story(world):
         world.add_runner("second")
-        world.gitlab.runners.remove(world.runners["virtual"])
+        world.gitlab.runners.remove(world.runners["virtual"].runner_id)
         world.write()
         async with world.service():
             job = world.submit("sleep 300")
             await running(world, job)
-            world.runners["virtual"] = world.gitlab.runners.add(description="virtual")
+            world.runners["virtual"] = added(world.gitlab, description="virtual")
             world.write("virtual")
             with capture_logs() as logs:
                 assert 'runner "second": removed' in (await world.reload())["changes"]
@@ -267,7 +268,7 @@ def test_a_store_that_cannot_be_written_refuses_the_reload(operate, monkeypatch)
 def test_jobs_of_a_runner_that_was_gone_go_on_once_it_is_back(operate):
     async def story(world):
         world.add_runner("second")
-        world.gitlab.runners.remove(world.runners["virtual"])
+        world.gitlab.runners.remove(world.runners["virtual"].runner_id)
         world.write()
         async with world.service():
             job = world.submit("sleep 300")
@@ -322,7 +323,7 @@ def test_a_request_in_flight_is_not_dropped_and_its_job_is_run(operate):
             await world.reload()
             await world.settled(job)
         assert job.status == "success"
-        assert job.count(Kind.ACQUIRED) == 1
+        assert job.count(LedgerKind.ACQUIRED) == 1
 
     operate(story)
 
@@ -358,7 +359,7 @@ def test_thirty_reloads_under_load_lose_nothing(operate):
         watching.cancel()
         assert refused == 10
         assert {job.status for job in jobs} == {"success"}
-        assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
+        assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
         assert set(world.launches.values()) == {1}
         assert len(world.launches) == len(jobs)
         assert world.most_alive <= 10

@@ -18,7 +18,7 @@ DATE = "1767225600"
 
 @pytest.fixture(scope="session")
 def sources(tmp_path_factory):
-    """The project as it is now, which nobody changes meanwhile."""
+    """A copy of the project as it is now, which does not change meanwhile."""
     copy = tmp_path_factory.mktemp("sources") / "project"
     nothing_made = shutil.ignore_patterns(".git", ".*_cache", ".venv", ".hypothesis", "__pycache__", "dist")
     shutil.copytree(ROOT, copy, ignore=nothing_made)

@@ -60,12 +60,12 @@ async def test_it_is_installed_serves_as_the_unit_says_and_goes_without_a_trace(
 
         [endless] = world.submit(script=("sleep 600",))
         await world.until(lambda: endless.status == "running")
-    told = await in_thread(debian.run, "dpkg", "--remove", "paas-runner")
-    assert f"{STATE} and /etc/paas-runner are kept" in told
+    output = await in_thread(debian.run, "dpkg", "--remove", "paas-runner")
+    assert f"{STATE} and /etc/paas-runner are kept" in output
     assert not debian.path("/usr/lib/paas-runner").exists()
     assert debian.path(CONFIG).exists()
-    told = await in_thread(debian.run, "dpkg", "--purge", "paas-runner")
-    assert "cannot be said to be free of jobs" in told
+    output = await in_thread(debian.run, "dpkg", "--purge", "paas-runner")
+    assert "cannot be said to be free of jobs" in output
     assert list(debian.path(STATE).glob("*.db"))
 
     await in_thread(debian.run, "dpkg", "--install", "/root/paas-runner.deb")
@@ -101,8 +101,8 @@ async def serving(debian):
         yield
     finally:
         process.terminate()
-        told = (await asyncio.wait_for(telling, 60)).decode()
-        assert await process.wait() == 0, told
+        output = (await asyncio.wait_for(telling, 60)).decode()
+        assert await process.wait() == 0, output
 
 
 async def in_thread(call, *arguments):

@@ -85,24 +85,24 @@ def test_the_wheel_has_every_file_of_the_packages_and_nothing_else(in_wheel, pro
 def test_the_metadata_is_valid_and_says_what_the_project_says(in_wheel, project):
     text = dist_info(in_wheel, "METADATA")
     metadata = Metadata.from_email(text, validate=True)
-    said = project["project"]
-    assert (metadata.name, metadata.summary) == (said["name"], said["description"])
-    assert str(metadata.requires_python) == said["requires-python"]
-    assert metadata.license_expression == said["license"]
+    declared = project["project"]
+    assert (metadata.name, metadata.summary) == (declared["name"], declared["description"])
+    assert str(metadata.requires_python) == declared["requires-python"]
+    assert metadata.license_expression == declared["license"]
     assert metadata.description_content_type == "text/markdown"
     assert metadata.description.startswith("# ")
     assert {"demo", "dev"} <= set(metadata.provides_extra)
     without_extra = {str(wanted) for wanted in metadata.requires_dist if not wanted.marker}
-    assert without_extra == {str(Requirement(wanted)) for wanted in said["dependencies"]}
+    assert without_extra == {str(Requirement(wanted)) for wanted in declared["dependencies"]}
     assert not email.message_from_string(text).defects
 
 
 def test_every_entry_point_can_be_loaded_from_the_wheel(in_wheel, wheel, project):
     points = configparser.ConfigParser(delimiters="=")
     points.read_string(dist_info(in_wheel, "entry_points.txt"))
-    said = {"console_scripts": project["project"]["scripts"], **project["project"]["entry-points"]}
-    assert {group: dict(points[group]) for group in points.sections()} == said
-    for target in itertools.chain.from_iterable(named.values() for named in said.values()):
+    declared = {"console_scripts": project["project"]["scripts"], **project["project"]["entry-points"]}
+    assert {group: dict(points[group]) for group in points.sections()} == declared
+    for target in itertools.chain.from_iterable(named.values() for named in declared.values()):
         module, _, attribute = target.partition(":")
         program = f"import {module} as it; print(it.__file__, it.{attribute})"
         done = subprocess.run(

@@ -35,8 +35,8 @@ class Service:
         return await asyncio.to_thread(self.machine.run, "systemctl", *words, UNIT, fails=fails)
 
     async def show(self):
-        told = await self.systemctl("show")
-        return dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+        output = await self.systemctl("show")
+        return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
 
     async def until(self, **properties):
         async with asyncio.timeout(60):
@@ -75,11 +75,12 @@ async def test_it_works_confined_reloads_is_upgraded_drains_and_goes(service, wo
     await service.systemctl("reload")
     assert "configuration reloaded" in service.records()
     service.machine.path(CONFIG).write_text("concurrent = many")
-    told = await service.systemctl("reload", fails=True)
-    assert "failed" in told.lower()
+    output = await service.systemctl("reload", fails=True)
+    assert "failed" in output.lower()
     assert "configuration refused: the one in force stays" in service.records()
     service.configure(concurrent=3)
-    [job] = world.submit(script=("sleep 10",))
+    hold = world.hold()
+    [job] = world.submit(script=hold.script)
     await world.until(lambda: job.status == "running")
     await service.until(StatusText="1 runner, 1 job: 1 running", ActiveState="active")
 
@@ -89,12 +90,13 @@ async def test_it_works_confined_reloads_is_upgraded_drains_and_goes(service, wo
     assert upgraded["MainPID"] != shown["MainPID"]
 
     await service.systemctl("kill", "--kill-whom=main", "--signal=QUIT")
+    hold.release()
     await service.until(ActiveState="inactive", Result="success", NRestarts="0")
     assert job.status == "success"
     assert world.alive == []
 
-    told = await asyncio.to_thread(service.machine.run, "dpkg", "--purge", "paas-runner")
-    assert "are kept" not in told.partition("Purging")[2]
+    output = await asyncio.to_thread(service.machine.run, "dpkg", "--purge", "paas-runner")
+    assert "are kept" not in output.partition("Purging")[2]
     assert not service.machine.path("/etc/paas-runner").exists()
     assert not service.machine.path(f"/etc/systemd/system/multi-user.target.wants/{UNIT}").is_symlink()
 

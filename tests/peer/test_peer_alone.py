@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.pipelines.states import JobState
 
 pytestmark = [
@@ -37,8 +37,8 @@ async def test_1_1_1_runs_jobs_of_every_kind_to_their_end(shared):
     assert (bad.exit_code, bad.failure_reason) == (3, "script_failure")
     assert too_big.failure_reason == "script_failure"
     assert b"Flavor size exceeded" in too_big.trace
-    assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
-    assert {job.count(Kind.ENDED) for job in jobs} == {1}
+    assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
+    assert {job.count(LedgerKind.ENDED) for job in jobs} == {1}
 
     hosts = shared.sandbox.cloud.ledger.created
     assert {entry.name.rpartition("-")[2] for entry in hosts} == {
@@ -56,5 +56,5 @@ async def test_1_1_1_itself_ends_at_an_unknown_flavor_and_its_job_is_left_to_the
         async with asyncio.timeout(60):
             assert await peer.wait() != 0
     assert "check-flavor" in shared.peer_told
-    assert (job.status, job.count(Kind.ACQUIRED), job.trace) == (JobState.RUNNING, 1, b"")
+    assert (job.status, job.count(LedgerKind.ACQUIRED), job.trace) == (JobState.RUNNING, 1, b"")
     assert not shared.sandbox.cloud.ledger.created

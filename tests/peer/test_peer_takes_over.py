@@ -2,7 +2,7 @@
 
 import pytest
 
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 
 pytestmark = [
     pytest.mark.long,
@@ -15,7 +15,7 @@ NOTHING = {"launched": 0, "pending": 0, "to_decommission": 0, "standby_resources
 
 def all_went_well(world, jobs):
     assert {job.status for job in jobs} == {"success"}
-    assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
+    assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
     assert world.launches == [1] * len(jobs)
     assert not world.alive
 

@@ -3,26 +3,33 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from paas_runner.pipelines.jobs import Job, Kind, Project
-from paas_runner.pipelines.reports import Report
-from paas_runner.pipelines.spec import JobSpec, Pipeline, Retry, When
+from paas_runner.pipelines.jobs import Job, LedgerKind, Project
+from paas_runner.pipelines.reports import JobReport
+from paas_runner.pipelines.spec import JobSpec, Pipeline, Retry, RunWhen
 from paas_runner.pipelines.states import JobState
+from paas_runner.server.waiting import settled
 from tests.support.coordinator_world import World
+from tests.support.live_records import submitted
 
 STAGES = ("build", "test", "deploy")
 ALL = frozenset({"return_exit_code", "cancel_gracefully"})
 
 
 def acquire(world: World) -> Job:
-    job = world.coordinator.acquire(world.runner, features=ALL)
+    job = world.coordinator.acquire(world.runner.runner_id, features=ALL)
     assert job is not None
     return job
 
 
-def end(world: World, state: str, **more: Any) -> Job:
+def end(world: World, state: str, **more: Any) -> None:
     job = acquire(world)
-    assert world.coordinator.update(job, Report(state=state, **more)).status == 200
-    return job
+    assert world.coordinator.update(job.job_id, JobReport(state=state, **more)).status == 200
+
+
+def test_a_record_that_was_read_does_not_change(world: World) -> None:
+    job = world.coordinator.submit_job(JobSpec(name="j"))
+    world.coordinator.cancel(job.job_id)
+    assert (job.status, world.coordinator.jobs[job.job_id].status) == ("pending", "canceled")
 
 
 def statuses(world: World) -> dict[str, str]:
@@ -41,7 +48,7 @@ def test_after_a_failure_the_later_stages_are_skipped_but_for_those_that_wait_fo
     jobs = (
         JobSpec(name="b", stage="build"),
         JobSpec(name="t", stage="test"),
-        JobSpec(name="rescue", stage="test", when=When.ON_FAILURE),
+        JobSpec(name="rescue", stage="test", when=RunWhen.ON_FAILURE),
         JobSpec(name="d", stage="deploy"),
     )
     world.coordinator.submit(Pipeline(jobs=jobs, stages=STAGES))
@@ -72,28 +79,29 @@ def test_an_allowed_exit_code_lets_the_pipeline_go_on(world: World) -> None:
 
 
 def test_a_retried_job_is_a_new_job_with_a_new_token(world: World) -> None:
-    first = world.coordinator.submit_job(
-        JobSpec(name="flaky", retry=Retry(times=1, reasons=frozenset({"runner_system_failure"})))
+    first = submitted(
+        world.coordinator,
+        JobSpec(name="flaky", retry=Retry(times=1, reasons=frozenset({"runner_system_failure"}))),
     )
     end(world, "failed", failure_reason="runner_system_failure")
     again = world.coordinator.latest(first.job_id)
     assert (first.status, again.status, again.retry_of) == ("failed", "pending", first.job_id)
     assert again.token != first.token
     end(world, "failed", failure_reason="runner_system_failure")
-    assert world.coordinator.latest(first.job_id) is again
-    assert again.retried_as is None
+    last = world.coordinator.latest(first.job_id)
+    assert (last.job_id, last.status, last.retried_as) == (again.job_id, "failed", None)
 
 
 def test_a_failure_of_another_reason_is_not_retried(world: World) -> None:
     retry = Retry(times=2, reasons=frozenset({"runner_system_failure"}))
-    job = world.coordinator.submit_job(JobSpec(name="wrong", retry=retry))
+    job = submitted(world.coordinator, JobSpec(name="wrong", retry=retry))
     end(world, "failed", failure_reason="script_failure", exit_code=1)
-    assert world.coordinator.latest(job.job_id) is job
+    assert world.coordinator.latest(job.job_id) == job
 
 
 async def test_waiting_for_a_job_waits_for_its_retries(world: World) -> None:
-    job = world.coordinator.submit_job(JobSpec(name="flaky", retry=Retry(times=1)))
-    waiting = asyncio.ensure_future(world.coordinator.wait_settled([job.job_id]))
+    job = submitted(world.coordinator, JobSpec(name="flaky", retry=Retry(times=1)))
+    waiting = asyncio.ensure_future(settled(world.coordinator, [job.job_id]))
     end(world, "failed")
     await asyncio.sleep(0)
     assert not waiting.done()
@@ -102,47 +110,47 @@ async def test_waiting_for_a_job_waits_for_its_retries(world: World) -> None:
 
 
 def test_a_job_that_needs_more_than_the_runner_can_is_failed_and_the_next_handed_out(world: World) -> None:
-    picky = world.coordinator.submit_job(JobSpec(name="picky", allowed_exit_codes=frozenset({1})))
-    plain = world.coordinator.submit_job(JobSpec(name="plain"))
-    assert world.coordinator.acquire(world.runner) is plain
+    picky = submitted(world.coordinator, JobSpec(name="picky", allowed_exit_codes=frozenset({1})))
+    plain = submitted(world.coordinator, JobSpec(name="plain"))
+    assert world.coordinator.acquire(world.runner.runner_id) == plain
     assert (picky.status, picky.failure_reason) == ("failed", "runner_unsupported")
 
 
 def test_the_ledger_tells_a_jobs_story(world: World) -> None:
-    job = world.coordinator.submit_job(JobSpec(name="j"))
+    job = submitted(world.coordinator, JobSpec(name="j"))
     acquire(world)
-    world.coordinator.append_trace(job, 0, b"hello")
-    world.coordinator.append_trace(job, 5, b" world")
-    world.coordinator.update(job, Report(state="running"))
-    world.coordinator.update(job, Report(state="success"))
-    world.coordinator.update(job, Report(state="success"))
-    assert [(entry.kind, entry.detail) for entry in job.events] == [
-        (Kind.CREATED, ""),
-        (Kind.PENDING, ""),
-        (Kind.ACQUIRED, "runner 1"),
-        (Kind.FIRST_TRACE_BYTE, ""),
-        (Kind.PUT, "running"),
-        (Kind.PUT, "success"),
-        (Kind.ENDED, "success"),
-        (Kind.REFUSED, "put success"),
+    world.coordinator.append_trace(job.job_id, 0, b"hello")
+    world.coordinator.append_trace(job.job_id, 5, b" world")
+    world.coordinator.update(job.job_id, JobReport(state="running"))
+    world.coordinator.update(job.job_id, JobReport(state="success"))
+    world.coordinator.update(job.job_id, JobReport(state="success"))
+    assert [(entry.kind, entry.detail) for entry in job.ledger] == [
+        (LedgerKind.CREATED, ""),
+        (LedgerKind.PENDING, ""),
+        (LedgerKind.ACQUIRED, "runner 1"),
+        (LedgerKind.FIRST_TRACE_BYTE, ""),
+        (LedgerKind.PUT, "running"),
+        (LedgerKind.PUT, "success"),
+        (LedgerKind.ENDED, "success"),
+        (LedgerKind.REFUSED, "put success"),
     ]
-    assert (job.trace, job.count(Kind.ACQUIRED)) == (b"hello world", 1)
+    assert (job.trace, job.count(LedgerKind.ACQUIRED)) == (b"hello world", 1)
 
 
 def test_a_silent_job_is_swept_and_a_talking_one_is_not(world: World) -> None:
-    silent = world.coordinator.submit_job(JobSpec(name="silent"))
-    talking = world.coordinator.submit_job(JobSpec(name="talking"))
+    silent = submitted(world.coordinator, JobSpec(name="silent"))
+    talking = submitted(world.coordinator, JobSpec(name="talking"))
     acquire(world), acquire(world)
     world.clock.advance(minutes=40)
-    world.coordinator.update(talking, Report(state="running"))
+    world.coordinator.update(talking.job_id, JobReport(state="running"))
     world.clock.advance(minutes=40)
-    assert world.coordinator.sweep() == [silent]
+    assert world.coordinator.sweep() == [silent.record]
     assert (silent.status, silent.failure_reason) == ("failed", "stuck_or_timeout_failure")
     assert talking.status is JobState.RUNNING
 
 
-def test_a_stuck_job_that_was_being_cancelled_ends_as_canceled(world: World) -> None:
-    job = world.coordinator.submit_job(JobSpec(name="j"))
+def test_a_stuck_job_that_was_being_canceled_ends_as_canceled(world: World) -> None:
+    job = submitted(world.coordinator, JobSpec(name="j"))
     acquire(world)
     world.coordinator.cancel(job.job_id)
     world.clock.advance(hours=2)
@@ -151,19 +159,19 @@ def test_a_stuck_job_that_was_being_cancelled_ends_as_canceled(world: World) -> 
 
 
 def test_a_paused_runner_gets_nothing_until_it_is_resumed(world: World) -> None:
-    job = world.coordinator.submit_job(JobSpec(name="j"))
-    world.coordinator.pause(world.runner, paused=True)
-    assert world.coordinator.acquire(world.runner) is None
-    world.coordinator.pause(world.runner, paused=False)
-    assert world.coordinator.acquire(world.runner) is job
+    job = submitted(world.coordinator, JobSpec(name="j"))
+    world.coordinator.runners.pause(world.runner.runner_id, paused=True)
+    assert world.coordinator.acquire(world.runner.runner_id) is None
+    world.coordinator.runners.pause(world.runner.runner_id, paused=False)
+    assert world.coordinator.acquire(world.runner.runner_id) == job
 
 
 def test_an_oversized_trace_fails_the_job(make_world: Callable[..., World]) -> None:
     world = make_world(most_trace_bytes=10)
-    job = world.coordinator.submit_job(JobSpec(name="j"))
+    job = submitted(world.coordinator, JobSpec(name="j"))
     acquire(world)
-    verdict = world.coordinator.append_trace(job, 0, b"x" * 11)
-    assert (verdict.status, verdict.tells_status) == (403, False)
+    reply = world.coordinator.append_trace(job.job_id, 0, b"x" * 11)
+    assert (reply.status, reply.job_status) == (403, None)
     assert job.failure_reason == "trace_size_exceeded"
 
 
@@ -174,8 +182,10 @@ def test_the_same_seed_gives_the_same_tokens(make_world: Callable[..., World]) -
 
 
 def test_a_job_of_another_project_carries_its_own_namespace(world: World) -> None:
-    job = world.coordinator.submit_job(
-        JobSpec(name="j", timeout=timedelta(minutes=5)), Project(project_id=9, full_path="other/sub/app")
+    job = submitted(
+        world.coordinator,
+        JobSpec(name="j", timeout=timedelta(minutes=5)),
+        Project(project_id=9, full_path="other/sub/app"),
     )
     assert (job.project.root_namespace, job.project.namespace) == ("other", "other/sub")
     assert world.coordinator.groups.attributes("other") == {}

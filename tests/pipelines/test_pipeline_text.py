@@ -6,7 +6,15 @@ import pytest
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.gitlab_ci.pipeline import load_pipeline
 from paas_runner.pipelines.gitlab_ci.places import duration
-from paas_runner.pipelines.spec import Image, JobSpec, Pipeline, PipelineError, Retry, Service, When
+from paas_runner.pipelines.spec import (
+    ImageSpec,
+    JobSpec,
+    Pipeline,
+    PipelineError,
+    Retry,
+    RunWhen,
+    ServiceSpec,
+)
 
 
 def load(text: str) -> Pipeline:
@@ -84,29 +92,29 @@ def test_a_job_takes_what_it_does_not_say_from_default() -> None:
         own: {script: x, image: alpine, before_script: []}
         """
     )
-    assert jobs["plain"].image == Image(name="debian")
+    assert jobs["plain"].image == ImageSpec(name="debian")
     assert jobs["plain"].before_script == ("common",)
     assert jobs["plain"].retry == Retry(times=1)
     assert jobs["plain"].timeout == timedelta(minutes=5)
-    assert (jobs["own"].image, jobs["own"].before_script) == (Image(name="alpine"), ())
+    assert (jobs["own"].image, jobs["own"].before_script) == (ImageSpec(name="alpine"), ())
 
 
 def test_the_older_top_level_defaults_count_too() -> None:
-    assert only("image: debian\nj: {script: x}").image == Image(name="debian")
-    assert only("image: debian\ndefault: {image: alpine}\nj: {script: x}").image == Image(name="alpine")
+    assert only("image: debian\nj: {script: x}").image == ImageSpec(name="debian")
+    assert only("image: debian\ndefault: {image: alpine}\nj: {script: x}").image == ImageSpec(name="alpine")
 
 
 @pytest.mark.parametrize(
     ("keyword", "image"),
     [
-        ("image: python:3.12", Image(name="python:3.12")),
+        ("image: python:3.12", ImageSpec(name="python:3.12")),
         (
             "image: {name: a, entrypoint: [''], pull_policy: always}",
-            Image(name="a", entrypoint=("",), pull_policy=("always",)),
+            ImageSpec(name="a", entrypoint=("",), pull_policy=("always",)),
         ),
     ],
 )
-def test_an_image_is_a_name_or_a_mapping(keyword: str, image: Image) -> None:
+def test_an_image_is_a_name_or_a_mapping(keyword: str, image: ImageSpec) -> None:
     assert job(keyword).image == image
 
 
@@ -114,8 +122,8 @@ def test_services_are_names_and_mappings() -> None:
     text = "services: [redis, {name: postgres:13, alias: db, command: [-c, x], variables: {A: b}}]"
     variables = (Variable(key="A", value="b", public=True),)
     assert job(text).services == (
-        Service(name="redis"),
-        Service(name="postgres:13", alias="db", command=("-c", "x"), variables=variables),
+        ServiceSpec(name="redis"),
+        ServiceSpec(name="postgres:13", alias="db", command=("-c", "x"), variables=variables),
     )
 
 
@@ -153,10 +161,10 @@ def test_parallel_makes_numbered_copies_and_a_need_for_it_is_for_all() -> None:
             "retry",
             Retry(times=1, reasons=frozenset({"runner_system_failure"})),
         ),
-        ("when: always", "when", When.ALWAYS),
-        ("when: on_failure", "when", When.ON_FAILURE),
-        ("when: manual", "when", When.MANUAL),
-        ("when: delayed", "when", When.ON_SUCCESS),
+        ("when: always", "when", RunWhen.ALWAYS),
+        ("when: on_failure", "when", RunWhen.ON_FAILURE),
+        ("when: manual", "when", RunWhen.MANUAL),
+        ("when: delayed", "when", RunWhen.ON_SUCCESS),
         ("tags: [a, b]", "tags", ("a", "b")),
         ("stage: deploy", "stage", "deploy"),
         ("timeout: 1h 30m", "timeout", timedelta(minutes=90)),
@@ -198,7 +206,7 @@ def test_extends_merges_deeply_and_replaces_lists() -> None:
     )
     assert list(jobs) == ["j"]
     spec = jobs["j"]
-    assert (spec.script, spec.before_script, spec.image) == (("own",), ("more",), Image(name="debian"))
+    assert (spec.script, spec.before_script, spec.image) == (("own",), ("more",), ImageSpec(name="debian"))
     assert {v.key: v.value for v in spec.variables} == {"A": "1", "B": "3", "C": "4"}
 
 
@@ -213,7 +221,7 @@ def test_anchors_and_merge_keys_work() -> None:
           script: [*lines, three]
         """
     )
-    assert (spec.image, spec.tags, spec.script) == (Image(name="alpine"), ("t",), ("one", "two", "three"))
+    assert (spec.image, spec.tags, spec.script) == (ImageSpec(name="alpine"), ("t",), ("one", "two", "three"))
 
 
 def test_a_reference_brings_in_what_it_names() -> None:

@@ -13,7 +13,9 @@ from paas_runner.executor.questions import QuestionContext
 from paas_runner.http import Http
 from paas_runner.job.runner_token import short_token
 from paas_runner.pipelines.spec import JobSpec
+from paas_runner.server.waiting import settled
 from tests.register.conftest import CONTROL_C
+from tests.support.live_records import submitted
 
 NOTHING = ([], [])
 ABSENT = "paas-runner-test/none"
@@ -168,12 +170,12 @@ async def test_what_is_written_is_served_and_a_job_runs_to_its_end(world, local,
     assert told.code == 0, told
     assert f"✓ the engine has {host_image}" in told.out
     [runner] = world.runners.values()
-    job = world.sandbox.coordinator.submit_job(JobSpec(name="job", script=("cat /etc/debian_version",)))
+    job = submitted(world.sandbox.coordinator, JobSpec(name="job", script=("cat /etc/debian_version",)))
     service = ServiceProcess(world.config, lambda _: None)
     await service.start()
     try:
         async with asyncio.timeout(180):
-            await world.sandbox.coordinator.wait_settled([job.job_id])
+            await settled(world.sandbox.coordinator, [job.job_id])
             while engine.everything(runner=short_token(runner.token.reveal())):
                 await asyncio.sleep(0.2)
     finally:

@@ -11,6 +11,7 @@ from paas_runner.job.runner_token import short_token
 from paas_runner.sandbox.faults import DropBefore, Status
 from paas_runner.store.sqlite import SqliteStore
 from tests.support import records
+from tests.support.live_records import added
 
 COMMAND = (sys.executable, "-m", "paas_runner")
 
@@ -20,9 +21,9 @@ class Maintenance:
 
     def __init__(self, world):
         self.world = world
-        runners = world.sandbox.coordinator.runners
-        self.old = runners.add(description="old", legacy=True)
-        self.new = runners.add(description="new")
+        coordinator = world.sandbox.coordinator
+        self.old = added(coordinator, description="old", legacy=True)
+        self.new = added(coordinator, description="new")
         self.write()
 
     def write(self, more=""):
@@ -143,7 +144,7 @@ async def test_a_runner_with_tracked_jobs_is_kept_unless_forced(at_work):
 
 
 async def test_known_unknown_and_unreachable_runners_are_told_apart(at_work):
-    at_work.world.sandbox.coordinator.runners.remove(at_work.old)
+    at_work.world.sandbox.coordinator.runners.remove(at_work.old.runner_id)
     told = await at_work.run("verify")
     assert told.code == 1
     assert "✗ old" in told.out
@@ -155,7 +156,7 @@ async def test_known_unknown_and_unreachable_runners_are_told_apart(at_work):
 
 
 async def test_sections_of_unknown_runners_go_on_request(at_work):
-    at_work.world.sandbox.coordinator.runners.remove(at_work.old)
+    at_work.world.sandbox.coordinator.runners.remove(at_work.old.runner_id)
     told = await at_work.run("verify", "--delete")
     assert told.code == 0, told
     assert at_work.sections == ["new"]

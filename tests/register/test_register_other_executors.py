@@ -9,11 +9,11 @@ from typing import Any
 import attrs
 import pytest
 
-from paas_runner.executor.contract import setting
 from paas_runner.executor.questions import AnswerRefusedError, Choice, Kind, Question, QuestionContext
 from paas_runner.http import Http
 from paas_runner.sandbox.server import Sandbox
 from paas_runner.secret import Secret
+from paas_runner.settings import setting
 from register.interview import MissingAnswerError
 from register.options import Options
 from register.registration import Registration

@@ -6,6 +6,8 @@ import pytest
 
 from paas_runner.demo.service_process import ServiceProcess
 from paas_runner.pipelines.spec import JobSpec
+from paas_runner.server.waiting import settled
+from tests.support.live_records import submitted
 
 pytestmark = pytest.mark.process
 
@@ -17,12 +19,12 @@ QUICK = (
 
 async def serves(world):
     """The service with the written file, until a job has ended."""
-    job = world.sandbox.coordinator.submit_job(JobSpec(name="job", script=("true",)))
+    job = submitted(world.sandbox.coordinator, JobSpec(name="job", script=("true",)))
     service = ServiceProcess(world.config, lambda _: None)
     await service.start()
     try:
         async with asyncio.timeout(60):
-            await world.sandbox.coordinator.wait_settled([job.job_id])
+            await settled(world.sandbox.coordinator, [job.job_id])
     finally:
         code = await service.terminate()
     assert code == 0, service.last_words

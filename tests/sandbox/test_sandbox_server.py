@@ -18,7 +18,9 @@ from paas_runner.pipelines.states import JobState
 from paas_runner.sandbox.cloud import HostFiles
 from paas_runner.sandbox.faults import Status
 from paas_runner.sandbox.server import Sandbox, SandboxOptions, host_program
+from paas_runner.server.waiting import settled
 from tests.support.clouds import CREATION, FILES
+from tests.support.live_records import submitted
 
 
 @attrs.define
@@ -166,7 +168,7 @@ async def test_the_command_tells_how_to_use_it_and_ends_on_a_signal(tmp_path: Pa
 
 async def test_a_job_is_run_from_the_coordinator_to_the_end_of_its_host(client: httpx.AsyncClient) -> None:
     async with Sandbox() as sandbox:
-        job = sandbox.coordinator.submit_job(JobSpec(name="hello", script=("echo hello from the host",)))
+        job = submitted(sandbox.coordinator, JobSpec(name="hello", script=("echo hello from the host",)))
         asked = {"token": sandbox.runner_token.reveal()}
         payload = (await client.post(f"{sandbox.coordinator_url}/api/v4/jobs/request", json=asked)).text
         headers = {"Authorization": f"token {sandbox.cloud_token.reveal()}"}
@@ -176,6 +178,6 @@ async def test_a_job_is_run_from_the_coordinator_to_the_end_of_its_host(client: 
         files = {**FILES, "runner.toml": section.encode(), "job.json": payload.encode()}
         sandbox.cloud.received_push(app_id, "c1", files)
         async with asyncio.timeout(10):
-            await sandbox.coordinator.wait_settled([job.job_id])
+            await settled(sandbox.coordinator, [job.job_id])
         assert job.status is JobState.SUCCESS
         assert b"hello from the host" in job.trace

@@ -9,6 +9,7 @@ import pytest
 from paas_runner.pipelines.coordinator import Coordinator
 from paas_runner.sandbox.control_api import create_coordinator_app
 from tests.support.coordinator_world import OPTIONS, Clock, World
+from tests.support.live_records import added
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ async def make_world() -> AsyncIterator[Callable[..., World]]:
         transport = httpx.ASGITransport(create_coordinator_app(coordinator))
         client = httpx.AsyncClient(transport=transport, base_url="http://gitlab.test:8929")
         clients.append(client)
-        runner = coordinator.runners.add(description="one", tags=("docker",))
+        runner = added(coordinator, description="one", tags=("docker",))
         return World(clock, coordinator, runner, client, {"PRIVATE-TOKEN": "glpat-admin"})
 
     yield make

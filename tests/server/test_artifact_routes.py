@@ -1,12 +1,12 @@
 """Artifacts at the coordinator: who may store and read them, and who is told of them."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
 import pytest
 
-from paas_runner.pipelines.jobs import Kind, Project
+from paas_runner.pipelines.jobs import LedgerKind, Project
 from paas_runner.pipelines.spec import JobSpec, Pipeline
 from tests.support.coordinator_world import World
 
@@ -100,7 +100,7 @@ async def test_a_type_is_stored_once(world: World) -> None:
     assert (await upload(world, job, b"two")).status_code == 400
     assert (await upload(world, job, b"two", artifact_type="junit")).status_code == 201
     record = world.coordinator.jobs[job["id"]]
-    assert record.count(Kind.ARTIFACT) == 2
+    assert record.count(LedgerKind.ARTIFACT) == 2
     shown = (await world.own(job)).json()["artifacts"]
     assert [(file["file_type"], file["size"]) for file in shown] == [("archive", 3), ("junit", 3)]
 
@@ -125,3 +125,19 @@ async def test_artifacts_expire(world: World) -> None:
     assert (await download(world, build["id"], test["token"])).status_code == 200
     world.clock.advance(days=1)
     assert (await download(world, build["id"], test["token"])).status_code == 404
+
+
+async def test_an_upload_may_outlast_its_job(world: World) -> None:
+    world.coordinator.submit_job(JobSpec(name="j"))
+    job = await running(world)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.zip"\r\n\r\nPK'
+        world.coordinator.cancel(job["id"])
+        yield b"\r\n--b--\r\n"
+
+    headers = {"JOB-TOKEN": job["token"], "Content-Type": "multipart/form-data; boundary=b"}
+    path = f"/api/v4/jobs/{job['id']}/artifacts"
+    assert (await world.http.post(path, headers=headers, content=body())).status_code == 201
+    assert world.coordinator.jobs[job["id"]].status == "canceled"
+    assert world.coordinator.artifacts(job["id"])["archive"].content == b"PK"

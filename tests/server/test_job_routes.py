@@ -11,11 +11,13 @@ import pytest
 
 from paas_runner.job.payload import decode
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
+from paas_runner.pipelines.queues import Queue
 from paas_runner.pipelines.reports import checksum
-from paas_runner.pipelines.runners import QueueValue
-from paas_runner.pipelines.spec import Image, JobSpec, Service
+from paas_runner.pipelines.spec import ImageSpec, JobSpec, ServiceSpec
+from paas_runner.server.waiting import ticked
 from tests.support.coordinator_world import World
+from tests.support.live_records import LiveJob, added
 
 
 async def acquired(world: World, spec: JobSpec | None = None, **features: bool) -> dict[str, Any]:
@@ -26,8 +28,8 @@ async def acquired(world: World, spec: JobSpec | None = None, **features: bool) 
     return found
 
 
-def job(world: World, payload: dict[str, Any]) -> Any:
-    return world.coordinator.jobs[payload["id"]]
+def job(world: World, payload: dict[str, Any]) -> LiveJob:
+    return LiveJob(world.coordinator, payload["id"])
 
 
 async def test_no_job_is_a_204_without_body_but_with_the_queue_value(world: World) -> None:
@@ -44,8 +46,8 @@ async def test_a_job_is_a_201_with_everything_a_runner_must_find(world: World) -
         script=("run",),
         after_script=("tidy",),
         variables=(Variable(key="A", value="$B", public=True, raw=True),),
-        image=Image(name="python:3.12", entrypoint=("",)),
-        services=(Service(name="postgres:13", alias="db"),),
+        image=ImageSpec(name="python:3.12", entrypoint=("",)),
+        services=(ServiceSpec(name="postgres:13", alias="db"),),
         timeout=timedelta(minutes=10),
     )
     world.coordinator.submit_job(spec)
@@ -134,8 +136,8 @@ async def test_a_poll_is_held_until_a_job_arrives_and_then_released_without_valu
 
 
 async def test_a_job_that_arrives_just_when_a_hold_begins_ends_it() -> None:
-    queue = QueueValue(random.Random(1))
-    holding = asyncio.ensure_future(queue.ticked(since=queue.current))
+    queue = Queue(random.Random(1))
+    holding = asyncio.ensure_future(ticked(queue, since=queue.value))
     queue.tick()
     await asyncio.wait_for(holding, 1)
 
@@ -147,7 +149,7 @@ async def test_a_hold_whose_tick_was_missed_leaves_the_runner_with_its_old_value
     value = (await world.poll()).headers["X-GitLab-Last-Update"]
     held = asyncio.ensure_future(world.poll(last_update=value))
     await asyncio.sleep(0.02)
-    world.runner.queue.renew()
+    world.coordinator.runners.queue(world.runner.runner_id).renew()
     assert (await held).headers["X-GitLab-Last-Update"] == value
 
 
@@ -174,7 +176,8 @@ async def test_without_long_polling_nothing_is_held_or_announced(make_world: Cal
 
 async def test_a_hold_ends_when_the_client_goes_away(make_world: Callable[..., World]) -> None:
     world = make_world(long_poll_seconds=30)
-    body = {"token": world.runner.token.reveal(), "last_update": world.runner.queue.current}
+    queue = world.coordinator.runners.queue(world.runner.runner_id)
+    body = {"token": world.runner.token.reveal(), "last_update": queue.value}
     messages: list[MutableMapping[str, Any]] = [
         {"type": "http.request", "body": json.dumps(body).encode(), "more_body": False},
         {"type": "http.disconnect"},
@@ -340,7 +343,7 @@ async def test_the_annex_of_the_protocol_replays(make_world: Callable[..., World
     assert (second.status_code, "X-GitLab-Trace-Update-Interval" in second.headers) == (412, False)
     assert (await world.patch(payload, "0-1365", trace)).headers["Range"] == "0-1366"
     assert (await world.put(payload, "failed", **final)).status_code == 200
-    assert job(world, payload).count(Kind.CHECKSUM_MISMATCH) == 0
+    assert job(world, payload).count(LedgerKind.CHECKSUM_MISMATCH) == 0
 
 
 async def test_a_final_put_without_checksum_is_never_postponed(make_world: Callable[..., World]) -> None:
@@ -352,9 +355,9 @@ async def test_a_wrong_checksum_is_noted_and_accepted(world: World) -> None:
     payload = await acquired(world)
     await world.patch(payload, "0-2", b"abc")
     assert (await world.put(payload, "success", checksum=checksum(b"ab"))).status_code == 200
-    assert job(world, payload).count(Kind.CHECKSUM_MISMATCH) == 1
+    assert job(world, payload).count(LedgerKind.CHECKSUM_MISMATCH) == 1
 
 
 async def test_a_runners_own_limit_shortens_the_timeout(world: World) -> None:
-    world.runner.maximum_timeout = timedelta(minutes=15)
+    world.runner = added(world.coordinator, maximum_timeout=timedelta(minutes=15))
     assert (await acquired(world))["runner_info"]["timeout"] == 900

@@ -128,8 +128,8 @@ async def test_a_job_of_a_project_is_shown_in_any_state_with_its_trace(world: Wo
     url = f"/api/v4/projects/1/jobs/{job.job_id}/trace"
     trace = await world.http.get(url, headers=world.admin)
     assert (trace.status_code, trace.content) == (200, b"")
-    world.coordinator.acquire(world.runner)
-    world.coordinator.append_trace(job, 0, b"\xff hello")
+    world.coordinator.acquire(world.runner.runner_id)
+    world.coordinator.append_trace(job.job_id, 0, b"\xff hello")
     assert (await world.http.get(url, headers=world.admin)).content == b"\xff hello"
 
 
@@ -175,8 +175,8 @@ async def test_a_wrong_pipeline_is_a_400_with_its_line(world: World) -> None:
 
 async def test_no_token_shows_in_a_repr(world: World) -> None:
     job = world.coordinator.submit_job(JobSpec(name="j"))
-    world.coordinator.acquire(world.runner)
-    shown = repr(job) + repr(world.runner) + repr(world.coordinator.options)
+    world.coordinator.acquire(world.runner.runner_id)
+    shown = repr(job) + repr(world.runner.record) + repr(world.coordinator.options)
     for secret in (job.token, world.runner.token, world.coordinator.options.admin_token):
         assert secret.reveal() not in shown
 

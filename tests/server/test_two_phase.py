@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from paas_runner.pipelines.coordinator import Coordinator
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.pipelines.options import CoordinatorOptions
-from paas_runner.pipelines.reports import Report
+from paas_runner.pipelines.reports import JobReport
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.secret import Secret
+from tests.support.live_records import added, submitted
 
 FEATURES = frozenset({"two_phase_job_commit"})
 
@@ -22,14 +23,14 @@ class World:
             registration_token=Secret("r"), admin_token=Secret("a"), acknowledgement_seconds=seconds
         )
         self.coordinator = Coordinator(clock=lambda: self.now, options=options, rng=random.Random(1))
-        self.runner = self.coordinator.runners.add(description="x")
-        self.job = self.coordinator.submit_job(JobSpec(name="x"))
+        self.runner = added(self.coordinator, description="x")
+        self.job = submitted(self.coordinator, JobSpec(name="x"))
 
     def acquire(self, features=FEATURES):
-        return self.coordinator.acquire(self.runner, features=features)
+        return self.coordinator.acquire(self.runner.runner_id, features=features)
 
     def put(self, state):
-        return self.coordinator.update(self.job, Report(state=state)).status
+        return self.coordinator.update(self.job.job_id, JobReport(state=state)).status
 
     def wait(self, seconds):
         self.now += timedelta(seconds=seconds)
@@ -41,22 +42,22 @@ def world():
 
 
 async def test_a_reserved_job_is_pending_and_nobody_elses(world):
-    assert world.acquire() is world.job
+    assert world.acquire() == world.job
     assert world.job.status == "pending"
     assert world.acquire() is None
-    assert world.coordinator.running_job(world.job.token.reveal()) is world.job
+    assert world.coordinator.running_job(world.job.token.reveal()) == world.job
 
 
 async def test_an_acknowledged_job_runs(world):
     world.acquire()
     assert world.put("running") == 200
-    assert (world.job.status, world.job.count(Kind.ACQUIRED)) == ("running", 1)
+    assert (world.job.status, world.job.count(LedgerKind.ACQUIRED)) == ("running", 1)
 
 
 async def test_no_final_word_is_taken_before_the_acknowledgement(world):
     world.acquire()
     assert [world.put(state) for state in ("failed", "success")] == [400, 400]
-    assert world.coordinator.append_trace(world.job, 0, b"x").status == 403
+    assert world.coordinator.append_trace(world.job.job_id, 0, b"x").status == 403
 
 
 async def test_a_reservation_that_is_kept_alive_lasts(world):

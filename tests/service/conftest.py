@@ -11,6 +11,8 @@ import pytest
 from paas_runner.demo.service_process import ServiceProcess
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
+from paas_runner.server.waiting import settled
+from tests.support.live_records import submitted
 from tests.support.virtual_world import VirtualWorld
 
 FAST = """
@@ -93,7 +95,7 @@ class RealWorld:
 
     def submit(self, count=1, script=("true",), **more):
         return [
-            self.sandbox.coordinator.submit_job(JobSpec(name=f"job {n}", script=script, **more))
+            submitted(self.sandbox.coordinator, JobSpec(name=f"job {n}", script=script, **more))
             for n in range(count)
         ]
 
@@ -102,7 +104,7 @@ class RealWorld:
 
     async def settled(self, jobs, seconds=60):
         async with asyncio.timeout(seconds):
-            await self.sandbox.coordinator.wait_settled([job.job_id for job in jobs])
+            await settled(self.sandbox.coordinator, [job.job_id for job in jobs])
             while self.alive:
                 await asyncio.sleep(0.05)
 

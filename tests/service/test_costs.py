@@ -9,6 +9,7 @@ import structlog
 
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import DropBefore
+from paas_runner.server.waiting import settled
 from paas_runner.store import StoreError
 from paas_runner.testing.memory_store import MemoryStore
 from paas_runner.testing.virtual_time import run_virtual
@@ -245,7 +246,7 @@ def test_a_host_that_is_left_in_place_is_charged_until_then(play, logs):
     async def story(world):
         async with world.service():
             job = world.submit("sleep 100")
-            await world.gitlab.wait_settled([job.job_id])
+            await settled(world.gitlab, [job.job_id])
             while await world.store.jobs():
                 await asyncio.sleep(1)
         [charge] = world.store.charges

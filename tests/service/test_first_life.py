@@ -7,7 +7,7 @@ import httpx
 import pytest
 import structlog
 
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.cloud import CloudOptions
 from tests.support.virtual_world import COORDINATOR
 
@@ -47,7 +47,7 @@ def test_first_life_is_noticed_without_an_administrators_token(play, asked, watc
                 assert "job running" in {entry["event"] for entry in logs}
                 await world.settled(job)
         assert job.status == "success"
-        assert job.count(Kind.CHECKSUM_MISMATCH) == 0, "the looks left no trace in the log"
+        assert job.count(LedgerKind.CHECKSUM_MISMATCH) == 0, "the looks left no trace in the log"
         assert any(request.url.path.endswith("/trace") for request in asked)
         assert not [request for request in asked if "private-token" in request.headers]
         assert not [request for request in asked if "administrator-canary" in repr(request.headers.raw)]

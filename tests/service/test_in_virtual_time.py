@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Delay, DropAfter, DropBefore, Garbage, Hang, Status, Truncated
+from paas_runner.server.waiting import settled
 
 SLOW = CloudOptions(
     repository_delay=timedelta(seconds=3),
@@ -25,7 +26,7 @@ def test_a_job_is_run_and_its_host_removed(play):
             await world.settled(job)
         assert job.status == "success"
         assert b"hello" in job.trace
-        assert job.count(Kind.ACQUIRED) == 1
+        assert job.count(LedgerKind.ACQUIRED) == 1
         assert world.launches == {f"hpd-job-{world.key}-{job.job_id}": 1}
         assert not await world.store.jobs()
 
@@ -37,7 +38,7 @@ def test_nothing_of_the_runners_own_stands_in_the_log_of_a_job_that_ran(play):
         async with world.service():
             job = world.submit("echo hello")
             await world.settled(job)
-        assert job.count(Kind.CHECKSUM_MISMATCH) == 0
+        assert job.count(LedgerKind.CHECKSUM_MISMATCH) == 0
         assert b"paas-runner 0" not in job.trace
 
     play(story)
@@ -246,7 +247,7 @@ def test_a_restart_loses_no_job_and_runs_none_twice(play, moment):
             jobs += [world.submit("sleep 10", name=f"late {n}") for n in range(3)]
             await world.settled(*jobs)
         assert {job.status for job in jobs} == {"success"}
-        assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
+        assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
         assert set(world.launches.values()) == {1}
         assert not await world.store.jobs()
 
@@ -263,7 +264,7 @@ def test_a_crash_loses_no_job_and_runs_none_twice(play, moment):
         await asyncio.gather(serving, return_exceptions=True)
         async with world.service():
             await world.settled(*jobs)
-        assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
+        assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
         assert {job.status for job in jobs} == {"success"}
         assert set(world.launches.values()) == {1}
 
@@ -274,7 +275,7 @@ def test_failed_launches_are_kept_when_the_operator_wants_to_look_at_them(play):
     async def story(world):
         async with world.service():
             job = world.submit("true")
-            await world.gitlab.wait_settled([job.job_id])
+            await settled(world.gitlab, [job.job_id])
             await asyncio.sleep(60)
         assert len(world.alive) == 1
         assert not await world.store.jobs()
@@ -321,7 +322,7 @@ def test_a_job_that_somebody_else_got_meanwhile_is_let_go(play):
             world.coordinator_faults.add(Status(409), method="PUT")
             world.coordinator_faults.add(Status(401), path="/api/v4/job")
             await asyncio.sleep(30)
-        assert job.count(Kind.RESERVED) == 1
+        assert job.count(LedgerKind.RESERVED) == 1
         assert not world.cloud.ledger.created
         assert not await world.store.jobs()
 

@@ -8,7 +8,7 @@ import signal
 import attrs
 import pytest
 
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.server import SandboxOptions
 
 pytestmark = [pytest.mark.long, pytest.mark.process, pytest.mark.timeout(240)]
@@ -31,9 +31,14 @@ def judge(real, jobs):
     coordinator, ledger = real.sandbox.coordinator, real.sandbox.cloud.ledger
     for job in jobs:
         last = coordinator.latest(job.job_id)
-        assert last.status == "success", (last.job_id, last.status, last.failure_reason, last.trace[-300:])
+        assert last.status == "success", (
+            last.job_id,
+            last.status,
+            last.failure_reason,
+            coordinator.trace(last.job_id)[-300:],
+        )
     for job in coordinator.jobs.values():
-        assert job.count(Kind.ACQUIRED) <= 1
+        assert job.count(LedgerKind.ACQUIRED) <= 1
     launches = {}
     for entry in ledger.created:
         launches[entry.name] = launches.get(entry.name, 0) + entry.launches
@@ -52,7 +57,7 @@ async def test_killed_thirty_times_while_forty_jobs_flow(real, number):
         jobs += real.submit(max(1, JOBS * (life + 1) // kills - len(jobs)), script=("sleep 0.5",))
         await real.until(lambda: any(event["event"] == "started" for event in real.log))
         await asyncio.sleep(rng.uniform(0, 0.8))
-        service._process.send_signal(number)
+        service.signal(number)
         assert await service.wait() in (0, -signal.SIGKILL), real.last_words
         real.log.clear()
     async with real.service():
@@ -64,13 +69,13 @@ async def test_a_full_disk_stops_acquisition_loudly_and_nothing_else(real):
     async with real.service() as service:
         jobs = real.submit(3, script=("sleep 1.5",))
         await real.until(lambda: len(real.phases("running")) == 3)
-        resource.prlimit(service._process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
         late = real.submit(3)
         await real.settled(jobs)
         assert any("cannot be written" in event["event"] for event in real.log)
         assert len(real.phases("acquired") - {job.job_id for job in jobs}) <= 1
         assert not [entry for entry in real.sandbox.cloud.ledger.created if entry.alive]
         unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-        resource.prlimit(service._process.pid, resource.RLIMIT_FSIZE, unlimited)
+        resource.prlimit(service.pid, resource.RLIMIT_FSIZE, unlimited)
         await real.settled([*jobs, *late])
     judge(real, [*jobs, *late])

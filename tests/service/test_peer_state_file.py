@@ -6,7 +6,7 @@ import json
 import pytest
 
 from paas_runner.job.runner_token import peer_name
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.pipelines.payload import job_payload
 from tests.support.virtual_world import COORDINATOR
 
@@ -21,7 +21,7 @@ class Peer:
     def pending(self, *script):
         """A job that it acquired, and the entry for it."""
         job = self._world.submit(*script)
-        assert self._world.gitlab.acquire(self._world.runner) is job
+        assert self._world.gitlab.acquire(self._world.runner.runner_id) == job
         payload = job_payload(job, url=COORDINATOR, options=self._world.gitlab.options)
         return job, [self.handle(job.job_id, job.token.reveal()), payload]
 
@@ -45,7 +45,7 @@ def test_pending_jobs_are_run_once(play):
         async with world.service():
             await world.settled(*jobs)
         assert {job.status for job in jobs} == {"success"}
-        assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
+        assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
         assert list(world.launches.values()) == [1, 1, 1]
 
     play(story)

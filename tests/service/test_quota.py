@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.faults import Status
 
 M, XL = 8**1.25, 32**1.25
@@ -104,7 +104,7 @@ def test_nothing_is_acquired_before_weights_are_known_and_everything_after(play,
         async with world.service():
             job = world.submit()
             await asyncio.sleep(120)
-            assert job.count(Kind.ACQUIRED) == 0
+            assert job.count(LedgerKind.ACQUIRED) == 0
             world.cloud_faults.remove(outage)
             await world.settled(job)
         assert job.status == "success"
@@ -120,7 +120,7 @@ def test_a_reference_flavor_that_is_not_on_offer_is_told_and_acquires_nothing(pl
         async with world.service():
             job = world.submit()
             await asyncio.sleep(60)
-            assert job.count(Kind.ACQUIRED) == 0
+            assert job.count(LedgerKind.ACQUIRED) == 0
 
     play(story, more=quota("5XL", 4))
     [standstill] = told(logs, "no job can be acquired")

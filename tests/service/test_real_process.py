@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import signal
 import stat
 from datetime import timedelta
 
 import pytest
 
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.cloud import CloudOptions
+from paas_runner.server.waiting import settled
 
 pytestmark = pytest.mark.process
 
@@ -22,7 +24,7 @@ async def test_a_hundred_jobs_at_once_are_all_run_never_more_than_thirty_at_a_ti
         await real.settled(jobs, seconds=90)
     watching.cancel()
     assert {job.status for job in jobs} == {"success"}
-    assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
+    assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
     assert real.launches == [1] * 100
     assert 10 < real.most_alive <= 30
 
@@ -46,7 +48,7 @@ async def test_sigterm_in_the_middle_of_twenty_launches_and_a_restart_end_every_
     async with real.service():
         await real.settled(jobs)
     assert {job.status for job in jobs} == {"success"}
-    assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
+    assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
     assert real.launches == [1] * 20
 
 
@@ -57,13 +59,13 @@ async def test_kill_9_in_the_middle_of_launches_and_a_restart_end_every_job_exac
     jobs = real.submit(12, script=("sleep 1",))
     await real.until(lambda: len(real.phases("acquired")) == 12 and len(real.phases("launching")) >= 3)
     assert len(real.phases("launched")) < 12
-    service._process.kill()
+    service.signal(signal.SIGKILL)
     await service.wait()
     assert not real.state_file.exists()
     async with real.service():
         await real.settled(jobs)
     assert {job.status for job in jobs} == {"success"}
-    assert {job.count(Kind.ACQUIRED) for job in jobs} == {1}
+    assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
     assert max(real.launches) == 1
 
 
@@ -73,7 +75,7 @@ async def test_a_running_job_outlives_the_service_and_its_host_goes_after_the_re
         [job] = real.submit(script=hold.script)
         await real.until(lambda: real.phases("running"))
     hold.release()
-    await real.sandbox.coordinator.wait_settled([job.job_id])
+    await settled(real.sandbox.coordinator, [job.job_id])
     assert job.status == "success"
     assert len(real.alive) == 1
     async with real.service():
@@ -133,8 +135,8 @@ async def test_a_second_signal_ends_the_service_at_once(real):
     service = await real.start()
     [job] = real.submit(script=("sleep 1",))
     await real.until(lambda: real.phases("launched"))
-    service._process.terminate()
-    service._process.terminate()
+    service.signal(signal.SIGTERM)
+    service.signal(signal.SIGTERM)
     assert await service.wait() == 0
     async with real.service():
         await real.settled([job])

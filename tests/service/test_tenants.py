@@ -6,53 +6,10 @@ import functools
 import pytest
 
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import Kind, Project
-from paas_runner.pipelines.spec import JobSpec
-from paas_runner.sandbox.cloud.application import Definition, Lifetime
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.secret import Secret
-from tests.support.virtual_world import VirtualWorld
-
-TENANTS = ("acme", "bolt", "crew", "dune", "echo")
-MULTI = """
-  cc_multi_tenant = true
-  cc_gitlab_namespace_attributes_token = "admin"
-"""
-
-
-class SharedRunner(VirtualWorld):
-    """One runner for several groups; `dune` has no token."""
-
-    def __init__(self, folder, **more):
-        super().__init__(folder, runner=MULTI, **more)
-        self.organisations = {name: self._new_tenant(name) for name in TENANTS}
-        del self.attributes("dune")["cc_orga_token"]
-
-    def _new_tenant(self, name):
-        organisation = self.cloud.add_organisation(name, token_of(name)).id
-        self.gitlab.groups.ensure(name)
-        self.attributes(name).update(cc_orga_id=organisation, cc_orga_token=token_of(name).reveal())
-        return organisation
-
-    def attributes(self, name):
-        return self.gitlab.groups.attributes(name)
-
-    def submit_for(self, tenant, *script, variables=()):
-        project = Project(project_id=TENANTS.index(tenant) + 10, full_path=f"{tenant}/project")
-        spec = JobSpec(name=f"job of {tenant}", script=script or ("true",), variables=variables)
-        return self.gitlab.submit_job(spec, project)
-
-    def nobody_touched_anothers(self, *tokens):
-        """Every call that changed anything was made with a token of the organisation that it changed."""
-        allowed = {self.organisations[name]: {token_of(name)} for name in TENANTS}
-        for name, token in tokens:
-            allowed[self.organisations[name]].add(token)
-        ledger = self.cloud.ledger
-        home = {entry.app_id: entry.organisation_id for entry in ledger.created}
-        return all(call.by in allowed[home[call.app_id]] for call in ledger.calls if call.by)
-
-
-def token_of(name):
-    return Secret(f"{name}-token-canary")
+from paas_runner.server.waiting import settled
+from tests.support.tenants import TENANTS, SharedRunner, plant, token_of
 
 
 @pytest.fixture
@@ -154,33 +111,12 @@ def test_one_tenants_outage_delays_nobody_else(share):
             await asyncio.sleep(30)
             world.cloud.accounts.replace_tokens(world.organisations["acme"])
             others = [world.submit_for(name, "sleep 30") for name in ("bolt", "crew", "echo")]
-            await world.gitlab.wait_settled([job.job_id for job in others])
+            await settled(world.gitlab, [job.job_id for job in others])
             await asyncio.sleep(60)
             assert {job.status for job in others} == {"success"}
             assert [entry.organisation_id for entry in world.alive] == [world.organisations["acme"]]
             world.cloud.accounts.replace_tokens(world.organisations["acme"], token_of("acme"))
             await world.settled(first)
-        assert first.count(Kind.ACQUIRED) == 1
+        assert first.count(LedgerKind.ACQUIRED) == 1
 
     share(story)
-
-
-def plant(world, tenant, name):
-    """A host as an interrupted service would have left it."""
-    kind = world.cloud.catalogue.instance_types[0]
-    flavor = kind.flavors[0]
-    definition = Definition(
-        fields={
-            "zone": "par",
-            "minInstances": 1,
-            "maxInstances": 1,
-            "description": "CI job, installation installation-in-memory",
-        },
-        name=name,
-        instance_type=kind,
-        lifetime=Lifetime.TASK,
-        min_flavor=flavor,
-        max_flavor=flavor,
-        build_flavor=flavor,
-    )
-    world.cloud.create(world.organisations[tenant], definition, {})

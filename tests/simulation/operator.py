@@ -29,7 +29,7 @@ class Operator:
         self._world.chaos.counts[f"operator: {deed}"] += 1
         match deed:
             case "rotate":
-                self._world.gitlab.runners.reset(self._world.runner)
+                self._world.gitlab.runners.reset_token(self._world.runner.runner_id)
                 await self._ask("reload")
             case "break":
                 self._world.broken = True

@@ -12,10 +12,11 @@ from paas_runner.http import Http
 from paas_runner.job.capacity import Limits, Load
 from paas_runner.job.tracked import Phase
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import Kind
+from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.cloud.application import Definition, Lifetime
+from paas_runner.server.waiting import keep_sweeping
 from paas_runner.service.app import serve
 from paas_runner.service.assembly import Edges
 from paas_runner.testing.virtual_time import virtual_now
@@ -151,7 +152,7 @@ class SimulatedWorld(VirtualWorld):
                 life.create_task(self._users()),
                 life.create_task(self._misfortunes()),
                 life.create_task(self.operator.work()),
-                life.create_task(self.gitlab.keep_sweeping()),
+                life.create_task(keep_sweeping(self.gitlab)),
             ]
             keeping = life.create_task(self._keep_it_running())
             await asyncio.sleep(STORM_SECONDS)
@@ -320,12 +321,13 @@ class SimulatedWorld(VirtualWorld):
             raise Violation(f"{what}: lost; the coordinator had to sweep it")
         if job.failure_reason == "runner_provisioning_timeout" and not self.two_phases:
             raise Violation(f"{what}: how?")
-        told = b"ERROR: Job failed" in job.trace
+        trace = self.gitlab.trace(job.job_id)
+        told = b"ERROR: Job failed" in trace
         if job.failure_reason == "runner_system_failure" and not told and not self._excused(job):
-            raise Violation(f"{what}: its author was not told why; log: {job.trace[-200:]!r}")
+            raise Violation(f"{what}: its author was not told why; log: {trace[-200:]!r}")
         if job.status == "failed" and job.exit_code == 3 and launches != 1:
             raise Violation(f"{what}: an exit code without a launch")
-        if launches and job.count(Kind.CANCELING):
+        if launches and job.count(LedgerKind.CANCELING):
             self._judge_cancellation(job, what)
 
     def _excused(self, job) -> bool:
@@ -333,7 +335,7 @@ class SimulatedWorld(VirtualWorld):
         return not self.two_phases and job.job_id not in self.recorded
 
     def _judge_cancellation(self, job, what: str) -> None:
-        cancelled = next(entry.at for entry in job.events if entry.kind is Kind.CANCELING)
+        cancelled = next(entry.at for entry in job.ledger if entry.kind is LedgerKind.CANCELING)
         at = (cancelled - virtual_now()).total_seconds() + self.seconds()
         for entry in self.cloud.ledger.named(f"hpd-job-{self.key}-{job.job_id}"):
             first = min(self.pushed_at.get(entry.app_id, [at]))

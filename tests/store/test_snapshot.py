@@ -17,9 +17,9 @@ from tests.support.records import NOW, job, job_in
 HOUR = timedelta(hours=1)
 
 
-def charge(job_id, *, since, until, host="app_1"):
-    key = JobKey("abc123xyz", job_id)
-    return Charge(key=key, tenant="", host=host, flavor="M", since=since, until=until, price=None)
+def charge(job_id, *, since, until, host="app_1", tenant="", runner="abc123xyz"):
+    key = JobKey(runner, job_id)
+    return Charge(key=key, tenant=tenant, host=host, flavor="M", since=since, until=until, price=None)
 
 
 async def test_what_the_service_has_written_is_seen_while_it_has_the_store_open(tmp_path):
@@ -34,6 +34,19 @@ async def test_what_the_service_has_written_is_seen_while_it_has_the_store_open(
     assert snapshot.ended == {job(2).key}
     await store.save(job(3))
     assert len(take(path).jobs) == 2
+    await store.aclose()
+
+
+async def test_those_who_paid_for_hosts_that_are_gone_are_known_by_runner(tmp_path):
+    store = await SqliteStore.open(tmp_path / "s.db")
+    await store.installation()
+    for number, (runner, tenant) in enumerate(
+        [("one", "acme"), ("one", "bolt"), ("one", "acme"), ("two", "")]
+    ):
+        gone = charge(number, since=NOW, until=NOW + HOUR, tenant=tenant, runner=runner)
+        await store.charge(gone, keep_from=NOW)
+    assert take(tmp_path / "s.db").tenants == {"one": {"acme", "bolt"}, "two": {""}}
+    assert await store.tenants("one") == {"acme", "bolt"}
     await store.aclose()
 
 
@@ -67,7 +80,7 @@ def test_a_file_that_is_no_store_is_left_alone(tmp_path, content):
     assert path.read_text() == content
 
 
-def test_a_database_of_somebody_elses_is_no_store(tmp_path):
+def test_a_database_of_another_program_is_no_store(tmp_path):
     path = tmp_path / "s.db"
     db = sqlite3.connect(path)
     db.execute("CREATE TABLE wishes (name TEXT)")

@@ -10,8 +10,10 @@ import pytest
 
 from paas_runner.job.cost import Charge
 from paas_runner.job.tracked import JobKey
-from paas_runner.store import StoreError, sqlite_file
-from paas_runner.store.sqlite import SqliteStore
+from paas_runner.store import StoreError
+from paas_runner.store.database import Database
+from paas_runner.store.schema import Schema
+from paas_runner.store.sqlite import SCHEMA, SqliteStore
 from tests.support.records import NOW, job, payload
 
 CHARGE = Charge(
@@ -142,16 +144,15 @@ async def test_a_store_of_version_1_keeps_its_records_and_gets_a_ledger(path, wh
     await opened_and_read(path)
 
 
-async def test_an_upgrade_that_fails_in_the_middle_leaves_version_1_and_is_made_up_for(
-    path, whole, monkeypatch
-):
+async def test_an_upgrade_that_fails_in_the_middle_leaves_version_1_and_is_made_up_for(path, whole):
     older(path)
-    step = sqlite_file._STEPS[2]
-    monkeypatch.setitem(sqlite_file._STEPS, 2, step.replace("INDEX charge_tenant", "INDEX charge_until"))
+    broken = [
+        attrs.evolve(each, sql=each.sql.replace("INDEX charge_tenant", "INDEX charge_until"))
+        for each in SCHEMA.migrations
+    ]
     with pytest.raises(StoreError, match="already exists"):
-        await SqliteStore.open(path)
+        await Database.open(path, Schema(tuple(broken)))
     assert version_and_tables(path) == (1, set())
-    monkeypatch.setitem(sqlite_file._STEPS, 2, step)
     await opened_and_read(path)
     assert version_and_tables(path)[0] == 3
 

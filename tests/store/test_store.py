@@ -18,8 +18,9 @@ from paas_runner.job.cost import Charge
 from paas_runner.job.lifecycle import TRANSITIONS, apply
 from paas_runner.job.tracked import JobKey, Phase
 from paas_runner.store import StoreError
+from paas_runner.store.database import StoreInUseError
 from paas_runner.store.snapshot import accounts
-from paas_runner.store.sqlite import SqliteStore, StoreInUseError
+from paas_runner.store.sqlite import SqliteStore
 from paas_runner.testing.memory_store import MemoryStore
 from tests.support.records import FAILURE, NOW, job, job_in
 
@@ -76,7 +77,7 @@ async def test_that_a_job_is_over_is_remembered_of_those_that_were_ours(reopen):
 
 
 async def test_only_the_last_jobs_are_remembered(tmp_path, monkeypatch):
-    monkeypatch.setattr("paas_runner.store.sqlite.REMEMBERED_JOBS", 3)
+    monkeypatch.setattr("paas_runner.store.jobs.REMEMBERED_JOBS", 3)
     store = await SqliteStore.open(tmp_path / "s.db")
     for job_id in range(1, 8):
         await store.forget(job(job_id).key, ended=True)
@@ -239,7 +240,7 @@ async def test_a_damaged_record_is_named_without_its_content(tmp_path):
 
 async def test_a_store_that_turned_read_only_refuses_clearly(tmp_path):
     store = await SqliteStore.open(tmp_path / "s.db")
-    await store._do(lambda db: db.execute("PRAGMA query_only = ON"))
+    await store._database.transaction(lambda db: db.execute("PRAGMA query_only = ON"))
     with pytest.raises(StoreError, match="readonly"):
         await store.save(job(1))
     await store.aclose()

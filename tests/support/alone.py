@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextmanager
 def alone(lock: Path) -> Iterator[None]:
-    """Nobody else is in such a block with the same file."""
+    """No other process is in such a block with the same file."""
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

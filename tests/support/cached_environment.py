@@ -24,8 +24,8 @@ def cached_environment(
             try:
                 _install(folder, requirement, more)
             except subprocess.SubprocessError as error:
-                told = f"{requirement} cannot be installed: {getattr(error, 'output', None) or error}"
-                (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(told)
+                reason = f"{requirement} cannot be installed: {getattr(error, 'output', None) or error}"
+                (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
     return folder
 
 
@@ -38,7 +38,7 @@ def _install(folder: Path, requirement: str, more: Callable[[Path], None]) -> No
 
 
 def run(*command: str) -> None:
-    """One step of an installation; raises `SubprocessError` with what the command told."""
+    """One step of an installation; raises `SubprocessError` with the output of the command."""
     subprocess.run(
         command, check=True, timeout=240, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )

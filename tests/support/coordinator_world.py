@@ -7,8 +7,8 @@ import httpx
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.coordinator import Coordinator
 from paas_runner.pipelines.options import CoordinatorOptions
-from paas_runner.pipelines.runners import Runner
 from paas_runner.secret import Secret
+from tests.support.live_records import LiveRunner
 
 FEATURES = {"return_exit_code": True, "cancelable": True, "refspecs": True}
 
@@ -30,7 +30,7 @@ class World:
 
     clock: Clock
     coordinator: Coordinator
-    runner: Runner
+    runner: LiveRunner
     http: httpx.AsyncClient
     admin: dict[str, str]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.debian_archive import NoDebianError, debian_archive
-from tests.support.requirements import lacking, need
+from tests.support.requirements import missing_here, need
 
 COMMAND_SECONDS = 180
 ENTERING = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--uts", "--ipc")
@@ -126,7 +126,7 @@ def unpacked(config: pytest.Config, packages: Sequence[str], folder: Path) -> It
     try:
         archive = debian_archive(config, packages)
     except NoDebianError as error:
-        lacking(str(error))
+        missing_here(str(error))
     root = folder / "debian"
     root.mkdir()
     try:
@@ -142,12 +142,12 @@ def _cgroup() -> Iterator[Path]:
     """A group of our own under cgroup v2, wherever that is mounted."""
     hierarchy = next((path for path in CGROUPS if (path / "cgroup.procs").exists()), None)
     if hierarchy is None:
-        lacking("there is no cgroup v2, which systemd needs")
+        missing_here("there is no cgroup v2, which systemd needs")
     group = hierarchy / f"paas-runner-test-{os.getpid()}"
     try:
         group.mkdir()
     except OSError as error:
-        lacking(f"no control group can be made: {error}")
+        missing_here(f"no control group can be made: {error}")
     try:
         yield group
     finally:

@@ -8,6 +8,7 @@ import attrs
 from paas_runner.job.runner_token import short_token
 from paas_runner.job.tracked import host_name_prefix
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
+from paas_runner.server.waiting import settled
 from tests.service.conftest import RealWorld
 
 CONFIG = """
@@ -73,7 +74,7 @@ class DockerWorld(RealWorld):
 
     @property
     def alive(self):
-        """Everything of this world's runner, whoever made it: others use the engine, too."""
+        """Everything of this world's runner, by whichever program it was made: others use the engine, too."""
         return self.engine.everything(runner=self._runner)
 
     @property
@@ -85,7 +86,7 @@ class DockerWorld(RealWorld):
     async def settled(self, jobs, seconds=180):
         """Every job has ended, nothing is left."""
         async with asyncio.timeout(seconds):
-            await self.sandbox.coordinator.wait_settled([job.job_id for job in jobs])
+            await settled(self.sandbox.coordinator, [job.job_id for job in jobs])
             while self.alive:
                 await asyncio.sleep(0.2)
 

@@ -127,8 +127,8 @@ class GitServer:
 
 
 def _credentials(request: BaseHTTPRequestHandler) -> tuple[str, str] | None:
-    kind, _, told = request.headers.get("Authorization", "").partition(" ")
+    kind, _, encoded = request.headers.get("Authorization", "").partition(" ")
     if kind != "Basic":
         return None
-    user, _, password = base64.b64decode(told).decode().partition(":")
+    user, _, password = base64.b64decode(encoded).decode().partition(":")
     return user, password

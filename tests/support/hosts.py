@@ -11,17 +11,18 @@ import httpx
 
 from paas_runner.inner import InnerRunner, Timings
 from paas_runner.pipelines.coordinator import Coordinator
-from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.options import CoordinatorOptions
 from paas_runner.pipelines.payload import job_payload
-from paas_runner.pipelines.runners import Runner
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.control_api import create_coordinator_app
 from paas_runner.secret import Secret
+from tests.support.live_records import LiveJob, LiveRunner, added, submitted
 
 URL = "http://gitlab.test"
 RUNNER_TOML = f'[[runners]]\nname = "demo"\nurl = "{URL}"\ntoken = "abcdefghi"\nexecutor = "docker"\n'
-QUICK = Timings(interval=0.05, keep_alive=0.1, first_pause=0.02, grace=0.2, hurry=0.2, stage_retry=0.01)
+QUICK = Timings(
+    interval=0.05, keep_alive=0.1, first_backoff=0.02, grace=0.2, hurried_grace=0.2, stage_backoff=0.01
+)
 GRACEFUL = frozenset({"return_exit_code", "cancel_gracefully"})
 OPTIONS = CoordinatorOptions(
     registration_token=Secret("GR1348941-register"),
@@ -64,19 +65,19 @@ class Recorder(httpx.AsyncBaseTransport):
 @attrs.define
 class Hosts:
     coordinator: Coordinator
-    runner: Runner
+    runner: LiveRunner
     wire: Recorder
 
-    def handed_out(self, spec: JobSpec, features: frozenset[str] = GRACEFUL) -> tuple[Job, str]:
+    def handed_out(self, spec: JobSpec, features: frozenset[str] = GRACEFUL) -> tuple[LiveJob, str]:
         """A job that is running now, and its `job.json`."""
-        job = self.coordinator.submit_job(spec)
-        assert self.coordinator.acquire(self.runner, features=features) is job
+        job = submitted(self.coordinator, spec)
+        assert self.coordinator.acquire(self.runner.runner_id, features=features) == job
         return job, json.dumps(job_payload(job, url=URL, options=self.coordinator.options))
 
     def inner(self, kind: type[InnerRunner] = InnerRunner, **settings: Any) -> InnerRunner:
-        return kind(**{"clock": now, "transport": lambda url: self.wire, "pace": QUICK, **settings})
+        return kind(**{"clock": now, "transport": lambda url: self.wire, "timings": QUICK, **settings})
 
-    async def ran(self, spec: JobSpec, **settings: Any) -> Job:
+    async def ran(self, spec: JobSpec, **settings: Any) -> LiveJob:
         """A job that an inner runner has brought to its end."""
         job, job_json = self.handed_out(spec)
         await self.inner(**settings).run(RUNNER_TOML, job_json)
@@ -86,7 +87,7 @@ class Hosts:
 def hosts(clock: Callable[[], datetime] = now, **options: Any) -> Hosts:
     coordinator = Coordinator(clock, attrs.evolve(OPTIONS, **options), random.Random(3))
     wire = Recorder(httpx.ASGITransport(create_coordinator_app(coordinator)))
-    return Hosts(coordinator, coordinator.runners.add(), wire)
+    return Hosts(coordinator, added(coordinator), wire)
 
 
 def script(*lines: str, **more: Any) -> JobSpec:

@@ -7,15 +7,15 @@ from typing import Any
 import attrs
 import httpx
 
-from paas_runner.inner.job import Job, read_job
-from paas_runner.inner.narrator import Narrator
-from paas_runner.inner.section import Workspace, read_section
+from paas_runner.inner.job import Job, Workspace, read_job
+from paas_runner.inner.settings import read_section
+from paas_runner.inner.trace import Narrator
 from paas_runner.job.payload import read
 from paas_runner.pipelines.gitlab_ci.pipeline import load_pipeline
-from paas_runner.pipelines.jobs import Job as Record
 from paas_runner.pipelines.jobs import Project
 from paas_runner.pipelines.payload import job_payload
 from tests.support.hosts import GRACEFUL, RUNNER_TOML, URL, Hosts, now
+from tests.support.live_records import LiveJob
 
 
 @attrs.define
@@ -67,19 +67,22 @@ def job_in(folder: Path, toml: str = RUNNER_TOML, **payload: Any) -> Job:
 
 async def ran(
     world: Hosts, text: str, toml: str = RUNNER_TOML, project: Project | None = None, **settings: Any
-) -> dict[str, Record]:
+) -> dict[str, LiveJob]:
     """The jobs of a pipeline that inner runners have brought to their ends, one after another."""
     coordinator = world.coordinator
     submitted = coordinator.submit(load_pipeline(text), project)
-    while (job := coordinator.acquire(world.runner, features=GRACEFUL)) is not None:
+    while (job := coordinator.acquire(world.runner.runner_id, features=GRACEFUL)) is not None:
         payload = job_payload(
             job, url=URL, options=coordinator.options, dependencies=coordinator.dependencies(job)
         )
         await world.inner(**settings).run(toml, json.dumps(payload))
-    return {name: coordinator.latest(job_id) for name, job_id in submitted.jobs.items()}
+    return {
+        name: LiveJob(coordinator, coordinator.latest(job_id).job_id)
+        for name, job_id in submitted.jobs.items()
+    }
 
 
-def log_of(job: Record) -> str:
+def log_of(job: LiveJob) -> str:
     return "\n".join(plain(line) for line in job.trace.decode().splitlines())
 
 

@@ -9,6 +9,7 @@ from paas_runner.secret import Secret
 from paas_runner.service.app import serve
 from paas_runner.service.assembly import Edges
 from paas_runner.testing.virtual_time import virtual_now
+from tests.support.live_records import added
 from tests.support.virtual_world import CLOUD, COORDINATOR, VirtualWorld
 
 SECTION = """
@@ -40,10 +41,10 @@ class OperatedWorld(VirtualWorld):
         self.write()
 
     def add_runner(self, name):
-        self.runners[name] = self.gitlab.runners.add(description=name)
+        self.runners[name] = added(self.gitlab, description=name)
 
     def rotate(self, name="virtual"):
-        self.gitlab.runners.reset(self.runners[name])
+        self.gitlab.runners.reset_token(self.runners[name].runner_id)
 
     def rotate_cloud_token(self, token):
         """From now on another token works, too; the jobs that have begun still need the earlier ones."""

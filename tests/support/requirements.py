@@ -7,12 +7,12 @@ from typing import NoReturn
 import pytest
 
 
-def lacking(reason: str) -> NoReturn:
+def missing_here(reason: str) -> NoReturn:
     (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
 
 
 def need(*programs: str, root: bool = False) -> None:
     if root and os.geteuid() != 0:
-        lacking("only root can make a root file system and change into it")
+        missing_here("only root can make a root file system and change into it")
     if missing := [program for program in programs if shutil.which(program) is None]:
-        lacking(f"not installed: {', '.join(missing)}")
+        missing_here(f"not installed: {', '.join(missing)}")

@@ -73,8 +73,8 @@ class S3Server:
         kind, _, rest = headers.get("authorization", "").partition(" ")
         if kind != "AWS4-HMAC-SHA256":
             raise RefusedError(403, "AccessDenied")
-        told = dict(part.strip().split("=", 1) for part in rest.split(","))
-        access, day, region, service, end = told["Credential"].split("/")
+        fields = dict(part.strip().split("=", 1) for part in rest.split(","))
+        access, day, region, service, end = fields["Credential"].split("/")
         if access != ACCESS_KEY:
             raise RefusedError(403, "InvalidAccessKeyId")
         if (region, service, end) != (REGION, "s3", "aws4_request"):
@@ -86,7 +86,7 @@ class S3Server:
             raise RefusedError(403, "RequestTimeTooSkewed")
         if headers["x-amz-content-sha256"] != hashlib.sha256(body).hexdigest():
             raise RefusedError(400, "XAmzContentSHA256Mismatch")
-        names = told["SignedHeaders"].split(";")
+        names = fields["SignedHeaders"].split(";")
         amazon = {name for name in headers if name.startswith("x-amz-")}
         if names != sorted(names) or not {"host", *amazon} <= set(names):
             raise RefusedError(403, "AccessDenied")
@@ -98,14 +98,14 @@ class S3Server:
             *(f"{name}:{headers[name].strip()}" for name in names),
             "",
         ]
-        canonical = "\n".join([*request, told["SignedHeaders"], headers["x-amz-content-sha256"]])
+        canonical = "\n".join([*request, fields["SignedHeaders"], headers["x-amz-content-sha256"]])
         scope = f"{day}/{region}/{service}/{end}"
         digest = hashlib.sha256(canonical.encode()).hexdigest()
         text = "\n".join(("AWS4-HMAC-SHA256", headers["x-amz-date"], scope, digest))
         key = f"AWS4{SECRET_KEY}".encode()
         for part in (day, region, service, end, text):
             key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-        if key.hex() != told["Signature"]:
+        if key.hex() != fields["Signature"]:
             raise RefusedError(403, "SignatureDoesNotMatch")
 
 

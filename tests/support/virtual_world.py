@@ -23,10 +23,12 @@ from paas_runner.sandbox.faults import FaultInjector, FaultPlan
 from paas_runner.sandbox.scripted import ScriptedInnerRunner
 from paas_runner.sandbox.server import host_program
 from paas_runner.secret import Secret
+from paas_runner.server.waiting import settled
 from paas_runner.service.app import serve
 from paas_runner.service.assembly import Edges
 from paas_runner.testing.memory_store import MemoryStore
 from paas_runner.testing.virtual_time import EPOCH, run_virtual, virtual_now
+from tests.support.live_records import added, submitted
 
 COORDINATOR, CLOUD = "http://coordinator.test", "http://cloud.test"
 
@@ -75,7 +77,7 @@ class VirtualWorld:
             CLOUD: FaultInjector(clever.create_app(self.cloud, base_url=CLOUD), self.cloud_faults),
         }
         self.store = MemoryStore()
-        self.runner = self.gitlab.runners.add(description="virtual")
+        self.runner = added(self.gitlab, description="virtual")
         self.most_alive = 0
         self._config = config
 
@@ -147,11 +149,11 @@ class VirtualWorld:
             await serving
 
     def submit(self, *script, name="job", **more):
-        return self.gitlab.submit_job(JobSpec(name=name, script=script or ("true",), **more))
+        return submitted(self.gitlab, JobSpec(name=name, script=script or ("true",), **more))
 
     async def settled(self, *jobs):
         """Every one of the jobs has ended and no host is left."""
-        await self.gitlab.wait_settled([job.job_id for job in jobs])
+        await settled(self.gitlab, [job.job_id for job in jobs])
         while self.alive:
             await asyncio.sleep(1)
 

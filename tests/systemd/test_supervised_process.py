@@ -37,12 +37,12 @@ async def test_a_whole_life_ready_busy_reloading_stopping(real, listener):
         await real.until(lambda: listener.all("STATUS")[-1] == "1 runner, 1 job: 1 running")
 
         before = time.monotonic_ns() // 1000
-        service._process.send_signal(signal.SIGHUP)
+        service.signal(signal.SIGHUP)
         await real.until(lambda: listener.all("RELOADING") and len(listener.all("READY")) == 2)
         assert int(listener.all("MONOTONIC_USEC")[-1]) >= before
 
         real.config.write_text("concurrent = many")
-        service._process.send_signal(signal.SIGHUP)
+        service.signal(signal.SIGHUP)
         await real.until(lambda: len(listener.all("RELOADING")) == 2 and len(listener.all("READY")) == 3)
         assert not listener.all("STOPPING")
         real.configure()
@@ -67,13 +67,13 @@ def stands_still(pid):
 async def test_a_process_that_stands_still_feeds_no_watchdog_and_its_abort_says_where(real, listener):
     service = await real.start()
     await real.until(lambda: listener.all("WATCHDOG"))
-    service._process.send_signal(signal.SIGSTOP)
-    await real.until(lambda: stands_still(service._process.pid))
+    service.signal(signal.SIGSTOP)
+    await real.until(lambda: stands_still(service.pid))
     fed = len(listener.all("WATCHDOG"))
     await asyncio.sleep(0.7)
     assert len(listener.all("WATCHDOG")) == fed
-    service._process.send_signal(signal.SIGABRT)  # as the service manager does it
-    service._process.send_signal(signal.SIGCONT)
+    service.signal(signal.SIGABRT)  # as the service manager does it
+    service.signal(signal.SIGCONT)
     assert await service.wait() == -signal.SIGABRT
     told = "\n".join(real.last_words)
     assert "Fatal Python error: Aborted" in told

@@ -1,6 +1,6 @@
 """A job's caches: restored before its scripts, saved after them.
 
-Nothing that goes wrong here fails the job: it is a warning in the log.
+Nothing that goes wrong here fails the job: it is a warning in the trace.
 """
 
 import contextlib
@@ -13,17 +13,16 @@ import attrs
 import httpx
 
 from paas_runner.inner.attempts import PAUSE_SECONDS, FailedTryError
-from paas_runner.inner.cache.entries import CacheEntry, Policy, read_caches
 from paas_runner.inner.cache.settings import CacheSettings, read_cache_settings
 from paas_runner.inner.cache.shelf import Shelf
 from paas_runner.inner.cache.transfer import CacheTransfer
+from paas_runner.inner.entries import CacheEntry, FileRules, Policy, due, read_caches
 from paas_runner.inner.files.archive import ArchiveError, Format, write_archive
-from paas_runner.inner.files.folder import Folder
-from paas_runner.inner.files.selection import Wanted, found
-from paas_runner.inner.files.threads import in_thread
+from paas_runner.inner.files.folder import Folder, in_thread
+from paas_runner.inner.files.selection import found
 from paas_runner.inner.files.unpack import unpack
 from paas_runner.inner.job import Job, mappings
-from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.trace import Narrator
 from paas_runner.job.runner_token import short_token
 
 
@@ -46,7 +45,7 @@ class Cache:
 
     def to_archive(self, *, succeeded: bool) -> tuple[CacheEntry, ...]:
         """The entries that are looked at after such a result of the scripts."""
-        return tuple(entry for entry in self.entries if entry.when.covers(succeeded=succeeded))
+        return due(self.entries, succeeded=succeeded)
 
     async def restore(self) -> None:
         """Unpack each cache, or the first of its fallbacks that exists."""
@@ -61,12 +60,12 @@ class Cache:
         for entry in self.to_archive(succeeded=succeeded):
             if self._may(entry, Policy.PUSH, "archiving"):
                 self.narrator.notice(f"Creating cache {entry.key.text}...")
-                with self._told("Failed to create cache"):
+                with self._warning_of("Failed to create cache"):
                     await self._create(entry.key.text, entry.wanted)
                     self.narrator.notice("Created cache")
 
     def _may(self, entry: CacheEntry, direction: Policy, what: str) -> bool:
-        """Whether the author wants it and it can be done; says why not."""
+        """Whether the author wants it and it can be done; the trace has the reason why not."""
         if entry.key.warning:
             self.narrator.warning(entry.key.warning)
         if self.transfer is None and self.shelf.folder is None:
@@ -84,7 +83,7 @@ class Cache:
         return False
 
     @contextlib.contextmanager
-    def _told(self, what: str) -> Iterator[None]:
+    def _warning_of(self, what: str) -> Iterator[None]:
         """Make warnings of what goes wrong within."""
         try:
             yield
@@ -95,13 +94,13 @@ class Cache:
     async def _restore(self, entry: CacheEntry) -> None:
         for key in self._candidates(entry):
             self.narrator.notice(f"Checking cache for {key}...")
-            with self._told("Failed to extract cache"):
+            with self._warning_of("Failed to extract cache"):
                 await self._extract(key)
                 self.narrator.notice("Successfully extracted cache")
                 return
 
     def _candidates(self, entry: CacheEntry) -> Iterator[str]:
-        """The keys to be tried in order; what is wrong with one is told when its turn comes."""
+        """The keys to be tried in order; what is wrong with one becomes a warning when its turn comes."""
         yield entry.key.text
         for key in entry.fallbacks:
             if key.warning:
@@ -112,12 +111,12 @@ class Cache:
     async def _extract(self, key: str) -> None:
         if self.transfer is None:
             self.narrator.line("The runner has no bucket: the cache is looked for on this host alone")
-        elif await self._fetched(key, self.transfer):
+        elif await self._fetch(key, self.transfer):
             return
         with self.shelf.opened(key) as file:
             await self._unpack(file)
 
-    async def _fetched(self, key: str, transfer: CacheTransfer) -> bool:
+    async def _fetch(self, key: str, transfer: CacheTransfer) -> bool:
         """Whether there was a newer archive than here, which then was unpacked."""
         with self.shelf.new(key) as new:
             made_at = await transfer.download(self._object(key), new.file, self.shelf.time_here(key))
@@ -132,7 +131,7 @@ class Cache:
             self.narrator.warning("Part of .git directory is on the list of files to extract")
             self.narrator.warning("This may introduce unexpected problems")
 
-    async def _create(self, key: str, wanted: Wanted) -> None:
+    async def _create(self, key: str, wanted: FileRules) -> None:
         selection = await found(self.folder, wanted, self.narrator)
         made_at = self.shelf.time_known(key)
         if made_at is not None and selection.newest <= made_at:
@@ -152,8 +151,8 @@ class Cache:
         if self.transfer is None:
             self.narrator.line("The runner has no bucket: the cache is kept on this host alone")
         elif most and size > most:
-            told = f"The cache has {size} bytes, the bucket takes {most} at most"
-            self.narrator.line(f"{told}: it is kept on this host alone")
+            why = f"The cache has {size} bytes, the bucket takes {most} at most"
+            self.narrator.line(f"{why}: it is kept on this host alone")
         else:
             await self.transfer.upload(self._object(key), file)
 
@@ -205,7 +204,7 @@ def _cache_dir(job: Job) -> Folder | None:
     if not job.section.cache_dir:
         return None
     path = Path(job.section.cache_dir)
-    with contextlib.suppress(OSError):  # told when an archive is to be put there
+    with contextlib.suppress(OSError):  # reported when an archive is to be put there
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return Folder(path)
 

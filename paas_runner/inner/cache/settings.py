@@ -1,7 +1,7 @@
 """Where caches are kept: `[runners.cache]` of a `runner.toml` (spec gitlab-runner-api.md §9.4).
 
-Empty tables are what `register` writes: they say nothing. What is not understood is told to the job's author,
-because nobody else reads this host's log, and costs only the cache.
+Empty tables are what `register` writes: they say nothing. What is not understood becomes a warning to the
+job's author, because no one else reads what this host writes, and costs only the cache.
 """
 
 import re

@@ -1,9 +1,8 @@
-"""Caches to and from a bucket; every try is spoken of in the job's log, without anything secret.
+"""Caches to and from a bucket of an S3 service; the trace shows every try, and nothing secret.
 
-Requests to an S3 service signed with a secret key: AWS Signature Version 4, in the `Authorization` header.
-
-GitLab Runner puts such signatures into URLs, because another program than the one that has the key makes the
-request. Here both are one, so that nothing secret has to be in a URL, where proxies and logs would see it.
+Requests are signed with a secret key: AWS Signature Version 4, in the `Authorization` header. GitLab Runner
+puts such signatures into URLs, because another program than the one that has the key makes the request. Here
+both are one, so that nothing secret has to be in a URL, where proxies and logs would see it.
 Source: Amazon S3 API reference, "Authenticating Requests: Using the Authorization Header".
 """
 
@@ -30,11 +29,15 @@ from paas_runner.inner.attempts import (
     status_text,
 )
 from paas_runner.inner.cache.settings import Bucket
-from paas_runner.inner.files.threads import Checkpoint, in_thread
-from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.files.folder import Checkpoint, in_thread
+from paas_runner.inner.trace import Narrator
 
 NO_CONTENT = hashlib.sha256(b"").hexdigest()
 _ALGORITHM = "AWS4-HMAC-SHA256"
+_CODE = re.compile(rb"<Code>([A-Za-z0-9]{1,60})</Code>")
+_TIMEOUT = httpx.Timeout(30.0, read=120.0)
+_MOST_ANSWER_BYTES = 4096
+_PIECE_BYTES = 1024 * 1024
 
 
 def object_url(bucket: Bucket, name: str) -> str:
@@ -78,12 +81,6 @@ def _key(bucket: Bucket, scope: str) -> bytes:
     for part in scope.split("/"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
     return key
-
-
-_CODE = re.compile(rb"<Code>([A-Za-z0-9]{1,60})</Code>")
-_TIMEOUT = httpx.Timeout(30.0, read=120.0)
-_MOST_ANSWER_BYTES = 4096
-_PIECE_BYTES = 1024 * 1024
 
 
 @attrs.frozen(kw_only=True)

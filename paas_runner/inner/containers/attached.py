@@ -1,31 +1,25 @@
 """A script in a container: started with its input, watched until the container stops.
 
 The container stays, and may be started again for another script, which finds the files of those before it and
-none of their processes.
-
-A script as a container's shell reads it: pure.
-
-All of it comes by standard input, the variables too: neither the arguments of a process nor what the engine
-tells of a container has any of them. The shell gets one command, so that what the script starts finds nothing
-of it to read.
+none of their processes. All of a script comes by standard input, its variables too: neither the arguments of
+a process nor what the engine tells of a container has any of them. The shell gets one command, so that what
+the script starts finds nothing of it to read.
 """
 
 import asyncio
 import contextlib
-import os
 import re
 import shlex
 import socket
-import ssl
-import struct
 import threading
 from collections.abc import AsyncIterator, Iterator
 
-from docker import APIClient
-
-from paas_runner.inner.containers.engine import Engine, EngineError, in_thread
+from paas_runner.docker.containers import attached, output, released
+from paas_runner.docker.engine import Client, Engine, in_thread
+from paas_runner.docker.errors import describe_failure
+from paas_runner.errors import RemoteError
 from paas_runner.inner.job_script import Script
-from paas_runner.inner.shell import Launched, Write
+from paas_runner.inner.process import Launched, Write
 
 _SHELL = "if command -v bash >/dev/null 2>&1; then bash; else sh; fi; exit $?"
 COMMAND = ("sh", "-c", _SHELL)
@@ -36,10 +30,13 @@ TERMINATE = ("sh", "-c", "kill -TERM -1; kill -TERM 1")
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _READ_ONLY = frozenset({"BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"})
+_MOST_PIECES = 16  # of output, that wait to be written
+_LAST_OUTPUT_SECONDS = 1.0
+_NOT_RUNNING = (404, 409)
 
 
 def shell_input(script: Script) -> bytes:
-    """What the shell reads; raises ValueError for text that no shell can be given.
+    """What the shell reads; raises ValueError for text that no shell can be given. Pure.
 
     Errors go the way of all output: by two ways they would come in any order. Variables whose names no shell
     knows, or that it does not allow to be set, are left out.
@@ -56,25 +53,28 @@ def shell_input(script: Script) -> bytes:
     return f"eval {shlex.quote(body)} </dev/null 2>&1\nexit\n".encode()
 
 
-_HEAD = struct.Struct(">BxxxL")  # before each piece of output: which stream, how long
-_MOST_BYTES = 64 * 1024
-_MOST_PIECES = 16  # that wait to be written
-_LAST_OUTPUT_SECONDS = 1.0
-_NOT_RUNNING = (404, 409)
+@contextlib.contextmanager
+def as_os_error() -> Iterator[None]:
+    """Let what the engine could not do be raised as a `Shell` promises it, in words for the job's author."""
+    try:
+        yield
+    except RemoteError as error:
+        raise OSError(describe_failure(error)) from error
 
 
 @contextlib.asynccontextmanager
 async def script_in(engine: Engine, container: str, text: bytes, write: Write) -> AsyncIterator[Launched]:
     """Start the container, whose shell reads `text`; leaving the context stops it.
 
-    Raises `EngineError`.
+    Raises `RemoteError`, and OSError for a connection that breaks.
     """
-    what = "to attach to the job's container"
-    connection = await engine.call(what, lambda client: _attached(client, container))
-    with _released(connection):
+    connection = await engine.shielded_call(
+        "attach to the job's container", lambda client: attached(client, container)
+    )
+    with released(connection):
         script = _Script(engine, container, connection)
         try:
-            await engine.call("to start the job's container", lambda client: client.start(container))
+            await engine.shielded_call("start the job's container", lambda client: client.start(container))
             script.begin(text, write)
             yield script
         finally:
@@ -90,30 +90,30 @@ class _Script:
         self._connection = connection
         self._talking: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._talking.set_result(None)  # there is nothing to wait for before it begins
-        self._asked: set[asyncio.Future[None]] = set()
+        self._terminations: set[asyncio.Future[None]] = set()
         self._over = False
 
     def begin(self, text: bytes, write: Write) -> None:
-        """Give the shell what it is to read, and have all that it says written."""
+        """Give the shell what it is to read, and have all its output written."""
         loop = asyncio.get_running_loop()
         self._talking = in_thread(lambda: _talk(self._connection, text, write, loop))
 
     async def wait(self) -> int:
-        """The exit code, once all output has been written; raises OSError when it cannot be known."""
+        """The exit code, once all output has been written; raises `RemoteError` or OSError otherwise."""
         await asyncio.shield(self._talking)
-        answer = await self._engine.abandonable(
-            "to wait for the job's container", lambda client: client.wait(self._container)
+        answer = await self._engine.call(
+            "wait for the job's container", lambda client: client.wait(self._container)
         )
         self._over = True
         return int(answer["StatusCode"])
 
     def terminate(self) -> None:
         """SIGTERM for everything in the container."""
-        self._asked.add(asyncio.ensure_future(self._terminate()))
+        self._terminations.add(asyncio.ensure_future(self._terminate()))
 
     async def end(self) -> None:
-        """Kill whoever is left, wait for their end and for what they have written."""
-        await asyncio.gather(*self._asked, return_exceptions=True)
+        """Kill what still runs, wait for its end and for its last output."""
+        await asyncio.gather(*self._terminations, return_exceptions=True)
         try:
             if not self._over:
                 await self._kill()
@@ -127,39 +127,17 @@ class _Script:
     async def _kill(self) -> None:
         """A container that has ended, or is gone, is as good."""
         try:
-            await self._engine.call("to kill the script", lambda client: client.kill(self._container))
-        except EngineError as error:
+            await self._engine.shielded_call("kill the script", lambda client: client.kill(self._container))
+        except RemoteError as error:
             if error.status not in _NOT_RUNNING:
                 raise
 
     async def _terminate(self) -> None:
-        def terminate(client: APIClient) -> None:
-            order = client.exec_create(self._container, list(TERMINATE), user="0")
-            client.exec_start(order["Id"], detach=True)
+        def terminate(client: Client) -> None:
+            run = client.exec_create(self._container, list(TERMINATE), user="0")
+            client.exec_start(run["Id"], detach=True)
 
-        await self._engine.call("to terminate the script", terminate)
-
-
-def _attached(client: APIClient, container: str) -> socket.socket:
-    """A connection to the container's standard streams, without time limits."""
-    streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-    raw = client.attach_socket(container, params=streams)
-    if isinstance(raw, ssl.SSLSocket):
-        connection: socket.socket = raw
-    else:
-        connection = socket.socket(fileno=os.dup(raw.fileno()))
-        raw.close()
-    connection.settimeout(None)
-    return connection
-
-
-@contextlib.contextmanager
-def _released(connection: socket.socket) -> Iterator[None]:
-    """Close it at the end, at once: `close` would leave that to whoever of the SDK still refers to it."""
-    try:
-        yield
-    finally:
-        os.close(connection.detach())
+        await self._engine.shielded_call("terminate the script", terminate)
 
 
 def _talk(connection: socket.socket, text: bytes, write: Write, loop: asyncio.AbstractEventLoop) -> None:
@@ -175,29 +153,6 @@ def _talk(connection: socket.socket, text: bytes, write: Write, loop: asyncio.Ab
         room.release()
         write(data)
 
-    for data in _pieces(connection):
+    for data in output(connection):
         room.acquire()
         loop.call_soon_threadsafe(deliver, data)
-
-
-def _pieces(connection: socket.socket) -> Iterator[bytes]:
-    """The output of both streams, as it comes."""
-    while head := _exactly(connection, _HEAD.size):
-        _, length = _HEAD.unpack(head)
-        while length:
-            data = connection.recv(min(length, _MOST_BYTES))
-            if not data:
-                return
-            length -= len(data)
-            yield data
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes:
-    """So many bytes; none at the end."""
-    found = b""
-    while len(found) < size:
-        data = connection.recv(size - len(found))
-        if not data:
-            return b""
-        found += data
-    return found

@@ -8,19 +8,18 @@ from pathlib import PurePath
 from typing import Any
 
 import attrs
-from docker import APIClient
-from docker.errors import DockerException
-from docker.types import LogConfig, Mount
 
+from paas_runner.docker.containers import LogConfig, Mount, host_config
+from paas_runner.docker.engine import Client, Engine
+from paas_runner.errors import RemoteError
 from paas_runner.inner.attempts import PAUSE_SECONDS, TRIES
-from paas_runner.inner.containers.engine import Engine, EngineError
 from paas_runner.inner.containers.settings import ContainerOptions, DockerSettings
 from paas_runner.inner.ending import Reason, StageError, broken
 
 
 @attrs.frozen(kw_only=True)
-class Wanted:
-    """One container."""
+class ContainerSpec:
+    """What one container has of its own."""
 
     role: str
     """For its name: `build`, or which service."""
@@ -39,8 +38,8 @@ class Wanted:
 
 
 @attrs.frozen(kw_only=True)
-class Surroundings:
-    """What all containers of a job have in common."""
+class ContainerFactory:
+    """Creates the containers of a job; it has what all of them have in common."""
 
     engine: Engine
     name: str
@@ -51,42 +50,43 @@ class Surroundings:
     mounts: tuple[Mount, ...]
     binds: tuple[str, ...]
 
-    async def create(self, wanted: Wanted) -> str:
-        """The id of a new container; raises `EngineError`, and `StageError` for options that are none."""
+    async def create(self, spec: ContainerSpec) -> str:
+        """The id of a new container; raises `RemoteError`, and `StageError` for options that are none."""
 
-        def create(client: APIClient) -> str:
+        def create(client: Client) -> str:
             created: Mapping[str, Any] = client.create_container(
-                wanted.image,
-                name=f"{self.name}-{wanted.role}",
+                spec.image,
+                name=f"{self.name}-{spec.role}",
                 labels=dict(self.labels),
-                command=list(wanted.command) if wanted.command else None,
-                entrypoint=list(wanted.entrypoint) if wanted.entrypoint else None,
-                environment=dict(wanted.environment),
-                user=wanted.user or None,
-                platform=wanted.platform or None,
-                hostname=wanted.hostname or None,
-                stdin_open=wanted.interactive,
-                host_config=self._host_config(client, wanted),
-                networking_config=self._networking(client, wanted.aliases),
+                command=list(spec.command) if spec.command else None,
+                entrypoint=list(spec.entrypoint) if spec.entrypoint else None,
+                environment=dict(spec.environment),
+                user=spec.user or None,
+                platform=spec.platform or None,
+                hostname=spec.hostname or None,
+                stdin_open=spec.interactive,
+                host_config=self._host_config(client, spec),
+                networking_config=self._networking(client, spec.aliases),
             )
             return str(created["Id"])
 
-        return await self.engine.call(f"to create the container {wanted.role}", create)
+        return await self.engine.shielded_call(f"create the container {spec.role}", create)
 
-    def _host_config(self, client: APIClient, wanted: Wanted) -> Mapping[str, Any]:
+    def _host_config(self, client: Client, spec: ContainerSpec) -> Mapping[str, Any]:
         try:
-            return client.create_host_config(
-                **wanted.options.host_config,
+            return host_config(
+                client,
+                **spec.options.host_config,
                 network_mode=self.network,
                 mounts=list(self.mounts),
                 binds=list(self.binds),
-                log_config=LogConfig(type="none" if wanted.interactive else "json-file"),
+                log_config=LogConfig(type="none" if spec.interactive else "json-file"),
             )
-        except (DockerException, TypeError, ValueError) as error:
+        except ValueError as error:
             text = f"runner.toml: [runners.docker] has options that cannot be: {error}"
             raise StageError(broken(text, Reason.CONFIGURATION)) from error
 
-    def _networking(self, client: APIClient, aliases: Sequence[str]) -> Any:
+    def _networking(self, client: Client, aliases: Sequence[str]) -> Any:
         if not aliases or not has_names(self.network):
             return None
         return {"EndpointsConfig": {self.network: client.create_endpoint_config(aliases=list(aliases))}}
@@ -97,10 +97,10 @@ def has_names(network: str) -> bool:
     return network not in ("host", "none") and not network.startswith("container:")
 
 
-async def surroundings(
+async def prepared_factory(
     engine: Engine, settings: DockerSettings, *, name: str, labels: Mapping[str, str], builds: Mount
-) -> Surroundings:
-    """Make the network and the volumes of a job; raises `EngineError`, and `StageError` for odd volumes."""
+) -> ContainerFactory:
+    """Make the network and the volumes of a job; raises `RemoteError`, and `StageError` for odd volumes."""
     unique = f"{name}-{secrets.token_hex(4)}"
     network = settings.network_mode
     if not network:
@@ -113,11 +113,11 @@ async def surroundings(
         if not PurePath(folder).is_absolute():
             text = f"runner.toml: [runners.docker] `volumes`: {folder!r} is no path"
             raise StageError(broken(text, Reason.CONFIGURATION))
-        made = await engine.call(
-            "to create a volume", lambda client: client.create_volume(labels=dict(labels))
+        made = await engine.shielded_call(
+            "create a volume", lambda client: client.create_volume(labels=dict(labels))
         )
         mounts.append(Mount(folder, made["Name"], type="volume"))
-    return Surroundings(
+    return ContainerFactory(
         engine=engine, name=unique, labels=labels, network=network, mounts=tuple(mounts), binds=binds
     )
 
@@ -126,12 +126,12 @@ async def _create_network(engine: Engine, name: str, labels: Mapping[str, str]) 
     """More than once if need be: an engine fails where the machine's firewall is being loaded again."""
     for tries_left in reversed(range(TRIES)):
         try:
-            await engine.call(
-                "to create the job's network",
+            await engine.shielded_call(
+                "create the job's network",
                 lambda client: client.create_network(name, driver="bridge", labels=dict(labels)),
             )
-        except EngineError as error:
-            if error.status < HTTPStatus.INTERNAL_SERVER_ERROR or not tries_left:
+        except RemoteError as error:
+            if (error.status or 0) < HTTPStatus.INTERNAL_SERVER_ERROR or not tries_left:
                 raise
             await asyncio.sleep(PAUSE_SECONDS)
         else:

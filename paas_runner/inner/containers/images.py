@@ -1,20 +1,67 @@
-"""Getting a job's images onto the engine: policies, credentials, and what the trace says of it."""
+"""Getting a job's images onto the engine: policies, credentials, and what the trace has of it.
 
-from collections.abc import Mapping, Sequence
+A registry is shown the first credentials that are for it (spec gitlab-runner-api.md §10.6); they are only
+looked into when an image is fetched.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
-from docker import APIClient
-from docker.utils import parse_repository_tag
 
-from paas_runner.inner.containers.credentials import Credentials, CredentialsError, Login
-from paas_runner.inner.containers.engine import Engine, EngineError
+from paas_runner.docker.engine import Engine
+from paas_runner.docker.errors import AbsentError
+from paas_runner.docker.registries import RegistryLogin, login_among, login_in, own_login, pull, registry_of
+from paas_runner.errors import RemoteError
 from paas_runner.inner.containers.settings import DockerSettings, PullPolicy, read_policies
 from paas_runner.inner.ending import Reason, StageError, broken
 from paas_runner.inner.files.globs import GlobError, parse
-from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.job import Job, mappings
+from paas_runner.inner.trace import Narrator
 
-_NO_SUCH_IMAGE = 404
+_LOGINS_VARIABLE = "DOCKER_AUTH_CONFIG"
+
+
+class CredentialsError(ValueError):
+    """Credentials that cannot be read, or a name without a registry; the text has nothing secret."""
+
+
+@attrs.frozen(kw_only=True)
+class Login:
+    """Credentials, and where they come from."""
+
+    source: str
+    configuration: RegistryLogin = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Credentials:
+    """All that a job can show to registries."""
+
+    _job: Job
+
+    def of(self, image: str) -> Login | None:
+        """What the registry of an image is to be shown; raises `CredentialsError`."""
+        try:
+            registry = registry_of(image)
+        except ValueError as error:
+            raise CredentialsError(str(error)) from None
+        for source, find in self._sources():
+            try:
+                found = find(registry)
+            except ValueError:
+                raise CredentialsError(f"the credentials in {source} cannot be read") from None
+            if found:
+                return Login(source=source, configuration=found)
+        return None
+
+    def _sources(self) -> Iterator[tuple[str, Callable[[str], RegistryLogin | None]]]:
+        if text := self._job.variables.get(_LOGINS_VARIABLE):
+            yield f"${_LOGINS_VARIABLE}", lambda registry: login_in(text, registry)
+        yield "the runner's own Docker configuration", own_login
+        entries = mappings(self._job.payload.raw.get("credentials"))
+        logins = [entry for entry in entries if entry.get("type") == "registry"]
+        yield "the job's payload", lambda registry: login_among(logins, registry)
 
 
 @attrs.frozen(kw_only=True)
@@ -23,7 +70,7 @@ class Image:
 
     ref: str
     user: str
-    """Whom its programs run as, unless somebody says another; empty for root."""
+    """As which its programs run, unless another is asked for; empty for root."""
 
     ports: tuple[int, ...]
     """Where services of it may be reached by TCP."""
@@ -50,8 +97,8 @@ class Images:
                 self.narrator.notice(f'Attempt #{number}: Trying "{policy}" pull policy')
             try:
                 return await self._by(policy, name, platform)
-            except (EngineError, CredentialsError) as error:
-                why = error.why if isinstance(error, EngineError) else str(error)
+            except (RemoteError, CredentialsError) as error:
+                why = error.text if isinstance(error, RemoteError) else str(error)
                 self.narrator.warning(f'Failed to pull image with policy "{policy}": {why}')
         shown = " ".join(policies)
         text = f'failed to pull image "{name}" with specified policies [{shown}]: {why}'
@@ -78,9 +125,7 @@ class Images:
             case PullPolicy.IF_NOT_PRESENT:
                 try:
                     found = await self._present(name)
-                except EngineError as error:
-                    if error.status != _NO_SUCH_IMAGE:
-                        raise
+                except AbsentError:
                     return await self._pulled(name, platform)
                 self.narrator.line('Using locally found image version due to "if-not-present" pull policy')
                 return found
@@ -90,12 +135,14 @@ class Images:
         if login:
             self.narrator.line(f"Authenticating with credentials from {login.source}")
         self.narrator.line(f"Pulling docker image {name} ...")
-        what = f"to pull {name}"
-        await self.engine.abandonable(what, lambda client: _pull(client, name, login, platform))
+        configuration = login.configuration if login else None
+        await self.engine.call(
+            f"pull {name}", lambda client: pull(client, name, login=configuration, platform=platform)
+        )
         return await self._present(name)
 
     async def _present(self, name: str) -> Image:
-        found = await self.engine.call(f"to look for {name}", lambda client: client.inspect_image(name))
+        found = await self.engine.call(f"look for {name}", lambda client: client.inspect_image(name))
         digests = found.get("RepoDigests") or ()
         exactly = f" with digest {digests[0]}" if digests else ""
         self.narrator.line(f"Using docker image {found['Id']} for {name}{exactly} ...")
@@ -117,21 +164,6 @@ def check_allowed(name: str, patterns: Sequence[str], always: Sequence[str], wha
         raise StageError(broken(text, Reason.CONFIGURATION)) from None
     text = f'the image "{name}" is not among the {what} that this runner allows: {", ".join(patterns)}'
     raise StageError(broken(text, Reason.CONFIGURATION))
-
-
-def _pull(client: APIClient, name: str, login: Login | None, platform: str) -> None:
-    """Fetch it, which may take as long as it takes; raises `EngineError`, and what the SDK raises."""
-    repository, tag = parse_repository_tag(name)
-    for step in client.pull(
-        repository,
-        tag=tag or "latest",
-        stream=True,
-        decode=True,
-        auth_config=dict(login.configuration) if login else {},
-        platform=platform or None,
-    ):
-        if "error" in step:
-            raise EngineError(f"to pull {name}", str(step["error"]))
 
 
 def _image(found: Mapping[str, Any]) -> Image:

@@ -2,7 +2,7 @@
 
 A process of its own, so that even the sudden death of the inner runner leaves nothing behind:
 
-- standard input: the engine's address and the job's mark as one line of JSON, then nothing; one more byte
+- standard input: the engine's address and the job's label as one line of JSON, then nothing; one more byte
   before its end says that the inner runner is well, and that nothing it has asked for is still being made;
 - standard output: one line when all of an earlier run of the same job is gone, and the job may begin;
 - standard error: why something could not be removed;
@@ -17,48 +17,53 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import requests
-from docker.errors import DockerException
+from paas_runner.docker.engine import Address, Engine
+from paas_runner.docker.errors import SettingNames
+from paas_runner.docker.labels import remove_all
+from paas_runner.errors import RemoteError
 
-from paas_runner.inner.containers.engine import EngineAddress
-from paas_runner.inner.containers.marks import remove_all
-
-_PATIENCE_SECONDS = 120.0  # for an engine that does not answer, when nobody else is left to remove it
+_PATIENCE_SECONDS = 120.0  # for an engine that does not answer, when no one else is left to remove it
 _PAUSE_SECONDS = 1.0
 _QUIET_SECONDS = 3.0  # within which the engine has made what a dead runner asked it for
-_IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # ended by whoever holds the other end of our input
+_ROUNDS = 50
+_IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # it ends when the other end of its input does
 
 
 def main() -> int:
     """Remove twice: what there is before the job, and what there is after it."""
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
-    order = json.loads(sys.stdin.readline())
-    address, mark = EngineAddress(**order["engine"]), str(order["mark"])
-    if _complained(_removed(address, mark, quiet_seconds=0)):
+    task = json.loads(sys.stdin.readline())
+    names = SettingNames(**task["engine"].pop("names"))
+    address, labels = Address(**task["engine"], names=names), task["labels"]
+    if _complained(_removed(address, labels, quiet_seconds=0)):
         return 1
     print("ready", flush=True)
     alive = bool(sys.stdin.read())
-    return _complained(_removed_in_the_end(address, mark, alive=alive))
+    return _complained(_removed_in_the_end(address, labels, alive=alive))
 
 
-def _removed(address: EngineAddress, mark: str, *, quiet_seconds: float) -> Sequence[str]:
+def _removed(address: Address, labels: Mapping[str, str], *, quiet_seconds: float) -> Sequence[str]:
     """What resists, or why it cannot be known; empty when nothing is left."""
     try:
-        with contextlib.closing(address.connect()) as client:
-            return remove_all(client, mark, quiet_seconds=quiet_seconds)
-    except (DockerException, requests.RequestException) as error:
-        return [f"{type(error).__name__}: {error}"]
+        with contextlib.closing(Engine(address)) as engine:
+            left = engine.call_here(
+                "remove what the job has",
+                lambda client: remove_all(client, labels, rounds=_ROUNDS, quiet_seconds=quiet_seconds),
+            )
+    except RemoteError as error:
+        return [error.text]
+    return [str(each) for each in left]
 
 
-def _removed_in_the_end(address: EngineAddress, mark: str, *, alive: bool) -> Sequence[str]:
+def _removed_in_the_end(address: Address, labels: Mapping[str, str], *, alive: bool) -> Sequence[str]:
     """The same; a dead runner's keeper does not give up soon."""
     if alive:
-        return _removed(address, mark, quiet_seconds=0)
+        return _removed(address, labels, quiet_seconds=0)
     ends = time.monotonic() + _PATIENCE_SECONDS
-    while (left := _removed(address, mark, quiet_seconds=_QUIET_SECONDS)) and time.monotonic() < ends:
+    while (left := _removed(address, labels, quiet_seconds=_QUIET_SECONDS)) and time.monotonic() < ends:
         time.sleep(_PAUSE_SECONDS)
     return left
 

@@ -10,15 +10,15 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import attrs
-from docker.types import Mount
 
+from paas_runner.docker.containers import Mount
+from paas_runner.docker.engine import Engine
+from paas_runner.docker.errors import AbsentError
 from paas_runner.inner.containers.creation import has_names
-from paas_runner.inner.containers.engine import Engine, EngineError
 from paas_runner.inner.ending import Reason, StageError, broken
 
 _MOUNTS = Path("/proc/self/mountinfo")
 _ID = re.compile(r"/containers/([0-9a-f]{64})/(?:hostname|hosts|resolv\.conf)\b")
-_NO_SUCH_CONTAINER = 404
 _SHAREABLE = ("volume", "bind")
 
 
@@ -37,22 +37,20 @@ class OwnContainer:
 
 
 async def own_container(engine: Engine) -> OwnContainer | None:
-    """None when it is in none, or in none of this engine; raises `EngineError`."""
+    """None when it is in none, or in none of this engine; raises `RemoteError`."""
     ref = _own_id()
     if ref is None:
         return None
     try:
-        told = await engine.call(
-            "to look at the runner's container", lambda client: client.inspect_container(ref)
+        found = await engine.call(
+            "look at the runner's container", lambda client: client.inspect_container(ref)
         )
-    except EngineError as error:
-        if error.status == _NO_SUCH_CONTAINER:
-            return None
-        raise
+    except AbsentError:
+        return None
     return OwnContainer(
         ref=ref,
-        mounts=tuple(told.get("Mounts") or ()),
-        network_mode=str(told["HostConfig"]["NetworkMode"]),
+        mounts=tuple(found.get("Mounts") or ()),
+        network_mode=str(found["HostConfig"]["NetworkMode"]),
     )
 
 

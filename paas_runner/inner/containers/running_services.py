@@ -1,59 +1,31 @@
 """The containers of a job's services: started, waited for, their logs shown where they are wanted.
 
-Whether a service answers: by a TCP connection to one of its ports, as GitLab Runner finds out.
-
-What services write, as a part of the trace (`CI_DEBUG_SERVICES`).
+A service is up when one of its ports accepts a TCP connection, as GitLab Runner finds out, too. What services
+write is a part of the trace where `CI_DEBUG_SERVICES` asks for it, and of the warning about one that is not
+up.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
-from docker import APIClient
 
-from paas_runner.inner.containers.creation import Surroundings, Wanted
-from paas_runner.inner.containers.engine import Engine, EngineError
+from paas_runner.docker.containers import log_lines
+from paas_runner.docker.engine import Client, Engine
+from paas_runner.docker.errors import describe_failure
+from paas_runner.errors import RemoteError
+from paas_runner.inner.containers.creation import ContainerFactory, ContainerSpec
 from paas_runner.inner.containers.images import Images, check_allowed
 from paas_runner.inner.containers.services import Service
 from paas_runner.inner.containers.settings import DockerSettings
-from paas_runner.inner.narrator import Narrator
+from paas_runner.inner.trace import Narrator
 
-_PAUSE_SECONDS = 0.1
 _CONNECT_SECONDS = 2.0
+_BETWEEN_CONNECTS_SECONDS = 0.1
+_BETWEEN_INSPECTIONS_SECONDS = 0.5
 _MOST_PORTS = 20
-
-
-@attrs.frozen(kw_only=True)
-class Endpoint:
-    """Where a service can be reached, if it can."""
-
-    address: str
-    ports: Sequence[int]
-
-
-async def answers(endpoint: Endpoint) -> None:
-    """Return when a connection was accepted; whoever waits has a limit."""
-    while not await _any_connected(endpoint):  # noqa: ASYNC110 - nobody tells when a port opens
-        await asyncio.sleep(_PAUSE_SECONDS)
-
-
-async def _any_connected(endpoint: Endpoint) -> bool:
-    tries = [_connected(endpoint.address, port) for port in endpoint.ports[:_MOST_PORTS]]
-    return any(await asyncio.gather(*tries))
-
-
-async def _connected(address: str, port: int) -> bool:
-    with contextlib.suppress(OSError):
-        async with asyncio.timeout(_CONNECT_SECONDS):
-            _, writer = await asyncio.open_connection(address, port)
-            writer.close()
-            return True
-    return False
-
-
-_LOOK_SECONDS = 0.5
 _MOST_LOG_LINES = 50
 _FRAME = "*" * 9
 
@@ -64,7 +36,8 @@ class StartedService:
 
     service: Service
     container: str
-    endpoint: Endpoint
+    address: str
+    ports: Sequence[int]
 
     @property
     def name(self) -> str:
@@ -76,13 +49,13 @@ class StartedService:
 class RunningServices:
     """What can be done with the services of one job."""
 
-    surroundings: Surroundings
+    factory: ContainerFactory
     settings: DockerSettings
     images: Images
     narrator: Narrator
 
     async def start(self, services: Sequence[Service]) -> Sequence[StartedService]:
-        """Start them in their order; raises `StageError` and `EngineError`."""
+        """Start them in their order; raises `StageError` and `RemoteError`."""
         always = [str(entry.get("name")) for entry in self.settings.services]
         patterns = self.settings.for_services.allowed_images
         started = []
@@ -96,7 +69,7 @@ class RunningServices:
     async def wait_for(self, services: Sequence[StartedService]) -> None:
         """Wait until all that have ports answer; one that does not is warned of, with its log."""
         limit = self.settings.wait_seconds
-        waiting = [service for service in services if service.endpoint.ports]
+        waiting = [service for service in services if service.ports]
         if not waiting or limit <= 0:
             return
         self.narrator.line(f"Waiting for services to be up and running (timeout {limit:g} seconds)...")
@@ -110,7 +83,7 @@ class RunningServices:
 
     async def _started(self, service: Service, number: int) -> StartedService:
         image = await self.images.get(service.image, service.pull_policy, platform=service.platform)
-        wanted = Wanted(
+        spec = ContainerSpec(
             role=f"service-{number}",
             image=image.ref,
             options=self.settings.for_services,
@@ -121,23 +94,24 @@ class RunningServices:
             platform=service.platform,
             aliases=service.names,
         )
-        container = await self.surroundings.create(wanted)
+        container = await self.factory.create(spec)
 
-        def start(client: APIClient) -> dict[str, Any]:
+        def start(client: Client) -> dict[str, Any]:
             client.start(container)
             found: dict[str, Any] = client.inspect_container(container)
             return found
 
-        told = await self._engine.call(f"to start the service {service.image}", start)
-        ports = (service.port,) if service.port else image.ports
-        address = _address(told, self.surroundings.network)
+        found = await self._engine.shielded_call(f"start the service {service.image}", start)
         return StartedService(
-            service=service, container=container, endpoint=Endpoint(address=address, ports=ports)
+            service=service,
+            container=container,
+            address=_address(found, self.factory.network),
+            ports=(service.port,) if service.port else image.ports,
         )
 
     async def _trouble(self, started: StartedService, limit: float) -> str:
         """Why the service does not answer; empty when it does."""
-        answering = asyncio.ensure_future(answers(started.endpoint))
+        answering = asyncio.ensure_future(_up(started))
         ending = asyncio.ensure_future(self._ended(started))
         try:
             done, _ = await asyncio.wait(
@@ -147,7 +121,7 @@ class RunningServices:
                 return ""
             if ending in done:
                 return ending.result()
-            ports = ", ".join(map(str, started.endpoint.ports))
+            ports = ", ".join(map(str, started.ports))
             return f"no connection to port {ports} within {limit:g} seconds"
         finally:
             answering.cancel()
@@ -157,37 +131,54 @@ class RunningServices:
     async def _ended(self, started: StartedService) -> str:
         """Return how the container ended, once it has."""
         while True:
-            told = await self._engine.call(
-                f"to look at the service {started.service.image}",
+            found = await self._engine.call(
+                f"look at the service {started.service.image}",
                 lambda client: client.inspect_container(started.container),
             )
-            state = told["State"]
+            state = found["State"]
             if not state["Running"]:
                 return f"it has ended with exit code {state['ExitCode']}"
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_BETWEEN_INSPECTIONS_SECONDS)
 
     async def _log(self, started: StartedService) -> str:
         try:
             log = await self._engine.call(
-                "to get the service's log",
+                "get the service's log",
                 lambda client: client.logs(started.container, tail=_MOST_LOG_LINES),
             )
-        except EngineError as error:
-            return f"({error})"
+        except RemoteError as error:
+            return f"({describe_failure(error)})"
         return bytes(log).decode(errors="replace").rstrip() or "(nothing)"
 
     @property
     def _engine(self) -> Engine:
-        return self.surroundings.engine
+        return self.factory.engine
 
 
-def _address(told: dict[str, Any], network: str) -> str:
+async def _up(started: StartedService) -> None:
+    """Return when a connection was accepted; the caller has a limit."""
+    while not await _any_accepted(started):  # noqa: ASYNC110 - a port that opens tells no one
+        await asyncio.sleep(_BETWEEN_CONNECTS_SECONDS)
+
+
+async def _any_accepted(started: StartedService) -> bool:
+    tries = [_accepted(started.address, port) for port in started.ports[:_MOST_PORTS]]
+    return any(await asyncio.gather(*tries))
+
+
+async def _accepted(address: str, port: int) -> bool:
+    with contextlib.suppress(OSError):
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            _, writer = await asyncio.open_connection(address, port)
+            writer.close()
+            return True
+    return False
+
+
+def _address(inspected: dict[str, Any], network: str) -> str:
     """Where the container is on the job's network; on the machine's own it is the machine."""
-    found = told["NetworkSettings"]["Networks"].get(network) or {}
+    found = inspected["NetworkSettings"]["Networks"].get(network) or {}
     return str(found.get("IPAddress") or "127.0.0.1")
-
-
-_MOST_LINE_BYTES = 64 * 1024
 
 
 @contextlib.asynccontextmanager
@@ -198,19 +189,19 @@ async def logs_shown(
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
 
-    def tell(line: str) -> None:
+    def show_in_time(line: str) -> None:
         if not over.is_set():
             show(line)
 
-    def follow(container: str, name: str) -> Callable[[APIClient], None]:
-        def lines(client: APIClient) -> None:
-            for line in _lines(client, container):
-                loop.call_soon_threadsafe(tell, f"[service:{name}] {line}")
+    def follow(container: str, name: str) -> Callable[[Client], None]:
+        def lines(client: Client) -> None:
+            for line in log_lines(client, container):
+                loop.call_soon_threadsafe(show_in_time, f"[service:{name}] {line}")
 
         return lines
 
     following = [
-        asyncio.ensure_future(engine.abandonable("to follow a service's log", follow(container, name)))
+        asyncio.ensure_future(engine.call("follow a service's log", follow(container, name)))
         for container, name in containers.items()
     ]
     try:
@@ -220,16 +211,3 @@ async def logs_shown(
         for task in following:
             task.cancel()
         await asyncio.gather(*following, return_exceptions=True)
-
-
-def _lines(client: APIClient, container: str) -> Iterator[str]:
-    """Until the container ends; a line that does not end is cut."""
-    rest = b""
-    for piece in client.logs(container, stream=True, follow=True):
-        *lines, rest = (rest + piece).split(b"\n")
-        yield from (line.decode(errors="replace") for line in lines)
-        if len(rest) > _MOST_LINE_BYTES:
-            yield rest.decode(errors="replace")
-            rest = b""
-    if rest:
-        yield rest.decode(errors="replace")

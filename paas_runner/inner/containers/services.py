@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from paas_runner.inner.job import Job, mappings
+from paas_runner.inner.job import Job, mappings, texts
 from paas_runner.job.images import InvalidReferenceError, is_image_id, parse
 
 
@@ -29,7 +29,7 @@ class Service:
 
     @property
     def port(self) -> int | None:
-        """The one that its author says to be waited for."""
+        """The one that its author wants to be waited for."""
         text = self.environment.get("HEALTHCHECK_TCP_PORT", "")
         return int(text) if text.isascii() and text.isdigit() else None
 
@@ -63,22 +63,17 @@ def read_services(job: Job, configured: Sequence[Mapping[str, Any]]) -> Services
 
 
 def public_environment(job: Job) -> dict[str, str]:
-    """The job's variables that anybody may see who asks the engine about its containers."""
+    """The job's public variables: an engine shows what a container was given to all its clients."""
     public = {variable.key for variable in job.variables.variables if variable.public}
     return {key: value for key, value in job.variables.environment.items() if key in public}
 
 
 def docker_options(entry: Mapping[str, Any], expand: Callable[[str], str]) -> tuple[str, str]:
-    """User and platform, from the `docker` part of an image or service; empty for what is not said."""
+    """User and platform, from the `docker` part of an image or service; empty where nothing is given."""
     options = entry.get("executor_opts")
     found = options.get("docker") if isinstance(options, Mapping) else None
     docker = found if isinstance(found, Mapping) else {}
     return expand(str(docker.get("user") or "")), expand(str(docker.get("platform") or ""))
-
-
-def texts(found: object) -> tuple[str, ...]:
-    """The texts in a payload's list; what is no list has none."""
-    return tuple(str(item) for item in found) if isinstance(found, list) else ()
 
 
 def _service(job: Job, entry: Mapping[str, Any], image: str, names: tuple[str, ...]) -> Service:

@@ -1,16 +1,19 @@
 """`[runners.docker]` of a `runner.toml`: GitLab Runner's own keys (spec gitlab-runner-api.md §9.3)."""
 
 import enum
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
-from docker.types import Ulimit
 
-from paas_runner.inner.containers.engine import EngineAddress
+from paas_runner.docker.containers import Ulimit
+from paas_runner.docker.engine import Address, address_from
+from paas_runner.docker.errors import SettingNames
 from paas_runner.inner.ending import Reason, StageError, broken
 
 DEFAULT_WAIT_SECONDS = 30.0
+_NAMES = SettingNames(host="host", certificates="tls_cert_path", verify="tls_verify")
 _STANDARD_NETWORKS = ("", "bridge", "default")
 
 
@@ -37,7 +40,7 @@ class ContainerOptions:
 class DockerSettings:
     """The keys that have a meaning here."""
 
-    engine: EngineAddress
+    engine: Address
     image: str
     user: str
     allowed_users: tuple[str, ...]
@@ -52,7 +55,7 @@ class DockerSettings:
     """For services; 0 or less: not at all."""
 
     entrypoint_kept: bool
-    """Whether the image's own entrypoint counts, whatever the job says."""
+    """Whether the image's own entrypoint is used, whatever the job asks for."""
 
     services: tuple[Mapping[str, Any], ...]
     """For every job, in the form of a payload's."""
@@ -77,11 +80,7 @@ def read_docker(table: Mapping[str, Any]) -> DockerSettings:
     network = reader.text("network_mode")
     privileged = reader.truth("privileged")
     return DockerSettings(
-        engine=EngineAddress(
-            host=reader.text("host"),
-            tls_cert_path=reader.text("tls_cert_path"),
-            tls_verify=reader.truth("tls_verify"),
-        ),
+        engine=_engine(reader.text("host"), reader.text("tls_cert_path"), verify=reader.truth("tls_verify")),
         image=reader.text("image"),
         user=reader.text("user"),
         allowed_users=reader.texts("allowed_users"),
@@ -106,6 +105,13 @@ def read_docker(table: Mapping[str, Any]) -> DockerSettings:
         ),
         unknown=reader.unread,
     )
+
+
+def _engine(host: str, certificates: str, *, verify: bool) -> Address:
+    """Without a `host` the environment names it, as for Docker's own programs."""
+    if not host:
+        return address_from(os.environ)
+    return Address(url=host, certificates=certificates or None, verify=verify, names=_NAMES)
 
 
 def _service(entry: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -171,7 +177,7 @@ class _Reader:
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """The keys whose values nobody wanted; what switches something off is no loss."""
+        """The keys that were not asked for; one that switches something off is no loss."""
         return tuple(key for key, value in self._table.items() if key not in self._read and value)
 
     def text(self, key: str) -> str:

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import attrs
 
-from paas_runner.inner.containers.attached import script_in, shell_input
+from paas_runner.inner.containers.attached import as_os_error, script_in, shell_input
 from paas_runner.inner.containers.preparation import JobContainer, job_container
-from paas_runner.inner.job import Job
+from paas_runner.inner.job import Job, Workspace, write_files
 from paas_runner.inner.job_script import Script
-from paas_runner.inner.narrator import Narrator
-from paas_runner.inner.process_shell import ProcessShell
-from paas_runner.inner.section import Workspace, write_files
-from paas_runner.inner.shell import Launched, Write
+from paas_runner.inner.process import Launched, Write
+from paas_runner.inner.shell import ProcessShell
+from paas_runner.inner.trace import Narrator
 
 SHARED_FOLDER = "/builds"
 """Where a host's image has a volume, so that other containers can be given it."""
@@ -44,14 +43,15 @@ class ContainerShell:
     async def prepared(self, job: Job, narrator: Narrator) -> AsyncIterator[None]:
         """Services run and the job's container is there; at the end nothing of it is left on the engine.
 
-        Raises `StageError` and `EngineError`.
+        Raises `StageError` and OSError.
         """
-        async with job_container(job, narrator) as container:
-            self._container = container
-            try:
-                yield
-            finally:
-                self._container = None
+        with as_os_error():
+            async with job_container(job, narrator) as container:
+                self._container = container
+                try:
+                    yield
+                finally:
+                    self._container = None
 
     @contextlib.asynccontextmanager
     async def launch(self, script: Script, write: Write) -> AsyncIterator[Launched]:
@@ -60,5 +60,7 @@ class ContainerShell:
             raise RuntimeError("scripts are run while the shell is prepared")
         write_files(script.files)
         engine, container = self._container.engine, self._container.ref
-        async with script_in(engine, container, shell_input(script), write) as launched:
-            yield launched
+        text = shell_input(script)
+        with as_os_error():
+            async with script_in(engine, container, text, write) as launched:
+                yield launched

@@ -15,8 +15,7 @@ from datetime import UTC, datetime
 from typing import IO, BinaryIO, Protocol
 
 from paas_runner.errors import RunnerError
-from paas_runner.inner.files.folder import Folder
-from paas_runner.inner.files.threads import Checkpoint, never_stopping
+from paas_runner.inner.files.folder import Checkpoint, Folder, never_stopping
 
 _PIECE_BYTES = 1024 * 1024
 _READ = os.O_RDONLY | os.O_NONBLOCK  # a file that has become a pipe meanwhile does not hold us up

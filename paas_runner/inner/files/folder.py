@@ -1,18 +1,26 @@
-"""A job's folder, in which no symbolic link leads anywhere else.
+"""A job's folder, in which no symbolic link leads anywhere else, and threads for work on its files.
 
 The inner runner handles files in it with rights that the job's scripts may not have, above all when these run
 in containers. So whatever is opened here is opened first and then asked where it is: a link that a script has
 made, even at that very moment, leads to `OutsideError` and not to a file of the host.
+
+Work on files blocks: it is done in a thread, which does not outlive the wish for its result.
 """
 
+import asyncio
 import contextlib
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias, TypeVar
 
+T = TypeVar("T")
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _PRIVATE = 0o600
+Checkpoint: TypeAlias = Callable[[], None]
+"""Called now and then by such work; raises `NotWantedError` when it may stop."""
 
 
 class OutsideError(OSError):
@@ -96,3 +104,29 @@ def _closing(descriptor: int) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+class NotWantedError(Exception):
+    """The result is not wanted any more."""
+
+
+def never_stopping() -> None:
+    """The checkpoint of work that always goes on."""
+
+
+async def in_thread(work: Callable[[Checkpoint], T]) -> T:
+    """Do blocking work; when this is canceled the work is asked to stop, and its end awaited."""
+    stopped = threading.Event()
+
+    def checkpoint() -> None:
+        if stopped.is_set():
+            raise NotWantedError
+
+    working = asyncio.ensure_future(asyncio.to_thread(work, checkpoint))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        stopped.set()
+        await asyncio.wait({working})
+        working.exception()  # looked at: nothing else will
+        raise

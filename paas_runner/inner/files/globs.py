@@ -3,6 +3,11 @@
 `*` and `?` stay within one component of a path, `**` as a whole component stands for any number of them,
 `[a-z]` and `[^a-z]` (or `[!a-z]`) for one character, `{a,b/c}` for one of several texts; a backslash takes
 the meaning from the next character.
+
+Why not wcmatch: a pattern has to mean here what it means on GitLab Runner, and what doublestar refuses has to
+be refused. For wcmatch `dir/**` is not `dir` itself, `{a}` and a `[` without an end stand for themselves,
+`{1..3}` and `[[:alpha:]]` have a meaning. And its expressions go back over a path: a pattern with eight `**`
+takes it half a minute on one path of 40 components (12.0.1), which no author's words may cost.
 """
 
 import re

@@ -1,77 +1,28 @@
 """Which files of a job's folder are meant by `paths`, `exclude` and `untracked`, as GitLab Runner finds them.
 
 Directories are taken with all that is in them. Symbolic links are taken as links; only a path that names one
-before its last component leads over it, and only within the project.
-
-Finding the files to keep, and telling the job's author what was found.
-
-What an author wants to be kept of a job's files, and after which result of its scripts; pure.
+before its last component leads over it, and only within the project. The trace has a line for each path.
 """
 
 import contextlib
-import enum
 import os
 import posixpath
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import attrs
 
-from paas_runner.inner.files.folder import Folder
+from paas_runner.inner.entries import FileRules
+from paas_runner.inner.files.folder import Checkpoint, Folder, in_thread, never_stopping
 from paas_runner.inner.files.globs import ANY_DEPTH, Glob, GlobError, Part, escaped, fits, fixed_part, parse
-from paas_runner.inner.files.threads import Checkpoint, in_thread, never_stopping
-from paas_runner.inner.narrator import Narrator
 from paas_runner.inner.process import launched
-
-
-@attrs.frozen(kw_only=True)
-class Wanted:
-    """Which files; variables are expanded. False when none are named."""
-
-    paths: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    untracked: bool = False
-
-    def __bool__(self) -> bool:
-        return bool(self.paths) or self.untracked
-
-
-class When(enum.StrEnum):
-    """The values of `when` in the payload's `artifacts` and `cache` (spec gitlab-runner-api.md §6)."""
-
-    ON_SUCCESS = "on_success"
-    ON_FAILURE = "on_failure"
-    ALWAYS = "always"
-
-    def covers(self, *, succeeded: bool) -> bool:
-        """Whether this result is meant."""
-        return self is When.ALWAYS or (self is When.ON_SUCCESS) == succeeded
-
-
-def read_wanted(entry: Mapping[str, Any], expand: Callable[[str], str]) -> Wanted:
-    """What an entry of the payload's `artifacts` or `cache` names."""
-    return Wanted(
-        paths=texts(entry.get("paths"), expand),
-        exclude=texts(entry.get("exclude"), expand),
-        untracked=entry.get("untracked") is True,
-    )
-
-
-def read_when(entry: Mapping[str, Any]) -> When:
-    """The `when` of such an entry; what is not there, or not known, stands for the usual case."""
-    return next((when for when in When if when == entry.get("when")), When.ON_SUCCESS)
-
-
-def texts(found: object, expand: Callable[[str], str]) -> tuple[str, ...]:
-    """A list of a payload, expanded; empty for what is none."""
-    return tuple(expand(str(item)) for item in found) if isinstance(found, list) else ()
+from paas_runner.inner.trace import Narrator
 
 
 @attrs.frozen
 class Note:
-    """Something to tell the author."""
+    """A line for the trace."""
 
     text: str
     is_warning: bool = False
@@ -79,7 +30,7 @@ class Note:
 
 @attrs.frozen(kw_only=True)
 class Selection:
-    """Files, links and directories by their paths in the folder, in order; and what is to be said of them."""
+    """Files, links and directories by their paths in the folder, in order; and notes for the author."""
 
     files: tuple[str, ...]
     newest: float
@@ -90,11 +41,11 @@ class Selection:
 
 def select(
     folder: Folder,
-    wanted: Wanted,
+    wanted: FileRules,
     untracked: Sequence[str] | None = None,
     checkpoint: Checkpoint = never_stopping,
 ) -> Selection:
-    """Find what is wanted; `untracked` is what git knows nothing of, or None when it could not say."""
+    """Find what is wanted; `untracked` is what git knows nothing of, or None when it could not list it."""
     search = _Search(folder, wanted.exclude, checkpoint)
     for path in wanted.paths:
         search.take_path(path)
@@ -113,7 +64,7 @@ class _Search:
         self._excluded: dict[str, set[str]] = {}
 
     def take_path(self, text: str) -> None:
-        """Add what a path or pattern means, and say what came of it."""
+        """Add what a path or pattern means, with a note on what was found."""
         glob = self._glob(text)
         if glob is None:
             return
@@ -262,8 +213,8 @@ _UNTRACKED = (
 )
 
 
-async def found(folder: Folder, wanted: Wanted, narrator: Narrator) -> Selection:
-    """What is wanted of a folder; the log has a line for each path."""
+async def found(folder: Folder, wanted: FileRules, narrator: Narrator) -> Selection:
+    """What is wanted of a folder, with its notes in the trace."""
     untracked = await _untracked(folder.path) if wanted.untracked else None
     selection = await in_thread(lambda checkpoint: select(folder, wanted, untracked, checkpoint))
     for note in selection.notes:
@@ -272,7 +223,7 @@ async def found(folder: Folder, wanted: Wanted, narrator: Narrator) -> Selection
 
 
 async def _untracked(folder: Path) -> Sequence[str] | None:
-    """What git knows nothing of, ignored files too; None where git cannot tell."""
+    """What git knows nothing of, ignored files too; None where git cannot list it."""
     output: list[bytes] = []
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
     try:

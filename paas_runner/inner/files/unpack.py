@@ -1,4 +1,4 @@
-"""Unpacks a zip into a job's folder, whoever made it: nothing is ever written anywhere else.
+"""Unpacks a zip of any origin into a job's folder: nothing is ever written anywhere else.
 
 All names are looked at before anything is written. Links are made as they are, since a cache may well hold
 `python3 -> /usr/bin/python3`, but no file is written through one that leads out of the folder.
@@ -17,8 +17,7 @@ from typing import BinaryIO
 import attrs
 
 from paas_runner.inner.files.archive import TIMES, ArchiveError, copy
-from paas_runner.inner.files.folder import Folder
-from paas_runner.inner.files.threads import Checkpoint, never_stopping
+from paas_runner.inner.files.folder import Checkpoint, Folder, never_stopping
 
 _UTF8 = 0x800
 _PERMISSIONS = 0o777

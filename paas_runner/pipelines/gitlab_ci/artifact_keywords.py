@@ -3,9 +3,9 @@
 import hashlib
 from collections.abc import Iterator
 
-from paas_runner.pipelines.gitlab_ci.places import Place, duration
-from paas_runner.pipelines.gitlab_ci.yaml_text import Section
-from paas_runner.pipelines.spec import REPORTS, KeptArtifacts, KeptCache
+from paas_runner.pipelines.gitlab_ci.places import YamlPlace, duration
+from paas_runner.pipelines.gitlab_ci.yaml_text import YamlSection
+from paas_runner.pipelines.spec import REPORTS, ArtifactSpec, CacheSpec
 
 MOST_CACHES = 4
 MOST_FALLBACK_KEYS = 5
@@ -14,10 +14,10 @@ _POLICIES = ("pull-push", "pull", "push")
 _NEVER = "never"
 
 
-def artifacts(place: Place) -> KeptArtifacts:
+def artifacts(place: YamlPlace) -> ArtifactSpec:
     """`artifacts`: a mapping."""
     parts = place.known("paths", "exclude", "untracked", "name", "when", "expire_in", "reports")
-    return KeptArtifacts(
+    return ArtifactSpec(
         paths=_texts(parts, "paths"),
         exclude=_texts(parts, "exclude"),
         untracked="untracked" in parts and parts["untracked"].flag(),
@@ -28,7 +28,7 @@ def artifacts(place: Place) -> KeptArtifacts:
     )
 
 
-def caches(place: Place) -> tuple[KeptCache, ...]:
+def caches(place: YamlPlace) -> tuple[CacheSpec, ...]:
     """`cache`: a mapping, or a list of them."""
     items = place.items()
     if len(items) > MOST_CACHES:
@@ -36,13 +36,13 @@ def caches(place: Place) -> tuple[KeptCache, ...]:
     return tuple(_cache(item) for item in items)
 
 
-def _cache(place: Place) -> KeptCache:
+def _cache(place: YamlPlace) -> CacheSpec:
     parts = place.known("key", "fallback_keys", "paths", "untracked", "policy", "when")
     fallbacks = _texts(parts, "fallback_keys")
     if len(fallbacks) > MOST_FALLBACK_KEYS:
         parts["fallback_keys"].refuse(f"may have {MOST_FALLBACK_KEYS} keys at most")
     policy = parts.get("policy")
-    return KeptCache(
+    return CacheSpec(
         key=_key(parts["key"]) if "key" in parts else "default",
         fallback_keys=fallbacks,
         paths=_texts(parts, "paths"),
@@ -52,9 +52,9 @@ def _cache(place: Place) -> KeptCache:
     )
 
 
-def _key(place: Place) -> str:
+def _key(place: YamlPlace) -> str:
     """A text, or `files` with an optional `prefix`: of the files, the sandbox knows the names alone."""
-    if not isinstance(place.value, Section):
+    if not isinstance(place.value, YamlSection):
         return place.text()
     parts = place.known("files", "prefix")
     names = _texts(parts, "files")
@@ -65,7 +65,7 @@ def _key(place: Place) -> str:
     return prefix + hashlib.sha256("\0".join(names).encode()).hexdigest()[:40]
 
 
-def _reports(place: Place) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _reports(place: YamlPlace) -> Iterator[tuple[str, tuple[str, ...]]]:
     for report in place.entries():
         kind = report.key.rpartition(".")[2]
         if kind == "coverage_report":
@@ -81,7 +81,7 @@ def _reports(place: Place) -> Iterator[tuple[str, tuple[str, ...]]]:
             report.warn()
 
 
-def _lifetime(place: Place) -> str | None:
+def _lifetime(place: YamlPlace) -> str | None:
     """A duration in words, as it is; None for `never`."""
     words = place.text()
     if words != _NEVER and duration(words) is None:
@@ -89,7 +89,7 @@ def _lifetime(place: Place) -> str | None:
     return None if words == _NEVER else words
 
 
-def _choice(parts: dict[str, Place], name: str, known: tuple[str, ...]) -> str:
+def _choice(parts: dict[str, YamlPlace], name: str, known: tuple[str, ...]) -> str:
     """One of the known words, the first of them when there is none."""
     if name not in parts:
         return known[0]
@@ -99,5 +99,5 @@ def _choice(parts: dict[str, Place], name: str, known: tuple[str, ...]) -> str:
     return word
 
 
-def _texts(parts: dict[str, Place], name: str) -> tuple[str, ...]:
+def _texts(parts: dict[str, YamlPlace], name: str) -> tuple[str, ...]:
     return parts[name].texts() if name in parts and parts[name].value is not None else ()

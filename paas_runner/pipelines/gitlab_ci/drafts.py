@@ -9,9 +9,9 @@ from paas_runner.job.variables import Variable
 from paas_runner.pipelines.gitlab_ci import artifact_keywords, keywords
 from paas_runner.pipelines.gitlab_ci.inheritance import extended, with_defaults
 from paas_runner.pipelines.gitlab_ci.keywords import AllowedFailure, Need
-from paas_runner.pipelines.gitlab_ci.places import Place
-from paas_runner.pipelines.gitlab_ci.yaml_text import Section
-from paas_runner.pipelines.spec import JobSpec, KeptArtifacts, PipelineError, PipelineWarning, Retry, When
+from paas_runner.pipelines.gitlab_ci.places import YamlPlace
+from paas_runner.pipelines.gitlab_ci.yaml_text import YamlSection
+from paas_runner.pipelines.spec import ArtifactSpec, JobSpec, PipelineError, PipelineWarning, Retry, RunWhen
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ KNOWN = frozenset(
 
 
 @attrs.frozen(kw_only=True)
-class Draft:
+class JobDraft:
     """A job whose needs are not yet known to exist, and which may become several copies."""
 
     spec: JobSpec
@@ -74,15 +74,15 @@ class Draft:
 
 def draft(
     name: str,
-    document: Section,
-    defaults: Section,
+    document: YamlSection,
+    defaults: YamlSection,
     common: tuple[Variable, ...],
     warnings: list[PipelineWarning],
-) -> Draft | None:
+) -> JobDraft | None:
     """The job `name` with what it inherits; None, and a warning, for one that cannot run here."""
     job = with_defaults(extended(name, document), defaults)
     places = {
-        key: Place(job=name, key=key, value=value, line=job.lines.get(key), warnings=warnings)
+        key: YamlPlace(job=name, key=key, value=value, line=job.lines.get(key), warnings=warnings)
         for key, value in job.items()
         if value is not None
     }
@@ -95,37 +95,37 @@ def draft(
     spec = _spec(name, places, common)
     if not spec.script:
         raise PipelineError(f"job `{name}` has no `script`", line=line)
-    return Draft(
+    return JobDraft(
         spec=spec,
         needs=_read(places, "needs", keywords.needs, None),
-        dependencies=_read(places, "dependencies", Place.texts, None),
+        dependencies=_read(places, "dependencies", YamlPlace.texts, None),
         copies=_read(places, "parallel", keywords.parallel, 1),
         line=line,
     )
 
 
-def _spec(name: str, places: dict[str, Place], common: tuple[Variable, ...]) -> JobSpec:
+def _spec(name: str, places: dict[str, YamlPlace], common: tuple[Variable, ...]) -> JobSpec:
     allowed = _read(places, "allow_failure", keywords.allow_failure, AllowedFailure())
     own: tuple[Variable, ...] = _read(places, "variables", keywords.variables, ())
     return JobSpec(
         name=name,
-        stage=_read(places, "stage", Place.text, "test"),
-        before_script=_read(places, "before_script", Place.flattened, ()),
-        script=_read(places, "script", Place.flattened, ()),
-        after_script=_read(places, "after_script", Place.flattened, ()),
+        stage=_read(places, "stage", YamlPlace.text, "test"),
+        before_script=_read(places, "before_script", YamlPlace.flattened, ()),
+        script=_read(places, "script", YamlPlace.flattened, ()),
+        after_script=_read(places, "after_script", YamlPlace.flattened, ()),
         variables=tuple({variable.key: variable for variable in (*common, *own)}.values()),
         image=_read(places, "image", keywords.image, None),
         services=_read(places, "services", keywords.services, ()),
-        artifacts=_read(places, "artifacts", artifact_keywords.artifacts, KeptArtifacts()),
+        artifacts=_read(places, "artifacts", artifact_keywords.artifacts, ArtifactSpec()),
         caches=_read(places, "cache", artifact_keywords.caches, ()),
         timeout=_read(places, "timeout", keywords.timeout, None),
         allow_failure=allowed.always,
         allowed_exit_codes=allowed.exit_codes,
         retry=_read(places, "retry", keywords.retry, Retry()),
-        when=_read(places, "when", keywords.when, When.ON_SUCCESS),
+        when=_read(places, "when", keywords.when, RunWhen.ON_SUCCESS),
         tags=_read(places, "tags", keywords.tags, ()),
     )
 
 
-def _read(places: dict[str, Place], key: str, reader: Callable[[Place], T], default: T) -> T:
+def _read(places: dict[str, YamlPlace], key: str, reader: Callable[[YamlPlace], T], default: T) -> T:
     return reader(places[key]) if key in places else default

@@ -5,9 +5,9 @@ from datetime import timedelta
 import attrs
 
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.gitlab_ci.places import Place, duration
-from paas_runner.pipelines.gitlab_ci.yaml_text import Section
-from paas_runner.pipelines.spec import Image, Retry, Service, When
+from paas_runner.pipelines.gitlab_ci.places import YamlPlace, duration
+from paas_runner.pipelines.gitlab_ci.yaml_text import YamlSection
+from paas_runner.pipelines.spec import ImageSpec, Retry, RunWhen, ServiceSpec
 
 MOST_RETRIES = 2
 MOST_PARALLEL = 200
@@ -31,14 +31,14 @@ class AllowedFailure:
     exit_codes: frozenset[int] = frozenset()
 
 
-def variables(place: Place) -> tuple[Variable, ...]:
+def variables(place: YamlPlace) -> tuple[Variable, ...]:
     """`variables`: texts, or mappings with `value` and `expand`."""
     return tuple(_variable(entry) for entry in place.entries())
 
 
-def _variable(place: Place) -> Variable:
+def _variable(place: YamlPlace) -> Variable:
     key = place.key.rpartition("variables.")[2]
-    if not isinstance(place.value, Section):
+    if not isinstance(place.value, YamlSection):
         return Variable(key=key, value="" if place.value is None else place.text(), public=True)
     parts = place.known("value", "expand", "description")
     value = parts["value"].text() if "value" in parts else ""
@@ -46,32 +46,32 @@ def _variable(place: Place) -> Variable:
     return Variable(key=key, value=value, public=True, raw=raw)
 
 
-def image(place: Place) -> Image:
+def image(place: YamlPlace) -> ImageSpec:
     """`image`: a name, or a mapping."""
-    if not isinstance(place.value, Section):
-        return Image(name=place.text())
+    if not isinstance(place.value, YamlSection):
+        return ImageSpec(name=place.text())
     parts = place.known("name", "entrypoint", "pull_policy")
     if "name" not in parts:
         place.refuse("has no `name`")
-    return Image(
+    return ImageSpec(
         name=parts["name"].text(),
         entrypoint=parts["entrypoint"].texts() if "entrypoint" in parts else None,
         pull_policy=parts["pull_policy"].texts() if "pull_policy" in parts else None,
     )
 
 
-def services(place: Place) -> tuple[Service, ...]:
+def services(place: YamlPlace) -> tuple[ServiceSpec, ...]:
     """`services`: a list of names and mappings."""
     return tuple(_service(item) for item in place.items())
 
 
-def _service(place: Place) -> Service:
-    if not isinstance(place.value, Section):
-        return Service(name=place.text())
+def _service(place: YamlPlace) -> ServiceSpec:
+    if not isinstance(place.value, YamlSection):
+        return ServiceSpec(name=place.text())
     parts = place.known("name", "alias", "entrypoint", "command", "variables", "pull_policy")
     if "name" not in parts:
         place.refuse("has a service without `name`")
-    return Service(
+    return ServiceSpec(
         name=parts["name"].text(),
         alias=parts["alias"].text() if "alias" in parts else None,
         entrypoint=parts["entrypoint"].texts() if "entrypoint" in parts else None,
@@ -81,13 +81,13 @@ def _service(place: Place) -> Service:
     )
 
 
-def needs(place: Place) -> tuple[Need, ...]:
+def needs(place: YamlPlace) -> tuple[Need, ...]:
     """`needs`: a list of job names and mappings with `job`, `optional` and `artifacts`."""
     return tuple(need for item in place.items() if (need := _need(item)) is not None)
 
 
-def _need(place: Place) -> Need | None:
-    if not isinstance(place.value, Section):
+def _need(place: YamlPlace) -> Need | None:
+    if not isinstance(place.value, YamlSection):
         return Need(name=place.text())
     if "job" not in place.value or "pipeline" in place.value or "project" in place.value:
         place.warn("only jobs of the same pipeline can be needed in the sandbox, this entry is left out")
@@ -100,7 +100,7 @@ def _need(place: Place) -> Need | None:
     )
 
 
-def timeout(place: Place) -> timedelta:
+def timeout(place: YamlPlace) -> timedelta:
     """`timeout`: a duration in words."""
     found = duration(place.text())
     if found is None:
@@ -108,18 +108,18 @@ def timeout(place: Place) -> timedelta:
     return found
 
 
-def allow_failure(place: Place) -> AllowedFailure:
+def allow_failure(place: YamlPlace) -> AllowedFailure:
     """`allow_failure`: yes or no, or a mapping with `exit_codes`."""
-    if not isinstance(place.value, Section):
+    if not isinstance(place.value, YamlSection):
         return AllowedFailure(always=place.flag())
     parts = place.known("exit_codes")
     codes = parts["exit_codes"].items() if "exit_codes" in parts else []
     return AllowedFailure(exit_codes=frozenset(code.number(most=MOST_EXIT_CODE, least=1) for code in codes))
 
 
-def retry(place: Place) -> Retry:
+def retry(place: YamlPlace) -> Retry:
     """`retry`: a number, or a mapping with `max` and `when`."""
-    if not isinstance(place.value, Section):
+    if not isinstance(place.value, YamlSection):
         return Retry(times=place.number(most=MOST_RETRIES))
     parts = place.known("max", "when")
     reasons = parts["when"].texts() if "when" in parts else ("always",)
@@ -127,20 +127,20 @@ def retry(place: Place) -> Retry:
     return Retry(times=times, reasons=frozenset(reasons))
 
 
-def when(place: Place) -> When:
+def when(place: YamlPlace) -> RunWhen:
     """`when`; `manual` is warned about, because nobody can start such a job here."""
     word = place.text()
     if word == "delayed":
         place.warn("the sandbox does not delay jobs, this one runs at once")
-        return When.ON_SUCCESS
-    if word not in tuple(When):
-        place.refuse(f"must be one of {', '.join(When)}: `{word}`")
-    if word == When.MANUAL:
+        return RunWhen.ON_SUCCESS
+    if word not in tuple(RunWhen):
+        place.refuse(f"must be one of {', '.join(RunWhen)}: `{word}`")
+    if word == RunWhen.MANUAL:
         place.warn("nobody starts manual jobs in the sandbox, this one never runs")
-    return When(word)
+    return RunWhen(word)
 
 
-def tags(place: Place) -> tuple[str, ...]:
+def tags(place: YamlPlace) -> tuple[str, ...]:
     """`tags`; they are kept, but any runner takes the job."""
     found = place.texts()
     if found:
@@ -148,9 +148,9 @@ def tags(place: Place) -> tuple[str, ...]:
     return found
 
 
-def parallel(place: Place) -> int:
+def parallel(place: YamlPlace) -> int:
     """`parallel`: how many copies; a matrix is warned about and gives one."""
-    if isinstance(place.value, Section):
+    if isinstance(place.value, YamlSection):
         place.warn("only a number is understood by the sandbox, this job runs once")
         return 1
     return place.number(most=MOST_PARALLEL, least=1)

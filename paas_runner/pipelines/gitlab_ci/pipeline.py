@@ -3,11 +3,11 @@
 import graphlib
 
 from paas_runner.pipelines.gitlab_ci import keywords
-from paas_runner.pipelines.gitlab_ci.drafts import Draft, draft
+from paas_runner.pipelines.gitlab_ci.drafts import JobDraft, draft
 from paas_runner.pipelines.gitlab_ci.inheritance import INHERITED, resolved, with_defaults
 from paas_runner.pipelines.gitlab_ci.keywords import Need
-from paas_runner.pipelines.gitlab_ci.places import Place
-from paas_runner.pipelines.gitlab_ci.yaml_text import Section, parse
+from paas_runner.pipelines.gitlab_ci.places import YamlPlace
+from paas_runner.pipelines.gitlab_ci.yaml_text import YamlSection, parse
 from paas_runner.pipelines.spec import (
     DEFAULT_STAGES,
     FIRST_STAGE,
@@ -25,9 +25,9 @@ _NO_JOBS = frozenset({"include", "workflow", "spec"})
 def load_pipeline(text: str) -> Pipeline:
     """The pipeline that `text` describes; raises `PipelineError` with the line where it is at fault."""
     raw, warnings = parse(text)
-    document: Section = resolved(raw, raw)
+    document: YamlSection = resolved(raw, raw)
     top = {
-        key: Place(job="", key=key, value=value, line=document.lines.get(key), warnings=warnings)
+        key: YamlPlace(job="", key=key, value=value, line=document.lines.get(key), warnings=warnings)
         for key, value in document.items()
         if value is not None
     }
@@ -44,7 +44,9 @@ def load_pipeline(text: str) -> Pipeline:
     return pipeline
 
 
-def _drafts(document: Section, top: dict[str, Place], warnings: list[PipelineWarning]) -> list[Draft]:
+def _drafts(
+    document: YamlSection, top: dict[str, YamlPlace], warnings: list[PipelineWarning]
+) -> list[JobDraft]:
     defaults = _defaults(top)
     common = keywords.variables(top["variables"]) if "variables" in top else ()
     names = [key for key in document if key not in _UNDERSTOOD | _NO_JOBS and not key.startswith(".")]
@@ -52,23 +54,23 @@ def _drafts(document: Section, top: dict[str, Place], warnings: list[PipelineWar
     return [each for each in found if each is not None]
 
 
-def _defaults(top: dict[str, Place]) -> Section:
+def _defaults(top: dict[str, YamlPlace]) -> YamlSection:
     """`default`, completed by the older way of writing some of its keys at the top level."""
-    older = Section(
+    older = YamlSection(
         ((key, top[key].value) for key in _TOP_LEVEL_DEFAULTS & top.keys()),
         {key: place.line or 0 for key, place in top.items()},
     )
     if "default" not in top:
         return older
     known = top["default"].known(*INHERITED)
-    newer = Section(
+    newer = YamlSection(
         ((key, place.value) for key, place in known.items()),
         {key: place.line or 0 for key, place in known.items()},
     )
     return with_defaults(newer, older)
 
 
-def _stages(top: dict[str, Place], drafts: list[Draft]) -> tuple[str, ...]:
+def _stages(top: dict[str, YamlPlace], drafts: list[JobDraft]) -> tuple[str, ...]:
     """All stages in order; raises `PipelineError` for a job in a stage that does not exist."""
     named = top["stages"].texts() if "stages" in top else DEFAULT_STAGES
     between = dict.fromkeys(stage for stage in named if stage not in (FIRST_STAGE, LAST_STAGE))
@@ -83,14 +85,14 @@ def _stages(top: dict[str, Place], drafts: list[Draft]) -> tuple[str, ...]:
     return stages
 
 
-def _needed(each: Draft, names: dict[str, list[str]]) -> tuple[str, ...] | None:
+def _needed(each: JobDraft, names: dict[str, list[str]]) -> tuple[str, ...] | None:
     """The names of the jobs it needs, with every copy of one that runs in parallel."""
     if each.needs is None:
         return None
     return tuple(name for need in each.needs for name in _copies(need, each, names))
 
 
-def _dependencies(each: Draft, names: dict[str, list[str]]) -> tuple[str, ...] | None:
+def _dependencies(each: JobDraft, names: dict[str, list[str]]) -> tuple[str, ...] | None:
     """The names of the jobs whose artifacts it gets; None for all that it waits for."""
     if each.dependencies is not None:
         wanted = [Need(name=name) for name in each.dependencies]
@@ -101,7 +103,7 @@ def _dependencies(each: Draft, names: dict[str, list[str]]) -> tuple[str, ...] |
     return tuple(name for need in wanted for name in _copies(need, each, names))
 
 
-def _copies(need: Need, each: Draft, names: dict[str, list[str]]) -> list[str]:
+def _copies(need: Need, each: JobDraft, names: dict[str, list[str]]) -> list[str]:
     if need.name in names:
         return names[need.name]
     single = [name for copies in names.values() for name in copies if name == need.name]

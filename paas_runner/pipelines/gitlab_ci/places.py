@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import attrs
 
-from paas_runner.pipelines.gitlab_ci.yaml_text import Section
+from paas_runner.pipelines.gitlab_ci.yaml_text import YamlSection
 from paas_runner.pipelines.spec import PipelineError, PipelineWarning
 
 _TRUE, _FALSE = frozenset({"true", "yes", "on"}), frozenset({"false", "no", "off"})
@@ -18,7 +18,7 @@ NO_EFFECT = "not understood by the sandbox, it has no effect"
 
 
 @attrs.frozen(kw_only=True)
-class Place:
+class YamlPlace:
     """One value with its position; `warnings` collects for the whole text."""
 
     job: str  # empty at the top level
@@ -36,13 +36,13 @@ class Place:
         """Add a warning."""
         self.warnings.append(PipelineWarning(job=self.job, key=self.key, text=text, line=self.line))
 
-    def section(self) -> Section:
+    def section(self) -> YamlSection:
         """The value, which must be a mapping."""
-        if not isinstance(self.value, Section):
+        if not isinstance(self.value, YamlSection):
             self.refuse("must be a mapping")
         return self.value
 
-    def entries(self) -> list["Place"]:
+    def entries(self) -> list["YamlPlace"]:
         """The places inside the value, which must be a mapping."""
         section = self.section()
         return [
@@ -50,14 +50,14 @@ class Place:
             for key, value in section.items()
         ]
 
-    def items(self) -> list["Place"]:
+    def items(self) -> list["YamlPlace"]:
         """One place for each element of the value, which may also stand alone."""
         values = self.value if isinstance(self.value, list) else [self.value]
         return [attrs.evolve(self, value=value) for value in values]
 
-    def known(self, *names: str) -> dict[str, "Place"]:
+    def known(self, *names: str) -> dict[str, "YamlPlace"]:
         """The places of the named keys of a mapping; the other keys are warned about."""
-        known: dict[str, Place] = {}
+        known: dict[str, YamlPlace] = {}
         for place in self.entries():
             name = place.key.removeprefix(f"{self.key}.")
             if name in names:

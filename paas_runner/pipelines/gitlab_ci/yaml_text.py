@@ -1,7 +1,7 @@
 """YAML text into plain values that remember their lines.
 
 Every scalar stays the text it was written as (`yes`, `022` and `1.0` are not numbers or booleans here; what a
-scalar means is for its keyword to say), only an empty one is None. `!reference` becomes a `Reference`.
+scalar means is for its keyword to say), only an empty one is None. `!reference` becomes a `YamlReference`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,32 +18,32 @@ _PLAIN = "tag:yaml.org,2002:"
 _REFERENCE = "!reference"
 
 
-class Section(dict[str, Any]):
+class YamlSection(dict[str, Any]):
     """A mapping that knows the line, from 1, of each of its keys."""
 
     def __init__(self, items: Iterable[tuple[str, Any]] = (), lines: Mapping[str, int] | None = None) -> None:
         super().__init__(items)
         self.lines: dict[str, int] = dict(lines or {})
 
-    def under(self, over: "Section") -> "Section":
+    def under(self, over: "YamlSection") -> "YamlSection":
         """The deep merge of both; `over` wins, lists are replaced."""
-        merged = Section(self.items(), {**self.lines, **over.lines})
+        merged = YamlSection(self.items(), {**self.lines, **over.lines})
         for key, value in over.items():
             mine = self.get(key)
-            both = isinstance(mine, Section) and isinstance(value, Section)
-            merged[key] = mine.under(value) if both and isinstance(mine, Section) else value
+            both = isinstance(mine, YamlSection) and isinstance(value, YamlSection)
+            merged[key] = mine.under(value) if both and isinstance(mine, YamlSection) else value
         return merged
 
 
 @attrs.frozen
-class Reference:
+class YamlReference:
     """`!reference [section, key, …]`."""
 
     path: tuple[str, ...]
     line: int
 
 
-def parse(text: str) -> tuple[Section, list[PipelineWarning]]:
+def parse(text: str) -> tuple[YamlSection, list[PipelineWarning]]:
     """The document as a mapping, and a warning for each key written twice; raises `PipelineError`."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -56,7 +56,7 @@ def parse(text: str) -> tuple[Section, list[PipelineWarning]]:
         raise PipelineError(f"not YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise PipelineError("nested too deeply") from None
-    if not isinstance(document, Section):
+    if not isinstance(document, YamlSection):
         raise PipelineError("a mapping of jobs was expected", line=1)
     return document, builder.warnings
 
@@ -89,14 +89,14 @@ class _Builder:
             return [self.build(item) for item in node.value]
         return None if node.tag == _NULL else node.value
 
-    def _reference(self, node: yaml.Node) -> Reference:
+    def _reference(self, node: yaml.Node) -> YamlReference:
         parts = [self.build(item) for item in node.value] if isinstance(node, yaml.SequenceNode) else []
         if not parts or not all(isinstance(part, str) for part in parts):
             _refuse(node, "!reference wants a list of names")
-        return Reference(tuple(parts), _line(node))
+        return YamlReference(tuple(parts), _line(node))
 
-    def _section(self, node: yaml.MappingNode) -> Section:
-        own, merged = Section(), Section()
+    def _section(self, node: yaml.MappingNode) -> YamlSection:
+        own, merged = YamlSection(), YamlSection()
         for key_node, value_node in node.value:
             if key_node.tag == _MERGE:
                 merged = self._merged(value_node, merged)
@@ -108,15 +108,15 @@ class _Builder:
                 self._twice(key, _line(key_node))
             own[key] = self.build(value_node)
             own.lines[key] = _line(key_node)
-        return Section({**merged, **own}.items(), {**merged.lines, **own.lines})
+        return YamlSection({**merged, **own}.items(), {**merged.lines, **own.lines})
 
-    def _merged(self, node: yaml.Node, so_far: Section) -> Section:
+    def _merged(self, node: yaml.Node, so_far: YamlSection) -> YamlSection:
         """What `<<` brings in: one mapping or several, of which the first wins."""
         value = self.build(node)
         for item in value if isinstance(value, list) else [value]:
-            if not isinstance(item, Section):
+            if not isinstance(item, YamlSection):
                 _refuse(node, "<< wants a mapping")
-            so_far = Section({**item, **so_far}.items(), {**item.lines, **so_far.lines})
+            so_far = YamlSection({**item, **so_far}.items(), {**item.lines, **so_far.lines})
         return so_far
 
     def _twice(self, key: str, line: int) -> None:

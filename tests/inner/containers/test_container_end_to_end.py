@@ -5,12 +5,12 @@ from pathlib import Path
 import attrs
 import pytest
 
-from paas_runner.inner.process_shell import shell_for
+from paas_runner.inner.shell import shell_for
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.gitlab_ci.pipeline import load_pipeline
-from paas_runner.pipelines.jobs import Job
 from tests.support.docker_world import DockerWorld, docker_world
 from tests.support.kept_files import log_of, ran
+from tests.support.live_records import LiveJob
 from tests.support.s3_server import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, S3Server
 
 MASKED = "sesame-open-now"
@@ -43,7 +43,7 @@ test:
 """
 
 
-def check(jobs: dict[str, Job], *, hit: bool) -> None:
+def check(jobs: dict[str, LiveJob], *, hit: bool) -> None:
     build, test = log_of(jobs["build"]), log_of(jobs["test"])
     assert [job.status for job in jobs.values()] == ["success", "success"], build + test
     assert ("\ncache hit\n" in build) == hit
@@ -105,10 +105,10 @@ async def test_a_pipeline_runs_on_hosts_of_the_service(engine, host_image, greet
             assert not world.alive
 
 
-async def submitted(world: DockerWorld, base: str, greeter: str) -> dict[str, Job]:
+async def submitted(world: DockerWorld, base: str, greeter: str) -> dict[str, LiveJob]:
     """The jobs of a pipeline that the service has brought to their ends."""
     coordinator = world.sandbox.coordinator
     names = coordinator.submit(load_pipeline(PIPELINE.format(base=base, greeter=greeter))).jobs
-    jobs = {name: coordinator.latest(job_id) for name, job_id in names.items()}
+    jobs = {name: LiveJob(coordinator, coordinator.latest(job_id).job_id) for name, job_id in names.items()}
     await world.settled(list(jobs.values()))
     return jobs

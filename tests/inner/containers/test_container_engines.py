@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from paas_runner.pipelines.spec import Service
+from paas_runner.pipelines.spec import ServiceSpec
 from paas_runner.pipelines.states import JobState
 from tests.inner.containers.conftest import text, until
 from tests.support.engine.certificates import tls_options
@@ -46,7 +46,7 @@ async def test_volumes_that_images_declare_go_with_their_containers(docker, star
     before = engine.everything()
     options = {"host": engine.url, "volumes": ["/more"]}
     job = await docker.ran(
-        "touch /data/a /more/b", image=image, services=(Service(name=image),), options=options
+        "touch /data/a /more/b", image=image, services=(ServiceSpec(name=image),), options=options
     )
     assert job.status is JobState.SUCCESS
     assert engine.everything() == before

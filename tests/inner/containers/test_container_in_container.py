@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from docker.types import Mount
 
-from paas_runner.inner.containers.marks import OWNER_VARIABLE
+from paas_runner.docker.labels import OBJECT_LABELS_VARIABLE
 from paas_runner.pipelines.payload import job_payload
-from paas_runner.pipelines.spec import Service
+from paas_runner.pipelines.spec import ServiceSpec
 from tests.inner.containers.conftest import Docker
 from tests.support.hosts import GRACEFUL, script
+from tests.support.live_records import submitted
 
 COORDINATOR = """\
 import http.server, json, subprocess, sys, threading
@@ -42,18 +43,18 @@ URL = "http://127.0.0.1:8000"
 def ran(docker: Docker, image: str, *lines: str, network: str, mounts: list[Mount], **more: Any) -> str:
     """What the coordinator beside the runner has heard of a job."""
     coordinator = docker.world.coordinator
-    job = coordinator.submit_job(script(*lines, **more))
-    assert coordinator.acquire(docker.world.runner, features=GRACEFUL) is job
-    toml = docker.toml(host="unix:///var/run/docker.sock").replace(docker.url, f"{URL}/{docker.mark}")
+    job = submitted(coordinator, script(*lines, **more))
+    assert coordinator.acquire(docker.world.runner.runner_id, features=GRACEFUL) == job
+    toml = docker.toml(host="unix:///var/run/docker.sock").replace(docker.url, f"{URL}/{docker.owner}")
     payload = job_payload(job, url=URL, options=coordinator.options)
-    labels = {"paas-runner.mark": docker.mark}
+    labels = {"paas-runner.owner": docker.owner}
     socket = docker.engine.url.removeprefix("unix://")
     with docker.engine.client() as client:
         container = client.create_container(
             image,
             labels=labels,
             entrypoint=["python3", "/coordinator.py"],
-            environment={OWNER_VARIABLE: f"paas-runner.mark={docker.mark}"},
+            environment={OBJECT_LABELS_VARIABLE: f"paas-runner.owner={docker.owner}"},
             host_config=client.create_host_config(
                 network_mode=network,
                 mounts=[Mount("/var/run/docker.sock", socket, type="bind"), *mounts],
@@ -84,13 +85,13 @@ def tar(files: dict[str, str]) -> bytes:
 @pytest.fixture
 def network(docker: Docker) -> Any:
     with docker.engine.client() as client:
-        made = client.create_network(f"hosts-{docker.mark}")
-        yield f"hosts-{docker.mark}"
+        made = client.create_network(f"hosts-{docker.owner}")
+        yield f"hosts-{docker.owner}"
         client.remove_network(made["Id"])
 
 
 def volume(docker: Docker) -> Mount:
-    return Mount("/builds", None, type="volume", labels={"paas-runner.mark": docker.mark})
+    return Mount("/builds", None, type="volume", labels={"paas-runner.owner": docker.owner})
 
 
 @pytest.mark.parametrize("own_network", [True, False])
@@ -103,7 +104,7 @@ def test_job_and_services_share_the_runners_volume_and_are_reached(
         *("pwd; echo made > file; hostname", "exec 3<>/dev/tcp/db/7000; cat <&3"),
         network=network if own_network else "host",
         mounts=[volume(docker)],
-        services=(Service(name=greeter, alias="db"),),
+        services=(ServiceSpec(name=greeter, alias="db"),),
         after_script=("cat file; ls /var/run/docker.sock || true",),
     )
     assert "\n/builds/sandbox/project\n" in said

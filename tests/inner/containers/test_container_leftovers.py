@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from paas_runner.inner.containers.marks import JOB, OWNER_VARIABLE, job_mark, object_labels
-from paas_runner.pipelines.jobs import Job
+from paas_runner.docker.labels import INNER_JOB, OBJECT_LABELS_VARIABLE
+from paas_runner.inner.containers.leftovers import job_label, object_labels
 from paas_runner.pipelines.payload import job_payload
-from paas_runner.pipelines.spec import Service
+from paas_runner.pipelines.spec import ServiceSpec
 from paas_runner.pipelines.states import JobState
 from paas_runner.sandbox.control_api import create_coordinator_app
 from paas_runner.server.listening import Listener
 from tests.inner.containers.conftest import Docker, until
 from tests.support.hosts import GRACEFUL, script
+from tests.support.live_records import LiveJob, submitted
 
 
 @pytest.fixture
@@ -32,11 +33,11 @@ async def listener(docker: Docker) -> AsyncIterator[Listener]:
 @contextlib.asynccontextmanager
 async def program(
     docker: Docker, listener: Listener, folder: Path, *lines: str, **more: Any
-) -> AsyncIterator[tuple[Job, asyncio.subprocess.Process]]:
+) -> AsyncIterator[tuple[LiveJob, asyncio.subprocess.Process]]:
     """The inner runner as a process of its own."""
     coordinator = docker.world.coordinator
-    job = coordinator.submit_job(script(*lines, **more))
-    assert coordinator.acquire(docker.world.runner, features=GRACEFUL) is job
+    job = submitted(coordinator, script(*lines, **more))
+    assert coordinator.acquire(docker.world.runner.runner_id, features=GRACEFUL) == job
     payload = job_payload(job, url=listener.url, options=coordinator.options)
     (folder / "job.json").write_text(json.dumps(payload))
     (folder / "runner.toml").write_text(docker.toml().replace(docker.url, listener.url))
@@ -54,7 +55,7 @@ async def program(
 
 async def test_kill_9_in_the_middle_of_a_script_leaves_nothing(docker, greeter, listener, tmp_path) -> None:
     lines = ("echo ready", "sleep 600")
-    async with program(docker, listener, tmp_path, *lines, services=(Service(name=greeter),)) as (
+    async with program(docker, listener, tmp_path, *lines, services=(ServiceSpec(name=greeter),)) as (
         job,
         process,
     ):
@@ -68,7 +69,7 @@ async def test_kill_9_in_the_middle_of_a_script_leaves_nothing(docker, greeter, 
 
 @pytest.mark.parametrize("seconds", [0.4, 0.8, 1.2, 1.6])
 async def test_kill_9_at_any_time_leaves_nothing(docker, greeter, listener, tmp_path, seconds) -> None:
-    services = (Service(name=greeter), Service(name=greeter, alias="other"))
+    services = (ServiceSpec(name=greeter), ServiceSpec(name=greeter, alias="other"))
     async with program(docker, listener, tmp_path, "sleep 600", services=services) as (_, process):
         await asyncio.sleep(seconds)
         keepers = children(process.pid)
@@ -103,11 +104,11 @@ async def test_what_an_earlier_run_of_the_same_job_left_is_removed_before_it_beg
 
 def left_behind(docker: Docker, payload: dict[str, Any]) -> None:
     """As after the death of runner and keeper together."""
-    labels = {JOB: job_mark(docker.url, payload["id"]), "paas-runner.mark": docker.mark}
+    labels = {**job_label(docker.url, payload["id"]), "paas-runner.owner": docker.owner}
     with docker.engine.client() as client:
-        network = client.create_network(f"left-behind-{docker.mark}", labels=labels)
+        network = client.create_network(f"left-behind-{docker.owner}", labels=labels)
         client.create_volume(labels=labels)
-        host_config = client.create_host_config(network_mode=f"left-behind-{docker.mark}")
+        host_config = client.create_host_config(network_mode=f"left-behind-{docker.owner}")
         container = client.create_container(
             docker.engine.base, ["sleep", "600"], labels=labels, host_config=host_config
         )
@@ -116,7 +117,7 @@ def left_behind(docker: Docker, payload: dict[str, Any]) -> None:
 
 
 async def test_nothing_of_another_job_is_touched(docker) -> None:
-    other = {JOB: job_mark(docker.url, 4711), "paas-runner.mark": docker.mark}
+    other = {**job_label(docker.url, 4711), "paas-runner.owner": docker.owner}
     with docker.engine.client() as client:
         volume = client.create_volume(labels=other)["Name"]
         with pytest.raises(AssertionError):
@@ -126,7 +127,7 @@ async def test_nothing_of_another_job_is_touched(docker) -> None:
 
 
 def test_the_owners_labels_are_on_everything() -> None:
-    given = {OWNER_VARIABLE: "a.b=c, d=e=f,,g"}
-    mark = "https://gitlab.test/jobs/7"
-    assert object_labels("https://gitlab.test", 7, given) == {"a.b": "c", "d": "e=f", JOB: mark}
-    assert object_labels("https://gitlab.test", 7, {}) == {JOB: mark}
+    given = {OBJECT_LABELS_VARIABLE: "a.b=c, d=e=f,,g"}
+    job = "https://gitlab.test/jobs/7"
+    assert object_labels("https://gitlab.test", 7, given) == {"a.b": "c", "d": "e=f", INNER_JOB: job}
+    assert object_labels("https://gitlab.test", 7, {}) == {INNER_JOB: job}

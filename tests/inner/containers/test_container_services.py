@@ -6,21 +6,21 @@ import re
 import pytest
 
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.spec import Service
+from paas_runner.pipelines.spec import ServiceSpec
 from paas_runner.pipelines.states import JobState
 from tests.inner.containers.conftest import text, until, variables
 
 ASK = "ask() { exec 3<>/dev/tcp/$1/${2:-7000}; cat <&3; exec 3>&-; }"
 
 
-def said(job) -> list[str]:
+def output(job) -> list[str]:
     """What the script wrote itself."""
     return [line for line in text(job).split("\n") if line and "\x1b" not in line]
 
 
 async def test_a_job_talks_to_two_services_by_their_names(docker, greeter) -> None:
-    first = Service(name=greeter)
-    second = Service(
+    first = ServiceSpec(name=greeter)
+    second = ServiceSpec(
         name=f"{greeter}:latest",
         alias="db, $OTHER",
         command=("again", "and again"),
@@ -36,7 +36,7 @@ async def test_a_job_talks_to_two_services_by_their_names(docker, greeter) -> No
     )
     assert job.status is JobState.SUCCESS
     again = "good day again and again"
-    assert said(job) == ["hello there", "hello there", again, again]
+    assert output(job) == ["hello there", "hello there", again, again]
     assert f"Starting service {greeter} ..." in text(job)
     assert "Waiting for services to be up and running (timeout 30 seconds)..." in text(job)
     assert f'WARNING: Service "{greeter}:latest": the name paas-runner-test__greeter is taken' in text(job)
@@ -47,7 +47,7 @@ async def test_a_service_is_waited_for_until_it_listens(docker) -> None:
         "paas-runner-test/late",
         f"FROM {docker.engine.base}\nEXPOSE 7000 9000/udp\nCMD sleep 1.5; python3 -m http.server 7000\n",
     )
-    job = await docker.ran(": </dev/tcp/late/7000", services=(Service(name=image, alias="late"),))
+    job = await docker.ran(": </dev/tcp/late/7000", services=(ServiceSpec(name=image, alias="late"),))
     assert job.status is JobState.SUCCESS
     assert "WARNING" not in text(job)
 
@@ -58,14 +58,14 @@ async def test_a_service_that_ends_is_warned_of_with_its_log_and_the_job_goes_on
         f'FROM {docker.engine.base}\nEXPOSE 7000\nCMD ["sh", "-c", "echo no disk, $TOKEN; exit 3"]\n',
     )
     token = Variable(key="TOKEN", value="hidden-token", masked=True, public=True)
-    job = await docker.ran("echo still here", services=(Service(name=image),), variables=(token,))
+    job = await docker.ran("echo still here", services=(ServiceSpec(name=image),), variables=(token,))
     assert job.status is JobState.SUCCESS
     assert f"Service {image} probably didn't start properly: it has ended with exit code 3" in text(job)
     assert "Service container logs:\nno disk, [MASKED]\n" in text(job)
 
 
 async def test_a_service_that_never_listens_is_warned_of_in_the_end(docker, greeter) -> None:
-    never = Service(name=greeter, variables=(Variable(key="HEALTHCHECK_TCP_PORT", value="7009"),))
+    never = ServiceSpec(name=greeter, variables=(Variable(key="HEALTHCHECK_TCP_PORT", value="7009"),))
     job = await docker.ran("true", services=(never,), options={"wait_for_services_timeout": 1})
     assert job.status is JobState.SUCCESS
     assert "no connection to port 7009 within 1 seconds" in text(job)
@@ -73,8 +73,8 @@ async def test_a_service_that_never_listens_is_warned_of_in_the_end(docker, gree
 
 
 @pytest.mark.parametrize("seconds", [-1, 0])
-async def test_nobody_waits_where_the_runner_says_so(docker, greeter, seconds) -> None:
-    service = Service(name=greeter, variables=(Variable(key="HEALTHCHECK_TCP_PORT", value="7009"),))
+async def test_no_service_is_waited_for_where_the_runner_says_so(docker, greeter, seconds) -> None:
+    service = ServiceSpec(name=greeter, variables=(Variable(key="HEALTHCHECK_TCP_PORT", value="7009"),))
     options = {"wait_for_services_timeout": seconds}
     job = await docker.ran("true", services=(service,), options=options)
     assert "Waiting for services" not in text(job)
@@ -86,7 +86,7 @@ async def test_a_service_has_the_jobs_public_variables_and_its_own(docker, greet
         Variable(key="PASSED_ON", value="passed on", masked=True),
         Variable(key="SHOWN", value="public one", public=True),
     )
-    service = Service(name=greeter, variables=(Variable(key="SECRET", value="$PASSED_ON"),))
+    service = ServiceSpec(name=greeter, variables=(Variable(key="SECRET", value="$PASSED_ON"),))
     async with docker.running("echo ready; sleep 60", services=(service,), variables=given) as (job, _):
         await until(lambda: b"\nready" in job.trace)
         told = {entry["Name"].rpartition("-")[2]: entry for entry in docker.containers()}
@@ -104,16 +104,16 @@ def job_folder(told) -> str:
 async def test_a_service_reaches_the_job_by_its_name(docker) -> None:
     caller = "import socket, time; time.sleep(1); socket.create_connection(('build', 7100)).sendall(b'knock')"
     answer = "import socket; print(socket.create_server(('', 7100)).accept()[0].recv(9).decode())"
-    service = Service(
+    service = ServiceSpec(
         name=docker.engine.base,
         command=("python3", "-c", f"while True:\n try: {caller}\n except OSError: pass"),
     )
     job = await docker.ran(f'timeout 20 python3 -c "{answer}"', services=(service,))
-    assert said(job) == ["knock"]
+    assert output(job) == ["knock"]
 
 
 async def test_services_see_the_projects_folder(docker, greeter) -> None:
-    async with docker.running("touch mine; echo ready; sleep 60", services=(Service(name=greeter),)) as (
+    async with docker.running("touch mine; echo ready; sleep 60", services=(ServiceSpec(name=greeter),)) as (
         job,
         _,
     ):
@@ -130,7 +130,7 @@ async def test_what_services_write_is_shown_where_a_variable_says_so(docker, gre
         Variable(key="CI_DEBUG_SERVICES", value="true"),
         Variable(key="SECRET", value="very-secret", masked=True, public=True),
     )
-    job = await docker.ran("sleep 0.5", services=(Service(name=greeter, alias="db"),), variables=given)
+    job = await docker.ran("sleep 0.5", services=(ServiceSpec(name=greeter, alias="db"),), variables=given)
     assert "[service:db] ready to greet [MASKED]\n" in text(job)
 
 
@@ -142,18 +142,18 @@ async def test_services_of_the_configuration_run_for_every_job(docker, greeter) 
         environment = ["GREETING=from the configuration"]
     """
     job = await docker.ran(ASK, "ask always", toml=toml)
-    assert said(job) == ["from the configuration there"]
+    assert output(job) == ["from the configuration there"]
 
 
 async def test_a_service_whose_name_is_none_is_left_out(docker) -> None:
-    job = await docker.ran("true", services=(Service(name="No/Name"),))
+    job = await docker.ran("true", services=(ServiceSpec(name="No/Name"),))
     assert job.status is JobState.SUCCESS
     assert 'Service "No/Name" is left out, its name is no image name: its path must be in lower' in text(job)
 
 
 async def test_images_that_the_runner_does_not_allow_fail_the_job(docker, greeter) -> None:
     options = {"allowed_services": ["library/*"], "allowed_images": ["paas-runner-test/**"]}
-    job = await docker.ran("true", services=(Service(name=greeter),), options=options)
+    job = await docker.ran("true", services=(ServiceSpec(name=greeter),), options=options)
     assert job.failure_reason == "runner_configuration_error"
     assert f'the image "{greeter}" is not among the services that this runner allows: library/*' in text(job)
     job = await docker.ran("true", image=greeter, options=options | {"allowed_images": ["other/**"]})
@@ -164,12 +164,14 @@ async def test_images_that_the_runner_does_not_allow_fail_the_job(docker, greete
 
 async def test_services_are_reached_on_a_shared_network_too(docker, greeter) -> None:
     with docker.engine.client() as client:
-        client.create_network(f"shared-{docker.mark}")
+        client.create_network(f"shared-{docker.owner}")
     try:
-        options = {"network_mode": f"shared-{docker.mark}"}
-        job = await docker.ran(ASK, "ask db", services=(Service(name=greeter, alias="db"),), options=options)
+        options = {"network_mode": f"shared-{docker.owner}"}
+        job = await docker.ran(
+            ASK, "ask db", services=(ServiceSpec(name=greeter, alias="db"),), options=options
+        )
     finally:
         with docker.engine.client() as client:
-            client.remove_network(f"shared-{docker.mark}")
-    assert said(job) == ["hello there"]
+            client.remove_network(f"shared-{docker.owner}")
+    assert output(job) == ["hello there"]
     assert re.search("WARNING", text(job)) is None

@@ -1,0 +1,62 @@
+"""What the service needs of a coordinator, for one runner: the port.
+
+The service knows a coordinator by these verbs alone; `gitlab` has them over GitLab's runner API. Whatever is
+worth repeating is raised as `Transient`, any other refusal as `Rejected`. A coordinator is asked about a job
+with that job's own token.
+"""
+
+import enum
+from typing import Protocol
+
+import attrs
+
+from paas_runner.job.failure import Failure
+from paas_runner.secret import Secret
+
+
+class JobStatus(enum.StrEnum):
+    """What the coordinator says of a job that it gave us."""
+
+    RUNNING = "running"
+    CANCELING = "canceling"  # its user wants it to end; a started job winds down
+    ENDED = "ended"  # in any way: there is nothing left to run or report
+
+
+@attrs.frozen(kw_only=True)
+class TraceState:
+    """How many bytes the job's trace has, and the job's status."""
+
+    size: int
+    status: JobStatus
+
+
+class CoordinatorClient(Protocol):
+    """One runner's view of its coordinator."""
+
+    async def request_job(self, *, hold: bool) -> bytes | None:
+        """The payload of a job handed to us, or None; with `hold` the request may be kept waiting for one.
+
+        The payload is not decoded here: a job that cannot be read is ours all the same, and must be failed.
+        Raises `Rejected` with status 403 when the coordinator does not know the runner.
+        """
+
+    async def touch(self, job_id: int, token: Secret) -> JobStatus:
+        """Say that the job is ours and alive; for one that was only reserved this is the acknowledgement."""
+
+    async def status(self, job_id: int, token: Secret) -> JobStatus:
+        """Whether the job still runs; `ENDED` must be sure, since its host is removed then."""
+
+    async def trace_state(self, job_id: int, token: Secret) -> TraceState:
+        """How long the job's trace is, found out without writing to it."""
+
+    async def append_trace(self, job_id: int, token: Secret, text: str) -> None:
+        """Write `text` at the end of the trace; repeated after a lost answer it stands there once.
+
+        A trace that takes nothing more, because the job is over, is left as it is.
+        """
+
+    async def report_failed(self, job_id: int, token: Secret, failure: Failure) -> None:
+        """The job's final word; a job that is over already, or unknown, is as good as reported."""
+
+    async def aclose(self) -> None:
+        """Close connections."""

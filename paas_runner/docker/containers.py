@@ -1,0 +1,90 @@
+"""What is particular about containers: what they are created with, and their streams.
+
+The SDK's own types are handed on; what it complains of in them is a ValueError.
+"""
+
+import contextlib
+import os
+import socket
+import ssl
+import struct
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from docker.errors import DockerException
+from docker.types import LogConfig, Mount, Ulimit
+
+from paas_runner.docker.engine import Client
+
+__all__ = ["LogConfig", "Mount", "Ulimit", "attached", "host_config", "log_lines", "output", "released"]
+
+_HEAD = struct.Struct(">BxxxL")  # before each piece of output: which stream, how long
+_MOST_BYTES = 64 * 1024
+_MOST_LINE_BYTES = 64 * 1024
+
+
+def host_config(client: Client, **options: Any) -> Mapping[str, Any]:
+    """The part of a new container that depends on its engine; raises ValueError for options that are none."""
+    try:
+        found: Mapping[str, Any] = client.create_host_config(**options)
+    except (DockerException, TypeError, ValueError) as error:
+        raise ValueError(str(error)) from error
+    return found
+
+
+def attached(client: Client, container: str) -> socket.socket:
+    """A connection to the container's standard streams, without time limits."""
+    streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+    raw = client.attach_socket(container, params=streams)
+    if isinstance(raw, ssl.SSLSocket):
+        connection: socket.socket = raw
+    else:
+        connection = socket.socket(fileno=os.dup(raw.fileno()))
+        raw.close()
+    connection.settimeout(None)
+    return connection
+
+
+@contextlib.contextmanager
+def released(connection: socket.socket) -> Iterator[None]:
+    """Close it at the end, at once: `close` would wait until nothing of the SDK refers to it any more."""
+    try:
+        yield
+    finally:
+        os.close(connection.detach())
+
+
+def output(connection: socket.socket) -> Iterator[bytes]:
+    """What comes by both output streams of an attached container, as it comes."""
+    while head := _exactly(connection, _HEAD.size):
+        _, length = _HEAD.unpack(head)
+        while length:
+            data = connection.recv(min(length, _MOST_BYTES))
+            if not data:
+                return
+            length -= len(data)
+            yield data
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes:
+    """So many bytes; none at the end."""
+    found = b""
+    while len(found) < size:
+        data = connection.recv(size - len(found))
+        if not data:
+            return b""
+        found += data
+    return found
+
+
+def log_lines(client: Client, container: str) -> Iterator[str]:
+    """All that the container writes, until it ends; a line that does not end is cut."""
+    rest = b""
+    for piece in client.logs(container, stream=True, follow=True):
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from (line.decode(errors="replace") for line in lines)
+        if len(rest) > _MOST_LINE_BYTES:
+            yield rest.decode(errors="replace")
+            rest = b""
+    if rest:
+        yield rest.decode(errors="replace")

@@ -1,0 +1,213 @@
+"""Calls to one service: a deadline on every call, bounded retries, answers as values.
+
+The only module that imports httpx. It decides once what is transient (`Transient`: no answer, 408, 425, 429,
+5xx); what every other status means is for the caller, who knows the protocol. Redirects are not followed,
+they would carry credentials to another host. Nothing of a request but its operation's name is logged.
+"""
+
+import asyncio
+import random
+import ssl
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+import httpx
+import structlog
+import tenacity
+
+from paas_runner import __version__
+from paas_runner.errors import Transient
+from paas_runner.http.response import Response, cause
+from paas_runner.secret import Secret
+
+log = structlog.stdlib.get_logger(__name__)
+
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 30.0
+MOST_BODY_BYTES = 32 * 1024 * 1024
+LONGEST_WAIT_SECONDS = 10.0  # a longer Retry-After is for the caller's own schedule
+QUICK_TRIES = 3
+"""Attempts of a call that may be repeated right away: a hiccup passes, an outage is reported."""
+
+
+@attrs.frozen(kw_only=True)
+class Tls:
+    """Certificates of a private installation; the authority is trusted beside the system's."""
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Read the files; raises OSError (of which `ssl.SSLError` is one)."""
+        context = ssl.create_default_context()
+        if self.ca_file:
+            context.load_verify_locations(self.ca_file)
+        if self.cert_file:
+            context.load_cert_chain(self.cert_file, self.key_file)
+        return context
+
+
+OnResponse = Callable[[str, Response], None]
+"""Called with the name of a service and its answer, as soon as that is complete."""
+
+
+class HttpClient:
+    """Calls to one service; at most `at_once` of them in flight."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        *,
+        service: str,
+        at_once: int,
+        rng: random.Random,
+        on_response: OnResponse | None = None,
+    ) -> None:
+        """Take over the client: `aclose` closes it."""
+        self._client = client
+        self._on_response = on_response
+        self._service = service
+        self._places = asyncio.Semaphore(at_once)
+        self._rng = rng
+
+    @property
+    def service(self) -> str:
+        """The service's name, for messages."""
+        return self._service
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        op: str,
+        headers: Mapping[str, Secret | str] | None = None,
+        payload: Any = None,
+        content: bytes | None = None,
+        params: Mapping[str, str] | None = None,
+        within: float = ANSWER_SECONDS,
+        attempts: int = 1,
+    ) -> Response:
+        """One answer, from the last of at most `attempts` calls of at most `within` seconds each.
+
+        Raises `Transient`. Give `attempts` only to calls that may be repeated.
+        """
+        request = self._client.build_request(
+            method,
+            path,
+            headers={name: _revealed(value) for name, value in (headers or {}).items()},
+            json=payload,
+            content=content,
+            params=params,
+            timeout=httpx.Timeout(within, connect=min(CONNECT_SECONDS, within)),
+        )
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(_worth_repeating),
+            wait=self._pause,
+            stop=tenacity.stop_after_attempt(attempts),
+            reraise=True,
+        )
+        return await retrying(self._once, request, op, within)
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def _once(self, request: httpx.Request, op: str, within: float) -> Response:
+        async with self._places:
+            try:
+                async with asyncio.timeout(within):
+                    answer = await self._exchange(request, op)
+            except (httpx.RequestError, TimeoutError) as error:
+                raise self._transient(f"no answer ({cause(error)})", op) from error
+        log.debug("call", service=self._service, op=op, status=answer.status)
+        if self._on_response:
+            self._on_response(self._service, answer)
+        if answer.status in (408, 425, 429) or answer.status >= 500:
+            raise Transient(
+                answer.summary,
+                service=self._service,
+                op=op,
+                status=answer.status,
+                retry_after=answer.retry_after,
+                reference=answer.reference,
+            )
+        return answer
+
+    async def _exchange(self, request: httpx.Request, op: str) -> Response:
+        response = await self._client.send(request, stream=True)
+        try:
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > MOST_BODY_BYTES:
+                    raise self._transient("answered more than 32 MiB", op, status=response.status_code)
+        finally:
+            await response.aclose()
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Response(status=response.status_code, headers=headers, body=bytes(body))
+
+    def _transient(self, text: str, op: str, *, status: int | None = None) -> Transient:
+        return Transient(text, service=self._service, op=op, status=status)
+
+    def _pause(self, call: tenacity.RetryCallState) -> float:
+        error = call.outcome.exception() if call.outcome else None
+        wanted = error.retry_after if isinstance(error, Transient) else None
+        return wanted if wanted is not None else self._rng.uniform(0.3, 1.0) * 2 ** (call.attempt_number - 1)
+
+
+class Connect(Protocol):
+    """Makes clients: how the service reaches any other; a simulation brings its own."""
+
+    def __call__(
+        self,
+        base_url: str,
+        *,
+        service: str,
+        headers: Mapping[str, Secret] | None = None,
+        at_once: int = 16,
+        tls: Tls | None = None,
+    ) -> HttpClient:
+        """A client for `base_url`; `headers` are sent with every call."""
+
+
+@attrs.frozen(kw_only=True)
+class Http:
+    """`Connect` by httpx; `transport` replaces the network, by base URL; `on_response` gets all answers."""
+
+    rng: random.Random = attrs.field(factory=random.Random)
+    transport: Callable[[str], httpx.AsyncBaseTransport] | None = None
+    on_response: OnResponse | None = None
+
+    def __call__(
+        self,
+        base_url: str,
+        *,
+        service: str,
+        headers: Mapping[str, Secret] | None = None,
+        at_once: int = 16,
+        tls: Tls | None = None,
+    ) -> HttpClient:
+        """Build the client; raises OSError for certificates that cannot be read."""
+        client = httpx.AsyncClient(
+            base_url=base_url,
+            headers={"User-Agent": f"paas-runner {__version__}"}
+            | {name: value.reveal() for name, value in (headers or {}).items()},
+            follow_redirects=False,
+            limits=httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once),
+            transport=self.transport(base_url) if self.transport else None,
+            verify=(tls or Tls()).context() if base_url.startswith("https:") else False,
+        )
+        return HttpClient(
+            client, service=service, at_once=at_once, rng=self.rng, on_response=self.on_response
+        )
+
+
+def _revealed(value: Secret | str) -> str:
+    return value.reveal() if isinstance(value, Secret) else value
+
+
+def _worth_repeating(error: BaseException) -> bool:
+    return isinstance(error, Transient) and (error.retry_after or 0) <= LONGEST_WAIT_SECONDS

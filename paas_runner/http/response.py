@@ -1,0 +1,120 @@
+"""An answer as a value, and what is read from it or from its absence, the same for every service. Pure.
+
+What may be shown to a reader is chosen with care: an error's own words in one line, a cause that quotes no
+address, the other side's name for the request.
+"""
+
+import email.utils
+import json
+import os
+import ssl
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+
+MOST_MESSAGE_CHARACTERS = 300
+LONGEST_RETRY_AFTER_SECONDS = 600.0
+REQUEST_IDS = ("sozu-id", "x-request-id")  # Clever Cloud's proxy; GitLab
+
+
+@attrs.frozen(kw_only=True)
+class Response:
+    """What came back: any status that is not transient."""
+
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes = attrs.field(repr=False)
+
+    def json(self) -> Any:
+        """The decoded body; raises ValueError."""
+        return json.loads(self.body)
+
+    def number(self, header: str) -> float | None:
+        """A header's value when it is a number, else None."""
+        return _number(self.headers.get(header, ""))
+
+    @property
+    def message(self) -> str:
+        """An error's own words in one line: `message`, else `error`, of a JSON object; empty without.
+
+        Where the words are an object, as GitLab's about refused attributes, each field comes with its faults.
+        """
+        try:
+            found = self.json()
+        except ValueError:
+            return ""
+        words = (found.get("message") or found.get("error")) if isinstance(found, Mapping) else None
+        if isinstance(words, Mapping):
+            words = "; ".join(f"{field} {faults}" for field, faults in words.items())
+        printable = "".join(c if c.isprintable() else " " for c in words) if isinstance(words, str) else ""
+        return " ".join(printable.split())[:MOST_MESSAGE_CHARACTERS].rstrip()
+
+    @property
+    def summary(self) -> str:
+        """For a reader: the status, and an error's own words."""
+        return f"answered {self.status}" + (f": {self.message}" if self.message else "")
+
+    @property
+    def reference(self) -> str:
+        """The other side's name for the request, for their support; empty without."""
+        return next((self.headers[name] for name in REQUEST_IDS if self.headers.get(name)), "")
+
+    @property
+    def date(self) -> datetime | None:
+        """The other side's clock when it answered, to the second."""
+        return _date(self.headers.get("date", ""))
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds to wait: `Retry-After`, else `RateLimit-ResetTime` (`gitlab-runner-api.md` §0.4, §8.1)."""
+        seconds = self.number("retry-after")
+        if seconds is None:
+            reset = _date(self.headers.get("ratelimit-resettime", ""))
+            seconds = None if reset is None else (reset - datetime.now(UTC)).total_seconds()
+        return None if seconds is None else min(max(seconds, 0.0), LONGEST_RETRY_AFTER_SECONDS)
+
+
+def cause(error: BaseException) -> str:
+    """Why there is no answer; the type says more than the text, which is empty for timeouts, may quote a URL.
+
+    What was below it is named by the operating system or TLS, whose words quote nothing.
+    """
+    name, below = type(error).__name__, error.__cause__ or error.__context__
+    while below is not None:
+        if words := _system_words(below):
+            return f"{name}: {words}"
+        below = below.__cause__ or below.__context__
+    return name
+
+
+def _system_words(error: BaseException) -> str:
+    """Refused, no such name, self-signed, …; empty for any other error."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return error.verify_message
+        case ssl.SSLError():
+            return error.reason or ""
+        case OSError(errno=int(number)) if number > 0:
+            return os.strerror(number)
+        case OSError():
+            return error.strerror or ""
+        case _:
+            return ""
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _date(text: str) -> datetime | None:
+    """A header's moment; HTTP dates are in UTC, whether they say so or not."""
+    try:
+        found = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

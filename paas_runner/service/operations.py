@@ -1,0 +1,98 @@
+"""What an operator may ask of the running service: one object, whichever way the request comes.
+
+Signals call its methods (`process.py`); commands call them through the control socket, by the handlers below.
+Each method raises `RunnerError` when it refuses, and then nothing has changed.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+
+import attrs
+
+from paas_runner.control import Handler
+from paas_runner.service.drain import Drain
+from paas_runner.service.reload import LiveConfig, NotDoneError, Reloaded
+from paas_runner.service.status import Status
+from paas_runner.status.report import to_data
+
+Part = Mapping[str, Any]
+
+
+@attrs.frozen(kw_only=True)
+class Operations:
+    """The running service as its operator sees it."""
+
+    status: Status
+    _config: LiveConfig
+    _drain: Drain
+
+    async def reload(self) -> Reloaded:
+        """Read the configuration again and work with it; a wrong one is refused."""
+        return await self._config.reload()
+
+    async def drain(self) -> None:
+        """Take no more jobs, and end after the last one; returns at once."""
+        self._drain.begin()
+
+    def drained(self) -> AsyncIterator[Part]:
+        """After `drain`: its progress, and in the end its certificate."""
+        return self._drain.progress()
+
+    async def dump(self) -> int:
+        """Write the state into the log; returns how many jobs there are."""
+        return len(self.status.log().jobs)
+
+    async def pause(self, runner: str) -> str:
+        """Ask for no more jobs for a runner, by name or short token, until `resume`; returns its name."""
+        return await self._config.pause(runner)
+
+    async def resume(self, runner: str) -> str:
+        """The opposite of `pause`."""
+        return await self._config.resume(runner)
+
+
+def handlers(operations: Operations) -> Mapping[str, Handler]:
+    """For the control socket, by request.
+
+    `status`, `explain` (the jobs with the id `"job"`), `dump`, `reload`, `drain` (`"wait": true` until its
+    end), `pause` and `resume` (a `"runner"`).
+    """
+
+    async def status(_request: Part) -> AsyncIterator[Part]:
+        yield to_data(operations.status.now())
+
+    async def explain(request: Part) -> AsyncIterator[Part]:
+        for explanation in operations.status.explain(request.get("job")):
+            yield to_data(explanation)
+
+    async def dump(_request: Part) -> AsyncIterator[Part]:
+        yield {"jobs": await operations.dump()}
+
+    async def reload(_request: Part) -> AsyncIterator[Part]:
+        yield attrs.asdict(await operations.reload())
+
+    async def drain(request: Part) -> AsyncIterator[Part]:
+        await operations.drain()
+        if request.get("wait"):
+            async for part in operations.drained():
+                yield part
+
+    return {
+        "status": status,
+        "explain": explain,
+        "dump": dump,
+        "reload": reload,
+        "drain": drain,
+        "pause": _for_a_runner(operations.pause),
+        "resume": _for_a_runner(operations.resume),
+    }
+
+
+def _for_a_runner(change: Callable[[str], Awaitable[str]]) -> Handler:
+    async def handler(request: Part) -> AsyncIterator[Part]:
+        name = request.get("runner")
+        if not isinstance(name, str):
+            raise NotDoneError('which runner? {"runner": "its name or short token"}')
+        yield {"runner": await change(name)}
+
+    return handler

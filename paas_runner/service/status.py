@@ -1,0 +1,114 @@
+"""How the running service is: the report for whoever asks, made from a view of the dispatch."""
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import attrs
+import structlog
+
+from paas_runner import __version__
+from paas_runner.dispatch.view import View
+from paas_runner.job.capacity import Bound
+from paas_runner.job.wording import describe_history
+from paas_runner.loop.timing import Clock
+from paas_runner.status import report
+from paas_runner.status.report import to_data
+from paas_runner.status.views import Explanation
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Viewed(Protocol):
+    """What is reported on."""
+
+    @property
+    def view(self) -> View: ...
+
+
+@attrs.frozen(kw_only=True)
+class Status:
+    """How this process is; costs nothing until it is asked."""
+
+    dispatcher: Viewed
+    clock: Clock
+    since: datetime
+    state_file: Path
+
+    def now(self) -> report.StatusReport:
+        """Everything as it is now."""
+        view = self.dispatcher.view
+        return report.StatusReport(
+            at=self.clock(),
+            service=report.ServiceReport(
+                state=_service_state(view),
+                version=__version__,
+                state_file=self.state_file,
+                pid=os.getpid(),
+                since=self.since,
+            ),
+            capacity=report.capacity(view.load),
+            runners=[_runner(view, key, name) for key, name in _names(view).items()],
+            jobs=self._jobs(view),
+        )
+
+    def explain(self, job_id: object) -> Sequence[Explanation]:
+        """Each tracked job with that id: its report and its history."""
+        view = self.dispatcher.view
+        histories = {record.key: describe_history(record.history) for record in view.jobs}
+        return [
+            Explanation(at=self.clock(), key=job.key, job=job, history=histories[job.key])
+            for job in self._jobs(view)
+            if job.job == job_id
+        ]
+
+    def log(self) -> report.StatusReport:
+        """The report in the log: a line for the service, one for each runner, one for each job."""
+        found = self.now()
+        log.warning("state", **to_data(found.service), **to_data(found.capacity))
+        for runner in found.runners:
+            log.warning("state of a runner", **to_data(runner))
+        for job in found.jobs:
+            log.warning("state of a job", **to_data(job))
+        return found
+
+    def _jobs(self, view: View) -> Sequence[report.JobReport]:
+        blocked = "the service is stopping: it goes on at the next start" if view.stopping else ""
+        return report.jobs(
+            view.jobs, self.clock(), names=_names(view), policies=view.policies, blocked=blocked
+        )
+
+
+def _names(view: View) -> Mapping[str, str]:
+    """Of the runners in service first, then of those on their way out."""
+    return {**view.runners, **view.leaving}
+
+
+def _service_state(view: View) -> report.ServiceState:
+    if view.stopping:
+        return report.ServiceState.STOPPING
+    return report.ServiceState.DRAINING if view.draining else report.ServiceState.RUNNING
+
+
+def _runner(view: View, key: str, name: str) -> report.RunnerReport:
+    state, why, until = _runner_state(view, key)
+    jobs = sum(job.key.runner == key for job in view.jobs)
+    return report.RunnerReport(name=name, runner=key, state=state, why=why, until=until, jobs=jobs)
+
+
+def _runner_state(view: View, key: str) -> tuple[report.RunnerState, str, datetime | None]:
+    if view.stopping or view.draining:
+        return report.RunnerState.DRAINING, "the service takes no more jobs", None
+    if key in view.leaving:
+        why = "no longer in the configuration: its jobs run to their end"
+        return report.RunnerState.DRAINING, why, None
+    obstacle = attrs.evolve(view.load, reservations=()).obstacle(key)
+    if obstacle and obstacle.bound is Bound.PAUSED:
+        return report.RunnerState.PAUSED, obstacle.text, None
+    if backoff := view.backoffs.get(key):
+        return report.RunnerState.BACKING_OFF, backoff.why, backoff.until
+    if obstacle:
+        return report.RunnerState.NO_ROOM, obstacle.text, None
+    return report.RunnerState.POLLING, "", None

@@ -1,0 +1,182 @@
+"""The types that a setting may have: what each accepts in the file, and how it is read.
+
+The type alone decides. What is more exact than a type of the language has a name of its own here: `Url`,
+`GoDuration`, `ReadableFile`, `Fraction`. Texts may refer to the environment, secrets to other places, too.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NewType, Protocol
+from urllib.parse import urlsplit
+
+import attrs
+
+from paas_runner.job.durations import nanoseconds
+from paas_runner.secret import Secret
+
+Url = NewType("Url", str)
+"""A base address over http or https, without trailing slash, credentials, query or fragment."""
+
+GoDuration = NewType("GoDuration", timedelta)
+"""Written as GitLab Runner does: "1h30m", or a whole number of nanoseconds."""
+
+ReadableFile = NewType("ReadableFile", Path)
+"""An existing file that we can read; a relative one is found beside the configuration."""
+
+Fraction = NewType("Fraction", float)
+"""More than 0, at most 1."""
+
+TEXTS = Sequence[str]
+TABLE_OF_LISTS = Mapping[str, Sequence[str]]
+
+_REFERENCE = re.compile(r"\$(?:(?P<bare>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)\})", re.ASCII)
+LARGEST_INTEGER = 2**63
+
+
+class UnfitError(Exception):
+    """A value is not what its type accepts; a text, where there is one, says more than that."""
+
+
+class References(Protocol):
+    """What values may refer to."""
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment."""
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths begin."""
+
+    def dereferenced(self, raw: str) -> str | None:
+        """The secret that `raw` refers to, None when it refers to none; raises `UnfitError`."""
+
+
+@attrs.frozen
+class Scalar:
+    """A type of single values: what it expects, in words, and how it is read, raising `UnfitError`.
+
+    What may hold a credential, if only by mistake, is not `quotable`.
+    """
+
+    expects: str
+    read: Callable[[Any, References], Any]
+    quotable: bool = True
+
+
+def _text(raw: Any, around: References) -> str:
+    def value(reference: re.Match[str]) -> str:
+        name = reference["bare"] or reference["braced"]
+        if name not in around.environ:
+            raise UnfitError(f"the environment variable {name} is not set")
+        return around.environ[name]
+
+    if not isinstance(raw, str):
+        raise UnfitError
+    return _REFERENCE.sub(value, raw)
+
+
+def _secret(raw: Any, around: References) -> Secret:
+    referred = around.dereferenced(raw) if isinstance(raw, str) else None
+    try:
+        value = referred or _text(raw, around)
+    except UnfitError as error:
+        if error.args:  # what looks like a name may be a part of the secret
+            raise UnfitError("refers to an environment variable that is not set") from None
+        raise
+    if not value:
+        raise UnfitError("must not be empty")
+    return Secret(value)
+
+
+def _boolean(raw: Any, _: References) -> bool:
+    if not isinstance(raw, bool):
+        raise UnfitError
+    return raw
+
+
+def _integer(raw: Any, _: References) -> int:
+    if isinstance(raw, bool) or not isinstance(raw, int) or abs(raw) >= LARGEST_INTEGER:
+        raise UnfitError
+    return raw
+
+
+def _number(raw: Any, around: References) -> float:
+    value = raw if isinstance(raw, float) else float(_integer(raw, around))
+    if not math.isfinite(value):
+        raise UnfitError
+    return value
+
+
+def _fraction(raw: Any, around: References) -> Fraction:
+    value = _number(raw, around)
+    if not 0 < value <= 1:
+        raise UnfitError
+    return Fraction(value)
+
+
+def _seconds(raw: Any, around: References) -> timedelta:
+    try:
+        return timedelta(seconds=_number(raw, around))
+    except OverflowError:
+        raise UnfitError from None
+
+
+def _go_duration(raw: Any, around: References) -> GoDuration:
+    try:
+        span = nanoseconds(raw) if isinstance(raw, str) else _integer(raw, around)
+    except ValueError:
+        raise UnfitError from None
+    if span < 0:  # good in Go, and never meant
+        raise UnfitError
+    return GoDuration(timedelta(microseconds=span / 1000))
+
+
+def _path(raw: Any, around: References) -> Path:
+    value = _text(raw, around)
+    if not value or "\0" in value:
+        raise UnfitError
+    return around.folder / value
+
+
+def _readable_file(raw: Any, around: References) -> ReadableFile:
+    path = _path(raw, around)
+    try:
+        if not path.is_file():
+            raise UnfitError
+        path.open("rb").close()
+    except OSError as error:
+        raise UnfitError(f"cannot be read: {error.strerror}") from None
+    return ReadableFile(path)
+
+
+def _url(raw: Any, around: References) -> Url:
+    value = _text(raw, around)
+    if any(character in value for character in "@?#"):
+        raise UnfitError("credentials, query and fragment have no place in this address")
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or " " in value or not value.isprintable():
+        raise UnfitError
+    return Url(value.rstrip("/"))
+
+
+SCALARS: Mapping[Any, Scalar] = {
+    str: Scalar("a text", _text),
+    bool: Scalar("true or false", _boolean),
+    int: Scalar("a whole number", _integer),
+    float: Scalar("a number", _number),
+    timedelta: Scalar("a number of seconds", _seconds),
+    Secret: Scalar("a non-empty text", _secret, quotable=False),
+    Path: Scalar("a path", _path),
+    Url: Scalar("an http or https address", _url, quotable=False),
+    GoDuration: Scalar('a duration such as "1h30m"', _go_duration),
+    ReadableFile: Scalar("a readable file", _readable_file),
+    Fraction: Scalar("a number above 0, at most 1", _fraction),
+}
