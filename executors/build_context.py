@@ -1,9 +1,9 @@
-"""What is pushed to a host: a Dockerfile, the inner runner's configuration, and the job. Pure functions.
+"""What is pushed to a host: a Dockerfile, the inner runner's configuration, and the job; and by which port.
 
 Only what the job's run needs goes along: the runner's token is reduced to its short form (the inner runner
-names caches and containers by it), and no key of ours or of the provider's is among the forwarded ones.
-
-What an executor needs of a push; kept apart from git, so that a simulation needs none.
+names caches and containers by it), and no key of ours or of the provider's is among the forwarded ones. All
+of that is pure. The push itself is a protocol, apart from `git_push`: to import that needs the git program,
+which a simulation does without.
 """
 
 import json

@@ -5,9 +5,8 @@ id: pushing a job again answers "up to date", and a commit that differs is refus
 job already. The credentials travel in the environment of one child process, never in a URL, an argument or a
 file.
 
-The private folders of pushes: each has a job's definition in it, with credentials, and must not stay.
-
-A process that is killed leaves its folders behind; they carry its number, so the next one clears them away.
+Each push has a private folder, with a job's definition and its credentials in it, which must not stay. A
+process that is killed leaves its folders behind; they carry its number, so the next one clears them away.
 """
 
 import asyncio
@@ -32,46 +31,12 @@ from paas_runner.secret import Secret
 
 log = structlog.stdlib.get_logger(__name__)
 
-_OURS = re.compile(r"paas-runner-push-([0-9]+)-\w+")
-
-
-@contextmanager
-def push_folder() -> Iterator[Path]:
-    """A folder that only this user can enter, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix=f"paas-runner-push-{os.getpid()}-") as folder:
-        yield Path(folder)
-
-
-def clear_away_leftovers() -> None:
-    """Remove this user's folders whose process is no more."""
-    for folder in list(Path(tempfile.gettempdir()).glob("paas-runner-push-*")):
-        named = _OURS.fullmatch(folder.name)
-        if named and not _alive(int(named[1])) and _is_ours(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_ours(folder: Path) -> bool:
-    try:
-        return folder.lstat().st_uid == os.getuid()
-    except FileNotFoundError:  # another service of ours was quicker
-        return False
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 BRANCH = "refs/heads/master"  # the only one that Clever Cloud's remote accepts
 PUSHES_AT_ONCE = 8
 PUSH_SECONDS = 60.0
 OLDEST_GIT = (2, 31)  # knows GIT_CONFIG_COUNT
 
+_OURS = re.compile(r"paas-runner-push-([0-9]+)-\w+")
 _DATE = "946684800 +0000"
 _QUIET = {
     "GIT_TERMINAL_PROMPT": "0",
@@ -101,7 +66,7 @@ class GitPush:
     async def __call__(
         self, tree: Mapping[str, bytes], url: str, *, user: str, password: Secret, identity: Identity
     ) -> None:
-        """Push in a thread; a cancelled call leaves the thread to its own time limit."""
+        """Push in a thread; a canceled call leaves the thread to its own time limit."""
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._threads, _push, tree, url, user, password, identity)
 
@@ -157,14 +122,14 @@ _CREDENTIALS = re.compile(r"Authentication failed|could not read Username|return
 
 def _judge(error: GitCommandError, *, service: str) -> None:
     """Return when the remote has its job already; the texts are git's own, `LC_ALL=C`."""
-    said = str(error.stderr)
+    words = str(error.stderr)
     op = "push the job"
-    if _OTHER_TREE.search(said):
+    if _OTHER_TREE.search(words):
         log.info("the host has a job already, launched earlier with another configuration")
         return
-    if _REFUSED.search(said) and not _MOVED_MEANWHILE.search(said):
+    if _REFUSED.search(words) and not _MOVED_MEANWHILE.search(words):
         raise Rejected(_last_line(error), service=service, op=op) from error
-    if _CREDENTIALS.search(said):
+    if _CREDENTIALS.search(words):
         raise Rejected("the credentials were refused", service=service, op=op, status=401) from error
     raise Transient(_last_line(error), service=service, op=op) from error
 
@@ -174,3 +139,35 @@ def _last_line(error: GitCommandError) -> str:
     lines = [line.strip() for line in str(error.stderr).strip().strip("'").splitlines() if line.strip()]
     telling = [line for line in lines if line.startswith(("remote:", "fatal:", "error:", "!"))]
     return " ".join((telling or lines or ["no reason given"])[-2:])[:300]
+
+
+@contextmanager
+def push_folder() -> Iterator[Path]:
+    """A folder that only this user can enter, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix=f"paas-runner-push-{os.getpid()}-") as folder:
+        yield Path(folder)
+
+
+def clear_away_leftovers() -> None:
+    """Remove this user's folders whose process is no more."""
+    for folder in list(Path(tempfile.gettempdir()).glob("paas-runner-push-*")):
+        named = _OURS.fullmatch(folder.name)
+        if named and not _alive(int(named[1])) and _is_ours(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        return folder.lstat().st_uid == os.getuid()
+    except FileNotFoundError:  # another service of ours was quicker
+        return False
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

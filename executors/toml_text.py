@@ -18,7 +18,7 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class UnwritableError(ValueError):
-    """The data cannot be said in TOML."""
+    """The data cannot be written as TOML."""
 
 
 def dumps(document: Mapping[str, Any]) -> str:

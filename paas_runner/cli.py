@@ -4,7 +4,9 @@
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from paas_runner import __version__
 from paas_runner.commands import (
@@ -13,26 +15,22 @@ from paas_runner.commands import (
     demo,
     drain,
     explain,
-    list_runners,
     orphans,
     pause,
-    register,
     reload,
     run,
     status,
-    unregister,
-    verify,
 )
 from paas_runner.commands.command import Command, exit_code_of
+from paas_runner.errors import Exit, RunnerError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 _DESCRIPTION = "Run CI jobs of GitLab or Heptapod on hosts that exist only while a job needs them."
 
 COMMANDS: Sequence[Command] = (
     run.COMMAND,
-    register.COMMAND,
-    unregister.COMMAND,
-    verify.COMMAND,
-    list_runners.COMMAND,
     check.COMMAND,
     status.COMMAND,
     explain.COMMAND,
@@ -44,6 +42,17 @@ COMMANDS: Sequence[Command] = (
     costs.COMMAND,
     demo.COMMAND,
 )
+"""Those of this package; other distributions bring theirs as entry points."""
+
+ENTRY_POINTS = "paas_runner.commands"
+"""Each names a `Command`, under the name that it has there."""
+
+_ORDER = ("run", "register", "unregister", "verify", "list")
+"""The first ones in the list of commands."""
+
+
+class BrokenCommandError(RunnerError):
+    """Another distribution's command cannot be loaded."""
 
 
 def service(arguments: Sequence[str] | None = None) -> int:
@@ -61,12 +70,16 @@ def service(arguments: Sequence[str] | None = None) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """`paas-runner`."""
+    return exit_code_of("paas-runner", lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(
         prog="paas-runner", description=_DESCRIPTION, epilog="Each command has its own --help."
     )
     parser.add_argument("--version", action="version", version=f"paas-runner {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in COMMANDS:
+    for command in _commands((sys.argv[1:] if arguments is None else arguments)[:1]):
         subparser = subparsers.add_parser(
             command.name,
             help=command.help,
@@ -78,3 +91,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
         subparser.set_defaults(call=command.call, program=subparser.prog)
     chosen = parser.parse_args(arguments)
     return exit_code_of(chosen.program, lambda: int(chosen.call(chosen)))
+
+
+def _commands(wanted: Sequence[str]) -> Sequence[Command]:
+    """The command that is wanted, if there is one of that name; else all, in their order.
+
+    Entry points are looked for only when they are needed, since that takes nearly as long as all the rest of
+    --help. No other distribution's command takes the name of one of ours, and one that cannot be loaded is
+    in no other one's way. Raises `BrokenCommandError` when it is the wanted one.
+    """
+    ours = {command.name: command for command in COMMANDS}
+    if wanted and wanted[0] in ours:
+        return [ours[wanted[0]]]
+    from importlib.metadata import entry_points
+
+    others = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS) if entry.name not in ours}
+    if wanted and wanted[0] in others:
+        return [_loaded(others[wanted[0]])]
+    known = ours | {name: _listed(entry) for name, entry in others.items()}
+    first = [known.pop(name) for name in _ORDER if name in known]
+    return [*first, *known.values()]
+
+
+def _loaded(entry: "EntryPoint") -> Command:
+    try:
+        command = entry.load()
+        if isinstance(command, Command):
+            return command
+        problem = f"{entry.value} is no command, but {type(command).__name__}"
+    except Exception as error:  # noqa: BLE001 - it is not our code
+        problem = f"{type(error).__name__}: {error}"
+    brought_by = entry.dist.name if entry.dist else "another distribution"
+    raise BrokenCommandError(f"the command `{entry.name}` of {brought_by} cannot be loaded: {problem}")
+
+
+def _listed(entry: "EntryPoint") -> Command:
+    try:
+        return _loaded(entry)
+    except BrokenCommandError:
+        return Command(
+            name=entry.name,
+            help="(it cannot be loaded: call it to see why)",
+            description="",
+            epilog="",
+            arguments=lambda _: None,
+            call=lambda _: Exit.FAILED,
+        )

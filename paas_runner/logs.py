@@ -1,4 +1,4 @@
-"""Logs: one chain for our lines and everybody else's, secrets taken out last, people or machines as readers.
+"""Logs: one chain for our lines and those of libraries, secrets taken out last, for people or for programs.
 
 `log_level` and `log_format` as in GitLab Runner: `runner` and `text` are lines for people, `json` is one
 object a line. Without a format it is lines on a terminal and JSON elsewhere.
@@ -27,21 +27,20 @@ LEVELS: Mapping[str, int] = {
     "debug": logging.DEBUG,
 }
 
-_SHORTEST_SECRET = 8  # a shorter one would take half of the language with it
-_TELLING_KEYS = re.compile(r"(?i)(^|_)(token|password|secret|authorization)$")
+_SHORTEST_SECRET = 8  # a shorter one would take ordinary words with it
+_SECRET_KEYS = re.compile(r"(?i)(^|_)(token|password|secret|authorization)$")
 _HIDDEN = "[secret]"
 
 
 class Redactor:
-    """Takes registered values out of whatever is about to be written, in every form in which they travel."""
+    """Takes registered values out of all that is about to be written, in every form in which they travel."""
 
     def __init__(self) -> None:
-        """Know nothing yet."""
         self._known: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
 
     def add(self, secrets: Iterable[Secret]) -> None:
-        """Register values; those that are too short to be told from ordinary words are left out."""
+        """Register values; those too short to be distinguished from ordinary words are left out."""
         fresh = {form for secret in secrets for form in _forms(secret.reveal())} - self._known
         if fresh:
             self._known |= fresh
@@ -58,7 +57,7 @@ class Redactor:
         if isinstance(value, list | tuple | set):
             return [self._clean(key, part) for part in value]
         if isinstance(value, str):
-            return _HIDDEN if _TELLING_KEYS.search(key) else self.text(value)
+            return _HIDDEN if _SECRET_KEYS.search(key) else self.text(value)
         return value if isinstance(value, int | float | bool | None) else self.text(str(value))
 
     def text(self, text: str) -> str:

@@ -155,7 +155,7 @@ def _readable_file(raw: Any, around: References) -> ReadableFile:
 
 def _url(raw: Any, around: References) -> Url:
     value = _text(raw, around)
-    if any(mark in value for mark in "@?#"):
+    if any(character in value for character in "@?#"):
         raise UnfitError("credentials, query and fragment have no place in this address")
     try:
         parts = urlsplit(value)

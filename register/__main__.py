@@ -2,6 +2,6 @@
 
 import sys
 
-from register.command import main
+from register.commands import main
 
 sys.exit(main())

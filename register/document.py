@@ -1,8 +1,7 @@
-"""The text of a configuration with one section more or less; every other byte stays as it is.
+"""The text of a configuration with one section more or less, and that section while it is found out.
 
-Each result is read back with `tomllib` before it is returned, and must say exactly what was meant.
-
-The `[[runners]]` section while it is found out: plain values of TOML, secrets among them.
+Every other byte of the text stays as it is. Each result is read back with `tomllib` before it is returned,
+and must say exactly what was meant. A `Draft` is the section: plain values of TOML, secrets among them.
 """
 
 import copy
@@ -16,13 +15,15 @@ from tomlkit.exceptions import TOMLKitError
 
 from paas_runner.config.lines import line_of
 from paas_runner.config.secret_references import is_literal
-from paas_runner.errors import RunnerError
+from paas_runner.errors import Exit, RunnerError
 from paas_runner.secret import Secret
 from paas_runner.settings import declared
 
 
 class UneditableError(RunnerError):
     """The text cannot be changed safely; what to do by hand."""
+
+    exit_code = Exit.CONFIG
 
 
 def parsed(text: str) -> dict[str, Any]:
@@ -125,7 +126,7 @@ _ODD = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 class Draft:
-    """Keys have dots where they stand in a sub-table: `docker.image`."""
+    """The section; keys have dots where they stand in a sub-table: `docker.image`."""
 
     def __init__(self, table: Mapping[str, Any]) -> None:
         """Begin with a copy of `table`."""

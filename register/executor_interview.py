@@ -13,10 +13,10 @@ from paas_runner.config.reader import Reader
 from paas_runner.config.secret_references import Surroundings
 from paas_runner.executor.contract import ExecutorKind, RunnerSection
 from paas_runner.executor.questions import (
+    AnswerKind,
     AnswerRefusedError,
     Choice,
     HasQuestions,
-    Kind,
     Question,
     QuestionContext,
 )
@@ -25,7 +25,7 @@ from paas_runner.logs import redactor
 from paas_runner.secret import Secret
 from paas_runner.settings import declared
 from register.document import Draft
-from register.interview import Ask, GoBackError, Interview
+from register.interview import GoBackError, Interview, Wanted
 from register.options import toml_value, yes_or_no
 
 CHECK_SECONDS = 60.0
@@ -36,7 +36,9 @@ def questions_of(kind: ExecutorKind) -> Sequence[Question]:
     if isinstance(kind, HasQuestions):
         return kind.questions
     return [
-        Question(key=key.written, prompt=key.doc, kind=Kind.SECRET if key.kind is Secret else Kind.TEXT)
+        Question(
+            key=key.written, prompt=key.doc, kind=AnswerKind.SECRET if key.kind is Secret else AnswerKind.TEXT
+        )
         for key in declared(kind.settings)
         if key.required
     ]
@@ -56,20 +58,20 @@ class ExecutorInterview:
     """Keys that the command line gave, so that no variable overrides them."""
 
     def missing(self) -> list[str]:
-        """What nobody gave and has no default, as far as that can be told before anything is checked."""
+        """What was not given and has no default, as far as can be known before anything is checked."""
         scratch = attrs.evolve(self, draft=self.draft.copy())
-        lacking = []
+        missing = []
         for question in questions_of(self.kind):
             if not question.wanted(scratch.inquiry()):
                 continue
             answer = scratch.given(question)
             answer = question.default if answer is None else answer
             if answer is None:
-                lacking.append(_source(question))
+                missing.append(_source(question))
                 continue
             with suppress(AnswerRefusedError):  # said when it is its turn
                 scratch.draft.put(question.key, scratch.value(question, answer))
-        return lacking
+        return missing
 
     def run(self) -> None:
         """Ask; raises as `Interview.settle`, but for going back."""
@@ -101,7 +103,7 @@ class ExecutorInterview:
         return values, [fault for fault in findings.faults if fault.at[0] in self.draft.table]
 
     def given(self, question: Question) -> Any:
-        """The answer that needs not be asked for."""
+        """The answer that need not be asked for."""
         variable = self.around.environ.get(_variable(question))
         if question.key not in self.settled and variable:
             return variable
@@ -111,7 +113,7 @@ class ExecutorInterview:
         """An answer as the file has it; raises `AnswerRefusedError`."""
         if not isinstance(answer, str):
             return answer
-        if question.kind is Kind.YES_NO:
+        if question.kind is AnswerKind.YES_NO:
             found = yes_or_no(answer)
             if found is None:
                 raise AnswerRefusedError("yes or no was expected")
@@ -122,14 +124,14 @@ class ExecutorInterview:
 
     def _settle(self, question: Question, *, again: bool) -> None:
         present = self.draft.get(question.key)
-        secret = question.kind is Kind.SECRET
+        secret = question.kind is AnswerKind.SECRET
         if not question.prompt:
             answer = self.given(question)
             self._accept(question, question.default if answer is None else answer)
             return
         default = present if again and isinstance(present, str) and not secret else question.default
         self.interview.settle(
-            Ask(
+            Wanted(
                 prompt=question.prompt,
                 source=_source(question),
                 accept=lambda answer: self._accept(question, answer),
@@ -148,7 +150,7 @@ class ExecutorInterview:
         if fault := self._fault(question.key, value):
             raise AnswerRefusedError(f"expected {fault.expected}" if fault.expected else fault.found)
         self.draft.put(question.key, value)
-        if question.kind is Kind.SECRET:
+        if question.kind is AnswerKind.SECRET:
             redactor.add([Secret(str(value))])
         if question.check and (found := self._within(question.check(self.inquiry(), str(answer)))):
             self.interview.tell(f"✓ {found}")
@@ -187,6 +189,6 @@ def _variable(question: Question) -> str:
 
 
 def _source(question: Question) -> str:
-    if question.kind is Kind.SECRET:
+    if question.kind is AnswerKind.SECRET:
         return f"${_variable(question)}"
     return f"${_variable(question)} or --set {question.key}=…"

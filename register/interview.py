@@ -1,6 +1,6 @@
-"""How one thing is found out: what was given is taken if it will do, else a person is asked until it does.
+"""How one thing is found out: what was given is taken if it is accepted, else a person is asked until it is.
 
-Without a person, what will not do or is missing ends it.
+Without a person, what is missing or not accepted ends it.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,15 +8,15 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
-from paas_runner.errors import RemoteError, RunnerError
+from paas_runner.errors import RemoteError, UsageError
 from paas_runner.executor.questions import AnswerRefusedError, Choice
 from register.terminal import Terminal
 
 T = TypeVar("T")
 
 
-class MissingAnswerError(RunnerError):
-    """Nobody can be asked, and this was not given."""
+class MissingAnswerError(UsageError):
+    """There is no one to ask, and this was not given."""
 
 
 class GoBackError(Exception):
@@ -29,7 +29,7 @@ class GoBackError(Exception):
 
 
 @attrs.frozen(kw_only=True)
-class Ask(Generic[T]):
+class Wanted(Generic[T]):
     """One thing to find out."""
 
     prompt: str
@@ -46,30 +46,30 @@ class Ask(Generic[T]):
 
 
 class Interview:
-    """Asks the person at `terminal`; nobody, if there is none."""
+    """Asks the person at `terminal`, if there is one."""
 
     def __init__(self, terminal: Terminal | None, tell: Callable[[str], None]) -> None:
         """`tell` gets what was found out, person or not."""
         self.terminal = terminal
         self.tell = tell
 
-    def settle(self, ask: Ask[T]) -> T:
+    def settle(self, wanted: Wanted[T]) -> T:
         """The accepted answer.
 
         Raises `GoBackError` where a person should mend an earlier answer; without a person
         `MissingAnswerError`, `AnswerRefusedError` or `RemoteError`.
         """
-        answer = ask.given
+        answer = wanted.given
         while True:
             try:
-                offered = ask.choices() if ask.choices else ()
+                offered = wanted.choices() if wanted.choices else ()
                 if answer is None:
-                    answer = self._asked(ask, offered)
+                    answer = self._asked(wanted, offered)
                 _check_offered(answer, offered)
-                return ask.accept(answer)
+                return wanted.accept(answer)
             except AnswerRefusedError as error:
                 if self.terminal is None:
-                    raise AnswerRefusedError(f"{ask.source}: {error}") from error
+                    raise AnswerRefusedError(f"{wanted.source}: {error}") from error
                 self.terminal.complain(str(error))
                 if error.again:
                     raise GoBackError(error.again) from None
@@ -80,16 +80,16 @@ class Interview:
                 self.terminal.complain(str(error))
                 self.terminal.ask("Enter to try again, Ctrl-C to give up")
 
-    def _asked(self, ask: Ask[T], offered: Sequence[Choice]) -> str:
+    def _asked(self, wanted: Wanted[T], offered: Sequence[Choice]) -> str:
         if self.terminal is None:
-            if ask.default is None:
-                raise MissingAnswerError(ask.source)
-            return ask.default
-        if ask.secret:
-            return self.terminal.secret(ask.prompt)
+            if wanted.default is None:
+                raise MissingAnswerError(wanted.source)
+            return wanted.default
+        if wanted.secret:
+            return self.terminal.secret(wanted.prompt)
         for number, choice in enumerate(offered, 1):
             self.terminal.say(f"  {number:2}) {choice.value}" + (f"  {choice.note}" if choice.note else ""))
-        answer = self.terminal.ask(ask.prompt, ask.default)
+        answer = self.terminal.ask(wanted.prompt, wanted.default)
         if offered and answer.isdecimal() and 1 <= int(answer) <= len(offered):
             return offered[int(answer) - 1].value
         return answer

@@ -8,36 +8,8 @@ from typing import Any
 
 import attrs
 
-from paas_runner.errors import RunnerError
+from paas_runner.errors import UsageError
 from paas_runner.secret import Secret
-
-DESCRIPTION = "Register a runner at a coordinator, and write the section with which the service can serve it."
-EPILOG = """\
-what is not given:
-  is asked for on a terminal, and checked at once. With --non-interactive, or without a terminal, everything
-  that lacks is named, and nothing happens. What the executor needs is taken from --set KEY=VALUE, from the
-  environment (the key in capitals: CC_ORGA_ID, CC_TOKEN, DOCKER_IMAGE …) or from the template, in this order.
-
-tokens:
-  Everybody on this machine sees arguments: give tokens as variables, or let them be asked for. The new
-  authentication tokens (glrt-…) are verified, and nothing is registered: what such a runner takes and how
-  long is set where it was created. Instead of a secret its place may be given, as in the configuration:
-  env:NAME, file:PATH, credential:NAME, secret:KEY.
-
-what is written:
-  A [[runners]] section at the end of CONFIG, everything else in it stays as it is; a file that is not there
-  is made, for its owner alone. When it cannot be written, the runner is unregistered again.
-
-exit codes:
-  0   the runner is in CONFIG
-  1   it is not: an answer was refused, something could not be reached or written, or it was given up
-  2   wrong arguments, or missing ones with nobody to ask
-  78  CONFIG or the template cannot be used
-"""
-
-
-class UsageError(RunnerError):
-    """The arguments cannot be meant."""
 
 
 @attrs.frozen(kw_only=True)
@@ -87,8 +59,8 @@ class Options:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare all arguments."""
     parser.add_argument("config", type=Path, metavar="CONFIG", help="the configuration file to write into")
-    for flags, variable, told, more in _ARGUMENTS:
-        parser.add_argument(*flags, help=told + (f" [${variable}]" if variable else ""), **more)
+    for flags, variable, text, more in _ARGUMENTS:
+        parser.add_argument(*flags, help=text + (f" [${variable}]" if variable else ""), **more)
         if more == _FLAG:
             _add_spelled_out(parser, flags[-1])
     parser.add_argument(
@@ -139,7 +111,7 @@ def read(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Options:
 
 
 def yes_or_no(text: str) -> bool | None:
-    """What a person or a script means; None if that cannot be told."""
+    """What a person or a script means; None if it is neither."""
     return {word: value for value, words in _WORDS.items() for word in words}.get(text.strip().lower())
 
 
@@ -179,7 +151,7 @@ _ARGUMENTS: tuple[tuple[tuple[str, ...], str, str, dict[str, Any]], ...] = (
         _FLAG,
     ),
     (("--locked",), "REGISTER_LOCKED", "for this project alone (default; --locked=false for all)", _FLAG),
-    (("--paused",), "REGISTER_PAUSED", "take no jobs before somebody resumes it there", _FLAG),
+    (("--paused",), "REGISTER_PAUSED", "take no jobs before it is resumed there", _FLAG),
     (
         ("--access-level",),
         "REGISTER_ACCESS_LEVEL",

@@ -8,25 +8,29 @@ from typing import Any
 import attrs
 
 from paas_runner.config.secret_references import Surroundings, UnavailableError, is_literal
-from paas_runner.coordinator.runner_records import Enrolment, verify
-from paas_runner.errors import Rejected, Transient
+from paas_runner.coordinator.runner_records import RunnerRecords
+from paas_runner.errors import Rejected, Transient, UsageError
 from paas_runner.executor.questions import AnswerRefusedError, Choice
 from paas_runner.http import Connect, Tls
 from paas_runner.job.runner_token import short_token
 from paas_runner.logs import redactor
 from paas_runner.secret import Secret
 from paas_runner.setting_types import SCALARS, UnfitError, Url
-from register.interview import Ask, Interview
-from register.options import Options, UsageError, yes_or_no
+from register.interview import Interview, Wanted
+from register.options import Options, yes_or_no
 
-URL_IS_GIVEN_BY = "--coordinator-url or $CI_SERVER_URL"
-ADMISSION_IS_GIVEN_BY = "--token, $CI_SERVER_TOKEN, --registration-token or $REGISTRATION_TOKEN"
-EXECUTOR_IS_GIVEN_BY = "--executor or $RUNNER_EXECUTOR"
+GIVEN_BY: Mapping[str, str] = {
+    "url": "--coordinator-url or $CI_SERVER_URL",
+    "token": "--token, $CI_SERVER_TOKEN, --registration-token or $REGISTRATION_TOKEN",
+    "executor": "--executor or $RUNNER_EXECUTOR",
+}
+"""What a script gives instead of an answer."""
+
 _CREATED_THERE = "glrt-"
 
 
 @attrs.frozen(kw_only=True)
-class Admission:
+class AcceptedToken:
     """A token that the coordinator has accepted: of a runner created there, or one that makes a runner."""
 
     secret: Secret
@@ -60,14 +64,14 @@ class OwnQuestions:
                 raise AnswerRefusedError("a whole number of at least 1 was expected")
             return int(answer)
 
-        ask = Ask(
+        wanted = Wanted(
             prompt="Jobs at once over all runners of this file",
             source="--max-concurrency",
             given=self.options.concurrent,
             default="10",
             accept=accept,
         )
-        return self.interview.settle(ask)
+        return self.interview.settle(wanted)
 
     def state_file(self) -> str:
         """Where running jobs are remembered, as an absolute path."""
@@ -78,17 +82,17 @@ class OwnQuestions:
                 raise AnswerRefusedError("the path of a file was expected, which need not exist")
             return str(path)
 
-        ask = Ask(
+        wanted = Wanted(
             prompt="File in which running jobs are remembered (its folder must be the service's own)",
             source="--state-file-path",
             given=self.options.state_file,
             default=str(self.around.folder / "paas-runner-state.json"),
             accept=accept,
         )
-        return self.interview.settle(ask)
+        return self.interview.settle(wanted)
 
     def url(self) -> str:
-        """The coordinator's address; somebody answers there."""
+        """The coordinator's address, at which one answers."""
 
         def accept(answer: str) -> str:
             try:
@@ -96,41 +100,41 @@ class OwnQuestions:
             except UnfitError as error:
                 text = str(error) or "an address such as https://gitlab.example.com was expected"
                 raise AnswerRefusedError(text) from None
-            self._ask_coordinator(lambda: asyncio.run(self._enrolment(url).recognise()))
+            self._ask_coordinator(lambda: asyncio.run(self._records(url).probe()))
             self.interview.tell(f"✓ a coordinator answers at {url}")
             return str(url)
 
-        ask = Ask(
+        wanted = Wanted(
             prompt="Base address of the GitLab or Heptapod instance",
-            source=URL_IS_GIVEN_BY,
+            source=GIVEN_BY["url"],
             given=self.options.url or self.base.get("url"),
             accept=accept,
         )
-        return self.interview.settle(ask)
+        return self.interview.settle(wanted)
 
-    def admission(self, url: str) -> Admission:
+    def token(self, url: str) -> AcceptedToken:
         """A token that the coordinator at `url` accepts."""
         by_runner, by_registration = self.options.token, self.options.registration_token
         given = by_runner or by_registration
         source = "--token" if by_runner else "--registration-token"
 
-        def accept(answer: str) -> Admission:
+        def accept(answer: str) -> AcceptedToken:
             of_runner = by_runner is not None and answer == by_runner.reveal()
-            return self._admitted(url, answer, of_runner=of_runner)
+            return self._accepted(url, answer, of_runner=of_runner)
 
-        ask = Ask(
+        wanted = Wanted(
             prompt="Registration token, or authentication token of a runner created there (glrt-…)",
-            source=source if given else ADMISSION_IS_GIVEN_BY,
+            source=source if given else GIVEN_BY["token"],
             given=given.reveal() if given else None,
             secret=True,
             accept=accept,
         )
-        return self.interview.settle(ask)
+        return self.interview.settle(wanted)
 
     def name(self) -> str:
         """The runner's name in the file."""
         return self.interview.settle(
-            Ask(
+            Wanted(
                 prompt="Name of the runner",
                 source="--name or $RUNNER_NAME",
                 given=self.options.name or self.base.get("name"),
@@ -144,7 +148,7 @@ class OwnQuestions:
         if self.options.tags is not None:
             return self.options.tags
         answer: str = self.interview.settle(
-            Ask(prompt="Tags, with commas between them (may be empty)", source="", default="", accept=str)
+            Wanted(prompt="Tags, with commas between them (may be empty)", source="", default="", accept=str)
         )
         return tuple(tag for part in answer.split(",") if (tag := part.strip()))
 
@@ -160,14 +164,14 @@ class OwnQuestions:
             return found
 
         prompt = "Should it take jobs without tags, too?"
-        return self.interview.settle(Ask(prompt=prompt, source="", default="no", accept=accept))
+        return self.interview.settle(Wanted(prompt=prompt, source="", default="no", accept=accept))
 
     def executor(self, installed: Collection[str]) -> str:
         """Where the jobs run."""
         return self.interview.settle(
-            Ask(
+            Wanted(
                 prompt="Executor",
-                source=EXECUTOR_IS_GIVEN_BY,
+                source=GIVEN_BY["executor"],
                 given=self.options.executor or self.base.get("executor"),
                 default=next(iter(installed)) if len(installed) == 1 else None,
                 choices=lambda: [Choice(value=name) for name in sorted(installed)],
@@ -175,7 +179,7 @@ class OwnQuestions:
             )
         )
 
-    def _admitted(self, url: str, answer: str, *, of_runner: bool) -> Admission:
+    def _accepted(self, url: str, answer: str, *, of_runner: bool) -> AcceptedToken:
         try:
             value = answer if is_literal(answer) else self.around.dereferenced(answer) or answer
         except UnavailableError as error:
@@ -185,9 +189,9 @@ class OwnQuestions:
         secret = Secret(value)
         redactor.add([secret])
         if not (of_runner or value.startswith(_CREATED_THERE)):
-            self._ask_coordinator(lambda: asyncio.run(self._enrolment(url).try_registration_token(secret)))
+            self._ask_coordinator(lambda: asyncio.run(self._records(url).try_registration_token(secret)))
             self.interview.tell("✓ the coordinator accepts the registration token")
-            return Admission(secret=secret, written=answer, of_runner=False)
+            return AcceptedToken(secret=secret, written=answer, of_runner=False)
         if short_token(value) in self.taken:
             raise AnswerRefusedError("the file has a section with this token already: create another runner")
         if kept := self.options.kept_by_coordinator:
@@ -195,41 +199,25 @@ class OwnQuestions:
                 f"{', '.join(kept)}: a runner with an authentication token (glrt-…) keeps this at the "
                 "coordinator; set it there, in the runner's settings, and leave it out here"
             )
-        verified = self._ask_coordinator(
-            lambda: asyncio.run(verify(url, token=secret, connect=self.connect, tls=self.tls))
-        )
+        verified = self._ask_coordinator(lambda: asyncio.run(self._records(url).verify(secret)))
         number = verified.runner_id
         self.interview.tell(f"✓ the coordinator knows the runner{'' if number is None else f' (#{number})'}")
-        return Admission(secret=secret, written=answer, of_runner=True, runner_id=number)
+        return AcceptedToken(secret=secret, written=answer, of_runner=True, runner_id=number)
 
     def _ask_coordinator(self, call: Callable[[], Any]) -> Any:
-        """Its refusal, or its silence, in words for whoever gave the answer."""
+        """Its refusal, or its silence, in words for the person who gave the answer."""
         try:
             return call()
         except Rejected as error:
-            raise AnswerRefusedError(_in_words(error)) from error
+            text = f"the coordinator {error.text}: {error.advice}" if error.advice else str(error)
+            raise AnswerRefusedError(text) from error
         except Transient as error:
             raise AnswerRefusedError(f"{error}: is the address right, and can it be reached?") from error
         except OSError as error:
             raise AnswerRefusedError(f"the certificates cannot be used: {error.strerror}") from error
 
-    def _enrolment(self, url: str) -> Enrolment:
-        return Enrolment(url=url, connect=self.connect, tls=self.tls)
-
-
-def _in_words(error: Rejected) -> str:
-    match error.status:
-        case 403:
-            return "the coordinator does not know this token: was all of it copied, and from this instance?"
-        case 410:
-            return (
-                "registration tokens are switched off at this coordinator: create the runner there, and give "
-                "its authentication token (glrt-…)"
-            )
-        case 422:
-            return "the project or group of this runner is gone: create another runner"
-        case _:
-            return str(error)
+    def _records(self, url: str) -> RunnerRecords:
+        return RunnerRecords(url=url, connect=self.connect, tls=self.tls)
 
 
 def _something(answer: str) -> str:

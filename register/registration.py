@@ -2,7 +2,6 @@
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +11,26 @@ from paas_runner.config import Config, ConfigError
 from paas_runner.config.complaints import Complaint
 from paas_runner.config.secret_references import Surroundings, is_literal, read_secrets_file
 from paas_runner.config.sections import Executors
-from paas_runner.coordinator.runner_records import Attributes, Enrolment
+from paas_runner.coordinator.runner_records import Attributes, RunnerRecords
+from paas_runner.errors import UsageError
 from paas_runner.executor.contract import ExecutorKind
 from paas_runner.http import Connect, Tls
 from register import document
-from register.commitment import Commitment
 from register.document import Draft, secret_keys
 from register.executor_interview import ExecutorInterview
 from register.interview import Interview, MissingAnswerError
-from register.options import Options, UsageError
-from register.own_questions import (
-    ADMISSION_IS_GIVEN_BY,
-    EXECUTOR_IS_GIVEN_BY,
-    URL_IS_GIVEN_BY,
-    Admission,
-    OwnQuestions,
-)
-from register.target import PLACEHOLDER, Target, make_folders
+from register.options import Options
+from register.own_questions import GIVEN_BY, OwnQuestions
+from register.target import Target
 from register.terminal import Terminal, held_back
+from register.transaction import Transaction
 
 Tell = Callable[[str], None]
 
 
 @attrs.frozen(kw_only=True)
 class Registration:
-    """One runner; without a `terminal` nobody is asked."""
+    """One runner; without a `terminal` nothing is asked."""
 
     options: Options
     terminal: Terminal | None
@@ -67,16 +61,20 @@ class Registration:
             target = attrs.evolve(target, beginning=document.new_document(state_file, own.concurrent()))
             folders.append(Path(state_file).parent)
         draft.put("url", own.url())
-        admission = own.admission(draft.get("url"))
+        token = own.token(draft.get("url"))
         draft.put("name", own.name())
-        attributes = self._attributes(own, draft.get("name"), of_runner=admission.of_runner)
+        attributes = self._attributes(own, draft.get("name"), of_runner=token.of_runner)
         draft.put("executor", own.executor(self.executors))
         kind = self._kind(draft.get("executor"))
         self._executor_interview(kind, draft, around).run()
         target = attrs.evolve(target, secret_keys={"token", *secret_keys(kind.settings)})
-        enrolment = Enrolment(url=draft.get("url"), connect=self.connect, tls=own.tls)
-        commitment = Commitment(enrolment=enrolment, attributes=attributes, target=target, tell=self.tell)
-        _carry_out(commitment, draft, admission, folders)
+        Transaction(
+            records=RunnerRecords(url=draft.get("url"), connect=self.connect, tls=own.tls),
+            attributes=attributes,
+            target=target,
+            folders=folders,
+            tell=self.tell,
+        ).commit(draft, token)
         self.tell(f"✓ the runner {draft.get('name')} is in {options.config}")
 
     def _target(self) -> Target:
@@ -89,7 +87,7 @@ class Registration:
         )
 
     def _taken(self, target: Target) -> Sequence[str]:
-        """The short tokens of the present runners; complaints that the file earns already are told."""
+        """The short tokens of the present runners; complaints that the file earns already are mentioned."""
         present = target.present()
         if isinstance(present, Config):
             return [runner.short_token for runner in present.runners]
@@ -121,22 +119,22 @@ class Registration:
         )
 
     def _refuse_gaps(self, draft: Draft, around: Surroundings) -> None:
-        """Name all that lacks, at once, before anything is looked at; raises `MissingAnswerError`."""
+        """Name all that is missing, at once, before anything is looked at; raises `MissingAnswerError`."""
         options = self.options
         executor = options.executor or draft.get("executor")
         if executor is None and len(self.executors) == 1:
             executor = next(iter(self.executors))
         found = {
-            URL_IS_GIVEN_BY: options.url or draft.get("url"),
-            ADMISSION_IS_GIVEN_BY: options.token or options.registration_token,
-            EXECUTOR_IS_GIVEN_BY: executor,
+            GIVEN_BY["url"]: options.url or draft.get("url"),
+            GIVEN_BY["token"]: options.token or options.registration_token,
+            GIVEN_BY["executor"]: executor,
         }
-        lacking = [source for source, value in found.items() if not value]
+        missing = [source for source, value in found.items() if not value]
         if executor in self.executors:
             kind = self._kind(executor)
-            lacking += self._executor_interview(kind, draft, around).missing()
-        if lacking:
-            raise MissingAnswerError("nobody can be asked, and there is no " + "; no ".join(lacking))
+            missing += self._executor_interview(kind, draft, around).missing()
+        if missing:
+            raise MissingAnswerError("there is no one to ask, and no " + "; no ".join(missing))
 
     def _kind(self, executor: str) -> ExecutorKind:
         try:
@@ -179,19 +177,6 @@ class Registration:
             maximum_timeout=options.maximum_timeout,
             maintenance_note=options.maintenance_note or "",
         )
-
-
-def _carry_out(commitment: Commitment, draft: Draft, admission: Admission, folders: Sequence[Path]) -> None:
-    """What was made is undone unless all of it succeeds."""
-    rehearsed = draft.copy()
-    rehearsed.put("token", admission.written if admission.of_runner else PLACEHOLDER)
-    with ExitStack() as undo:
-        with held_back():
-            for folder in folders:
-                make_folders(folder, undo)
-            commitment.target.rehearse(rehearsed)
-        commitment.fulfil(draft, admission)
-        undo.pop_all()
 
 
 def _template(path: Path | None) -> Mapping[str, Any]:

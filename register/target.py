@@ -1,12 +1,11 @@
 """The configuration file that gets the section: rehearsed before anything is registered, then written.
 
 What is written has been read back by the service's own loader. Complaints that the file earns already are
-told, not held against the new section.
+mentioned, not held against the new section.
 """
 
-import os
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +52,13 @@ class Target:
 
     def table(self) -> Mapping[str, Any]:
         """What the file says now, if anything; raises `UneditableError`, `UnwritableError`."""
-        with _told(self.config):
+        with described_errors(self.config):
             return document.parsed(private_file.content(self.config) or "")
 
     def try_writing(self) -> None:
         """Find out early whether the file could be replaced; raises `UnwritableError`."""
         if self.config.resolve().parent.exists():
-            with _told(self.config), private_file.candidate(self.config, ""):
+            with described_errors(self.config), private_file.candidate(self.config, ""):
                 return
 
     def rehearse(self, draft: Draft) -> None:
@@ -67,12 +66,12 @@ class Target:
 
         Raises `ConfigError`, `UneditableError`, `UnwritableError`.
         """
-        with _told(self.config), private_file.locked_folder(self.config.resolve().parent):
+        with described_errors(self.config), private_file.locked_folder(self.config.resolve().parent):
             text = document.with_section(self._text(), draft.table)
             with private_file.candidate(self.config, text) as new:
                 self._check(new)
         if self.secrets_file:
-            with _told(self.secrets_file):
+            with described_errors(self.secrets_file):
                 present = private_file.content(self.secrets_file) or ""
                 with private_file.candidate(self.secrets_file, document.with_entries(present, {})):
                     return
@@ -80,7 +79,7 @@ class Target:
     def write(self, draft: Draft) -> None:
         """Add the section, and its secrets to their file; both or none. Raises as `rehearse`."""
         with (
-            _told(self.config),
+            described_errors(self.config),
             private_file.locked_folder(self.config.resolve().parent),
             self._secrets_apart(draft) as section,
         ):
@@ -99,7 +98,7 @@ class Target:
         if self.secrets_file is None:
             yield draft
             return
-        with _told(self.secrets_file):
+        with described_errors(self.secrets_file):
             present = private_file.content(self.secrets_file)
             taken = read_secrets_file(self.secrets_file).values if present else ()
             section, secrets = draft.with_secrets_apart(self.secret_keys, taken=taken)
@@ -132,31 +131,9 @@ def _gist(complaint: Complaint) -> tuple[str, ...]:
     return complaint.key, complaint.found, complaint.expected
 
 
-def make_folders(folder: Path, undo: ExitStack) -> None:
-    """Make `folder` and what lacks above it, for its owner alone, until `undo`; files can be made in it.
-
-    As root, the owner is that of the folder above. Raises `UnwritableError`.
-    """
-    with _told(folder):
-        for each in reversed([folder, *folder.parents]):
-            if each.exists():
-                continue
-            each.mkdir(mode=0o700)
-            undo.callback(_remove, each)
-            if os.geteuid() == 0:
-                above = each.parent.stat()
-                os.chown(each, above.st_uid, above.st_gid)
-        with private_file.candidate(folder / "probe", ""):
-            return
-
-
-def _remove(folder: Path) -> None:
-    with suppress(OSError):  # somebody has put something into it
-        folder.rmdir()
-
-
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def described_errors(path: Path) -> Iterator[None]:
+    """What goes wrong with the file `path` inside the block becomes an `UnwritableError`."""
     try:
         yield
     except OSError as error:

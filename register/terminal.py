@@ -1,6 +1,7 @@
-"""The conversation with a person: lines and secrets are read, what was found is told. No decisions here.
+"""The person at the terminal: lines and secrets are read, what was found out is shown. No decisions here.
 
-Signals that end programs, as exceptions, and held back where stopping would leave something half done.
+Signals that end programs are how a person stops us, too: they become exceptions, and are held back where
+stopping would leave something half done.
 """
 
 import getpass
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from paas_runner.errors import RunnerError
+
 
 class InterruptedByUserError(KeyboardInterrupt):
     """The person wants no more: end of input, or a signal that ends programs.
@@ -19,7 +22,6 @@ class InterruptedByUserError(KeyboardInterrupt):
     """
 
     def __init__(self) -> None:
-        """The text is for what it interrupts."""
         super().__init__("it was given up")
 
 
@@ -47,7 +49,7 @@ class Terminal:
         print(text, flush=True)
 
     def complain(self, text: str) -> None:
-        """Something that will not do."""
+        """Something that is not acceptable."""
         print(f"✗ {text}", flush=True)
 
     def _read(self, prompt: str) -> str:
@@ -58,6 +60,20 @@ class Terminal:
 
 
 _ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+
+class GivenUpError(RunnerError):
+    """The person, or a signal, has ended it."""
+
+
+@contextmanager
+def interruptible(text: str = "it was given up") -> Iterator[None]:
+    """What ends programs ends the block with `GivenUpError` and this text."""
+    raise_when_ended()
+    try:
+        yield
+    except InterruptedByUserError:
+        raise GivenUpError(text) from None
 
 
 def raise_when_ended() -> None:

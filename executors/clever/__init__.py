@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from executors.build_context import Push
-from executors.clever.accounts import Accounts, OneAccount, TenantAccounts
+from executors.clever.accounts import CloudAccounts, OneAccount, TenantAccounts
 from executors.clever.catalogue import Catalogue
 from executors.clever.executor import CleverDockerExecutor
 from executors.clever.questions import QUESTIONS
@@ -35,7 +35,7 @@ class CleverDocker:
         self, settings: CleverSettings, section: RunnerSection, connect: Connect
     ) -> CleverDockerExecutor:
         """The executor of one section; raises `RunnerError` when it cannot be served on this machine."""
-        accounts: Accounts = OneAccount(settings, connect)
+        accounts: CloudAccounts = OneAccount(settings, connect)
         if settings.cc_multi_tenant:
             accounts = TenantAccounts(settings, Tenants(settings, section, connect), connect)
         return CleverDockerExecutor(

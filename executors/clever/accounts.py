@@ -11,7 +11,7 @@ import attrs
 
 from executors.clever.api import CleverApi
 from executors.clever.settings import CleverSettings
-from executors.clever.tenants import Credentials, Tenants
+from executors.clever.tenants import TenantCredentials, Tenants
 from paas_runner.errors import Rejected
 from paas_runner.http import Connect
 from paas_runner.secret import Secret
@@ -29,7 +29,7 @@ class Account:
     api: CleverApi
 
 
-class Accounts(Protocol):
+class CloudAccounts(Protocol):
     """The accounts of all tenants of one `[[runners]]` section."""
 
     async def use(self, tenant: str, work: Callable[[Account], Awaitable[T]], *, organisation: str = "") -> T:
@@ -39,17 +39,16 @@ class Accounts(Protocol):
         """
 
     async def tenants(self) -> Sequence[str]:
-        """Everybody who is meant to pay for hosts; raises `Transient` or `Rejected`."""
+        """All who are meant to pay for hosts; raises `Transient` or `Rejected`."""
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close connections."""
 
 
 class OneAccount:
     """Single-organisation mode: all tenants are one."""
 
     def __init__(self, settings: CleverSettings, connect: Connect) -> None:
-        """Connect to nothing yet."""
         token = settings.cc_token or Secret("")
         api = CleverApi(
             settings.cc_api_url, organisation=settings.cc_orga_id or "", token=token, connect=connect
@@ -71,7 +70,6 @@ class OneAccount:
         return [""]
 
     async def aclose(self) -> None:
-        """Close all connections."""
         await self._account.api.aclose()
 
 
@@ -79,7 +77,6 @@ class TenantAccounts:
     """Multi-tenant mode: each top-level group has an organisation of its own."""
 
     def __init__(self, settings: CleverSettings, tenants: Tenants, connect: Connect) -> None:
-        """No tenant is known yet."""
         self._url = settings.cc_api_url
         self._tenants = tenants
         self._connect = connect
@@ -104,12 +101,11 @@ class TenantAccounts:
         return await self._tenants.groups()
 
     async def aclose(self) -> None:
-        """Close all connections."""
         for account in self._accounts.values():
             await account.api.aclose()
         await self._tenants.aclose()
 
-    def _account(self, credentials: Credentials, organisation: str) -> Account:
+    def _account(self, credentials: TenantCredentials, organisation: str) -> Account:
         key = organisation or credentials.organisation, credentials.token
         if key not in self._accounts:
             api = CleverApi(self._url, organisation=key[0], token=key[1], connect=self._connect)

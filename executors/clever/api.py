@@ -1,7 +1,6 @@
 """Clever Cloud's REST API, as far as hosts need it (spec `clever-cloud-api.md` §1 and §2).
 
-Every answer that is not a success becomes `Transient` or `Rejected` with the cloud's own words in it; a
-missing application is an answer like any other and has a type of its own.
+Its calls raise what `refusals` makes of an answer: `Transient` or `Rejected` with the cloud's own words.
 """
 
 import asyncio
@@ -10,28 +9,13 @@ from datetime import datetime
 from typing import Any
 
 import attrs
-import structlog
 
-from executors.clever.refusals import advice
+from executors.clever.refusals import RATE_LIMITED_SECONDS, SERVICE, decoded, objects, refusal
 from paas_runner.errors import Rejected, Transient
-from paas_runner.http import QUICK_TRIES, Connect, Response
+from paas_runner.http import QUICK_TRIES, Connect
 from paas_runner.secret import Secret
 
-log = structlog.stdlib.get_logger(__name__)
-
 CALLS_AT_ONCE = 8
-RATE_LIMITED_SECONDS = 30.0
-_RATE_LIMIT = 403  # id in the body of a 403 (§1.4)
-_UNKNOWN_VERSION = 9017
-_NO_SUCH_APPLICATION = 4004
-
-
-class UnknownVersionError(Rejected):
-    """The catalogue's version of the docker instance is no longer on offer (id 9017)."""
-
-
-class NoSuchApplicationError(Rejected):
-    """404 with the API's own words (id 4004): deleted, by us or by somebody else."""
 
 
 @attrs.frozen(kw_only=True)
@@ -48,18 +32,17 @@ class Application:
     repository_ready: bool
     state: str  # §2.6; alone it says little
     deployed: bool | None  # whether anything was ever deployed to it
-    env: Mapping[str, str] | None  # None when the answer does not tell
+    env: Mapping[str, str] | None  # None when the answer has none
 
 
 class CatalogueApi:
-    """What Clever Cloud has on offer, which everybody may ask."""
+    """What Clever Cloud has on offer, which anyone may ask."""
 
     def __init__(self, url: str, connect: Connect) -> None:
-        """Connect to nothing yet."""
-        self._api = connect(url.rstrip("/"), service="Clever Cloud", at_once=4)
+        self._api = connect(url.rstrip("/"), service=SERVICE, at_once=4)
 
     async def flavors(self, context: str) -> Sequence[Mapping[str, Any]]:
-        """The sizes."""
+        """Every one that is listed in the context, with its memory and price."""
         return await self._list("/products/flavors", {"context": context}, "list the flavors")
 
     async def instances(self) -> Sequence[Mapping[str, Any]]:
@@ -67,29 +50,27 @@ class CatalogueApi:
         return await self._list("/products/instances", {}, "list the instance types")
 
     async def zones(self) -> Sequence[Mapping[str, Any]]:
-        """The places that are open to everybody; a customer's own are not listed."""
+        """The places that are open to all customers; one's own are not listed."""
         return await self._list("/products/zones", {}, "list the zones")
 
     async def aclose(self) -> None:
-        """Close all connections."""
         await self._api.aclose()
 
     async def _list(self, path: str, params: Mapping[str, str], op: str) -> Sequence[Mapping[str, Any]]:
         answer = await self._api.call("GET", path, op=op, params=params, attempts=QUICK_TRIES)
-        return _objects(_decoded(answer, op))
+        return objects(decoded(answer, op))
 
 
 class CleverApi:
     """One organisation, seen with one token; at most `CALLS_AT_ONCE`, and none while it is rate-limited."""
 
     def __init__(self, url: str, *, organisation: str, token: Secret, connect: Connect) -> None:
-        """Connect to nothing yet."""
         self.organisation = organisation
         self._applications = f"/organisations/{organisation}/applications"
         headers = {"Authorization": Secret(f"token {token.reveal()}")}
-        self._api = connect(url.rstrip("/"), service="Clever Cloud", headers=headers, at_once=CALLS_AT_ONCE)
+        self._api = connect(url.rstrip("/"), service=SERVICE, headers=headers, at_once=CALLS_AT_ONCE)
         v4 = f"{url.rstrip('/').removesuffix('/v2')}/v4"
-        self._logs = connect(v4, service="Clever Cloud", headers=headers, at_once=2)
+        self._logs = connect(v4, service=SERVICE, headers=headers, at_once=2)
         self._quiet_until = 0.0
 
     async def create(self, definition: Mapping[str, Any]) -> Application:
@@ -98,10 +79,10 @@ class CleverApi:
         return _application(await self._called("POST", "", op, payload=definition), op)
 
     async def applications(self) -> Sequence[Application]:
-        """All applications of the organisation, other people's too."""
+        """All applications of the organisation, also those that are not hosts."""
         op = "list the applications"
         found = await self._called("GET", "", op, attempts=QUICK_TRIES)
-        return [_application(entry, op) for entry in _objects(found)]
+        return [_application(entry, op) for entry in objects(found)]
 
     async def application(self, ref: str) -> Application:
         """One application; raises `NoSuchApplicationError`."""
@@ -114,11 +95,11 @@ class CleverApi:
         Asked once, as `machines`: these are looks at a host, which are repeated in any case.
         """
         op = "list the deployments"
-        return _objects(await self._called("GET", f"/{ref}/deployments", op, params={"limit": str(limit)}))
+        return objects(await self._called("GET", f"/{ref}/deployments", op, params={"limit": str(limit)}))
 
     async def machines(self, ref: str) -> Sequence[Mapping[str, Any]]:
         """An application's present instances (§2.6); raises `NoSuchApplicationError`."""
-        return _objects(await self._called("GET", f"/{ref}/instances", "list the instances"))
+        return objects(await self._called("GET", f"/{ref}/instances", "list the instances"))
 
     async def log(self, ref: str, *, deployment: str, until: datetime, limit: int) -> bytes:
         """A deployment's log as server-sent events, at most `limit` lines (§5.1); a token may not open it."""
@@ -131,9 +112,9 @@ class CleverApi:
             params={"deploymentId": deployment, "until": until.isoformat(), "limit": str(limit)},
         )
         if answer.status != 200:
-            raise _refusal(answer, op)
+            raise refusal(answer, op)
         if not answer.headers.get("content-type", "").startswith("text/event-stream"):
-            raise Transient("answered no event stream", service="Clever Cloud", op=op)
+            raise Transient("answered no event stream", service=SERVICE, op=op)
         return answer.body
 
     async def env(self, ref: str) -> Mapping[str, str]:
@@ -156,7 +137,6 @@ class CleverApi:
                 raise
 
     async def aclose(self) -> None:
-        """Close all connections."""
         await self._api.aclose()
         await self._logs.aclose()
 
@@ -174,9 +154,7 @@ class CleverApi:
         now = asyncio.get_running_loop().time()
         if now < self._quiet_until:
             left = self._quiet_until - now
-            raise Transient(
-                "waiting for the end of a rate limit", service="Clever Cloud", op=op, retry_after=left
-            )
+            raise Transient("waiting for the end of a rate limit", service=SERVICE, op=op, retry_after=left)
         try:
             answer = await self._api.call(
                 method,
@@ -186,66 +164,11 @@ class CleverApi:
                 params=params,
                 attempts=attempts,
             )
-            return _decoded(answer, op)
+            return decoded(answer, op)
         except Transient as error:
             if error.status in (403, 429):
                 self._quiet_until = now + (error.retry_after or RATE_LIMITED_SECONDS)
             raise
-
-
-def _decoded(answer: Response, op: str) -> Any:
-    if 200 <= answer.status < 300:
-        try:
-            return answer.json() if answer.body else {}
-        except ValueError:
-            raise Transient("answered no JSON", service="Clever Cloud", op=op) from None
-    raise _refusal(answer, op)
-
-
-def _refusal(answer: Response, op: str) -> Rejected | Transient:
-    number = _error_id(answer)
-    message = answer.message or "refused without a reason"  # bodies may be HTML, mislabelled or empty (§1.3)
-    request = answer.reference
-    log.warning(
-        "Clever Cloud refused", op=op, status=answer.status, id=number, reason=message, request=request
-    )
-    if answer.status == 403 and number == _RATE_LIMIT:
-        return Transient(
-            message,
-            service="Clever Cloud",
-            op=op,
-            status=403,
-            retry_after=RATE_LIMITED_SECONDS,
-            reference=request,
-        )
-    kind: type[Rejected] = Rejected
-    if number == _UNKNOWN_VERSION:
-        kind = UnknownVersionError
-    elif answer.status == 404 and number == _NO_SUCH_APPLICATION:
-        kind = NoSuchApplicationError
-    return kind(
-        f"{message} (status {answer.status})",
-        service="Clever Cloud",
-        op=op,
-        status=answer.status,
-        advice=advice(answer.status, number),
-        reference=request,
-    )
-
-
-def _error_id(answer: Response) -> int | None:
-    try:
-        found = answer.json()
-    except ValueError:
-        return None
-    number = found.get("id") if isinstance(found, Mapping) else None
-    return number if isinstance(number, int) else None
-
-
-def _objects(found: Any) -> Sequence[Mapping[str, Any]]:
-    if not isinstance(found, list):
-        raise Transient("a list was expected", service="Clever Cloud", op="read the answer")
-    return [entry for entry in found if isinstance(entry, Mapping)]
 
 
 def _application(found: Any, op: str) -> Application:
@@ -265,7 +188,7 @@ def _application(found: Any, op: str) -> Application:
             env=_env(found.get("env")),
         )
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise Transient("the answer is no application", service="Clever Cloud", op=op) from None
+        raise Transient("the answer is no application", service=SERVICE, op=op) from None
 
 
 def _env(found: Any) -> Mapping[str, str] | None:

@@ -1,4 +1,4 @@
-"""What Clever Cloud has on offer, kept for an hour; and the choice of a flavor, which is pure."""
+"""What Clever Cloud has on offer, read once an hour; and the choice of a flavor, which is pure."""
 
 import asyncio
 import math
@@ -18,23 +18,23 @@ from paas_runner.job.failure import Failure, FailureReason
 
 log = structlog.stdlib.get_logger(__name__)
 
-KEPT_SECONDS = 3600.0
-AGAIN_SECONDS = 60.0
+FRESH_SECONDS = 3600.0
+AGAIN_SECONDS = 60.0  # after a reading that failed while there is an earlier one
 FLAVOR_VARIABLE = "CI_CLEVER_CLOUD_FLAVOR"
 
 
 @attrs.frozen(kw_only=True)
 class Flavor:
-    """`size` is what users say, `name` what the cloud says."""
+    """`name` is what users say, `cloud_name` what the cloud says."""
 
-    size: str
     name: str
+    cloud_name: str
     memory_mib: int
     price: float | None = None  # per hour, in the cloud's own unit
 
     @property
     def weight(self) -> float:
-        """What a host of this size counts against a quota (core-features.md H126)."""
+        """What a host of this flavor counts against a quota (core-features.md H126)."""
         return float((self.memory_mib / 1024) ** 1.25)
 
 
@@ -42,7 +42,7 @@ class Flavor:
 class Offer:
     """One reading of the catalogue."""
 
-    flavors: Mapping[str, Flavor]  # by size, those that may be asked for, smallest first
+    flavors: Mapping[str, Flavor]  # by name, those that may be asked for, smallest first
     version: str
     variant_listed: bool = True  # whether the version is one of the configured variant
 
@@ -51,7 +51,6 @@ class Catalogue:
     """The offer, read once an hour by two public requests, however many jobs need it."""
 
     def __init__(self, settings: CleverSettings, connect: Connect) -> None:
-        """Nothing has been read yet."""
         self._settings = settings
         self._api = CatalogueApi(settings.cc_api_url, connect)
         self._reading = asyncio.Lock()
@@ -68,7 +67,7 @@ class Catalogue:
             return self.last
 
     async def zones(self) -> Sequence[str]:
-        """The names of all places that are open to everybody; raises `Transient` or `Rejected`."""
+        """The names of all places that are open to all customers; raises `Transient` or `Rejected`."""
         return [str(entry.get("name", "")) for entry in await self._api.zones()]
 
     def expire(self) -> None:
@@ -76,12 +75,11 @@ class Catalogue:
         self.last = None
 
     async def aclose(self) -> None:
-        """Close all connections."""
         await self._api.aclose()
 
     async def _renewed(self, last: Offer | None, now: float) -> tuple[Offer, float]:
         try:
-            return await self._read(), now + KEPT_SECONDS
+            return await self._read(), now + FRESH_SECONDS
         except (Transient, Rejected) as error:
             if last is None:
                 raise
@@ -107,21 +105,21 @@ def choose(
     None is heavier than `most_weight`; a job that asks for none gets the largest that fits, if its default
     does not. Raises `JobRefusedError` in words for the job's author.
     """
-    size = wanted or settings.cc_default_flavor
+    name = wanted or settings.cc_default_flavor
     allowed = _allowed(offer, settings)
-    fitting = {flavor.size: flavor for flavor in allowed if fits(flavor.weight, most_weight)}
-    chain = [fitting[each] for each in (size, *settings.cc_flavor_fallback.get(size, ())) if each in fitting]
+    fitting = {flavor.name: flavor for flavor in allowed if fits(flavor.weight, most_weight)}
+    chain = [fitting[each] for each in (name, *settings.cc_flavor_fallback.get(name, ())) if each in fitting]
     if chain:
         return chain
     listed = ", ".join(fitting) or "none at present"
     if wanted:
-        raise _refused(f'The flavor "{size}" {_why_not(size, offer, allowed)}. Choices: {listed}.')
-    if size in offer.flavors and fitting:
+        raise _refused(f'The flavor "{name}" {_why_not(name, offer, allowed)}. Choices: {listed}.')
+    if name in offer.flavors and fitting:
         return list(fitting.values())[-1:]
-    if size in offer.flavors:
+    if name in offer.flavors:
         raise _refused("No flavor is small enough for this runner's quota. Its operators can help.")
     raise Rejected(
-        f'the default flavor "{size}" is not on offer; choices: {listed}', service="Clever Cloud", op="choose"
+        f'the default flavor "{name}" is not on offer; choices: {listed}', service="Clever Cloud", op="choose"
     )
 
 
@@ -130,10 +128,10 @@ def _allowed(offer: Offer, settings: CleverSettings) -> Sequence[Flavor]:
     return [each for each in offer.flavors.values() if not largest or each.weight <= largest.weight]
 
 
-def _why_not(size: str, offer: Offer, allowed: Sequence[Flavor]) -> str:
-    if size not in offer.flavors:
+def _why_not(name: str, offer: Offer, allowed: Sequence[Flavor]) -> str:
+    if name not in offer.flavors:
         return f"does not exist ({FLAVOR_VARIABLE})"
-    if all(flavor.size != size for flavor in allowed):
+    if all(flavor.name != name for flavor in allowed):
         return f"is larger than this runner allows ({FLAVOR_VARIABLE})"
     return f"is more than this runner's quota allows ({FLAVOR_VARIABLE})"
 
@@ -145,15 +143,15 @@ def _refused(text: str) -> JobRefusedError:
 def _flavors(found: Sequence[Mapping[str, Any]], prefix: str) -> Mapping[str, Flavor]:
     flavors = [
         Flavor(
-            size=entry["name"].removeprefix(prefix),
-            name=entry["name"],
+            name=entry["name"].removeprefix(prefix),
+            cloud_name=entry["name"],
             memory_mib=int(entry["mem"]),
             price=_price(entry.get("price")),
         )
         for entry in found
         if entry.get("available") and entry.get("mem") and str(entry.get("name", "")).startswith(prefix)
     ]
-    return {flavor.size: flavor for flavor in sorted(flavors, key=lambda flavor: flavor.memory_mib)}
+    return {flavor.name: flavor for flavor in sorted(flavors, key=lambda flavor: flavor.memory_mib)}
 
 
 def _price(found: object) -> float | None:

@@ -1,10 +1,9 @@
-"""What is said of each case: what happened, the likely cause, and who can do what (spec §4.6, §5.3).
-
-What may have become of a launched host: the cases, and which of them a sighting is. Pure.
+"""What may have become of a launched host, and how each case is explained. Pure.
 
 A job is ended on the strength of a verdict. So only what the cloud says in so many words is one; whatever is
 unknown, contradictory or still going on is none. For a host whose job is given up in any case, the likeliest
-explanation will do (spec `clever-cloud-api.md` §2.6, §4.6, §5.3).
+explanation is good enough. Each has a cause, and who can do what about it; the host's own log may show a more
+exact one (spec `clever-cloud-api.md` §2.6, §4.6, §5.3).
 """
 
 import enum
@@ -18,14 +17,14 @@ from paas_runner.job.failure import RETRY
 
 
 class Case(enum.Enum):
-    """How a host may have ended, or where it stands still; what is said of each is in `causes.py`."""
+    """How a host may have ended, or where it stands still."""
 
     REMOVED = enum.auto()
     MODERATED = enum.auto()
     UNPAID = enum.auto()
     FAILED = enum.auto()
     NEVER_UP = enum.auto()  # failed without a word in its log
-    CANCELLED = enum.auto()  # or stopped by hand
+    CANCELED = enum.auto()  # or stopped by hand
     LOST = enum.auto()  # missed by the platform's own monitoring
     STOPPED = enum.auto()  # its machine is gone after a success
     ABSENT = enum.auto()  # pushed, and nothing came of it
@@ -65,11 +64,11 @@ def verdict(seen: Sighting) -> Case | None:
     if launch.state == "FAIL":
         return Case.LOST if seen.later and seen.later.monitored else Case.FAILED
     if launch.state == "CANCELLED":
-        return Case.CANCELLED
+        return Case.CANCELED
     if not seen.open or seen.machines is None or seen.alive:
         return None
     if seen.later:
-        return Case.LOST if seen.later.monitored else Case.CANCELLED
+        return Case.LOST if seen.later.monitored else Case.CANCELED
     return Case.STOPPED
 
 
@@ -91,14 +90,14 @@ def standstill(seen: Sighting) -> Case:
     return _MACHINES.get(seen.alive[0].state, Case.UNKNOWN)
 
 
-def heard(case: Case, lines: Sequence[str] | None) -> Case:
-    """The case in the light of the host's log; None is a log that cannot be read."""
+def in_the_light_of_its_log(case: Case, lines: Sequence[str] | None) -> Case:
+    """The case again, knowing the host's log; None is a log that cannot be read."""
     silent = lines is not None and not lines
     return Case.NEVER_UP if case is Case.FAILED and silent else case
 
 
 @attrs.frozen(kw_only=True)
-class Words:
+class Explanation:
     """`happened` continues "The host of this job …"; `{place}` in a cause is where the host was to run."""
 
     happened: str = "did not start"
@@ -106,126 +105,126 @@ class Words:
     advice: str
 
 
-WORDS: Mapping[Case, Words] = {
-    Case.REMOVED: Words(
+EXPLANATIONS: Mapping[Case, Explanation] = {
+    Case.REMOVED: Explanation(
         happened="was removed by somebody else",
         cause="somebody, or another program, deleted the application in its organisation",
         advice=RETRY,
     ),
-    Case.MODERATED: Words(
+    Case.MODERATED: Explanation(
         cause="Clever Cloud has blocked the application",
         advice="ask the operators of this runner: only they can settle it with Clever Cloud",
     ),
-    Case.UNPAID: Words(
+    Case.UNPAID: Explanation(
         cause="Clever Cloud waits for a payment of the organisation",
         advice="ask the operators of this runner: the organisation's payments are for them to settle",
     ),
-    Case.FAILED: Words(
+    Case.FAILED: Explanation(
         happened="failed",
         cause="its image could not be built, or the inner runner on it ended with an error",
         advice=f"{RETRY}, who find its whole log at Clever Cloud",
     ),
-    Case.NEVER_UP: Words(
+    Case.NEVER_UP: Explanation(
         happened="failed",
         cause="its machine never came up",
         advice="retry the job; operators can list other zones (cc_zones)",
     ),
-    Case.CANCELLED: Words(
+    Case.CANCELED: Explanation(
         happened="was stopped",
-        cause="somebody cancelled its deployment, or stopped the application, at Clever Cloud",
+        cause="somebody canceled its deployment, or stopped the application, at Clever Cloud",
         advice=RETRY,
     ),
-    Case.LOST: Words(
+    Case.LOST: Explanation(
         happened="was lost",
         cause="Clever Cloud no longer reached its machine: it broke down, or ran out of memory or disk",
         advice="retry the job; if that happens again, choose a larger flavor (CI_CLEVER_CLOUD_FLAVOR)",
     ),
-    Case.STOPPED: Words(
+    Case.STOPPED: Explanation(
         happened="stopped before the job had ended",
         cause="the inner runner on it ended without a word to the coordinator",
         advice=f"{RETRY}: can the coordinator be reached from the zone?",
     ),
-    Case.ABSENT: Words(
+    Case.ABSENT: Explanation(
         cause="no credit or no means of payment in the organisation, or an incident at Clever Cloud",
         advice="ask the operators of this runner, who can see both",
     ),
-    Case.NO_ROOM: Words(
+    Case.NO_ROOM: Explanation(
         cause="no room for {place}, or an incident at Clever Cloud",
         advice="retry the job later, or choose another flavor (CI_CLEVER_CLOUD_FLAVOR); "
         "operators can list other zones (cc_zones) and flavors (cc_flavor_fallback)",
     ),
-    Case.STARTING: Words(
+    Case.STARTING: Explanation(
         cause="the machine is up, but what Clever Cloud runs on it does not start",
         advice="retry the job; operators can list other zones (cc_zones)",
     ),
-    Case.DEPLOYING: Words(
+    Case.DEPLOYING: Explanation(
         cause="the image of the inner runner takes long to be fetched or built",
         advice="retry the job; operators can name a nearer image (heptapod_runner_main_image) "
         "or wait longer (timeout_seconds of paas_job_trace_watch)",
     ),
-    Case.RUNNING: Words(
+    Case.RUNNING: Explanation(
         cause="the host runs, but its inner runner does not reach the coordinator, or is none",
         advice="ask the operators of this runner: can the coordinator be reached from the zone, "
         "is heptapod_runner_main_image right?",
     ),
-    Case.UNKNOWN: Words(
-        cause="not to be told from here",
+    Case.UNKNOWN: Explanation(
+        cause="not known to this runner",
         advice=RETRY,
     ),
 }
 
 
 @attrs.frozen(kw_only=True)
-class _Trace:
-    """Words in a host's log that tell more than the state of its deployment."""
+class _Clue:
+    """Words in a host's log that show more than the state of its deployment."""
 
     pattern: re.Pattern[str]
     cause: str
     advice: str
 
 
-def _trace(pattern: str, *, cause: str, advice: str) -> _Trace:
-    return _Trace(pattern=re.compile(pattern, re.IGNORECASE), cause=cause, advice=advice)
+def _clue(pattern: str, *, cause: str, advice: str) -> _Clue:
+    return _Clue(pattern=re.compile(pattern, re.IGNORECASE), cause=cause, advice=advice)
 
 
-_TRACES = (
-    _trace(
+_CLUES = (
+    _clue(
         r"toomanyrequests|pull rate limit",
         cause="the image registry limits downloads",
         advice="retry the job later; operators can log in to the registry "
         "(CC_DOCKER_LOGIN_… in cc_extra_env) or name a mirror (heptapod_runner_main_image)",
     ),
-    _trace(
+    _clue(
         r"manifest unknown|pull access denied|failed to resolve source metadata|base image does not exist",
-        cause="the image of the inner runner cannot be had from its registry",
+        cause="the image of the inner runner cannot be fetched from its registry",
         advice="ask the operators of this runner: is heptapod_runner_main_image right, "
         "does the registry need a login (CC_DOCKER_LOGIN_… in cc_extra_env)?",
     ),
-    _trace(
+    _clue(
         r"no space left on device",
         cause="the machine's disk is full",
         advice="choose a larger flavor (CI_CLEVER_CLOUD_FLAVOR)",
     ),
-    _trace(
+    _clue(
         r"^build succeeded in",
         cause="its image was built, but then the inner runner on it ended with an error, or its machine died",
         advice=RETRY,
     ),
-    _trace(
+    _clue(
         r"nothing listening on|health check failed",
         cause="Clever Cloud took the host for a web application, which it has to reach, instead of a task",
         advice="ask the operators of this runner: are cc_extra_env and cc_instance_variant_uuid right?",
     ),
 )
-_READ_FOR_TRACES = frozenset({Case.FAILED, Case.DEPLOYING})
+_READ_FOR_CLUES = frozenset({Case.FAILED, Case.DEPLOYING})
 
 
-def words(case: Case, lines: Sequence[str] | None) -> Words:
-    """What is said of the case, more exactly where the host's log gives the cause away."""
-    said = WORDS[case]
-    if case in _READ_FOR_TRACES:
+def explanation(case: Case, lines: Sequence[str] | None) -> Explanation:
+    """Of the case, more exactly where the host's log gives the cause away."""
+    usual = EXPLANATIONS[case]
+    if case in _READ_FOR_CLUES:
         for line in reversed(lines or ()):
-            for trace in _TRACES:
-                if trace.pattern.search(line):
-                    return attrs.evolve(said, cause=trace.cause, advice=trace.advice)
-    return said
+            for clue in _CLUES:
+                if clue.pattern.search(line):
+                    return attrs.evolve(usual, cause=clue.cause, advice=clue.advice)
+    return usual

@@ -10,7 +10,8 @@ from typing import Any
 import attrs
 import structlog
 
-from executors.clever.api import CleverApi, NoSuchApplicationError
+from executors.clever.api import CleverApi
+from executors.clever.refusals import NoSuchApplicationError
 from paas_runner.errors import RemoteError, Transient
 
 log = structlog.stdlib.get_logger(__name__)
@@ -22,8 +23,8 @@ _GONE = frozenset({"DELETED", "GHOST"})
 
 
 @attrs.frozen(kw_only=True)
-class Row:
-    """One deployment."""
+class Deployment:
+    """One deployment, as the cloud lists it."""
 
     number: int  # grows with each deployment of the application
     uuid: str
@@ -34,7 +35,7 @@ class Row:
 
     @property
     def is_launch(self) -> bool:
-        """Whether a push, or somebody's click, was its cause, and not the platform's own monitoring."""
+        """Whether a push, or a click in the console, was its cause, not the platform's own monitoring."""
         return self.action == "DEPLOY" and not self.monitored
 
     @property
@@ -58,16 +59,16 @@ class Sighting:
     removed: bool = False
     state: str = ""  # read when there are no rows, and by a closer look
     created_at: datetime | None = None  # read with the state
-    rows: Sequence[Row] = ()  # newest first
+    rows: Sequence[Deployment] = ()  # newest first
     machines: Sequence[Machine] | None = None  # read when only they can tell, and by a closer look
 
     @property
-    def launch(self) -> Row | None:
+    def launch(self) -> Deployment | None:
         """The deployment that has the job: there is one push per host, so it is the newest."""
         return next((row for row in self.rows if row.is_launch), None)
 
     @property
-    def later(self) -> Row | None:
+    def later(self) -> Deployment | None:
         """What came after the deployment that has the job, the newest of it."""
         return self.rows[0] if self.launch and self.launch is not self.rows[0] else None
 
@@ -96,7 +97,7 @@ async def look(api: CleverApi, ref: str) -> Sighting:
 
 
 async def look_closer(seen: Sighting, api: CleverApi, ref: str) -> Sighting:
-    """The same with what else an account of the host can use, as far as that can be had."""
+    """The same with what else an account of the host can use, as far as that can be read."""
     if seen.removed:
         return seen
     try:
@@ -122,9 +123,9 @@ async def _with_machines(seen: Sighting, api: CleverApi, ref: str) -> Sighting:
     return attrs.evolve(seen, machines=machines)
 
 
-def _rows(found: Sequence[Mapping[str, Any]]) -> Sequence[Row]:
+def _rows(found: Sequence[Mapping[str, Any]]) -> Sequence[Deployment]:
     rows = [
-        Row(
+        Deployment(
             number=_number(entry.get("id")),
             uuid=_word(entry.get("uuid")),
             state=_word(entry.get("state")),

@@ -1,13 +1,13 @@
-"""Whether hosts could be had of Clever Cloud: the offer, the zones, and who is meant to pay.
+"""Whether Clever Cloud would provide hosts: the offer, the zones, and who is meant to pay.
 
-For `paas-runner check`: everything is read, nothing is created. What is said is for the operators.
+For `paas-runner check`: everything is read, nothing is created. The texts are for the operators.
 """
 
 import asyncio
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from executors.clever.accounts import Account, Accounts
+from executors.clever.accounts import Account, CloudAccounts
 from executors.clever.api import Application
 from executors.clever.catalogue import Catalogue, Offer
 from executors.clever.settings import CleverSettings
@@ -30,19 +30,19 @@ _WHICH_ADMINISTRATOR = (
 
 
 async def examine(
-    settings: CleverSettings, section: RunnerSection, *, catalogue: Catalogue, accounts: Accounts
+    settings: CleverSettings, section: RunnerSection, *, catalogue: Catalogue, accounts: CloudAccounts
 ) -> Sequence[CheckResult]:
     """Look at everything side by side."""
-    offer, public, (accounts_said, applications) = await asyncio.gather(
+    offer, public, (of_accounts, applications) = await asyncio.gather(
         _offer(settings, catalogue), _public_zones(catalogue), _paying(settings, section, accounts)
     )
     if isinstance(public, CheckResult):
-        return [*offer, public, *accounts_said]
+        return [*offer, public, *of_accounts]
     present = {application.zone for application in applications}
-    return [*offer, _zones(settings, public, present), *accounts_said]
+    return [*offer, _zones(settings, public, present), *of_accounts]
 
 
-# --- sizes and places -------------------------------------------------------------------------------------
+# --- flavors and zones ------------------------------------------------------------------------------------
 
 
 async def _offer(settings: CleverSettings, catalogue: Catalogue) -> Sequence[CheckResult]:
@@ -50,12 +50,12 @@ async def _offer(settings: CleverSettings, catalogue: Catalogue) -> Sequence[Che
         offer = await catalogue.offer()
     except RemoteError as error:
         return [fault("flavors", str(error), "is `cc_api_url` right?")]
-    results = [*_variant(settings, offer), *_sizes(settings, offer)]
+    results = [*_variant(settings, offer), *_flavors(settings, offer)]
     if any(result.grade is Grade.FAULT for result in results):
         return results
     most = f", at most {settings.cc_max_flavor}" if settings.cc_max_flavor else ""
-    said = f"{', '.join(offer.flavors)}; {settings.cc_default_flavor} by default{most}"
-    return [fine("flavors", said), *results]
+    text = f"{', '.join(offer.flavors)}; {settings.cc_default_flavor} by default{most}"
+    return [fine("flavors", text), *results]
 
 
 def _variant(settings: CleverSettings, offer: Offer) -> Iterator[CheckResult]:
@@ -68,7 +68,7 @@ def _variant(settings: CleverSettings, offer: Offer) -> Iterator[CheckResult]:
         )
 
 
-def _sizes(settings: CleverSettings, offer: Offer) -> Iterator[CheckResult]:
+def _flavors(settings: CleverSettings, offer: Offer) -> Iterator[CheckResult]:
     listed = ", ".join(offer.flavors)
     if not listed:
         nothing = f'none in the context "{settings.cc_flavor_context}" begins with "{settings.flavor_prefix}"'
@@ -76,19 +76,19 @@ def _sizes(settings: CleverSettings, offer: Offer) -> Iterator[CheckResult]:
         return
     default, largest = settings.cc_default_flavor, settings.cc_max_flavor
     if default not in offer.flavors:
-        said = f'`cc_default_flavor` = "{default}" is not on offer'
-        yield fault("flavors", said, f"choose one of {listed}")
+        text = f'`cc_default_flavor` = "{default}" is not on offer'
+        yield fault("flavors", text, f"choose one of {listed}")
     if largest and largest not in offer.flavors:
-        said = f'`cc_max_flavor` = "{largest}" is not on offer, so it bounds nothing'
-        yield fault("flavors", said, f"choose one of {listed}")
-    weights = {size: flavor.weight for size, flavor in offer.flavors.items()}
+        text = f'`cc_max_flavor` = "{largest}" is not on offer, so it bounds nothing'
+        yield fault("flavors", text, f"choose one of {listed}")
+    weights = {name: flavor.weight for name, flavor in offer.flavors.items()}
     if weights.get(default, 0.0) > weights.get(largest or "", math.inf):
-        said = f'`cc_default_flavor` = "{default}" is larger than `cc_max_flavor` = "{largest}"'
-        yield warning("flavors", said, "jobs that name no flavor get the largest that is allowed")
+        text = f'`cc_default_flavor` = "{default}" is larger than `cc_max_flavor` = "{largest}"'
+        yield warning("flavors", text, "jobs that name no flavor get the largest that is allowed")
     absent = {each for others in settings.cc_flavor_fallback.values() for each in others} - weights.keys()
     if absent:
-        said = f"`cc_flavor_fallback` leads to what is not on offer: {', '.join(sorted(absent))}"
-        yield warning("flavors", said, f"choose from {listed}")
+        text = f"`cc_flavor_fallback` leads to what is not on offer: {', '.join(sorted(absent))}"
+        yield warning("flavors", text, f"choose from {listed}")
 
 
 async def _public_zones(catalogue: Catalogue) -> Sequence[str] | CheckResult:
@@ -115,9 +115,9 @@ def _zones(settings: CleverSettings, public: Sequence[str], present: Collection[
 
 
 async def _paying(
-    settings: CleverSettings, section: RunnerSection, accounts: Accounts
+    settings: CleverSettings, section: RunnerSection, accounts: CloudAccounts
 ) -> tuple[Sequence[CheckResult], Sequence[Application]]:
-    """What is said of each account, and all applications that were seen."""
+    """A result for each account, and all applications that were seen."""
     try:
         tenants = await accounts.tenants()
     except RemoteError as error:
@@ -136,7 +136,7 @@ async def _paying(
 
 
 async def _account(
-    settings: CleverSettings, section: RunnerSection, accounts: Accounts, tenant: str
+    settings: CleverSettings, section: RunnerSection, accounts: CloudAccounts, tenant: str
 ) -> tuple[CheckResult, Sequence[Application]]:
     subject = f"tenant {tenant}" if tenant else "organisation"
 
@@ -150,8 +150,8 @@ async def _account(
     except RemoteError as error:
         return fault(subject, str(error), _advice(settings, error)), ()
     ours = sum(each.name.startswith(host_name_prefix(section.short_token)) for each in applications)
-    said = f"{organisation} opens; applications: {len(applications)}, of them hosts of this runner: {ours}"
-    return fine(subject, said), applications
+    text = f"{organisation} opens; applications: {len(applications)}, of them hosts of this runner: {ours}"
+    return fine(subject, text), applications
 
 
 def _advice(settings: CleverSettings, error: RemoteError) -> str:

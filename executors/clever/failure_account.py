@@ -2,7 +2,7 @@
 
 For the job's author and for the operators: what was asked for, what the cloud says, the likely cause, who can
 do what, where to look further, and the end of the host's own log where we may read it. Values that are the
-operators' own are masked: a build may print its environment, in front of everybody who may read the job.
+operators' own are masked: a build may print its environment, to all who may read the job.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from executors.clever.causes import BLOCKED, Case, Words, heard, words
-from executors.clever.deployments import Row, Sighting
+from executors.clever.causes import BLOCKED, Case, Explanation, explanation, in_the_light_of_its_log
+from executors.clever.deployments import Deployment, Sighting
 from paas_runner.job.failure import fact_sheet, moment, reference
 from paas_runner.job.tracked import Host
 
@@ -20,7 +20,7 @@ _INDENTATION = "    "
 
 
 @attrs.frozen(kw_only=True)
-class Facts:
+class HostFacts:
     """What is known of the host; `lines` are the end of its log, None when that cannot be read."""
 
     host: Host
@@ -33,25 +33,25 @@ class Facts:
     """Values to be masked."""
 
     @property
-    def words(self) -> Words:
-        """What is said of the case, in the light of the log."""
-        return words(heard(self.case, self.lines), self.lines)
+    def explanation(self) -> Explanation:
+        """Of the case, knowing the log."""
+        return explanation(in_the_light_of_its_log(self.case, self.lines), self.lines)
 
 
-def ended(facts: Facts) -> str:
+def ended(facts: HostFacts) -> str:
     """For a host whose job is ended because of it: what happened, and why."""
-    return f"The host of this job {facts.words.happened}.\n{particulars(facts)}"
+    return f"The host of this job {facts.explanation.happened}.\n{particulars(facts)}"
 
 
-def particulars(facts: Facts) -> str:
+def particulars(facts: HostFacts) -> str:
     """What is known beyond what happened."""
-    said, launch = facts.words, facts.seen.launch
+    explained, launch = facts.explanation, facts.seen.launch
     sheet = fact_sheet(
         {
-            "Asked for": _asked(facts),
+            "Asked for": _request(facts),
             "Clever Cloud": _reported(facts),
-            "Likely cause": said.cause.format(place=_place(facts)),
-            "What to do": said.advice,
+            "Likely cause": explained.cause.format(place=_place(facts)),
+            "What to do": explained.advice,
             "Reference": reference(facts.host.ref, launch.uuid if launch else ""),
             "Its own log": _log_state(facts),
         }
@@ -62,18 +62,18 @@ def particulars(facts: Facts) -> str:
     return sheet
 
 
-def _place(facts: Facts) -> str:
-    size = f"flavor {facts.host.flavor}" if facts.host.flavor else "a host"
-    return f"{size} in zone {facts.zone}"
+def _place(facts: HostFacts) -> str:
+    what = f"flavor {facts.host.flavor}" if facts.host.flavor else "a host"
+    return f"{what} in zone {facts.zone}"
 
 
-def _asked(facts: Facts) -> str:
+def _request(facts: HostFacts) -> str:
     launch = facts.seen.launch
     at = facts.seen.created_at or (launch.at if launch else None)
     return f"{_place(facts)}, at {moment(at)}" if at else _place(facts)
 
 
-def _reported(facts: Facts) -> str:
+def _reported(facts: HostFacts) -> str:
     """What the cloud says, as near to its own words as can be read."""
     seen, launch = facts.seen, facts.seen.launch
     if seen.removed:
@@ -93,8 +93,8 @@ def _reported(facts: Facts) -> str:
     return "; ".join(parts)
 
 
-def _begun(row: Row, now: datetime) -> str:
-    return f", begun {_span(now - row.at)} ago" if row.at else ""
+def _begun(deployment: Deployment, now: datetime) -> str:
+    return f", begun {_span(now - deployment.at)} ago" if deployment.at else ""
 
 
 def _machine(seen: Sighting) -> str:
@@ -110,7 +110,7 @@ def _span(time: timedelta) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
-def _log_state(facts: Facts) -> str:
+def _log_state(facts: HostFacts) -> str:
     if not facts.case.has_log or facts.lines:
         return ""
     return "not available to this runner" if facts.lines is None else "empty"

@@ -5,13 +5,13 @@ from contextlib import aclosing
 
 import attrs
 
-from executors.clever.accounts import Account, Accounts, OneAccount, TenantAccounts
+from executors.clever.accounts import Account, CloudAccounts, OneAccount, TenantAccounts
 from executors.clever.api import Application
 from executors.clever.catalogue import Catalogue
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import TenantError, Tenants
 from paas_runner.errors import Rejected, RemoteError, Transient
-from paas_runner.executor.questions import AnswerRefusedError, Choice, Kind, Question, QuestionContext
+from paas_runner.executor.questions import AnswerKind, AnswerRefusedError, Choice, Question, QuestionContext
 
 _MOST_NAMED = 5
 _WHY = {
@@ -21,20 +21,20 @@ _WHY = {
 }
 
 
-def _settings(inquiry: QuestionContext) -> CleverSettings:
-    return CleverSettings(**inquiry.settings)
+def _settings(context: QuestionContext) -> CleverSettings:
+    return CleverSettings(**context.settings)
 
 
-def _one_organisation(inquiry: QuestionContext) -> bool:
-    return not _settings(inquiry).cc_multi_tenant
+def _one_organisation(context: QuestionContext) -> bool:
+    return not _settings(context).cc_multi_tenant
 
 
-def _several_tenants(inquiry: QuestionContext) -> bool:
-    return _settings(inquiry).cc_multi_tenant
+def _several_tenants(context: QuestionContext) -> bool:
+    return _settings(context).cc_multi_tenant
 
 
-def _one_zone(inquiry: QuestionContext) -> bool:
-    return not _settings(inquiry).cc_zones
+def _one_zone(context: QuestionContext) -> bool:
+    return not _settings(context).cc_zones
 
 
 async def _is_organisation(_: QuestionContext, answer: str) -> str:
@@ -43,9 +43,9 @@ async def _is_organisation(_: QuestionContext, answer: str) -> str:
     return ""
 
 
-async def _opens_organisation(inquiry: QuestionContext, _: str) -> str:
-    settings = _settings(inquiry)
-    async with aclosing(OneAccount(settings, inquiry.connect)) as accounts:
+async def _opens_organisation(context: QuestionContext, _: str) -> str:
+    settings = _settings(context)
+    async with aclosing(OneAccount(settings, context.connect)) as accounts:
         try:
             applications = await accounts.use("", _applications)
         except Rejected as error:
@@ -55,10 +55,10 @@ async def _opens_organisation(inquiry: QuestionContext, _: str) -> str:
     return f"{settings.cc_orga_id} opens; applications in it: {len(applications)}"
 
 
-async def _reads_attributes(inquiry: QuestionContext, _: str) -> str:
-    settings = _settings(inquiry)
-    tenants = Tenants(settings, inquiry.section, inquiry.connect)
-    async with aclosing(TenantAccounts(settings, tenants, inquiry.connect)) as accounts:
+async def _reads_attributes(context: QuestionContext, _: str) -> str:
+    settings = _settings(context)
+    tenants = Tenants(settings, context.section, context.connect)
+    async with aclosing(TenantAccounts(settings, tenants, context.connect)) as accounts:
         try:
             groups = await accounts.tenants()
         except Rejected as error:
@@ -72,12 +72,12 @@ async def _reads_attributes(inquiry: QuestionContext, _: str) -> str:
                 f"`{settings.cc_orga_token_attribute}` yet: no job can be run before one has both"
             )
         failing = [text for group in groups if (text := await _failing(accounts, group))]
-    told = "".join(f"\n  {text}" for text in failing[:_MOST_NAMED])
-    return f"groups that pay: {len(groups)}, of which organisations open: {len(groups) - len(failing)}{told}"
+    opening, failures = len(groups) - len(failing), "".join(f"\n  {text}" for text in failing[:_MOST_NAMED])
+    return f"groups that pay: {len(groups)}, of which organisations open: {opening}{failures}"
 
 
-async def _failing(accounts: Accounts, group: str) -> str:
-    """Why nobody can pay for the group's jobs; empty when its organisation opens."""
+async def _failing(accounts: CloudAccounts, group: str) -> str:
+    """Why no account pays for the group's jobs; empty when its organisation opens."""
     try:
         await accounts.use(group, _applications)
     except TenantError as error:
@@ -91,22 +91,22 @@ async def _applications(account: Account) -> Sequence[Application]:
     return await account.api.applications()
 
 
-async def _zones(inquiry: QuestionContext) -> Sequence[Choice]:
+async def _zones(context: QuestionContext) -> Sequence[Choice]:
     """The public ones, and those in which the organisation has an application already."""
-    settings = _settings(inquiry)
-    async with aclosing(Catalogue(settings, inquiry.connect)) as catalogue:
+    settings = _settings(context)
+    async with aclosing(Catalogue(settings, context.connect)) as catalogue:
         public = [Choice(value=zone) for zone in await catalogue.zones()]
     if settings.cc_multi_tenant:
         return public
-    async with aclosing(OneAccount(settings, inquiry.connect)) as accounts:
+    async with aclosing(OneAccount(settings, context.connect)) as accounts:
         used = {each.zone for each in await accounts.use("", _applications)}
     own = sorted(used - {each.value for each in public} - {""})
     return [*public, *(Choice(value=zone, note="your own") for zone in own)]
 
 
-async def _flavors(inquiry: QuestionContext) -> Sequence[Choice]:
-    settings = _settings(inquiry)
-    async with aclosing(Catalogue(settings, inquiry.connect)) as catalogue:
+async def _flavors(context: QuestionContext) -> Sequence[Choice]:
+    settings = _settings(context)
+    async with aclosing(Catalogue(settings, context.connect)) as catalogue:
         offer = await catalogue.offer()
     if not offer.flavors:
         raise Transient(
@@ -115,7 +115,7 @@ async def _flavors(inquiry: QuestionContext) -> Sequence[Choice]:
             op="list the flavors",
         )
     return [
-        Choice(value=flavor.size, note=f"{flavor.memory_mib / 1024:g} GiB")
+        Choice(value=flavor.name, note=f"{flavor.memory_mib / 1024:g} GiB")
         for flavor in offer.flavors.values()
     ]
 
@@ -126,7 +126,7 @@ QUESTIONS: Sequence[Question] = (
     Question(
         key="cc_multi_tenant",
         prompt="Does each top-level group pay for its own jobs (multi-tenant)?",
-        kind=Kind.YES_NO,
+        kind=AnswerKind.YES_NO,
         default="no",
     ),
     Question(
@@ -138,14 +138,14 @@ QUESTIONS: Sequence[Question] = (
     Question(
         key="cc_token",
         prompt="API token of that organisation",
-        kind=Kind.SECRET,
+        kind=AnswerKind.SECRET,
         wanted=_one_organisation,
         check=_opens_organisation,
     ),
     Question(
         key="cc_gitlab_namespace_attributes_token",
         prompt="Administrator's token at the coordinator, to read the groups' attributes",
-        kind=Kind.SECRET,
+        kind=AnswerKind.SECRET,
         wanted=_several_tenants,
         check=_reads_attributes,
     ),

@@ -33,7 +33,7 @@ class CleverSettings:
         "where hosts run, in the order of trying; instead of `cc_zone`", factory=tuple
     )
     cc_flavor_fallback: Mapping[str, Sequence[str]] = setting(
-        "for a flavor that cannot be had: which others to try, in this order", factory=dict
+        "for a flavor that is not available: which others to try, in this order", factory=dict
     )
     cc_default_flavor: str = setting("size of a host when the job names none", default="M")
     cc_max_flavor: str | None = setting("largest size that a job may ask for", default=None)

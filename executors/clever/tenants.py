@@ -1,7 +1,7 @@
 """Whose organisation pays for a job in multi-tenant mode: custom attributes of the project's top-level group.
 
-Spec `gitlab-runner-api.md` §7.2; only an administrator's token may read them. They are kept for a few minutes
-and asked for once, however many jobs of a group wait for them. What cannot be had is told without values.
+Spec `gitlab-runner-api.md` §7.2; only an administrator's token may read them. They are read once for a
+few minutes, however many jobs of a group wait for them. What is missing is described without values.
 """
 
 import asyncio
@@ -24,16 +24,16 @@ from paas_runner.secret import Secret
 log = structlog.stdlib.get_logger(__name__)
 
 GROUP_VARIABLE = "CI_PROJECT_ROOT_NAMESPACE"
-KEPT_SECONDS = 300.0
+FRESH_SECONDS = 300.0
 _LIST = "list the groups"
 
 
 class TenantError(RunnerError):
-    """Nobody can be found to pay for this tenant's hosts; the text is for the job's author."""
+    """No account is found that pays for this tenant's hosts; the text is for the job's author."""
 
 
 @attrs.frozen(kw_only=True)
-class Credentials:
+class TenantCredentials:
     """What opens one organisation, API and push alike."""
 
     organisation: str
@@ -57,46 +57,45 @@ def group_of(payload: Payload) -> str:
 
 
 @attrs.frozen
-class _Kept:
+class _Reading:
     until: float
-    credentials: Credentials
+    credentials: TenantCredentials
 
 
 class Tenants:
     """The groups' attributes, as the coordinator has them."""
 
     def __init__(self, settings: CleverSettings, section: RunnerSection, connect: Connect) -> None:
-        """Connect to nothing yet."""
         self._names = (settings.cc_orga_id_attribute, settings.cc_orga_token_attribute)
         headers = {"PRIVATE-TOKEN": settings.cc_gitlab_namespace_attributes_token or Secret("")}
         self._api: HttpClient = connect(
             f"{section.url}/api/v4", service=f"coordinator {section.url}", headers=headers, tls=section.tls
         )
-        self._kept: dict[str, _Kept] = {}
-        self._asking: dict[str, asyncio.Lock] = {}
+        self._readings: dict[str, _Reading] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
         self._unknown: set[str] = set()
 
-    async def credentials(self, group: str) -> Credentials:
-        """What the group's attributes say, or said up to five minutes ago.
+    async def credentials(self, group: str) -> TenantCredentials:
+        """The group's attributes as they are, or were up to five minutes ago.
 
         Raises `TenantError` when they do not say it, `Transient` when the coordinator does not answer.
         """
-        async with self._asking.setdefault(group, asyncio.Lock()):
-            kept = self._kept.get(group)
-            if kept is None or asyncio.get_running_loop().time() >= kept.until:
-                await self._ask(group)
-            return self._kept[group].credentials
+        async with self._locks.setdefault(group, asyncio.Lock()):
+            reading = self._readings.get(group)
+            if reading is None or asyncio.get_running_loop().time() >= reading.until:
+                await self._look_up(group)
+            return self._readings[group].credentials
 
-    def forget(self, group: str, refused: Credentials) -> None:
-        """The cloud refused these credentials: ask anew, unless somebody already did."""
-        kept = self._kept.get(group)
-        if kept and kept.credentials == refused:
-            del self._kept[group]
+    def forget(self, group: str, refused: TenantCredentials) -> None:
+        """The cloud refused these credentials: read them anew, unless that has been done."""
+        reading = self._readings.get(group)
+        if reading and reading.credentials == refused:
+            del self._readings[group]
 
     async def groups(self) -> Sequence[str]:
         """The top-level groups that have one of the two attributes; raises `Transient` or `Rejected`.
 
-        Attributes are shown to administrators alone; to anybody else they are left out without a word.
+        Attributes are shown to administrators alone; for any other token they are left out without a word.
         """
         found: list[str] = []
         page = "1"
@@ -107,7 +106,6 @@ class Tenants:
         return found
 
     async def aclose(self) -> None:
-        """Close all connections."""
         await self._api.aclose()
 
     async def _page(self, page: str) -> Response:
@@ -133,8 +131,8 @@ class Tenants:
     def _refused(self, text: str, status: int) -> Rejected:
         return Rejected(text, service=self._api.service, op=_LIST, status=status)
 
-    async def _ask(self, group: str) -> None:
-        self._kept.pop(group, None)
+    async def _look_up(self, group: str) -> None:
+        self._readings.pop(group, None)
         try:
             found = self._read(group, await self._attributes(group))
         except TenantError as error:
@@ -144,8 +142,8 @@ class Tenants:
             raise
         self._unknown.discard(group)
         redactor.add([found.token])
-        until = asyncio.get_running_loop().time() + KEPT_SECONDS
-        self._kept[group] = _Kept(until, found)
+        until = asyncio.get_running_loop().time() + FRESH_SECONDS
+        self._readings[group] = _Reading(until, found)
 
     async def _attributes(self, group: str) -> Mapping[str, Any]:
         op = "read the group's attributes"
@@ -167,7 +165,7 @@ class Tenants:
         except (ValueError, KeyError, TypeError):
             raise Transient("the answer is no list of attributes", service=self._api.service, op=op) from None
 
-    def _read(self, group: str, attributes: Mapping[str, Any]) -> Credentials:
+    def _read(self, group: str, attributes: Mapping[str, Any]) -> TenantCredentials:
         values = [attributes.get(name) for name in self._names]
         for name, value in zip(self._names, values, strict=True):
             if not isinstance(value, str) or not value.strip():
@@ -181,4 +179,4 @@ class Tenants:
                 f'The attribute `{self._names[0]}` of the group "{group}" is no id of an organisation. '
                 "The owners of the group should ask the operators of this runner."
             )
-        return Credentials(organisation=organisation, token=Secret(token))
+        return TenantCredentials(organisation=organisation, token=Secret(token))

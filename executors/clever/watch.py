@@ -1,8 +1,7 @@
-"""Watching launched hosts: is this job lost, why is it silent, and what may its author be told about it.
+"""Watching launched hosts: is this job lost, why is it silent, and what may its author read about it.
 
-The end of an application's log, from server-sent events to lines that may stand in a job's log.
-
-Spec `clever-cloud-api.md` §5.1: messages may contain colours and carriage returns.
+Part of that is the end of the application's log, which comes as server-sent events; its messages may contain
+colours and carriage returns, which have no place in a job log (spec `clever-cloud-api.md` §5.1).
 """
 
 import asyncio
@@ -18,7 +17,7 @@ import structlog
 from executors.clever.accounts import Account
 from executors.clever.causes import Case, standstill, verdict
 from executors.clever.deployments import Sighting, look, look_closer
-from executors.clever.failure_account import Facts, ended, particulars
+from executors.clever.failure_account import HostFacts, ended, particulars
 from executors.clever.settings import CleverSettings
 from executors.host_log import clean
 from paas_runner.errors import RemoteError
@@ -27,49 +26,9 @@ from paas_runner.job.tracked import Host
 log = structlog.stdlib.get_logger(__name__)
 
 MOST_LINES = 10
-
-_LINE_END = re.compile(r"\r\n|\r|\n")  # str.splitlines would also split inside of a message
-
-
-def tail(stream: bytes) -> Sequence[str] | None:
-    """The last lines that say something, without escape sequences and control characters.
-
-    None when a stream without lines has no proper end, either: then nobody knows whether the log is empty.
-    """
-    lines: deque[str] = deque(maxlen=MOST_LINES)
-    whole = False
-    for event, data in _events(stream.decode(errors="replace")):
-        if event == "APPLICATION_LOG":
-            lines.extend(line for line in map(clean, _message(data).split("\n")) if line)
-        whole = whole or event == "END_OF_STREAM"
-    return list(lines) if lines or whole else None
-
-
-def _events(stream: str) -> Iterator[tuple[str, str]]:
-    """Names and data; heartbeats are events, too, and whatever cannot be read is passed over."""
-    event, data = "", ""
-    for line in (*_LINE_END.split(stream), ""):
-        name, _, value = line.partition(":")
-        if name == "event":
-            event = value.strip()
-        elif name == "data":
-            data += value
-        elif not line:
-            if event:
-                yield event, data
-            event, data = "", ""
-
-
-def _message(data: str) -> str:
-    try:
-        message = json.loads(data)["message"]
-    except (ValueError, KeyError, TypeError):
-        return ""
-    return message if isinstance(message, str) else ""
-
-
 MOST_LOG_LINES = 10_000  # read, not shown: the stream has no other way to its end
 SHORTEST_SECRET = 8
+_LINE_END = re.compile(r"\r\n|\r|\n")  # str.splitlines would also split inside of a message
 
 
 @attrs.frozen(kw_only=True)
@@ -93,12 +52,12 @@ class HostWatch:
         return ended(await self._facts(payer, host, case, await look_closer(seen, payer.api, host.ref)))
 
     async def silence(self, payer: Account, host: Host) -> str:
-        """What is known of a host whose job never wrote a word; raises `Transient`, `Rejected`."""
+        """What is known of a host whose job never wrote to its trace; raises `Transient`, `Rejected`."""
         seen = await look_closer(await look(payer.api, host.ref), payer.api, host.ref)
         return particulars(await self._facts(payer, host, standstill(seen), seen))
 
-    async def _facts(self, payer: Account, host: Host, case: Case, seen: Sighting) -> Facts:
-        return Facts(
+    async def _facts(self, payer: Account, host: Host, case: Case, seen: Sighting) -> HostFacts:
+        return HostFacts(
             host=host,
             zone=host.details.get("zone", self.settings.zones[0]),
             seen=seen,
@@ -109,7 +68,7 @@ class HostWatch:
         )
 
     async def _log(self, payer: Account, host: Host, case: Case, seen: Sighting) -> Sequence[str] | None:
-        """The last lines; None when the log cannot be had, which is no reason to keep the rest quiet."""
+        """The last lines; None when the log cannot be read: the account is given without it."""
         if seen.launch is None or not case.has_log:
             return None
         try:
@@ -126,3 +85,40 @@ class HostWatch:
         """Line by line, as in a log; values like `true` are no secrets, and part of other words."""
         lines = [line for value in self.settings.cc_extra_env.values() for line in value.splitlines()]
         return [line for line in lines if len(line) >= SHORTEST_SECRET]
+
+
+def tail(stream: bytes) -> Sequence[str] | None:
+    """The last lines that say something, without escape sequences and control characters.
+
+    None when a stream without lines has no proper end, either: then it is unknown whether the log is empty.
+    """
+    lines: deque[str] = deque(maxlen=MOST_LINES)
+    whole = False
+    for event, data in _events(stream.decode(errors="replace")):
+        if event == "APPLICATION_LOG":
+            lines.extend(line for line in map(clean, _message(data).split("\n")) if line)
+        whole = whole or event == "END_OF_STREAM"
+    return list(lines) if lines or whole else None
+
+
+def _events(stream: str) -> Iterator[tuple[str, str]]:
+    """Names and data; heartbeats are events, too, and what cannot be read is passed over."""
+    event, data = "", ""
+    for line in (*_LINE_END.split(stream), ""):
+        name, _, value = line.partition(":")
+        if name == "event":
+            event = value.strip()
+        elif name == "data":
+            data += value
+        elif not line:
+            if event:
+                yield event, data
+            event, data = "", ""
+
+
+def _message(data: str) -> str:
+    try:
+        message = json.loads(data)["message"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return message if isinstance(message, str) else ""

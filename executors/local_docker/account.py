@@ -1,4 +1,4 @@
-"""What the author of a job may be told about its host: facts in, a few plain lines out. Pure."""
+"""What the author of a job may read about its host: facts in, a few plain lines out. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -58,7 +58,7 @@ def _describe(state: Mapping[str, Any]) -> str:
         return "the container was never started"
     parts = [f"the container ended with exit code {state.get('ExitCode', 'unknown')}"]
     if state.get("OOMKilled"):
-        parts.append("killed for want of memory")
+        parts.append("killed because memory ran out")
     if state.get("Error"):
         parts.append(str(state["Error"]))
     return ", ".join(parts)
@@ -68,14 +68,14 @@ _OPERATORS = "ask the operators of this runner"
 _BY_EXIT_CODE: Mapping[int, tuple[str, str]] = {
     69: ("its inner runner could not reach the coordinator any more", RETRY),
     78: ("its inner runner cannot use its configuration", f"{_OPERATORS}, who find more in its log"),
-    137: ("somebody killed the container, or the engine was restarted", RETRY),
+    137: ("the container was killed, or the engine was restarted", RETRY),
 }
 
 
 def _explained(state: Mapping[str, Any]) -> tuple[str, str]:
     """The likely cause, and who can do what."""
     if not state:
-        return "somebody, or another program, removed the container from the engine", RETRY
+        return "a person, or another program, removed the container from the engine", RETRY
     if state.get("Status") in GOING:
         questions = (
             "can a container reach the coordinator (docker_network), is heptapod_runner_main_image right?"

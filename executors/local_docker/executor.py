@@ -1,9 +1,9 @@
 """`local-docker`: each job in a container of its own on a Docker engine, built from what a cloud would get.
 
 To provision is to build the image and create the container, to launch is to start it: once, since a container
-that was started ever is not started again. It is found again by its name, and by labels that tell runner and
-installation; what lacks them is not ours. Made for development and for small installations: hosts share the
-engine's machine, and whoever runs a job there has the engine.
+that was ever started is not started again. It is found again by its name, and by labels that name runner and
+installation; a container without them is not ours. Made for development and for small installations: hosts
+share the engine's machine, and every job there can use the engine.
 """
 
 import functools
@@ -37,15 +37,13 @@ from paas_runner.docker.labels import (
 )
 from paas_runner.errors import Rejected, RemoteError, Transient
 from paas_runner.executor.checks import CheckResult
-from paas_runner.executor.contract import HostRequest, RunnerSection
-from paas_runner.job.capacity import Flavors
+from paas_runner.executor.contract import HostRequest, ProvisionedHost, Removal, RunnerSection
+from paas_runner.executor.optional import ONLY_FLAVOR, ONLY_WEIGHT
 from paas_runner.job.failure import reference
-from paas_runner.job.payload import Payload
 from paas_runner.job.tracked import Host, HostName, SeenHost
 
 log = structlog.stdlib.get_logger(__name__)
 
-SIZE, WEIGHT = "M", 1.0  # as 1.1.1 calls and counts its only one
 REPOSITORY = "paas-runner-host"
 MOST_LOG_LINES = 10
 REMOVAL_ROUNDS = 5
@@ -63,18 +61,6 @@ class LocalDockerExecutor:
         self._settings = settings
         self._section = section
         self._engine = engine
-
-    def tenant(self, payload: Payload) -> str:  # noqa: ARG002
-        """Nobody pays."""
-        return ""
-
-    async def sizes(self) -> Flavors:
-        """All hosts are alike."""
-        return Flavors(weights={SIZE: WEIGHT}, most_weight=WEIGHT)
-
-    def weigh(self, payload: Payload, *, most: float) -> float:  # noqa: ARG002
-        """The weight of any host."""
-        return min(WEIGHT, most)
 
     async def provision(self, order: HostRequest) -> Host:
         """Build the image, create the container; it does not run yet."""
@@ -103,9 +89,9 @@ class LocalDockerExecutor:
         ours = self._labels(order.host_name).items() <= (found["Config"].get("Labels") or {}).items()
         return _host(found["Id"]) if ours else None
 
-    async def ready(self, host: Host, *, tenant: str) -> bool:  # noqa: ARG002
+    async def ready(self, provisioned: ProvisionedHost) -> bool:
         """Whether the container exists, as it does from its creation on."""
-        await self._inspected(host.ref)
+        await self._inspected(provisioned.host.ref)
         return True
 
     async def launch(self, order: HostRequest, host: Host) -> None:  # noqa: ARG002
@@ -116,28 +102,30 @@ class LocalDockerExecutor:
             return
         await self._engine.call("start the host", lambda client: client.start(host.ref))
 
-    async def trouble(self, host: Host, *, tenant: str) -> str | None:  # noqa: ARG002
+    async def trouble(self, provisioned: ProvisionedHost) -> str | None:
         """Whether the container has ended or is gone; an engine that does not answer is no verdict."""
-        facts = await self._facts(host)
+        facts = await self._facts(provisioned.host)
         return None if facts.going else ended(facts)
 
-    async def silence(self, host: Host, *, tenant: str) -> str | None:  # noqa: ARG002
+    async def silence(self, provisioned: ProvisionedHost) -> str | None:
         """How the container stands, and the end of its log."""
-        return particulars(await self._facts(host))
+        return particulars(await self._facts(provisioned.host))
 
-    async def hosts(self, tenant: str) -> Sequence[SeenHost]:  # noqa: ARG002
-        """All that has our labels, by host: a container, or what is left without one."""
+    async def hosts(self, tenant: str) -> Sequence[SeenHost]:
+        """All that has our labels, by host: a container, or what is left without one; no one pays for any."""
+        if tenant:
+            return ()
         found = await self._engine.call("list hosts", lambda client: labeled(client, self._runner_labels))
         of_one = itertools.groupby(sorted(found, key=_host_name), key=_host_name)
         return [_seen(name, list(objects)) for name, objects in of_one]
 
-    async def decommission(self, name: HostName, host: Host | None, *, tenant: str, search: bool) -> None:  # noqa: ARG002
+    async def decommission(self, removal: Removal) -> None:
         """Remove container, networks, volumes and images of that name, those of the inner runner, too."""
 
         def everything(client: Client) -> Sequence[EngineObject]:
-            if host:
-                remove(client, Kind.CONTAINER, host.ref)
-            return remove_all(client, self._labels(name), rounds=REMOVAL_ROUNDS)
+            if removal.host:
+                remove(client, Kind.CONTAINER, removal.host.ref)
+            return remove_all(client, self._labels(removal.name), rounds=REMOVAL_ROUNDS)
 
         op = "remove the host"
         if left := await self._engine.call(op, everything):
@@ -149,7 +137,6 @@ class LocalDockerExecutor:
         return await examine(self._engine.address, image=self._settings.heptapod_runner_main_image)
 
     async def aclose(self) -> None:
-        """Close all connections."""
         await self._engine.aclose()
 
     @property
@@ -170,7 +157,7 @@ class LocalDockerExecutor:
         )
 
     def _create(self, client: Client, *, order: HostRequest, image: HostImage) -> str:
-        """With a volume of our own wherever the image would get one that nobody can tell to be ours."""
+        """With labeled volumes wherever the image would get volumes that nothing shows to be ours."""
         labels = self._labels(order.host_name)
         socket = host_socket(self._settings, self._engine.address)
         mounts = [
@@ -217,7 +204,7 @@ class LocalDockerExecutor:
 
 
 def _host(ref: str) -> Host:
-    return Host(ref=ref, flavor=SIZE, weight=WEIGHT)
+    return Host(ref=ref, flavor=ONLY_FLAVOR, weight=ONLY_WEIGHT)
 
 
 def _host_name(found: EngineObject) -> HostName:

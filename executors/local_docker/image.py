@@ -92,7 +92,7 @@ class Recipe:
             )
         if any(text in error for text in _ABSENT):
             remedy = "build or pull it on the engine, or set `heptapod_runner_main_image`"
-            return self._error(Rejected, f"its base {self.base} cannot be had: {error}; {remedy}")
+            return self._error(Rejected, f"its base {self.base} cannot be pulled: {error}; {remedy}")
         lines = "".join(f"\n    {line}" for line in last)
         kind = Rejected if any(text in error for text in _OF_THE_BASE) else Transient
         return self._error(kind, f"{error.strip()}. The last lines of the build:{lines}\n")

@@ -13,10 +13,11 @@ from typing import Protocol
 import attrs
 
 from paas_runner.config import Runner
-from paas_runner.coordinator.runner_records import Verified, verify
+from paas_runner.coordinator.runner_records import RunnerRecords, Verified
 from paas_runner.errors import Rejected, RemoteError, RunnerError
 from paas_runner.executor.checks import CheckResult, fault, fine, warning
-from paas_runner.executor.contract import Examinable, Executor
+from paas_runner.executor.contract import Executor
+from paas_runner.executor.optional import examination_of, flavors_of
 from paas_runner.http import Connect
 from paas_runner.job.capacity import NOTHING_KNOWN, Flavors
 from paas_runner.service.assembly import Edges, built_executor
@@ -36,28 +37,21 @@ def _built(runner: Runner, edges: Edges, installation: str) -> tuple[Executor | 
 async def _examined(executor: Executor) -> Sequence[CheckResult]:
     """What the executor finds out about itself; of one that does not examine itself, what hosts it has."""
     try:
-        if isinstance(executor, Examinable):
-            return await executor.examine()
-        offered = await executor.sizes()
+        return await examination_of(executor)
     except RunnerError as error:
         return [fault(_EXECUTOR, str(error))]
-    return [fine("sizes", ", ".join(offered.weights) or "all alike")]
 
 
 async def _flavors(executor: Executor) -> Flavors:
     """What hosts can be had, as far as that can be found out; the examination says what is wrong."""
     try:
-        return await executor.sizes()
+        return await flavors_of(executor)
     except RunnerError:
         return NOTHING_KNOWN
 
 
 _TOKEN = "token"  # noqa: S105 - a word
 SOON = timedelta(days=7)
-_ADVICE = {
-    403: "copy the runner's token again, or register the runner anew; is `url` the coordinator that gave it?",
-    422: "register the runner anew",
-}
 
 
 async def _check_token(
@@ -65,9 +59,8 @@ async def _check_token(
 ) -> Sequence[CheckResult]:
     """Whether the coordinator is there and knows the runner."""
     try:
-        verified = await verify(
-            runner.url, token=runner.token, connect=connect, system_id=system_id, tls=runner.tls
-        )
+        records = RunnerRecords(url=runner.url, connect=connect, tls=runner.tls)
+        verified = await records.verify(runner.token, system_id=system_id)
     except RemoteError as error:
         return [fault(_TOKEN, str(error), _advice(error))]
     except OSError as error:
@@ -78,7 +71,7 @@ async def _check_token(
 
 def _advice(error: RemoteError) -> str:
     if isinstance(error, Rejected):
-        return _ADVICE.get(error.status or 0, "")
+        return error.advice
     return "is `url` right, and does the coordinator run?"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from paas_runner.status.report import Report
+    from paas_runner.status.report import StatusReport
     from paas_runner.status.views import Explanation
 
 T = TypeVar("T")
@@ -41,14 +41,14 @@ def answer(request: Mapping[str, Any], config: Path, *, patience: float | None =
     return ask(_socket(config), request, timeout=patience)
 
 
-def report(config: Path) -> "Report":
+def report(config: Path) -> "StatusReport":
     """How the service is."""
     from paas_runner.control import NotRunningError
-    from paas_runner.status.report import Report
+    from paas_runner.status.report import StatusReport
     from paas_runner.status.stored import stored_report
 
     try:
-        [found] = _values({"ask": "status"}, config, Report)
+        [found] = _values({"ask": "status"}, config, StatusReport)
     except NotRunningError:
         return stored_report(config)
     return found

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from paas_runner.commands import output, progress
 from paas_runner.commands.command import Command, add_config
 from paas_runner.errors import Exit
 
 if TYPE_CHECKING:
-    from paas_runner.commands.output import Line, Table
     from paas_runner.executor.checks import CheckResult
 
 _MARKS: Mapping[str, tuple[str, str]] = {
@@ -68,7 +68,6 @@ def _call(arguments: argparse.Namespace) -> int:
 
     from paas_runner.check import shown
     from paas_runner.check.configuration import ConfigurationCheck, read_configuration, worst
-    from paas_runner.commands import output
     from paas_runner.executor.checks import Grade
     from paas_runner.executor.contract import installed
     from paas_runner.logs import configure, redactor
@@ -81,7 +80,7 @@ def _call(arguments: argparse.Namespace) -> int:
         return Exit.CONFIG
     redactor.add(config.secrets)
     check = ConfigurationCheck(
-        config=config, executors=kinds, progress=output.Waiting(), offline=arguments.offline
+        config=config, executors=kinds, progress=progress.Waiting(), offline=arguments.offline
     )
     if arguments.show:
         flavors = asyncio.run(check.flavors())
@@ -96,28 +95,22 @@ def _call(arguments: argparse.Namespace) -> int:
 
 
 def _show(results: "Sequence[CheckResult]", *, as_json: bool) -> None:
-    from paas_runner.commands import output
-
     if as_json:
         output.show_json(_document(results))
     else:
         output.show(*_page(results))
 
 
-def _page(results: "Sequence[CheckResult]") -> "Iterator[Line | Table]":
+def _page(results: "Sequence[CheckResult]") -> Iterator[output.Line | output.Table]:
     """A line for each result, what to do below it, and a summary."""
-    from paas_runner.commands.output import Table
-
-    yield Table(rows=[row for result in results for row in _rows(result)])
+    yield output.Table(rows=[row for result in results for row in _rows(result)])
     counts = _counts(results)
     yield f"faults: {counts['fault']}, warnings: {counts['warning']}, fine: {counts['fine']}"
 
 
-def _rows(result: "CheckResult") -> "Iterator[Sequence[Line]]":
-    from paas_runner.commands.output import Painted
-
+def _rows(result: "CheckResult") -> Iterator[Sequence[output.Line]]:
     subject = ": ".join(filter(None, (result.runner, result.subject)))
-    yield (Painted(*_MARKS[result.grade]), f" {subject}"), result.text
+    yield (output.Painted(*_MARKS[result.grade]), f" {subject}"), result.text
     if result.advice:
         yield "", f"→ {result.advice}"
 

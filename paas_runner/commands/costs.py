@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from paas_runner.commands import output
 from paas_runner.commands.command import Command, add_config
 from paas_runner.errors import Exit
 
 if TYPE_CHECKING:
-    from paas_runner.commands.output import Line, Table
     from paas_runner.job.cost import Total
     from paas_runner.job.cost_report import Report
 
@@ -85,7 +85,6 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _call(arguments: argparse.Namespace) -> int:
-    from paas_runner.commands import output
     from paas_runner.config import load
     from paas_runner.executor.contract import installed
     from paas_runner.job.cost_report import report, window
@@ -108,10 +107,8 @@ def _call(arguments: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def _page(report: "Report") -> "Iterator[Line | Table]":
+def _page(report: "Report") -> Iterator[output.Line | output.Table]:
     """A table, a line with the sum, and what has to be known of the numbers at hand."""
-    from paas_runner.commands.output import Painted, Table
-
     window = report.window
     title = f"{window.since:%F %R} to {window.until:%F %R} UTC, by {report.by}"
     if not report.rows:
@@ -121,9 +118,9 @@ def _page(report: "Report") -> "Iterator[Line | Table]":
     sum_line = ["total", *[""] * (len(report.columns) - 1), *_cells(report.total)]
     yield title
     yield ""
-    yield Table(
+    yield output.Table(
         head=[*map(str.upper, report.columns), "JOBS", "RUNNING", "TIME", "COST "],
-        rows=[*rows, [Painted(cell, "bold") for cell in sum_line]],
+        rows=[*rows, [output.Painted(cell, "bold") for cell in sum_line]],
         left=len(report.columns),
     )
     yield ""

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from paas_runner.commands import output, progress
 from paas_runner.commands.asking import Parts, answer
 from paas_runner.commands.command import Command, add_config
 from paas_runner.errors import Exit
@@ -38,40 +39,36 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _call(arguments: argparse.Namespace) -> int:
-    from paas_runner.commands.output import show, show_json
-
     wait = arguments.wait or arguments.json
     certificate = _certificate(answer({"ask": "drain", "wait": wait}, arguments.config, patience=None))
     if not wait:
-        show("draining: no new jobs; the service ends after the last")
+        output.show("draining: no new jobs; the service ends after the last")
         return Exit.OK
     if arguments.json:
-        show_json(certificate)
+        output.show_json(certificate)
     else:
-        show(*_lines(certificate))
+        output.show(*_lines(certificate))
     return Exit.OK if certificate["drained"] else Exit.LEFT_OVER
 
 
 def _certificate(parts: Parts) -> Mapping[str, Any]:
     """The last part; what goes on until then is shown, on a terminal in one line that changes."""
-    from paas_runner.commands.output import StatusLine, is_terminal, note
-
     certificate: Mapping[str, Any] = {}
-    line = StatusLine()
-    show_progress = line.show if is_terminal(sys.stderr) else note
+    line = progress.StatusLine()
+    show_progress = line.show if output.is_terminal(sys.stderr) else output.note
     try:
         for part in parts:
-            if progress := part.get("progress"):
-                show_progress(_progress(progress))
+            if left := part.get("progress"):
+                show_progress(_progress(left))
             certificate = part.get("certificate", certificate)
     finally:
         line.clear()
     return certificate
 
 
-def _progress(progress: Mapping[str, Any]) -> str:
-    phases = ", ".join(f"{count} {phase}" for phase, count in progress["phases"].items())
-    return f"{progress['jobs']} jobs left: {phases or 'what is still in flight is waited for'}"
+def _progress(left: Mapping[str, Any]) -> str:
+    phases = ", ".join(f"{count} {phase}" for phase, count in left["phases"].items())
+    return f"{left['jobs']} jobs left: {phases or 'what is still in flight is waited for'}"
 
 
 def _lines(certificate: Mapping[str, Any]) -> Sequence[str]:

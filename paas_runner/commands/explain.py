@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from paas_runner.commands import asking
+from paas_runner.commands import asking, output
 from paas_runner.commands.command import Command, add_config
 from paas_runner.errors import Exit, RunnerError, UsageError
 
 if TYPE_CHECKING:
+    from paas_runner.job.wording import describe_history
     from paas_runner.status.views import Explanation
 
 _JOB = re.compile(r"(?:(?P<runner>[^/]+)/|hpd-job-(?P<host_of>.+)-)?(?P<job>\d{1,18})")
@@ -66,9 +67,8 @@ def wanted_job(text: str) -> WantedJob:
 
 
 def _call(arguments: argparse.Namespace) -> int:
-    from paas_runner.commands import output
     from paas_runner.status.report import to_data
-    from paas_runner.status.views import explained
+    from paas_runner.status.views import format_explanation
 
     found = _explanations(arguments.config, wanted_job(arguments.job))
     if not found:
@@ -76,7 +76,7 @@ def _call(arguments: argparse.Namespace) -> int:
     if arguments.json:
         output.show_json([to_data(explanation) for explanation in found])
     else:
-        output.show("\n\n".join(map(explained, found)))
+        output.show("\n\n".join(map(format_explanation, found)))
     return Exit.OK
 
 
@@ -92,7 +92,10 @@ def _explanations(config: Path, job: WantedJob) -> "Sequence[Explanation]":
     gone = histories(store_path(state_path(config, os.environ)), job.job_id)
     found = [
         *tracked,
-        *(Explanation(at=now, key=key, job=None, history=history) for key, history in gone.items()),
+        *(
+            Explanation(at=now, key=key, job=None, history=describe_history(entries))
+            for key, entries in gone.items()
+        ),
     ]
     return [explanation for explanation in found if job.runner in {None, explanation.key.runner}]
 

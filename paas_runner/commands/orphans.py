@@ -5,11 +5,9 @@ again right before each removal. A tenant that cannot be asked is named: nothing
 """
 
 import argparse
-import asyncio
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +49,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _call(arguments: argparse.Namespace) -> int:
+    import asyncio
+
     from paas_runner.commands.output import note, show, show_json
     from paas_runner.config import load
     from paas_runner.executor.contract import installed
@@ -154,6 +154,8 @@ class StoredRecords:
 
     async def read(self) -> "Snapshot":
         """All of it as it is now; raises `StoreError` and `StateFileError`."""
+        import asyncio
+
         from paas_runner.store import state_file
         from paas_runner.store.snapshot import take
 
@@ -184,6 +186,9 @@ async def search(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Found:
     """Look for orphans of all runners, a second time where the first look raises a suspicion."""
+    import asyncio
+    from contextlib import AsyncExitStack
+
     from paas_runner.commands.output import note
     from paas_runner.dispatch.search import RunnerSearch, SearchedRunner
     from paas_runner.service.assembly import built_executor

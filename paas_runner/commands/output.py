@@ -7,29 +7,24 @@ it is too wide; only then `rich` is imported. `TERM=dumb` is no terminal, `NO_CO
 Whatever is printed is rid of registered secrets, and of characters that would move a terminal's cursor.
 """
 
-import asyncio
 import json
 import os
-import shutil
+import re
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias
 
 import attrs
 
-from paas_runner.logs import redactor
 from paas_runner.plain_text import aligned, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.live import Live
     from rich.table import Table as RichTable
     from rich.text import Text
 
-CLEAR = "\x1b[H\x1b[2J"
-PATIENCE_SECONDS = 1.0
 _DUMB = ("dumb", "unknown")
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _NARROWEST = 20
 """In characters: so much room the last column of a table has on the narrowest terminal."""
 
@@ -42,7 +37,15 @@ class Painted:
     style: str
 
 
-Line: TypeAlias = str | Painted | Sequence[str | Painted]
+@attrs.frozen
+class Coloured:
+    """Text with colours of its own, as escape sequences: a line of a job's trace."""
+
+    text: str
+
+
+Piece: TypeAlias = str | Painted | Coloured
+Line: TypeAlias = Piece | Sequence[Piece]
 
 
 @attrs.frozen(kw_only=True)
@@ -67,14 +70,14 @@ def show(*parts: Line | Table, out: TextIO | None = None) -> None:
     """Print lines and tables, one below the other, on the standard output unless `out` is given."""
     out = out or sys.stdout
     if is_terminal(out):
-        _show_painted(parts, out)
+        show_painted(parts, console(out))
     elif parts:
         _write("\n".join(line for part in parts for line in _plain_lines(part)), out)
 
 
 def note(text: str) -> None:
     """A message beside the answer: on the standard error, at once."""
-    _write(_clean(text), sys.stderr)
+    _write(clean(text), sys.stderr)
 
 
 def show_json(value: object, *, indent: int | None = 2) -> None:
@@ -82,7 +85,7 @@ def show_json(value: object, *, indent: int | None = 2) -> None:
 
     Letters stay as they are, where the output can take them; characters that cannot be seen are escaped.
     """
-    text = redactor.text(json.dumps(value, indent=indent, ensure_ascii=False, default=str))
+    text = _redacted(json.dumps(value, indent=indent, ensure_ascii=False, default=str))
     text = "".join(char if char == "\n" or char.isprintable() else json.dumps(char)[1:-1] for char in text)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
@@ -91,79 +94,14 @@ def show_json(value: object, *, indent: int | None = 2) -> None:
     print(text, flush=True)
 
 
-def redraw(text: str) -> None:
-    """Show the text alone on the terminal, as much of it as there is room for."""
-    size = shutil.get_terminal_size()
-    lines = [line[: size.columns] for line in _clean(text).splitlines()]
-    room = size.lines - 1  # the cursor's
-    if len(lines) > room:
-        lines[room - 1 :] = [f"… {len(lines) - room + 1} more lines"]
-    print(CLEAR + "\n".join(lines), flush=True)
+def clean(text: str) -> str:
+    return printable(_redacted(text))
 
 
-class StatusLine:
-    """One line on a terminal that says what is going on, and goes away again; elsewhere nothing."""
+def _redacted(text: str) -> str:
+    from paas_runner.logs import redactor
 
-    def __init__(self, out: TextIO | None = None) -> None:
-        self._out = out or sys.stderr
-        self._live: Live | None = None
-
-    def show(self, text: str) -> None:
-        """In the place of what stood there before; "" takes the line away."""
-        if not text:
-            self.clear()
-        elif is_terminal(self._out):
-            from rich.live import Live
-            from rich.spinner import Spinner
-
-            line = Spinner("dots", text=_text(text), style="cyan")
-            if self._live is None:
-                # the other stream may be a pipe: what is printed meanwhile must not come here
-                self._live = Live(
-                    console=_console(self._out),
-                    transient=True,
-                    redirect_stdout=False,
-                    redirect_stderr=False,
-                    refresh_per_second=10,
-                )
-                self._live.start()
-            self._live.update(line, refresh=True)
-
-    def clear(self) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-
-
-class Waiting:
-    """Shows what an event loop has waited for longer than a second."""
-
-    def __init__(self, out: TextIO | None = None) -> None:
-        self._line = StatusLine(out)
-        self._long: list[str] = []
-
-    @contextmanager
-    def waiting(self, what: str) -> Iterator[None]:
-        """`what` is waited for inside the block."""
-        timer = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._begin, what)
-        try:
-            yield
-        finally:
-            timer.cancel()
-            if what in self._long:
-                self._long.remove(what)
-                self._show()
-
-    def _begin(self, what: str) -> None:
-        self._long.append(what)
-        self._show()
-
-    def _show(self) -> None:
-        self._line.show(f"waiting for {', '.join(self._long)} …" if self._long else "")
-
-
-def _clean(text: str) -> str:
-    return printable(redactor.text(text))
+    return redactor.text(text)
 
 
 def _write(text: str, out: TextIO) -> None:
@@ -172,12 +110,22 @@ def _write(text: str, out: TextIO) -> None:
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=out, flush=True)
 
 
-def _pieces(line: Line) -> Sequence[str | Painted]:
-    return [line] if isinstance(line, str | Painted) else line
+def _pieces(line: Line) -> Sequence[Piece]:
+    return [line] if isinstance(line, str | Painted | Coloured) else line
 
 
 def _plain(line: Line) -> str:
-    return _clean("".join(piece if isinstance(piece, str) else piece.text for piece in _pieces(line)))
+    return clean("".join(map(_words, _pieces(line))))
+
+
+def _words(piece: Piece) -> str:
+    match piece:
+        case Painted():
+            return piece.text
+        case Coloured():
+            return _ESCAPE.sub("", piece.text)
+        case _:
+            return piece
 
 
 def _plain_lines(part: Line | Table) -> Sequence[str]:
@@ -187,16 +135,17 @@ def _plain_lines(part: Line | Table) -> Sequence[str]:
     return aligned([list(part.head), *rows] if part.head else rows, left=part.left) if rows else []
 
 
-def _show_painted(parts: Sequence[Line | Table], out: TextIO) -> None:
+def show_painted(parts: Sequence[Line | Table], console: "Console") -> None:
+    room = console.width
     for part in parts:
         if isinstance(part, Table):
             table, width = _painted_table(part)
-            console = _console(out)
-            console.width = max(console.width, width)
+            console.width = max(room, width)
             console.print(table)
+            console.width = room
         else:
-            _console(out).print(_text(part), soft_wrap=True)
-    out.flush()
+            console.print(text_of(part), soft_wrap=True)
+    console.file.flush()
 
 
 def _painted_table(table: Table) -> "tuple[RichTable, int]":
@@ -206,7 +155,7 @@ def _painted_table(table: Table) -> "tuple[RichTable, int]":
     drawn = RichTable(
         box=None, show_header=bool(table.head), header_style="bold", pad_edge=False, padding=(0, 2, 0, 0)
     )
-    texts = [[_text(cell) for cell in row] for row in table.rows]
+    texts = [[text_of(cell) for cell in row] for row in table.rows]
     heads = table.head or [""] * max(map(len, texts), default=0)
     widths = [
         max(len(head), *(row[number].cell_len for row in texts), 0) for number, head in enumerate(heads)
@@ -214,7 +163,7 @@ def _painted_table(table: Table) -> "tuple[RichTable, int]":
     last = len(heads) - 1
     for number, (head, width) in enumerate(zip(heads, widths, strict=True)):
         drawn.add_column(
-            _text(head),
+            text_of(head),
             justify="left" if table.left is None or number < table.left else "right",
             min_width=min(width, _NARROWEST) if number == last else width,
             overflow="fold",
@@ -225,17 +174,24 @@ def _painted_table(table: Table) -> "tuple[RichTable, int]":
     return drawn, needed
 
 
-def _text(line: Line) -> "Text":
+def text_of(line: Line) -> "Text":
     from rich.text import Text
 
-    pieces = [
-        _clean(piece) if isinstance(piece, str) else (_clean(piece.text), piece.style)
-        for piece in _pieces(line)
-    ]
-    return Text.assemble(*pieces)
+    text = Text()
+    for piece in _pieces(line):
+        match piece:
+            case Painted():
+                text.append(clean(piece.text), piece.style)
+            case Coloured():
+                coloured = Text.from_ansi(_redacted(piece.text))
+                coloured.plain = printable(coloured.plain)
+                text.append_text(coloured)
+            case _:
+                text.append(clean(piece))
+    return text
 
 
-def _console(out: TextIO) -> "Console":
+def console(out: TextIO) -> "Console":
     from rich.console import Console
 
     colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"

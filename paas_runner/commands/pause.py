@@ -3,6 +3,7 @@
 import argparse
 from functools import partial
 
+from paas_runner.commands import output
 from paas_runner.commands.asking import EXIT_CODES, answer
 from paas_runner.commands.command import Command, add_config
 from paas_runner.errors import Exit
@@ -14,10 +15,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _call(question: str, arguments: argparse.Namespace) -> int:
-    from paas_runner.commands.output import show
-
     for done in answer({"ask": question, "runner": arguments.runner}, arguments.config):
-        show(f'runner "{done["runner"]}" {question}d')
+        output.show(f'runner "{done["runner"]}" {question}d')
     return Exit.OK
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 
+from paas_runner.commands import output
 from paas_runner.commands.asking import EXIT_CODES, answer
 from paas_runner.commands.command import Command, add_config
 from paas_runner.errors import Exit
@@ -12,11 +13,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _call(arguments: argparse.Namespace) -> int:
-    from paas_runner.commands.output import show
-
     for done in answer({"ask": "reload"}, arguments.config):
-        show("\n".join(done["changes"]) or "nothing has changed")
-        show(*(f"{key}: waits for a restart" for key in done["restart_needed"]))
+        output.show("\n".join(done["changes"]) or "nothing has changed")
+        output.show(*(f"{key}: waits for a restart" for key in done["restart_needed"]))
     return Exit.OK
 
 

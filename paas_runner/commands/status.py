@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paas_runner.commands import asking
+from paas_runner.commands import asking, output, progress
 from paas_runner.commands.command import Command, add_config
 from paas_runner.errors import Exit
 
 if TYPE_CHECKING:
-    from paas_runner.status.report import Report
+    from paas_runner.status.report import StatusReport
 
 SECONDS_BETWEEN_LOOKS = 2.0
 
@@ -52,7 +52,6 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _call(arguments: argparse.Namespace) -> int:
-    from paas_runner.commands import output
     from paas_runner.status.report import ServiceState, to_data
     from paas_runner.status.views import page
 
@@ -69,15 +68,14 @@ def _call(arguments: argparse.Namespace) -> int:
     return Exit.FAILED if found.service.state is ServiceState.DOWN else Exit.OK
 
 
-def _looks(config: Path) -> "Iterator[Report]":
+def _looks(config: Path) -> "Iterator[StatusReport]":
     while True:
         yield asking.report(config)
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def _watch(looks: "Iterator[Report]", *, as_json: bool) -> None:
+def _watch(looks: "Iterator[StatusReport]", *, as_json: bool) -> None:
     """A page that is drawn again on a terminal, a line for each change elsewhere, all in a line as JSON."""
-    from paas_runner.commands import output
     from paas_runner.status.report import to_data
     from paas_runner.status.views import changes, page
 
@@ -86,7 +84,7 @@ def _watch(looks: "Iterator[Report]", *, as_json: bool) -> None:
         if as_json:
             output.show_json(to_data(found), indent=None)
         elif output.is_terminal(sys.stdout):
-            output.redraw(f"{found.at:%H:%M:%S} UTC  {page(found)}")
+            progress.redraw(f"{found.at:%H:%M:%S} UTC  {page(found)}")
         else:
             for line in changes(before, found):
                 output.show(line)

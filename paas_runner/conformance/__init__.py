@@ -1,6 +1,6 @@
-"""A test suite for executors: what the service relies on, whoever the provider is.
+"""A test suite for executors: what the service relies on, whatever the provider is.
 
-Needs pytest and pytest-asyncio. Whoever writes an executor subclasses the suite, in a test module of theirs,
+Needs pytest and pytest-asyncio. The author of an executor subclasses the suite, in a test module of theirs,
 and says what is special about their provider:
 
     from paas_runner.conformance import ExecutorConformance
@@ -13,9 +13,9 @@ and says what is special about their provider:
 
 import pytest
 
-pytest.register_assert_rewrite("paas_runner.conformance.suite")
+pytest.register_assert_rewrite("paas_runner.conformance.suite", "paas_runner.conformance.optional_parts")
 
-from paas_runner.conformance.provider import Call, Provider, order  # noqa: E402
+from paas_runner.conformance.provider import Call, Provider, host_request  # noqa: E402
 from paas_runner.conformance.suite import ExecutorConformance  # noqa: E402
 
-__all__ = ["Call", "ExecutorConformance", "Provider", "order"]
+__all__ = ["Call", "ExecutorConformance", "Provider", "host_request"]

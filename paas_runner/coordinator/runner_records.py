@@ -1,10 +1,10 @@
-"""Making and removing a runner's record at a coordinator (spec `gitlab-runner-api.md` §1.2, §1.5).
+"""A runner's record at its coordinator: registered, verified and unregistered by a token (spec
+`gitlab-runner-api.md` §1).
 
-Whether an authentication token is good is asked in `registration`.
-
-A runner's record at its coordinator, by the runner's own token (spec `gitlab-runner-api.md` §1).
+The record is not the configuration's section: `register` sees to it that there are both or none.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +16,33 @@ from paas_runner.http import Connect, Response, Tls
 from paas_runner.secret import Secret
 
 _QUICK_TRIES = 2
-_INFO = {key: INFO[key] for key in ("name", "version", "revision", "platform", "architecture")}
+_INFO_OF_A_NEW_RUNNER = {
+    key: INFO[key] for key in ("name", "version", "revision", "platform", "architecture")
+}
+
+
+@attrs.frozen
+class _Refusal:
+    """What a status means, and what the one who gave the token can do about it."""
+
+    text: str
+    advice: str
+
+
+_REFUSALS: Mapping[int, _Refusal] = {
+    403: _Refusal(
+        "does not know this token",
+        "copy it again, from this very instance, or create another runner there",
+    ),
+    410: _Refusal(
+        "has registration tokens switched off",
+        "create the runner there, and give its authentication token (glrt-…)",
+    ),
+    422: _Refusal(
+        "knows this token, but the runner's project or group is gone", "create another runner there"
+    ),
+}
+"""Of a token, whatever was asked with it; the coordinator is the subject."""
 
 
 @attrs.frozen(kw_only=True)
@@ -51,7 +77,7 @@ class Attributes:
 
 
 @attrs.frozen(kw_only=True)
-class Enrolled:
+class Registered:
     """A record that was made, and the token that opens it."""
 
     runner_id: int | None
@@ -59,20 +85,33 @@ class Enrolled:
 
 
 @attrs.frozen(kw_only=True)
-class Enrolment:
-    """The runner records of one coordinator, each call over a connection of its own."""
+class Verified:
+    """A token that the coordinator knows; an old coordinator tells nothing about it."""
+
+    runner_id: int | None
+    expires_at: datetime | None
+
+
+@attrs.frozen(kw_only=True)
+class RunnerRecords:
+    """Those of one coordinator, each call over a connection of its own.
+
+    Every call raises `Rejected`, `Transient`, and OSError for certificates that cannot be read. A refusal of
+    a token has advice with it (403: it is unknown; 410: registration tokens are switched off; 422: the
+    runner's project or group is gone).
+    """
 
     url: str
     connect: Connect
     tls: Tls | None = None
 
-    async def recognise(self) -> None:
+    async def probe(self) -> None:
         """Find out whether there is a coordinator, by a request that it refuses for want of a token.
 
         Raises `Rejected` when there is something else, `Transient` when nothing answers.
         """
         op = "look for a coordinator"
-        answer = await self._call("POST", "/runners/verify", {}, op=op, attempts=_QUICK_TRIES)
+        answer = await self._call("POST", "/runners/verify", {}, op=op)
         if answer.status in (301, 302, 303, 307, 308):
             there = answer.headers.get("location", "").removesuffix("/api/v4/runners/verify")
             raise self._rejected(answer, op, f"redirects to {there or 'another address'}: give that address")
@@ -88,49 +127,60 @@ class Enrolment:
 
         What is asked for is impossible, a runner without tags that takes only tagged jobs: the coordinator
         refuses it with 400, but only after it has looked at the token. A runner that is made all the same
-        is removed at once. Raises as `enrol`.
+        is removed at once.
         """
         op = "try the registration token"
         body = {"token": token.reveal(), "run_untagged": False}
         answer = await self._call("POST", "/runners", body, op=op, attempts=1)
         if answer.status == 201:
-            await self.remove(self._enrolled(answer, op).token)
+            await self.unregister(self._registered(answer, op).token)
         elif answer.status != 400:
-            raise self._refusal(answer, op)
+            raise self._refused(answer, op)
 
-    async def enrol(self, token: Secret, attributes: Attributes) -> Enrolled:
+    async def register(self, token: Secret, attributes: Attributes) -> Registered:
         """Make a runner with a registration token; asked once, since every success makes another one.
 
-        Raises `Rejected` (400: attributes; 403: token; 410: registration tokens are switched off), and
-        `Transient`, after which nobody knows whether there is a new runner.
+        After `Transient` it is not known whether there is a new runner; status 400 is about the attributes.
         """
         op = "register the runner"
-        body = {"token": token.reveal(), "info": _INFO, **attributes.body}
+        body = {"token": token.reveal(), "info": _INFO_OF_A_NEW_RUNNER, **attributes.body}
         answer = await self._call("POST", "/runners", body, op=op, attempts=1)
         if answer.status != 201:
-            raise self._refusal(answer, op)
-        return self._enrolled(answer, op)
+            raise self._refused(answer, op)
+        return self._registered(answer, op)
 
-    async def remove(self, token: Secret) -> None:
-        """Remove the runner's record; raises `Rejected` (403: the token is unknown) and `Transient`."""
+    async def verify(self, token: Secret, *, system_id: str | None = None) -> Verified:
+        """Ask whether a runner's token is good (§1.4); `system_id` makes this machine listed under it."""
+        op = "verify the runner's token"
+        body = {"token": token.reveal(), "info": INFO} | ({"system_id": system_id} if system_id else {})
+        answer = await self._call("POST", "/runners/verify", body, op=op)
+        if answer.status not in (200, 201):
+            raise self._refused(answer, op, f"answered {answer.status}: is the address complete?")
+        try:
+            found = answer.json()
+        except ValueError:
+            text = "answered no JSON: is the address that of a coordinator?"
+            raise self._rejected(answer, op, text) from None
+        return _verified(found if isinstance(found, dict) else {})
+
+    async def unregister(self, token: Secret) -> None:
+        """Remove the runner's record."""
         op = "unregister the runner"
-        body = {"token": token.reveal()}
-        answer = await self._call("DELETE", "/runners", body, op=op, attempts=_QUICK_TRIES)
+        answer = await self._call("DELETE", "/runners", {"token": token.reveal()}, op=op)
         if answer.status != 204:
-            raise self._refusal(answer, op)
+            raise self._refused(answer, op)
 
-    async def remove_machine(self, token: Secret, system_id: str) -> None:
-        """Remove this machine from those behind the runner's token; an absent one is a success.
-
-        Raises as `remove`.
-        """
+    async def unregister_machine(self, token: Secret, system_id: str) -> None:
+        """Remove this machine from those behind the runner's token; an absent one is a success."""
         op = "unregister this machine"
         body = {"token": token.reveal(), "system_id": system_id}
-        answer = await self._call("DELETE", "/runners/managers", body, op=op, attempts=_QUICK_TRIES)
+        answer = await self._call("DELETE", "/runners/managers", body, op=op)
         if answer.status not in (204, 404):
-            raise self._refusal(answer, op)
+            raise self._refused(answer, op)
 
-    async def _call(self, method: str, path: str, body: Any, *, op: str, attempts: int) -> Response:
+    async def _call(
+        self, method: str, path: str, body: Any, *, op: str, attempts: int = _QUICK_TRIES
+    ) -> Response:
         api = self.connect(f"{self.url.rstrip('/')}/api/v4", service=self._service, at_once=1, tls=self.tls)
         try:
             return await api.call(method, path, op=op, payload=body, attempts=attempts)
@@ -141,7 +191,7 @@ class Enrolment:
     def _service(self) -> str:
         return f"coordinator {self.url}"
 
-    def _enrolled(self, answer: Response, op: str) -> Enrolled:
+    def _registered(self, answer: Response, op: str) -> Registered:
         try:
             found = answer.json()
             token, number = str(found["token"]), found.get("id")
@@ -149,20 +199,14 @@ class Enrolment:
             raise Transient(
                 "the answer has no token in it", service=self._service, op=op, status=answer.status
             ) from None
-        return Enrolled(runner_id=number if isinstance(number, int) else None, token=Secret(token))
+        return Registered(runner_id=number if isinstance(number, int) else None, token=Secret(token))
 
-    def _refusal(self, answer: Response, op: str) -> Rejected:
-        match answer.status:
-            case 403:
-                text = "the token is unknown there"
-            case 410:
-                text = "registration tokens are switched off there"
-            case _:
-                text = answer.summary
-        return self._rejected(answer, op, text)
+    def _refused(self, answer: Response, op: str, otherwise: str = "") -> Rejected:
+        refusal = _REFUSALS.get(answer.status, _Refusal(otherwise or answer.summary, ""))
+        return self._rejected(answer, op, refusal.text, refusal.advice)
 
-    def _rejected(self, answer: Response, op: str, text: str) -> Rejected:
-        return Rejected(text, service=self._service, op=op, status=answer.status)
+    def _rejected(self, answer: Response, op: str, text: str, advice: str = "") -> Rejected:
+        return Rejected(text, service=self._service, op=op, status=answer.status, advice=advice)
 
 
 def _is_json(answer: Response) -> bool:
@@ -171,47 +215,6 @@ def _is_json(answer: Response) -> bool:
     except ValueError:
         return False
     return True
-
-
-QUICK_TRIES = 2
-_REFUSALS = {
-    403: "the token is unknown there",
-    422: "the token is known there, but the runner's project or group is gone",
-}
-
-
-@attrs.frozen(kw_only=True)
-class Verified:
-    """A token that the coordinator knows; an old coordinator tells nothing about it."""
-
-    runner_id: int | None
-    expires_at: datetime | None
-
-
-async def verify(
-    url: str, *, token: Secret, connect: Connect, system_id: str | None = None, tls: Tls | None = None
-) -> Verified:
-    """Ask whether the token is good (§1.4); with `system_id` this machine is listed under the runner.
-
-    Raises `Rejected` (403: the token is unknown; 422: the runner's project or group is gone), `Transient`,
-    and OSError for certificates that cannot be read.
-    """
-    op = "verify the runner's token"
-    api = connect(f"{url.rstrip('/')}/api/v4", service=f"coordinator {url}", at_once=1, tls=tls)
-    payload = {"token": token.reveal(), "info": INFO} | ({"system_id": system_id} if system_id else {})
-    try:
-        answer = await api.call("POST", "/runners/verify", op=op, payload=payload, attempts=QUICK_TRIES)
-    finally:
-        await api.aclose()
-    if answer.status not in (200, 201):
-        text = _REFUSALS.get(answer.status, f"answered {answer.status}: is the address complete?")
-        raise Rejected(text, service=api.service, op=op, status=answer.status)
-    try:
-        found = answer.json()
-    except ValueError:
-        text = "answered no JSON: is the address that of a coordinator?"
-        raise Rejected(text, service=api.service, op=op, status=answer.status) from None
-    return _verified(found if isinstance(found, dict) else {})
 
 
 def _verified(found: dict[str, Any]) -> Verified:

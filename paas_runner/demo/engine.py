@@ -4,7 +4,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Mapping
 
-from paas_runner.demo.hosts import HostSeen, KnownJobs, own_pipeline
+from paas_runner.demo.hosts import HostLedger, HostSeen, own_pipeline
 from paas_runner.docker.engine import Client, Engine, address_from
 from paas_runner.docker.errors import AbsentError
 from paas_runner.docker.labels import JOB, RUNNER, Kind, labeled, remove_all
@@ -56,7 +56,7 @@ class EngineHosts:
         self._labels = {RUNNER: short_token(sandbox.runner_token.reveal())}
         self._seen: dict[str, HostSeen] = {}
 
-    def said(self) -> str:
+    def description(self) -> str:
         """Nothing secret: an engine elsewhere would be of no use here."""
         return "hosts on this machine's Docker engine"
 
@@ -72,7 +72,7 @@ class EngineHosts:
             image=self._image,
         )
 
-    async def books(self) -> KnownJobs:
+    async def ledger(self) -> HostLedger:
         """What has the runner's label: hosts are remembered, and whatever else there is counts as left."""
         found = await self._engine.call("list hosts", lambda client: labeled(client, self._labels))
         left = []
@@ -81,7 +81,7 @@ class EngineHosts:
             if each.kind is Kind.CONTAINER and each.name == host_name:
                 self._seen.setdefault(each.ref, HostSeen(ref=each.ref[:12], name=host_name))
             left.append(f"{each} ({host_name})" if each.kind is Kind.CONTAINER else str(each))
-        return KnownJobs(created=list(self._seen.values()), left=left)
+        return HostLedger(created=list(self._seen.values()), left=left)
 
     async def clear(self) -> None:
         """Remove all that has the runner's label: no one will watch it any more."""

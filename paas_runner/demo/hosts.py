@@ -1,4 +1,4 @@
-"""Where the demo's hosts are, and the books in which they are counted."""
+"""Where the demo's hosts are, and the ledger in which they are counted: not the service's own."""
 
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -19,8 +19,8 @@ class HostSeen:
 
 
 @attrs.frozen(kw_only=True)
-class KnownJobs:
-    """All hosts so far, by other eyes than the service's."""
+class HostLedger:
+    """All hosts so far, as their provider knows them."""
 
     created: Sequence[HostSeen]
     left: Sequence[str]
@@ -38,7 +38,7 @@ class Place(Protocol):
     expected: Mapping[str, str]
     """How the jobs of the demo's own pipeline must end."""
 
-    def said(self) -> str:
+    def description(self) -> str:
         """Where that is, for the audience."""
 
     def pipeline(self) -> str:
@@ -47,7 +47,7 @@ class Place(Protocol):
     def configuration(self) -> str:
         """The service's configuration; it contains secrets."""
 
-    async def books(self) -> KnownJobs:
+    async def ledger(self) -> HostLedger:
         """Look once."""
 
 
@@ -64,10 +64,9 @@ class SandboxCloud:
     }
 
     def __init__(self, sandbox: Sandbox) -> None:
-        """Look at the cloud of a sandbox that runs."""
         self._sandbox = sandbox
 
-    def said(self) -> str:
+    def description(self) -> str:
         """The API's address."""
         return f"cloud at {self._sandbox.cloud_api_url}"
 
@@ -80,10 +79,10 @@ class SandboxCloud:
         paced = self._sandbox.configuration.replace("check_interval = 1\n", "check_interval = 0.5\n")
         return f'log_format = "json"\n{paced}\n[runners.paas_job_trace_watch]\npoll_step = 0.3\n'
 
-    async def books(self) -> KnownJobs:
+    async def ledger(self) -> HostLedger:
         """From the cloud's own ledger."""
         ledger = self._sandbox.cloud.ledger
-        return KnownJobs(
+        return HostLedger(
             created=[
                 HostSeen(ref=entry.app_id, name=entry.name, launches=entry.launches)
                 for entry in ledger.created

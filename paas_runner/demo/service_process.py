@@ -15,19 +15,26 @@ PATIENCE_SECONDS = 30.0
 
 
 class ServiceProcess:
-    """One run of `heptapod-paas-runner CONFIG`; `tell` gets each line of its log, decoded."""
+    """One run of `heptapod-paas-runner CONFIG`; `on_event` gets each line of its log, decoded."""
 
-    def __init__(self, config: Path, tell: Callable[[LogEvent], None]) -> None:
-        """Start nothing yet."""
+    def __init__(self, config: Path, on_event: Callable[[LogEvent], None]) -> None:
         self._config = config
-        self._tell = tell
+        self._on_event = on_event
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self.last_words: list[str] = []
-        """Lines that are no log events: what a program says that cannot even start."""
+        """Lines that are no log events: what the program prints when it cannot even start."""
+
+    @property
+    def pid(self) -> int:
+        """Of the program, which was started."""
+        return self._started().pid
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._started().send_signal(number)
 
     async def start(self) -> None:
-        """Start the program."""
         self._process = await asyncio.create_subprocess_exec(
             *_command(), str(self._config), stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
         )
@@ -35,23 +42,10 @@ class ServiceProcess:
 
     async def wait(self) -> int:
         """The exit code, once the program has ended."""
-        process = self._running
+        process = self._started()
         if self._reading is not None:
             await self._reading
         return await process.wait()
-
-    @property
-    def pid(self) -> int:
-        return self._running.pid
-
-    def signal(self, number: signal.Signals) -> None:
-        self._running.send_signal(number)
-
-    @property
-    def _running(self) -> asyncio.subprocess.Process:
-        if self._process is None:
-            raise RuntimeError("the service was not started")
-        return self._process
 
     async def terminate(self) -> int:
         """SIGTERM, as a service manager does it; SIGKILL when it does not end; the exit code."""
@@ -64,6 +58,11 @@ class ServiceProcess:
                 self._process.kill()
         return await self.wait()
 
+    def _started(self) -> asyncio.subprocess.Process:
+        if self._process is None:
+            raise RuntimeError("the service was not started")
+        return self._process
+
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         if process.stderr is None:
             return
@@ -73,7 +72,7 @@ class ServiceProcess:
             except ValueError:
                 self.last_words.append(line.decode(errors="replace").rstrip())
                 continue
-            self._tell(event)
+            self._on_event(event)
 
 
 def _command() -> list[str]:

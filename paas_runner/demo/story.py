@@ -1,4 +1,8 @@
-"""What happened to each job, as the service's log and the sandbox's books tell it. Pure."""
+"""What happened to each job, and whether the promise was kept. Pure.
+
+A job's story comes from the service's log and from the coordinator. The verdict does not: it is made from
+what the coordinator and the provider of the hosts have recorded themselves.
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,11 +10,15 @@ from typing import Any
 
 import attrs
 
+from paas_runner.demo.hosts import HostLedger
+from paas_runner.pipelines.jobs import Job, LedgerKind
+
 PHASES = ("provisioning", "provisioned", "launching", "launched", "running", "failing", "decommissioning")
 """In the order of a job's life; each one's seconds are counted."""
 
 _MARKER = re.compile(r"section_(?:start|end):\d+:[^\r\n]*\r(?:\x1b\[0K)?")
 _ERASE = "\x1b[0K"
+_NEVER_GIVEN_OUT = frozenset({"skipped", "created", "canceled"})
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -35,7 +43,7 @@ class JobStory:
         return sum(self.seconds.values())
 
 
-def told(story: JobStory, event: Mapping[str, Any]) -> JobStory:
+def continued(story: JobStory, event: Mapping[str, Any]) -> JobStory:
     """The story after a line of the service's log about the job."""
     phase = str(event.get("phase", story.phase))
     if phase == story.phase:
@@ -53,36 +61,49 @@ def told(story: JobStory, event: Mapping[str, Any]) -> JobStory:
 
 
 def as_author_sees_it(trace: bytes, *, colours: bool) -> Sequence[str]:
-    """The log's lines without the marks that GitLab's page takes out, too."""
+    """The trace's lines without the marks that GitLab's page takes out, too."""
     text = _MARKER.sub("", trace.decode(errors="replace")).replace(_ERASE, "")
     if not colours:
         text = _COLOUR.sub("", text)
     return [line.rpartition("\r")[2] for line in text.splitlines()]
 
 
-def table(stories: Iterable[JobStory]) -> Sequence[Sequence[str]]:
-    """Rows for the end, the head first: who, how it ended, and where the time went."""
-    head = ("job", "result", "flavor", "provision", "launch", "boot", "run", "remove", "total")
-    return [head, *(_row(story) for story in stories)]
+@attrs.frozen(kw_only=True)
+class Verdict:
+    """Kept when there are no problems."""
+
+    jobs: int
+    hosts_created: int
+    hosts_left: int
+    problems: Sequence[str]
 
 
-def _row(story: JobStory) -> Sequence[str]:
-    def spent(*phases: str) -> str:
-        seconds = [story.seconds[phase] for phase in phases if phase in story.seconds]
-        return f"{sum(seconds):.1f} s" if seconds else "-"
-
-    result = story.status
-    if story.status == "failed":
-        detail = f"exit code {story.exit_code}" if story.exit_code else story.failure_reason
-        result = f"failed ({detail})"
-    return (
-        story.name,
-        result,
-        story.flavor or "-",
-        spent("acquired", "provisioning"),
-        spent("provisioned", "launching"),
-        spent("launched"),
-        spent("running"),
-        spent("failing", "decommissioning"),
-        f"{story.total:.1f} s" if story.seconds else "-",
+def judge(jobs: Iterable[Job], hosts: HostLedger, *, expected: Mapping[str, str] | None = None) -> Verdict:
+    """Of every job that the coordinator ever had, and every host that there ever was."""
+    jobs = list(jobs)
+    problems = [problem for job in jobs for problem in _of_job(job)]
+    problems += [
+        f"host {host.ref} ({host.name}) ran its job {host.launches} times"
+        for host in hosts.created
+        if host.launches > 1
+    ]
+    problems += [f"{left} is still there" for left in hosts.left]
+    for name, status in (expected or {}).items():
+        found = [job.status for job in jobs if job.spec.name == name]
+        if found != [status]:
+            ended = ", ".join(found) or "nothing"
+            problems.append(f"job {name!r} should have ended as {status}, not as {ended}")
+    return Verdict(
+        jobs=len(jobs), hosts_created=len(hosts.created), hosts_left=len(hosts.left), problems=problems
     )
+
+
+def _of_job(job: Job) -> Iterable[str]:
+    name = f"job {job.job_id} ({job.spec.name})"
+    if not job.ended:
+        yield f"{name} has not ended: it is {job.status}"
+    acquired = job.count(LedgerKind.ACQUIRED)
+    if acquired > 1:
+        yield f"{name} was given out {acquired} times"
+    if acquired == 0 and job.status not in _NEVER_GIVEN_OUT:
+        yield f"{name} is {job.status} although no runner had it"

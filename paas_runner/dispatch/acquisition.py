@@ -18,6 +18,7 @@ from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.dispatch.view import Observer
 from paas_runner.errors import Rejected, RemoteError, Transient
 from paas_runner.executor.contract import JobRefusedError
+from paas_runner.executor.optional import tenant_of, weight_of
 from paas_runner.job.capacity import Reservation
 from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.job.lifecycle import acquired, acquired_undecodable
@@ -122,8 +123,8 @@ class Acquisition:
         """With all that the executor makes of the payload; a job that it refuses is recorded to be failed."""
         executor, key = self._runner.executor, self._runner.key
         try:
-            tenant = executor.tenant(payload)
-            weight = None if math.isinf(most_weight) else executor.weigh(payload, most=most_weight)
+            tenant = tenant_of(executor, payload)
+            weight = None if math.isinf(most_weight) else weight_of(executor, payload, most=most_weight)
         except JobRefusedError as refused:
             return acquired(key, payload, now, failure=refused.failure.masked(payload.variables))
         except Exception:

@@ -23,6 +23,7 @@ from paas_runner.dispatch.served import ActiveRunner, Generation, ServedConfig
 from paas_runner.dispatch.sweep import Sweep
 from paas_runner.dispatch.view import Observer, Observers, View
 from paas_runner.executor.contract import JobRefusedError
+from paas_runner.executor.optional import tenant_of
 from paas_runner.job.tracked import TrackedJob
 from paas_runner.loop.heartbeat import LONGEST_ROUND_SECONDS, Heartbeats
 from paas_runner.loop.timing import Clock
@@ -244,6 +245,6 @@ def _with_tenant(job: TrackedJob, runner: ActiveRunner) -> TrackedJob:
     if job.payload is None or job.tenant or job.host_intended:
         return job
     try:
-        return attrs.evolve(job, tenant=runner.executor.tenant(job.payload))
+        return attrs.evolve(job, tenant=tenant_of(runner.executor, job.payload))
     except JobRefusedError as refused:
         return attrs.evolve(job, failure=job.failure or refused.failure.masked(job.payload.variables))

@@ -17,7 +17,8 @@ from paas_runner.coordinator.protocol import JobStatus
 from paas_runner.dispatch.counters import CounterName
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.errors import Rejected, RemoteError, Transient
-from paas_runner.executor.contract import HostRequest, JobRefusedError
+from paas_runner.executor.contract import HostRequest, JobRefusedError, ProvisionedHost, Removal
+from paas_runner.executor.optional import silence_of, trouble_of
 from paas_runner.job.decision import CANCELED, Action, no_life
 from paas_runner.job.events import (
     Checked,
@@ -45,7 +46,7 @@ from paas_runner.job.failure import (
     moment,
     reference,
 )
-from paas_runner.job.tracked import Host, TrackedJob
+from paas_runner.job.tracked import TrackedJob
 from paas_runner.loop.timing import LONGEST_OUTAGE_BACKOFF, Clock, backoff
 
 log = structlog.stdlib.get_logger(__name__)
@@ -122,17 +123,17 @@ class Effects:
         return HostCreated(host=host or await self.runner.executor.provision(request), doubtful=True)
 
     async def _check_ready(self, job: TrackedJob) -> Event:
-        if await self.runner.executor.ready(_host(job), tenant=job.tenant):
+        if await self.runner.executor.ready(_provisioned(job)):
             return HostReady()
         return NotYet(until=self._after(self.runner.policy.ready_every))
 
     async def _launch(self, job: TrackedJob) -> Event:
-        await self.runner.executor.launch(_host_request(job), _host(job))
+        await self.runner.executor.launch(_host_request(job), _provisioned(job).host)
         return Launched()
 
     async def _check_host(self, job: TrackedJob) -> Event:
         """The coordinator has the last word: the host of a job that has just ended may be gone."""
-        trouble = await self.runner.executor.trouble(_host(job), tenant=job.tenant)
+        trouble = await trouble_of(self.runner.executor, _provisioned(job))
         if trouble is None:
             return HostChecked(until=self._after(self.runner.policy.host_every))
         if await self.runner.coordinator.status(job.key.job_id, job.token) is JobStatus.ENDED:
@@ -142,7 +143,7 @@ class Effects:
     async def _give_up_waiting(self, job: TrackedJob) -> Event:
         """The decision stands: what cannot be found out now is left out of the account."""
         try:
-            account = await self.runner.executor.silence(_host(job), tenant=job.tenant)
+            account = await silence_of(self.runner.executor, _provisioned(job))
         except RemoteError as error:
             log.info("nothing can be told of the host", reason=str(error))
             account = _particulars(error, job, self.clock())
@@ -150,7 +151,8 @@ class Effects:
 
     async def _decommission(self, job: TrackedJob) -> Event:
         search = job.host is None or job.host_doubtful
-        await self.runner.executor.decommission(job.host_name, job.host, tenant=job.tenant, search=search)
+        removal = Removal(name=job.host_name, tenant=job.tenant, host=job.host, search=search)
+        await self.runner.executor.decommission(removal)
         return Decommissioned()
 
     # --- the coordinator ---------------------------------------------------------------------------------
@@ -251,10 +253,10 @@ def _host_request(job: TrackedJob) -> HostRequest:
     )
 
 
-def _host(job: TrackedJob) -> Host:
+def _provisioned(job: TrackedJob) -> ProvisionedHost:
     if job.host is None:
         raise RuntimeError(f"job {job.key} has no host while {job.phase}")
-    return job.host
+    return ProvisionedHost(name=job.host_name, tenant=job.tenant, host=job.host)
 
 
 def _failure(job: TrackedJob) -> Failure:

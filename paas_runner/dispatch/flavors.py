@@ -9,6 +9,7 @@ from structlog.contextvars import bound_contextvars
 from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.errors import RemoteError
+from paas_runner.executor.optional import flavors_of
 from paas_runner.job.capacity import Flavors, Load, jobs_that_fit
 from paas_runner.loop.timing import backoff, sleep
 
@@ -38,7 +39,7 @@ class FlavorRefresh:
 
     async def _refresh(self) -> timedelta:
         try:
-            flavors = await self._runner.executor.sizes()
+            flavors = await flavors_of(self._runner.executor)
         except RemoteError as error:
             self._failures += 1
             log.warning("what hosts weigh cannot be read", reason=str(error), known=self._known is not None)

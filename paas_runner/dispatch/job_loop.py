@@ -12,7 +12,7 @@ from paas_runner.dispatch.records import Records
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.job.cost import Charge, closed_by
 from paas_runner.job.decision import Act, Done, Settle, Wait, next_action
-from paas_runner.job.events import Checked, Event, Failed, HostChecked, HostLeft, Unchecked
+from paas_runner.job.events import Event, Failed, HostLeft
 from paas_runner.job.lifecycle import apply
 from paas_runner.job.tracked import Phase, TrackedJob
 from paas_runner.loop.heartbeat import beat
@@ -84,7 +84,7 @@ class JobLoop:
         self._change(event)
         if self._job.phase is Phase.GONE:
             await self._records.remove(self._job)
-        elif isinstance(event, Checked | Unchecked | HostChecked):
+        elif not event.durable:
             self._records.keep_in_memory(self._job)
         else:
             await self._records.save(self._job)

@@ -17,7 +17,8 @@ import structlog
 
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.errors import RunnerError
-from paas_runner.executor.contract import Executor, HasTenants
+from paas_runner.executor.contract import Executor, Removal
+from paas_runner.executor.optional import tenants_among
 from paas_runner.job.orphans import HostVerdict, KnownJobs, judge, merged, unknown_hosts
 from paas_runner.job.tracked import Host, JobKey, SeenHost, TrackedJob
 from paas_runner.loop.timing import Clock
@@ -120,9 +121,7 @@ async def tenants_of(runner: SearchedRunner, records: KnownRecords) -> Sequence[
     """Every tenant that was ever asked to pay for a host of this runner, as far as the executor has it."""
     present = {job.tenant for job in await records.jobs() if job.key.runner == runner.key}
     known = present | await records.tenants(runner.key)
-    if isinstance(runner.executor, HasTenants):
-        return sorted(runner.executor.tenants_among(known))
-    return sorted({"", *known})
+    return tenants_among(runner.executor, known)
 
 
 class Search:
@@ -159,13 +158,13 @@ class Search:
         now_known = attrs.evolve(self._known, jobs=merged(await self._records.jobs()))
         [verdict] = judge([host], now_known, self._clock())
         if verdict.to_delete:
-            found = Host(ref=host.ref)
-            await self._runner.executor.decommission(host.name, found, tenant=self._tenant, search=False)
+            found = Removal(name=host.name, tenant=self._tenant, host=Host(ref=host.ref), search=False)
+            await self._runner.executor.decommission(found)
         return verdict.to_delete
 
 
 class RunnerSearch:
-    """All hosts of one runner, whoever pays for them: its tenants have a search each."""
+    """All hosts of one runner: each of its tenants has a search."""
 
     def __init__(self, runner: SearchedRunner, *, records: KnownRecords, clock: Clock) -> None:
         self.runner = runner

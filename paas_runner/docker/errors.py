@@ -49,6 +49,11 @@ def translated(service: str, op: str, names: SettingNames) -> Iterator[None]:
         raise _judged(error, service, op, names) from error
 
 
+def describe_failure(error: RemoteError) -> str:
+    """For the author of a job, whom the engine's address does not concern."""
+    return f"to {error.op} failed: {error.text}"
+
+
 def is_full(text: str) -> bool:
     """Whether the engine complains of its disk."""
     return _FULL in text

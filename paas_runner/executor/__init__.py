@@ -2,38 +2,45 @@
 
 from paas_runner.executor.checks import CheckResult, Grade, fault, fine, skipped, warning
 from paas_runner.executor.contract import (
-    Examinable,
     Executor,
     ExecutorKind,
     HostRequest,
     JobRefusedError,
+    ProvisionedHost,
+    Removal,
     RunnerSection,
     installed,
 )
+from paas_runner.executor.optional import Diagnosing, Examinable, HasFlavors, HasTenants
 from paas_runner.executor.questions import (
+    AnswerKind,
     AnswerRefusedError,
     Choice,
     HasQuestions,
-    Kind,
     Question,
     QuestionContext,
 )
 from paas_runner.settings import setting
 
 __all__ = [
+    "AnswerKind",
     "AnswerRefusedError",
     "CheckResult",
     "Choice",
+    "Diagnosing",
     "Examinable",
     "Executor",
     "ExecutorKind",
     "Grade",
+    "HasFlavors",
     "HasQuestions",
+    "HasTenants",
     "HostRequest",
     "JobRefusedError",
-    "Kind",
+    "ProvisionedHost",
     "Question",
     "QuestionContext",
+    "Removal",
     "RunnerSection",
     "fault",
     "fine",

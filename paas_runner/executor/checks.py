@@ -9,9 +9,9 @@ class Grade(enum.StrEnum):
     """How good what was found is."""
 
     FINE = "fine"
-    WARNING = "warning"  # it works, but somebody should know
+    WARNING = "warning"  # it works, with a drawback
     FAULT = "fault"  # something would not work
-    SKIPPED = "skipped"  # nobody looked
+    SKIPPED = "skipped"  # it was not looked at
 
 
 @attrs.frozen(kw_only=True)
@@ -36,7 +36,7 @@ def fine(subject: str, text: str) -> CheckResult:
 
 
 def warning(subject: str, text: str, advice: str = "") -> CheckResult:
-    """It works, but should be known."""
+    """It works, with a drawback."""
     return CheckResult(subject=subject, grade=Grade.WARNING, text=text, advice=advice)
 
 

@@ -1,4 +1,4 @@
-"""The contract between the service and its executors.
+"""The contract between the service and its executors: what every executor does.
 
 An executor provisions a host for a job, launches the job on it, and decommissions it. The service calls one
 verb at a time for one job, records before and after each, and repeats a verb whenever its outcome is unknown;
@@ -8,20 +8,19 @@ so every verb must be safe to repeat. What a verb raises decides what happens ne
 - `Rejected`: the job is reported failed as a system failure, its author reads a short account;
 - `JobRefusedError`: the job is reported failed with exactly this failure (the author's mistake, usually).
 
-Third parties add executors as entry points of the group `paas_runner.executors`, each an `ExecutorKind`.
+What an executor may do besides is in `optional`. Third parties add executors as entry points of the group
+`paas_runner.executors`, each an `ExecutorKind`.
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import attrs
 
 from paas_runner.errors import RunnerError
-from paas_runner.executor.checks import CheckResult
 from paas_runner.http import Connect, Tls
-from paas_runner.job.capacity import Flavors
 from paas_runner.job.failure import Failure
 from paas_runner.job.payload import Payload
 from paas_runner.job.tracked import Host, HostName, SeenHost
@@ -31,10 +30,9 @@ ENTRY_POINTS = "paas_runner.executors"
 
 
 class JobRefusedError(RunnerError):
-    """This job cannot be run as it is; `failure` is what the coordinator and the author are told."""
+    """This job cannot be run as it is; `failure` is what its author and the coordinator get."""
 
     def __init__(self, failure: Failure) -> None:
-        """Carry the failure; its text is the exception's."""
         super().__init__(failure.text)
         self.failure = failure
 
@@ -46,7 +44,7 @@ class HostRequest:
     host_name: HostName
     payload: Payload
     tenant: str = ""
-    """Who pays for the host, as `Executor.tenant` said when the job was acquired."""
+    """Who pays for the host, as `HasTenants.tenant` answered when the job was acquired; else empty."""
 
     most_weight: float = math.inf
     """No heavier host may be created: so much of the quota is kept for this job."""
@@ -55,81 +53,55 @@ class HostRequest:
     """How many tries to provision have failed in a way that is worth repeating."""
 
 
+@attrs.frozen(kw_only=True)
+class ProvisionedHost:
+    """A host that exists as far as the service knows: what `provision` made, under whose name, who pays."""
+
+    name: HostName
+    tenant: str = ""
+    host: Host
+
+
+@attrs.frozen(kw_only=True)
+class Removal:
+    """A host that has to go: `host` where the service knows one, else only what has its name."""
+
+    name: HostName
+    tenant: str = ""
+    host: Host | None
+    search: bool
+    """Whether every other host of that name of ours has to go, too: a lost answer may have left one."""
+
+
 class Executor(Protocol):
     """Hosts for the jobs of one `[[runners]]` section."""
 
     ready_every: timedelta
-    """How often `ready` is to be asked."""
+    """How often `ready` is to be called."""
 
     ready_within: timedelta
     """How long a created host may take until `ready`."""
 
-    def tenant(self, payload: Payload) -> str:
-        """Who would pay for the job's host: a name, never a credential; empty where all pay alike.
-
-        Raises `JobRefusedError` for a job for which nobody can be found to pay.
-        """
-
-    async def sizes(self) -> Flavors:
-        """What hosts can be had; kept for a while, so that asking costs little."""
-
-    def weigh(self, payload: Payload, *, most: float) -> float:
-        """What the job's host will weigh at most, according to the last `sizes`; never above `most`.
-
-        Raises `JobRefusedError` when the job asks for a size that cannot be had or is heavier than `most`.
-        """
-
-    async def provision(self, order: HostRequest) -> Host:
+    async def provision(self, request: HostRequest) -> Host:
         """Create and configure a host; called once per job unless the outcome stayed unknown."""
 
-    async def adopt(self, order: HostRequest) -> Host | None:
+    async def adopt(self, request: HostRequest) -> Host | None:
         """The host that an earlier `provision` may have created, its configuration completed; else None."""
 
-    async def ready(self, host: Host, *, tenant: str) -> bool:
+    async def ready(self, provisioned: ProvisionedHost) -> bool:
         """Whether the host can take the job now."""
 
-    async def launch(self, order: HostRequest, host: Host) -> None:
+    async def launch(self, request: HostRequest, host: Host) -> None:
         """Hand over the job; the same job a second time must not run twice."""
 
-    async def trouble(self, host: Host, *, tenant: str) -> str | None:
-        """What happened to a launched host so that its job cannot go on, in words for the job's author.
-
-        None when nothing did, as far as can be told: a job is ended on the strength of the answer.
-        """
-
-    async def silence(self, host: Host, *, tenant: str) -> str | None:
-        """Why the job of a launched host may have written nothing to its log for too long, for its author.
-
-        None when nothing can be told; no verdict of its own, unlike `trouble`.
-        """
-
     async def hosts(self, tenant: str) -> Sequence[SeenHost]:
-        """Every existing host of a tenant with our prefix and this installation's mark, recorded or not."""
+        """Every existing host of a tenant with our prefix and this installation's label, recorded or not."""
 
-    async def decommission(self, name: HostName, host: Host | None, *, tenant: str, search: bool) -> None:
-        """Remove the host, an absent one is a success; with `search` also every other host of that name."""
+    async def decommission(self, removal: Removal) -> None:
+        """Remove the host; an absent one is a success."""
 
     async def aclose(self) -> None:
         """Close connections."""
-
-
-@runtime_checkable
-class Examinable(Protocol):
-    """What an executor may offer beside its verbs, for `paas-runner check`."""
-
-    async def examine(self) -> Sequence[CheckResult]:
-        """Whether hosts could be had: credentials, places, sizes; nothing is created or changed.
-
-        What would not work is a result, not an exception. Whoever asks sets a deadline.
-        """
-
-
-@runtime_checkable
-class HasTenants(Protocol):
-    """What an executor may offer whose hosts can belong to several tenants, for searches for orphans."""
-
-    def tenants_among(self, known: Collection[str]) -> Collection[str]:
-        """Those of the known tenants whose hosts can be listed; without any, there is no one to ask."""
 
 
 @attrs.frozen(kw_only=True)
@@ -143,7 +115,7 @@ class RunnerSection:
     """GitLab Runner's own keys of the section, for the inner runner."""
 
     installation: str
-    """An id of this installation, put on each host as a mark of ownership."""
+    """An id of this installation, put on each host as a label of ownership."""
 
     tls: Tls | None = None
     """Certificates for the coordinator, if it needs any of its own."""

@@ -16,15 +16,15 @@ from paas_runner.http import Connect
 
 
 class AnswerRefusedError(RunnerError):
-    """This answer will not do, and why; `again` names an earlier question that may be the one to mend."""
+    """An answer that cannot be taken, and why; `again` names an earlier question to be answered anew."""
 
     def __init__(self, text: str, *, again: str = "") -> None:
-        """`text` is a sentence for whoever answered; it repeats no secret."""
+        """`text` is a sentence for the one who answered; it repeats no secret."""
         super().__init__(text)
         self.again = again
 
 
-class Kind(enum.Enum):
+class AnswerKind(enum.Enum):
     """How an answer is given."""
 
     TEXT = enum.auto()
@@ -34,7 +34,7 @@ class Kind(enum.Enum):
 
 @attrs.frozen(kw_only=True)
 class Choice:
-    """One of the possible answers, and what is told beside it."""
+    """One of the possible answers, and a remark shown beside it."""
 
     value: str
     note: str = ""
@@ -68,11 +68,11 @@ class Question:
     prompt: str = ""
     """What is asked for; without one nothing is asked, and the default is written unless more is given."""
 
-    kind: Kind = Kind.TEXT
+    kind: AnswerKind = AnswerKind.TEXT
     default: str | None = None
     wanted: Callable[[QuestionContext], bool] = _always
     choices: Callable[[QuestionContext], Awaitable[Sequence[Choice]]] | None = None
-    """The only answers possible; raises `RemoteError` when they cannot be had now."""
+    """The only answers possible; raises `RemoteError` when they cannot be read now."""
 
     check: Callable[[QuestionContext, str], Awaitable[str]] | None = None
     """Gets the answer, which is among the settings, too; returns what was found out, for the reader.

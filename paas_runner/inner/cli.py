@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+import paas_runner
 from paas_runner import __version__
 from paas_runner.inner.runner import InnerRunner, UnreportedError
 from paas_runner.inner.settings import InnerRunnerError
@@ -19,6 +20,7 @@ from paas_runner.inner.shell import shell_for
 from paas_runner.inner.stop import Stops
 
 PROGRAM = "paas-runner-inner"
+_DISTRIBUTIONS = {"paas_runner", "paas_runner_inner"}  # both bring our package, the second a part of it
 _SIGNALS = {signal.SIGTERM: "terminated", signal.SIGINT: "interrupt"}
 
 
@@ -75,11 +77,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
+        check_alone(Path(paas_runner.__file__).parents[1])
         return asyncio.run(_run(_text(chosen.config), _text(chosen.job)))
     except UnreportedError as error:
         return _fail(error, Exit.UNREPORTED)
     except InnerRunnerError as error:
         return _fail(error, Exit.UNUSABLE)
+
+
+def check_alone(folder: Path) -> None:
+    """Raise `InnerRunnerError` where both distributions with this package are in a folder of packages.
+
+    The files that both have are those of the one that came last, and go with the one that is removed first;
+    pip neither knows nor prevents it.
+    """
+    found = {path.name.partition("-")[0] for path in folder.glob("paas_runner*.dist-info")}
+    if found >= _DISTRIBUTIONS:
+        raise InnerRunnerError(
+            f"paas-runner and paas-runner-inner are both installed in {folder}, where one has overwritten "
+            "the other: uninstall both, then install one of them (paas-runner has this command, too)"
+        )
 
 
 async def _run(runner_toml: str, job_json: str) -> int:

@@ -30,17 +30,15 @@ class Charge:
     flavor: str
     since: datetime
     until: datetime
-    price: float | None  # per hour; None when nobody knows
+    price: float | None  # per hour; None when unknown
     running: bool = False
 
     @property
     def time(self) -> timedelta:
-        """How long the host was there."""
         return self.until - self.since
 
     @property
     def seconds(self) -> float:
-        """The same in seconds."""
         return self.time.total_seconds()
 
     @property
@@ -76,7 +74,6 @@ class Total:
     unpriced: int = 0  # jobs whose hosts have none
 
     def plus(self, charge: Charge) -> "Total":
-        """With one more."""
         cost = charge.cost
         return Total(
             jobs=self.jobs + 1,

@@ -37,7 +37,7 @@ class Policy:
 
     life_every: timedelta = timedelta(seconds=10)
     life_within: timedelta = timedelta(seconds=300)
-    """How often, and how long after the launch, the job's log is looked at for a first sign of life."""
+    """How often, and how long after the launch, the job's trace is looked at for a first sign of life."""
 
     host_every: timedelta = timedelta(seconds=45)
     """How often, at most, a launched host is looked at: right after a look at the job, which may be over."""
@@ -46,7 +46,7 @@ class Policy:
     """How long after the job's own timeout its host may live: boot, image downloads, uploads."""
 
     cancel_grace: timedelta = timedelta(minutes=15)
-    """How long a cancelled job may wind down on its host (`after_script`, uploads)."""
+    """How long a canceled job may wind down on its host (`after_script`, uploads)."""
 
     keep_finished: bool = False
     """Leave every host in place (`paas_finished_jobs_keep_resources`)."""
@@ -161,7 +161,7 @@ def _until_ready(job: TrackedJob, policy: Policy) -> Decision:
 
 
 def _launch(job: TrackedJob, now: datetime, *, intent: Event | None) -> Decision:
-    """Push, but never a job that was cancelled before: each push comes right after a look at its status."""
+    """Push, but never a job that was canceled before: each push comes right after a look at its status."""
     if job.checked_at < max(job.since, job.due or job.since):
         return Wait(job.check_due) if job.check_due and now < job.check_due else Act(Action.TOUCH)
     return Act(Action.LAUNCH, intent=intent)
@@ -205,7 +205,7 @@ def _stays(job: TrackedJob, policy: Policy) -> bool:
 
 
 def _tried_beyond(job: TrackedJob, deadline: datetime) -> bool:
-    """Whether even the last try was made about then: time in which we were not running counts for nobody."""
+    """Whether even the last try was made about then: time in which we were not running does not count."""
     return job.due is not None and job.due >= deadline
 
 
@@ -222,7 +222,7 @@ def _no_host(job: TrackedJob) -> Failure:
         "What to do": RETRY,
         "Reference": _reference(job),
     }
-    text = f"No host could be had for this job.\n{fact_sheet(facts)}"
+    text = f"No host could be created for this job.\n{fact_sheet(facts)}"
     return Failure(reason=FailureReason.SYSTEM, text=text)
 
 
@@ -233,8 +233,8 @@ def _not_ready(job: TrackedJob, policy: Policy) -> Failure:
         "What to do": RETRY,
         "Reference": _reference(job),
     }
-    said = f"A host was created for this job, but did not take it within {seconds:g} seconds."
-    return Failure(reason=FailureReason.SYSTEM, text=f"{said}\n{fact_sheet(facts)}")
+    headline = f"A host was created for this job, but did not take it within {seconds:g} seconds."
+    return Failure(reason=FailureReason.SYSTEM, text=f"{headline}\n{fact_sheet(facts)}")
 
 
 def _reference(job: TrackedJob) -> str:

@@ -1,7 +1,7 @@
 """What can happen to a job: the only words by which a record changes."""
 
 from datetime import datetime
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import attrs
 
@@ -10,104 +10,145 @@ from paas_runner.job.tracked import Host
 
 
 @attrs.frozen
-class ProvisionIntended:
+class Happened:
+    """What all events have in common."""
+
+    name: ClassVar[str]
+    """In stored histories, for ever: whatever becomes of the class's name."""
+
+    durable: ClassVar[bool] = True
+    """Whether the record must be written; where not, a start finds out again what was not written."""
+
+
+@attrs.frozen
+class ProvisionIntended(Happened):
     """A host is about to be asked for."""
+
+    name = "provision_intended"
 
 
 @attrs.frozen(kw_only=True)
-class HostCreated:
+class HostCreated(Happened):
     """The executor made or found the host; `doubtful` when there may be another of its name."""
 
+    name = "host_created"
     host: Host
     doubtful: bool
 
 
 @attrs.frozen
-class HostReady:
+class HostReady(Happened):
     """The host takes the job."""
 
+    name = "host_ready"
+
 
 @attrs.frozen
-class LaunchIntended:
+class LaunchIntended(Happened):
     """The job is about to be pushed."""
 
+    name = "launch_intended"
+
 
 @attrs.frozen
-class Launched:
+class Launched(Happened):
     """The host has the job."""
 
+    name = "launched"
+
 
 @attrs.frozen
-class LifeSeen:
-    """The job wrote to its log."""
+class LifeSeen(Happened):
+    """The job wrote to its trace."""
+
+    name = "life_seen"
 
 
 @attrs.frozen(kw_only=True)
-class Checked:
+class Checked(Happened):
     """The coordinator says that the job is still ours to run; `canceling`: its user wants it to end."""
 
+    name = "checked"
+    durable = False
     canceling: bool = False
 
 
 @attrs.frozen(kw_only=True)
-class Unchecked:
+class Unchecked(Happened):
     """The coordinator could not be asked; ask again at `until`, meanwhile go on preparing the host."""
 
+    name = "unchecked"
+    durable = False
     until: datetime
 
 
 @attrs.frozen(kw_only=True)
-class HostChecked:
+class HostChecked(Happened):
     """The host was looked at and nothing is wrong, or it could not be; look again at `until`."""
 
+    name = "host_checked"
+    durable = False
     until: datetime
 
 
 @attrs.frozen(kw_only=True)
-class NotYet:
+class NotYet(Happened):
     """What was waited for has not come; look again at `until`."""
 
+    name = "not_yet"
     until: datetime
 
 
 @attrs.frozen(kw_only=True)
-class Deferred:
+class Deferred(Happened):
     """A try failed in a way that is worth repeating, not before `until`."""
 
+    name = "deferred"
     until: datetime
     trouble: str
 
 
 @attrs.frozen(kw_only=True)
-class Failed:
+class Failed(Happened):
     """The job cannot be run."""
 
+    name = "failed"
     failure: Failure
 
 
 @attrs.frozen
-class Ended:
-    """The coordinator no longer runs the job: finished, cancelled, erased."""
+class Ended(Happened):
+    """The coordinator no longer runs the job: finished, canceled, erased."""
+
+    name = "ended"
 
 
 @attrs.frozen
-class Explained:
-    """The failure's text stands in the job's log."""
+class Explained(Happened):
+    """The failure's text stands in the job's trace."""
+
+    name = "explained"
 
 
 @attrs.frozen
-class Reported:
+class Reported(Happened):
     """The coordinator knows that the job failed."""
 
+    name = "reported"
+
 
 @attrs.frozen
-class Decommissioned:
+class Decommissioned(Happened):
     """No host of this job is left."""
 
+    name = "decommissioned"
+
 
 @attrs.frozen
-class HostLeft:
+class HostLeft(Happened):
     """The host was left in place because the configuration says so."""
+
+    name = "host_left"
 
 
 Event: TypeAlias = (

@@ -23,7 +23,7 @@ class FailureReason(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Failure:
-    """`text` goes into the job's log: sentences for its author, no credentials, no traceback.
+    """`text` goes into the trace: sentences for its author, no credentials, no traceback.
 
     Its first line says what happened; more lines, a `fact_sheet` usually, may follow.
     """
@@ -40,7 +40,7 @@ class Failure:
 
 
 def fact_sheet(facts: Mapping[str, str]) -> str:
-    """Lines in two columns, a label and what is to be said under it; what is empty is left out.
+    """Lines in two columns, a label and its text; what is empty is left out.
 
     The facts may quote another system: they are put on one line, without control characters, and broken only
     between words, so that no secret in them is cut in two before it is masked.
@@ -72,14 +72,14 @@ def reference(*names: str) -> str:
 
 
 def as_trace(failure: Failure, *, runner: str, version: str) -> str:
-    """What the job's log shows, in the form and colours of GitLab Runner (spec §10.3).
+    """The trace of a job that did not run, in the form and colours of GitLab Runner (spec §10.3).
 
     Only the first line is coloured: the rest is to be read.
     """
     kind = "" if failure.reason is FailureReason.SCRIPT else " (system failure)"
-    said, newline, more = failure.text.partition("\n")
+    headline, newline, more = failure.text.partition("\n")
     return (
         f"Running with paas-runner {version} on {runner}\n"
-        f"\x1b[31;1mERROR: Job failed{kind}: {said}\x1b[0;m\n"
+        f"\x1b[31;1mERROR: Job failed{kind}: {headline}\x1b[0;m\n"
         f"{more}{newline}"
     )

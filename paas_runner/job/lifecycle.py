@@ -129,12 +129,12 @@ def acquired(
         checked_at=now,
         since=now,
         entered={Phase.ACQUIRED: now},
-        history=begun(f"its name is {payload.job_name}", now),
+        history=begun(now, job_name=payload.job_name),
     )
 
 
 def acquired_undecodable(runner: str, job_id: int, token: Secret, now: datetime) -> TrackedJob:
-    """The record of a job whose payload nobody can read: all that is left is to say so."""
+    """The record of a job whose payload cannot be read: all that is left is to report that."""
     failure = Failure(
         reason=FailureReason.SYSTEM,
         text="The job's definition reached the runner damaged, so it was not run. Please retry it.",
@@ -148,7 +148,7 @@ def acquired_undecodable(runner: str, job_id: int, token: Secret, now: datetime)
         since=now,
         failure=failure,
         entered={Phase.ACQUIRED: now},
-        history=begun("its definition cannot be read", now),
+        history=begun(now),
     )
 
 
@@ -159,7 +159,7 @@ def resumed(job: TrackedJob, now: datetime) -> TrackedJob:
     """The record as a start finds it: nothing is put off, no look counts any more, no clock is believed much.
 
     Times in the future (the clock went back) become now; a job that seems to have outlived its timeout (the
-    clock went forward, or nobody was there to look) is given the usual margin once more.
+    clock went forward, or no one was there to look) is given the usual margin once more.
     """
     entered = {phase: min(at, now) for phase, at in job.entered.items()}
     if Phase.LAUNCHED in entered:

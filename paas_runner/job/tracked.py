@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import NewType
+from typing import NewType, TypeAlias
 
 import attrs
 
@@ -23,7 +23,7 @@ class Phase(enum.StrEnum):
     LAUNCHING = "launching"  # the push was made, or is about to be
     LAUNCHED = "launched"  # the host has the job
     RUNNING = "running"  # the job writes its own trace
-    FAILING = "failing"  # coordinator and author must be told that it cannot run
+    FAILING = "failing"  # it cannot run: coordinator and author must learn of it
     DECOMMISSIONING = "decommissioning"  # the host must go
     GONE = "gone"  # nothing is left to do; the record is removed
 
@@ -45,19 +45,22 @@ class Host:
 
     ref: str
     flavor: str = ""
-    weight: float | None = None  # what it counts against the quota; None when nobody can tell
+    weight: float | None = None  # what it counts against the quota; None when unknown
     price: float | None = None  # per hour, in the provider's own unit
     details: Mapping[str, str] = attrs.field(factory=dict, repr=False)  # credentials of the host among them
 
 
+Fact: TypeAlias = str | int | float | bool | None
+
+
 @attrs.frozen(kw_only=True)
 class Entry:
-    """One line of a job's history; `history.py` writes it."""
+    """Something that happened to a job; `history.py` writes it, `wording.py` has the words."""
 
     at: datetime  # the first time, when it happened more than once
     phase: Phase  # the job's, after it
-    what: str
-    why: str = ""  # of the last time
+    event: str
+    facts: Mapping[str, Fact] = attrs.field(factory=dict)  # of the last time
     times: int = 1
     last: datetime | None = None  # the last time, when it happened more than once
     until: datetime | None = None  # before then it is not tried again
@@ -65,7 +68,7 @@ class Entry:
 
 @attrs.frozen(kw_only=True)
 class SeenHost:
-    """A host as its provider lists it, recorded or not; None for what the provider does not tell."""
+    """A host as its provider lists it, recorded or not; None for what the provider does not say."""
 
     name: HostName
     ref: str
@@ -74,7 +77,7 @@ class SeenHost:
 
 
 def host_name(key: JobKey) -> HostName:
-    """The deterministic name by which a host is found again; the prefix marks hosts as ours."""
+    """The deterministic name by which a host is found again; the prefix says that hosts are ours."""
     return HostName(f"{host_name_prefix(key.runner)}{key.job_id}")
 
 
@@ -110,7 +113,7 @@ class TrackedJob:
     trouble: str = ""  # what the last failed try said
     canceling_since: datetime | None = None
     failure: Failure | None = None
-    explained: bool = False  # the failure's text is in the job's log
+    explained: bool = False  # the failure's text is in the job's trace
     entered: Mapping[Phase, datetime] = attrs.field(factory=dict)
     history: tuple[Entry, ...] = attrs.field(default=(), eq=False)  # for people: nothing depends on it
 

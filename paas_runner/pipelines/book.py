@@ -118,7 +118,7 @@ class MemoryBook:
         return self._jobs[job_id]
 
     def job_with(self, token: str) -> Job | None:
-        """By the token's hash: how long that takes says nothing of the tokens that there are."""
+        """By the token's hash: how long that takes depends on no other token."""
         job_id = self._ids_by_token.get(token)
         return None if job_id is None else self._jobs[job_id]
 

@@ -14,19 +14,11 @@ import attrs
 
 from paas_runner.pipelines import schedule
 from paas_runner.pipelines.book import Book, MemoryBook
-from paas_runner.pipelines.jobs import Job, Project, apply, created
+from paas_runner.pipelines.jobs import Job, Project, apply
 from paas_runner.pipelines.options import CoordinatorOptions, Groups
-from paas_runner.pipelines.queues import Notifier
-from paas_runner.pipelines.reports import (
-    Artifact,
-    Dependency,
-    JobReport,
-    Reply,
-    checksum,
-    known_reason,
-    reply,
-)
-from paas_runner.pipelines.runners import JobRunner, Runners, random_token
+from paas_runner.pipelines.progress import Progress
+from paas_runner.pipelines.reports import Artifact, Dependency, JobReport, Reply, checksum, reply
+from paas_runner.pipelines.runners import JobRunner, Runners
 from paas_runner.pipelines.spec import ARCHIVE, JobSpec, Pipeline
 from paas_runner.pipelines.states import (
     Acknowledged,
@@ -35,15 +27,12 @@ from paas_runner.pipelines.states import (
     Canceled,
     CancelRequested,
     ChecksumDiffered,
-    Enqueued,
-    Event,
     Failed,
     FinalReportPostponed,
     JobState,
     ReportRefused,
     ReservationExtended,
     Reserved,
-    Retried,
     StateReported,
     Succeeded,
     TraceExtended,
@@ -74,13 +63,11 @@ class Coordinator:
     ) -> None:
         self.options = options
         self.groups = Groups({options.project.root_namespace: {}, **options.groups})
-        self.progress = Notifier()
-        """Notifies after every change by which a job may have ended."""
-
         self._clock = clock
-        self._rng = rng
-        self._book = book or MemoryBook()
+        self._book = MemoryBook() if book is None else book
         self.runners = Runners(self._book, rng)
+        self._progress = Progress(clock, rng, self._book, self.runners)
+        self.changes = self._progress.changes
 
     @property
     def jobs(self) -> Mapping[int, Job]:
@@ -136,13 +123,10 @@ class Coordinator:
         """Start a pipeline, in the options' project unless another is given."""
         home = project or self.options.project
         self.groups.ensure(home.root_namespace)
-        pipeline_id = self._book.open_pipeline(pipeline.predecessors())
-        jobs = [self._created(spec, pipeline_id, home) for spec in pipeline.jobs]
-        self._book.save(*jobs)
-        self._advance(pipeline_id)
+        pipeline_id = self._progress.begin(pipeline, home)
         return SubmittedPipeline(
             pipeline_id=pipeline_id,
-            jobs={job.spec.name: job.job_id for job in jobs},
+            jobs={job.spec.name: job.job_id for job in self._book.jobs_of(pipeline_id)},
             warnings=tuple(str(warning) for warning in pipeline.warnings),
         )
 
@@ -161,8 +145,8 @@ class Coordinator:
             return job
         graceful = job.runner is not None and job.runner.cancels_gracefully
         if job.status is JobState.RUNNING and graceful and not force:
-            return self._record(job, CancelRequested())
-        return self._end(job, Canceled())
+            return self._progress.record(job, CancelRequested())
+        return self._progress.end(job, Canceled())
 
     def acquire(
         self, runner_id: int, *, features: frozenset[str] = frozenset(), system_id: str = ""
@@ -183,10 +167,10 @@ class Coordinator:
             if job.status is not JobState.PENDING or job.reserved:
                 continue
             if not job.spec.required_features <= features:
-                self._fail(job, "runner_unsupported")
+                self._progress.fail(job, "runner_unsupported")
                 continue
             self.runners.queue(runner_id).renew()  # there may be another job: the next poll must look
-            return self._record(job, self._handing_out(runner, features))
+            return self._progress.record(job, self._handing_out(runner, features))
         return None
 
     def update(self, job_id: int, report: JobReport) -> Reply:
@@ -194,23 +178,23 @@ class Coordinator:
         self.expire()
         job = self._book.job(job_id)
         if not job.active:
-            return reply(403, self._record(job, ReportRefused(what=f"put {report.state}")))
+            return reply(403, self._progress.record(job, ReportRefused(what=f"put {report.state}")))
         if job.reserved:
             return self._acknowledgement(job, report)
         if report.state not in _REPORTED_STATES:
             return reply(400, job)
-        job = self._record(job, StateReported(state=report.state))
+        job = self._progress.record(job, StateReported(state=report.state))
         return reply(200, job) if report.state == "running" else self._last_word(job, report)
 
     def append_trace(self, job_id: int, start: int, data: bytes) -> Reply:
         """Take a PATCH of the trace: only `start` counts (spec gitlab-runner-api.md §4)."""
         job = self._book.job(job_id)
         if not job.active or job.reserved:
-            return reply(403, self._record(job, ReportRefused(what="patch")))
+            return reply(403, self._progress.record(job, ReportRefused(what="patch")))
         if start != job.trace_bytes:
-            return reply(416, self._record(job, TraceExtended(count=0)))
+            return reply(416, self._progress.record(job, TraceExtended(count=0)))
         if start + len(data) > self.options.most_trace_bytes:
-            return reply(403, self._fail(job, "trace_size_exceeded"), with_status=False)
+            return reply(403, self._progress.fail(job, "trace_size_exceeded"), with_status=False)
         job = apply(job, TraceExtended(count=len(data)), self._clock())
         self._book.extend_trace(job, data)
         return reply(202, job)
@@ -229,14 +213,14 @@ class Coordinator:
         self.expire()
         limit = self._clock() - self.options.stuck_after
         stuck = [job for job in self._book.active() if job.alive_at is not None and job.alive_at < limit]
-        return [self._fail(job, "stuck_or_timeout_failure") for job in stuck]
+        return [self._progress.fail(job, "stuck_or_timeout_failure") for job in stuck]
 
     def expire(self) -> None:
         """Drop the jobs whose reservation is over; each comes again as a new one."""
         now = self._clock()
         for job in self._book.active():
             if job.reserved and job.reserved_until is not None and job.reserved_until <= now:
-                self._end(job, Failed(reason=schedule.NEVER_ACKNOWLEDGED))
+                self._progress.end(job, Failed(reason=schedule.NEVER_ACKNOWLEDGED))
 
     def _handing_out(self, runner: JobRunner, features: frozenset[str]) -> Acquired | Reserved:
         if self.options.acknowledgement_seconds and "two_phase_job_commit" in features:
@@ -250,68 +234,25 @@ class Coordinator:
         """A word about a job that is only reserved yet (§2.8)."""
         match report.state:
             case "pending":
-                return reply(200, self._record(job, ReservationExtended(until=self._reservation_end())))
+                return reply(
+                    200, self._progress.record(job, ReservationExtended(until=self._reservation_end()))
+                )
             case "running":
-                return reply(200, self._record(job, Acknowledged()))
+                return reply(200, self._progress.record(job, Acknowledged()))
             case _:
                 return reply(400, job)
 
     def _last_word(self, job: Job, report: JobReport) -> Reply:
         if report.checksum:
             if report.checksum != checksum(self._book.trace(job.job_id)):
-                job = self._record(job, ChecksumDiffered(checksum=report.checksum))
+                job = self._progress.record(job, ChecksumDiffered(checksum=report.checksum))
             if job.postponed < len(self.options.final_put_answers):
                 return self._postponed(job)
         if report.state == "failed":
-            return reply(200, self._fail(job, report.failure_reason, report.exit_code))
-        return reply(200, self._end(job, Succeeded(exit_code=report.exit_code)))
+            return reply(200, self._progress.fail(job, report.failure_reason, report.exit_code))
+        return reply(200, self._progress.end(job, Succeeded(exit_code=report.exit_code)))
 
     def _postponed(self, job: Job) -> Reply:
         status = self.options.final_put_answers[job.postponed]
         wait = min(2**job.postponed, _LONGEST_WAIT_SECONDS) if status == 202 else None
-        return reply(status, self._record(job, FinalReportPostponed()), wait_seconds=wait)
-
-    def _record(self, job: Job, event: Event) -> Job:
-        job = apply(job, event, self._clock())
-        self._book.save(job)
-        return job
-
-    def _fail(self, job: Job, reason: str | None, exit_code: int | None = None) -> Job:
-        return self._end(job, Failed(reason=known_reason(reason), exit_code=exit_code))
-
-    def _end(self, job: Job, event: Event) -> Job:
-        """Record the end together with the job that takes the ended one's place, if any."""
-        job = apply(job, event, self._clock())
-        records = [job]
-        if schedule.wants_retry(job, self._book.jobs_of(job.pipeline_id)):
-            again = self._created(job.spec, job.pipeline_id, job.project, retry_of=job.job_id)
-            job = apply(job, Retried(job_id=again.job_id), self._clock())
-            records = [job, again]
-        self._book.save(*records)
-        self._advance(job.pipeline_id)
-        return job
-
-    def _created(self, spec: JobSpec, pipeline_id: int, project: Project, retry_of: int | None = None) -> Job:
-        return created(
-            spec,
-            self._clock(),
-            job_id=self._book.new_job_id(),
-            pipeline_id=pipeline_id,
-            project=project,
-            token=random_token(self._rng, "glcbt-64_"),
-            retry_of=retry_of,
-        )
-
-    def _advance(self, pipeline_id: int) -> None:
-        """Enqueue or skip each job whose turn has come, until nothing changes; then notify.
-
-        What is due follows from the records alone, so that it may be found out again after a crash.
-        """
-        queued = False
-        while due := schedule.due(self._book.jobs_of(pipeline_id), self._book.predecessors(pipeline_id)):
-            self._book.save(*(apply(job, event, self._clock()) for job, event in due))
-            queued |= any(isinstance(event, Enqueued) for _, event in due)
-        if queued:
-            for runner in self.runners:
-                self.runners.queue(runner.runner_id).tick()
-        self.progress.notify()
+        return reply(status, self._progress.record(job, FinalReportPostponed()), wait_seconds=wait)

@@ -27,7 +27,7 @@ class CoordinatorOptions:
 
     acknowledgement_seconds: float = 0.0
     """Two-phase acquisition for runners that announce it (spec gitlab-runner-api.md §2.8): how long a job
-    stays reserved for who asked for it. 0, GitLab's default, hands jobs out as running."""
+    stays reserved for the runner that asked for it. 0, GitLab's default, hands jobs out as running."""
 
     default_timeout: timedelta = timedelta(hours=1)
     long_poll_seconds: float = 50.0

@@ -43,7 +43,7 @@ class Reply:
     """The answer to a PUT or PATCH, and the job as it is then."""
 
     status: int  # of HTTP
-    job_status: JobState | None  # None: the answer is not to tell it
+    job_status: JobState | None  # None: the answer is without it
     trace_bytes: int
     wait_seconds: int | None = None  # with 202 on a PUT
 

@@ -134,7 +134,7 @@ class Runners:
         self.queue(runner_id).tick()
 
     def seen(self, runner_id: int, system_id: str, info: Mapping[str, Any]) -> None:
-        """Remember what a machine said of itself."""
+        """Remember what a machine of the runner tells about itself."""
         runner, machine = self.get(runner_id), system_id or LEGACY_SYSTEM_ID
         if runner.managers.get(machine) != info:
             self._changed(runner, managers={**runner.managers, machine: dict(info)})

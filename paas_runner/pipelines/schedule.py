@@ -13,7 +13,7 @@ Predecessors: TypeAlias = Mapping[str, frozenset[str]]
 """The names of the jobs that each job of a pipeline waits for."""
 
 NEVER_ACKNOWLEDGED = "runner_provisioning_timeout"
-"""Failure reason of a job whose runner never said that it took it (spec gitlab-runner-api.md §2.8)."""
+"""Failure reason of a job whose runner never acknowledged it (spec gitlab-runner-api.md §2.8)."""
 
 
 @attrs.frozen(kw_only=True)

@@ -1,6 +1,6 @@
 """What is asked of a job and of a pipeline, before anything has run: frozen values.
 
-What a job's author wants to be kept of its files: artifacts for other jobs, caches for later runs.
+Among them what is to be stored of a job's files: artifacts for other jobs, caches for later runs.
 """
 
 import enum
@@ -99,7 +99,6 @@ class PipelineError(RunnerError):
     """A pipeline that cannot be run as written; `line` counts from 1."""
 
     def __init__(self, text: str, *, line: int | None = None) -> None:
-        """Begin the sentence with the line, when it is known."""
         super().__init__(text if line is None else f"line {line}: {text}")
         self.line = line
 
@@ -125,7 +124,7 @@ class RunWhen(enum.StrEnum):
     ON_SUCCESS = "on_success"
     ON_FAILURE = "on_failure"
     ALWAYS = "always"
-    MANUAL = "manual"  # nobody presses the button in the sandbox: never
+    MANUAL = "manual"  # there is no button to press here: never
 
 
 @attrs.frozen(kw_only=True)

@@ -47,7 +47,7 @@ _SLOW = CloudOptions(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Start one sandbox, tell how to use it, and stop it on a signal."""
+    """Start one sandbox, print how to use it, and stop it on a signal."""
     parser = argparse.ArgumentParser(
         prog="python -m paas_runner.sandbox",
         description="A GitLab-style coordinator and a Clever Cloud on this machine, without an account "

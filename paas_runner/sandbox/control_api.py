@@ -1,6 +1,6 @@
 """The sandbox's own routes: submit a pipeline, look at jobs, cancel one.
 
-Whoever may submit a pipeline may run commands on this machine, and a web page may send simple requests to
+To submit a pipeline is to run commands on this machine, and a web page may send simple requests to
 loopback: so these routes want the administrator's token in a header, like the others of that kind.
 """
 
@@ -26,7 +26,6 @@ class ControlApi:
         self._coordinator = coordinator
 
     def routes(self) -> list[Route]:
-        """The routes under `/sandbox`."""
         return [
             Route("/sandbox/pipelines", self.submit, methods=["POST"]),
             Route("/sandbox/jobs", self.jobs, methods=["GET"]),
@@ -61,7 +60,6 @@ class ControlApi:
         return JSONResponse([ledger_json(job) for job in jobs if wanted in (None, job.pipeline_id)])
 
     async def job(self, request: Request) -> Response:
-        """One job with its trace."""
         job = self._job(request)
         trace = self._coordinator.trace(job.job_id).decode(errors="replace")
         return JSONResponse({**ledger_json(job), "trace": trace})
@@ -104,4 +102,4 @@ def ledger_json(job: Job) -> dict[str, Any]:
 
 def create_coordinator_app(coordinator: Coordinator) -> Starlette:
     """GitLab's routes, and under `/sandbox` ours."""
-    return create_app(coordinator, more=ControlApi(coordinator).routes())
+    return create_app(coordinator, own_routes=ControlApi(coordinator).routes())

@@ -15,8 +15,7 @@ import attrs
 import httpx
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-ABORT = "sandbox.abort"
-"""Extension of the scope: an async callable without arguments that closes the connection at once."""
+from paas_runner.server.listening import ABORT
 
 
 @attrs.frozen
@@ -85,7 +84,6 @@ class Rule:
         return self.left != 0 and self.method in (None, method) and self.path.fullmatch(path) is not None
 
     def apply(self) -> Fault:
-        """Count one application."""
         self.applied += 1
         if self.left is not None:
             self.left -= 1
@@ -108,15 +106,12 @@ class FaultPlan:
         return rule
 
     def remove(self, rule: Rule) -> None:
-        """Take one rule out of force."""
         self._rules.remove(rule)
 
     def clear(self) -> None:
-        """Take every rule out of force."""
         self._rules.clear()
 
     def next_fault(self, method: str, path: str) -> Fault | None:
-        """The fault for the request that has just arrived."""
         return next((rule.apply() for rule in self._rules if rule.matches(method, path)), None)
 
 
@@ -128,7 +123,6 @@ class FaultInjector:
         self._plan = plan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Perform the request as the plan wants it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

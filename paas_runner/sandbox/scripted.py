@@ -67,7 +67,6 @@ class _Play:
         return _TERMINATED if self._task.cancelled() else self._task.result()
 
     def terminate(self) -> None:
-        """End it now."""
         self._task.cancel()
 
 

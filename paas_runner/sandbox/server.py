@@ -37,7 +37,7 @@ class JobProgram(Protocol):
     async def run(self, runner_toml: str, job_json: str) -> int:
         """Run the job of these two texts, report on it, return the container's exit code.
 
-        When cancelled, end everything that was started.
+        When canceled, end everything that was started.
         """
 
 

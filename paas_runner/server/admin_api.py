@@ -32,7 +32,6 @@ class AdminApi:
         self._coordinator = coordinator
 
     def routes(self) -> list[Route]:
-        """The routes under `/api/v4/groups` and `/api/v4/projects`."""
         group, project = "/api/v4/groups/{path:path}", "/api/v4/projects/{path:path}"
         return [
             Route("/api/v4/groups", self.groups, methods=["GET"]),
@@ -60,12 +59,10 @@ class AdminApi:
         return JSONResponse(shown, headers={"X-Next-Page": following})
 
     async def attributes(self, request: Request) -> Response:
-        """All attributes of a group."""
         known = self._attributes(request, length=3)
         return JSONResponse([{"key": key, "value": value} for key, value in known.items()])
 
     async def attribute(self, request: Request) -> Response:
-        """Read, set or remove one attribute."""
         known = self._attributes(request, length=4)
         key = segments(request)[3]
         if request.method == "PUT":
@@ -78,7 +75,6 @@ class AdminApi:
         return JSONResponse({"key": key, "value": known[key]})
 
     async def job(self, request: Request) -> Response:
-        """One job, whatever its state."""
         return JSONResponse(self._shown(request, self._job(request)))
 
     async def trace(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The coordinator as an ASGI application: GitLab's routes, and whatever its owner adds."""
+"""The coordinator as an ASGI application: GitLab's routes, and those that its owner has beside them."""
 
 from collections.abc import Iterable
 
@@ -16,14 +16,15 @@ from paas_runner.server.runner_api import RunnerApi
 from paas_runner.server.wire import Refused
 
 
-def create_app(coordinator: Coordinator, *, more: Iterable[BaseRoute] = ()) -> Starlette:
-    """The routes of spec gitlab-runner-api.md §12.1; and `more`; anything else is a 404 in JSON.
+def create_app(coordinator: Coordinator, *, own_routes: Iterable[BaseRoute] = ()) -> Starlette:
+    """The routes of spec gitlab-runner-api.md §12.1, then the owner's; anything else is a 404 in JSON.
 
-    The caller runs `Coordinator.keep_sweeping` beside it if silent jobs are to be failed.
+    What the owner's handlers refuse with `Refused` is answered as GitLab answers it, too. The caller runs
+    `waiting.keep_sweeping` beside the application if silent jobs are to be failed.
     """
-    kinds = (JobApi, ArtifactsApi, RunnerApi, AdminApi)
+    apis = (JobApi(coordinator), ArtifactsApi(coordinator), RunnerApi(coordinator), AdminApi(coordinator))
     return Starlette(
-        routes=[*(route for kind in kinds for route in kind(coordinator).routes()), *more],
+        routes=[*(route for api in apis for route in api.routes()), *own_routes],
         exception_handlers={Refused: _refused, HTTPException: _no_route},
     )
 
@@ -36,5 +37,5 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 async def _no_route(_: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    words = {404: "404 Not Found", 405: "405 Not Allowed"}
-    return JSONResponse({"error": words.get(status, str(status))}, status)
+    messages = {404: "404 Not Found", 405: "405 Not Allowed"}
+    return JSONResponse({"error": messages.get(status, str(status))}, status)

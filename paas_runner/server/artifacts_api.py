@@ -29,7 +29,6 @@ class ArtifactsApi:
         self._coordinator = coordinator
 
     def routes(self) -> list[Route]:
-        """The routes under `/api/v4/jobs/:id/artifacts`."""
         path = "/api/v4/jobs/{job_id:int}/artifacts"
         return [Route(path, self.upload, methods=["POST"]), Route(path, self.download, methods=["GET"])]
 
@@ -105,11 +104,11 @@ def _too_large() -> Refused:
     return Refused(413, "413 Request Entity Too Large")
 
 
-def _lifetime(words: str) -> timedelta | None:
-    """How long it is to be kept; None for always. Raises `Refused` with 400."""
-    if not words:
+def _lifetime(text: str) -> timedelta | None:
+    """How long it is to be stored; None for ever. Raises `Refused` with 400."""
+    if not text:
         return None
-    found = duration(words)
+    found = duration(text)
     if found is None:
         raise Refused(400, "expire_in is invalid")
     return found

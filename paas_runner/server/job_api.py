@@ -47,7 +47,6 @@ class JobApi:
         self._coordinator = coordinator
 
     def routes(self) -> list[Route]:
-        """The routes under `/api/v4/job` and `/api/v4/jobs`."""
         return [
             Route("/api/v4/jobs/request", self.request_job, methods=["POST"]),
             Route("/api/v4/jobs/{job_id:int}", self.update, methods=["PUT"]),
@@ -173,7 +172,7 @@ def _status_header(reply: Reply) -> dict[str, str]:
 
 
 def job_json(job: Job, url: str, artifacts: Mapping[str, Artifact]) -> dict[str, Any]:
-    """A job in the words of spec gitlab-runner-api.md §5."""
+    """A job as spec gitlab-runner-api.md §5 has it."""
     project_url = f"{url}/{job.project.full_path}"
     return {
         "id": job.job_id,

@@ -1,4 +1,4 @@
-"""Serving an ASGI application on loopback inside the running event loop, stopped at once and completely.
+"""A server on loopback: an ASGI application inside the running event loop, stopped at once and completely.
 
 uvicorn speaks the protocol; its own server object is not used, because it takes over the process's signals
 and waits for requests in progress, long polls among them, when it stops.
@@ -18,7 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from paas_runner.sandbox.faults import ABORT
+ABORT = "server.abort"
+"""Extension of the scope: an async callable without arguments that closes the connection at once."""
 
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 _MAX_HEAD_BYTES = 65536
@@ -76,7 +77,7 @@ class Listener:
         for connection in list(state.connections):
             connection.transport.abort()
         await self._server.wait_closed()
-        await asyncio.sleep(0)  # the loop tells the aborted connections
+        await asyncio.sleep(0)  # so that the loop notifies the aborted connections
         self._server = None
 
 
@@ -99,7 +100,7 @@ class _Connection(H11Protocol):
 
 @attrs.frozen(eq=False)
 class _Abortable:
-    """Gives the application a way to close the connection, and uses it when a request is cancelled."""
+    """Gives the application a way to close the connection, and uses it when a request is canceled."""
 
     app: ASGIApp
     protocol: H11Protocol
@@ -113,18 +114,16 @@ class _Abortable:
 
     async def abort(self) -> None:
         self.protocol.transport.abort()
-        await asyncio.sleep(0)  # the loop tells the protocol, which then expects no answer any more
+        await asyncio.sleep(0)  # then the protocol is notified, and expects no answer any more
 
 
 class Dated:
-    """Tells the time with every answer that does not tell it already, as every real server does."""
+    """Puts the time into every answer that is without it, as every real server does."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on, answers with a `Date`."""
-
         async def send_dated(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = list(message.get("headers", ()))

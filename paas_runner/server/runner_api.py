@@ -32,7 +32,6 @@ class RunnerApi:
         self._coordinator = coordinator
 
     def routes(self) -> list[Route]:
-        """The routes under `/api/v4/runners`."""
         base = "/api/v4/runners"
         return [
             Route(base, self.register, methods=["POST"]),

@@ -28,7 +28,7 @@ async def ticked(queue: Queue, *, since: str) -> None:
 async def settled(coordinator: Coordinator, job_ids: Iterable[int]) -> None:
     """Return when each of these jobs, or the last retry of it, has ended."""
     wanted = tuple(job_ids)
-    await until(coordinator.progress, lambda: all(coordinator.latest(job_id).ended for job_id in wanted))
+    await until(coordinator.changes, lambda: all(coordinator.latest(job_id).ended for job_id in wanted))
 
 
 async def keep_sweeping(coordinator: Coordinator) -> NoReturn:

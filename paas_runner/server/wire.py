@@ -23,12 +23,10 @@ class Refused(Exception):  # noqa: N818 - it is an answer, not an accident
         self.headers = headers
 
     def response(self) -> Response:
-        """The answer."""
         return JSONResponse({"message": self.text}, self.status, self.headers)
 
 
 def forbidden(why: str, headers: Mapping[str, str] | None = None) -> Refused:
-    """A 403 with its reason."""
     return Refused(403, f"403 Forbidden - {why}", headers)
 
 
@@ -38,7 +36,6 @@ def not_found(what: str) -> Refused:
 
 
 def unauthorized() -> Refused:
-    """A 401."""
     return Refused(401, "401 Unauthorized")
 
 

@@ -12,6 +12,7 @@ import structlog
 from paas_runner import __version__
 from paas_runner.dispatch.view import View
 from paas_runner.job.capacity import Bound
+from paas_runner.job.wording import describe_history
 from paas_runner.loop.timing import Clock
 from paas_runner.status import report
 from paas_runner.status.report import to_data
@@ -36,12 +37,12 @@ class Status:
     since: datetime
     state_file: Path
 
-    def now(self) -> report.Report:
+    def now(self) -> report.StatusReport:
         """Everything as it is now."""
         view = self.dispatcher.view
-        return report.Report(
+        return report.StatusReport(
             at=self.clock(),
-            service=report.Service(
+            service=report.ServiceReport(
                 state=_service_state(view),
                 version=__version__,
                 state_file=self.state_file,
@@ -56,14 +57,14 @@ class Status:
     def explain(self, job_id: object) -> Sequence[Explanation]:
         """Each tracked job with that id: its report and its history."""
         view = self.dispatcher.view
-        histories = {record.key: record.history for record in view.jobs}
+        histories = {record.key: describe_history(record.history) for record in view.jobs}
         return [
             Explanation(at=self.clock(), key=job.key, job=job, history=histories[job.key])
             for job in self._jobs(view)
             if job.job == job_id
         ]
 
-    def log(self) -> report.Report:
+    def log(self) -> report.StatusReport:
         """The report in the log: a line for the service, one for each runner, one for each job."""
         found = self.now()
         log.warning("state", **to_data(found.service), **to_data(found.capacity))
@@ -73,7 +74,7 @@ class Status:
             log.warning("state of a job", **to_data(job))
         return found
 
-    def _jobs(self, view: View) -> Sequence[report.Job]:
+    def _jobs(self, view: View) -> Sequence[report.JobReport]:
         blocked = "the service is stopping: it goes on at the next start" if view.stopping else ""
         return report.jobs(
             view.jobs, self.clock(), names=_names(view), policies=view.policies, blocked=blocked
@@ -91,10 +92,10 @@ def _service_state(view: View) -> report.ServiceState:
     return report.ServiceState.DRAINING if view.draining else report.ServiceState.RUNNING
 
 
-def _runner(view: View, key: str, name: str) -> report.Runner:
+def _runner(view: View, key: str, name: str) -> report.RunnerReport:
     state, why, until = _runner_state(view, key)
     jobs = sum(job.key.runner == key for job in view.jobs)
-    return report.Runner(name=name, runner=key, state=state, why=why, until=until, jobs=jobs)
+    return report.RunnerReport(name=name, runner=key, state=state, why=why, until=until, jobs=jobs)
 
 
 def _runner_state(view: View, key: str) -> tuple[report.RunnerState, str, datetime | None]:

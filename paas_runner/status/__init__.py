@@ -1,1 +1,1 @@
-"""How the service is: made from its memory while it runs, from its store while it does not, and shown."""
+"""How the service is: values made of its memory while it runs, of its store while it does not, and views."""

@@ -1,6 +1,7 @@
-"""The answer to `paas-runner status`, before anybody sees it. The fields are those of `--json`.
+"""The answer to `paas-runner status` as values, and as plain data for the control socket and for `--json`.
 
-Reports as plain data, for the control socket and for `--json`, and back.
+The fields are those of `--json`. The running service makes a report of its memory (`service/answers.py`), a
+command makes one of the store of a service that is down (`stored.py`); `views.py` shows both.
 """
 
 import enum
@@ -16,10 +17,11 @@ from paas_runner.job.capacity import Load
 from paas_runner.job.decision import Policy
 from paas_runner.job.outlook import Outlook, outlook
 from paas_runner.job.tracked import Entry, JobKey, Phase, TrackedJob
+from paas_runner.job.wording import HistoryLine, describe_entry
 
 
 class ServiceState(enum.StrEnum):
-    """What the service as a whole is about."""
+    """What the service as a whole does."""
 
     RUNNING = "running"
     DRAINING = "draining"
@@ -28,7 +30,7 @@ class ServiceState(enum.StrEnum):
 
 
 class RunnerState(enum.StrEnum):
-    """What a runner is about."""
+    """What a runner does."""
 
     POLLING = "polling"
     NO_ROOM = "no room"
@@ -39,7 +41,7 @@ class RunnerState(enum.StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Service:
+class ServiceReport:
     """The process; `since` is its start, `pid` and `since` are unknown of one that is down."""
 
     state: ServiceState
@@ -50,7 +52,7 @@ class Service:
 
 
 @attrs.frozen(kw_only=True)
-class Runner:
+class RunnerReport:
     """One `[[runners]]` section; `runner` is its short token, `until` the end of a pause of its own."""
 
     name: str
@@ -79,7 +81,7 @@ class Capacity:
 
 
 @attrs.frozen(kw_only=True)
-class Job:
+class JobReport:
     """One tracked job; ages are in seconds, `last` is the last line of its history."""
 
     job: int
@@ -93,26 +95,25 @@ class Job:
     host: str
     flavor: str
     weight: float | None
-    last: Entry | None
+    last: HistoryLine | None
     next: Outlook | None
     """None while nothing will be done about it; `blocked` says why."""
     blocked: str = ""
 
     @property
     def key(self) -> JobKey:
-        """Which one."""
         return JobKey(self.runner, self.job)
 
 
 @attrs.frozen(kw_only=True)
-class Report:
+class StatusReport:
     """Everything at one moment."""
 
     at: datetime
-    service: Service
+    service: ServiceReport
     capacity: Capacity
-    runners: Sequence[Runner]
-    jobs: Sequence[Job]
+    runners: Sequence[RunnerReport]
+    jobs: Sequence[JobReport]
 
 
 def capacity(load: Load) -> Capacity:
@@ -132,7 +133,7 @@ def jobs(
     names: Mapping[str, str],
     policies: Mapping[str, Policy],
     blocked: str = "",
-) -> Sequence[Job]:
+) -> Sequence[JobReport]:
     """The jobs in the order of their acquisition; with `blocked` nothing will be done about any of them."""
     ordered = sorted(records, key=lambda record: (record.acquired_at, record.key))
     return [_job(record, now, names, policies.get(record.key.runner), blocked) for record in ordered]
@@ -140,11 +141,11 @@ def jobs(
 
 def _job(
     record: TrackedJob, now: datetime, names: Mapping[str, str], policy: Policy | None, blocked: str
-) -> Job:
+) -> JobReport:
     unserved = "" if policy else "its runner is not in the configuration: put it back, or remove its host"
     blocked = blocked or unserved
     host = record.host
-    return Job(
+    return JobReport(
         job=record.key.job_id,
         runner=record.key.runner,
         runner_name=names.get(record.key.runner, ""),
@@ -162,9 +163,10 @@ def _job(
     )
 
 
-def _latest(history: Sequence[Entry]) -> Entry | None:
+def _latest(history: Sequence[Entry]) -> HistoryLine | None:
     """What happened last, which may have happened before, too."""
-    return max(reversed(history), key=lambda entry: entry.last or entry.at, default=None)
+    latest = max(reversed(history), key=lambda entry: entry.last or entry.at, default=None)
+    return describe_entry(latest) if latest else None
 
 
 T = TypeVar("T")

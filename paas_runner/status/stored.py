@@ -10,6 +10,7 @@ from paas_runner.config import Config, load
 from paas_runner.executor.contract import installed
 from paas_runner.job.capacity import Load
 from paas_runner.job.decision import Policy
+from paas_runner.job.wording import describe_history
 from paas_runner.logs import redactor
 from paas_runner.status import report
 from paas_runner.status.views import Explanation
@@ -18,18 +19,18 @@ from paas_runner.store.snapshot import Snapshot, take
 DOWN = "the service is not running, it goes on at its next start"
 
 
-def stored_report(path: Path) -> report.Report:
+def stored_report(path: Path) -> report.StatusReport:
     """The records as the service left them; raises `ConfigError` or `StoreError`."""
     config, snapshot, now = *_left(path), datetime.now(UTC)
     paused = {runner.key for runner in snapshot.runners if runner.paused}
-    return report.Report(
+    return report.StatusReport(
         at=now,
-        service=report.Service(
+        service=report.ServiceReport(
             state=report.ServiceState.DOWN, version=__version__, state_file=config.state_file
         ),
         capacity=report.capacity(Load(limits=config.limits, jobs=snapshot.jobs)),
         runners=[
-            report.Runner(
+            report.RunnerReport(
                 name=name,
                 runner=key,
                 state=report.RunnerState.DOWN,
@@ -47,7 +48,10 @@ def stored_explanations(path: Path, job_id: int) -> Sequence[Explanation]:
     config, snapshot, now = *_left(path), datetime.now(UTC)
     records = {record.key: record for record in snapshot.jobs}
     tracked = [job for job in _jobs(config, snapshot, now) if job.job == job_id]
-    return [Explanation(at=now, key=job.key, job=job, history=records[job.key].history) for job in tracked]
+    return [
+        Explanation(at=now, key=job.key, job=job, history=describe_history(records[job.key].history))
+        for job in tracked
+    ]
 
 
 def _left(path: Path) -> tuple[Config, Snapshot]:
@@ -62,6 +66,6 @@ def _names(config: Config) -> dict[str, str]:
     return {runner.short_token: runner.name or runner.short_token for runner in config.runners}
 
 
-def _jobs(config: Config, snapshot: Snapshot, now: datetime) -> Sequence[report.Job]:
+def _jobs(config: Config, snapshot: Snapshot, now: datetime) -> Sequence[report.JobReport]:
     names = _names(config)
     return report.jobs(snapshot.jobs, now, names=names, policies=dict.fromkeys(names, Policy()), blocked=DOWN)

@@ -1,6 +1,6 @@
-"""The report for people: a page for the terminal, and lines for what has changed.
+"""Status and explanations as text: a page, lines for what has changed, and one job's whole course.
 
-The answer to `paas-runner explain`: one job, from its acquisition to what will be done about it next.
+An explanation is the answer to `paas-runner explain`: one job from its acquisition to what will be done next.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,11 +8,20 @@ from datetime import datetime
 
 import attrs
 
-from paas_runner.job.tracked import Entry, JobKey
-from paas_runner.status.report import Capacity, Job, Report, Runner, Service, ServiceState, Use
+from paas_runner.job.tracked import JobKey, Phase
+from paas_runner.job.wording import HistoryLine
+from paas_runner.status.report import (
+    Capacity,
+    JobReport,
+    RunnerReport,
+    ServiceReport,
+    ServiceState,
+    StatusReport,
+    Use,
+)
 
 
-def page(report: Report) -> str:
+def page(report: StatusReport) -> str:
     """The service, its room, its runners, and two more lines for each job: what was last, what is next."""
     return "\n".join(
         [
@@ -26,7 +35,7 @@ def page(report: Report) -> str:
     )
 
 
-def changes(before: Report | None, after: Report) -> Iterator[str]:
+def changes(before: StatusReport | None, after: StatusReport) -> Iterator[str]:
     """One line for each thing that is different, all of them at first."""
     clock = f"{after.at:%H:%M:%S}"
     if before is None or before.service.state is not after.service.state:
@@ -39,21 +48,21 @@ def changes(before: Report | None, after: Report) -> Iterator[str]:
     jobs = {job.key: job for job in before.jobs} if before else {}
     for job in after.jobs:
         known_job = jobs.pop(job.key, None)
-        if known_job is None or _happened(known_job) != _happened(job):
-            last = f": {told(job.last)}" if job.last else ""
+        if known_job is None or _newest(known_job) != _newest(job):
+            last = f": {format_line(job.last)}" if job.last else ""
             yield f"{clock} job {job.key}: {job.phase}{last}"
     yield from (f"{clock} job {key}: gone" for key in jobs)
 
 
-def told(entry: Entry) -> str:
+def format_line(line: HistoryLine) -> str:
     """What happened, how often, why, and how long after it the next try was."""
-    again = f" ({entry.times} times, last {entry.last:%H:%M:%S})" if entry.last else ""
-    wait = (entry.until - (entry.last or entry.at)).total_seconds() if entry.until else 0.0
+    again = f" ({line.times} times, last {line.last:%H:%M:%S})" if line.last else ""
+    wait = (line.until - (line.last or line.at)).total_seconds() if line.until else 0.0
     pause = f"; again {seconds(wait)} later" if wait > 0 else ""
-    return f"{_with_reason(entry.what + again, entry.why)}{pause}"
+    return f"{_with_reason(line.what + again, line.why)}{pause}"
 
 
-def next_line(job: Job, now: datetime) -> str:
+def next_line(job: JobReport, now: datetime) -> str:
     """What will be done about it, when and why."""
     if job.next is None:
         return f"nothing is done: {job.blocked}"
@@ -78,7 +87,7 @@ def span(length: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _service(service: Service, at: datetime) -> str:
+def _service(service: ServiceReport, at: datetime) -> str:
     if service.state is ServiceState.DOWN:
         return f"paas-runner is not running; this is what it left in the store beside {service.state_file}"
     since = f", since {span((at - service.since).total_seconds())}" if service.since else ""
@@ -96,23 +105,23 @@ def _use(use: Use) -> str:
     return f"{use.used:g}/{'?' if use.limit is None else format(use.limit, 'g')}"
 
 
-def _runner(runner: Runner) -> Sequence[str]:
+def _runner(runner: RunnerReport) -> Sequence[str]:
     until = f"next try at {runner.until:%H:%M:%S}: " if runner.until else ""
     return runner.name, runner.runner, runner.state, str(runner.jobs), until + _one_line(runner.why)
 
 
-def _jobs(jobs: Sequence[Job], at: datetime) -> Iterator[str]:
+def _jobs(jobs: Sequence[JobReport], at: datetime) -> Iterator[str]:
     head = ("JOB", "RUNNER", "PHASE", "AGE", "IN PHASE", "HOST", "FLAVOR", "TENANT")
     first, *rows = _aligned([head, *map(_job, jobs)])
     yield first
     for row, job in zip(rows, jobs, strict=True):
         yield row
         if job.last:
-            yield f"    last {job.last.at:%H:%M:%S} {_one_line(told(job.last))}"
+            yield f"    last {job.last.at:%H:%M:%S} {_one_line(format_line(job.last))}"
         yield f"    next {_one_line(next_line(job, at))}"
 
 
-def _job(job: Job) -> Sequence[str]:
+def _job(job: JobReport) -> Sequence[str]:
     return (
         str(job.job),
         job.runner_name or job.runner,
@@ -125,8 +134,9 @@ def _job(job: Job) -> Sequence[str]:
     )
 
 
-def _happened(job: Job) -> tuple[str, str]:
-    return job.phase, job.last.what if job.last else ""
+def _newest(job: JobReport) -> tuple[Phase, datetime | None]:
+    """What tells one line of a history from another: not its words, nor how often it was counted."""
+    return job.phase, job.last.at if job.last else None
 
 
 def _with_reason(what: str, why: str) -> str:
@@ -151,11 +161,11 @@ class Explanation:
 
     at: datetime
     key: JobKey
-    job: Job | None
-    history: Sequence[Entry]
+    job: JobReport | None
+    history: Sequence[HistoryLine]
 
 
-def explained(explanation: Explanation) -> str:
+def format_explanation(explanation: Explanation) -> str:
     """A headline, a line for each thing that happened, and what comes next."""
     return "\n".join([*_head(explanation), "", *_lines(explanation.history), *_next(explanation)])
 
@@ -175,14 +185,14 @@ def _head(explanation: Explanation) -> Iterator[str]:
         yield f"host {job.host_name}: {', '.join(filter(None, known))}"
 
 
-def _lines(history: Sequence[Entry]) -> Iterator[str]:
+def _lines(history: Sequence[HistoryLine]) -> Iterator[str]:
     """Dates only where they change; further lines of a reason under the first."""
     day = None
-    for entry in history:
-        if entry.at.date() != day:
-            day = entry.at.date()
+    for line in history:
+        if line.at.date() != day:
+            day = line.at.date()
             yield f"{day} UTC"
-        yield f"  {entry.at:%H:%M:%S}  {told(entry)}".replace("\n", "\n            ")
+        yield f"  {line.at:%H:%M:%S}  {format_line(line)}".replace("\n", "\n            ")
 
 
 def _next(explanation: Explanation) -> Iterator[str]:

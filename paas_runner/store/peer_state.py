@@ -1,4 +1,4 @@
-"""The state file of heptapod-paas-runner 0.5.0 and 1.1.1, and our records: each told in the other's words.
+"""The state file of heptapod-paas-runner 0.5.0 and 1.1.1, and our records: each translated into the other.
 
 The file has four lists (core-features.md H039, H040): `launched`, `pending` (pairs of a handle and the job
 as the coordinator gave it), `to_decommission` and `standby_resources`. A handle is a job with its host. The
@@ -6,7 +6,7 @@ other program calls a runner by the first 8 characters of its token; `names` map
 
 Losses, all of them harmless: what it calls `expected_weight` is not kept (it is needed until the launch only,
 and an absent one counts 1 until then); of a job that could not be launched it knows the host, but not that
-the coordinator is still to be told.
+the failure has still to be reported.
 """
 
 import math
@@ -34,8 +34,8 @@ from paas_runner.job.payload import PayloadError, read
 from paas_runner.job.tracked import Host, JobKey, Phase, TrackedJob, host_name_prefix
 from paas_runner.secret import Secret
 
-_UNKNOWN_TIMEOUT = timedelta(days=31)  # a launched handle does not tell; GitLab allows no more than a month
-_NEVER = datetime(1970, 1, 1, tzinfo=UTC)  # nobody asked the coordinator since: the first act is to ask
+_UNKNOWN_TIMEOUT = timedelta(days=31)  # a launched handle does not say; GitLab allows no more than a month
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)  # the coordinator was not asked since: that is done first
 _LAUNCHED: Sequence[Event] = (HostReady(), LaunchIntended(), Launched())
 _REPORT_OWED = Failure(reason=FailureReason.SYSTEM, text="The job could not be launched.")
 
@@ -142,7 +142,7 @@ def _read_in_order(
     ours = _ours(names)
     for entry, where in _entries(document, "launched", required=True):
         handle = _read_handle(entry, where)
-        events = (*_LAUNCHED, LifeSeen()) if handle.host else (Ended(),)  # it needs nobody to end
+        events = (*_LAUNCHED, LifeSeen()) if handle.host else (Ended(),)  # it ends without us
         yield handle, _after(_known(handle, ours, now), handle, events, now)
     for pair, where in _entries(document, "pending", required=True):
         if not isinstance(pair, list) or len(pair) != 2:
@@ -169,7 +169,7 @@ def _pending(handle: _Handle, raw: object, ours: Mapping[str, str], now: datetim
         return _after(acquired_undecodable(runner, handle.job_id, handle.token, now), handle, (), now)
     job = acquired(runner, payload, now, tenant=handle.tenant)
     job = attrs.evolve(job, acknowledged=True, checked_at=_NEVER)
-    if handle.trace_written:  # it told the author of a failure, and stopped before it told the coordinator
+    if handle.trace_written:  # it explained a failure to the author, and stopped before it reported it
         return _after(job, handle, (Failed(failure=_REPORT_OWED), Explained()), now)
     return _after(job, handle, _LAUNCHED if handle.launched else (), now)
 

@@ -1,5 +1,6 @@
 """The store as it is at one moment, for commands: readable while the service runs, never changed."""
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -44,17 +45,17 @@ def take(path: Path) -> Snapshot:
             raise missing(path)
         return Snapshot(
             installation=installation,
-            jobs=jobs.read(jobs.stored(db)),
+            jobs=_jobs(db),
             ended=jobs.ended(db),
-            runners=runners.loads(runners.fact(db, runners.RUNNERS)),
             tenants={} if version_of(db) < ledger.VERSION else ledger.all_tenants(db),
+            runners=_runners(db),
         )
 
 
 def accounts(path: Path, since: datetime, until: datetime) -> Accounts:
     """Read the ledger from `since` to `until` and the records in one transaction; raises `StoreError`."""
     with reading(path, SCHEMA) as db:
-        owing, known = jobs.read(jobs.stored(db)), runners.loads(runners.fact(db, runners.RUNNERS))
+        owing, known = _jobs(db), _runners(db)
         if version_of(db) < ledger.VERSION:  # not started since the upgrade
             return Accounts(charges=[], jobs=owing, runners=known)
         owing = [job for job in owing if not (job.host and ledger.has(db, job.key, job.host.ref))]
@@ -67,3 +68,12 @@ def histories(path: Path, job_id: int) -> Mapping[JobKey, Sequence[Entry]]:
         if version_of(db) < jobs.HISTORY_VERSION:  # not started since the upgrade
             return {}
         return jobs.histories(db, job_id)
+
+
+def _jobs(db: sqlite3.Connection) -> Sequence[TrackedJob]:
+    """In the order of their keys: what is added up has the same last digit each time."""
+    return sorted(jobs.read(jobs.stored(db)), key=lambda job: job.key)
+
+
+def _runners(db: sqlite3.Connection) -> Sequence[KnownRunner]:
+    return runners.loads(runners.fact(db, runners.RUNNERS))

@@ -1,6 +1,6 @@
 """The state file: all tracked jobs as one JSON document, written at a graceful stop and taken in at a start.
 
-It is how jobs travel to another installation; for our own restarts the store would do. The document is one
+It is how jobs travel to another installation; for our own restarts the store is enough. The document is one
 that heptapod-paas-runner loads (`peer_state.py`), with our complete records under a key of our own, which
 that program ignores and drops: where the key is present, it is the truth.
 

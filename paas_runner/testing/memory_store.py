@@ -1,4 +1,9 @@
-"""A store whose disk is a dictionary: outlives the service that a test crashes, needs no thread."""
+"""A store whose disk is a dictionary: outlives the service that a test crashes, needs no thread.
+
+It fulfils the contract that the store on SQLite fulfils (`tests/store/test_store.py` is run on both), and is
+used in one event loop. Its limits: nothing survives the process, nothing is ever refused, what the other one
+forgets after some thousands of jobs it keeps, and every object has the same installation.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,12 +14,13 @@ from paas_runner.job.tracked import Entry, JobKey, TrackedJob
 
 
 class MemoryStore:
-    """`paas_runner.store.Store`, kept honest by tests/store/test_store.py."""
+    """`paas_runner.store.Store`; to play a crash give the same object to the next service."""
 
     def __init__(self) -> None:
         self._jobs: dict[JobKey, TrackedJob] = {}
         self._ended: set[JobKey] = set()
         self.histories: dict[JobKey, Sequence[Entry]] = {}
+        """What is remembered of jobs that are gone, for a test to look at."""
         self._source: str | None = None
         self._charges: dict[tuple[JobKey, str], Charge] = {}
         self._runners: Sequence[KnownRunner] = ()
@@ -33,10 +39,9 @@ class MemoryStore:
             self._ended.add(key)
 
     async def tenants(self, runner: str) -> frozenset[str]:
-        asked = {job.tenant for job in self._jobs.values() if job.key.runner == runner}
-        return frozenset(
-            asked | {paid.tenant for paid in self._charges.values() if paid.key.runner == runner}
-        )
+        present = {job.tenant for job in self._jobs.values() if job.key.runner == runner}
+        past = {charge.tenant for charge in self._charges.values() if charge.key.runner == runner}
+        return frozenset(present | past)
 
     async def charge(self, charge: Charge, *, keep_from: datetime) -> bool:
         new = self._charges.setdefault((charge.key, charge.host), charge) is charge
@@ -45,6 +50,7 @@ class MemoryStore:
 
     @property
     def charges(self) -> Sequence[Charge]:
+        """The ledger, for a test to look at."""
         return sorted(self._charges.values(), key=lambda charge: charge.since)
 
     async def ended(self) -> frozenset[JobKey]:

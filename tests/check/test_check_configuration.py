@@ -49,8 +49,8 @@ async def test_an_unknown_runner_token_is_a_fault_with_advice(world):
     checked = await world.checked()
     assert checked.faults == [("one", "token")]
     [token] = checked.of("token")
-    assert "the token is unknown there" in token.text
-    assert "copy the runner's token again" in token.advice
+    assert "does not know this token" in token.text
+    assert "copy it again" in token.advice
     assert "canary" not in checked.all_told
 
 
@@ -236,10 +236,13 @@ class PlainExecutor:
     def __init__(self, error=None):
         self._error = error
 
-    async def sizes(self):
+    async def flavors(self):
         if self._error:
             raise self._error
         return Flavors(weights={"small": 1.0, "large": 2.0})
+
+    def weigh(self, payload, *, most):
+        return min(2.0, most)
 
     async def aclose(self):
         pass

@@ -1,18 +1,15 @@
 """What commands print with: the same words everywhere, colours and what is going on only on a terminal."""
 
-import asyncio
 import io
 import json
 import sys
-import time
 
 import pytest
 
-from paas_runner.commands import output
-from paas_runner.commands.output import Painted, StatusLine, Table, Waiting, note, show, show_json
+from paas_runner.commands.output import Coloured, Painted, Table, note, show, show_json
 from paas_runner.logs import redactor
 from paas_runner.secret import Secret
-from tests.support.terminal_screen import Screen
+from tests.support.terminal_screen import Screen, Terminal
 
 HOSTS = Table(
     head=("NAME", "JOBS", "WHY"),
@@ -32,20 +29,6 @@ PLAIN = [
     "one   3     its job runs",
     "two   12    created a while ago, and nothing is known of its job",
 ]
-
-
-class Terminal(io.StringIO):
-    encoding = "utf-8"
-
-    def isatty(self):
-        return True
-
-
-@pytest.fixture(autouse=True)
-def a_usual_terminal(monkeypatch):
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.delenv("NO_COLOR", raising=False)
 
 
 def shown(*parts, out=None):
@@ -113,6 +96,18 @@ def test_what_is_quoted_can_neither_move_the_cursor_nor_tell_a_secret(out):
     assert "output-canary" not in written
 
 
+def test_a_trace_keeps_its_colours_on_a_terminal_and_nothing_else_of_what_it_sends_there():
+    line = Coloured("\x1b[32mfine\x1b[0m\x1b[2J\x1b]0;x\x07 \x1b[31;1mwrong output-canary\x07\x1b")
+    redactor.add([Secret("output-canary")])
+    written = shown(("│ ", line))
+    assert "\x1b[32mfine\x1b[0m" in written
+    assert not [unwanted for unwanted in ("\x07", "output-canary", "\x1b[2J") if unwanted in written]
+    [row] = Screen(written).lines
+    assert row.startswith("│ fine")
+    assert "wrong [secret]" in row
+    assert shown(("│ ", line), out=io.StringIO()) == "│ fine ]0;x  wrong [secret]  \n"
+
+
 def test_square_brackets_are_no_markup():
     assert "[red]x[/red] :smile:" in shown("[red]x[/red] :smile:")
 
@@ -142,67 +137,3 @@ def test_json_reads_back_equal_in_every_encoding_and_is_safe_to_look_at(monkeypa
     assert all(char.isprintable() or char == "\n" for char in text)
     assert ("é → 😀" in text) == (encoding == "utf-8")
     assert len(text.splitlines()) == (1 if indent is None else 9)
-
-
-def until(what):
-    end = time.monotonic() + 30
-    while not what():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
-
-
-def test_a_status_line_turns_changes_and_goes_away():
-    out = Terminal()
-    line = StatusLine(out)
-    line.show("3 jobs left: [running]")
-    turning = set("⠋⠙⠹⠸")
-    until(lambda: len(turning & set(out.getvalue())) > 2)
-    assert Screen(out.getvalue()).lines[0][2:] == "3 jobs left: [running]"
-    line.show("1 job left")
-    assert Screen(out.getvalue()).lines[0][2:] == "1 job left"
-    assert Screen(out.getvalue()).cursor_hidden
-    line.clear()
-    line.clear()
-    assert Screen(out.getvalue()).lines == []
-    assert not Screen(out.getvalue()).cursor_hidden
-
-
-def test_a_status_line_is_nothing_where_there_is_no_terminal(monkeypatch):
-    pipe, dumb = io.StringIO(), Terminal()
-    StatusLine(pipe).show("3 jobs left")
-    monkeypatch.setenv("TERM", "dumb")
-    StatusLine(dumb).show("3 jobs left")
-    assert pipe.getvalue() == dumb.getvalue() == ""
-
-
-def test_a_status_line_has_no_colours_with_no_color(monkeypatch):
-    monkeypatch.setenv("NO_COLOR", "1")
-    out = Terminal()
-    line = StatusLine(out)
-    line.show("3 jobs left")
-    line.clear()
-    assert not Screen(out.getvalue()).styled
-    assert Screen(out.getvalue()).lines == []
-
-
-async def test_what_takes_long_is_shown_until_it_is_over(monkeypatch):
-    monkeypatch.setattr(output, "PATIENCE_SECONDS", 0.01)
-    out = Terminal()
-    waiting = Waiting(out)
-    with waiting.waiting("one: coordinator"), waiting.waiting("one: clever-docker"):
-        await asyncio.to_thread(until, lambda: "clever-docker" in out.getvalue())
-        [line] = Screen(out.getvalue()).lines
-        assert line[2:] == "waiting for one: coordinator, one: clever-docker …"
-    assert Screen(out.getvalue()).lines == []
-
-
-async def test_what_is_quick_is_not_shown_and_neither_is_anything_in_a_pipe(monkeypatch):
-    quick, pipe = Terminal(), io.StringIO()
-    with Waiting(quick).waiting("x"):
-        await asyncio.sleep(0)
-    monkeypatch.setattr(output, "PATIENCE_SECONDS", 0)
-    passed = asyncio.Event()
-    with Waiting(pipe).waiting("x"):
-        asyncio.get_running_loop().call_later(0, passed.set)
-        await passed.wait()
-    assert quick.getvalue() == pipe.getvalue() == ""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from paas_runner.commands.output import CLEAR
+from paas_runner.commands.progress import CLEAR
 from paas_runner.control import control_path
 from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.pipelines.spec import JobSpec

@@ -10,7 +10,7 @@ import pytest
 
 from executors.clever import CleverDocker
 from executors.clever.settings import CleverSettings
-from paas_runner.conformance import Call, ExecutorConformance, order
+from paas_runner.conformance import Call, ExecutorConformance, host_request
 from paas_runner.executor.contract import RunnerSection
 from paas_runner.http import Http
 from paas_runner.sandbox.faults import Delay, DropAfter, Status
@@ -54,8 +54,8 @@ class SimulatedCleverCloud:
             settings, section, Http(rng=random.Random(2))
         )
 
-    def order(self, job_id):
-        return order("abc123xyz", job_id)
+    def request(self, job_id):
+        return host_request("abc123xyz", job_id)
 
     async def existing(self):
         return [entry.name for entry in self._cloud.ledger.alive]
@@ -65,7 +65,7 @@ class SimulatedCleverCloud:
 
     async def plant(self, name):
         executor = self.executor("nobody")
-        host = await executor.provision(self.order(int(name.rpartition("-")[2])))
+        host = await executor.provision(self.request(int(name.rpartition("-")[2])))
         await executor.aclose()
         application = self._cloud.application(self._sandbox.organisation_id, host.ref)
         fields = {**application.definition.fields, "description": "made at the console"}

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from executors.local_docker import KIND, LocalDockerSettings
-from paas_runner.conformance import Call, ExecutorConformance, order
+from paas_runner.conformance import Call, ExecutorConformance, host_request
 from paas_runner.executor.contract import RunnerSection
 from paas_runner.http import Http
 from paas_runner.sandbox.faults import Delay, DropAfter, FaultPlan, Status
@@ -46,8 +46,8 @@ class RealEngine:
         )
         return KIND.build(settings, section, Http(rng=random.Random(2)))
 
-    def order(self, job_id):
-        return order(self._short_token, job_id)
+    def request(self, job_id):
+        return host_request(self._short_token, job_id)
 
     async def existing(self):
         with self._engine.client() as client:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from paas_runner.coordinator.runner_records import Verified, verify
+from paas_runner.coordinator.runner_records import RunnerRecords, Verified
 from paas_runner.coordinator.system_id import FILE, foreseen_system_id, system_id
 from paas_runner.errors import Rejected, Transient
 from paas_runner.http import Http
@@ -24,7 +24,7 @@ async def verified(status, body=b"", *, asked=None, **more):
         return httpx.Response(status, content=body)
 
     connect = Http(transport=lambda _: httpx.MockTransport(answer), rng=random.Random(1))
-    return await verify(URL, token=TOKEN, connect=connect, **more)
+    return await RunnerRecords(url=URL, connect=connect).verify(TOKEN, **more)
 
 
 async def test_a_good_token_is_answered_with_the_runners_number_and_the_tokens_end():
@@ -57,7 +57,7 @@ async def test_without_an_id_none_is_sent():
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
-        (403, b"{}", "the token is unknown there"),
+        (403, b"{}", "does not know this token"),
         (422, b"{}", "project or group is gone"),
         (404, b"<html>", "answered 404: is the address complete?"),
         (302, b"", "answered 302"),

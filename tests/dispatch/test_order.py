@@ -147,8 +147,8 @@ def test_the_cost_of_a_host_is_in_the_ledger_before_its_record_goes_however_ofte
     def prepare(world):
         removed = world.executor.decommission
 
-        async def decommission(*arguments, **more):
-            await removed(*arguments, **more)
+        async def decommission(removal):
+            await removed(removal)
             world.store.refusals = 3
 
         world.executor.decommission = decommission

@@ -37,12 +37,16 @@ class OneAccount:
             raise self.refusing[tenant]
         return list(self.there.get(tenant, ()))
 
-    async def decommission(self, name, host, *, tenant, search):
-        self.there[tenant] = [seen for seen in self.there[tenant] if seen.ref != host.ref]
+    async def decommission(self, removal):
+        left = [seen for seen in self.there[removal.tenant] if seen.ref != removal.host.ref]
+        self.there[removal.tenant] = left
 
 
 class ManyAccounts(OneAccount):
     """One in which each tenant has hosts of its own."""
+
+    def tenant(self, _payload):
+        return "acme"
 
     def tenants_among(self, known):
         return set(known) - {""}

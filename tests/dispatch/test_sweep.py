@@ -38,9 +38,10 @@ class Provider:
         self.meanwhile()
         return listed
 
-    async def decommission(self, name, host, *, tenant, search):
-        assert not search
-        assert self.there[host.ref].name == name
+    async def decommission(self, removal):
+        assert not removal.search
+        host = removal.host
+        assert self.there[host.ref].name == removal.name
         if self.broken:
             raise Transient("not today", service="provider", op="remove")
         del self.there[host.ref]

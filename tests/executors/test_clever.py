@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from executors.clever import KIND
-from executors.clever.executor import OWNER_MARK
+from executors.clever.applications import OWNER_VARIABLE
 from executors.clever.settings import CleverSettings
 from paas_runner.errors import Rejected, Transient
 from paas_runner.executor.contract import HostRequest, JobRefusedError, RunnerSection
@@ -18,6 +18,7 @@ from paas_runner.job.tracked import HostName
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import DropAfter, DropBefore, Status
 from paas_runner.secret import Secret
+from tests.support.host_values import provisioned, removal
 from tests.support.records import payload
 
 SECTION = RunnerSection(
@@ -77,7 +78,7 @@ async def test_a_host_is_a_task_of_the_wanted_flavor_with_its_whole_environment(
     assert application.env == {
         "CC_MOUNT_DOCKER_SOCKET": "true",
         "CC_ENABLE_HEPTAPOD_RUNNER": "true",
-        OWNER_MARK: "installation-1",
+        OWNER_VARIABLE: "installation-1",
     }
 
 
@@ -85,8 +86,8 @@ async def test_a_host_costs_four_requests_to_the_api_and_the_catalogue_is_read_o
     executor = make()
     for job_id in (1, 2, 3):
         host = await executor.provision(order(job_id))
-        assert await executor.ready(host, tenant="")
-        await executor.decommission(order(job_id).host_name, host, tenant="", search=False)
+        assert await executor.ready(provisioned(host))
+        await executor.decommission(removal(order(job_id).host_name, host, search=False))
     api = {route: count for route, count in clever.requests.items() if "/v2/" in route}
     assert sorted(api.values()) == [1, 1, 3, 3, 3], api
 
@@ -95,16 +96,16 @@ async def test_a_host_costs_four_requests_to_the_api_and_the_catalogue_is_read_o
 async def test_a_cloud_that_ignores_the_environment_at_creation_gets_it_again(clever, make):
     await make().provision(order())
     [application] = clever.cloud.applications(clever.organisation)
-    assert application.env[OWNER_MARK] == "installation-1"
+    assert application.env[OWNER_VARIABLE] == "installation-1"
 
 
 @pytest.mark.parametrize("cloud_options", [CloudOptions(repository_delay=timedelta(seconds=0.2))])
 async def test_a_host_is_ready_when_its_repository_exists(make):
     executor = make()
     host = await executor.provision(order())
-    assert not await executor.ready(host, tenant="")
+    assert not await executor.ready(provisioned(host))
     await asyncio.sleep(0.25)
-    assert await executor.ready(host, tenant="")
+    assert await executor.ready(provisioned(host))
 
 
 async def test_the_launched_host_has_the_job_and_nothing_of_the_providers(clever, make):
@@ -192,14 +193,14 @@ async def test_an_adopted_host_gets_the_environment_that_a_crash_withheld(clever
         await executor.provision(order())
     host = await executor.adopt(order())
     [application] = clever.cloud.applications(clever.organisation)
-    assert (host.ref, application.env[OWNER_MARK]) == (application.id, "installation-1")
+    assert (host.ref, application.env[OWNER_VARIABLE]) == (application.id, "installation-1")
 
 
 async def test_nothing_is_adopted_that_another_installation_made(clever, make):
     await make(installation="installation-2").provision(order())
     executor = make()
     assert await executor.adopt(order()) is None
-    await executor.decommission(order().host_name, None, tenant="", search=True)
+    await executor.decommission(removal(order().host_name, search=True))
     assert len(alive(clever)) == 1
 
 
@@ -207,7 +208,7 @@ async def test_decommissioning_twice_is_a_success(clever, make):
     executor = make()
     host = await executor.provision(order())
     for _ in range(2):
-        await executor.decommission(order().host_name, host, tenant="", search=True)
+        await executor.decommission(removal(order().host_name, host, search=True))
     assert alive(clever) == []
 
 
@@ -215,7 +216,7 @@ async def test_a_search_removes_every_host_of_the_job_and_no_other(clever, make)
     executor = make()
     for job_id in (1, 1, 2):
         await executor.provision(order(job_id))
-    await executor.decommission(order(1).host_name, None, tenant="", search=True)
+    await executor.decommission(removal(order(1).host_name, search=True))
     assert [entry.name for entry in alive(clever)] == ["hpd-job-abc123xyz-2"]
 
 
@@ -268,3 +269,12 @@ async def test_a_catalogue_that_changed_is_read_again(clever, make):
     clever.cloud.catalogue = newer
     await executor.provision(order(2))
     assert len(alive(clever)) == 2
+
+
+async def test_in_multi_tenant_mode_hosts_of_no_tenant_are_not_asked_for_nor_called_none(clever, make):
+    executor = make(cc_multi_tenant=True, cc_gitlab_namespace_attributes_token=Secret("admin"))
+    assert executor.tenants_among({"", "acme"}) == {"acme"}
+    with pytest.raises(Rejected, match="no tenant was named"):
+        await executor.hosts("")
+    assert make().tenants_among({"", "acme"}) == {""}
+    assert not clever.requests

@@ -15,6 +15,7 @@ from paas_runner.job.tracked import HostName
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.cloud.application import AppState
 from paas_runner.sandbox.faults import Garbage
+from tests.support.host_values import removal
 from tests.support.records import payload
 
 SECTION = RunnerSection(
@@ -99,7 +100,7 @@ async def test_a_host_that_is_deleted_meanwhile_is_not_listed(clever, make, monk
 
     async def listed_and_deleted(api):
         found = await listed(api)
-        await executor.decommission(order(1).host_name, host, tenant="", search=False)
+        await executor.decommission(removal(order(1).host_name, host, search=False))
         return found
 
     monkeypatch.setattr(CleverApi, "applications", listed_and_deleted)

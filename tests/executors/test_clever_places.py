@@ -1,4 +1,4 @@
-"""Sizes under a quota, and other zones and flavors where the first choice cannot be had."""
+"""Flavors under a quota, and other zones and flavors where the first choice is not available."""
 
 import attrs
 import pytest
@@ -10,12 +10,13 @@ from paas_runner.executor.contract import JobRefusedError
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Status
 from tests.executors.test_clever import alive, make, order  # noqa: F401 - make is a fixture
+from tests.support.host_values import provisioned
 
-SIZES = {"S": 4, "M": 8, "L": 16, "XL": 32}
+GIB = {"S": 4, "M": 8, "L": 16, "XL": 32}
 OFFER = Offer(
     flavors={
-        size: Flavor(size=size, name=f"heptapod-runner-{size}", memory_mib=gib * 1024)
-        for size, gib in SIZES.items()
+        name: Flavor(name=name, cloud_name=f"heptapod-runner-{name}", memory_mib=gib * 1024)
+        for name, gib in GIB.items()
     },
     version="1",
 )
@@ -24,7 +25,7 @@ M = 8**1.25
 
 def chosen(wanted=None, most_weight=float("inf"), **settings):
     flavors = choose(OFFER, wanted, CleverSettings(**settings), most_weight=most_weight)
-    return [flavor.size for flavor in flavors]
+    return [flavor.name for flavor in flavors]
 
 
 def test_a_job_gets_what_it_asks_for_or_the_default():
@@ -118,6 +119,6 @@ async def test_a_rate_limit_holds_back_every_call_of_the_organisation(clever, ma
         await executor.provision(order(2))
     seen = clever.requests.total()
     with pytest.raises(Transient, match="rate limit") as caught:
-        await executor.ready(host, tenant="")
+        await executor.ready(provisioned(host))
     assert 25 < caught.value.retry_after <= 30
     assert clever.requests.total() == seen

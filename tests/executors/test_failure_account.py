@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 
-from executors.clever.causes import WORDS, Case, words
-from executors.clever.deployments import Machine, Row, Sighting
-from executors.clever.failure_account import MOST_CHARACTERS, Facts, ended, particulars
+from executors.clever.causes import EXPLANATIONS, Case, explanation
+from executors.clever.deployments import Deployment, Machine, Sighting
+from executors.clever.failure_account import MOST_CHARACTERS, HostFacts, ended, particulars
 from executors.clever.refusals import advice
 from executors.clever.settings import CleverSettings
 from executors.clever.watch import tail
@@ -24,7 +24,7 @@ APP, DEPLOYMENT = (
 
 
 def row(state, number=1, action="DEPLOY", cause="Git", at=ASKED):
-    return Row(number=number, uuid=DEPLOYMENT, state=state, action=action, cause=cause, at=at)
+    return Deployment(number=number, uuid=DEPLOYMENT, state=state, action=action, cause=cause, at=at)
 
 
 def seen(*rows, machine=None, state=""):
@@ -34,7 +34,7 @@ def seen(*rows, machine=None, state=""):
 
 def facts(case, sighting, lines=None, **more):
     host = Host(ref=APP, flavor="M", details={"zone": "par"})
-    return Facts(host=host, zone="par", seen=sighting, case=case, now=NOW, lines=lines, **more)
+    return HostFacts(host=host, zone="par", seen=sighting, case=case, now=NOW, lines=lines, **more)
 
 
 BOOTING = seen(row("WIP"), machine="BOOTING")
@@ -45,7 +45,7 @@ def test_a_host_that_does_not_start_is_told_in_two_columns():
         "  Asked for:    flavor M in zone par, at 2026-01-01 12:03:10 UTC",
         "  Clever Cloud: the deployment is WIP, begun 5 min ago; its machine is BOOTING",
         "  Likely cause: no room for flavor M in zone par, or an incident at Clever Cloud",
-        f"  What to do:   {WORDS[Case.NO_ROOM].advice.removesuffix(' flavors (cc_flavor_fallback)')}",
+        f"  What to do:   {EXPLANATIONS[Case.NO_ROOM].advice.removesuffix(' flavors (cc_flavor_fallback)')}",
         "                flavors (cc_flavor_fallback)",
         f"  Reference:    {APP} {DEPLOYMENT} (for the operators of this runner)",
     ]
@@ -54,7 +54,7 @@ def test_a_host_that_does_not_start_is_told_in_two_columns():
 def test_a_host_that_failed_is_told_with_the_end_of_its_log():
     text = ended(facts(Case.FAILED, seen(row("FAIL")), ["building", "pull access denied for runner"]))
     assert text.startswith("The host of this job failed.\n  Asked for:    flavor M in zone par")
-    assert "Likely cause: the image of the inner runner cannot be had from its registry\n" in text
+    assert "Likely cause: the image of the inner runner cannot be fetched from its registry\n" in text
     assert text.endswith(
         "(for the operators of this runner)\n"
         "  The last lines of its own log:\n"
@@ -88,7 +88,7 @@ def test_a_host_that_failed_is_told_with_the_end_of_its_log():
         (Case.FAILED, seen(row("FAIL")), [], ["its machine never came up", "Its own log: empty", "cc_zones"]),
         (Case.FAILED, seen(row("FAIL")), ["?"], ["could not be built, or", "whole log at Clever Cloud"]),
         (
-            Case.CANCELLED,
+            Case.CANCELED,
             seen(row("OK", 2, "UNDEPLOY", "", NOW), row("WIP")),
             ["x"],
             ["was stopped", "after it came UNDEPLOY (no cause given), which is OK, begun 0 s ago"],
@@ -120,7 +120,12 @@ def test_a_host_that_failed_is_told_with_the_end_of_its_log():
             ["x"],
             ["does not reach the coordinator", "heptapod_runner_main_image"],
         ),
-        (Case.UNKNOWN, seen(row("WIP"), machine="NEW"), ["x"], ["its machine is NEW", "not to be told"]),
+        (
+            Case.UNKNOWN,
+            seen(row("WIP"), machine="NEW"),
+            ["x"],
+            ["its machine is NEW", "not known to this runner"],
+        ),
     ],
     ids=lambda value: value.name if isinstance(value, Case) else "",
 )
@@ -134,14 +139,14 @@ def test_each_case_has_its_own_sentences(case, sighting, lines, sentences):
 
 
 def test_no_case_is_without_words():
-    assert set(WORDS) >= set(Case)
+    assert set(EXPLANATIONS) >= set(Case)
 
 
 @pytest.mark.parametrize(
     ("line", "cause"),
     [
         ("toomanyrequests: You have reached your pull rate limit.", "limits downloads"),
-        ("manifest unknown: manifest unknown", "cannot be had"),
+        ("manifest unknown: manifest unknown", "cannot be fetched"),
         ("write /var/lib/x: no space left on device", "disk is full"),
         ("Nothing listening on 0.0.0.0:8080 yet. If the deployment fails", "web application"),
         ("Build succeeded in 12 seconds", "its image was built"),
@@ -149,13 +154,13 @@ def test_no_case_is_without_words():
     ],
 )
 def test_the_log_may_give_the_cause_away(line, cause):
-    assert cause in words(Case.FAILED, ["x", line, "y"]).cause
+    assert cause in explanation(Case.FAILED, ["x", line, "y"]).cause
 
 
 def test_what_the_log_said_last_counts():
     lines = ["Build succeeded in 12 seconds", "no space left on device"]
-    assert "disk is full" in words(Case.FAILED, lines).cause
-    assert "disk is full" not in words(Case.CANCELLED, lines).cause
+    assert "disk is full" in explanation(Case.FAILED, lines).cause
+    assert "disk is full" not in explanation(Case.CANCELED, lines).cause
 
 
 def test_the_operators_secrets_are_not_shown_to_the_authors_of_jobs():
@@ -218,10 +223,10 @@ def test_a_refusal_comes_with_what_can_be_done_about_it(status, number, word):
 
 
 def test_no_advice_names_a_key_that_does_not_exist():
-    told = " ".join(said.advice for said in WORDS.values())
+    told = " ".join(said.advice for said in EXPLANATIONS.values())
     told += " ".join(advice(status, number) for status in (400, 401, 404) for number in (0, 557, 4004))
     told += " ".join(
-        words(Case.FAILED, [line]).advice for line in ("pull rate limit", "nothing listening on")
+        explanation(Case.FAILED, [line]).advice for line in ("pull rate limit", "nothing listening on")
     )
     known = {field.name for kind in (CleverSettings, Runner, JobTraceWatch) for field in attrs.fields(kind)}
     named = set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", told))

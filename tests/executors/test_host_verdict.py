@@ -2,13 +2,13 @@
 
 import pytest
 
-from executors.clever.causes import Case, heard, standstill, verdict
-from executors.clever.deployments import Machine, Row, Sighting
+from executors.clever.causes import Case, in_the_light_of_its_log, standstill, verdict
+from executors.clever.deployments import Deployment, Machine, Sighting
 from executors.clever.watch import MOST_LINES, tail
 
 
 def row(state, number=1, action="DEPLOY", cause="Git"):
-    return Row(number=number, uuid=f"deployment_{number}", state=state, action=action, cause=cause)
+    return Deployment(number=number, uuid=f"deployment_{number}", state=state, action=action, cause=cause)
 
 
 def seen(*rows, machines=(), state=""):
@@ -54,12 +54,12 @@ def test_no_job_is_ended_on_a_guess(sighting):
         (Sighting(state="DEFAULT_OF_PAYMENT"), Case.UNPAID),
         (seen(row("FAIL")), Case.FAILED),
         (seen(UNREACHABLE, row("FAIL")), Case.LOST),
-        (seen(row("CANCELLED")), Case.CANCELLED),
-        (seen(row("OK", 2, action="CANCEL"), row("CANCELLED")), Case.CANCELLED),
+        (seen(row("CANCELLED")), Case.CANCELED),
+        (seen(row("OK", 2, action="CANCEL"), row("CANCELLED")), Case.CANCELED),
         (seen(row("OK")), Case.STOPPED),
         (seen(row("OK"), machines=[(OURS, "DELETED"), (OURS, "GHOST")]), Case.STOPPED),
         (seen(UNREACHABLE, row("WIP"), machines=[(LATER, "BOOTING")]), Case.LOST),
-        (seen(row("OK", 2, action="UNDEPLOY", cause=""), row("WIP")), Case.CANCELLED),
+        (seen(row("OK", 2, action="UNDEPLOY", cause=""), row("WIP")), Case.CANCELED),
     ],
     ids=lambda value: value.name if isinstance(value, Case) else "",
 )
@@ -99,11 +99,11 @@ def test_a_silent_host_is_explained_by_how_far_it_has_come(sighting, case):
         (Case.FAILED, [], Case.NEVER_UP),
         (Case.FAILED, None, Case.FAILED),
         (Case.FAILED, ["building"], Case.FAILED),
-        (Case.CANCELLED, [], Case.CANCELLED),
+        (Case.CANCELED, [], Case.CANCELED),
     ],
 )
 def test_a_failure_without_a_word_is_that_of_a_machine_that_never_came_up(case, lines, heard_as):
-    assert heard(case, lines) is heard_as
+    assert in_the_light_of_its_log(case, lines) is heard_as
 
 
 def stream(*messages, end="\n"):

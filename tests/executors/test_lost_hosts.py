@@ -12,6 +12,7 @@ from paas_runner.executor.contract import HostRequest, RunnerSection
 from paas_runner.job.tracked import HostName
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Garbage, Status
+from tests.support.host_values import provisioned
 from tests.support.records import payload
 
 SECTION = RunnerSection(
@@ -62,7 +63,7 @@ async def test_a_host_that_is_well_costs_one_request(clever, executor, busy, clo
     state = "TASK_RUNNING" if cloud_options.task_running_shown else "WIP"
     host, _ = await launched(executor, clever, state)
     before = reading(clever)
-    assert await executor.trouble(host, tenant="") is None
+    assert await executor.trouble(provisioned(host)) is None
     assert reading(clever) == before + 1
 
 
@@ -70,22 +71,22 @@ async def test_a_host_that_is_well_costs_one_request(clever, executor, busy, clo
 async def test_a_host_whose_deployment_is_not_listed_yet_is_waited_for(executor):
     host = await executor.provision(ORDER)
     await executor.launch(ORDER, host)
-    assert await executor.trouble(host, tenant="") is None
+    assert await executor.trouble(provisioned(host)) is None
 
 
 async def test_an_application_that_somebody_removed_is_missed(clever, executor, busy):
     host, application = await launched(executor, clever, "WIP")
     await clever.cloud.delete(clever.organisation, application.id)
-    assert "removed by somebody else" in await executor.trouble(host, tenant="")
+    assert "removed by somebody else" in await executor.trouble(provisioned(host))
 
 
 @pytest.mark.parametrize("cloud_options", [CloudOptions(build_fails=True)])
 async def test_a_failed_build_is_told_with_the_end_of_its_log(clever, executor):
     host, application = await launched(executor, clever, "FAIL")
-    told = await executor.trouble(host, tenant="")
+    told = await executor.trouble(provisioned(host))
     assert told.startswith("The host of this job failed.\n  Asked for:    flavor M in zone par, at 20")
     assert "the deployment is FAIL, begun " in told
-    assert "the image of the inner runner cannot be had from its registry" in told
+    assert "the image of the inner runner cannot be fetched from its registry" in told
     assert "    ERROR the base image does not exist\n    Deploy failed in 0 seconds" in told
     assert f"{application.id} {application.current.uuid}" in told
     assert "\x1b" not in told
@@ -95,7 +96,7 @@ async def test_a_failed_build_is_told_with_the_end_of_its_log(clever, executor):
 @pytest.mark.parametrize("cloud_options", [CloudOptions(build_fails=True, logs_refused=True)])
 async def test_a_log_that_is_refused_keeps_nothing_else_quiet(clever, executor):
     host, _ = await launched(executor, clever, "FAIL")
-    told = await executor.trouble(host, tenant="")
+    told = await executor.trouble(provisioned(host))
     assert "the deployment is FAIL" in told
     assert NO_LOG in told
 
@@ -105,21 +106,21 @@ async def test_a_log_that_is_refused_keeps_nothing_else_quiet(clever, executor):
 async def test_a_log_that_cannot_be_read_keeps_nothing_else_quiet(clever, executor, fault):
     host, _ = await launched(executor, clever, "FAIL")
     clever.faults.add(fault, path="/v4/**")
-    assert NO_LOG in await executor.trouble(host, tenant="")
+    assert NO_LOG in await executor.trouble(provisioned(host))
 
 
 @pytest.mark.parametrize("replaced", [False, True])
 async def test_a_machine_that_died_is_missed(clever, executor, busy, replaced):
     host, application = await launched(executor, clever, "WIP")
     clever.cloud.lose_instance(application, replaced=replaced)
-    told = await executor.trouble(host, tenant="")
+    told = await executor.trouble(provisioned(host))
     assert "the deployment is FAIL" in told
     assert ("was lost" in told) == ("DEPLOY (Monitoring/Unreachable)" in told) == replaced
 
 
 async def test_a_task_that_ended_well_has_a_host_no_more(clever, executor):
     host, _ = await launched(executor, clever, "OK")
-    told = await executor.trouble(host, tenant="")
+    told = await executor.trouble(provisioned(host))
     assert "stopped before the job had ended" in told
     assert "the deployment is OK" in told
     assert "it has no machine" in told
@@ -128,7 +129,7 @@ async def test_a_task_that_ended_well_has_a_host_no_more(clever, executor):
 async def test_a_cancelled_deployment_is_told_as_such(clever, executor, busy):
     host, application = await launched(executor, clever, "WIP")
     await clever.cloud.stop(application)
-    told = await executor.trouble(host, tenant="")
+    told = await executor.trouble(provisioned(host))
     assert "was stopped" in told
     assert "the deployment is CANCELLED" in told
 
@@ -137,7 +138,7 @@ async def test_what_does_not_hold_for_a_second_look_is_nothing(clever, executor,
     host, _ = await launched(executor, clever, "WIP")
     body = b'{"id": 4004, "message": "The application does not exist.", "type": "error"}'
     clever.faults.add(Status(404, body=body), path="**/deployments", times=1)
-    assert await executor.trouble(host, tenant="") is None
+    assert await executor.trouble(provisioned(host)) is None
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ async def test_a_cloud_that_does_not_answer_properly_says_nothing_of_the_host(
     host, _ = await launched(executor, clever, "WIP")
     clever.faults.add(fault, path="**/deployments")
     with pytest.raises(kind):
-        await executor.trouble(host, tenant="")
+        await executor.trouble(provisioned(host))
 
 
 async def test_what_only_the_account_needs_may_fail_without_ending_the_verdict(clever, executor, busy):
@@ -165,4 +166,4 @@ async def test_what_only_the_account_needs_may_fail_without_ending_the_verdict(c
     await clever.cloud.stop(application)
     clever.faults.add(Status(500), path="**/instances")
     clever.faults.add(Status(500), path=f"**/applications/{application.id}")
-    assert "the deployment is CANCELLED" in await executor.trouble(host, tenant="")
+    assert "the deployment is CANCELLED" in await executor.trouble(provisioned(host))

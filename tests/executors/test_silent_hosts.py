@@ -12,6 +12,7 @@ from paas_runner.errors import Rejected, Transient
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Status
 from tests.executors.test_lost_hosts import NO_LOG, ORDER, busy, executor, launched
+from tests.support.host_values import provisioned
 
 SOON = timedelta(seconds=60)
 
@@ -40,22 +41,22 @@ async def silent(executor, clever, until):
 )
 async def test_a_silent_host_is_explained_by_its_machine(clever, executor, busy, state, words):
     host, application = await silent(executor, clever, state)
-    told = await executor.silence(host, tenant="")
+    told = await executor.silence(provisioned(host))
     assert f"its machine is {state}" in told
     assert words in told
     assert f"{application.id} {application.current.uuid}" in told
     assert "flavor M in zone par, at 20" in told
-    assert await executor.trouble(host, tenant="") is None, "an explanation is no verdict"
+    assert await executor.trouble(provisioned(host)) is None, "an explanation is no verdict"
 
 
 @pytest.mark.parametrize("cloud_options", [CloudOptions(build_delay=SOON)])
 async def test_the_log_of_a_slow_build_is_shown_as_far_as_it_is(clever, executor):
     host, _ = await silent(executor, clever, "DEPLOYING")
     assert "  The last lines of its own log:\n    Deploying commit ID " in await executor.silence(
-        host, tenant=""
+        provisioned(host)
     )
     clever.cloud.options = CloudOptions(logs_refused=True)
-    assert NO_LOG in await executor.silence(host, tenant="")
+    assert NO_LOG in await executor.silence(provisioned(host))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ async def test_the_log_of_a_slow_build_is_shown_as_far_as_it_is(clever, executor
 async def test_a_push_without_a_deployment_is_told_as_such(executor):
     host = await executor.provision(ORDER)
     await executor.launch(ORDER, host)
-    told = await executor.silence(host, tenant="")
+    told = await executor.silence(provisioned(host))
     assert "took the push, but lists no deployment; the application is SHOULD_BE_DOWN" in told
     assert "no credit or no means of payment" in told
     assert told.splitlines()[-1] == f"  Reference:    {host.ref} (for the operators of this runner)"
@@ -75,30 +76,30 @@ async def test_a_push_without_a_deployment_is_told_as_such(executor):
 @pytest.mark.parametrize("cloud_options", [CloudOptions(build_fails=True)])
 async def test_a_host_that_failed_just_now_is_told_as_failed(clever, executor):
     host, _ = await launched(executor, clever, "FAIL")
-    assert "ERROR the base image does not exist" in await executor.silence(host, tenant="")
+    assert "ERROR the base image does not exist" in await executor.silence(provisioned(host))
 
 
 async def test_a_host_that_somebody_removed_is_told_as_removed(clever, executor, busy):
     host, application = await launched(executor, clever, "WIP")
     await clever.cloud.delete(clever.organisation, application.id)
-    assert "it no longer knows the application" in await executor.silence(host, tenant="")
+    assert "it no longer knows the application" in await executor.silence(provisioned(host))
 
 
 async def test_a_cloud_that_does_not_answer_is_not_made_up_for(clever, executor, busy):
     host, _ = await launched(executor, clever, "WIP")
     clever.faults.add(Status(503), path="**/deployments")
     with pytest.raises(Transient, match="answered 503"):
-        await executor.silence(host, tenant="")
+        await executor.silence(provisioned(host))
 
 
 @pytest.mark.parametrize(
     ("route", "cause"),
-    [("**/instances", "not to be told from here"), ("**/app_*", "does not reach the coordinator")],
+    [("**/instances", "not known to this runner"), ("**/app_*", "does not reach the coordinator")],
 )
 async def test_what_cannot_be_seen_is_left_out(clever, executor, busy, route, cause):
     host, _ = await silent(executor, clever, "TASK_IN_PROGRESS")
     clever.faults.add(Status(404, body=b"<html>"), path=route)
-    told = await executor.silence(host, tenant="")
+    told = await executor.silence(provisioned(host))
     assert "the deployment is WIP" in told
     assert cause in told
 

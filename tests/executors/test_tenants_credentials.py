@@ -1,4 +1,4 @@
-"""Credentials of tenants: from attributes of groups, asked for rarely, told to nobody."""
+"""TenantCredentials of tenants: from attributes of groups, asked for rarely, told to nobody."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ import pytest
 
 from executors.clever import KIND
 from executors.clever.settings import CleverSettings
-from executors.clever.tenants import KEPT_SECONDS, Credentials, TenantError, Tenants, group_of
+from executors.clever.tenants import FRESH_SECONDS, TenantCredentials, TenantError, Tenants, group_of
 from paas_runner.errors import Transient
 from paas_runner.executor.contract import JobRefusedError
 from paas_runner.http import Http
@@ -54,7 +54,7 @@ def credentials(groups, *of, settings=SETTINGS):
 def test_they_are_two_attributes_of_the_group():
     groups = Groups()
     [found] = credentials(groups, "acme")
-    assert found == Credentials(organisation="orga_1", token=Secret("cloud-token-canary"))
+    assert found == TenantCredentials(organisation="orga_1", token=Secret("cloud-token-canary"))
     assert groups.asked == [("/api/v4/groups/acme/custom_attributes", "attributes-token-canary")]
 
 
@@ -76,7 +76,7 @@ def test_many_jobs_of_a_group_cost_one_request_in_five_minutes():
     async def main():
         found = tenants(groups)
         await asyncio.gather(*(found.credentials("acme") for _ in range(50)))
-        await asyncio.sleep(KEPT_SECONDS - 10)
+        await asyncio.sleep(FRESH_SECONDS - 10)
         await found.credentials("acme")
         assert len(groups.asked) == 1
         await asyncio.sleep(20)

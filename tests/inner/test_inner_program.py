@@ -1,7 +1,6 @@
 """The program as a process: arguments, signals, exit codes, and its own violent death."""
 
 import asyncio
-import contextlib
 import json
 import signal
 import subprocess
@@ -9,67 +8,19 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import attrs
 import pytest
 
 from paas_runner.inner.cli import main
-from paas_runner.pipelines.payload import job_payload
-from paas_runner.pipelines.spec import JobSpec
 from paas_runner.pipelines.states import JobState
-from paas_runner.sandbox.control_api import create_coordinator_app
-from paas_runner.server.listening import Listener
-from tests.support.hosts import GRACEFUL, Hosts, hosts, script
-from tests.support.live_records import LiveJob, submitted
+from tests.support.hosts import script
+from tests.support.inner_program import Machine, machine_in
 from tests.support.processes import alive, children, exists, is_pending, until
-
-
-@attrs.frozen(kw_only=True)
-class Machine:
-    """A coordinator on a real port, and a folder for the program's files."""
-
-    world: Hosts
-    listener: Listener
-    folder: Path
-
-    @property
-    def url(self) -> str:
-        return self.listener.url
-
-    def arguments(self, spec: JobSpec, *, toml: str = "") -> tuple[LiveJob, list[str]]:
-        job = submitted(self.world.coordinator, spec)
-        assert self.world.coordinator.acquire(self.world.runner.runner_id, features=GRACEFUL) == job
-        payload = job_payload(job, url=self.url, options=self.world.coordinator.options)
-        config, job_file = self.folder / "runner.toml", self.folder / "job.json"
-        config.write_text(f'[[runners]]\nurl = "{self.url}"\ntoken = "abc"\nexecutor = "shell"\n{toml}')
-        job_file.write_text(json.dumps(payload))
-        program = [sys.executable, "-m", "paas_runner.inner"]
-        return job, [*program, "exec-fetched-job", "--config", str(config), str(job_file)]
-
-    @contextlib.asynccontextmanager
-    async def running(self, spec: JobSpec) -> AsyncIterator[tuple[LiveJob, asyncio.subprocess.Process]]:
-        job, arguments = self.arguments(spec)
-        environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "TMPDIR": str(self.folder)}
-        process = await asyncio.create_subprocess_exec(*arguments, env=environment, cwd=Path.cwd())
-        try:
-            yield job, process
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-
-    def leftovers(self) -> list[Path]:
-        return [path for path in self.folder.iterdir() if path.is_dir()]
 
 
 @pytest.fixture
 async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
-    world = hosts(trace_interval_seconds=1)
-    listener = Listener(create_coordinator_app(world.coordinator))
-    await listener.start()
-    try:
-        yield Machine(world=world, listener=listener, folder=tmp_path)
-    finally:
-        await listener.stop()
+    async with machine_in(tmp_path) as machine:
+        yield machine
 
 
 @pytest.mark.parametrize(("line", "code", "state"), [("true", 0, "success"), ("exit 42", 1, "failed")])

@@ -67,13 +67,13 @@ def test_each_launch_comes_right_after_a_look_at_the_status():
 
 
 @pytest.mark.parametrize("phase", [Phase.ACQUIRED, Phase.PROVISIONING, Phase.PROVISIONED, Phase.LAUNCHING])
-def test_a_job_that_is_being_cancelled_is_never_launched(phase):
+def test_a_job_that_is_being_canceled_is_never_launched(phase):
     decision = decide(job_in(phase, canceling_since=NOW))
     assert isinstance(decision, Settle)
     assert isinstance(decision.event, ev.Failed)
 
 
-def test_a_running_job_that_is_cancelled_may_wind_down_for_a_while():
+def test_a_running_job_that_is_canceled_may_wind_down_for_a_while():
     winding = job_in(Phase.RUNNING, canceling_since=NOW, checked_at=NOW + POLICY.cancel_grace)
     assert not isinstance(decide(winding, POLICY.cancel_grace - SECOND), Settle)
     assert isinstance(decide(winding, POLICY.cancel_grace), Settle)
@@ -120,7 +120,7 @@ def test_a_job_whose_start_is_put_off_waits_but_is_still_asked_about():
     ],
     ids=lambda value: str(value) if isinstance(value, Action) else "",
 )
-def test_time_in_which_the_service_was_down_is_held_against_nobody(record, next_look):
+def test_time_in_which_the_service_was_down_does_not_count(record, next_look):
     """Found by a restart test: hosts were given up without a single look at them."""
     down = POLICY.host_within + timedelta(minutes=5)
     looked = attrs.evolve(record, checked_at=NOW + down)
@@ -142,7 +142,7 @@ def test_a_launched_host_is_looked_at_right_after_its_job_and_not_before(phase):
     assert isinstance(decide(seen, every), Wait)
 
 
-def test_a_host_that_nobody_knows_is_not_looked_at():
+def test_a_host_that_is_not_known_is_not_looked_at():
     looked = apply(job_in(Phase.RUNNING, host=None), ev.Checked(), NOW + POLICY.host_every)
     assert decide(looked, POLICY.host_every) == Wait(NOW + POLICY.host_every + POLICY.status_every)
 

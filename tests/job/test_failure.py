@@ -9,7 +9,7 @@ def trace(text, reason=FailureReason.SYSTEM):
     return as_trace(Failure(reason=reason, text=text), runner="r", version="1")
 
 
-def test_one_line_is_told_as_gitlab_runner_tells_it():
+def test_one_line_is_in_the_form_of_gitlab_runner():
     assert trace("It rained.") == (
         "Running with paas-runner 1 on r\n\x1b[31;1mERROR: Job failed (system failure): It rained.\x1b[0;m\n"
     )

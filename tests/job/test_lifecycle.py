@@ -143,7 +143,7 @@ def test_the_moment_of_the_first_cancellation_is_kept():
     assert second.canceling_since == NOW
 
 
-def test_a_job_that_nobody_can_read_begins_with_its_report():
+def test_a_job_that_cannot_be_read_begins_with_its_report():
     damaged = acquired_undecodable("abc", 7, Secret("token-7"), NOW)
     decision = next_action(apply(damaged, ev.Checked(), NOW), NOW, Policy())
     assert decision == Settle(ev.Failed(failure=damaged.failure))

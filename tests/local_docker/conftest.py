@@ -11,6 +11,7 @@ from executors.local_docker import KIND, LocalDockerSettings
 from paas_runner.executor.contract import HostRequest, RunnerSection
 from paas_runner.http import Http
 from paas_runner.job.tracked import HostName
+from tests.support.host_values import removal
 from tests.support.records import payload
 
 SHORT_TOKEN = f"_A-{uuid.uuid4().hex[:6]}-"  # no name of an image could have it, nor does another process
@@ -89,5 +90,5 @@ async def docker(engine, stub_image):
     setup = Setup(engine=engine, image=stub_image, installation=uuid.uuid4().hex)
     yield setup
     for name in {seen.name for seen in await setup.make().hosts("")}:
-        await setup.make().decommission(name, None, tenant="", search=True)
+        await setup.make().decommission(removal(name, search=True))
     await setup.aclose()

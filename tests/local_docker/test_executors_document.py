@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 
 import attrs
+import pytest
 
 from executors.local_docker import LocalDockerSettings
 from paas_runner.docker.labels import INSTALLATION, JOB, RUNNER
-from paas_runner.executor.contract import Executor
+from paas_runner.executor import Diagnosing, Examinable, Executor, HasFlavors, HasTenants
 from paas_runner.inner.cli import Exit
 
 ROOT = Path(__file__).parents[2]
@@ -23,13 +24,20 @@ def test_every_key_of_local_docker_has_its_meaning():
         assert field.metadata["doc"][1:].partition(":")[0] in ROWS[field.name][-1], field.name
 
 
-def test_every_verb_of_the_contract_is_told():
-    verbs = {name for name, found in vars(Executor).items() if callable(found) and not name.startswith("_")}
-    told = {name for cell in ROWS for name in re.findall(r"\w+", cell)}
-    assert verbs <= told
+def verbs(contract):
+    return {name for name, found in vars(contract).items() if callable(found) and not name.startswith("_")}
 
 
-def test_every_label_and_every_exit_code_of_the_inner_runner_is_told():
+def test_every_verb_of_the_contract_has_a_row():
+    assert verbs(Executor) <= set(ROWS)
+
+
+@pytest.mark.parametrize("part", [HasFlavors, HasTenants, Diagnosing, Examinable])
+def test_every_optional_part_is_described_with_its_verbs(part):
+    assert verbs(part) <= set(re.findall(r"`(\w+)`", ROWS[part.__name__][1]))
+
+
+def test_every_label_and_every_exit_code_of_the_inner_runner_is_documented():
     assert {INSTALLATION, RUNNER, JOB} <= set(ROWS)
     assert {str(int(code)) for code in Exit} <= set(ROWS)
 

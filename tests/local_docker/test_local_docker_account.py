@@ -16,7 +16,7 @@ def facts(lines=(), **state):
         ({"ExitCode": 1}, "the inner runner on it ended with an error"),
         ({"ExitCode": 69}, "could not reach the coordinator any more"),
         ({"ExitCode": 78}, "cannot use its configuration"),
-        ({"ExitCode": 137}, "somebody killed the container, or the engine was restarted"),
+        ({"ExitCode": 137}, "the container was killed, or the engine was restarted"),
         ({"ExitCode": 137, "OOMKilled": True}, "needs more memory"),
     ],
 )

@@ -17,6 +17,7 @@ from paas_runner.errors import Rejected, RunnerError, Transient
 from paas_runner.executor.contract import RunnerSection
 from tests.local_docker.conftest import Setup, order, stub
 from tests.support.engine.certificates import tls_options
+from tests.support.host_values import provisioned, removal
 
 SECTION = RunnerSection(
     name="local", url="https://gitlab.example", short_token="abc", forwarded={}, installation="one"
@@ -36,7 +37,7 @@ def free_port():
 
 @asynccontextmanager
 async def answering(path, answer):
-    """A would-be engine that says the same to everybody."""
+    """A would-be engine that answers every request in the same way."""
 
     async def talk(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
@@ -51,14 +52,14 @@ async def answering(path, answer):
         yield f"unix://{path}"
 
 
-def said(status, body):
+def response(status, body):
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return f"{head}{body}".encode()
 
 
 @contextmanager
 def refusing_registry():
-    """A registry of which no image can be had."""
+    """A registry that has no image."""
     import http.server
     import threading
 
@@ -104,12 +105,12 @@ async def test_a_socket_at_which_nobody_listens_is_waited_for(tmp_path):
         await executor(f"tcp://127.0.0.1:{free_port()}").hosts("")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 async def test_a_socket_that_may_not_be_used_is_rejected_with_the_remedy(tmp_path):
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
     path = tmp_path / "docker.sock"
-    async with answering(path, said("200 OK", "{}")) as host:
+    async with answering(path, response("200 OK", "{}")) as host:
         path.chmod(0o600)
         os.seteuid(65534)
         try:
@@ -127,12 +128,14 @@ async def test_an_engine_that_hangs_is_given_up_and_tried_again(tmp_path):
 
 @pytest.mark.parametrize("version", ["1.12", "1.39"])
 async def test_an_engine_that_is_too_old_is_rejected(tmp_path, version):
-    async with answering(tmp_path / "docker.sock", said("200 OK", f'{{"ApiVersion": "{version}"}}')) as host:
+    async with answering(
+        tmp_path / "docker.sock", response("200 OK", f'{{"ApiVersion": "{version}"}}')
+    ) as host:
         with pytest.raises(Rejected, match=rf"too old: it speaks API {version}, 1\.40 \(Docker 19\.03\)"):
             await executor(host).hosts("")
 
 
-@pytest.mark.parametrize("answer", [said("200 OK", "garbage"), b"SSH-2.0-OpenSSH\r\n", b""])
+@pytest.mark.parametrize("answer", [response("200 OK", "garbage"), b"SSH-2.0-OpenSSH\r\n", b""])
 async def test_what_is_no_engine_at_all_is_an_error_in_words(tmp_path, answer):
     async with answering(tmp_path / "docker.sock", answer) as host:
         with pytest.raises(Transient, match="no usable answer"):
@@ -142,8 +145,8 @@ async def test_what_is_no_engine_at_all_is_an_error_in_words(tmp_path, answer):
 async def test_an_engine_replaced_by_another_version_is_asked_anew(tmp_path):
     path = tmp_path / "docker.sock"
     one = executor(f"unix://{path}")
-    refusal = said("400 Bad Request", '{"message": "client version 1.41 is too old. Minimum is 1.44"}')
-    async with answering(path, said("200 OK", '{"ApiVersion": "1.41"}')):
+    refusal = response("400 Bad Request", '{"message": "client version 1.41 is too old. Minimum is 1.44"}')
+    async with answering(path, response("200 OK", '{"ApiVersion": "1.41"}')):
         with pytest.raises(Exception, match=r"indices|attribute"):
             await one.hosts("")
     path.unlink(missing_ok=True)
@@ -191,19 +194,19 @@ def test_tls_without_its_files_is_refused_at_the_start(tmp_path):
 async def test_a_base_that_no_registry_has_is_rejected_with_its_name_and_the_remedy(docker):
     with refusing_registry() as registry:
         base = f"{registry}/inner:1"
-        with pytest.raises(Rejected, match=f"its base {base} cannot be had") as caught:
+        with pytest.raises(Rejected, match=f"its base {base} cannot be pulled") as caught:
             await docker.make(heptapod_runner_main_image=base).provision(order())
     assert "build or pull it on the engine, or set `heptapod_runner_main_image`" in str(caught.value)
     assert docker.everything() == set()
 
 
-async def test_a_base_whose_registry_does_not_answer_may_be_had_later(docker):
+async def test_a_base_whose_registry_does_not_answer_may_be_there_later(docker):
     base = f"127.0.0.1:{free_port()}/inner:1"
     with pytest.raises(Transient, match=f"its base {base} is not there, and its registry does not answer"):
         await docker.make(heptapod_runner_main_image=base).provision(order())
 
 
-async def test_a_build_that_fails_is_told_with_its_last_lines(docker):
+async def test_a_build_that_fails_is_reported_with_its_last_lines(docker):
     base = docker.engine.build(
         "paas-runner-test/onbuild",
         f"FROM {docker.engine.base}\nONBUILD RUN echo 'checking the host'; echo 'no luck today'; exit 4\n",
@@ -211,7 +214,7 @@ async def test_a_build_that_fails_is_told_with_its_last_lines(docker):
     with pytest.raises(Rejected, match="returned a non-zero code: 4") as caught:
         await docker.make(heptapod_runner_main_image=base).provision(order())
     assert "\n    checking the host\n    no luck today" in str(caught.value)
-    await docker.make().decommission(order().host_name, None, tenant="", search=True)
+    await docker.make().decommission(removal(order().host_name, search=True))
     assert docker.everything() == set()
 
 
@@ -227,7 +230,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-async def test_a_full_disk_of_the_engine_is_told_and_waited_for(small_disk, start_engine):
+async def test_a_full_disk_of_the_engine_is_reported_and_waited_for(small_disk, start_engine):
     engine = start_engine("--data-root", str(small_disk), furnished=False)
     with engine.client() as client:
         client.import_image_from_data(b"\0" * 1024, repository="empty")
@@ -241,7 +244,7 @@ async def test_a_full_disk_of_the_engine_is_told_and_waited_for(small_disk, star
     with pytest.raises(Transient, match="its disk is full: remove what is not needed there"):
         await one.provision(order())
     filler.unlink()
-    await one.decommission(order().host_name, await one.provision(order()), tenant="", search=True)
+    await one.decommission(removal(order().host_name, await one.provision(order()), search=True))
     assert setup.everything() == set()
     await setup.aclose()
 
@@ -277,16 +280,16 @@ async def test_an_engine_that_restarts_is_no_verdict_until_it_is_there_again(sta
     one = setup.make()
     host = await one.provision(order(do="trap 'exit 143' TERM; sleep 60 & wait"))
     await one.launch(order(), host)
-    assert await one.trouble(host, tenant="") is None
+    assert await one.trouble(provisioned(host)) is None
     restarting = asyncio.get_running_loop().run_in_executor(None, engine.restart)
     verdicts = []
     while not restarting.done():
         try:
-            verdicts.append(await one.trouble(host, tenant=""))
+            verdicts.append(await one.trouble(provisioned(host)))
         except Transient:
             verdicts.append("no verdict")
     assert "no verdict" in verdicts
-    assert "ended before its job had" in await one.trouble(host, tenant="")
+    assert "ended before its job had" in await one.trouble(provisioned(host))
     await one.launch(order(), host)
     assert setup.inspect(host)["State"]["Status"] == "exited"
     await setup.aclose()
@@ -307,6 +310,6 @@ async def test_a_build_cut_off_at_any_step_leaves_nothing_that_cannot_be_found(s
     assert engine.everything() - before
     async with asyncio.timeout(20):
         while engine.everything() != before:  # the engine may not have noticed yet that nobody listens
-            await one.decommission(order().host_name, None, tenant="", search=True)
+            await one.decommission(removal(order().host_name, search=True))
             await asyncio.sleep(0.1)
     await setup.aclose()

@@ -45,7 +45,7 @@ async def test_jobs_run_on_containers_and_end_as_their_scripts_do(world, inner_e
     assert b"hello from 1" in good.trace
 
 
-async def test_a_cancelled_job_has_nothing_on_the_engine_after_five_seconds(world):
+async def test_a_canceled_job_has_nothing_on_the_engine_after_five_seconds(world):
     async with world.service():
         [job] = world.submit(script=(world.saying_that_it_runs, "sleep 600"))
         await world.until(lambda: world.runs, seconds=60)

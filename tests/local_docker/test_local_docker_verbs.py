@@ -9,7 +9,9 @@ import pytest
 from executors.build_context import build_context
 from paas_runner.errors import Rejected
 from paas_runner.executor.contract import RunnerSection
+from paas_runner.executor.optional import flavors_of, tenant_of, weight_of
 from tests.local_docker.conftest import SHORT_TOKEN, order
+from tests.support.host_values import provisioned, removal
 
 
 async def launched(executor, wanted):
@@ -73,11 +75,11 @@ async def test_the_host_knows_the_labels_for_all_that_its_inner_runner_makes(doc
 async def test_every_host_is_ready_at_once_and_weighs_the_same(docker):
     executor = docker.make()
     host = await executor.provision(order())
-    assert await executor.ready(host, tenant="")
-    sizes = await executor.sizes()
-    assert sizes.weights == {"M": 1.0}
-    assert (host.flavor, host.weight, executor.weigh(order().payload, most=5.0)) == ("M", 1.0, 1.0)
-    assert executor.tenant(order().payload) == ""
+    assert await executor.ready(provisioned(host))
+    flavors = await flavors_of(executor)
+    assert flavors.weights == {"M": 1.0}
+    assert (host.flavor, host.weight, weight_of(executor, order().payload, most=5.0)) == ("M", 1.0, 1.0)
+    assert tenant_of(executor, order().payload) == ""
 
 
 async def test_a_job_is_run_once_however_often_it_is_launched(docker):
@@ -116,10 +118,10 @@ async def test_a_container_of_that_name_that_is_not_ours_is_left_alone(docker):
     assert await executor.hosts("") == []
     with pytest.raises(Rejected, match=f"a container {order().host_name} exists that is not ours"):
         await executor.provision(order())
-    await executor.decommission(order().host_name, None, tenant="", search=True)
+    await executor.decommission(removal(order().host_name, search=True))
     another = docker.make(installation="another")
     assert await another.adopt(order())
-    await another.decommission(order().host_name, None, tenant="", search=True)
+    await another.decommission(removal(order().host_name, search=True))
 
 
 async def test_hosts_are_listed_with_their_age_and_whether_they_run(docker):
@@ -145,7 +147,7 @@ async def test_what_is_left_of_a_host_without_its_container_is_listed_too(docker
         client.remove_container(host.ref)
     [seen] = await executor.hosts("")
     assert (seen.name, seen.busy) == (order().host_name, False)
-    await executor.decommission(seen.name, None, tenant="", search=False)
+    await executor.decommission(removal(seen.name, search=False))
     assert docker.everything() == set()
 
 
@@ -165,11 +167,11 @@ async def test_a_removed_host_leaves_nothing_not_even_what_its_inner_runner_made
         client.start(inner)
         client.create_volume(f"cache-{docker.installation}", labels=labels)
     for _ in range(2):
-        await executor.decommission(order(1).host_name, host, tenant="", search=False)
+        await executor.decommission(removal(order(1).host_name, host, search=False))
     assert ("volume", volume["Name"]) not in docker.engine.everything()
     left = docker.everything()
     assert ("container", other.ref) in left
-    await executor.decommission(order(2).host_name, other, tenant="", search=False)
+    await executor.decommission(removal(order(2).host_name, other, search=False))
     assert docker.everything() == set()
 
 
@@ -187,9 +189,9 @@ async def test_no_build_looks_into_the_cache_where_it_could_meet_an_image_being_
 async def test_the_host_of_a_running_job_is_in_no_trouble(docker):
     executor = docker.make()
     host = await launched(executor, order(do="echo working; sleep 60"))
-    assert await executor.trouble(host, tenant="") is None
+    assert await executor.trouble(provisioned(host)) is None
     await until(lambda: docker.engine.log(host.ref))
-    told = await executor.silence(host, tenant="")
+    told = await executor.silence(provisioned(host))
     assert "Docker:       the container is running" in told
     assert "can a container reach the coordinator (docker_network)" in told
     assert told.endswith("\n  The last lines of its own log:\n    working")
@@ -200,7 +202,7 @@ async def test_a_host_that_ended_is_explained_with_its_exit_code_and_last_lines(
     do = "seq 20; printf '\\033[31mred\\033[0m\\n'; printf '%0300d\\n' 7; exit 3"
     host = await launched(executor, order(do=do))
     docker.wait(host)
-    told = await executor.trouble(host, tenant="")
+    told = await executor.trouble(provisioned(host))
     assert told.startswith("The host of this job ended before its job had.\n")
     assert "Docker:       the container ended with exit code 3\n" in told
     assert "What to do:   retry the job" in told
@@ -217,12 +219,12 @@ async def test_a_host_that_was_killed_or_removed_behind_our_back_is_explained(do
     with docker.client() as client:
         client.kill(host.ref)
     docker.wait(host)
-    told = await executor.trouble(host, tenant="")
-    assert "somebody killed the container, or the engine was restarted" in told
+    told = await executor.trouble(provisioned(host))
+    assert "the container was killed, or the engine was restarted" in told
     assert "Its own log:  empty" in told
     with docker.client() as client:
         client.remove_container(host.ref)
-    told = await executor.trouble(host, tenant="")
+    told = await executor.trouble(provisioned(host))
     assert told.startswith("The host of this job was removed by somebody else.\n")
     with pytest.raises(Rejected):
         await executor.launch(order(), host)
@@ -235,6 +237,6 @@ async def test_an_entry_point_that_cannot_be_started_is_rejected_at_once(docker)
         await executor.launch(order(), host)
 
 
-async def test_a_socket_that_the_engines_machine_lacks_is_rejected(docker):
+async def test_a_socket_that_is_missing_on_the_engines_machine_is_rejected(docker):
     with pytest.raises(Rejected, match=r"/nowhere/docker\.sock"):
         await docker.make(docker_socket="/nowhere/docker.sock").provision(order())

@@ -120,6 +120,7 @@ def test_the_sdist_is_the_whole_project_and_nothing_that_was_made_from_it(in_sdi
     assert {
         *("LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "Makefile", "PKG-INFO"),
         *("docs/architecture.md", "tests/conftest.py", "packaging/debian/build.py"),
+        *("packaging/inner/build.py", "packaging/inner/pyproject.toml.in"),
         "systemd/heptapod-paas-runner.service",
     } <= in_sdist
     made = (".venv", ".git/", "__pycache__", "_cache/", ".hypothesis", "dist/", ".deb", ".whl")

@@ -83,7 +83,7 @@ async def test_a_lost_answer_says_where_to_look(world):
     second_post(world, DropAfter())
     told = await world.register()
     assert told.code == 1
-    assert "nobody knows whether it has made a runner" in told.err
+    assert "it is not known whether it has made a runner" in told.err
     assert 'Look there for "made by a script"' in told.err
     assert not world.config.exists()
 
@@ -93,7 +93,7 @@ async def test_an_answer_that_means_nothing_says_where_to_look(world):
     told = await world.register()
     assert told.code == 1
     assert "the answer has no token in it" in told.err
-    assert "nobody knows whether" in told.err
+    assert "it is not known whether" in told.err
 
 
 async def test_a_runner_that_cannot_be_removed_again_is_named(world):

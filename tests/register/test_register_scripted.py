@@ -93,7 +93,7 @@ async def test_all_that_lacks_is_named_at_once_and_nothing_is_touched(world):
 async def test_without_a_terminal_nothing_is_asked(world):
     told = await world.register(REGISTER_NON_INTERACTIVE=None, CC_TOKEN=None)
     assert told.code == 2
-    assert "nobody can be asked, and there is no $CC_TOKEN" in told.err
+    assert "there is no one to ask, and no $CC_TOKEN" in told.err
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_a_build_that_fails(play, logs):
         said, facts = read(job, logs)
         assert said == "The host of this job failed."
         assert facts["Clever Cloud"].startswith("the deployment is FAIL, begun ")
-        assert "cannot be had from its registry" in facts["Likely cause"]
+        assert "cannot be fetched from its registry" in facts["Likely cause"]
         assert "heptapod_runner_main_image" in facts["What to do"]
         assert "ERROR the base image does not exist Deploy failed" in facts["The last lines of its own log"]
         assert host_of(world) in facts["Reference"]
@@ -198,7 +198,7 @@ def test_a_cloud_that_limits_every_creation_is_named_with_its_last_answer(play, 
             job = world.submit()
             await world.settled(job)
         said, facts = read(job, logs)
-        assert said == "No host could be had for this job."
+        assert said == "No host could be created for this job."
         assert "too much. (request the-request)" in facts["Last answer"]
 
     play(story)

@@ -7,7 +7,7 @@ import attrs
 import pytest
 import structlog
 
-from executors.clever.executor import OWNER_MARK
+from executors.clever.applications import OWNER_VARIABLE
 from paas_runner.job import orphans
 from paas_runner.job.orphans import GRACE, LONGEST_JOB
 from paas_runner.sandbox.cloud import CloudOptions
@@ -46,8 +46,8 @@ async def host_of_a_job(world, *script):
 def another_like(world, application, *, age=timedelta(), name=None, **env):
     """What a creation leaves behind that nobody heard the answer of."""
     definition = attrs.evolve(application.definition, name=name or application.definition.name)
-    if OWNER_MARK in env:
-        fields = {**definition.fields, "description": f"of {env[OWNER_MARK]}"}
+    if OWNER_VARIABLE in env:
+        fields = {**definition.fields, "description": f"of {env[OWNER_VARIABLE]}"}
         definition = attrs.evolve(definition, fields=fields)
     twin = world.cloud.create(world.organisation, definition, application.env | env)
     twin.created_at -= age
@@ -103,10 +103,10 @@ def test_nothing_is_touched_that_does_not_carry_our_name_and_our_mark(play, env_
                 another_like(world, application, name="website", **old),
                 another_like(world, application, name=f"hpd-job-{world.key}-77-copy", **old),
                 another_like(world, application, name="hpd-job-otherone1-1", **old),
-                another_like(world, application, **{OWNER_MARK: "another installation"}, **old),
+                another_like(world, application, **{OWNER_VARIABLE: "another installation"}, **old),
             ]
-            unmarked = another_like(world, application, **{OWNER_MARK: ""}, **old)
-            del unmarked.env[OWNER_MARK]
+            unmarked = another_like(world, application, **{OWNER_VARIABLE: ""}, **old)
+            del unmarked.env[OWNER_VARIABLE]
             await asyncio.sleep(6 * 3600)
             assert job.status == "success"
             assert {entry.app_id for entry in world.alive} == {app.id for app in [*foreign, unmarked]}

@@ -1,4 +1,4 @@
-"""What a record tells of its past, and what the decisions tell of its future."""
+"""What a record says of its past, and what the decisions say of its future."""
 
 from datetime import timedelta
 
@@ -7,9 +7,11 @@ import pytest
 
 from paas_runner.job import events as ev
 from paas_runner.job.decision import Act, Policy, Wait, next_action
+from paas_runner.job.history import NAMES
 from paas_runner.job.lifecycle import TRANSITIONS, apply, resumed
 from paas_runner.job.outlook import outlook
-from paas_runner.job.tracked import Phase
+from paas_runner.job.tracked import Entry, Phase
+from paas_runner.job.wording import describe_entry, describe_history
 from tests.support.records import FAILURE, HOST, NOW, job, job_in
 
 SECOND = timedelta(seconds=1)
@@ -34,8 +36,8 @@ EVENTS = {
 }
 
 
-def told(record):
-    return [(entry.what, entry.why) for entry in record.history]
+def words(record):
+    return [(line.what, line.why) for line in describe_history(record.history)]
 
 
 @pytest.mark.parametrize(
@@ -44,15 +46,59 @@ def told(record):
 def test_every_event_of_every_phase_has_words_and_a_reason(phase, event):
     before = job_in(phase)
     [*_, entry] = apply(before, EVENTS[event], NOW + SECOND).history
-    assert entry.what
-    assert entry.why
+    assert entry.event in NAMES
     assert entry.at == NOW + SECOND or entry.last == NOW + SECOND
+    line = describe_entry(entry)
+    assert line.what
+    assert line.why
+    assert "unknown" not in line.why
 
 
-def test_a_new_host_is_told_with_its_name_its_flavor_and_how_long_it_took():
+@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize("event", sorted(NAMES))
+def test_an_entry_that_a_disk_has_damaged_has_words_too(phase, event):
+    line = describe_entry(Entry(at=NOW, phase=phase, event=event, facts={"seconds": "{many}", "host": None}))
+    assert line.what
+
+
+@pytest.mark.parametrize("text", ["{seconds}", "{0}", "{", "%s {host.ref}"])
+def test_what_another_system_says_is_quoted_and_not_a_form_to_fill_in(text):
+    record = apply(job_in(Phase.PROVISIONING), ev.Deferred(until=NOW, trouble=text), NOW)
+    assert words(record)[-1] == ("there is no host yet", text)
+
+
+def test_events_have_different_names_which_are_those_of_stored_histories():
+    names = {event.name: event for event in EVENTS}
+    assert sorted(names) == [
+        "checked",
+        "decommissioned",
+        "deferred",
+        "ended",
+        "explained",
+        "failed",
+        "host_checked",
+        "host_created",
+        "host_left",
+        "host_ready",
+        "launch_intended",
+        "launched",
+        "life_seen",
+        "not_yet",
+        "provision_intended",
+        "reported",
+        "unchecked",
+    ]
+    assert len(names) == len(EVENTS)
+
+
+def test_only_what_a_start_asks_again_need_not_be_on_the_disk():
+    assert {event for event in EVENTS if not event.durable} == {ev.Checked, ev.Unchecked, ev.HostChecked}
+
+
+def test_a_new_host_is_shown_with_its_name_its_flavor_and_how_long_it_took():
     record = apply(job_in(Phase.ACQUIRED), ev.ProvisionIntended(), NOW)
     record = apply(record, EVENTS[ev.HostCreated], NOW + 2.1 * SECOND)
-    assert told(record)[-2:] == [
+    assert words(record)[-2:] == [
         ("a host is asked for", "its name is hpd-job-abc123xyz-1"),
         ("host created", "app_1, flavor M, after 2.1 s"),
     ]
@@ -68,13 +114,13 @@ def test_what_happens_again_in_a_phase_is_counted_with_the_newest_reason():
         record = apply(record, ev.Checked(), at)
     assert len(record.history) == length + 2
     entry = record.history[-2]
-    assert (entry.what, entry.times, entry.at, entry.last) == (
-        "there is no host yet",
+    assert (entry.event, entry.times, entry.at, entry.last) == (
+        "deferred",
         999,
         NOW + SECOND,
         NOW + 999 * SECOND,
     )
-    assert entry.why.endswith("(request 999)")
+    assert entry.facts == {"trouble": "clever-cloud: 503 (request 999)"}
     assert entry.until == NOW + 1000 * SECOND
 
 
@@ -82,12 +128,19 @@ def test_the_same_in_another_phase_is_a_line_of_its_own():
     record = apply(job_in(Phase.PROVISIONED), ev.Checked(), NOW)
     record = apply(record, ev.LaunchIntended(), NOW)
     record = apply(record, ev.Checked(), NOW)
-    assert told(record)[-3][0] == told(record)[-1][0] == "the coordinator still wants the job"
+    assert words(record)[-3][0] == words(record)[-1][0] == "the coordinator still wants the job"
+
+
+def test_a_cancelation_is_a_line_of_its_own_among_the_answers_of_the_coordinator():
+    record = job_in(Phase.RUNNING)
+    for event in (ev.Checked(), ev.Checked(canceling=True), ev.Checked(), ev.Checked(canceling=True)):
+        record = apply(record, event, NOW)
+    assert [(entry.event, entry.times) for entry in record.history[-2:]] == [("checked", 2), ("canceling", 2)]
 
 
 def test_a_restart_is_part_of_the_history():
     record = resumed(job_in(Phase.RUNNING), NOW + 60 * SECOND)
-    assert told(record)[-1][0] == "the service started"
+    assert words(record)[-1][0] == "the service started"
     assert resumed(record, NOW + 90 * SECOND).history[-1].times == 2
 
 
@@ -110,7 +163,7 @@ def test_what_is_announced_is_what_the_job_loop_does(phase):
     assert announced.why
 
 
-def test_the_next_try_is_told_with_the_trouble_of_the_last():
+def test_the_next_try_is_shown_with_the_trouble_of_the_last():
     record = apply(job_in(Phase.LAUNCHING), ev.Checked(), NOW)
     record = apply(record, ev.Deferred(until=NOW + 8 * SECOND, trouble="git remote, push: refused"), NOW)
     found = outlook(record, NOW + 9 * SECOND, Policy())

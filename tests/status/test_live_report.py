@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Status
-from paas_runner.status.report import Report, Runner, RunnerState, ServiceState, from_data
-from paas_runner.status.views import Explanation, explained, page
+from paas_runner.status.report import RunnerReport, RunnerState, ServiceState, StatusReport, from_data
+from paas_runner.status.views import Explanation, format_explanation, page
 from paas_runner.testing.virtual_time import run_virtual
 from tests.support.operated_world import OperatedWorld
 
@@ -36,7 +36,7 @@ def play(tmp_path):
 
 async def report(world):
     [answer] = await world.ask("status")
-    return from_data(json.loads(json.dumps(answer)), Report)
+    return from_data(json.loads(json.dumps(answer)), StatusReport)
 
 
 async def runner(world):
@@ -92,7 +92,7 @@ def test_a_runner_without_work_is_polling(play):
     async def story(world):
         async with world.service():
             await asyncio.sleep(10)
-            assert await runner(world) == Runner(
+            assert await runner(world) == RunnerReport(
                 name="virtual", runner=world.key, state=RunnerState.POLLING, why=""
             )
 
@@ -204,15 +204,13 @@ def test_explain_tells_the_whole_chain_and_only_of_the_job_that_is_meant(play):
             happened = [entry.what for entry in explanation.history]
             for earlier, later in itertools.pairwise(CHAIN):
                 assert happened.index(earlier) < happened.index(later)
-            text = explained(explanation)
+            text = format_explanation(explanation)
             assert f"job {first.job_id} of runner virtual ({world.key}) is running" in text
             assert text.splitlines()[-1].strip().startswith("next  in ")
             assert await world.ask("explain", job=999) == []
             await world.settled(first, second)
-        assert [entry.what for entry in world.store.histories[explanation.key]][-2:] == [
-            "the coordinator no longer runs the job",
-            "the host is gone",
-        ]
+        history = world.store.histories[explanation.key]
+        assert [entry.event for entry in history][-2:] == ["ended", "decommissioned"]
 
     play(story, cloud=SLOW)
 
@@ -229,14 +227,14 @@ CHAIN = [
 ]
 
 
-def test_a_failing_cloud_is_told_with_its_answer_and_the_next_try(play):
+def test_a_failing_cloud_is_shown_with_its_answer_and_the_next_try(play):
     async def story(world):
         world.cloud_faults.add(Status(503), method="POST", path="/v2/organisations/*/applications", times=3)
         async with world.service():
             job = world.submit("sleep 10")
             await asyncio.sleep(6)
             [answer] = await world.ask("explain", job=job.job_id)
-            text = explained(from_data(answer, Explanation))
+            text = format_explanation(from_data(answer, Explanation))
             assert "there is no host yet" in text
             assert "503" in text
             [shown] = (await report(world)).jobs

@@ -12,10 +12,11 @@ from paas_runner.job import events as ev
 from paas_runner.job.decision import Policy
 from paas_runner.job.lifecycle import apply
 from paas_runner.job.tracked import Phase
+from paas_runner.job.wording import describe_history
 from paas_runner.logs import redactor
 from paas_runner.secret import Secret
 from paas_runner.status import report
-from paas_runner.status.views import Explanation, changes, explained, page, span
+from paas_runner.status.views import Explanation, changes, format_explanation, page, span
 from tests.support.records import NOW, job_in
 
 KEY = "abc123xyz"
@@ -23,13 +24,13 @@ KEY = "abc123xyz"
 
 def runner(state=report.RunnerState.POLLING, **changes):
     known = {"name": "acme", "runner": KEY, "why": ""}
-    return report.Runner(**{**known, "state": state, **changes})
+    return report.RunnerReport(**{**known, "state": state, **changes})
 
 
 def shown(*records, at=NOW, state=report.ServiceState.RUNNING, runners=None, blocked="", **more):
-    return report.Report(
+    return report.StatusReport(
         at=at,
-        service=report.Service(
+        service=report.ServiceReport(
             state=state,
             version="1.2.3",
             state_file=Path("/state.json"),
@@ -104,6 +105,19 @@ def test_only_what_has_changed_is_a_line():
     assert list(changes(first, second)) == []
 
 
+def test_what_is_counted_once_more_or_worded_anew_is_no_change_and_another_event_in_the_phase_is_one():
+    later = NOW + timedelta(seconds=2)
+    before = shown(waiting())
+    again = apply(waiting(), ev.NotYet(until=later), later)
+    assert list(changes(before, shown(again, at=later))) == []
+    [job] = before.jobs
+    reworded = attrs.evolve(job, last=attrs.evolve(job.last, what="it still boots", why="be patient"))
+    assert list(changes(before, attrs.evolve(before, jobs=[reworded]))) == []
+    another = apply(again, ev.Checked(), later)
+    [line] = changes(before, shown(another, at=later))
+    assert line == f"12:00:02 job {KEY}/1: provisioning: the coordinator still wants the job: so it goes on"
+
+
 def test_every_change_is_a_line_with_its_time():
     later = NOW + timedelta(seconds=2)
     record = apply(waiting(), ev.HostReady(), later)
@@ -122,7 +136,9 @@ def test_an_explanation_has_dates_where_they_change_and_long_reasons_under_their
     failure = attrs.evolve(job_in(Phase.FAILING).failure, text="No host.\n  Last answer: 503")
     record = apply(waiting(), ev.Failed(failure=failure), tomorrow)
     [job] = report.jobs([record], tomorrow, names={}, policies={KEY: Policy()})
-    text = explained(Explanation(at=tomorrow, key=record.key, job=job, history=record.history))
+    text = format_explanation(
+        Explanation(at=tomorrow, key=record.key, job=job, history=describe_history(record.history))
+    )
     lines = text.splitlines()
     assert lines[0] == f"job 1 of runner {KEY} is failing, for 0 s of the 24 h 0 min since it was acquired"
     assert lines[1] == f"host hpd-job-{KEY}-1: app_1, flavor M"
@@ -134,7 +150,9 @@ def test_an_explanation_has_dates_where_they_change_and_long_reasons_under_their
 
 def test_the_history_of_a_job_that_is_gone_announces_nothing():
     gone = job_in(Phase.GONE)
-    text = explained(Explanation(at=NOW, key=gone.key, job=None, history=gone.history))
+    text = format_explanation(
+        Explanation(at=NOW, key=gone.key, job=None, history=describe_history(gone.history))
+    )
     assert text.startswith(f"job 1 of runner {KEY} is gone: nothing is left to be done about it")
     assert "next" not in text
 
@@ -149,5 +167,5 @@ def test_what_comes_from_elsewhere_can_neither_move_the_cursor_nor_break_the_out
     ("seconds", "text"),
     [(0, "0 s"), (59.4, "59 s"), (61, "1 min 1 s"), (3600, "1 h 0 min"), (180_000, "2 d 2 h")],
 )
-def test_spans_are_told_in_the_units_that_matter(seconds, text):
+def test_spans_are_shown_in_the_units_that_matter(seconds, text):
     assert span(seconds) == text

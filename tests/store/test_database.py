@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 
 import pytest
 
@@ -83,10 +84,14 @@ async def test_a_file_of_another_room_is_refused(tmp_path):
 
 
 async def test_what_waits_at_the_same_time_is_one_transaction(database):
-    begun = []
-    await database.transaction(lambda db: db.set_trace_callback(begun.append))
-    await asyncio.gather(*(database.transaction(wish(str(number))) for number in range(100)))
-    assert begun.count("BEGIN IMMEDIATE") <= 3
+    statements, busy = [], threading.Event()
+    await database.transaction(lambda db: db.set_trace_callback(statements.append))
+    works = [lambda _: busy.wait(), *(wish(str(number)) for number in range(100))]
+    waiting = [asyncio.create_task(database.transaction(work)) for work in works]
+    await asyncio.sleep(0)
+    busy.set()
+    await asyncio.gather(*waiting)
+    assert statements.count("BEGIN IMMEDIATE") <= 2, "what the thread was busy with, and all the rest"
     assert len(await database.transaction(wishes)) == 100
 
 
@@ -104,13 +109,13 @@ async def test_a_request_that_raises_is_undone_and_ends_alone(database):
 
 
 async def test_a_canceled_caller_leaves_whole_transactions_and_a_living_thread(database):
-    task = asyncio.create_task(database.transaction(wish("unheard")))
+    task = asyncio.create_task(database.transaction(wish("unawaited")))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await database.transaction(wish("heard"))
-    assert await database.transaction(wishes) == ["heard", "unheard"]
+    await database.transaction(wish("awaited"))
+    assert await database.transaction(wishes) == ["awaited", "unawaited"]
 
 
 async def test_what_sqlite_refuses_names_the_file(database):

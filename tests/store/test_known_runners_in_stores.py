@@ -43,7 +43,7 @@ async def test_commands_read_it_too(tmp_path):
     assert list(take(tmp_path / "store.db").runners) == RUNNERS
 
 
-async def test_damage_is_told_and_nothing_is_guessed(tmp_path):
+async def test_damage_is_reported_and_nothing_is_guessed(tmp_path):
     store = await SqliteStore.open(tmp_path / "store.db")
     await store.save_runners(RUNNERS)
     await store.aclose()

@@ -106,18 +106,18 @@ def test_what_is_done_first_about_imported_jobs():
     known = taken(DOCUMENT_111)
     assert first_action(known[1]) is Action.CHECK_STATUS
     assert first_action(known[2]) is Action.DECOMMISSION
-    for pending in (3, 4):  # the coordinator may have ended them while nobody was there
+    for pending in (3, 4):  # the coordinator may have ended them meanwhile
         assert next_action(known[pending], NOW, POLICY) == Act(Action.TOUCH)
     assert first_action(known[5]) is Action.LOOK_FOR_LIFE
 
 
-def test_the_host_that_may_exist_for_a_pending_job_without_one_is_told():
+def test_the_host_that_may_exist_for_a_pending_job_without_one_is_named():
     assert imported(DOCUMENT_111, NAMES, NOW).possible_hosts == ["hpd-job-abc123xy-3"]
 
 
 @pytest.mark.parametrize("raw", [None, "text", {"id": 6}, {"id": 9, "token": "t"}])
 @pytest.mark.parametrize("resource", [None, app_111(6, launched=False)])
-def test_a_pending_job_that_nobody_can_read_is_reported_and_its_host_removed(raw, resource):
+def test_a_pending_job_that_cannot_be_read_is_reported_and_its_host_removed(raw, resource):
     known = taken({"launched": [], "pending": [[handle(6, resource=resource), raw]]})[6]
     decision = next_action(apply(known, Checked(), NOW), NOW, POLICY)
     assert decision == Settle(Failed(failure=known.failure))

@@ -80,7 +80,7 @@ def test_a_file_that_is_no_store_is_left_alone(tmp_path, content):
     assert path.read_text() == content
 
 
-def test_a_database_of_somebody_elses_is_no_store(tmp_path):
+def test_a_database_of_another_program_is_no_store(tmp_path):
     path = tmp_path / "s.db"
     db = sqlite3.connect(path)
     db.execute("CREATE TABLE wishes (name TEXT)")

@@ -125,7 +125,7 @@ def test_something_that_is_no_file_is_a_clear_error(path):
         read(path, NAMES, NOW)
 
 
-async def test_jobs_of_the_other_program_are_taken_in_and_its_possible_hosts_told(path):
+async def test_jobs_of_the_other_program_are_taken_in_and_its_possible_hosts_are_named(path):
     handle = {"runner_name": "abc123xy", "job_id": 7, "token": "t"}
     path.write_text(json.dumps({"launched": [], "pending": [[handle, {"id": 7, "token": "t"}]]}))
     store = MemoryStore()

@@ -74,7 +74,7 @@ class DockerWorld(RealWorld):
 
     @property
     def alive(self):
-        """Everything of this world's runner, whoever made it: others use the engine, too."""
+        """Everything of this world's runner, by whichever program it was made: others use the engine, too."""
         return self.engine.everything(runner=self._runner)
 
     @property

@@ -1,4 +1,4 @@
-"""A registry on loopback with one image, which it gives to whoever has the right password.
+"""A registry on loopback with one image, for those who have the right password.
 
 As the engine needs it: https://distribution.github.io/distribution/spec/api/.
 """
@@ -28,7 +28,7 @@ def digest(data: bytes) -> str:
 
 @attrs.define
 class Registry:
-    """`user:password` is asked for unless it is empty; `asked` is how often somebody looked for the image."""
+    """`user:password` is asked for unless it is empty; `asked` is how often the image was looked for."""
 
     login: str = ""
     asked: int = 0
@@ -43,7 +43,7 @@ class Registry:
     def image(self) -> str:
         return f"{self.host}/group/tool:1"
 
-    def kept(self, media_type: str, data: bytes) -> dict[str, Any]:
+    def stored(self, media_type: str, data: bytes) -> dict[str, Any]:
         self.blobs[digest(data)] = data
         return {"mediaType": media_type, "size": len(data), "digest": digest(data)}
 
@@ -54,8 +54,8 @@ class Registry:
             archive.addfile(tarfile.TarInfo("fetched"))
         history = {"architecture": "amd64", "os": "linux", "config": {"User": "7"}}
         root = {"type": "layers", "diff_ids": [digest(layer.getvalue())]}
-        config = self.kept(_CONFIG, json.dumps({**history, "rootfs": root}).encode())
-        layers = [self.kept(_LAYER, gzip.compress(layer.getvalue(), mtime=0))]
+        config = self.stored(_CONFIG, json.dumps({**history, "rootfs": root}).encode())
+        layers = [self.stored(_LAYER, gzip.compress(layer.getvalue(), mtime=0))]
         manifest = {"schemaVersion": 2, "mediaType": _MANIFEST, "config": config, "layers": layers}
         return json.dumps(manifest).encode()
 

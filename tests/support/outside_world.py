@@ -110,12 +110,6 @@ class HostsInMemory(Side):
         self.created = []
         self.alive = {}
 
-    def tenant(self, _payload):
-        return ""
-
-    def weigh(self, _payload, *, most):
-        return most
-
     async def provision(self, request):
         self.created.append(request.host_name)
         self.alive[request.host_name] = 0
@@ -126,7 +120,7 @@ class HostsInMemory(Side):
         self._called("adopt")
         return Host(ref="app_1") if request.host_name in self.alive else None
 
-    async def ready(self, _host, **_more):
+    async def ready(self, _provisioned):
         self._called("ready")
         return True
 
@@ -134,11 +128,8 @@ class HostsInMemory(Side):
         self.alive[request.host_name] = 1  # the same tree again is no second launch
         self._called("launch")
 
-    async def trouble(self, _host, **_more):
-        return None
-
-    async def decommission(self, name, _host, **_more):
-        self.alive.pop(name, None)
+    async def decommission(self, removal):
+        self.alive.pop(removal.name, None)
         self._called("decommission")
 
     async def hosts(self, _tenant):

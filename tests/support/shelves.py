@@ -12,10 +12,8 @@ from typing import Any
 import attrs
 
 from paas_runner.errors import Rejected
-from paas_runner.executor.contract import Executor, HostRequest, RunnerSection
+from paas_runner.executor.contract import Executor, HostRequest, ProvisionedHost, Removal, RunnerSection
 from paas_runner.http import Connect
-from paas_runner.job.capacity import Flavors
-from paas_runner.job.payload import Payload
 from paas_runner.job.tracked import Host, HostName, SeenHost, host_name_prefix
 from paas_runner.settings import setting
 
@@ -25,7 +23,7 @@ class Shelf:
     """What can be rented."""
 
     name: str
-    mark: str
+    label: str
     rented_at: datetime
     jobs: list[int] = attrs.field(factory=list)
 
@@ -37,9 +35,9 @@ class Warehouse:
         self.shelves: dict[str, Shelf] = {}
         self._numbers = itertools.count(1)
 
-    async def rent(self, name: str, mark: str) -> str:
+    async def rent(self, name: str, label: str) -> str:
         number = f"shelf-{next(self._numbers)}"
-        self.shelves[number] = Shelf(name=name, mark=mark, rented_at=datetime.now(UTC))
+        self.shelves[number] = Shelf(name=name, label=label, rented_at=datetime.now(UTC))
         return number
 
     async def put(self, number: str, job_id: int) -> None:
@@ -55,65 +53,48 @@ class Warehouse:
 class ShelfSettings:
     """The keys that `executor = "shelves"` adds to a `[[runners]]` section."""
 
-    weight: float = setting("what a shelf counts against the quota", default=1.0, minimum=0)
+    price: float = setting("what a shelf costs per hour", default=0.0, minimum=0)
 
 
 class ShelfExecutor:
-    """Hosts are shelves that have the job's host name, and the mark of this installation."""
+    """Hosts are shelves that have the job's host name, and the label of this installation."""
 
     ready_every = timedelta(seconds=1)
     ready_within = timedelta(seconds=20)
 
     def __init__(self, settings: ShelfSettings, section: RunnerSection, warehouse: Warehouse) -> None:
-        self._weight = settings.weight
+        self._price = settings.price
         self._section = section
         self._warehouse = warehouse
 
-    def tenant(self, payload: Payload) -> str:
-        return ""
+    async def provision(self, request: HostRequest) -> Host:
+        """The label goes along with the request: a host whose creation was not answered has it, too."""
+        return self._host(await self._warehouse.rent(request.host_name, self._section.installation))
 
-    async def sizes(self) -> Flavors:
-        return Flavors(weights={"one": self._weight}, most_weight=self._weight)
-
-    def weigh(self, payload: Payload, *, most: float) -> float:
-        return min(self._weight, most)
-
-    async def provision(self, order: HostRequest) -> Host:
-        """The mark goes along with the request: a host whose creation was not answered has it, too."""
-        return self._host(await self._warehouse.rent(order.host_name, self._section.installation))
-
-    async def adopt(self, order: HostRequest) -> Host | None:
-        found = self._ours(order.host_name)
+    async def adopt(self, request: HostRequest) -> Host | None:
+        found = self._ours(request.host_name)
         return self._host(min(found)) if found else None
 
-    async def ready(self, host: Host, *, tenant: str) -> bool:
-        return host.ref in self._warehouse.shelves
+    async def ready(self, provisioned: ProvisionedHost) -> bool:
+        return provisioned.host.ref in self._warehouse.shelves
 
-    async def launch(self, order: HostRequest, host: Host) -> None:
+    async def launch(self, request: HostRequest, host: Host) -> None:
         if host.ref not in self._warehouse.shelves:
             raise Rejected("the shelf is gone", service="warehouse", op="launch the job")
-        await self._warehouse.put(host.ref, order.payload.job_id)
-
-    async def trouble(self, host: Host, *, tenant: str) -> str | None:
-        if host.ref in self._warehouse.shelves:
-            return None
-        return "The host of this job was removed by somebody else.\n"
-
-    async def silence(self, host: Host, *, tenant: str) -> str | None:
-        return None
+        await self._warehouse.put(host.ref, request.payload.job_id)
 
     async def hosts(self, tenant: str) -> Sequence[SeenHost]:
         prefix = host_name_prefix(self._section.short_token)
         return [
             SeenHost(name=HostName(shelf.name), ref=number, created_at=shelf.rented_at, busy=bool(shelf.jobs))
             for number, shelf in self._warehouse.shelves.items()
-            if shelf.name.startswith(prefix) and self._marked(shelf)
+            if shelf.name.startswith(prefix) and self._is_ours(shelf)
         ]
 
-    async def decommission(self, name: HostName, host: Host | None, *, tenant: str, search: bool) -> None:
-        refs = {host.ref} if host else set()
-        if search:
-            refs.update(self._ours(name))
+    async def decommission(self, removal: Removal) -> None:
+        refs = {removal.host.ref} if removal.host else set()
+        if removal.search:
+            refs.update(self._ours(removal.name))
         for ref in refs:
             await self._warehouse.leave(ref)
 
@@ -121,14 +102,14 @@ class ShelfExecutor:
         """Nothing is open."""
 
     def _host(self, ref: str) -> Host:
-        return Host(ref=ref, flavor="one", weight=self._weight)
+        return Host(ref=ref, price=self._price)
 
     def _ours(self, name: str) -> Sequence[str]:
         shelves = self._warehouse.shelves.items()
-        return [number for number, shelf in shelves if shelf.name == name and self._marked(shelf)]
+        return [number for number, shelf in shelves if shelf.name == name and self._is_ours(shelf)]
 
-    def _marked(self, shelf: Shelf) -> bool:
-        return shelf.mark == self._section.installation
+    def _is_ours(self, shelf: Shelf) -> bool:
+        return shelf.label == self._section.installation
 
 
 @attrs.frozen

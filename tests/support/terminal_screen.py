@@ -1,6 +1,7 @@
 """A terminal as far as our programs use one: what stands on it after everything that was written to it."""
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -9,6 +10,15 @@ import subprocess
 import termios
 
 _PART = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])|(\r)|(\n)|(\x1b.)|([^\x1b\r\n]+)")
+
+
+class Terminal(io.StringIO):
+    """A stream that takes itself for a terminal."""
+
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
 
 
 class Screen:

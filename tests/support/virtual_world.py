@@ -91,7 +91,7 @@ class VirtualWorld:
         commit = hashlib.sha1(repr(sorted(tree.items())).encode()).hexdigest()
         try:
             application = self.cloud.pushable(app_id)
-        except clever.RefusedError as refused:
+        except clever.CloudRefusedError as refused:
             raise Transient(str(refused), service="git", op="push") from refused
         owner = self.cloud.accounts.organisation_with(password)
         if owner is None or owner.id != application.organisation_id:

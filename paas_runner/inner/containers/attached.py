@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from paas_runner.docker.containers import attached, output, released
 from paas_runner.docker.engine import Client, Engine, in_thread
+from paas_runner.docker.errors import describe_failure
 from paas_runner.errors import RemoteError
 from paas_runner.inner.job_script import Script
 from paas_runner.inner.process import Launched, Write
@@ -58,7 +59,7 @@ def as_os_error() -> Iterator[None]:
     try:
         yield
     except RemoteError as error:
-        raise OSError(f"to {error.op} failed: {error.text}") from error
+        raise OSError(describe_failure(error)) from error
 
 
 @contextlib.asynccontextmanager

@@ -18,8 +18,8 @@ from paas_runner.inner.ending import Reason, StageError, broken
 
 
 @attrs.frozen(kw_only=True)
-class Wanted:
-    """One container."""
+class ContainerSpec:
+    """What one container has of its own."""
 
     role: str
     """For its name: `build`, or which service."""
@@ -38,8 +38,8 @@ class Wanted:
 
 
 @attrs.frozen(kw_only=True)
-class Surroundings:
-    """What all containers of a job have in common."""
+class ContainerFactory:
+    """Creates the containers of a job; it has what all of them have in common."""
 
     engine: Engine
     name: str
@@ -50,37 +50,37 @@ class Surroundings:
     mounts: tuple[Mount, ...]
     binds: tuple[str, ...]
 
-    async def create(self, wanted: Wanted) -> str:
+    async def create(self, spec: ContainerSpec) -> str:
         """The id of a new container; raises `RemoteError`, and `StageError` for options that are none."""
 
         def create(client: Client) -> str:
             created: Mapping[str, Any] = client.create_container(
-                wanted.image,
-                name=f"{self.name}-{wanted.role}",
+                spec.image,
+                name=f"{self.name}-{spec.role}",
                 labels=dict(self.labels),
-                command=list(wanted.command) if wanted.command else None,
-                entrypoint=list(wanted.entrypoint) if wanted.entrypoint else None,
-                environment=dict(wanted.environment),
-                user=wanted.user or None,
-                platform=wanted.platform or None,
-                hostname=wanted.hostname or None,
-                stdin_open=wanted.interactive,
-                host_config=self._host_config(client, wanted),
-                networking_config=self._networking(client, wanted.aliases),
+                command=list(spec.command) if spec.command else None,
+                entrypoint=list(spec.entrypoint) if spec.entrypoint else None,
+                environment=dict(spec.environment),
+                user=spec.user or None,
+                platform=spec.platform or None,
+                hostname=spec.hostname or None,
+                stdin_open=spec.interactive,
+                host_config=self._host_config(client, spec),
+                networking_config=self._networking(client, spec.aliases),
             )
             return str(created["Id"])
 
-        return await self.engine.shielded_call(f"create the container {wanted.role}", create)
+        return await self.engine.shielded_call(f"create the container {spec.role}", create)
 
-    def _host_config(self, client: Client, wanted: Wanted) -> Mapping[str, Any]:
+    def _host_config(self, client: Client, spec: ContainerSpec) -> Mapping[str, Any]:
         try:
             return host_config(
                 client,
-                **wanted.options.host_config,
+                **spec.options.host_config,
                 network_mode=self.network,
                 mounts=list(self.mounts),
                 binds=list(self.binds),
-                log_config=LogConfig(type="none" if wanted.interactive else "json-file"),
+                log_config=LogConfig(type="none" if spec.interactive else "json-file"),
             )
         except ValueError as error:
             text = f"runner.toml: [runners.docker] has options that cannot be: {error}"
@@ -97,9 +97,9 @@ def has_names(network: str) -> bool:
     return network not in ("host", "none") and not network.startswith("container:")
 
 
-async def surroundings(
+async def prepared_factory(
     engine: Engine, settings: DockerSettings, *, name: str, labels: Mapping[str, str], builds: Mount
-) -> Surroundings:
+) -> ContainerFactory:
     """Make the network and the volumes of a job; raises `RemoteError`, and `StageError` for odd volumes."""
     unique = f"{name}-{secrets.token_hex(4)}"
     network = settings.network_mode
@@ -117,7 +117,7 @@ async def surroundings(
             "create a volume", lambda client: client.create_volume(labels=dict(labels))
         )
         mounts.append(Mount(folder, made["Name"], type="volume"))
-    return Surroundings(
+    return ContainerFactory(
         engine=engine, name=unique, labels=labels, network=network, mounts=tuple(mounts), binds=binds
     )
 

@@ -1,4 +1,4 @@
-"""Getting a job's images onto the engine: policies, credentials, and what the trace says of it.
+"""Getting a job's images onto the engine: policies, credentials, and what the trace has of it.
 
 A registry is shown the first credentials that are for it (spec gitlab-runner-api.md §10.6); they are only
 looked into when an image is fetched.

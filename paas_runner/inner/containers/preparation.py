@@ -11,7 +11,12 @@ import attrs
 
 from paas_runner.docker.engine import UNBOUNDED, Address, Client, Engine
 from paas_runner.inner.containers.attached import COMMAND
-from paas_runner.inner.containers.creation import Surroundings, Wanted, has_names, surroundings
+from paas_runner.inner.containers.creation import (
+    ContainerFactory,
+    ContainerSpec,
+    has_names,
+    prepared_factory,
+)
 from paas_runner.inner.containers.images import Credentials, Images, check_allowed
 from paas_runner.inner.containers.leftovers import job_label, kept_clear, object_labels
 from paas_runner.inner.containers.own_container import OwnContainer, own_container, shared
@@ -43,7 +48,7 @@ class JobContainer:
 
 @attrs.frozen(kw_only=True)
 class _JobImage:
-    """What the payload and the configuration say of the job's own image."""
+    """The job's own image by its payload and the configuration."""
 
     name: str
     entrypoint: tuple[str, ...]
@@ -68,7 +73,7 @@ async def job_container(job: Job, narrator: Narrator) -> AsyncIterator[JobContai
     label = job_label(job.section.url, job.payload.job_id)
     async with _reached(settings.engine) as engine, kept_clear(settings.engine, label, narrator):
         own = await own_container(engine)
-        around = await surroundings(
+        factory = await prepared_factory(
             engine,
             settings,
             name=f"runner-{_FOREIGN.sub('-', job.section.token)}-job-{job.payload.job_id}",
@@ -76,11 +81,11 @@ async def job_container(job: Job, narrator: Narrator) -> AsyncIterator[JobContai
             builds=shared(job.workspace.builds, own),
         )
         images = Images(engine=engine, settings=settings, credentials=Credentials(job), narrator=narrator)
-        async with _services(job, settings, around, images, own):
+        async with _services(job, settings, factory, images, own):
             usual = job.variables.expand(settings.image)
             check_allowed(image.name, settings.for_job.allowed_images, [usual], "images")
             found = await images.get(image.name, image.pull_policy, platform=image.platform)
-            wanted = Wanted(
+            spec = ContainerSpec(
                 role="build",
                 image=found.ref,
                 options=settings.for_job,
@@ -93,7 +98,7 @@ async def job_container(job: Job, narrator: Narrator) -> AsyncIterator[JobContai
                 aliases=() if settings.network_mode else (JOB_NAME,),
                 interactive=True,
             )
-            container = await around.create(wanted)
+            container = await factory.create(spec)
             with _open_to(image.user or found.user, job.workspace):
                 yield JobContainer(engine=engine, ref=container)
 
@@ -127,21 +132,21 @@ def _job_image(job: Job, settings: DockerSettings) -> _JobImage:
 
 @contextlib.asynccontextmanager
 async def _services(
-    job: Job, settings: DockerSettings, around: Surroundings, images: Images, own: OwnContainer | None
+    job: Job, settings: DockerSettings, factory: ContainerFactory, images: Images, own: OwnContainer | None
 ) -> AsyncIterator[None]:
     """Have the job's services started and waited for."""
     wanted = read_services(job, settings.services)
     for warning in wanted.warnings:
         images.narrator.warning(warning)
-    running = RunningServices(surroundings=around, settings=settings, images=images, narrator=images.narrator)
+    running = RunningServices(factory=factory, settings=settings, images=images, narrator=images.narrator)
     services = await running.start(wanted.wanted)
-    if services and own and own.may_join_networks and has_names(around.network):
-        await around.engine.shielded_call(
+    if services and own and own.may_join_networks and has_names(factory.network):
+        await factory.engine.shielded_call(
             "reach the services",
-            lambda client: client.connect_container_to_network(own.ref, around.network),
+            lambda client: client.connect_container_to_network(own.ref, factory.network),
         )
     shown = {service.container: service.name for service in services} if job.settings.debug_services else {}
-    async with logs_shown(around.engine, shown, images.narrator.line):
+    async with logs_shown(factory.engine, shown, images.narrator.line):
         await running.wait_for(services)
         yield
 

@@ -14,8 +14,9 @@ import attrs
 
 from paas_runner.docker.containers import log_lines
 from paas_runner.docker.engine import Client, Engine
+from paas_runner.docker.errors import describe_failure
 from paas_runner.errors import RemoteError
-from paas_runner.inner.containers.creation import Surroundings, Wanted
+from paas_runner.inner.containers.creation import ContainerFactory, ContainerSpec
 from paas_runner.inner.containers.images import Images, check_allowed
 from paas_runner.inner.containers.services import Service
 from paas_runner.inner.containers.settings import DockerSettings
@@ -48,7 +49,7 @@ class StartedService:
 class RunningServices:
     """What can be done with the services of one job."""
 
-    surroundings: Surroundings
+    factory: ContainerFactory
     settings: DockerSettings
     images: Images
     narrator: Narrator
@@ -82,7 +83,7 @@ class RunningServices:
 
     async def _started(self, service: Service, number: int) -> StartedService:
         image = await self.images.get(service.image, service.pull_policy, platform=service.platform)
-        wanted = Wanted(
+        spec = ContainerSpec(
             role=f"service-{number}",
             image=image.ref,
             options=self.settings.for_services,
@@ -93,7 +94,7 @@ class RunningServices:
             platform=service.platform,
             aliases=service.names,
         )
-        container = await self.surroundings.create(wanted)
+        container = await self.factory.create(spec)
 
         def start(client: Client) -> dict[str, Any]:
             client.start(container)
@@ -104,7 +105,7 @@ class RunningServices:
         return StartedService(
             service=service,
             container=container,
-            address=_address(found, self.surroundings.network),
+            address=_address(found, self.factory.network),
             ports=(service.port,) if service.port else image.ports,
         )
 
@@ -146,12 +147,12 @@ class RunningServices:
                 lambda client: client.logs(started.container, tail=_MOST_LOG_LINES),
             )
         except RemoteError as error:
-            return f"({error})"
+            return f"({describe_failure(error)})"
         return bytes(log).decode(errors="replace").rstrip() or "(nothing)"
 
     @property
     def _engine(self) -> Engine:
-        return self.surroundings.engine
+        return self.factory.engine
 
 
 async def _up(started: StartedService) -> None:

@@ -29,7 +29,7 @@ class Service:
 
     @property
     def port(self) -> int | None:
-        """The one that its author says to be waited for."""
+        """The one that its author wants to be waited for."""
         text = self.environment.get("HEALTHCHECK_TCP_PORT", "")
         return int(text) if text.isascii() and text.isdigit() else None
 
@@ -63,13 +63,13 @@ def read_services(job: Job, configured: Sequence[Mapping[str, Any]]) -> Services
 
 
 def public_environment(job: Job) -> dict[str, str]:
-    """The job's variables that anybody may see who asks the engine about its containers."""
+    """The job's public variables: an engine shows what a container was given to all its clients."""
     public = {variable.key for variable in job.variables.variables if variable.public}
     return {key: value for key, value in job.variables.environment.items() if key in public}
 
 
 def docker_options(entry: Mapping[str, Any], expand: Callable[[str], str]) -> tuple[str, str]:
-    """User and platform, from the `docker` part of an image or service; empty for what is not said."""
+    """User and platform, from the `docker` part of an image or service; empty where nothing is given."""
     options = entry.get("executor_opts")
     found = options.get("docker") if isinstance(options, Mapping) else None
     docker = found if isinstance(found, Mapping) else {}

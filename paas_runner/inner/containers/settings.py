@@ -55,7 +55,7 @@ class DockerSettings:
     """For services; 0 or less: not at all."""
 
     entrypoint_kept: bool
-    """Whether the image's own entrypoint counts, whatever the job says."""
+    """Whether the image's own entrypoint is used, whatever the job asks for."""
 
     services: tuple[Mapping[str, Any], ...]
     """For every job, in the form of a payload's."""
@@ -108,7 +108,7 @@ def read_docker(table: Mapping[str, Any]) -> DockerSettings:
 
 
 def _engine(host: str, certificates: str, *, verify: bool) -> Address:
-    """Without a `host` the environment says it, as to Docker's own programs."""
+    """Without a `host` the environment names it, as for Docker's own programs."""
     if not host:
         return address_from(os.environ)
     return Address(url=host, certificates=certificates or None, verify=verify, names=_NAMES)
@@ -177,7 +177,7 @@ class _Reader:
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """The keys whose values nobody wanted; what switches something off is no loss."""
+        """The keys that were not asked for; one that switches something off is no loss."""
         return tuple(key for key, value in self._table.items() if key not in self._read and value)
 
     def text(self, key: str) -> str:

@@ -1,4 +1,4 @@
-"""What `artifacts` and `cache` of a job mean: places in the text into values of `kept.py`."""
+"""What `artifacts` and `cache` of a job mean: places in the text into values of `spec.py`."""
 
 import hashlib
 from collections.abc import Iterator

@@ -58,7 +58,6 @@ class JobDraft:
         )
 
     def specs(self, needs: tuple[str, ...] | None, dependencies: tuple[str, ...] | None) -> list[JobSpec]:
-        """Its copies."""
         spec = attrs.evolve(self.spec, needs=needs, dependencies=dependencies)
         if self.copies == 1:
             return [spec]

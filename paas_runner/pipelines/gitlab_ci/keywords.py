@@ -128,7 +128,7 @@ def retry(place: YamlPlace) -> Retry:
 
 
 def when(place: YamlPlace) -> RunWhen:
-    """`when`; `manual` is warned about, because nobody can start such a job here."""
+    """`when`; `manual` is warned about, because such a job cannot be started here."""
     word = place.text()
     if word == "delayed":
         place.warn("the sandbox does not delay jobs, this one runs at once")

@@ -1,4 +1,4 @@
-"""`.gitlab-ci.yml` text into a `Pipeline`; whatever has no effect here is named in a warning."""
+"""`.gitlab-ci.yml` text into a `Pipeline`; what has no effect here is named in a warning."""
 
 import graphlib
 

@@ -1,6 +1,6 @@
-"""A value with its place in a pipeline's text, so that it can be complained about; its plain kinds.
+"""A value with its place in a pipeline's text, so that a complaint can name the line; its plain kinds.
 
-Durations as a pipeline's author writes them.
+Among them durations, as a pipeline's author writes them.
 """
 
 import re
@@ -33,7 +33,6 @@ class YamlPlace:
         raise PipelineError(f"{owner}`{self.key}` {wanted}", line=self.line)
 
     def warn(self, text: str = NO_EFFECT) -> None:
-        """Add a warning."""
         self.warnings.append(PipelineWarning(job=self.job, key=self.key, text=text, line=self.line))
 
     def section(self) -> YamlSection:
@@ -90,7 +89,6 @@ class YamlPlace:
         return word in _TRUE
 
     def number(self, *, most: int, least: int = 0) -> int:
-        """A whole number between bounds."""
         if not isinstance(self.value, str) or not _INTEGER.fullmatch(self.value):
             self.refuse("must be a whole number")
         number = int(self.value)
@@ -119,7 +117,7 @@ _JOINT = re.compile(r"(?:\s|,|\band\b)*")
 
 
 def duration(text: str) -> timedelta | None:
-    """What a text like `1h 30m` or `90` (seconds) says; None when it is no duration."""
+    """The duration that a text like `1h 30m` or `90` (seconds) means; None when it means none."""
     rest = text.strip().lower()
     total = 0.0
     while rest:

@@ -4,9 +4,9 @@ from paas_runner.sandbox.cloud.accounts import OAuthKeys, Organisation, User
 from paas_runner.sandbox.cloud.api import create_app
 from paas_runner.sandbox.cloud.application import Application
 from paas_runner.sandbox.cloud.catalogue import RUNNER_CONTEXT, RUNNER_VARIANT, Catalogue, standard_catalogue
-from paas_runner.sandbox.cloud.errors import RefusedError
+from paas_runner.sandbox.cloud.errors import CloudRefusedError
 from paas_runner.sandbox.cloud.git_remote import GitRemote
-from paas_runner.sandbox.cloud.ledger import Call, Entry, Ledger
+from paas_runner.sandbox.cloud.ledger import BilledApplication, CloudCall, CloudLedger
 from paas_runner.sandbox.cloud.model import Cloud
 from paas_runner.sandbox.cloud.options import CloudOptions, HostFiles, HostProgram
 
@@ -14,18 +14,18 @@ __all__ = [
     "RUNNER_CONTEXT",
     "RUNNER_VARIANT",
     "Application",
-    "Call",
+    "BilledApplication",
     "Catalogue",
     "Cloud",
+    "CloudCall",
+    "CloudLedger",
     "CloudOptions",
-    "Entry",
+    "CloudRefusedError",
     "GitRemote",
     "HostFiles",
     "HostProgram",
-    "Ledger",
     "OAuthKeys",
     "Organisation",
-    "RefusedError",
     "User",
     "create_app",
     "standard_catalogue",

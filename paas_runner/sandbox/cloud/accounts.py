@@ -1,6 +1,6 @@
 """Who may ask the cloud for something: organisations by tokens of their own, users by OAuth (§1.2).
 
-Identifiers from an injected source of randomness, so that a run can be repeated.
+Identifiers come from an injected source of randomness, so that a run can be repeated.
 """
 
 import random
@@ -20,7 +20,6 @@ class Identifiers:
         self._rng = rng
 
     def new(self, prefix: str = "") -> str:
-        """One more identifier."""
         return f"{prefix}{uuid.UUID(int=self._rng.getrandbits(128), version=4)}"
 
 
@@ -55,8 +54,8 @@ class User:
     created_at: datetime
 
 
-class Accounts:
-    """Everybody whom one cloud knows."""
+class CloudAccounts:
+    """The organisations and users of one cloud."""
 
     def __init__(self, identifiers: Identifiers, clock: Callable[[], datetime]) -> None:
         self._identifiers = identifiers

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from paas_runner.sandbox.cloud import bodies, render
 from paas_runner.sandbox.cloud.application import Application, InstanceState
 from paas_runner.sandbox.cloud.auth import organisation_access, requested_application
-from paas_runner.sandbox.cloud.errors import RefusedError, invalid_value
+from paas_runner.sandbox.cloud.errors import CloudRefusedError, invalid_value
 from paas_runner.sandbox.cloud.model import Cloud
 
 _APPLICATIONS = "/v2/organisations/{organisation}/applications"
@@ -28,7 +28,6 @@ class ApplicationRoutes:
         self._git_url = git_url
 
     def routes(self) -> list[Route]:
-        """All of them, with their methods."""
         return [
             Route(_APPLICATIONS, self.list_all, methods=["GET"]),
             Route(_APPLICATIONS, self.create, methods=["POST"]),
@@ -52,7 +51,6 @@ class ApplicationRoutes:
         ]
 
     async def list_all(self, request: Request) -> Response:
-        """The organisation's applications."""
         access = organisation_access(request, self._cloud)
         with_env = self._cloud.options.env_in_lists
         apps = self._cloud.applications(access.organisation.id)
@@ -68,7 +66,6 @@ class ApplicationRoutes:
         return JSONResponse(self._application(request, app))
 
     async def read(self, request: Request) -> Response:
-        """One application."""
         _, app = requested_application(request, self._cloud)
         return JSONResponse(self._application(request, app))
 
@@ -82,13 +79,11 @@ class ApplicationRoutes:
         return JSONResponse(self._application(request, app))
 
     async def delete(self, request: Request) -> Response:
-        """Remove an application."""
         access = organisation_access(request, self._cloud)
         await self._cloud.delete(access.organisation.id, request.path_params["application"], by=access.token)
         return _notice(302, "The application has successfully been deleted.")
 
     async def env(self, request: Request) -> Response:
-        """The environment as a list."""
         _, app = requested_application(request, self._cloud)
         return JSONResponse(render.env(app))
 
@@ -101,7 +96,6 @@ class ApplicationRoutes:
         return JSONResponse(self._application(request, app))
 
     async def set_variable(self, request: Request) -> Response:
-        """Set one variable, leaving the others."""
         access, app = requested_application(request, self._cloud)
         value = bodies.variable_value(await bodies.json_object(request))
         env = bodies.environment({request.path_params["variable"]: value})
@@ -135,26 +129,22 @@ class ApplicationRoutes:
         )
 
     async def redeploy(self, request: Request) -> Response:
-        """Deploy the last commit again."""
         access, app = requested_application(request, self._cloud)
         uuid = self._cloud.redeploy(app, request.query_params.get("commit"), by=access.token)
         return _notice(320, "The application has successfully been queued for redeploy.", deploymentId=uuid)
 
     async def stop(self, request: Request) -> Response:
-        """Stop all instances."""
         access, app = requested_application(request, self._cloud)
         await self._cloud.stop(app, by=access.token)
         return _notice(303, "The application has successfully been stopped.")
 
     async def deployments(self, request: Request) -> Response:
-        """The rows, newest first."""
         access, app = requested_application(request, self._cloud)
         limit, offset = _number(request, "limit", _ROWS), _number(request, "offset", 0)
         rows = list(reversed(app.deployments.values()))[offset : offset + limit]
         return JSONResponse([render.deployment(row, access.organisation) for row in rows])
 
     async def deployment(self, request: Request) -> Response:
-        """One row, by uuid or number."""
         access, app = requested_application(request, self._cloud)
         row = self._cloud.deployment(app, request.path_params["deployment"])
         return JSONResponse(render.deployment(row, access.organisation))
@@ -166,14 +156,13 @@ class ApplicationRoutes:
         return _notice(304, "The deployment has successfully been cancelled.")
 
     async def domains(self, request: Request) -> Response:
-        """The default domain."""
         _, app = requested_application(request, self._cloud)
         return JSONResponse([{"fqdn": render.domain(app)}])
 
     async def favourite_domain(self, request: Request) -> Response:
         """There is none (§1.4)."""
         requested_application(request, self._cloud)
-        raise RefusedError(404, 4021, "The application has no favourite domain.")
+        raise CloudRefusedError(404, 4021, "The application has no favourite domain.")
 
     def _application(self, request: Request, app: Application, *, with_env: bool = True) -> dict[str, Any]:
         return render.application(app, self._cloud.clock(), self._git_url(request, app), with_env=with_env)

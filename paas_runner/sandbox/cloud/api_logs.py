@@ -10,10 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from paas_runner.sandbox.cloud.application import Application
+from paas_runner.sandbox.cloud.application import Application, LogLine
 from paas_runner.sandbox.cloud.auth import requested_application
 from paas_runner.sandbox.cloud.errors import invalid_value, wrong_kind_of_token
-from paas_runner.sandbox.cloud.log import LogLine
 from paas_runner.sandbox.cloud.model import Cloud
 
 HEARTBEAT_SECONDS = 2.0
@@ -46,12 +45,10 @@ class LogRoutes:
         self._cloud = cloud
 
     def routes(self) -> list[Route]:
-        """The one route."""
         path = "/v4/logs/organisations/{organisation}/applications/{application}/logs"
         return [Route(path, self.logs, methods=["GET"])]
 
     async def logs(self, request: Request) -> Response:
-        """Open the stream."""
         _, app = requested_application(request, self._cloud)
         if self._cloud.options.logs_refused:
             raise wrong_kind_of_token()

@@ -1,16 +1,65 @@
-"""One application of the simulated cloud: what it is, what has been pushed to it, what runs for it."""
+"""One application of the simulated cloud: what it is, what has been pushed to it, what runs for it.
+
+Its log keeps all lines, and lets readers wait for more of them.
+"""
 
 import asyncio
 import enum
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 import attrs
 
 from paas_runner.sandbox.cloud.catalogue import Flavor, InstanceType
-from paas_runner.sandbox.cloud.log import Log
+
+
+@attrs.frozen(kw_only=True)
+class LogLine:
+    """One line; `id` grows with time and is what a reader resumes from."""
+
+    id: str
+    at: datetime
+    message: str
+    deployment: str
+    commit: str
+    instance: str
+
+
+class Log:
+    """Lines in the order in which they were written."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._lines: list[LogLine] = []
+        self._more = asyncio.Event()
+
+    def write(self, message: str, *, deployment: str, commit: str, instance: str) -> None:
+        """Append one line and wake the readers."""
+        line = LogLine(
+            id=f"{len(self._lines):012d}",
+            at=self._clock(),
+            message=message,
+            deployment=deployment,
+            commit=commit,
+            instance=instance,
+        )
+        self._lines.append(line)
+        self._more.set()
+        self._more = asyncio.Event()
+
+    def after(self, last_id: str) -> Iterator[LogLine]:
+        """The lines written after the one with that id; all of them for an empty id."""
+        return (line for line in tuple(self._lines) if line.id > last_id)
+
+    async def more(self, within: float) -> None:
+        """Return when a line is written, or after `within` seconds."""
+        try:
+            async with asyncio.timeout(within):
+                await self._more.wait()
+        except TimeoutError:
+            return
 
 
 class Lifetime(enum.StrEnum):
@@ -22,7 +71,7 @@ class Lifetime(enum.StrEnum):
 
 
 class AppState(enum.StrEnum):
-    """What the platform wants the application to be; alone it says little (§2.6)."""
+    """What the platform wants the application to be; alone it means little (§2.6)."""
 
     SHOULD_BE_DOWN = "SHOULD_BE_DOWN"
     WANTS_TO_BE_UP = "WANTS_TO_BE_UP"
@@ -48,7 +97,6 @@ class DeploymentState(enum.StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether nothing more will happen to the deployment."""
         return self not in (DeploymentState.WIP, DeploymentState.TASK_RUNNING)
 
 
@@ -77,7 +125,7 @@ class Definition:
 
 
 @attrs.frozen(kw_only=True)
-class Push:
+class PushedCommit:
     """A commit that waits for its deployment, whose uuid is known before it is listed."""
 
     commit: str
@@ -123,10 +171,10 @@ class Application:
     state: AppState = AppState.SHOULD_BE_DOWN
     commit_id: str | None = None
     deleted: bool = False
-    last_push: Push | None = None
+    last_push: PushedCommit | None = None
     deployments: dict[int, Deployment] = attrs.field(factory=dict)
     instances: dict[str, Instance] = attrs.field(factory=dict)
-    waiting: deque[Push] = attrs.field(factory=deque)
+    waiting: deque[PushedCommit] = attrs.field(factory=deque)
     task: asyncio.Task[None] | None = None
 
     def repo_state(self, now: datetime) -> RepoState:
@@ -137,5 +185,4 @@ class Application:
 
     @property
     def current(self) -> Deployment | None:
-        """The newest deployment."""
         return self.deployments[max(self.deployments)] if self.deployments else None

@@ -43,26 +43,26 @@ _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 async def json_object(request: Request) -> Mapping[str, Any]:
-    """The JSON object in a request's body; raises `RefusedError` or `MalformedError`."""
+    """The JSON object in a request's body; raises `CloudRefusedError` or `MalformedError`."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("application/json", "text/json"):
-        raise errors.RefusedError(415, 415, "Expecting text/json or application/json body")
+        raise errors.CloudRefusedError(415, 415, "Expecting text/json or application/json body")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            raise errors.RefusedError(413, 413, "Request Entity Too Large")
+            raise errors.CloudRefusedError(413, 413, "Request Entity Too Large")
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
-        raise errors.RefusedError(400, 400, "Invalid Json") from None
+        raise errors.CloudRefusedError(400, 400, "Invalid Json") from None
     if not isinstance(found, Mapping):
         raise errors.MalformedError({"obj": "error.expected.jsobject"})
     return found
 
 
 def definition(raw: Mapping[str, Any], catalogue: Catalogue) -> Definition:
-    """What a creation asks for; raises `MalformedError`, or `RefusedError` for what is not on offer."""
+    """What a creation asks for; raises `MalformedError`, or `CloudRefusedError` for what is not on offer."""
     fields = _well_formed(raw)
     lifetime = Lifetime(fields.setdefault("instanceLifetime", Lifetime.REGULAR))
     instance_type = catalogue.instance_type(
@@ -96,7 +96,7 @@ def redefinition(raw: Mapping[str, Any], present: Definition, catalogue: Catalog
 
 
 def environment(raw: object, path: str = "obj") -> dict[str, str]:
-    """Variables, all of them text; raises `MalformedError`, or `RefusedError` (id 557) for wrong names."""
+    """Variables, all of them text; raises `MalformedError`, for wrong names `CloudRefusedError` (id 557)."""
     if not isinstance(raw, Mapping):
         raise errors.MalformedError({path: "error.expected.jsobject"})
     wrong = {f"{path}.{name}": "error.expected.jsstring" for name in raw if not isinstance(raw[name], str)}

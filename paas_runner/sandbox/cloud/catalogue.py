@@ -1,7 +1,4 @@
-"""What the simulated cloud has on offer: zones, flavors, instance types (spec clever-cloud-api.md §2.2).
-
-Where the simulated cloud has machines (spec clever-cloud-api.md §2.2).
-"""
+"""What the simulated cloud has on offer: zones, flavors, instance types (spec clever-cloud-api.md §2.2)."""
 
 import attrs
 
@@ -100,7 +97,6 @@ class Catalogue:
     zones: tuple[Zone, ...] = ZONES
 
     def zone(self, name: str) -> Zone | None:
-        """The zone of that name."""
         return next((each for each in self.zones if each.name == name), None)
 
     def instance_type(self, kind: str, version: str, variant: str) -> InstanceType | None:
@@ -123,12 +119,12 @@ class Catalogue:
     def offering(self, flavor: str, *, available: bool) -> "Catalogue":
         """The same with the flavor of that name on offer, or still listed but no longer on offer."""
 
-        def marked(flavors: tuple[Flavor, ...]) -> tuple[Flavor, ...]:
+        def changed(flavors: tuple[Flavor, ...]) -> tuple[Flavor, ...]:
             return tuple(
                 attrs.evolve(each, available=available) if each.name == flavor else each for each in flavors
             )
 
-        types = (attrs.evolve(each, flavors=marked(each.flavors)) for each in self.instance_types)
+        types = (attrs.evolve(each, flavors=changed(each.flavors)) for each in self.instance_types)
         return attrs.evolve(self, instance_types=tuple(types))
 
 

@@ -19,10 +19,10 @@ from paas_runner.sandbox.cloud.application import (
     Instance,
     InstanceState,
     Lifetime,
-    Push,
+    PushedCommit,
 )
 from paas_runner.sandbox.cloud.catalogue import Catalogue
-from paas_runner.sandbox.cloud.ledger import Ledger
+from paas_runner.sandbox.cloud.ledger import CloudLedger
 from paas_runner.sandbox.cloud.options import CloudOptions, HostFiles, HostProgram
 
 
@@ -35,7 +35,7 @@ class Platform:
     options: CloudOptions
     catalogue: Catalogue
     program: HostProgram
-    ledger: Ledger
+    ledger: CloudLedger
 
 
 class Deployments:
@@ -46,7 +46,7 @@ class Deployments:
         self._at_work: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    def enqueue(self, app: Application, push: Push) -> None:
+    def enqueue(self, app: Application, push: PushedCommit) -> None:
         """Deploy the commit as soon as nothing else is at work that it must wait for."""
         app.last_push = push
         app.waiting.append(push)
@@ -100,7 +100,7 @@ class Deployments:
         app.task = None
         self._start_next(app)
 
-    async def _deploy(self, app: Application, push: Push) -> None:
+    async def _deploy(self, app: Application, push: PushedCommit) -> None:
         await asyncio.sleep(self._platform.options.deployment_delay.total_seconds())
         row = Deployment(
             number=len(app.deployments) + 1,
@@ -113,12 +113,12 @@ class Deployments:
         if app.state is AppState.SHOULD_BE_DOWN:
             app.state = AppState.WANTS_TO_BE_UP
         try:
-            await Machine(self._platform, app, row).run(push)
+            await InstanceRun(self._platform, app, row).run(push)
         finally:
             settle(app, row, DeploymentState.CANCELLED)
 
 
-class Machine:
+class InstanceRun:
     """The instance of one deployment."""
 
     def __init__(self, platform: Platform, app: Application, row: Deployment) -> None:
@@ -133,7 +133,7 @@ class Machine:
             created_at=platform.clock(),
         )
 
-    async def run(self, push: Push) -> None:
+    async def run(self, push: PushedCommit) -> None:
         """Boot, build, run the program; the instance is gone when this returns or raises."""
         self._platform.ledger.note_instance(self._app.id)
         try:
@@ -155,7 +155,7 @@ class Machine:
         self._enter(InstanceState.STARTING)
         await asyncio.sleep(half)
 
-    async def _build(self, push: Push) -> bool:
+    async def _build(self, push: PushedCommit) -> bool:
         self._enter(InstanceState.DEPLOYING)
         self._log(f"Deploying commit ID {push.commit}")
         await asyncio.sleep(self._options.build_delay.total_seconds())
@@ -169,7 +169,7 @@ class Machine:
         self._log(f"Build succeeded in {self._options.build_delay.total_seconds():.0f} seconds")
         return True
 
-    async def _serve(self, push: Push) -> None:
+    async def _serve(self, push: PushedCommit) -> None:
         app = self._app
         if app.definition.lifetime is Lifetime.REGULAR:
             self._enter(InstanceState.UP)
@@ -184,7 +184,7 @@ class Machine:
         settle(app, self._row, DeploymentState.OK if exit_code == 0 else DeploymentState.FAIL)
         app.state = AppState.SHOULD_BE_DOWN
 
-    async def _program(self, push: Push) -> int:
+    async def _program(self, push: PushedCommit) -> int:
         self._platform.ledger.note_launch(self._app.id)
         files = HostFiles(files=push.files, environment=self._environment())
         try:

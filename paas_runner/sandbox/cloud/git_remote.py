@@ -1,6 +1,6 @@
 """The git remote that a push goes to: smart HTTP by the real `git http-backend`.
 
-A push that moved `master` is handed to the cloud whether or not its client is still there to hear of it.
+A push that moved `master` is handed to the cloud whether or not its client is still there.
 Requests: spec clever-cloud-api.md §7.6; credentials: §3.2.
 """
 
@@ -37,15 +37,15 @@ class _Head:
 
 @attrs.frozen
 class _Answer:
-    """What the backend says, as it says it; None ends the body."""
+    """What comes from the backend, piece by piece; None ends the body."""
 
     head: asyncio.Future[_Head] = attrs.field(factory=lambda: asyncio.get_running_loop().create_future())
     chunks: asyncio.Queue[bytes | None] = attrs.field(factory=asyncio.Queue)
     left: asyncio.Event = attrs.field(factory=asyncio.Event)
-    """Whether nobody waits for the answer any more; then no more of the request will come, either."""
+    """Whether the client has gone; then no more of the request will come, either."""
 
     def begin(self, head: _Head) -> None:
-        """Whoever waited for it may be gone; what was pushed is pushed all the same."""
+        """The client may have gone; what was pushed is pushed all the same."""
         if not self.head.done():
             self.head.set_result(head)
 
@@ -100,7 +100,6 @@ class GitRemote:
         await asyncio.gather(*exchanges, return_exceptions=True)
 
     async def serve(self, request: Request) -> Response:
-        """One request of git's."""
         caller = git_access(request, self._cloud)
         if caller is None:
             challenge = {"WWW-Authenticate": 'Basic realm="Git"'}
@@ -140,7 +139,7 @@ class GitRemote:
                 after = self._repositories.master(repository)
             if after is not None and after != before:
                 files = await self._repositories.files(repository, after)
-                with contextlib.suppress(errors.RefusedError):  # deleted while the push was under way
+                with contextlib.suppress(errors.CloudRefusedError):  # deleted while the push was under way
                     self._cloud.received_push(app_id, after, files, by=caller.token)
 
     async def _talk(self, request: Request, repository: Path, answer: _Answer) -> None:

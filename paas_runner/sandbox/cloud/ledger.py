@@ -22,7 +22,7 @@ class Span:
 
 
 @attrs.frozen(kw_only=True)
-class Entry:
+class BilledApplication:
     """One application ever created, as the bill sees it; counts are of calls, repeated ones too."""
 
     app_id: str
@@ -48,7 +48,7 @@ class Entry:
 
 
 @attrs.frozen(kw_only=True)
-class Call:
+class CloudCall:
     """One changing call that was accepted, and the token that made it."""
 
     at: datetime
@@ -57,53 +57,39 @@ class Call:
     by: Secret | None
 
 
-class Ledger:
+class CloudLedger:
     """Written by the cloud, read by tests and by the demo."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-        self._entries: dict[str, Entry] = {}
-        self.calls: list[Call] = []
+        self._entries: dict[str, BilledApplication] = {}
+        self.calls: list[CloudCall] = []
         self.requests: Counter[str] = Counter()
         """How often each route was asked, under names such as `GET /v2/self`."""
 
     @property
-    def created(self) -> tuple[Entry, ...]:
+    def created(self) -> tuple[BilledApplication, ...]:
         """Every application ever created, oldest first."""
         return tuple(self._entries.values())
 
     @property
-    def alive(self) -> tuple[Entry, ...]:
-        """The applications not deleted."""
+    def alive(self) -> tuple[BilledApplication, ...]:
         return tuple(entry for entry in self.created if entry.alive)
-
-    @property
-    def peak_alive(self) -> int:
-        """How many applications existed at once, at most."""
-        alive: set[str] = set()
-        peak = 0
-        for call in self.calls:
-            if call.verb == "create":
-                alive.add(call.app_id)
-                peak = max(peak, len(alive))
-            elif call.verb == "delete":
-                alive.discard(call.app_id)
-        return peak
 
     @property
     def billed(self) -> timedelta:
         """The time for which all instances have existed, added up."""
         return sum((entry.billed(self._clock()) for entry in self.created), timedelta())
 
-    def entry(self, app_id: str) -> Entry:
+    def entry(self, app_id: str) -> BilledApplication:
         """The books of one application; raises `KeyError` when it never existed."""
         return self._entries[app_id]
 
-    def find(self, app_id: str) -> Entry | None:
+    def find(self, app_id: str) -> BilledApplication | None:
         """The books of an application, if it ever existed."""
         return self._entries.get(app_id)
 
-    def named(self, name: str) -> tuple[Entry, ...]:
+    def named(self, name: str) -> tuple[BilledApplication, ...]:
         """Every application ever created under that name, oldest first."""
         return tuple(entry for entry in self.created if entry.name == name)
 
@@ -113,14 +99,13 @@ class Ledger:
 
     def note(self, verb: str, app_id: str, by: Secret | None) -> None:
         """An accepted call that changes something else than the application's existence."""
-        self.calls.append(Call(at=self._clock(), verb=verb, app_id=app_id, by=by))
+        self.calls.append(CloudCall(at=self._clock(), verb=verb, app_id=app_id, by=by))
 
     def note_creation(
         self, app_id: str, by: Secret | None, *, name: str, organisation_id: str, flavor: str
     ) -> None:
-        """Open the books of a new application."""
         self.note("create", app_id, by)
-        self._entries[app_id] = Entry(
+        self._entries[app_id] = BilledApplication(
             app_id=app_id,
             name=name,
             organisation_id=organisation_id,
@@ -130,7 +115,6 @@ class Ledger:
         )
 
     def note_push(self, app_id: str, by: Secret | None) -> None:
-        """A commit arrived."""
         self.note("push", app_id, by)
         entry = self._entries[app_id]
         self._entries[app_id] = attrs.evolve(entry, pushes=entry.pushes + 1)
@@ -144,7 +128,6 @@ class Ledger:
         )
 
     def note_launch(self, app_id: str) -> None:
-        """A program was started."""
         entry = self._entries[app_id]
         self._entries[app_id] = attrs.evolve(entry, launches=entry.launches + 1)
 

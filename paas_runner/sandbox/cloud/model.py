@@ -12,19 +12,19 @@ from datetime import datetime, timedelta
 import attrs
 
 from paas_runner.sandbox.cloud import errors
-from paas_runner.sandbox.cloud.accounts import Accounts, Identifiers, Organisation
+from paas_runner.sandbox.cloud.accounts import CloudAccounts, Identifiers, Organisation
 from paas_runner.sandbox.cloud.application import (
     Application,
     Definition,
     Deployment,
     DeploymentState,
-    Push,
+    Log,
+    PushedCommit,
     RepoState,
 )
 from paas_runner.sandbox.cloud.catalogue import Catalogue, standard_catalogue
 from paas_runner.sandbox.cloud.deployments import Deployments, Platform
-from paas_runner.sandbox.cloud.ledger import Ledger
-from paas_runner.sandbox.cloud.log import Log
+from paas_runner.sandbox.cloud.ledger import CloudLedger
 from paas_runner.sandbox.cloud.options import CloudOptions, HostProgram
 from paas_runner.secret import Secret
 
@@ -44,8 +44,8 @@ class Cloud:
     ) -> None:
         self.clock = clock
         self.identifiers = Identifiers(rng)
-        self.accounts = Accounts(self.identifiers, clock)
-        self.ledger = Ledger(clock)
+        self.accounts = CloudAccounts(self.identifiers, clock)
+        self.ledger = CloudLedger(clock)
         self._platform = Platform(
             clock=clock,
             identifiers=self.identifiers,
@@ -57,6 +57,8 @@ class Cloud:
         self._deployments = Deployments(self._platform)
         self._applications: dict[str, Application] = {}
         self._stopping: set[asyncio.Task[None]] = set()
+
+    # What a test or the demo does to the cloud, and no request can.
 
     @property
     def options(self) -> CloudOptions:
@@ -77,22 +79,28 @@ class Cloud:
         self._platform.catalogue = catalogue
 
     def add_organisation(self, name: str, *tokens: Secret) -> Organisation:
-        """A new organisation that the given tokens may act for."""
         return self.accounts.add_organisation(name, *tokens)
+
+    def lose_instance(self, app: Application, *, replaced: bool = False) -> None:
+        """The machine dies and its program with it; `replaced`: the platform deploys the commit anew."""
+        self.ledger.note("lose", app.id, None)
+        self._deployments.lose(app, replaced=replaced)
+
+    # What requests do.
 
     def applications(self, organisation_id: str) -> list[Application]:
         """The applications of an organisation, oldest first."""
         return [app for app in self._applications.values() if app.organisation_id == organisation_id]
 
     def application(self, organisation_id: str, app_id: str) -> Application:
-        """One application; raises `RefusedError` (404, id 4004)."""
+        """One application; raises `CloudRefusedError` (404, id 4004)."""
         app = self._applications.get(app_id)
         if app is None or app.organisation_id != organisation_id:
             raise errors.no_such_application()
         return app
 
     def pushable(self, app_id: str) -> Application:
-        """An application whose repository takes pushes now; raises `RefusedError` (404, id 4004)."""
+        """An application whose repository takes pushes now; raises `CloudRefusedError` (404, id 4004)."""
         app = self._applications.get(app_id)
         if app is None or app.repo_state(self.clock()) is not RepoState.CREATED:
             raise errors.no_such_application()
@@ -108,7 +116,7 @@ class Cloud:
     ) -> Application:
         """A new application without instance or deployment; its name need not be unique.
 
-        Raises `RefusedError` where the options say that there is no room.
+        Raises `CloudRefusedError` where the options say that there is no room.
         """
         for wanted in (definition.fields["zone"], definition.max_flavor.name):
             if wanted in self.options.exhausted:
@@ -148,18 +156,18 @@ class Cloud:
     ) -> None:
         """`master` of the application's repository is now this commit; the same once more changes nothing.
 
-        Raises `RefusedError` (404) unless the repository takes pushes.
+        Raises `CloudRefusedError` (404) unless the repository takes pushes.
         """
         app = self.pushable(app_id)
         if app.last_push is not None and app.last_push.commit == commit:
             return
         self.ledger.note_push(app_id, by)
-        self._deploy(app, Push(commit=commit, files=dict(files), uuid=self._deployment_uuid()))
+        self._deploy(app, PushedCommit(commit=commit, files=dict(files), uuid=self._deployment_uuid()))
 
     def redeploy(self, app: Application, commit: str | None = None, *, by: Secret | None = None) -> str:
-        """Deploy the last commit again and tell the uuid that the deployment will have.
+        """Deploy the last commit again; returns the uuid that the deployment will have.
 
-        Raises `RefusedError` when there is no commit (400, id 4014) or another one is asked for.
+        Raises `CloudRefusedError` when there is no commit (400, id 4014) or another one is asked for.
         """
         if app.last_push is None:
             raise errors.never_pushed()
@@ -173,30 +181,25 @@ class Cloud:
     def _deployment_uuid(self) -> str:
         return self.identifiers.new("deployment_")
 
-    def _deploy(self, app: Application, push: Push) -> None:
+    def _deploy(self, app: Application, push: PushedCommit) -> None:
         if self.options.credit:
             self._deployments.enqueue(app, push)
         else:
             app.last_push = push
 
     def deployment(self, app: Application, key: str) -> Deployment:
-        """A deployment by its number or its uuid; raises `RefusedError` (404)."""
+        """A deployment by its number or its uuid; raises `CloudRefusedError` (404)."""
         for row in app.deployments.values():
             if key in (row.uuid, str(row.number)):
                 return row
         raise errors.no_such_deployment()
 
     def cancel(self, app: Application, key: str, *, by: Secret | None = None) -> None:
-        """Cancel a deployment in progress, by number or uuid; raises `RefusedError`."""
+        """Cancel a deployment in progress, by number or uuid; raises `CloudRefusedError`."""
         if self.deployment(app, key).state is not DeploymentState.WIP:
             raise errors.not_in_progress()
         self.ledger.note("cancel", app.id, by)
         self._deployments.cancel(app)
-
-    def lose_instance(self, app: Application, *, replaced: bool = False) -> None:
-        """The machine dies and its program with it; `replaced`: the platform deploys the commit anew."""
-        self.ledger.note("lose", app.id, None)
-        self._deployments.lose(app, replaced=replaced)
 
     async def stop(self, app: Application, *, by: Secret | None = None) -> None:
         """Stop the instances of an application and forget its waiting pushes."""
@@ -204,7 +207,7 @@ class Cloud:
         await asyncio.shield(self._stopped(app, timedelta()))
 
     async def delete(self, organisation_id: str, app_id: str, *, by: Secret | None = None) -> None:
-        """Remove an application at once and stop its instances; raises `RefusedError` (404, id 4004).
+        """Remove an application at once and stop its instances; raises `CloudRefusedError` (404, id 4004).
 
         Returns when its program has ended, unless `deletion_delay` says that the instances go later.
         """

@@ -1,6 +1,6 @@
 """How the simulated cloud behaves where the real one is slow, moody or not fully documented.
 
-What runs on a host of the simulated cloud, and how it is given.
+And what it runs on its hosts: a `HostProgram`, which is given the `HostFiles`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -58,7 +58,7 @@ class CloudOptions:
     """The token that a push without credentials is taken to have; some clients show theirs over TLS only."""
 
     stuck: bool = False
-    """Every deployment stays WIP with a BOOTING instance until it is cancelled or deleted."""
+    """Every deployment stays WIP with a BOOTING instance until it is canceled or deleted."""
 
 
 @attrs.frozen(kw_only=True)
@@ -70,4 +70,4 @@ class HostFiles:
 
 
 HostProgram: TypeAlias = Callable[[HostFiles], Awaitable[int]]
-"""The container's command: returns its exit code; when cancelled it first ends everything it started."""
+"""The container's command: returns its exit code; when canceled it first ends everything it started."""

@@ -54,7 +54,6 @@ def instance_type(each: InstanceType) -> dict[str, Any]:
 
 
 def variant(each: InstanceType) -> dict[str, Any]:
-    """The variant of a type of instances."""
     return {
         "id": each.variant,
         "slug": each.slug,

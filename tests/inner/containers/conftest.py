@@ -32,16 +32,16 @@ while True:
 
 @attrs.frozen(kw_only=True)
 class Docker:
-    """A coordinator and an engine; `mark` is on all that jobs make there."""
+    """A coordinator and an engine; `owner` is a label of all that jobs make there."""
 
     engine: EngineAtHand
     world: Hosts = attrs.field(factory=hosts)
-    mark: str = attrs.field(factory=lambda: uuid.uuid4().hex)
+    owner: str = attrs.field(factory=lambda: uuid.uuid4().hex)
 
     @property
     def url(self) -> str:
         """Of a coordinator that no other test has: tests that run side by side must not be the same job."""
-        return f"http://{self.mark}.test"
+        return f"http://{self.owner}.test"
 
     def toml(self, more: str = "", **options: Any) -> str:
         given = {"host": self.engine.url, "image": self.engine.base, "pull_policy": "if-not-present"}
@@ -65,7 +65,7 @@ class Docker:
         stops: Stops | None = None,
         **more: Any,
     ) -> AsyncIterator[tuple[LiveJob, asyncio.Task[int]]]:
-        """A job that somebody may do something to; `change` is done to its payload before."""
+        """A job that runs; `change` is done to its payload before."""
         if isinstance(more.get("image"), str):
             more["image"] = ImageSpec(name=more["image"])
         job, job_json = self.world.handed_out(script(*lines, **more))
@@ -87,11 +87,11 @@ class Docker:
     def containers(self, role: str = "") -> list[dict[str, Any]]:
         """What the engine tells of those that are there now."""
         with self.engine.client() as client:
-            found = client.containers(all=True, filters={"label": f"paas-runner.mark={self.mark}"})
+            found = client.containers(all=True, filters={"label": f"paas-runner.owner={self.owner}"})
             return [client.inspect_container(each) for each in found if each["Names"][0].endswith(role)]
 
     def left(self) -> set[tuple[str, str]]:
-        return self.engine.everything(mark=self.mark)
+        return self.engine.everything(owner=self.owner)
 
 
 def _toml(value: Any) -> str:
@@ -105,7 +105,7 @@ def _toml(value: Any) -> str:
 @pytest.fixture
 def docker(engine: EngineAtHand, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
     found = Docker(engine=engine)
-    monkeypatch.setenv(OBJECT_LABELS_VARIABLE, f"paas-runner.mark={found.mark},paas-runner.other=1")
+    monkeypatch.setenv(OBJECT_LABELS_VARIABLE, f"paas-runner.owner={found.owner},paas-runner.other=1")
     yield found
     assert found.left() == set()
 
@@ -129,5 +129,5 @@ def variables(**values: str) -> tuple[Variable, ...]:
 
 async def until(condition: Callable[[], object], seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():  # engines and processes tell nobody when they change
+        while not condition():  # neither engines nor processes notify of a change
             await asyncio.sleep(0.05)

@@ -37,7 +37,7 @@ def started(job) -> bool:
     return '"sh": executable file not found' in text(job)
 
 
-async def test_an_image_is_fetched_each_time_unless_somebody_says_otherwise(docker, open_registry) -> None:
+async def test_an_image_is_fetched_each_time_unless_told_otherwise(docker, open_registry) -> None:
     always = {"pull_policy": "always"}
     for _ in range(2):
         job = await docker.ran("true", image="$WHERE/tool:1", options=always, variables=where(open_registry))
@@ -131,7 +131,7 @@ async def test_without_the_right_credentials_the_job_fails(docker, registry) -> 
 
 
 @pytest.mark.parametrize("value", ["{", "[]", '{"auths": {"a": {"auth": "cGFzcw=="}}}', '{"auths": 5}'])
-async def test_credentials_that_cannot_be_read_are_told_without_what_is_in_them(docker, value) -> None:
+async def test_credentials_that_cannot_be_read_are_reported_without_what_is_in_them(docker, value) -> None:
     broken = Variable(key="DOCKER_AUTH_CONFIG", value=value, raw=True)
     job = await docker.ran("true", image="127.0.0.1:9/absent", variables=(broken,))
     assert job.failure_reason == "image_pull_failure"

@@ -45,16 +45,16 @@ def ran(docker: Docker, image: str, *lines: str, network: str, mounts: list[Moun
     coordinator = docker.world.coordinator
     job = submitted(coordinator, script(*lines, **more))
     assert coordinator.acquire(docker.world.runner.runner_id, features=GRACEFUL) == job
-    toml = docker.toml(host="unix:///var/run/docker.sock").replace(docker.url, f"{URL}/{docker.mark}")
+    toml = docker.toml(host="unix:///var/run/docker.sock").replace(docker.url, f"{URL}/{docker.owner}")
     payload = job_payload(job, url=URL, options=coordinator.options)
-    labels = {"paas-runner.mark": docker.mark}
+    labels = {"paas-runner.owner": docker.owner}
     socket = docker.engine.url.removeprefix("unix://")
     with docker.engine.client() as client:
         container = client.create_container(
             image,
             labels=labels,
             entrypoint=["python3", "/coordinator.py"],
-            environment={OBJECT_LABELS_VARIABLE: f"paas-runner.mark={docker.mark}"},
+            environment={OBJECT_LABELS_VARIABLE: f"paas-runner.owner={docker.owner}"},
             host_config=client.create_host_config(
                 network_mode=network,
                 mounts=[Mount("/var/run/docker.sock", socket, type="bind"), *mounts],
@@ -85,13 +85,13 @@ def tar(files: dict[str, str]) -> bytes:
 @pytest.fixture
 def network(docker: Docker) -> Any:
     with docker.engine.client() as client:
-        made = client.create_network(f"hosts-{docker.mark}")
-        yield f"hosts-{docker.mark}"
+        made = client.create_network(f"hosts-{docker.owner}")
+        yield f"hosts-{docker.owner}"
         client.remove_network(made["Id"])
 
 
 def volume(docker: Docker) -> Mount:
-    return Mount("/builds", None, type="volume", labels={"paas-runner.mark": docker.mark})
+    return Mount("/builds", None, type="volume", labels={"paas-runner.owner": docker.owner})
 
 
 @pytest.mark.parametrize("own_network", [True, False])

@@ -104,11 +104,11 @@ async def test_what_an_earlier_run_of_the_same_job_left_is_removed_before_it_beg
 
 def left_behind(docker: Docker, payload: dict[str, Any]) -> None:
     """As after the death of runner and keeper together."""
-    labels = {**job_label(docker.url, payload["id"]), "paas-runner.mark": docker.mark}
+    labels = {**job_label(docker.url, payload["id"]), "paas-runner.owner": docker.owner}
     with docker.engine.client() as client:
-        network = client.create_network(f"left-behind-{docker.mark}", labels=labels)
+        network = client.create_network(f"left-behind-{docker.owner}", labels=labels)
         client.create_volume(labels=labels)
-        host_config = client.create_host_config(network_mode=f"left-behind-{docker.mark}")
+        host_config = client.create_host_config(network_mode=f"left-behind-{docker.owner}")
         container = client.create_container(
             docker.engine.base, ["sleep", "600"], labels=labels, host_config=host_config
         )
@@ -117,7 +117,7 @@ def left_behind(docker: Docker, payload: dict[str, Any]) -> None:
 
 
 async def test_nothing_of_another_job_is_touched(docker) -> None:
-    other = {**job_label(docker.url, 4711), "paas-runner.mark": docker.mark}
+    other = {**job_label(docker.url, 4711), "paas-runner.owner": docker.owner}
     with docker.engine.client() as client:
         volume = client.create_volume(labels=other)["Name"]
         with pytest.raises(AssertionError):

@@ -168,7 +168,7 @@ def test_a_folder_is_shared_by_the_mount_that_it_is_on(mounts, folder, shown) ->
     assert (mount["Type"], mount["Source"], mount["Target"]) == shown
 
 
-def test_a_folder_that_nobody_else_can_see_fails_the_job() -> None:
+def test_a_folder_that_no_one_else_can_see_fails_the_job() -> None:
     temporary = {"Type": "tmpfs", "Source": "", "Destination": "/builds"}
     own = OwnContainer(ref="r", mounts=(temporary,), network_mode="bridge")
     with pytest.raises(StageError, match="a container without a volume for /builds"):
@@ -176,10 +176,17 @@ def test_a_folder_that_nobody_else_can_see_fails_the_job() -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "5", '{"auths": {"a": {"auth": "cGFzcw=="}}}', '{"auths": 5}'])
-def test_credentials_that_cannot_be_read_are_told_without_what_is_in_them(tmp_path: Path, text: str) -> None:
+def test_credentials_that_cannot_be_read_are_reported_without_what_is_in_them(
+    tmp_path: Path, text: str
+) -> None:
     job = job_in(tmp_path / "p", variables=[{"key": "DOCKER_AUTH_CONFIG", "value": text, "raw": True}])
     with pytest.raises(CredentialsError, match=r"^the credentials in \$DOCKER_AUTH_CONFIG cannot be read$"):
         Credentials(job).of("reg.example.org/a")
+
+
+def test_an_image_whose_name_has_a_scheme_has_no_registry(tmp_path: Path) -> None:
+    with pytest.raises(CredentialsError, match=r"cannot contain a scheme \(http://reg.example.org/a\)"):
+        Credentials(job_in(tmp_path / "p")).of("http://reg.example.org/a")
 
 
 def test_credentials_are_for_their_registry_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,7 +139,7 @@ async def test_masked_values_show_neither_in_the_trace_nor_to_who_asks_the_engin
     assert "open-sesame" not in text(job)
 
 
-async def test_a_job_that_is_cancelled_while_it_sleeps_is_off_the_engine_within_five_seconds(docker) -> None:
+async def test_a_job_that_is_canceled_while_it_sleeps_is_off_the_engine_within_five_seconds(docker) -> None:
     async with docker.running("echo ready", "sleep 600", after_script=("echo $CI_JOB_STATUS",)) as (
         job,
         running,
@@ -249,13 +249,13 @@ async def test_a_shared_network_is_used_as_it_is(docker) -> None:
         ({"volumes": ["scratch"]}, "`volumes`: 'scratch' is no path"),
     ],
 )
-async def test_a_configuration_that_cannot_be_is_told(docker, options, words) -> None:
+async def test_a_configuration_that_cannot_be_is_reported(docker, options, words) -> None:
     job = await docker.ran("true", options=options)
     assert job.failure_reason == "runner_configuration_error"
     assert words in text(job)
 
 
-async def test_an_absent_engine_is_told(docker, tmp_path) -> None:
+async def test_an_absent_engine_is_reported(docker, tmp_path) -> None:
     job = await docker.ran("true", options={"host": f"unix://{tmp_path}/none"})
     assert job.failure_reason == "runner_system_failure"
     assert "to reach the Docker engine (does it run, is its socket at hand?) failed" in text(job)

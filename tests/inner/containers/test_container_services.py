@@ -13,7 +13,7 @@ from tests.inner.containers.conftest import text, until, variables
 ASK = "ask() { exec 3<>/dev/tcp/$1/${2:-7000}; cat <&3; exec 3>&-; }"
 
 
-def said(job) -> list[str]:
+def output(job) -> list[str]:
     """What the script wrote itself."""
     return [line for line in text(job).split("\n") if line and "\x1b" not in line]
 
@@ -36,7 +36,7 @@ async def test_a_job_talks_to_two_services_by_their_names(docker, greeter) -> No
     )
     assert job.status is JobState.SUCCESS
     again = "good day again and again"
-    assert said(job) == ["hello there", "hello there", again, again]
+    assert output(job) == ["hello there", "hello there", again, again]
     assert f"Starting service {greeter} ..." in text(job)
     assert "Waiting for services to be up and running (timeout 30 seconds)..." in text(job)
     assert f'WARNING: Service "{greeter}:latest": the name paas-runner-test__greeter is taken' in text(job)
@@ -73,7 +73,7 @@ async def test_a_service_that_never_listens_is_warned_of_in_the_end(docker, gree
 
 
 @pytest.mark.parametrize("seconds", [-1, 0])
-async def test_nobody_waits_where_the_runner_says_so(docker, greeter, seconds) -> None:
+async def test_no_service_is_waited_for_where_the_runner_says_so(docker, greeter, seconds) -> None:
     service = ServiceSpec(name=greeter, variables=(Variable(key="HEALTHCHECK_TCP_PORT", value="7009"),))
     options = {"wait_for_services_timeout": seconds}
     job = await docker.ran("true", services=(service,), options=options)
@@ -109,7 +109,7 @@ async def test_a_service_reaches_the_job_by_its_name(docker) -> None:
         command=("python3", "-c", f"while True:\n try: {caller}\n except OSError: pass"),
     )
     job = await docker.ran(f'timeout 20 python3 -c "{answer}"', services=(service,))
-    assert said(job) == ["knock"]
+    assert output(job) == ["knock"]
 
 
 async def test_services_see_the_projects_folder(docker, greeter) -> None:
@@ -142,7 +142,7 @@ async def test_services_of_the_configuration_run_for_every_job(docker, greeter) 
         environment = ["GREETING=from the configuration"]
     """
     job = await docker.ran(ASK, "ask always", toml=toml)
-    assert said(job) == ["from the configuration there"]
+    assert output(job) == ["from the configuration there"]
 
 
 async def test_a_service_whose_name_is_none_is_left_out(docker) -> None:
@@ -164,14 +164,14 @@ async def test_images_that_the_runner_does_not_allow_fail_the_job(docker, greete
 
 async def test_services_are_reached_on_a_shared_network_too(docker, greeter) -> None:
     with docker.engine.client() as client:
-        client.create_network(f"shared-{docker.mark}")
+        client.create_network(f"shared-{docker.owner}")
     try:
-        options = {"network_mode": f"shared-{docker.mark}"}
+        options = {"network_mode": f"shared-{docker.owner}"}
         job = await docker.ran(
             ASK, "ask db", services=(ServiceSpec(name=greeter, alias="db"),), options=options
         )
     finally:
         with docker.engine.client() as client:
-            client.remove_network(f"shared-{docker.mark}")
-    assert said(job) == ["hello there"]
+            client.remove_network(f"shared-{docker.owner}")
+    assert output(job) == ["hello there"]
     assert re.search("WARNING", text(job)) is None

@@ -13,7 +13,7 @@ import pytest
 from starlette.requests import Request
 
 from paas_runner.sandbox.cloud import Cloud, Organisation, User, create_app
-from paas_runner.sandbox.cloud.oauth import is_signed, oauth_parameters
+from paas_runner.sandbox.cloud.auth import is_signed, oauth_parameters
 from paas_runner.secret import Secret
 from tests.support.clouds import CREATION, KEYS, OTHER_TOKEN, TOKEN, Program, real_cloud
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from paas_runner.sandbox.cloud import Application, RefusedError
+from paas_runner.sandbox.cloud import Application, CloudRefusedError
 from paas_runner.sandbox.cloud.application import AppState, InstanceState, RepoState
 from paas_runner.testing.virtual_time import run_virtual, virtual_now
 from tests.support.clouds import FILES, Program, new_application, virtual_cloud
@@ -27,7 +27,7 @@ def test_a_repository_takes_pushes_only_once_it_is_created() -> None:
         cloud, organisation = virtual_cloud(Program(), repository_delay=3 * SECOND)
         app = new_application(cloud, organisation)
         assert app.repo_state(virtual_now()) is RepoState.CREATING
-        with pytest.raises(RefusedError) as refused:
+        with pytest.raises(CloudRefusedError) as refused:
             cloud.received_push(app.id, "c1", FILES)
         assert (refused.value.status, refused.value.number) == (404, 4004)
         await asyncio.sleep(3)
@@ -144,9 +144,9 @@ def test_a_deleted_application_is_unknown_to_every_later_call() -> None:
         cloud, organisation = virtual_cloud(Program())
         app = new_application(cloud, organisation)
         await cloud.delete(organisation.id, app.id)
-        with pytest.raises(RefusedError) as again:
+        with pytest.raises(CloudRefusedError) as again:
             await cloud.delete(organisation.id, app.id)
-        with pytest.raises(RefusedError) as pushed:
+        with pytest.raises(CloudRefusedError) as pushed:
             cloud.received_push(app.id, "c1", FILES)
         assert again.value.number == pushed.value.number == 4004
         assert cloud.applications(organisation.id) == []
@@ -199,7 +199,7 @@ def test_a_deployment_in_progress_can_be_cancelled_by_number_and_by_uuid() -> No
             cloud.cancel(app, str(row.number) if commit == "c1" else row.uuid)
             await asyncio.sleep(1)
         assert (states(app), program.killed) == (["CANCELLED", "CANCELLED"], 2)
-        with pytest.raises(RefusedError):
+        with pytest.raises(CloudRefusedError):
             cloud.cancel(app, "1")
 
     run_virtual(story())

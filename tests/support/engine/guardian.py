@@ -31,7 +31,7 @@ FILTER = Path("/run/paas-runner-test-engines")
 
 
 def main(folder: Path, *options: str) -> None:
-    """Start the engine, wait until nobody needs it, leave nothing."""
+    """Start the engine, wait until no process needs it, leave nothing."""
     command = [
         "dockerd",
         *("--data-root", folder / "data", "--exec-root", folder / "exec", "--pidfile", folder / "pid"),
@@ -56,7 +56,7 @@ def main(folder: Path, *options: str) -> None:
 
 
 def _alone(lock: IO[str]) -> bool:
-    """Whether nobody else has a lock on it; from then on we have it."""
+    """Whether no other process has a lock on it; from then on we have it."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -146,6 +146,6 @@ def _put_rules_back(kept: IO[str]) -> None:
 if __name__ == "__main__":
     place = Path(sys.argv[1])
     (place / "guarded").touch()
-    if os.fork() == 0:  # nobody's child: nobody has to wait for it
+    if os.fork() == 0:  # no one's child: no one has to wait for it
         os.setsid()
         main(place, *sys.argv[2:])

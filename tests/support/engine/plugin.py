@@ -1,6 +1,6 @@
 """Fixtures for tests that need a real Docker engine.
 
-Root gets a private one where dockerd, iptables and debootstrap are installed. Anybody else uses the engine at
+Root gets a private one where dockerd, iptables and debootstrap are installed. Another user gets the engine at
 $DOCKER_HOST or the standard socket: tests touch nothing there but what they have made, and leave images named
 `paas-runner-test/…` for their next run; tests that need an engine for themselves are skipped. Without any
 engine such tests are skipped, in CI they fail. `PAAS_RUNNER_TEST_CACHE` names a folder for what is made once.
@@ -65,7 +65,7 @@ def archive(pytestconfig: pytest.Config) -> Path:
 
 @pytest.fixture(scope="session")
 def engine(shared_folder: Path, request: pytest.FixtureRequest) -> Iterator[EngineAtHand]:
-    """An engine that all tests share: whoever wants to count what is on it goes by labels."""
+    """An engine that all tests share: what is on it is counted by labels."""
     try:
         if missing := missing_for_a_private_engine():
             with alone(shared_folder / "engine.lock"):
@@ -138,7 +138,7 @@ def _furnished(engine: EngineAtHand, archive: Path) -> EngineAtHand:
 
 
 def _without(error: NoEngineError) -> NoReturn:
-    told = f"no Docker engine for this test: {error}"
+    text = f"no Docker engine for this test: {error}"
     if os.environ.get("CI") == "true":
-        pytest.fail(told)
-    pytest.skip(told)
+        pytest.fail(text)
+    pytest.skip(text)

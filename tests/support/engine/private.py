@@ -21,7 +21,7 @@ class NoEngineError(Exception):
 
 
 def missing_for_a_private_engine() -> Sequence[str]:
-    """What this machine and this user lack."""
+    """What is missing on this machine, or to this user."""
     programs = [name for name in ("dockerd", "containerd", "iptables") if shutil.which(name) is None]
     return programs if os.geteuid() == 0 else [*programs, "root's rights"]
 
@@ -42,7 +42,7 @@ def private_engine(folder: Path, *options: str) -> Iterator[str]:
 
 
 def wait_for_the_end(folder: Path) -> None:
-    """Return when nothing is left of the engine in `folder`, which nobody needs any more."""
+    """Return when nothing is left of the engine in `folder`, which no process needs any more."""
     while (folder / "guarded").exists():
         time.sleep(0.02)
 

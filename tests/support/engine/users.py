@@ -1,4 +1,4 @@
-"""The Docker engine of whoever runs the tests."""
+"""The Docker engine of the user who runs the tests."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,21 +1,22 @@
-"""The course of the demo: sandbox, configuration, service, pipeline, a restart in the middle, the verdict."""
+"""The course of the demo: sandbox, configuration, service, pipeline, a restart in the middle, the verdict.
+
+Whoever watches is a `View`.
+"""
 
 import asyncio
-import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 
 import attrs
 
 from paas_runner.demo.engine import engine
 from paas_runner.demo.hosts import Place, SandboxCloud
 from paas_runner.demo.service_process import LogEvent, ServiceProcess
-from paas_runner.demo.story import JobStory, told
-from paas_runner.demo.verdict import Verdict, judge
-from paas_runner.demo.views import View, for_audience
+from paas_runner.demo.story import JobStory, Verdict, continued, judge
 from paas_runner.errors import Exit, RunnerError
 from paas_runner.pipelines.gitlab_ci.pipeline import load_pipeline
 from paas_runner.pipelines.jobs import Job
@@ -26,26 +27,34 @@ from paas_runner.sandbox.server import Sandbox, SandboxOptions
 
 LONGEST_SECONDS = 55.0  # of the demo's own pipeline; a user's own may take as long as it takes
 TICK_SECONDS = 0.1
-INTERRUPTED = 130  # as a shell reports Ctrl-C
 
 
-def run(*, pipeline: Path | None, as_json: bool, executor: str, image: str) -> int:
-    """Run the demo; returns the exit code. `image` is that of hosts on a Docker engine."""
+class View(Protocol):
+    """The audience."""
+
+    def say(self, text: str) -> None:
+        """What the demo does."""
+
+    def phase(self, story: JobStory, before: JobStory) -> None:
+        """A job came into another phase."""
+
+    def finished(self, story: JobStory, trace: bytes) -> None:
+        """A job is over; this is its trace."""
+
+    def tick(self, stories: Iterable[JobStory]) -> None:
+        """Time has passed."""
+
+    def end(self, stories: Sequence[JobStory], verdict: Verdict) -> None:
+        """All is over."""
+
+
+def run(pipeline: Path | None, view: View, *, executor: str, image: str) -> Verdict:
+    """Run the demo, with a pipeline of the user's own if one is given; `image` is for hosts on an engine."""
     try:
         own = load_pipeline(pipeline.read_text()) if pipeline else None
     except (OSError, UnicodeDecodeError, PipelineError) as error:
-        print(f"paas-runner demo: {pipeline}: {error}", file=sys.stderr)
-        return Exit.FAILED
-    view = for_audience(as_json=as_json)
-    try:
-        verdict = asyncio.run(_demonstrate(own, view, executor=executor, image=image))
-    except RunnerError as error:
-        print(f"paas-runner demo: {error}", file=sys.stderr)
-        return Exit.FAILED
-    except KeyboardInterrupt:
-        print("paas-runner demo: interrupted; everything it started is stopped", file=sys.stderr)
-        return INTERRUPTED
-    return Exit.FAILED if verdict.problems else Exit.OK
+        raise RunnerError(f"{pipeline}: {error}") from error
+    return asyncio.run(_demonstrate(own, view, executor=executor, image=image))
 
 
 async def _demonstrate(own: Pipeline | None, view: View, *, executor: str, image: str) -> Verdict:
@@ -58,7 +67,7 @@ async def _demonstrate(own: Pipeline | None, view: View, *, executor: str, image
         config = Path(folder) / "config.toml"
         config.touch(mode=0o600)
         config.write_text(place.configuration())
-        view.say(f"sandbox: coordinator at {sandbox.coordinator_url}, {place.said()}")
+        view.say(f"sandbox: coordinator at {sandbox.coordinator_url}, {place.description()}")
         return await _Course(sandbox, place, config, view).run(own)
 
 
@@ -87,7 +96,7 @@ class _Course:
         self._view = view
         self._stories: dict[int, JobStory] = {}
         self._shown: set[int] = set()
-        self._service = ServiceProcess(config, self._heard)
+        self._service = ServiceProcess(config, self._on_event)
         self._problems: list[str] = []
 
     async def run(self, own: Pipeline | None) -> Verdict:
@@ -123,7 +132,7 @@ class _Course:
         self._view.say("service: SIGTERM in the middle of everything")
         await self._stop_service()
         self._view.say("service: stopped; jobs in progress go on running on their hosts")
-        self._service = ServiceProcess(self._config, self._heard)
+        self._service = ServiceProcess(self._config, self._on_event)
         await self._service.start()
         self._view.say("service: started again")
 
@@ -140,10 +149,10 @@ class _Course:
         return "running" in phases and (len(self._stories) == 1 or bool(phases & on_the_way))
 
     async def _all_gone(self) -> bool:
-        left = (await self._place.books()).left
+        left = (await self._place.ledger()).left
         return not left and all(job.ended for job in self._sandbox.coordinator.jobs.values())
 
-    def _heard(self, event: LogEvent) -> None:
+    def _on_event(self, event: LogEvent) -> None:
         """A line of the service's log: about a job, or something that the audience should know."""
         job_id = event.get("job")
         if event.get("event") == "started":
@@ -153,12 +162,12 @@ class _Course:
         if not isinstance(job_id, int) or job_id not in self._sandbox.coordinator.jobs:
             return
         before = self._story(self._sandbox.coordinator.jobs[job_id])
-        after = self._stories[job_id] = told(before, event)
+        after = self._stories[job_id] = continued(before, event)
         if after.phase != before.phase:
             self._view.phase(after, before)
 
     def _look(self) -> None:
-        """What the coordinator knows of each job; a log is shown once its job is over for everybody."""
+        """What the coordinator knows of each job; a trace is shown once its job is over and the host gone."""
         for job in self._sandbox.coordinator.jobs.values():
             story = self._stories[job.job_id] = attrs.evolve(
                 self._story(job),
@@ -177,7 +186,7 @@ class _Course:
 
     async def _close(self, expected: Mapping[str, str] | None) -> Verdict:
         jobs = self._sandbox.coordinator.jobs
-        judged = judge(jobs.values(), await self._place.books(), expected=expected)
+        judged = judge(jobs.values(), await self._place.ledger(), expected=expected)
         verdict = attrs.evolve(judged, problems=[*self._problems, *judged.problems])
         self._view.end(list(self._stories.values()), verdict)
         return verdict

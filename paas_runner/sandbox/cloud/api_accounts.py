@@ -1,12 +1,18 @@
-"""The JSON forms of callers and of what they may see, as in spec clever-cloud-api.md §2.3."""
+"""The routes by which a caller learns who it is and what it may see, and their JSON (§2.3)."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
 from paas_runner.sandbox.cloud.accounts import Organisation, User
 from paas_runner.sandbox.cloud.application import Application
-from paas_runner.sandbox.cloud.auth import Caller
+from paas_runner.sandbox.cloud.auth import Caller, api_access
+from paas_runner.sandbox.cloud.errors import wrong_kind_of_token
+from paas_runner.sandbox.cloud.model import Cloud
 from paas_runner.sandbox.cloud.render import milliseconds
 
 _TOKEN_LIFE = timedelta(days=365)  # of a token made by the command line tool (§1.2)
@@ -28,7 +34,42 @@ _RIGHTS = (
 ApplicationsOf = Callable[[str], list[Application]]
 
 
-def user(caller: Caller) -> dict[str, Any]:
+class AccountRoutes:
+    """For every kind of credentials; only OAuth tokens can be asked about themselves."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/v2/self", self.whoami, methods=["GET"]),
+            Route("/v2/self/id", self.user_id, methods=["GET"]),
+            Route("/v2/self/tokens/current", self.current_token, methods=["GET"]),
+            Route("/v2/summary", self.summary, methods=["GET"]),
+        ]
+
+    async def whoami(self, request: Request) -> Response:
+        return JSONResponse(user_json(api_access(request, self._cloud)))
+
+    async def user_id(self, request: Request) -> Response:
+        """The cheapest check of credentials."""
+        return JSONResponse({"id": api_access(request, self._cloud).user_id})
+
+    async def current_token(self, request: Request) -> Response:
+        """Until when the OAuth token is good."""
+        caller = api_access(request, self._cloud)
+        user = self._cloud.accounts.user_with(caller.token)
+        if user is None:
+            raise wrong_kind_of_token()
+        return JSONResponse(token_json(user, self._cloud.clock()))
+
+    async def summary(self, request: Request) -> Response:
+        """Everything that has a name."""
+        caller = api_access(request, self._cloud)
+        return JSONResponse(summary_json(caller, self._cloud.applications))
+
+
+def user_json(caller: Caller) -> dict[str, Any]:
     """Who a token is."""
     return {
         "id": caller.user_id,
@@ -51,7 +92,7 @@ def user(caller: Caller) -> dict[str, Any]:
     }
 
 
-def oauth_token(owner: User, now: datetime) -> dict[str, Any]:
+def token_json(owner: User, now: datetime) -> dict[str, Any]:
     """What is known of an OAuth token: an object, although the API's description says a list."""
     return {
         "token": owner.keys.token.reveal(),
@@ -64,9 +105,9 @@ def oauth_token(owner: User, now: datetime) -> dict[str, Any]:
     }
 
 
-def summary(caller: Caller, applications: ApplicationsOf) -> dict[str, Any]:
+def summary_json(caller: Caller, applications: ApplicationsOf) -> dict[str, Any]:
     """By what the command line tool resolves names."""
-    known = user(caller)
+    known = user_json(caller)
     person = {name: known[name] for name in ("id", "name", "avatar", "email", "lang", "admin")}
     spaces = [each for each in caller.organisations if each.id != caller.user_id]
     return {

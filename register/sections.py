@@ -1,27 +1,25 @@
-"""Which of a configuration's runners a command is about.
+"""The sections of a configuration: which of them a command is about, and how one goes."""
 
-`paas-runner list`: the runners of a configuration.
-"""
-
-import json
 import os
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import attrs
 
-from paas_runner.config import Config, ConfigError, Runner, load
-from paas_runner.errors import Exit, RunnerError
+from paas_runner.config import Config, Runner, load
+from paas_runner.errors import UsageError
 from paas_runner.executor.contract import installed
 from paas_runner.http import Tls
 from paas_runner.logs import configure, redactor
 from paas_runner.secret import Secret
+from register import document, private_file
+from register.target import UnwritableError
+from register.terminal import held_back
 
 
-class SelectionError(RunnerError):
-    """It cannot be told which runner is meant."""
+class SelectionError(UsageError):
+    """Which runner is meant cannot be found out."""
 
 
 @attrs.frozen
@@ -78,36 +76,17 @@ def _only_one(config: Config, wanted: str, found: Sequence[Chosen]) -> Sequence[
     raise SelectionError(f"{wanted}: no such runner in {config.path}; there are {known}")
 
 
-def run(path: Path, *, as_json: bool) -> int:
-    """Print a line for each runner; returns the exit code."""
+@contextmanager
+def section_removed(path: Path, index: int) -> Iterator[None]:
+    """The section is gone when the block is left without an exception; signals wait meanwhile.
+
+    Raises `UneditableError` before the block is entered, and `UnwritableError`.
+    """
     try:
-        runners = loaded(path).runners
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return Exit.CONFIG
-    print(_document(runners) if as_json else _table(runners))
-    return Exit.OK
-
-
-def _document(runners: Sequence[Runner]) -> str:
-    return json.dumps([_facts(runner) for runner in runners], indent=2, ensure_ascii=False)
-
-
-def _facts(runner: Runner) -> Mapping[str, Any]:
-    return {
-        "name": runner.name,
-        "short_token": runner.short_token,
-        "executor": runner.executor,
-        "limit": runner.limit,
-        "url": runner.url,
-    }
-
-
-def _table(runners: Sequence[Runner]) -> str:
-    lines = [("NAME", "TOKEN", "EXECUTOR", "LIMIT", "COORDINATOR")]
-    lines += [
-        (runner.name or "-", runner.short_token, runner.executor, str(runner.limit or "-"), runner.url)
-        for runner in runners
-    ]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+        with held_back(), private_file.locked_folder(path.resolve().parent):
+            text = document.without_section(private_file.content(path) or "", index)
+            with private_file.candidate(path, text) as new:
+                yield
+                private_file.put_in_place(new, path)
+    except OSError as error:
+        raise UnwritableError(f"{path} cannot be written: {error.strerror}") from error

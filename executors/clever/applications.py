@@ -1,0 +1,130 @@
+"""A host as an application: what it is created from, and how it is distinguished from those of others.
+
+The application is a task: its machine starts with the push and stops when the job has ended. It is ours by
+its name and by the label of this installation, in its description or its environment: never by a name alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+
+from executors.clever.api import Application, CleverApi
+from executors.clever.catalogue import Flavor
+from executors.clever.refusals import NoSuchApplicationError
+from executors.clever.settings import CleverSettings
+from paas_runner.executor.contract import HostRequest, RunnerSection
+from paas_runner.job.tracked import Host, HostName, SeenHost, host_name_prefix
+
+OWNER_VARIABLE = "PAAS_RUNNER_INSTALLATION"
+
+
+@attrs.frozen
+class Placement:
+    """Where a host may be created."""
+
+    flavor: Flavor
+    zone: str
+
+
+def placements(flavors: Sequence[Flavor], zones: Sequence[str], attempt: int) -> Sequence[Placement]:
+    """Every flavor in every zone; each further attempt begins with another zone."""
+    first = attempt % len(zones)
+    return [Placement(flavor, zone) for flavor in flavors for zone in (*zones[first:], *zones[:first])]
+
+
+@attrs.frozen
+class Applications:
+    """The hosts of one `[[runners]]` section; `api` says in whose organisation."""
+
+    settings: CleverSettings
+    section: RunnerSection
+
+    async def create(self, api: CleverApi, request: HostRequest, placement: Placement, version: str) -> Host:
+        """A new host; never repeated here, names are not unique."""
+        application = await api.create(self._definition(request, placement, version))
+        return await self.configure(api, application, placement.flavor)
+
+    async def configure(self, api: CleverApi, application: Application, flavor: Flavor) -> Host:
+        """With its whole environment; a cloud that ignores `env` at creation gets it in a second request."""
+        if not self._env.items() <= (application.env or {}).items():
+            await api.set_env(application.ref, self._env)
+        notes = {
+            "deploy_url": application.push_url,
+            "organisation": api.organisation,
+            "zone": application.zone or self.settings.zones[0],
+        }
+        return Host(
+            ref=application.ref, flavor=flavor.name, weight=flavor.weight, price=flavor.price, details=notes
+        )
+
+    async def named(self, api: CleverApi, name: HostName) -> Sequence[Application]:
+        """Ours of that name, oldest first: a lost answer may have left more than one."""
+        found = [application for application in await api.applications() if application.name == name]
+        ours = [application for application in found if await self._is_ours(api, application)]
+        return sorted(ours, key=lambda application: (application.created_at, application.ref))
+
+    async def hosts(self, api: CleverApi) -> Sequence[SeenHost]:
+        """All of ours: one request, usually."""
+        prefix = host_name_prefix(self.section.short_token)
+        found = [each for each in await api.applications() if each.name.startswith(prefix)]
+        return [_seen(application) for application in found if await self._is_ours(api, application)]
+
+    def _definition(self, request: HostRequest, placement: Placement, version: str) -> Mapping[str, Any]:
+        """The creation request (spec `clever-cloud-api.md` §2.4)."""
+        return {
+            "name": request.host_name,
+            "description": f"CI job {request.payload.job_id} of runner {self.section.name}, {self._label}",
+            "zone": placement.zone,
+            "deploy": "git",
+            "instanceType": "docker",
+            "instanceVersion": version,
+            "instanceVariant": self.settings.cc_instance_variant_uuid,
+            "instanceLifetime": "TASK",
+            "minInstances": 1,
+            "maxInstances": 1,
+            "minFlavor": placement.flavor.cloud_name,
+            "maxFlavor": placement.flavor.cloud_name,
+            "env": dict(self._env),
+        }
+
+    @property
+    def _env(self) -> Mapping[str, str]:
+        return {
+            "CC_MOUNT_DOCKER_SOCKET": "true",
+            **self.settings.cc_extra_env,
+            OWNER_VARIABLE: self.section.installation,
+        }
+
+    @property
+    def _label(self) -> str:
+        """Part of the description, too: it is there from the first moment, whatever becomes of the answer."""
+        return f"installation {self.section.installation}"
+
+    async def _is_ours(self, api: CleverApi, application: Application) -> bool:
+        if application.description.endswith(self._label):
+            return True
+        env = application.env
+        if env is None or OWNER_VARIABLE not in env:
+            try:
+                env = await api.env(application.ref)
+            except NoSuchApplicationError:
+                return False
+        return env.get(OWNER_VARIABLE) == self.section.installation
+
+
+def _seen(application: Application) -> SeenHost:
+    """What a list shows of a host; between a push and the end of a task the state is no proof (§2.6)."""
+    created = application.created_at
+    busy = None
+    if application.state == "SHOULD_BE_UP":
+        busy = True
+    elif application.state == "SHOULD_BE_DOWN" and application.deployed is False:
+        busy = False
+    return SeenHost(
+        name=HostName(application.name),
+        ref=application.ref,
+        created_at=datetime.fromtimestamp(created / 1000, UTC) if created else None,
+        busy=busy,
+    )

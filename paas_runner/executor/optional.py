@@ -1,0 +1,113 @@
+"""What an executor may do besides the contract, each part with what holds where it is not offered.
+
+The service asks through the functions here, never the protocols: an executor without a part is asked nothing,
+and its hosts are all paid for alike, have one flavor, are not diagnosed, and tell `paas-runner check` no more
+than their flavors.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Protocol, runtime_checkable
+
+from paas_runner.executor.checks import CheckResult, fine
+from paas_runner.executor.contract import Executor, ProvisionedHost
+from paas_runner.job.capacity import Flavors
+from paas_runner.job.payload import Payload
+
+ONLY_FLAVOR, ONLY_WEIGHT = "M", 1.0  # as 1.1.1 calls and counts the hosts of an executor that has one kind
+_ONE_FLAVOR = Flavors(weights={ONLY_FLAVOR: ONLY_WEIGHT}, most_weight=ONLY_WEIGHT)
+
+
+@runtime_checkable
+class HasTenants(Protocol):
+    """Hosts that not all are paid for alike."""
+
+    def tenant(self, payload: Payload) -> str:
+        """Who would pay for the job's host: a name, never a credential; empty where all pay alike.
+
+        Raises `JobRefusedError` for a job for which no one can be found to pay.
+        """
+
+    def tenants_among(self, known: Collection[str]) -> Collection[str]:
+        """Those of the known tenants whose hosts can be listed; without any, there is no one to ask."""
+
+
+@runtime_checkable
+class HasFlavors(Protocol):
+    """Hosts of several flavors, or of another weight than 1."""
+
+    async def flavors(self) -> Flavors:
+        """What hosts are on offer; remembered for a while, so that this costs little."""
+
+    def weigh(self, payload: Payload, *, most: float) -> float:
+        """What the job's host will weigh at most, according to the last `flavors`; never above `most`.
+
+        Raises `JobRefusedError` when the job asks for a flavor that is not on offer, or heavier than `most`.
+        """
+
+
+@runtime_checkable
+class Diagnosing(Protocol):
+    """Launched hosts that can be looked at."""
+
+    async def trouble(self, provisioned: ProvisionedHost) -> str | None:
+        """What happened to a launched host so that its job cannot go on, in words for the job's author.
+
+        None when nothing did, as far as is known: a job is ended on the strength of the answer.
+        """
+
+    async def silence(self, provisioned: ProvisionedHost) -> str | None:
+        """Why the job of a launched host may have written nothing to its trace for too long, for its author.
+
+        None when nothing is known; no verdict of its own, unlike `trouble`.
+        """
+
+
+@runtime_checkable
+class Examinable(Protocol):
+    """Something to tell `paas-runner check`."""
+
+    async def examine(self) -> Sequence[CheckResult]:
+        """Whether hosts would be provisioned: credentials, places, flavors; nothing is created or changed.
+
+        What would not work is a result, not an exception. The caller sets a deadline.
+        """
+
+
+def tenant_of(executor: Executor, payload: Payload) -> str:
+    """Who would pay for the job's host; raises `JobRefusedError`."""
+    return executor.tenant(payload) if isinstance(executor, HasTenants) else ""
+
+
+def tenants_among(executor: Executor, known: Collection[str]) -> Sequence[str]:
+    """The tenants whose hosts are listed when all hosts of ours are searched for."""
+    return sorted(executor.tenants_among(known) if isinstance(executor, HasTenants) else {"", *known})
+
+
+async def flavors_of(executor: Executor) -> Flavors:
+    """What hosts are on offer; raises `Transient` or `Rejected`."""
+    return await executor.flavors() if isinstance(executor, HasFlavors) else _ONE_FLAVOR
+
+
+def weight_of(executor: Executor, payload: Payload, *, most: float) -> float:
+    """What the job's host will weigh at most; raises `JobRefusedError`."""
+    if isinstance(executor, HasFlavors):
+        return executor.weigh(payload, most=most)
+    return min(ONLY_WEIGHT, most)
+
+
+async def trouble_of(executor: Executor, provisioned: ProvisionedHost) -> str | None:
+    """Why the job of a launched host cannot go on; raises `Transient` or `Rejected`."""
+    return await executor.trouble(provisioned) if isinstance(executor, Diagnosing) else None
+
+
+async def silence_of(executor: Executor, provisioned: ProvisionedHost) -> str | None:
+    """Why the job of a launched host may be silent; raises `Transient` or `Rejected`."""
+    return await executor.silence(provisioned) if isinstance(executor, Diagnosing) else None
+
+
+async def examination_of(executor: Executor) -> Sequence[CheckResult]:
+    """What `paas-runner check` shows of the executor; raises `Transient` or `Rejected`."""
+    if isinstance(executor, Examinable):
+        return await executor.examine()
+    offered = await flavors_of(executor)
+    return [fine("sizes", ", ".join(offered.weights) or "all alike")]

@@ -1,0 +1,3 @@
+"""A module of somebody else's that breaks when it is imported."""
+
+COMMAND = 1 / 0
