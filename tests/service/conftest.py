@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import json
+import os
 from contextlib import asynccontextmanager
 
 import attrs
@@ -13,6 +14,8 @@ from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
 from paas_runner.server.waiting import settled
 from tests.support.live_records import submitted
+from tests.support.operated_world import OperatedWorld
+from tests.support.systemd_listener import Listener
 from tests.support.virtual_world import VirtualWorld
 
 FAST = """
@@ -154,3 +157,23 @@ async def real(tmp_path, sandbox_options):
 def play(tmp_path):
     """Run a story in a world of its own."""
     return functools.partial(VirtualWorld.play, tmp_path)
+
+
+@pytest.fixture
+def operate(tmp_path):
+    """Run a story with an operator in a world of its own."""
+    return functools.partial(OperatedWorld.play, tmp_path)
+
+
+@pytest.fixture
+def listener(tmp_path):
+    listener = Listener(str(tmp_path / "notify"))
+    yield listener
+    listener.close()
+
+
+@pytest.fixture
+def abstract_listener(tmp_path):
+    listener = Listener(f"@paas-runner-test-{os.getpid()}-{tmp_path.name}")
+    yield listener
+    listener.close()

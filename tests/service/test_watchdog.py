@@ -3,12 +3,9 @@
 import asyncio
 from datetime import timedelta
 
-import attrs
 import pytest
 from structlog.testing import capture_logs
 
-from paas_runner.dispatch.registry import Registry
-from paas_runner.job.capacity import Limits
 from paas_runner.sandbox.faults import Hang, Status
 from paas_runner.service.systemd import ServiceManager
 from tests.support.virtual_world import VirtualWorld
@@ -104,23 +101,6 @@ def test_an_outage_of_both_sides_for_hours_starves_nothing(play, listener, fault
             await world.settled(*jobs)
 
     play(story, check_interval=60)
-
-
-async def test_a_turn_that_nobody_gives_is_noticed():
-    limits = Limits(concurrent=0, provisioning=1, per_runner={"a": 0})
-    registry = Registry(limits)
-
-    async def ask():
-        async with registry.turn("a"):
-            pass
-
-    asking = asyncio.create_task(ask())
-    await asyncio.sleep(0)
-    assert not registry.owes_a_turn
-    registry._limits = attrs.evolve(limits, concurrent=1)  # and nobody gives turns
-    assert registry.owes_a_turn
-    asking.cancel()
-    await asyncio.gather(asking, return_exceptions=True)
 
 
 async def hang(*_, **__):
