@@ -1,7 +1,7 @@
-"""Every event that we log: a short name that stays, for programs; a sentence, for people who read the log.
+"""Every event that we log: a short name that stays, for programs, and a sentence for people.
 
-Whoever logs gives the name and the facts. The sentence is put in its place where lines for people are rendered
-(`logs.configure`); JSON has the name. docs/logs.md lists both, and what each is about; a test holds the three together.
+The caller logs the name and the facts. The sentence takes its place where lines for people are rendered
+(`logs.configure`); JSON has the name. docs/logs.md lists both; a test holds the three together.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,6 @@ SENTENCES: Mapping[str, str] = {
     "draining": "draining: no new jobs; the service ends after the last",
     "drained": "drained",
     "drained_with_leftovers": "drained, but not all is gone",
-    "hosts_listing_error": "unexpected error: the hosts cannot be listed",
     "runner_paused": "runner paused: it asks for no more jobs",
     "runner_resumed": "runner resumed",
     "configuration_note": "configuration",
@@ -77,8 +76,8 @@ SENTENCES: Mapping[str, str] = {
     "state_file_loaded": "state file loaded",
     "state_file_set_aside": "a state file appeared while the service ran: its jobs are not tracked, "
     "put it back at a stop",
-    "hosts_possibly_unknown": "jobs came without a host: should heptapod-paas-runner have been creating one when it "
-    "stopped, remove it by hand",
+    "hosts_possibly_unknown": "jobs came without a host: should heptapod-paas-runner have been creating one "
+    "when it stopped, remove it by hand",
     "costs_since_start": "costs since the start",
     # hosts and records compared
     "orphan_found": "an orphan was found and is removed",

@@ -76,7 +76,7 @@ class HostWatch:
                 host.ref, deployment=seen.launch.uuid, until=self.clock(), limit=READ_LINES
             )
         except RemoteError as error:
-            log.info("no log of the host available", host=host.ref, reason=str(error))
+            log.info("host_log_unavailable", host=host.ref, reason=str(error))
             return None
         return tail(stream)
 

@@ -45,9 +45,7 @@ def system_id(folders: Iterable[Path], rng: random.Random, machine_id: Path = _M
         except OSError:
             continue
         return new
-    log.warning(
-        "the system id cannot be kept: the next start may get another", tried=[str(p) for p in places]
-    )
+    log.warning("system_id_not_kept", tried=[str(p) for p in places])
     return new
 
 
