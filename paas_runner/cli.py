@@ -9,18 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from paas_runner import __version__
-from paas_runner.commands import (
-    check,
-    costs,
-    demo,
-    drain,
-    explain,
-    orphans,
-    pause,
-    reload,
-    run,
-    status,
-)
+from paas_runner.commands import check, costs, demo, drain, explain, operations, orphans, run, status
 from paas_runner.commands.command import Command, exit_code_of
 from paas_runner.errors import Exit, RunnerError
 
@@ -34,10 +23,10 @@ COMMANDS: Sequence[Command] = (
     check.COMMAND,
     status.COMMAND,
     explain.COMMAND,
-    reload.COMMAND,
+    operations.RELOAD,
     drain.COMMAND,
-    pause.PAUSE,
-    pause.RESUME,
+    operations.PAUSE,
+    operations.RESUME,
     orphans.COMMAND,
     costs.COMMAND,
     demo.COMMAND,

@@ -13,8 +13,7 @@ import attrs
 
 from paas_runner.http import Tls
 from paas_runner.job.capacity import Limits, QuotaRule
-from paas_runner.job.known_runner import KnownRunner, Section, recognised
-from paas_runner.job.runner_token import peer_name, short_token
+from paas_runner.job.known_runner import KnownRunner, Section, peer_name, recognised, short_token
 from paas_runner.secret import Secret
 from paas_runner.setting_types import Fraction, GoDuration, ReadableFile, Url
 from paas_runner.settings import setting
