@@ -125,7 +125,7 @@ def _judge(error: GitCommandError, *, service: str) -> None:
     words = str(error.stderr)
     op = "push the job"
     if _OTHER_TREE.search(words):
-        log.info("the host has a job already, launched earlier with another configuration")
+        log.info("launched_before")
         return
     if _REFUSED.search(words) and not _MOVED_MEANWHILE.search(words):
         raise Rejected(_last_line(error), service=service, op=op) from error

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import structlog
 from structlog.typing import EventDict, Processor
 
+from paas_runner.log_events import worded
 from paas_runner.secret import Secret
 
 LEVELS: Mapping[str, int] = {
@@ -89,13 +90,12 @@ def configure(*, level: str, form: str | None, stream: TextIO | None = None) -> 
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
     ]
     if form == "json" or (form is None and not terminal):
-        shared.append(structlog.processors.format_exc_info)
-        renderer: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
+        rendering: list[Processor] = [structlog.processors.JSONRenderer(ensure_ascii=False)]
     else:
-        shared.append(structlog.processors.format_exc_info)
-        renderer = structlog.dev.ConsoleRenderer(colors=terminal)
+        rendering = [worded, structlog.dev.ConsoleRenderer(colors=terminal)]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -110,7 +110,7 @@ def configure(*, level: str, form: str | None, stream: TextIO | None = None) -> 
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redactor, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redactor, *rendering],
         )
     )
     root = logging.getLogger()

@@ -10,11 +10,12 @@ from datetime import timedelta
 
 
 def exact_span(length: timedelta | float) -> str:
-    """`0.2 s`, `90 s`, `5 min`, `1 h`: for the settings of a person, who takes round numbers."""
+    """`0.2 s`, `90 s`, `5 min`, `24 h`: in the largest unit of which it is a whole number."""
     seconds = _seconds(length)
-    if seconds < 120:
+    if seconds < 120 or seconds % 60:
         return f"{seconds:g} s"
-    return f"{seconds / 60:.3g} min" if seconds < 3600 else f"{seconds / 3600:.3g} h"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes % 60 else f"{minutes // 60} h"
 
 
 def short_span(length: timedelta | float) -> str:

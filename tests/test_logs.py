@@ -40,16 +40,16 @@ def lines(out):
 
 
 def test_a_pipe_gets_one_json_object_a_line(out):
-    configured(out).info("job launched", job=7, seconds=0.5)
+    configured(out).info("job_launched", job=7, seconds=0.5)
     [line] = lines(out)
-    assert (line["event"], line["job"], line["seconds"], line["level"]) == ("job launched", 7, 0.5, "info")
+    assert (line["event"], line["job"], line["seconds"], line["level"]) == ("job_launched", 7, 0.5, "info")
     assert line["timestamp"].endswith("Z")
 
 
 def test_a_terminal_gets_lines_for_people():
     terminal = Terminal()
-    configured(terminal).info("job launched", job=7)
-    assert "job launched" in terminal.getvalue()
+    configured(terminal).info("job_launched", job=7)
+    assert "job_launched" in terminal.getvalue()
     assert not terminal.getvalue().startswith("{")
 
 

@@ -83,7 +83,7 @@ class Catalogue:
         except (Transient, Rejected) as error:
             if last is None:
                 raise
-            log.warning("the catalogue cannot be read again yet", reason=str(error))
+            log.warning("catalogue_unreadable", reason=str(error))
             return last, now + AGAIN_SECONDS
 
     async def _read(self) -> Offer:

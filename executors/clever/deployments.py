@@ -106,7 +106,7 @@ async def look_closer(seen: Sighting, api: CleverApi, ref: str) -> Sighting:
         if not seen.state:
             seen = await _with_application(seen, api, ref)
     except RemoteError as error:
-        log.info("the host cannot be looked at more closely", host=ref, reason=str(error))
+        log.info("host_details_unavailable", host=ref, reason=str(error))
     return seen
 
 

@@ -167,7 +167,7 @@ class CleverDockerExecutor:
                 await account.api.delete(removal.host.ref)
             if removal.search:
                 for application in await self._applications.named(account.api, removal.name):
-                    log.info("removing a host by its name", host=application.ref)
+                    log.info("host_removed_by_name", host=application.ref)
                     await account.api.delete(application.ref)
 
         await self._for_its_host(removal.tenant, removal.host, work)
@@ -217,7 +217,7 @@ class CleverDockerExecutor:
                     if isinstance(error, UnknownVersionError) or error.status not in _NOT_AVAILABLE:
                         raise
                     log.info(
-                        "no host to be had, trying another place",
+                        "trying_another_place",
                         flavor=placement.flavor.name,
                         zone=placement.zone,
                         reason=str(error),

@@ -70,7 +70,7 @@ def refusal(answer: Response, op: str) -> Rejected | Transient:
     message = answer.message or "refused without a reason"  # bodies may be HTML, mislabelled or empty (§1.3)
     request = answer.reference
     log.warning(
-        "Clever Cloud refused", op=op, status=answer.status, id=number, reason=message, request=request
+        "clever_cloud_refused", op=op, status=answer.status, id=number, reason=message, request=request
     )
     if answer.status == 403 and number == _RATE_LIMIT:
         return Transient(

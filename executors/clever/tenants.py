@@ -137,7 +137,7 @@ class Tenants:
             found = self._read(group, await self._attributes(group))
         except TenantError as error:
             if group not in self._unknown:
-                log.error("nobody can be found to pay for a group's jobs", tenant=group, reason=str(error))
+                log.error("tenant_without_credentials", tenant=group, reason=str(error))
             self._unknown.add(group)
             raise
         self._unknown.discard(group)

@@ -25,8 +25,8 @@ from paas_runner.job.tracked import Host
 
 log = structlog.stdlib.get_logger(__name__)
 
-MOST_LINES = 10
-MOST_LOG_LINES = 10_000  # read, not shown: the stream has no other way to its end
+SHOWN_LINES = 10
+READ_LINES = 10_000  # the stream has no other way to its end
 SHORTEST_SECRET = 8
 _LINE_END = re.compile(r"\r\n|\r|\n")  # str.splitlines would also split inside of a message
 
@@ -73,10 +73,10 @@ class HostWatch:
             return None
         try:
             stream = await payer.api.log(
-                host.ref, deployment=seen.launch.uuid, until=self.clock(), limit=MOST_LOG_LINES
+                host.ref, deployment=seen.launch.uuid, until=self.clock(), limit=READ_LINES
             )
         except RemoteError as error:
-            log.info("no log of the host available", host=host.ref, reason=str(error))
+            log.info("host_log_unavailable", host=host.ref, reason=str(error))
             return None
         return tail(stream)
 
@@ -92,7 +92,7 @@ def tail(stream: bytes) -> Sequence[str] | None:
 
     None when a stream without lines has no proper end, either: then it is unknown whether the log is empty.
     """
-    lines: deque[str] = deque(maxlen=MOST_LINES)
+    lines: deque[str] = deque(maxlen=SHOWN_LINES)
     whole = False
     for event, data in _events(stream.decode(errors="replace")):
         if event == "APPLICATION_LOG":

@@ -98,7 +98,7 @@ class LocalDockerExecutor:
         """Start the container, unless it was started before."""
         state = (await self._inspected(host.ref))["State"]
         if state["Status"] != "created":
-            log.info("the host was launched already", host=host.ref, state=state["Status"])
+            log.info("launched_already", host=host.ref, state=state["Status"])
             return
         await self._engine.call("start the host", lambda client: client.start(host.ref))
 
@@ -198,7 +198,7 @@ class LocalDockerExecutor:
         except RemoteError as error:
             if error.status is None:
                 raise
-            log.info("no log of the host available", host=host.ref, reason=error.text)
+            log.info("host_log_unavailable", host=host.ref, reason=error.text)
             return None
         return clean_lines(bytes(found).decode(errors="replace"))
 

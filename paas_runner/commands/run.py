@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import os
-import sys
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from paas_runner.commands.command import Command, add_config
-from paas_runner.errors import Exit
+from paas_runner.errors import UsageError
 
 if TYPE_CHECKING:
     from paas_runner.config import Config
@@ -92,15 +91,14 @@ def _number(text: str) -> int:
 
 
 def _call(arguments: argparse.Namespace) -> int:
-    from paas_runner.config import Config, ConfigError, load
+    from paas_runner.config import Config, load
     from paas_runner.executor.contract import installed
     from paas_runner.logs import LEVELS, configure, redactor
     from paas_runner.service.process import run
 
     level = arguments.logging_level
     if level is not None and level not in LEVELS:
-        print(f"heptapod-paas-runner: no such level: {level}; choices: {', '.join(LEVELS)}", file=sys.stderr)
-        return Exit.USAGE
+        raise UsageError(f"no such level: {level}; choices: {', '.join(LEVELS)}")
 
     def read() -> Config:
         config = load(arguments.config, environ=os.environ, executors=installed())
@@ -110,11 +108,7 @@ def _call(arguments: argparse.Namespace) -> int:
     def adopt(config: Config) -> None:
         configure(level=level or config.log_level, form=config.log_format)
 
-    try:
-        config = read()
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return Exit.CONFIG
+    config = read()
     adopt(config)
     return run(config, reread=read, adopt=adopt, poll_cycles=arguments.poll_cycles)
 

@@ -80,7 +80,7 @@ class ControlServer:
             listening = _bound(self._path)
         except OSError as error:
             log.error(
-                "the control socket cannot be opened: commands cannot ask this service",
+                "control_socket_unavailable",
                 path=str(self._path),
                 reason=error.strerror or str(error),
             )
@@ -115,7 +115,7 @@ class ControlServer:
                 writer.write(redactor.text(json.dumps(part)).encode() + b"\n")
                 await writer.drain()
         except ConnectionError:
-            log.debug("who asked did not wait for the answer")
+            log.debug("control_client_gone")
         finally:
             writer.close()
 
@@ -129,7 +129,7 @@ class ControlServer:
             yield {"error": str(error)}
         except Exception:
             # a bug in an answer must not end the service
-            log.exception("unexpected error: a question was not answered")
+            log.exception("control_error")
             yield {"error": "unexpected error: the service's log tells more"}
         else:
             yield {"done": True}

@@ -1,10 +1,10 @@
-"""The id by which a coordinator tells the machines behind one runner token apart (spec §1.8).
+"""What a runner announces of itself to a coordinator: the id of its machine, and `INFO` with every request.
 
-What this runner says of itself with every request (spec `gitlab-runner-api.md` §2.2).
-
-The features are those of the inner runner, GitLab Runner's docker executor: the coordinator fails a job that
-needs one which is not announced, and hands out jobs that the host could not run if too many are. One is our
-own: `two_phase_job_commit`, a job is ours only once we have said so, after it was recorded (§2.8).
+The id distinguishes the machines behind one runner token; sections are those of spec `gitlab-runner-api.md`
+(§1.8, §2.2). The features are those of the inner runner, GitLab Runner's docker executor: the coordinator
+fails a job that needs one which is not announced, and hands out jobs that the host could not run if too many
+are. One is our own: `two_phase_job_commit`, a job is ours only once we have acknowledged it, after it was
+recorded (§2.8).
 """
 
 import hashlib
@@ -30,34 +30,32 @@ _MACHINE_ID = Path("/etc/machine-id")
 
 
 def system_id(folders: Iterable[Path], rng: random.Random, machine_id: Path = _MACHINE_ID) -> str:
-    """The id kept in one of `folders`; the first one that can be written gets a new one.
+    """The id written in one of `folders`, else a new one, written to the first folder where that works.
 
-    Never fails: an id that cannot be kept is only warned about, as GitLab Runner does.
+    Never fails: an id that cannot be written is only warned about, as GitLab Runner does.
     """
     places = [folder / FILE for folder in folders]
-    if kept := _kept(places):
-        return kept
-    made = _of_machine(machine_id) or _random(rng)
+    if written := _written(places):
+        return written
+    new = _of_machine(machine_id) or _random(rng)
     for place in places:
         try:
             place.touch(mode=0o600)
-            place.write_text(made)
+            place.write_text(new)
         except OSError:
             continue
-        return made
-    log.warning(
-        "the system id cannot be kept: the next start may get another", tried=[str(p) for p in places]
-    )
-    return made
+        return new
+    log.warning("system_id_not_kept", tried=[str(p) for p in places])
+    return new
 
 
 def foreseen_system_id(folders: Iterable[Path], machine_id: Path = _MACHINE_ID) -> str | None:
     """What `system_id` would return, found out without writing anything; None when that is up to chance."""
-    return _kept(folder / FILE for folder in folders) or _of_machine(machine_id)
+    return _written(folder / FILE for folder in folders) or _of_machine(machine_id)
 
 
-def _kept(places: Iterable[Path]) -> str | None:
-    return next((kept for kept in map(_read, places) if _FORM.fullmatch(kept)), None)
+def _written(places: Iterable[Path]) -> str | None:
+    return next((text for text in map(_read, places) if _FORM.fullmatch(text)), None)
 
 
 def _of_machine(machine_id: Path) -> str | None:

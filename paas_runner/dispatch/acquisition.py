@@ -98,16 +98,16 @@ class Acquisition:
         try:
             job = self._first_record(decode(body), reservation.most_weight, now)
         except PayloadError as error:
-            log.error("a job came in a form that nobody can read", reason=error.why, job=error.job_id)
+            log.error("job_unreadable", reason=error.why, job=error.job_id)
             if error.job_id is None or error.token is None:
                 return
             job = acquired_undecodable(self._runner.key, error.job_id, error.token, now)
         if job.key in self._registry:
-            log.warning("the coordinator handed out a job again that is tracked already", job=job.key.job_id)
+            log.warning("job_handed_out_again", job=job.key.job_id)
             return
         recorded = await self._records.save_intent(job)
         log.info(
-            "job acquired",
+            "job_acquired",
             runner=self._runner.name,
             job=job.key.job_id,
             phase=str(job.phase),
@@ -126,7 +126,7 @@ class Acquisition:
             return acquired(key, payload, now, failure=refused.failure.masked(payload.variables))
         except Exception:
             # the job is ours: whatever an executor does wrong, its author must hear of it
-            log.exception("unexpected error: the job is failed", job=payload.job_id)
+            log.exception("job_reading_error", job=payload.job_id)
             return acquired(key, payload, now, failure=_UNREADABLE)
         start_due = self._registry.planned_start(now)
         return acquired(key, payload, now, tenant=tenant, expected_weight=weight, start_due=start_due)
@@ -142,7 +142,7 @@ class Acquisition:
                 excess = self._refusals - self._runner.refusals_tolerated
                 delay = interval if excess <= 0 else self._growing(excess + 4)
                 log.error(
-                    "the coordinator refuses this runner: is its token revoked, expired or mistyped?",
+                    "runner_refused",
                     runner=self._runner.name,
                     reason=str(error),
                     next_try_seconds=round(delay.total_seconds()),
@@ -154,7 +154,7 @@ class Acquisition:
                 delay = max(interval, self._growing(self._failures))
         self._failures += 1
         log.warning(
-            "no job could be asked for",
+            "job_request_failed",
             runner=self._runner.name,
             reason=str(error),
             next_try_seconds=round(delay.total_seconds()),

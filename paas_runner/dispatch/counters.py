@@ -28,10 +28,10 @@ class Counters:
     def __init__(self) -> None:
         self._numbers: Counter[CounterName] = Counter()
 
-    def count(self, counter: CounterName, happened: str, /, **facts: object) -> None:
-        """One more; `happened` and `facts` say to the operator what."""
+    def count(self, counter: CounterName, event: str, /, **facts: object) -> None:
+        """One more; `event` (of `log_events`) and `facts` say to the operator what."""
         self._numbers[counter] += 1
-        log.warning(happened, **facts, **{counter: self._numbers[counter]})
+        log.warning(event, **facts, **{counter: self._numbers[counter]})
 
     @property
     def numbers(self) -> Mapping[str, int]:
@@ -56,7 +56,7 @@ class Costs:
     def log(self) -> None:
         """One line."""
         tenants = {tenant: figures(total) for tenant, total in sorted(self._by_tenant.items())}
-        log.info("costs since the start", tenants=tenants)
+        log.info("costs_since_start", tenants=tenants)
 
 
 def figures(what: Total | Charge) -> Mapping[str, int | float]:

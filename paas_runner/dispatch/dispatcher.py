@@ -197,7 +197,7 @@ class Dispatcher:
         self._generations.remove(generation)
         await generation.runner.aclose()
         if generation.runner.key not in self._present:
-            log.info("runner removed: it has no jobs any more", runner=generation.runner.name)
+            log.info("runner_removed", runner=generation.runner.name)
 
     # --- the loops of jobs -------------------------------------------------------------------------------
 
@@ -209,8 +209,7 @@ class Dispatcher:
                 self._start(generation, _with_tenant(job, generation.runner))
         for job in self._stranded:
             log.warning(
-                "a tracked job belongs to a runner that the configuration no longer has: "
-                "put the runner back and reload, or remove the host by hand",
+                "job_without_runner",
                 runner=job.key.runner,
                 job=job.key.job_id,
                 host=job.host.ref if job.host else job.host_name,

@@ -117,7 +117,7 @@ class Effects:
         if host:
             self.runner.counters.count(
                 CounterName.DUPLICATES_PREVENTED,
-                "a host was found again, no second one is needed",
+                "host_found_again",
                 host=host.ref,
             )
         return HostCreated(host=host or await self.runner.executor.provision(request), doubtful=True)
@@ -145,7 +145,7 @@ class Effects:
         try:
             account = await silence_of(self.runner.executor, _provisioned(job))
         except RemoteError as error:
-            log.info("nothing can be told of the host", reason=str(error))
+            log.info("host_account_unavailable", reason=str(error))
             account = _particulars(error, job, self.clock())
         return _failed(no_life(self.runner.policy, account), job)
 
@@ -194,7 +194,8 @@ class Effects:
         if action is Action.CHECK_HOST:
             delay = max(delay, self.runner.policy.host_every)
         log.warning(
-            f"cannot {action} yet",
+            "action_postponed",
+            action=str(action),
             reason=str(error),
             attempts=attempts + 1,
             next_try_seconds=round(delay.total_seconds(), 1),

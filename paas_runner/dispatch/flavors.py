@@ -42,7 +42,7 @@ class FlavorRefresh:
             flavors = await flavors_of(self._runner.executor)
         except RemoteError as error:
             self._failures += 1
-            log.warning("what hosts weigh cannot be read", reason=str(error), known=self._known is not None)
+            log.warning("flavors_unreadable", reason=str(error), known=self._known is not None)
             return backoff(self._failures, self._rng, longest=LONGEST_BACKOFF, retry_after=error.retry_after)
         self._failures = 0
         if flavors != self._known:
@@ -58,7 +58,7 @@ class FlavorRefresh:
         if allowed is None:
             return
         log.info(
-            "weight quota",
+            "weight_quota",
             quota=round(load.quota or 0.0, 1),
             runner_may_use=round(allowed, 1),
             jobs_that_fit=dict(jobs_that_fit(flavors.weights, allowed)),
@@ -69,7 +69,7 @@ class FlavorRefresh:
         ]
         if too_heavy:
             log.warning(
-                "the quota is too small for some sizes: jobs that ask for one of them are failed",
+                "quota_too_small",
                 sizes=too_heavy,
                 heaviest_allowed=round(heaviest, 1),
             )

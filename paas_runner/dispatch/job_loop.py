@@ -56,7 +56,7 @@ class JobLoop:
                     going = await self._step()
                 except Exception:
                     # one job's bug must neither end the service nor lose the job
-                    log.exception("unexpected error: the job is kept and looked at again")
+                    log.exception("job_error")
                     await sleep_until_stopped(AFTER_A_BUG_SECONDS, self._stopping)
 
     async def _step(self) -> bool:
@@ -104,10 +104,10 @@ class JobLoop:
             facts |= figures(self._charge)
         match event:
             case Failed(failure=failure):
-                log.warning(f"job {job.phase}", **facts, failure=str(failure.reason), reason=failure.text)
+                log.warning(f"job_{job.phase}", **facts, failure=str(failure.reason), reason=failure.text)
             case HostLeft():
-                log.warning("job gone, its host left in place as configured", **facts)
+                log.warning("host_left_in_place", **facts)
             case _:
                 total = (job.since - job.acquired_at).total_seconds()
                 facts |= {"total_seconds": round(total, 2)} if job.phase is Phase.GONE else {}
-                log.info(f"job {job.phase}", **facts)
+                log.info(f"job_{job.phase}", **facts)

@@ -56,7 +56,7 @@ class LoadLog:
             self._standstills += 1
         bounds = {runner: obstacle.bound for runner, obstacle in blocked.items()}
         if blocked and bounds != {runner: obstacle.bound for runner, obstacle in self._blocked.items()}:
-            log.info("no job can be acquired", standstills=self._standstills, **self._reasons(blocked))
+            log.info("acquisition_blocked", standstills=self._standstills, **self._reasons(blocked))
         self._blocked = blocked
 
     def _reasons(self, blocked: Mapping[str, Obstacle]) -> Mapping[str, object]:

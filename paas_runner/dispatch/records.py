@@ -70,7 +70,7 @@ class Records:
             ended = job.acknowledged  # else another runner may get it
             await self._store.forget(job.key, ended=ended, history=job.history)
         except StoreError as error:
-            log.error("a finished job's record cannot be removed", reason=str(error))
+            log.error("record_not_removed", reason=str(error))
             return False
         return True
 
@@ -79,7 +79,7 @@ class Records:
             await self._ledger.write(job.key)
             await self._store.save(job)
         except StoreError as error:
-            log.error("the job's record cannot be written: no new jobs until it can", reason=str(error))
+            log.error("record_not_written", reason=str(error))
             return False
         return True
 

@@ -97,7 +97,7 @@ async def ask_tenants(
             return NotAsked(runner=runner.name, tenant=tenant, why=str(error))
         except Exception as error:
             # whatever an executor does wrong, the others are asked, and the service goes on
-            log.exception("unexpected error: hosts and records could not be compared", tenant=tenant)
+            log.exception("sweep_error", tenant=tenant)
             why = f"unexpected error ({type(error).__name__})"
             return NotAsked(runner=runner.name, tenant=tenant, why=why)
 

@@ -42,7 +42,7 @@ class LiveRecords:
         try:
             self._tenants |= await self._store.tenants(runner)
         except StoreError as error:
-            log.warning("the tenants of earlier jobs cannot be read", reason=str(error))
+            log.warning("tenants_unreadable", reason=str(error))
         return self._tenants
 
 
@@ -74,7 +74,7 @@ class Sweep:
     async def look(self) -> None:
         """Compare once, all tenants side by side."""
         for each in (await ask_tenants(searched(self._served), self._records, self._look)).not_asked:
-            log.warning("hosts and records could not be compared", tenant=each.tenant, reason=each.why)
+            log.warning("sweep_failed", tenant=each.tenant, reason=each.why)
 
     async def _look(self, tenant: str) -> None:
         if tenant not in self._of_tenant:
@@ -112,17 +112,17 @@ class TenantSweep:
         try:
             removed = await self._search.remove(host)
         except RemoteError as error:
-            log.warning("an orphan cannot be removed yet", name=host.name, host=host.ref, reason=str(error))
+            log.warning("orphan_not_removed", name=host.name, host=host.ref, reason=str(error))
             return
         if removed:
-            log.info("orphan removed", name=host.name, host=host.ref)
+            log.info("orphan_removed", name=host.name, host=host.ref)
 
     async def _count_missing(self, before: Sequence[TrackedJob], listed: frozenset[str]) -> None:
         """Hosts that were there at the last look, are not now, and were believed in all the time."""
         still_recorded = {job.host.ref for job in await self._records.jobs() if job.host}
         for host in missing(before, listed):
             if host.ref in still_recorded and host.ref in self._listed:
-                self._counters.count(CounterName.DRIFT, "a job's host has disappeared", host=host.ref)
+                self._counters.count(CounterName.DRIFT, "host_disappeared", host=host.ref)
 
     def _count_unknown(self, verdicts: Sequence[HostVerdict]) -> None:
         """Each host once, as long as it is listed."""
@@ -135,14 +135,13 @@ class TenantSweep:
     def _count(self, verdict: HostVerdict) -> None:
         host = verdict.host
         age = self._clock() - host.created_at if host.created_at else None
-        counter, happened = CounterName.ORPHANS_FOUND, "an orphan was found and is removed"
+        facts = {
+            "name": host.name,
+            "host": host.ref,
+            "age_seconds": round(age.total_seconds()) if age is not None else None,
+            "reason": verdict.why,
+        }
         if verdict.kind is HostKind.BUSY:
-            counter, happened = CounterName.DRIFT, "a host may run a job of which nothing is known"
-        self._counters.count(
-            counter,
-            happened,
-            name=host.name,
-            host=host.ref,
-            age_seconds=round(age.total_seconds()) if age is not None else None,
-            reason=verdict.why,
-        )
+            self._counters.count(CounterName.DRIFT, "unknown_host_busy", **facts)
+        else:
+            self._counters.count(CounterName.ORPHANS_FOUND, "orphan_found", **facts)

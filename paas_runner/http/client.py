@@ -122,7 +122,7 @@ class HttpClient:
                     answer = await self._exchange(request, op)
             except (httpx.RequestError, TimeoutError) as error:
                 raise self._transient(f"no answer ({cause(error)})", op) from error
-        log.debug("call", service=self._service, op=op, status=answer.status)
+        log.debug("http_call", service=self._service, op=op, status=answer.status)
         if self._on_response:
             self._on_response(self._service, answer)
         if answer.status in (408, 425, 429) or answer.status >= 500:

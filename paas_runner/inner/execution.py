@@ -58,7 +58,7 @@ class Execution:
         except OSError as error:  # a full disk, say
             ending = broken(str(error))
         except Exception as error:
-            log.exception("unexpected error", job=self.job.payload.job_id)
+            log.exception("inner_error", job=self.job.payload.job_id)
             ending = broken(f"unexpected error in the runner: {type(error).__name__}")
         self._conclusion(ending)
         return ending.state_update(self.job.failure_reasons)

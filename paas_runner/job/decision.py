@@ -57,7 +57,7 @@ class Policy:
     @property
     def dead_host_within(self) -> timedelta:
         """When a dead host is noticed, usually: once due, a look at it waits for the next look at its job."""
-        return (self.host_every // self.status_every + 1) * self.status_every
+        return -(-self.host_every // self.status_every) * self.status_every
 
 
 class Action(enum.StrEnum):

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import attrs
 
 from paas_runner.job.tracked import Host, HostName, JobKey, Phase, SeenHost, TrackedJob, host_name_prefix
+from paas_runner.plain_text import exact_span
 
 GRACE = timedelta(minutes=10)
 """No host goes that is younger than this."""
@@ -127,7 +128,7 @@ def _verdict(host: SeenHost, known: KnownJobs, now: datetime) -> HostVerdict:
         return HostVerdict(host=host, kind=HostKind.KEPT, why="the configuration leaves hosts in place")
     found = _suspicion(host, job, over=key in known.ended)
     if host.created_at is None or now - host.created_at < found.grace:
-        why = f"{found.why}; left alone until it is {_span(found.grace)} old"
+        why = f"{found.why}; left alone until it is {exact_span(found.grace)} old"
         return HostVerdict(host=host, kind=found.meanwhile, why=why)
     if host.ref not in known.unknown_before:
         return HostVerdict(host=host, kind=HostKind.SEEN_ONCE, why=f"{found.why}; the next look decides")
@@ -167,8 +168,3 @@ def missing(jobs: Iterable[TrackedJob], listed: Container[str]) -> Sequence[Host
         for job in jobs
         if job.phase in _SETTLED_ON_A_HOST and job.host is not None and job.host.ref not in listed
     ]
-
-
-def _span(span: timedelta) -> str:
-    hours, minutes = divmod(round(span.total_seconds() / 60), 60)
-    return f"{hours} h" if hours else f"{minutes} min"

@@ -4,13 +4,14 @@ It asks the same function that the job loop obeys, so it cannot say anything els
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import attrs
 
 from paas_runner.job.decision import Act, Action, Policy, Settle, Wait, next_action
 from paas_runner.job.events import Failed
 from paas_runner.job.tracked import Phase, TrackedJob
+from paas_runner.plain_text import exact_span
 
 _MOST_STEPS = 10
 """So many waits in a row are looked through for what comes after them."""
@@ -53,17 +54,13 @@ def _why(action: Action, job: TrackedJob, at: datetime, policy: Policy) -> str:
         case Action.LOOK_FOR_LIFE:
             return f"its log is empty; it is given up at {job.since + policy.life_within:%H:%M:%S}"
         case Action.CHECK_STATUS | Action.TOUCH:
-            return f"asked every {_span(policy.status_every)}, to learn when it ends or is canceled"
+            return f"asked every {exact_span(policy.status_every)}, to learn when it ends or is canceled"
         case Action.CHECK_HOST:
-            return f"looked at every {_span(policy.host_every)} at most: a host that died runs no job"
+            return f"looked at every {exact_span(policy.host_every)} at most: a host that died runs no job"
         case Action.DECOMMISSION:
             return "the job is over; until it is gone the host costs"
         case _:
             return _REASONS[action]
-
-
-def _span(interval: timedelta) -> str:
-    return f"{interval.total_seconds():g} s"
 
 
 _DOING: Mapping[Action, str] = {

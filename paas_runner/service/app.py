@@ -110,21 +110,21 @@ async def _run(dispatcher: Dispatcher, stopping: asyncio.Event, live: LiveConfig
             finally:
                 limiting.cancel()
     except TimeoutError:
-        log.warning("calls in flight were cut off: the next start looks at what became of them")
+        log.warning("calls_cut_off")
 
 
 async def _limit(
     deadline: asyncio.Timeout, dispatcher: Dispatcher, stopping: asyncio.Event, live: LiveConfig
 ) -> None:
     await stopping.wait()
-    log.info("stopping: no new jobs; calls in flight are finished", jobs=len(dispatcher.view.jobs))
+    log.info("stopping", jobs=len(dispatcher.view.jobs))
     allowed = live.config.shutdown_timeout.total_seconds()
     deadline.reschedule(asyncio.get_running_loop().time() + allowed)
 
 
 def _announce(config: Config, jobs: Sequence[TrackedJob], paused_runners: frozenset[str]) -> None:
     for warning in config.warnings:
-        log.warning("configuration", note=warning)
+        log.warning("configuration_note", note=warning)
     log.info(
         "started",
         version=__version__,

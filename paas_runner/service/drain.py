@@ -115,9 +115,7 @@ class Drain:
     def begin(self) -> None:
         """There is no way back; a second time changes nothing."""
         if not self._wanted.is_set():
-            log.info(
-                "draining: no new jobs; the service ends after the last", jobs=len(self._dispatcher.view.jobs)
-            )
+            log.info("draining", jobs=len(self._dispatcher.view.jobs))
         self._wanted.set()
 
     async def run(self) -> None:
@@ -129,11 +127,10 @@ class Drain:
         if self._stopping.is_set():
             return
         self.certificate = await self._certified()
-        log_result = log.info if self.certificate.clean else log.error
-        log_result(
-            "drained" if self.certificate.clean else "drained, but not all is gone",
-            **self.certificate.document,
-        )
+        if self.certificate.clean:
+            log.info("drained", **self.certificate.document)
+        else:
+            log.error("drained_with_leftovers", **self.certificate.document)
         self._done.set()
         self._stopping.set()
 

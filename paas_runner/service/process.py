@@ -52,7 +52,7 @@ class OperatorSignals:
         """A signal has come; the log says what comes of it."""
         operation = OPERATIONS[number]
         if self._operations is None:
-            log.warning("a signal came too early: the service is still starting", asked=operation.__name__)
+            log.warning("signal_too_early", asked=operation.__name__)
             return
         task = asyncio.create_task(self._carry_out(operation(self._operations), operation.__name__))
         self._tasks.add(task)
@@ -62,10 +62,10 @@ class OperatorSignals:
         try:
             await operation
         except RunnerError:
-            log.debug("a signal was refused", asked=name)  # the log has the reason already
+            log.debug("signal_refused", asked=name)  # the log has the reason already
         except Exception:
             # a bug in an operation must not end the service
-            log.exception("unexpected error: a signal was not answered", asked=name)
+            log.exception("signal_error", asked=name)
 
 
 def run(
@@ -83,19 +83,19 @@ def run(
     try:
         certificate = asyncio.run(_serve_until_signalled(config, edges, poll_cycles))
     except asyncio.CancelledError:
-        log.warning("stopped at once: the next start looks at what became of the calls in flight")
+        log.warning("stopped_at_once")
         _leave_at_once()
     except StoreInUseError as error:
-        log.error("cannot start", reason=str(error))
+        log.error("cannot_start", reason=str(error))
         return Exit.IN_USE
     except (StoreError, StateFileError) as error:
-        log.error("the records cannot be used", reason=str(error))
+        log.error("records_unusable", reason=str(error))
         return Exit.STATE
     except RunnerError as error:
-        log.error("cannot start", reason=str(error))
+        log.error("cannot_start", reason=str(error))
         return Exit.CONFIG
     except Exception:
-        log.exception("unexpected error: the records are in the store, a restart goes on from there")
+        log.exception("service_error")
         return Exit.FAILED
     return Exit.OK if certificate is None or certificate.clean else Exit.LEFT_OVER
 

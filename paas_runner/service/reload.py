@@ -147,7 +147,7 @@ class LiveConfig:
             self._refuse_while_stopping()
             self._dispatcher.reload(self._dispatcher.config.pausing(paused(known)))
             title = self._dispatcher.config.names[key]
-            log.info("runner paused: it asks for no more jobs" if pause else "runner resumed", runner=title)
+            log.info("runner_paused" if pause else "runner_resumed", runner=title)
             return title
 
     def _key(self, name: str) -> str:
@@ -173,7 +173,7 @@ class LiveConfig:
 
 
 def _refused(error: RunnerError, **why: object) -> NotDoneError:
-    log.error("configuration refused: the one in force stays", **why)
+    log.error("configuration_refused", **why)
     return NotDoneError(f"refused, the configuration in force stays:\n{error}")
 
 
@@ -185,12 +185,10 @@ async def _close_new(served: ServedConfig, present: Mapping[str, ActiveRunner]) 
 
 def _log_reload(config: Config, changes: Sequence[str], restart_needed: Sequence[str]) -> None:
     for warning in config.warnings:
-        log.warning("configuration", note=warning)
+        log.warning("configuration_note", note=warning)
     if changes:
-        log.info("configuration reloaded", changes=list(changes))
+        log.info("configuration_reloaded", changes=list(changes))
     else:
-        log.info("configuration reloaded: nothing has changed")
+        log.info("configuration_unchanged")
     if restart_needed:
-        log.warning(
-            "some keys wait for a restart: until then they keep their values", keys=list(restart_needed)
-        )
+        log.warning("restart_needed", keys=list(restart_needed))

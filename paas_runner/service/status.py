@@ -67,11 +67,11 @@ class Status:
     def log(self) -> report.StatusReport:
         """The report in the log: a line for the service, one for each runner, one for each job."""
         found = self.now()
-        log.warning("state", **to_data(found.service), **to_data(found.capacity))
+        log.warning("service_state", **to_data(found.service), **to_data(found.capacity))
         for runner in found.runners:
-            log.warning("state of a runner", **to_data(runner))
+            log.warning("runner_state", **to_data(runner))
         for job in found.jobs:
-            log.warning("state of a job", **to_data(job))
+            log.warning("job_state", **to_data(job))
         return found
 
     def _jobs(self, view: View) -> Sequence[report.JobReport]:

@@ -74,7 +74,7 @@ class ServiceManager:
                 ours.settimeout(SEND_SECONDS)
                 ours.sendto("\n".join(assignments).encode(), name)
         except OSError as error:
-            log.warning("the service manager cannot be told", told=assignments[0], reason=str(error))
+            log.warning("service_manager_unreachable", told=assignments[0], reason=str(error))
 
 
 def _status(text: str) -> str:

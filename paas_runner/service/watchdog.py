@@ -81,7 +81,7 @@ class Supervision(Observer):
                 self._manager.alive()
             elif hung != known:
                 log.error(
-                    "loops have hung: the watchdog is no longer fed, and restarts the service",
+                    "loops_hung",
                     loops=hung,
                     within_seconds=round(self._manager.watchdog.total_seconds()),
                 )

@@ -10,6 +10,7 @@ import attrs
 
 from paas_runner.job.tracked import JobKey, Phase
 from paas_runner.job.wording import HistoryLine
+from paas_runner.plain_text import aligned, one_line, short_span, span
 from paas_runner.status.report import (
     Capacity,
     JobReport,
@@ -28,7 +29,7 @@ def page(report: StatusReport) -> str:
             _service(report.service, report.at),
             _capacity(report.capacity),
             "",
-            *_aligned([("RUNNER", "TOKEN", "STATE", "JOBS", "WHY"), *map(_runner, report.runners)]),
+            *aligned([("RUNNER", "TOKEN", "STATE", "JOBS", "WHY"), *map(_runner, report.runners)]),
             "",
             *(_jobs(report.jobs, report.at) if report.jobs else ["no tracked jobs"]),
         ]
@@ -58,7 +59,7 @@ def format_line(line: HistoryLine) -> str:
     """What happened, how often, why, and how long after it the next try was."""
     again = f" ({line.times} times, last {line.last:%H:%M:%S})" if line.last else ""
     wait = (line.until - (line.last or line.at)).total_seconds() if line.until else 0.0
-    pause = f"; again {seconds(wait)} later" if wait > 0 else ""
+    pause = f"; again {short_span(wait)} later" if wait > 0 else ""
     return f"{_with_reason(line.what + again, line.why)}{pause}"
 
 
@@ -67,24 +68,8 @@ def next_line(job: JobReport, now: datetime) -> str:
     if job.next is None:
         return f"nothing is done: {job.blocked}"
     delay = (job.next.at - now).total_seconds()
-    when = "now" if delay <= 0 else f"in {seconds(delay)}"
+    when = "now" if delay <= 0 else f"in {short_span(delay)}"
     return f"{when}: {_with_reason(job.next.what, job.next.why)}"
-
-
-def seconds(length: float) -> str:
-    """A short time, no more exact than it matters."""
-    return f"{length:.1f} s" if length < 10 else f"{length:.0f} s"
-
-
-def span(length: float) -> str:
-    """Some seconds, in the two units that matter."""
-    minutes, rest = divmod(round(length), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 48:
-        return f"{hours // 24} d {hours % 24} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _service(service: ServiceReport, at: datetime) -> str:
@@ -107,18 +92,18 @@ def _use(use: Use) -> str:
 
 def _runner(runner: RunnerReport) -> Sequence[str]:
     until = f"next try at {runner.until:%H:%M:%S}: " if runner.until else ""
-    return runner.name, runner.runner, runner.state, str(runner.jobs), until + _one_line(runner.why)
+    return runner.name, runner.runner, runner.state, str(runner.jobs), until + one_line(runner.why)
 
 
 def _jobs(jobs: Sequence[JobReport], at: datetime) -> Iterator[str]:
     head = ("JOB", "RUNNER", "PHASE", "AGE", "IN PHASE", "HOST", "FLAVOR", "TENANT")
-    first, *rows = _aligned([head, *map(_job, jobs)])
+    first, *rows = aligned([head, *map(_job, jobs)])
     yield first
     for row, job in zip(rows, jobs, strict=True):
         yield row
         if job.last:
-            yield f"    last {job.last.at:%H:%M:%S} {_one_line(format_line(job.last))}"
-        yield f"    next {_one_line(next_line(job, at))}"
+            yield f"    last {job.last.at:%H:%M:%S} {one_line(format_line(job.last))}"
+        yield f"    next {one_line(next_line(job, at))}"
 
 
 def _job(job: JobReport) -> Sequence[str]:
@@ -141,18 +126,6 @@ def _newest(job: JobReport) -> tuple[Phase, datetime | None]:
 
 def _with_reason(what: str, why: str) -> str:
     return f"{what}: {why}" if why else what
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> Sequence[str]:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
 
 
 @attrs.frozen(kw_only=True)

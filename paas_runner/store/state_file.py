@@ -59,11 +59,10 @@ async def take_in(path: Path, store: JobStore, names: Mapping[str, str], now: da
     if state is None:
         return
     if await store.replace(state.jobs, source=state.digest):
-        log.info("state file loaded", path=str(path), jobs=len(state.jobs))
+        log.info("state_file_loaded", path=str(path), jobs=len(state.jobs))
         if state.possible_hosts:
             log.warning(
-                "jobs came without a host: should heptapod-paas-runner have been creating one when it "
-                "stopped, remove it by hand",
+                "hosts_possibly_unknown",
                 hosts=list(state.possible_hosts),
             )
     _remove(path)
@@ -129,7 +128,7 @@ def _set_aside(path: Path) -> None:
     aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.aside")
     path.rename(aside)
     log.warning(
-        "a state file appeared while the service ran: its jobs are not tracked, put it back at a stop",
+        "state_file_set_aside",
         set_aside=str(aside),
     )
 

@@ -2,13 +2,17 @@
 
 import json
 import tomllib
+from datetime import timedelta
 
+import attrs
 import pytest
 
 from paas_runner.check import shown
 from paas_runner.config import load
 from paas_runner.executor.contract import installed
 from paas_runner.job.capacity import Flavors
+from paas_runner.plain_text import exact_span
+from paas_runner.service.assembly import policy_of
 
 TEXT = """
 concurrent = 8
@@ -106,6 +110,15 @@ def test_without_a_catalogue_the_rest_is_still_explained(config):
     assert meaning["runners[0]"] == "at most 3 jobs at once; what its hosts weigh could not be found out"
 
 
+@pytest.mark.parametrize(("interval", "words"), [(1, "10 s"), (4, "12 s"), (20, "40 s"), (90, "3 min")])
+def test_the_explained_numbers_are_those_of_the_policy_that_the_service_uses(config, interval, words):
+    config = attrs.evolve(config, job_progress_poll_interval=timedelta(seconds=interval))
+    meaning = shown.document(config, {})["meaning"]["job_progress_poll_interval"]
+    assert meaning.endswith(f"a dead host within about {words}")
+    policy = policy_of(config, config.runners[0])
+    assert words == exact_span(policy.dead_host_within)
+
+
 AWKWARD = {
     "plain": 'a "quoted" \\ text\n\x7f\x00é😀',
     "a key": [1, 2.5, True, "x", [1], {"in line": "value"}],
@@ -121,3 +134,23 @@ def test_any_document_reads_back_equal_with_its_comments_in_lines():
     assert tomllib.loads(text) == AWKWARD
     assert max(len(line) for line in lines if line.startswith("#")) <= shown.COMMENT_WIDTH + 2
     assert "# of an entry" in lines
+    assert lines[3:] == [
+        'plain = "a \\"quoted\\" \\\\ text\\n\\u007f\\u0000é😀"',
+        '"a key" = [1, 2.5, true, "x", [1], {"in line" = "value"}]',
+        "none = []",
+        "",
+        "[table]",
+        "",
+        "[table.deep]",
+        "",
+        "[[table.deep.list]]",
+        "a = 1",
+        "",
+        "# of an entry",
+        "[[table.deep.list]]",
+        "",
+        "[[table.deep.list.b]]",
+        'c = "d"',
+        "",
+        "[table.empty]",
+    ]

@@ -15,7 +15,7 @@ from paas_runner.control import ControlError, NotRunningError
 from paas_runner.errors import Exit, Rejected, RunnerError, Transient, UsageError
 from paas_runner.service.assembly import StartError
 from paas_runner.store import StoreError
-from paas_runner.store.sqlite import StoreInUseError
+from paas_runner.store.database import StoreInUseError
 from paas_runner.store.state_file import StateFileError
 
 MALFORMED = sorted((Path(__file__).parents[1] / "config" / "malformed").glob("*.toml"))

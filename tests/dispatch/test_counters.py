@@ -49,7 +49,7 @@ def test_hosts_are_added_up_for_each_tenant_and_told_in_one_line():
         costs.log()
     assert lines == [
         {
-            "event": "costs since the start",
+            "event": "costs_since_start",
             "log_level": "info",
             "tenants": {
                 "acme": {"jobs": 2, "host_seconds": 7200, "estimated_cost": 1.333333},

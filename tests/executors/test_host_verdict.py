@@ -4,7 +4,7 @@ import pytest
 
 from executors.clever.causes import Case, in_the_light_of_its_log, standstill, verdict
 from executors.clever.deployments import Deployment, Machine, Sighting
-from executors.clever.watch import MOST_LINES, tail
+from executors.clever.watch import SHOWN_LINES, tail
 
 
 def row(state, number=1, action="DEPLOY", cause="Git"):
@@ -118,7 +118,7 @@ def stream(*messages, end="\n"):
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_the_last_lines_are_kept(end):
     messages = [f'"line {n}"' for n in range(50)]
-    assert tail(stream(*messages, end=end)) == [f"line {n}" for n in range(50 - MOST_LINES, 50)]
+    assert tail(stream(*messages, end=end)) == [f"line {n}" for n in range(50 - SHOWN_LINES, 50)]
 
 
 @pytest.mark.parametrize(

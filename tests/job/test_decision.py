@@ -142,6 +142,25 @@ def test_a_launched_host_is_looked_at_right_after_its_job_and_not_before(phase):
     assert isinstance(decide(seen, every), Wait)
 
 
+@pytest.mark.parametrize("status_every", [0.5, 3.0, 5.0, 7.0, 30.0, 60.0])
+def test_a_dead_host_is_noticed_as_late_as_the_policy_says(status_every):
+    interval, moment = timedelta(seconds=status_every), timedelta(milliseconds=1)
+    policy = Policy(status_every=interval, host_every=max(1.5 * interval, timedelta(seconds=10)))
+    record, now, looks = job_in(Phase.RUNNING), NOW, []
+    while len(looks) < 3:
+        match next_action(record, now, policy):
+            case Wait(until=until):
+                now = until
+            case Act(action=Action.CHECK_HOST):
+                looks.append(now)
+                now += moment
+                record = apply(record, ev.HostChecked(until=now + policy.host_every), now)
+            case Act():
+                now += moment
+                record = apply(record, ev.Checked(), now)
+    assert looks[2] - looks[1] == pytest.approx(policy.dead_host_within, abs=100 * moment)
+
+
 def test_a_host_that_is_not_known_is_not_looked_at():
     looked = apply(job_in(Phase.RUNNING, host=None), ev.Checked(), NOW + POLICY.host_every)
     assert decide(looked, POLICY.host_every) == Wait(NOW + POLICY.host_every + POLICY.status_every)

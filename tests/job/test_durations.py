@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paas_runner.config.reader import SCALARS, GoDuration, UnfitError
 from paas_runner.config.secret_references import Surroundings
 from paas_runner.inner.settings import seconds
 from paas_runner.job.durations import MOST_NANOSECONDS, go_text, nanoseconds
+from paas_runner.setting_types import SCALARS, GoDuration, UnfitError
 
 MICRO, MILLI, SECOND = 10**3, 10**6, 10**9
 MINUTE, HOUR = 60 * SECOND, 3600 * SECOND

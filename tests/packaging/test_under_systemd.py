@@ -73,11 +73,11 @@ async def test_it_works_confined_reloads_is_upgraded_drains_and_goes(service, wo
 
     service.configure(concurrent=3)
     await service.systemctl("reload")
-    assert "configuration reloaded" in service.records()
+    assert "configuration_reloaded" in service.records()
     service.machine.path(CONFIG).write_text("concurrent = many")
     output = await service.systemctl("reload", fails=True)
     assert "failed" in output.lower()
-    assert "configuration refused: the one in force stays" in service.records()
+    assert "configuration_refused" in service.records()
     service.configure(concurrent=3)
     hold = world.hold()
     [job] = world.submit(script=hold.script)

@@ -38,7 +38,7 @@ async def test_1_1_1_loads_our_state_file_and_manages_the_jobs_to_the_end(shared
     all_went_well(shared, jobs)
     assert shared.state == NOTHING
     async with shared.service():
-        await shared.until(lambda: [event for event in shared.log if event["event"] == "state file loaded"])
+        await shared.until(lambda: [event for event in shared.log if event["event"] == "state_file_loaded"])
     assert shared.state == NOTHING
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from paas_runner.executor.questions import AnswerRefusedError, Choice, Kind, Question, QuestionContext
+from paas_runner.executor.questions import AnswerKind, AnswerRefusedError, Choice, Question, QuestionContext
 from paas_runner.http import Http
 from paas_runner.sandbox.server import Sandbox
 from paas_runner.secret import Secret
@@ -52,7 +52,7 @@ class Talkative(Plain):
     questions: Sequence[Question] = (
         Question(key="station", prompt="Which room", choices=_rooms),
         Question(key="cores", prompt="Cores", default="2"),
-        Question(key="password", prompt="Password", kind=Kind.SECRET, check=_knows),
+        Question(key="password", prompt="Password", kind=AnswerKind.SECRET, check=_knows),
         Question(key="comment", default="made by registration"),
     )
 

@@ -143,10 +143,10 @@ def test_the_ledger_has_the_time_of_each_host_and_the_log_what_it_cost(play, log
         return sum(charge.seconds for charge in world.store.charges)
 
     seconds = play(story, cloud=SLOW)
-    gone = told(logs, "job gone")
+    gone = told(logs, "job_gone")
     assert sum(line["host_seconds"] for line in gone) == pytest.approx(seconds)
     assert all(line["estimated_cost"] == pytest.approx(line["host_seconds"] / 1000) for line in gone)
-    [line] = told(logs, "costs since the start")
+    [line] = told(logs, "costs_since_start")
     assert line["tenants"][""]["jobs"] == 3
     assert line["tenants"][""]["estimated_cost"] == pytest.approx(seconds / 1000)
 
@@ -166,7 +166,7 @@ def test_killed_between_the_charge_and_the_record_each_host_is_charged_once_and_
         return len(charged)
 
     before = play(story, cloud=SLOW)
-    [line] = told(logs, "costs since the start")
+    [line] = told(logs, "costs_since_start")
     assert line["tenants"][""]["jobs"] == 4 - before, "what was in the ledger is not counted again"
 
 
@@ -256,7 +256,7 @@ def test_a_host_that_is_left_in_place_is_charged_until_then(play, logs):
         await world.cloud.delete(world.organisation, entry.app_id)
 
     play(story, cloud=SLOW, more="paas_finished_jobs_keep_resources = true")
-    [line] = told(logs, "job gone, its host left in place as configured")
+    [line] = told(logs, "host_left_in_place")
     assert line["host_seconds"] >= 100
 
 

@@ -33,7 +33,7 @@ def read(job, logs):
     assert "canary" not in trace
     assert account.count("\n") <= 20
     assert max(map(len, account.split("\n"))) <= 200
-    [told] = [entry for entry in logs if entry["event"] == "job failing"]
+    [told] = [entry for entry in logs if entry["event"] == "job_failing"]
     assert told["reason"] == f"{said[1]}\n{account}".rstrip("\n")
     return said[1], facts_of(account)
 

@@ -44,7 +44,7 @@ def test_first_life_is_noticed_without_an_administrators_token(play, asked, watc
                 while not job.trace:
                     await asyncio.sleep(1)
                 await asyncio.sleep(step + 1)
-                assert "job running" in {entry["event"] for entry in logs}
+                assert "job_running" in {entry["event"] for entry in logs}
                 await world.settled(job)
         assert job.status == "success"
         assert job.count(LedgerKind.CHECKSUM_MISMATCH) == 0, "the looks left no trace in the log"

@@ -73,7 +73,7 @@ def test_a_host_whose_creation_came_late_is_removed_soon_after_its_time_of_grace
             assert GRACE <= timedelta(seconds=world.seconds() - since) <= GRACE + 2 * EVERY
 
     play(story)
-    [found] = told(logs, "an orphan was found and is removed")
+    [found] = told(logs, "orphan_found")
     assert found["log_level"] == "warning"
     assert found["name"].startswith("hpd-job-")
     assert found["age_seconds"] >= GRACE.total_seconds()
@@ -173,7 +173,7 @@ def test_a_removal_that_fails_is_tried_again_and_counted_once(play, logs):
             await gone(world, late)
 
     play(story)
-    assert len(told(logs, "an orphan cannot be removed yet")) >= 3
+    assert len(told(logs, "orphan_not_removed")) >= 3
     assert told(logs, "stopped")[0]["orphans_found"] == 1
 
 
@@ -203,7 +203,7 @@ def test_a_busy_host_of_whose_job_nothing_is_known_is_told_and_left_alone_for_a_
             assert world.seconds() - since >= 2 * 3600
 
     play(story)
-    [warned] = told(logs, "a host may run a job of which nothing is known")
+    [warned] = told(logs, "unknown_host_busy")
     assert warned["drift"] == 1
 
 
@@ -242,7 +242,7 @@ def test_a_host_that_disappears_is_counted(play, logs):
             await asyncio.sleep(5)
 
     play(story, more="paas_orphan_sweep_interval = 2")
-    assert [line["host"] for line in told(logs, "a job's host has disappeared")]
+    assert [line["host"] for line in told(logs, "host_disappeared")]
     assert told(logs, "stopped")[0]["drift"] == 1
 
 

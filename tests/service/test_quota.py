@@ -81,7 +81,7 @@ def test_a_quota_smaller_than_a_size_fails_who_asks_for_it_and_caps_the_others(p
         assert [entry.flavor for entry in world.cloud.ledger.created] == ["heptapod-runner-S"] * 2
 
     play(story, more=quota("S", 1))
-    [warning] = told(logs, "the quota is too small for some sizes: jobs that ask for one of them are failed")
+    [warning] = told(logs, "quota_too_small")
     assert warning["sizes"] == ["M", "L", "XL", "2XL", "3XL"]
 
 
@@ -110,8 +110,8 @@ def test_nothing_is_acquired_before_weights_are_known_and_everything_after(play,
         assert job.status == "success"
 
     play(story, more=quota("M", 4))
-    assert told(logs, "what hosts weigh cannot be read")
-    [standstill] = told(logs, "no job can be acquired")[:1]
+    assert told(logs, "flavors_unreadable")
+    [standstill] = told(logs, "acquisition_blocked")[:1]
     assert standstill["reason"] == "what its hosts weigh is not known yet"
 
 
@@ -123,7 +123,7 @@ def test_a_reference_flavor_that_is_not_on_offer_is_told_and_acquires_nothing(pl
             assert job.count(LedgerKind.ACQUIRED) == 0
 
     play(story, more=quota("5XL", 4))
-    [standstill] = told(logs, "no job can be acquired")
+    [standstill] = told(logs, "acquisition_blocked")
     assert standstill["reason"].startswith('`reference_flavor` = "5XL" is not on offer')
 
 
@@ -134,7 +134,7 @@ def test_why_nothing_is_acquired_is_one_line_and_not_one_for_each_poll(play, log
             await world.settled(*jobs)
 
     play(story, more=quota("M", 1), runner='cc_max_flavor = "M"')
-    [line] = told(logs, "no job can be acquired")
+    [line] = told(logs, "acquisition_blocked")
     assert line["reason"] == "a job may weigh 13.5, and 13.5 of the quota of 13.5 is taken"
 
 

@@ -80,7 +80,7 @@ def test_a_file_without_changes_changes_nothing(operate):
         async with world.service():
             with capture_logs() as logs:
                 assert await world.reload() == {"changes": [], "restart_needed": []}
-            assert "configuration reloaded: nothing has changed" in [entry["event"] for entry in logs]
+            assert "configuration_unchanged" in [entry["event"] for entry in logs]
 
     operate(story)
 

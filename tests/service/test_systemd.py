@@ -78,5 +78,5 @@ def test_a_service_manager_that_cannot_be_told_is_warned_about_and_nothing_else(
     with capture_logs() as logs:
         ServiceManager(address=address).ready("up")
     [warning] = logs
-    assert warning["event"] == "the service manager cannot be told"
+    assert warning["event"] == "service_manager_unreachable"
     assert warning["told"] == "READY=1"

@@ -5,7 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import attrs
-import pytest
 
 from paas_runner.commands.output import show
 from paas_runner.job import events as ev
@@ -16,7 +15,7 @@ from paas_runner.job.wording import describe_history
 from paas_runner.logs import redactor
 from paas_runner.secret import Secret
 from paas_runner.status import report
-from paas_runner.status.views import Explanation, changes, format_explanation, page, span
+from paas_runner.status.views import Explanation, changes, format_explanation, page
 from tests.support.records import NOW, job_in
 
 KEY = "abc123xyz"
@@ -161,11 +160,3 @@ def test_what_comes_from_elsewhere_can_neither_move_the_cursor_nor_break_the_out
     redactor.add([Secret("status-view-canary")])
     show("a \x1b[2J\r\x07 half a pair \ud83d\nstatus-view-canary")
     assert capsys.readouterr().out == "a  [2J   half a pair  \n[secret]\n"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 s"), (59.4, "59 s"), (61, "1 min 1 s"), (3600, "1 h 0 min"), (180_000, "2 d 2 h")],
-)
-def test_spans_are_shown_in_the_units_that_matter(seconds, text):
-    assert span(seconds) == text

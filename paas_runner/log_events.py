@@ -1,0 +1,111 @@
+"""Every event that we log: a short name that stays, for programs, and a sentence for people.
+
+The caller logs the name and the facts. The sentence takes its place where lines for people are rendered
+(`logs.configure`); JSON has the name. docs/logs.md lists both; a test holds the three together.
+"""
+
+from collections.abc import Mapping
+
+from structlog.typing import EventDict
+
+SENTENCES: Mapping[str, str] = {
+    # the service
+    "started": "started",
+    "stopping": "stopping: no new jobs; calls in flight are finished",
+    "calls_cut_off": "calls in flight were cut off: the next start looks at what became of them",
+    "stopped_at_once": "stopped at once: the next start looks at what became of the calls in flight",
+    "stopped": "stopped",
+    "cannot_start": "cannot start",
+    "records_unusable": "the records cannot be used",
+    "service_error": "unexpected error: the records are in the store, a restart goes on from there",
+    "loops_hung": "loops have hung: the watchdog is no longer fed, and restarts the service",
+    "service_manager_unreachable": "the service manager cannot be told",
+    "system_id_not_kept": "the system id cannot be kept: the next start may get another",
+    # what operators ask for
+    "signal_too_early": "a signal came too early: the service is still starting",
+    "signal_refused": "a signal was refused",
+    "signal_error": "unexpected error: a signal was not answered",
+    "control_socket_unavailable": "the control socket cannot be opened: commands cannot ask this service",
+    "control_client_gone": "a command did not wait for its answer",
+    "control_error": "unexpected error: a question was not answered",
+    "service_state": "state",
+    "runner_state": "state of a runner",
+    "job_state": "state of a job",
+    "draining": "draining: no new jobs; the service ends after the last",
+    "drained": "drained",
+    "drained_with_leftovers": "drained, but not all is gone",
+    "runner_paused": "runner paused: it asks for no more jobs",
+    "runner_resumed": "runner resumed",
+    "configuration_note": "configuration",
+    "configuration_reloaded": "configuration reloaded",
+    "configuration_unchanged": "configuration reloaded: nothing has changed",
+    "configuration_refused": "configuration refused: the one in force stays",
+    "restart_needed": "some keys wait for a restart: until then they keep their values",
+    "runner_removed": "runner removed: it has no jobs any more",
+    # acquisition
+    "job_acquired": "job acquired",
+    "job_request_failed": "no job could be asked for",
+    "runner_refused": "the coordinator refuses this runner: is its token revoked, expired or mistyped?",
+    "job_unreadable": "a job came in a form that cannot be read",
+    "job_reading_error": "unexpected error: the job is failed",
+    "job_handed_out_again": "the coordinator handed out a job again that is tracked already",
+    "acquisition_blocked": "no job can be acquired",
+    "statistics": "statistics",
+    "weight_quota": "weight quota",
+    "quota_too_small": "the quota is too small for some flavors: jobs that ask for one of them are failed",
+    "flavors_unreadable": "what hosts weigh cannot be read",
+    # one job
+    "job_provisioning": "job provisioning",
+    "job_provisioned": "job provisioned",
+    "job_launching": "job launching",
+    "job_launched": "job launched",
+    "job_running": "job running",
+    "job_failing": "job failing",
+    "job_decommissioning": "job decommissioning",
+    "job_gone": "job gone",
+    "host_left_in_place": "job gone, its host left in place as configured",
+    "action_postponed": "an action on a job did not succeed yet",
+    "job_error": "unexpected error: the job is kept and looked at again",
+    "job_without_runner": "a tracked job belongs to a runner that the configuration no longer has: "
+    "put the runner back and reload, or remove the host by hand",
+    "host_found_again": "a host was found again, no second one is needed",
+    "host_account_unavailable": "nothing can be told of the host",
+    # records and costs
+    "record_not_written": "the job's record cannot be written: no new jobs until it can",
+    "record_not_removed": "a finished job's record cannot be removed",
+    "state_file_loaded": "state file loaded",
+    "state_file_set_aside": "a state file appeared while the service ran: its jobs are not tracked, "
+    "put it back at a stop",
+    "hosts_possibly_unknown": "jobs came without a host: should heptapod-paas-runner have been creating one "
+    "when it stopped, remove it by hand",
+    "costs_since_start": "costs since the start",
+    # hosts and records compared
+    "orphan_found": "an orphan was found and is removed",
+    "orphan_removed": "orphan removed",
+    "orphan_not_removed": "an orphan cannot be removed yet",
+    "host_disappeared": "a job's host has disappeared",
+    "unknown_host_busy": "a host may run a job of which nothing is known",
+    "sweep_failed": "hosts and records could not be compared",
+    "sweep_error": "unexpected error: hosts and records could not be compared",
+    "tenants_unreadable": "the tenants of earlier jobs cannot be read",
+    # clouds and engines
+    "http_call": "call",
+    "clever_cloud_refused": "Clever Cloud refused",
+    "catalogue_unreadable": "the catalogue cannot be read again yet",
+    "trying_another_place": "no host available here, trying another place",
+    "host_removed_by_name": "removing a host by its name",
+    "host_details_unavailable": "the host cannot be looked at more closely",
+    "host_log_unavailable": "no log of the host available",
+    "launched_before": "the host has a job already, launched earlier with another configuration",
+    "launched_already": "the host was launched already",
+    "tenant_without_credentials": "no one can be found to pay for a group's jobs",
+    # the inner runner, on a host
+    "inner_error": "unexpected error",
+}
+"""By name; an event of another's executor stands as it was logged."""
+
+
+def worded(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """As a processor: the sentence instead of the name."""
+    event["event"] = SENTENCES.get(str(event.get("event")), event.get("event"))
+    return event
