@@ -16,7 +16,8 @@ from tests.support.logged_events import ROOT, logged_events
 ROWS = {
     cells[0].strip("`"): cells
     for cells in (
-        row.split(" | ") for row in re.findall(r"^\| (`\w+` \| .*) \|$", (ROOT / "docs/logs.md").read_text(), re.M)
+        row.split(" | ")
+        for row in re.findall(r"^\| (`\w+` \| .*) \|$", (ROOT / "docs/logs.md").read_text(), re.MULTILINE)
     )
 }
 
