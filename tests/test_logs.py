@@ -49,7 +49,7 @@ def test_a_pipe_gets_one_json_object_a_line(out):
 def test_a_terminal_gets_lines_for_people():
     terminal = Terminal()
     configured(terminal).info("job_launched", job=7)
-    assert "job_launched" in terminal.getvalue()
+    assert "job launched" in terminal.getvalue()
     assert not terminal.getvalue().startswith("{")
 
 

@@ -208,7 +208,8 @@ async def test_sigusr1_logs_the_state_without_any_secret(real):
         await real.until(lambda: real.phases("running"))
         service._process.send_signal(signal.SIGUSR1)
         await real.until(lambda: told(real, "job_state"))
-        [state], [runner], [shown] = (told(real, f"state{of}") for of in ("", " of a runner", " of a job"))
+        names = ("service_state", "runner_state", "job_state")
+        [state], [runner], [shown] = (told(real, name) for name in names)
         assert state["concurrent"] == {"used": 1, "limit": 10}
         assert runner["name"] == "real"
         assert (shown["job"], shown["phase"]) == (job.job_id, "running")
