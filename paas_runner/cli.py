@@ -9,7 +9,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from paas_runner import __version__
-from paas_runner.commands import check, costs, demo, drain, explain, operations, orphans, run, status
+from paas_runner.commands import (
+    check,
+    costs,
+    demo,
+    drain,
+    explain,
+    operate,
+    orphans,
+    run,
+    status,
+)
 from paas_runner.commands.command import Command, exit_code_of
 from paas_runner.errors import Exit, RunnerError
 
@@ -23,10 +33,10 @@ COMMANDS: Sequence[Command] = (
     check.COMMAND,
     status.COMMAND,
     explain.COMMAND,
-    operations.RELOAD,
+    operate.RELOAD,
     drain.COMMAND,
-    operations.PAUSE,
-    operations.RESUME,
+    operate.PAUSE,
+    operate.RESUME,
     orphans.COMMAND,
     costs.COMMAND,
     demo.COMMAND,

@@ -22,14 +22,6 @@ PATIENCE_SECONDS = 60.0
 QUICK_SECONDS = 10.0
 """For what it only has to tell."""
 
-EXIT_CODES = """\
-exit codes:
-  0   done
-  1   refused, nothing has changed; or the service is not running
-  2   wrong arguments
-  78  there is no such configuration file
-"""
-
 
 def answer(request: Mapping[str, Any], config: Path, *, patience: float | None = PATIENCE_SECONDS) -> Parts:
     """The parts of the answer of the service that runs with this file, as they come.

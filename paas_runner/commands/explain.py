@@ -15,7 +15,6 @@ from paas_runner.commands.command import Command, add_config
 from paas_runner.errors import Exit, RunnerError, UsageError
 
 if TYPE_CHECKING:
-    from paas_runner.job.wording import describe_history
     from paas_runner.status.views import Explanation
 
 _JOB = re.compile(r"(?:(?P<runner>[^/]+)/|hpd-job-(?P<host_of>.+)-)?(?P<job>\d{1,18})")
@@ -84,6 +83,7 @@ def _explanations(config: Path, job: WantedJob) -> "Sequence[Explanation]":
     """Tracked jobs as the service knows them, or its store when it is down; then those that are gone."""
     from paas_runner.config.load import state_path
     from paas_runner.config.model import store_path
+    from paas_runner.job.wording import describe_history
     from paas_runner.status.views import Explanation
     from paas_runner.store.snapshot import histories
 

@@ -206,7 +206,7 @@ async def test_sigusr1_logs_the_state_without_any_secret(real):
     async with real.service() as service:
         [job] = real.submit(script=hold.script)
         await real.until(lambda: real.phases("running"))
-        service._process.send_signal(signal.SIGUSR1)
+        service.signal(signal.SIGUSR1)
         await real.until(lambda: told(real, "job_state"))
         names = ("service_state", "runner_state", "job_state")
         [state], [runner], [shown] = (told(real, name) for name in names)
@@ -222,7 +222,7 @@ async def test_sigusr1_logs_the_state_without_any_secret(real):
 async def test_the_socket_of_a_killed_service_is_replaced_by_the_next_one(real):
     service = await real.start()
     await started(real)
-    service._process.kill()
+    service.signal(signal.SIGKILL)
     await service.wait()
     assert control_path(real.state_file).is_socket()
     assert (await run("status", real.config))[0] == 1
@@ -244,11 +244,11 @@ async def test_a_second_signal_ends_the_service_at_once_even_while_it_pushes_and
     jobs = real.submit(3, script=("sleep 1",))
     await real.until(lambda: len(real.phases("launching")) == 3)
     await real.until(lambda: hanging.applied >= 3)
-    service._process.terminate()
+    service.signal(signal.SIGTERM)
     await real.until(lambda: told(real, "stopping"))
     began = time.monotonic()
-    service._process.terminate()
-    service._process.terminate()
+    service.signal(signal.SIGTERM)
+    service.signal(signal.SIGTERM)
     assert await service.wait() == 0
     assert time.monotonic() - began < 5
     assert told(real, "stopped_at_once")
