@@ -43,7 +43,7 @@ async def _examined(executor: Executor) -> Sequence[CheckResult]:
 
 
 async def _flavors(executor: Executor) -> Flavors:
-    """What hosts can be had, as far as that can be found out; the examination says what is wrong."""
+    """What hosts are on offer, as far as that can be found out; the examination says what is wrong."""
     try:
         return await flavors_of(executor)
     except RunnerError:
@@ -131,7 +131,7 @@ class RunnerCheck:
             await executor.aclose()
 
     async def flavors(self, runner: Runner) -> Flavors:
-        """What hosts can be had, as far as that can be found out; nothing else is checked."""
+        """What hosts are on offer, as far as that can be found out; nothing else is checked."""
         executor, _ = _built(runner, self.edges, self.installation)
         if executor is None:
             return NOTHING_KNOWN

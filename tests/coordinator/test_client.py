@@ -144,7 +144,7 @@ async def test_a_failed_job_is_reported_with_its_reason_and_twice_is_as_good_as_
     assert (job.status, job.failure_reason, job.exit_code) == ("failed", "runner_system_failure", None)
 
 
-async def test_a_job_that_is_being_cancelled_and_reported_failed_is_cancelled(world):
+async def test_a_job_that_is_being_canceled_and_reported_failed_is_canceled(world):
     job, payload = await world.acquire()
     world.gitlab.cancel(job.job_id)
     await world.client.report_failed(job.job_id, payload.token, FAILURE)
