@@ -1,8 +1,8 @@
 """All checks of one configuration: the file, this machine, then all runners side by side.
 
-Of the file stands there what the service would log, in the same words. What concerns all runners comes last: the
-weight quota, whether it is known and which flavors fit into it; and our clock against those of the services
-that have answered, because leases, tokens and signed addresses depend on it.
+The results about the file are in the words that the service would log. What concerns all runners comes last:
+the weight quota, whether it is known and which flavors fit into it; and our clock against those of the
+services that have answered, because leases, tokens and signed addresses depend on it.
 """
 
 import asyncio
