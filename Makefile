@@ -5,7 +5,7 @@
 # make simulate [N=1000] [SEED=7]    kill the service everywhere in virtual time; one seed again
 # make benchmark   beside heptapod-paas-runner 1.1.1, which is installed in an environment of its own
 # make check   formatting, lint, types, import contracts
-# make dist    wheel and sdist, in dist/
+# make dist    wheel and sdist, and the wheel of the inner runner for hosts' images, in dist/
 # make deb     the Debian package, in dist/
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -52,6 +52,7 @@ format: .venv/ready
 
 dist: .venv/ready
 	@$(BIN)/python -m build --outdir dist
+	@$(BIN)/python packaging/inner/build.py dist
 
 deb: .venv/ready
 	@$(BIN)/python packaging/debian/build.py dist

@@ -1,5 +1,8 @@
 """The one type for credentials: it has to be opened on purpose."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import attrs
 
 
@@ -15,3 +18,15 @@ class Secret:
 
     def __str__(self) -> str:
         return "[secret]"
+
+
+def secrets_in(value: Any) -> Iterator[Secret]:
+    """Every secret in an attrs value, however deep."""
+    if isinstance(value, Secret):
+        yield value
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from secrets_in(part)
+    elif attrs.has(type(value)):
+        for field in attrs.fields(type(value)):
+            yield from secrets_in(getattr(value, field.name))

@@ -12,7 +12,7 @@ from paas_runner.coordinator.runner_records import RunnerRecords
 from paas_runner.errors import Rejected, Transient, UsageError
 from paas_runner.executor.questions import AnswerRefusedError, Choice
 from paas_runner.http import Connect, Tls
-from paas_runner.job.runner_token import short_token
+from paas_runner.job.known_runner import short_token
 from paas_runner.logs import redactor
 from paas_runner.secret import Secret
 from paas_runner.setting_types import SCALARS, UnfitError, Url

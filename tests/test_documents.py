@@ -1,6 +1,7 @@
 """The documents say what is true."""
 
 import re
+import runpy
 from pathlib import Path
 
 import attrs
@@ -61,3 +62,16 @@ def test_every_exit_code_is_documented():
 def test_every_link_of_the_readme_leads_somewhere():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert target.startswith("http") or (ROOT / target).exists(), target
+
+
+def test_the_diagram_of_a_jobs_life_is_the_one_that_the_table_gives():
+    drawing = runpy.run_path(str(ROOT / "docs/lifecycle_diagram.py"))
+    assert drawing["page_with"](drawing["diagram"]()) == (ROOT / "docs/architecture.md").read_text()
+
+
+def test_the_architecture_names_every_room_and_none_that_is_not_there():
+    page = (ROOT / "docs/architecture.md").read_text()
+    drawn = set(re.findall(r"^      (\w+)/  ", page, re.MULTILINE))
+    rooms = {path.parent.name for path in (ROOT / "paas_runner").glob("*/__init__.py")}
+    assert drawn == rooms
+    assert page.count("\n") <= 160

@@ -9,7 +9,6 @@ from paas_runner.config.lines import KeyPath
 from paas_runner.job.capacity import Flavors, Load, jobs_that_fit
 from paas_runner.job.decision import Policy
 from paas_runner.plain_text import exact_span
-from paas_runner.service.assembly import policy_of
 
 _MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
@@ -21,7 +20,7 @@ def meanings(config: Config, sizes: Mapping[str, Flavors]) -> Mapping[KeyPath, s
     found: dict[KeyPath, str] = {(key,): sentence for key, sentence in _of_all(config, load)}
     for number, runner in enumerate(config.runners):
         found["runners", number] = _capacity(config, runner, load)
-        for key, sentence in _of_runner(runner, policy_of(config, runner)):
+        for key, sentence in _of_runner(runner, config.policy_of(runner)):
             found["runners", number, key] = sentence
     return found
 
@@ -65,7 +64,7 @@ def _polls(config: Config) -> str:
 
 
 def _status_requests(config: Config) -> str:
-    policy = policy_of(config, config.runners[0])
+    policy = config.policy_of(config.runners[0])
     interval = policy.status_every
     each = _MINUTE / interval
     return (

@@ -21,7 +21,7 @@ from paas_runner.check.meaning import meanings
 from paas_runner.config import Config, Runner
 from paas_runner.config.lines import KeyPath, dotted
 from paas_runner.job.capacity import Flavors
-from paas_runner.job.runner_token import short_token
+from paas_runner.job.known_runner import short_token
 from paas_runner.secret import Secret
 from paas_runner.setting_types import GoDuration
 

@@ -13,9 +13,9 @@ import attrs
 
 from paas_runner.http import Tls
 from paas_runner.job.capacity import Limits, QuotaRule
-from paas_runner.job.known_runner import KnownRunner, Section, recognised
-from paas_runner.job.runner_token import peer_name, short_token
-from paas_runner.secret import Secret
+from paas_runner.job.decision import Policy
+from paas_runner.job.known_runner import KnownRunner, Section, peer_name, recognised, short_token
+from paas_runner.secret import Secret, secrets_in
 from paas_runner.setting_types import Fraction, GoDuration, ReadableFile, Url
 from paas_runner.settings import setting
 
@@ -50,7 +50,7 @@ class JobTraceWatch:
 
 @attrs.frozen(kw_only=True)
 class QuotaComputation:
-    """`[quota_computation]`: the weight quota, told as so many jobs of one flavor on one runner."""
+    """`[quota_computation]`: the weight quota, given as so many jobs of one flavor on one runner."""
 
     reference_runner: str = setting("Name of the runner whose flavor is counted.")
     reference_flavor: str = setting("Flavor of the counted jobs.")
@@ -185,10 +185,18 @@ class Config:
     def store_path(self) -> Path:
         return store_path(self.state_file)
 
-    @property
-    def host_interval(self) -> timedelta:
-        """Pause between two looks at a host: with every second look at its job, usually one a minute."""
-        return max(1.5 * self.job_progress_poll_interval, SHORTEST_HOST_INTERVAL)
+    def policy_of(self, runner: Runner) -> Policy:
+        """How a runner's jobs are looked after, but for what its executor adds."""
+        # with every second look at the job: one request a minute and job, usually
+        host_every = max(1.5 * self.job_progress_poll_interval, SHORTEST_HOST_INTERVAL)
+        return Policy(
+            status_every=self.job_progress_poll_interval,
+            life_every=runner.paas_job_trace_watch.poll_step,
+            life_within=runner.paas_job_trace_watch.timeout_seconds,
+            host_every=host_every,
+            keep_finished=self.paas_finished_jobs_keep_resources,
+            keep_launch_failures=not self.paas_decommission_launch_failures,
+        )
 
     @property
     def limits(self) -> Limits:
@@ -234,15 +242,4 @@ class Config:
     @property
     def secrets(self) -> Iterator[Secret]:
         """Every credential in the file, as far as we know it for one."""
-        return _secrets_in(self)
-
-
-def _secrets_in(value: Any) -> Iterator[Secret]:
-    if isinstance(value, Secret):
-        yield value
-    elif isinstance(value, tuple):
-        for part in value:
-            yield from _secrets_in(part)
-    elif attrs.has(type(value)):
-        for field in attrs.fields(type(value)):
-            yield from _secrets_in(getattr(value, field.name))
+        return secrets_in(self)

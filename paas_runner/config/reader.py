@@ -101,7 +101,7 @@ class Reader:
     ) -> Any:
         """The settings of the plugin `name`, which `table` names by `key`, from the same table.
 
-        None if a fault was noted. Only the plugin tells which keys of the table beside the `known` ones are
+        None if a fault was noted. Only the plugin knows which keys of the table beside the `known` ones are
         right: without it none is called unknown.
         """
         at_key = (*at, key)

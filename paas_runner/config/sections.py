@@ -18,7 +18,7 @@ from paas_runner.config.model import Runner
 from paas_runner.config.reader import Reader, described, did_you_mean
 from paas_runner.config.secret_references import read_secrets_file
 from paas_runner.executor.contract import ExecutorKind
-from paas_runner.job.runner_token import short_token
+from paas_runner.job.known_runner import short_token
 from paas_runner.setting_types import SCALARS, UnfitError
 from paas_runner.settings import keys_of
 

@@ -14,7 +14,7 @@ ANSWER_WITHIN_SECONDS = 10.0
 
 
 class ControlError(RunnerError):
-    """The service could not be asked, or said no."""
+    """The service could not be asked, or refused."""
 
 
 class NotRunningError(ControlError):

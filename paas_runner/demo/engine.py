@@ -9,7 +9,7 @@ from paas_runner.docker.engine import Client, Engine, address_from
 from paas_runner.docker.errors import AbsentError
 from paas_runner.docker.labels import JOB, RUNNER, Kind, labeled, remove_all
 from paas_runner.errors import RemoteError, RunnerError
-from paas_runner.job.runner_token import short_token
+from paas_runner.job.known_runner import short_token
 from paas_runner.sandbox.server import Sandbox
 
 IMAGE = "paas-runner-inner"

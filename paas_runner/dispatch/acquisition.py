@@ -42,12 +42,9 @@ class Acquisition:
         clock: Clock,
         rng: random.Random,
         ending: asyncio.Event,
-        on_no_job: Callable[[str], None] = lambda _: None,
+        observer: Observer,
     ) -> None:
-        """`start` gets each job that was acquired and recorded; with `ending` set it asks no more.
-
-        `on_no_job` gets the runner's key after each request that brought none.
-        """
+        """`start` gets each job that was acquired and recorded; with `ending` set it asks no more."""
         self._runner = runner
         self._registry = registry
         self._records = records
@@ -55,7 +52,7 @@ class Acquisition:
         self._clock = clock
         self._rng = rng
         self._ending = ending
-        self._on_no_job = on_no_job
+        self._observer = observer
         self._failures = 0
         self._refusals = 0
 
@@ -69,7 +66,7 @@ class Acquisition:
                     return
                 got_one, delay = await self._ask(reservation)
             if not got_one:
-                self._on_no_job(self._runner.key)
+                self._observer.no_job(self._runner.key)
             await self._wait(delay)
 
     async def _wait(self, delay: timedelta) -> None:

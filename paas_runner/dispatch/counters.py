@@ -48,11 +48,6 @@ class Costs:
     def count(self, charge: Charge) -> None:
         self._by_tenant[charge.tenant] = self._by_tenant.get(charge.tenant, Total()).plus(charge)
 
-    @property
-    def by_tenant(self) -> Mapping[str, Total]:
-        """Jobs, host time and estimated cost of every tenant who has paid for a host."""
-        return dict(self._by_tenant)
-
     def log(self) -> None:
         """One line."""
         tenants = {tenant: figures(total) for tenant, total in sorted(self._by_tenant.items())}

@@ -55,8 +55,7 @@ class Dispatcher:
         self._stranded: Sequence[TrackedJob] = ()
         self._registry = Registry(config.limits, jobs)
         self._observers = Observers()
-        on_change = self._observers.changed
-        self._load_log = LoadLog(self._registry, config=lambda: self._config, on_change=on_change)
+        self._load_log = LoadLog(self._registry, config=lambda: self._config, observer=self._observers)
         self._heartbeats = Heartbeats()
         self._records = Records(store, self._registry, ledger, stopping)
         self._store = store
@@ -169,7 +168,7 @@ class Dispatcher:
             clock=self._clock,
             rng=self._rng,
             ending=generation.ending,
-            on_no_job=self._observers.no_job,
+            observer=self._observers,
         )
         name = f"acquisition for {generation.runner.name}"
         generation.add(self._loop(name, acquisition.run, LONGEST_REQUEST_SECONDS))

@@ -84,10 +84,10 @@ class JobLoop:
         self._change(event)
         if self._job.phase is Phase.GONE:
             await self._records.remove(self._job)
-        elif not event.durable:
-            self._records.keep_in_memory(self._job)
-        else:
+        elif event.durable:
             await self._records.save(self._job)
+        else:
+            self._records.keep_in_memory(self._job)
 
     def _change(self, event: Event) -> None:
         before, self._job = self._job, apply(self._job, event, self._clock())

@@ -8,6 +8,7 @@ import structlog
 
 from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.served import ServedConfig
+from paas_runner.dispatch.view import Observer
 from paas_runner.job.capacity import Load, Obstacle
 from paas_runner.loop.heartbeat import beat_when_woken
 from paas_runner.loop.timing import sleep
@@ -20,13 +21,11 @@ SETTLING = timedelta(seconds=3)  # changes come in swarms
 class LoadLog:
     """Sleeps as long as nothing changes."""
 
-    def __init__(
-        self, registry: Registry, *, config: Callable[[], ServedConfig], on_change: Callable[[], None]
-    ) -> None:
-        """`config` is the one in force; `on_change` is called after changes, at most every few seconds."""
+    def __init__(self, registry: Registry, *, config: Callable[[], ServedConfig], observer: Observer) -> None:
+        """`config` is the one in force."""
         self._registry = registry
         self._config = config
-        self._on_change = on_change
+        self._observer = observer
         self._logged: Mapping[str, object] = {}
         self._blocked: Mapping[str, Obstacle] = {}
         self._standstills = 0
@@ -39,7 +38,7 @@ class LoadLog:
             await sleep(SETTLING)
             self._registry.changed.clear()
             self._log_changes()
-            self._on_change()
+            self._observer.changed()
 
     def _log_changes(self) -> None:
         load, waiting = self._registry.load, self._registry.waiting

@@ -15,7 +15,7 @@ from paas_runner.dispatch.registry import Registry
 from paas_runner.job.cost import Charge
 from paas_runner.job.tracked import JobKey, TrackedJob
 from paas_runner.loop.timing import sleep_until_stopped
-from paas_runner.store import Store, StoreError
+from paas_runner.store import JobStore, LedgerStore, StoreError
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -26,7 +26,9 @@ _MOST_DAYS = 36_500  # a hundred years: what is more is more than a date can hol
 class Records:
     """The store and the registry, always written together: memory is never behind the disk."""
 
-    def __init__(self, store: Store, registry: Registry, ledger: "Ledger", stopping: asyncio.Event) -> None:
+    def __init__(
+        self, store: JobStore, registry: Registry, ledger: "Ledger", stopping: asyncio.Event
+    ) -> None:
         """A broken store is tried again until `stopping`."""
         self._store = store
         self._ledger = ledger
@@ -87,7 +89,7 @@ class Records:
 class Ledger:
     """Complete charges on their way to the store's ledger, each kept here until it is there."""
 
-    def __init__(self, store: Store, costs: Costs, *, keep_days: int) -> None:
+    def __init__(self, store: LedgerStore, costs: Costs, *, keep_days: int) -> None:
         """What has reached `store` is counted in `costs`."""
         self._store = store
         self._costs = costs

@@ -23,7 +23,7 @@ _ROUNDING = 1e-9  # sums of weights are sums of floats
 
 @attrs.frozen(kw_only=True)
 class Flavors:
-    """What hosts a runner can have, as its executor said last."""
+    """What hosts a runner can have, as its executor last reported."""
 
     weights: Mapping[str, float]
     """Every flavor on offer, by name, with its weight."""

@@ -6,8 +6,11 @@ of several the one whose latest it is; else, with a token that was never seen, t
 its address and name, if only this section and only that runner can be meant; else it is a new one. Where that
 guess is wrong nothing mixes: a coordinator gives each of its jobs an id of its own. A file that has not
 changed means the same runners again.
+
+The short form of a token is public, and the same as GitLab Runner shows.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
@@ -92,3 +95,19 @@ def _by_description(described: Sequence[T]) -> Mapping[tuple[str, str], T]:
     """Only those that cannot be taken for one another."""
     namesakes = Counter(each.description for each in described)
     return {each.description: each for each in described if namesakes[each.description] == 1}
+
+
+_PREFIX = re.compile(r"glrt-(?:t[123]_)?|t[123]_|glrtr-|glcbt-|GR[0-9a-fA-F]{7}")
+_LENGTH = 9
+
+
+def short_token(token: str) -> str:
+    """The first 9 characters after a known prefix, the rule R19 of spec gitlab-runner-api.md §1.9."""
+    prefix = _PREFIX.match(token)
+    start = prefix.end() if prefix else 0
+    return token[start : start + _LENGTH]
+
+
+def peer_name(token: str) -> str:
+    """What heptapod-paas-runner calls the runner, in its state file and in its hosts' names (1.1.1)."""
+    return token[:8]

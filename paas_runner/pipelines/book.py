@@ -51,6 +51,9 @@ class JobBook(Protocol):
     def active(self) -> tuple[Job, ...]:
         """The jobs that a runner has, in the order of their creation."""
 
+    def reserved(self) -> tuple[Job, ...]:
+        """Those of them that their runners have not acknowledged."""
+
 
 class FileBook(Protocol):
     """What jobs produce; each verb that writes saves the job's record, too, and both or neither last."""
@@ -81,6 +84,7 @@ class MemoryBook:
         self._ids_by_token: dict[str, int] = {}
         self._waiting: dict[int, None] = {}  # in the order of creation
         self._active: set[int] = set()
+        self._reserved: set[int] = set()
         self._predecessors: dict[int, Predecessors] = {}
         self._ids_by_pipeline: dict[int, dict[int, None]] = {}
         self._traces: dict[int, bytearray] = {}
@@ -109,10 +113,8 @@ class MemoryBook:
                 self._waiting[job.job_id] = None
             else:
                 self._waiting.pop(job.job_id, None)
-            if job.active:
-                self._active.add(job.job_id)
-            else:
-                self._active.discard(job.job_id)
+            for ids, belongs in ((self._active, job.active), (self._reserved, job.reserved)):
+                (ids.add if belongs else ids.discard)(job.job_id)
 
     def job(self, job_id: int) -> Job:
         return self._jobs[job_id]
@@ -133,6 +135,9 @@ class MemoryBook:
 
     def active(self) -> tuple[Job, ...]:
         return tuple(self._jobs[job_id] for job_id in sorted(self._active))
+
+    def reserved(self) -> tuple[Job, ...]:
+        return tuple(self._jobs[job_id] for job_id in sorted(self._reserved))
 
     def trace(self, job_id: int) -> bytes:
         return bytes(self._traces.get(job_id, b""))

@@ -218,8 +218,8 @@ class Coordinator:
     def expire(self) -> None:
         """Drop the jobs whose reservation is over; each comes again as a new one."""
         now = self._clock()
-        for job in self._book.active():
-            if job.reserved and job.reserved_until is not None and job.reserved_until <= now:
+        for job in self._book.reserved():
+            if job.reserved_until is not None and job.reserved_until <= now:
                 self._progress.end(job, Failed(reason=schedule.NEVER_ACKNOWLEDGED))
 
     def _handing_out(self, runner: JobRunner, features: frozenset[str]) -> Acquired | Reserved:

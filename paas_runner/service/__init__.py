@@ -1,1 +1,1 @@
-"""The running service: the process, what it is made of, and how it is asked, reloaded and drained."""
+"""The running service: the process, what it is made of, and how it is operated."""

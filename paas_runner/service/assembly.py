@@ -20,7 +20,6 @@ from paas_runner.dispatch.served import ActiveRunner, ServedConfig
 from paas_runner.errors import Exit, RunnerError
 from paas_runner.executor.contract import Executor, ExecutorKind, RunnerSection
 from paas_runner.http import Connect
-from paas_runner.job.decision import Policy
 from paas_runner.service.systemd import ServiceManager
 from paas_runner.setting_types import Fraction
 from paas_runner.store import Store
@@ -91,7 +90,7 @@ class Assembly:
             coordinator=_coordinator(runner, self.edges, self.system_id),
             executor=executor,
             policy=attrs.evolve(
-                policy_of(config, runner),
+                config.policy_of(runner),
                 ready_every=executor.ready_every,
                 ready_within=executor.ready_within,
             ),
@@ -151,15 +150,3 @@ def _coordinator(runner: Runner, edges: Edges, this_system: str) -> GitLabCoordi
         )
     except OSError as error:
         raise StartError(f"runner {runner.name!r}: its tls-… files cannot be used: {error}") from error
-
-
-def policy_of(config: Config, runner: Runner) -> Policy:
-    """How a runner's jobs are looked after, but for what its executor adds."""
-    return Policy(
-        status_every=config.job_progress_poll_interval,
-        life_every=runner.paas_job_trace_watch.poll_step,
-        life_within=runner.paas_job_trace_watch.timeout_seconds,
-        host_every=config.host_interval,
-        keep_finished=config.paas_finished_jobs_keep_resources,
-        keep_launch_failures=not config.paas_decommission_launch_failures,
-    )

@@ -18,7 +18,7 @@ from paas_runner.dispatch.served import ActiveRunner, ServedConfig
 from paas_runner.errors import RunnerError
 from paas_runner.job.known_runner import KnownRunner, remembered
 from paas_runner.service.assembly import Assembly
-from paas_runner.store import Store
+from paas_runner.store import RunnerStore
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -36,14 +36,14 @@ class Reloaded:
     """Keys whose new values wait for the next start."""
 
 
-async def recognised(config: Config, store: Store) -> tuple[Config, Sequence[KnownRunner]]:
+async def recognised(config: Config, store: RunnerStore) -> tuple[Config, Sequence[KnownRunner]]:
     """The configuration with the keys of its runners, and all runners as they are known from now on."""
     known = await store.runners()
     config, present = config.recognised(known)
     return config, remembered(known, present)
 
 
-async def remember(known: Sequence[KnownRunner], store: Store) -> None:
+async def remember(known: Sequence[KnownRunner], store: RunnerStore) -> None:
     """Nothing is written where nothing has changed: a full disk prevents no restart."""
     if list(known) != list(await store.runners()):
         await store.save_runners(known)
@@ -78,7 +78,7 @@ class LiveConfig:
         *,
         assembly: Assembly,
         dispatcher: Reloadable,
-        store: Store,
+        store: RunnerStore,
         stopping: asyncio.Event,
     ) -> None:
         """`config` is what the dispatcher serves, recognised."""

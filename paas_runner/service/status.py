@@ -1,4 +1,4 @@
-"""How the running service is: the report for whoever asks, made from a view of the dispatch."""
+"""How the running service is: a report made on request, from a view of the dispatch."""
 
 import os
 from collections.abc import Mapping, Sequence

@@ -5,8 +5,7 @@ import fcntl
 import pytest
 
 from paas_runner.executor.checks import Grade
-from paas_runner.job.known_runner import KnownRunner
-from paas_runner.job.runner_token import short_token
+from paas_runner.job.known_runner import KnownRunner, short_token
 from paas_runner.store.sqlite import SqliteStore
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from paas_runner.job.runner_token import short_token
+from paas_runner.job.known_runner import short_token
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,6 @@ def test_hosts_are_added_up_for_each_tenant_and_told_in_one_line():
     costs = Costs()
     for each in (charge(1, "acme", price=1 / 3), charge(2, "acme", price=1), charge(3, "heptapod")):
         costs.count(each)
-    assert costs.by_tenant["acme"].cost == 1 / 3 + 1
     with structlog.testing.capture_logs() as lines:
         costs.log()
     assert lines == [

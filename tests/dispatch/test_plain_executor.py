@@ -42,10 +42,10 @@ def effects(warehouse):
         policy=POLICY,
         check_interval=timedelta(seconds=3),
         refusals_tolerated=3,
-        longest_pause=timedelta(hours=1),
+        longest_backoff=timedelta(hours=1),
         counters=Counters(),
     )
-    return Effects(served=served, clock=lambda: NOW, rng=random.Random(1))
+    return Effects(runner=served, clock=lambda: NOW, rng=random.Random(1))
 
 
 async def test_its_host_comes_gets_the_job_and_goes(effects, warehouse):

@@ -11,7 +11,15 @@ from paas_runner.pipelines.jobs import Job, Project, apply, created
 from paas_runner.pipelines.reports import Artifact
 from paas_runner.pipelines.runners import JobRunner, RunnerRecord
 from paas_runner.pipelines.spec import JobSpec
-from paas_runner.pipelines.states import Acquired, Enqueued, Event, Succeeded, TraceExtended
+from paas_runner.pipelines.states import (
+    Acknowledged,
+    Acquired,
+    Enqueued,
+    Event,
+    Reserved,
+    Succeeded,
+    TraceExtended,
+)
 from paas_runner.secret import Secret
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -71,7 +79,15 @@ def test_what_waits_and_what_a_runner_has_come_in_the_order_of_their_creation(bo
     a = changed(book, jobs[0], Enqueued(), ACQUIRED)
     assert (list(book.waiting()), book.active()) == ([jobs[1], jobs[3]], (a, c))
     changed(book, a, Succeeded())
-    assert book.active() == (c,)
+    assert (book.active(), book.reserved()) == ((c,), ())
+
+
+def test_a_reserved_job_waits_and_is_active_until_it_is_acknowledged(book: Book) -> None:
+    [job] = submitted(book, "a")
+    job = changed(book, job, Enqueued(), Reserved(runner=ACQUIRED.runner, until=NOW))
+    assert (list(book.waiting()), book.active(), book.reserved()) == ([job], (job,), (job,))
+    job = changed(book, job, Acknowledged())
+    assert (list(book.waiting()), book.active(), book.reserved()) == ([], (job,), ())
 
 
 def test_those_that_wait_are_seen_as_they_are_when_it_is_their_turn_and_later_ones_are_not(

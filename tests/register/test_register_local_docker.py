@@ -11,7 +11,7 @@ from paas_runner.demo.service_process import ServiceProcess
 from paas_runner.executor.contract import RunnerSection
 from paas_runner.executor.questions import QuestionContext
 from paas_runner.http import Http
-from paas_runner.job.runner_token import short_token
+from paas_runner.job.known_runner import short_token
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.server.waiting import settled
 from tests.register.conftest import CONTROL_C

@@ -7,7 +7,7 @@ import tomllib
 import pytest
 
 from paas_runner.coordinator.system_id import foreseen_system_id
-from paas_runner.job.runner_token import short_token
+from paas_runner.job.known_runner import short_token
 from paas_runner.sandbox.faults import DropBefore, Status
 from paas_runner.store.sqlite import SqliteStore
 from tests.support import records

@@ -105,7 +105,7 @@ class RealWorld:
     def hold(self):
         return Hold(self.config.with_name("released"))
 
-    async def settled(self, jobs, seconds=60):
+    async def settled(self, jobs, seconds=180):
         async with asyncio.timeout(seconds):
             await settled(self.sandbox.coordinator, [job.job_id for job in jobs])
             while self.alive:

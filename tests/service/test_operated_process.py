@@ -76,9 +76,9 @@ async def test_thirty_reloads_of_the_process_under_load_lose_nothing(real):
             if number % 3 == 2:
                 real.config.write_text(real.config.read_text() + "\nlimit = broken")
             if number % 10 == 9:
-                told = len(real.events("configuration re"))
+                told = len(real.events("configuration_re"))
                 service.signal(signal.SIGHUP)
-                await real.until(lambda told=told: len(real.events("configuration re")) > told)
+                await real.until(lambda told=told: len(real.events("configuration_re")) > told)
             else:
                 try:
                     await real.reload()
@@ -142,7 +142,7 @@ async def test_sigquit_drains_and_what_is_left_is_in_the_log_and_the_exit_code(r
     await settled(real.sandbox.coordinator, [job.job_id])
     service.signal(signal.SIGQUIT)
     assert await service.wait() == 3
-    [left] = real.events("not all is gone")
+    [left] = real.events("drained_with_leftovers")
     assert left["left_hosts"][0]["name"].endswith(f"-{job.job_id}")
 
 
@@ -153,7 +153,7 @@ async def test_the_hosts_of_a_runner_with_another_token_are_still_known_as_its_o
         await real.until(lambda: real.events("started"))
         [job] = real.submit()
         await settled(real.sandbox.coordinator, [job.job_id])
-        await real.until(lambda: real.events("left in place"))
+        await real.until(lambda: real.events("host_left_in_place"))
         real.rotate()
         real.configure(more=keep)
         await real.reload()

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from paas_runner.job.runner_token import peer_name
+from paas_runner.job.known_runner import peer_name
 from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.pipelines.payload import job_payload
 from tests.support.virtual_world import COORDINATOR

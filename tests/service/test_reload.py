@@ -129,7 +129,7 @@ def test_a_runner_that_is_removed_sees_its_jobs_through_and_is_gone(operate):
                 await world.settled(job, late)
                 assert late.runner.runner_id == world.runners["virtual"].runner_id
                 await asyncio.sleep(120)
-            assert [entry["runner"] for entry in logs if "runner removed" in entry["event"]] == ["second"]
+            assert [entry["runner"] for entry in logs if "runner_removed" in entry["event"]] == ["second"]
         assert (job.status, late.status) == ("success", "success")
 
     operate(story)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from paas_runner.job.decision import Act, Action, Policy, Settle, next_action
 from paas_runner.job.events import Checked, Failed
+from paas_runner.job.known_runner import peer_name, short_token
 from paas_runner.job.lifecycle import apply
-from paas_runner.job.runner_token import peer_name, short_token
 from paas_runner.job.tracked import Host, JobKey, Phase
 from paas_runner.store.peer_state import at_home, exported, imported
 from paas_runner.store.records import from_record, to_record

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import attrs
 
-from paas_runner.job.runner_token import short_token
+from paas_runner.job.known_runner import short_token
 from paas_runner.job.tracked import host_name_prefix
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
 from paas_runner.server.waiting import settled

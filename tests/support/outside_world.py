@@ -16,6 +16,7 @@ from paas_runner.dispatch.job_loop import JobLoop
 from paas_runner.dispatch.records import Ledger, Records
 from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.served import ActiveRunner
+from paas_runner.dispatch.view import Observer
 from paas_runner.job.capacity import Limits
 from paas_runner.job.decision import Policy
 from paas_runner.job.lifecycle import acquired, resumed
@@ -255,6 +256,7 @@ class OutsideWorld:
             clock=virtual_now,
             rng=random.Random(1),
             ending=ending,
+            observer=Observer(),
         )
         running = asyncio.ensure_future(acquisition.run())
         try:

@@ -13,7 +13,7 @@ from executors.clever import CleverDocker
 from paas_runner.config import load
 from paas_runner.errors import Rejected, Transient
 from paas_runner.http import Http
-from paas_runner.job.runner_token import short_token
+from paas_runner.job.known_runner import short_token
 from paas_runner.pipelines.coordinator import Coordinator as GitLab
 from paas_runner.pipelines.options import CoordinatorOptions
 from paas_runner.pipelines.spec import JobSpec

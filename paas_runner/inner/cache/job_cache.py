@@ -23,7 +23,7 @@ from paas_runner.inner.files.selection import found
 from paas_runner.inner.files.unpack import unpack
 from paas_runner.inner.job import Job, mappings
 from paas_runner.inner.trace import Narrator
-from paas_runner.job.runner_token import short_token
+from paas_runner.job.known_runner import short_token
 
 
 @attrs.frozen(kw_only=True)
