@@ -1,8 +1,8 @@
 """All checks of one configuration: the file, this machine, then all runners side by side.
 
-Of the file is said what the service would say, in the same words. What concerns all runners comes last: the
-weight quota, whether it is known and which flavors fit into it; and our clock against those of the services
-that have answered, because leases, tokens and signed addresses depend on it.
+The results about the file are in the words that the service would log. What concerns all runners comes last:
+the weight quota, whether it is known and which flavors fit into it; and our clock against those of the
+services that have answered, because leases, tokens and signed addresses depend on it.
 """
 
 import asyncio
@@ -93,8 +93,8 @@ def _quota_of_runner(key: str, load: Load) -> Iterator[CheckResult]:
     yield fine(_QUOTA, f"may use {allowed:.1f} of {load.quota or 0.0:.1f}; jobs at once: {fitting}")
     too_heavy = [size for size, weight in sizes.granted.items() if weight > heaviest]
     if too_heavy:
-        said = f"too small for {', '.join(too_heavy)}: jobs that ask for one of them are failed"
-        yield warning(_QUOTA, said, "raise the quota, or set the largest size that a job may ask for")
+        text = f"too small for {', '.join(too_heavy)}: jobs that ask for one of them are failed"
+        yield warning(_QUOTA, text, "raise the quota, or set the largest size that a job may ask for")
 
 
 @attrs.frozen(kw_only=True)
@@ -163,11 +163,11 @@ _CONFIGURATION = "configuration"
 def read_configuration(
     path: Path, *, environ: Mapping[str, str], executors: Executors
 ) -> tuple[Config | None, Sequence[CheckResult]]:
-    """The configuration, if it can be used, and what is to be said about it."""
+    """The configuration, if it can be used, and the results about the file."""
     try:
         config = load(path, environ=environ, executors=executors)
     except ConfigError as error:
         return None, [fault(_CONFIGURATION, str(complaint)) for complaint in error.complaints]
     runners = ", ".join(runner.title for runner in config.runners)
-    said = fine(_CONFIGURATION, f"{path}: runners: {runners}")
-    return config, [said, *(warning(_CONFIGURATION, text) for text in config.warnings)]
+    fit = fine(_CONFIGURATION, f"{path}: runners: {runners}")
+    return config, [fit, *(warning(_CONFIGURATION, text) for text in config.warnings)]

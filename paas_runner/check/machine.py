@@ -66,8 +66,8 @@ def check_state(config: Config, now: datetime) -> State:
 def _paused(records: Snapshot) -> Iterator[CheckResult]:
     for runner in records.runners:
         if runner.paused:
-            said = f"the runner {runner.name or runner.key} is paused: it asks for no job"
-            yield warning(SUBJECT, said, "`paas-runner resume` ends that")
+            text = f"the runner {runner.name or runner.key} is paused: it asks for no job"
+            yield warning(SUBJECT, text, "`paas-runner resume` ends that")
 
 
 def _folder(folder: Path) -> CheckResult:
@@ -81,8 +81,8 @@ def _folder(folder: Path) -> CheckResult:
             advice = "make it, and give it to the service's user"
         return fault(SUBJECT, f"{folder} cannot be written: {error.strerror}", advice)
     if os.geteuid() == 0 and owner != 0:
-        said = f"root may write to {folder}; whether its owner may (uid {owner}) was not found out"
-        return warning(SUBJECT, said, "run this as the service's user")
+        text = f"root may write to {folder}; whether its owner may (uid {owner}) was not found out"
+        return warning(SUBJECT, text, "run this as the service's user")
     return fine(SUBJECT, f"{folder} can be written")
 
 

@@ -38,7 +38,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 def exit_code_of(program: str, call: Callable[[], int]) -> int:
     """The exit code of a program: that of `call`, or that of the error which it raises, with its message.
 
-    What nobody foresaw keeps its traceback.
+    An unforeseen error keeps its traceback.
     """
     try:
         return call()

@@ -51,7 +51,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 @attrs.frozen(kw_only=True)
 class WantedJob:
-    """Which job: its id, and its runner's short token if that was said."""
+    """Which job: its id, and its runner's short token if that was given."""
 
     job_id: int
     runner: str | None

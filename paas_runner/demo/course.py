@@ -139,8 +139,8 @@ class _Course:
     async def _stop_service(self) -> None:
         exit_code = await self._service.terminate()
         if exit_code != Exit.OK:
-            said = "; ".join(self._service.last_words[-3:])
-            self._problems.append(f"the service ended with exit code {exit_code} {said}".rstrip())
+            last_words = "; ".join(self._service.last_words[-3:])
+            self._problems.append(f"the service ended with exit code {exit_code} {last_words}".rstrip())
 
     def _in_the_middle(self) -> bool:
         """Something runs, something else is on its way."""

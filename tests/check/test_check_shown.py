@@ -12,7 +12,6 @@ from paas_runner.config import load
 from paas_runner.executor.contract import installed
 from paas_runner.job.capacity import Flavors
 from paas_runner.plain_text import exact_span
-from paas_runner.service.assembly import policy_of
 
 TEXT = """
 concurrent = 8
@@ -115,7 +114,7 @@ def test_the_explained_numbers_are_those_of_the_policy_that_the_service_uses(con
     config = attrs.evolve(config, job_progress_poll_interval=timedelta(seconds=interval))
     meaning = shown.document(config, {})["meaning"]["job_progress_poll_interval"]
     assert meaning.endswith(f"a dead host within about {words}")
-    policy = policy_of(config, config.runners[0])
+    policy = config.policy_of(config.runners[0])
     assert words == exact_span(policy.dead_host_within)
 
 
