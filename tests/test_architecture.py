@@ -68,8 +68,8 @@ def test_the_contracts_hold(house):
     [
         ("paas_runner/loop/heartbeat.py", "from paas_runner.dispatch import registry", "point one way"),
         ("paas_runner/secret.py", "from paas_runner.logs import redactor", "point one way"),
-        ("paas_runner/service/reload.py", "import httpx", "One module speaks httpx"),
-        ("executors/clever/catalogue.py", "import httpx", "One module speaks httpx"),
+        ("paas_runner/service/reload.py", "import httpx", "One room speaks httpx"),
+        ("executors/clever/catalogue.py", "import httpx", "One room speaks httpx"),
         ("executors/local_docker/executor.py", "import docker", "One room speaks to Docker engines"),
         ("paas_runner/job/tracked.py", "import asyncio", "domain is pure"),
         ("paas_runner/dispatch/effects.py", "from executors import clever", "entry points"),
@@ -79,7 +79,7 @@ def test_an_arrow_where_none_may_be_is_seen(house, module, line, contract):
     path = house / module
     path.write_text(f"{path.read_text()}\n{line}\n")
     kept, said = contracts(house)
-    broken = [row for row in said.splitlines() if row.endswith("BROKEN")]
+    broken = [row for row in said.splitlines() if " BROKEN" in row]
     assert not kept
     assert any(contract in row for row in broken), said
 

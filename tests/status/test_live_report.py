@@ -252,7 +252,7 @@ def test_a_dump_logs_everything_and_no_secret(play):
             await asyncio.sleep(30)
             with capture_logs() as logs:
                 await world.ask("dump")
-            assert [event["event"] for event in logs] == ["state", "runner_state", "job_state"]
+            assert [event["event"] for event in logs] == ["service_state", "runner_state", "job_state"]
             shown = f"{logs} {page(await report(world))} {await world.ask('explain', job=job.job_id)}"
             [record] = await world.store.jobs()
             for secret in (record.token.reveal(), world.runner.token.reveal(), "cloud-token-canary"):
