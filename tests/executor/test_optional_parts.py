@@ -26,6 +26,9 @@ class Offering(ShelfExecutor):
     def tenant(self, payload):
         return f"tenant of {payload.job_id}"
 
+    def tenants_among(self, known):
+        return set(known) - {""}
+
     async def flavors(self):
         return Flavors(weights={"small": 1.0, "large": 4.0})
 
