@@ -188,6 +188,7 @@ def test_the_demo_keeps_the_promise_and_says_so_in_json():
 
 
 @pytest.mark.process
+@pytest.mark.long
 def test_the_demo_runs_a_pipeline_of_the_users_own_and_names_what_it_does_not_understand(tmp_path):
     (tmp_path / "ci.yml").write_text(
         "lint:\n  script: [echo clean]\n  rules: [{when: always}]\n"

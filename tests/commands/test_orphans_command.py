@@ -11,7 +11,7 @@ import pytest
 from paas_runner.job.orphans import GRACE
 from paas_runner.sandbox.faults import Status
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.long, pytest.mark.process]
 COMMAND = Path(sys.executable).parent / "paas-runner"
 
 

@@ -9,7 +9,7 @@ from paas_runner.pipelines.spec import JobSpec
 from paas_runner.server.waiting import settled
 from tests.support.live_records import submitted
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.long, pytest.mark.process]
 
 QUICK = (
     *("--set", "cc_deployment_repo_wait_step=0.1"),

@@ -14,7 +14,7 @@ from paas_runner.sandbox.server import Sandbox, SandboxOptions
 from paas_runner.server.waiting import settled
 from tests.service.conftest import RealWorld
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.long, pytest.mark.process]
 
 
 QUICK = SandboxOptions(
