@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import attrs
+
 from paas_runner import __version__
 from paas_runner.commands import (
     check,
@@ -77,8 +79,17 @@ def _main(arguments: Sequence[str] | None) -> int:
         prog="paas-runner", description=_DESCRIPTION, epilog="Each command has its own --help."
     )
     parser.add_argument("--version", action="version", version=f"paas-runner {__version__}")
+    commands = _commands((sys.argv[1:] if arguments is None else arguments)[:1])
+    _add(commands, parser)
+    chosen = parser.parse_args(arguments)
+    return exit_code_of(chosen.program, lambda: int(chosen.call(chosen)))
+
+
+def _add(commands: Sequence[Command], parser: argparse.ArgumentParser) -> Sequence[argparse.ArgumentParser]:
+    """Make a parser understand these commands; returns the parser of each."""
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in _commands((sys.argv[1:] if arguments is None else arguments)[:1]):
+    added = []
+    for command in commands:
         subparser = subparsers.add_parser(
             command.name,
             help=command.help,
@@ -88,8 +99,8 @@ def _main(arguments: Sequence[str] | None) -> int:
         )
         command.arguments(subparser)
         subparser.set_defaults(call=command.call, program=subparser.prog)
-    chosen = parser.parse_args(arguments)
-    return exit_code_of(chosen.program, lambda: int(chosen.call(chosen)))
+        added.append(subparser)
+    return added
 
 
 def _commands(wanted: Sequence[str]) -> Sequence[Command]:
@@ -113,12 +124,20 @@ def _commands(wanted: Sequence[str]) -> Sequence[Command]:
 
 
 def _loaded(entry: "EntryPoint") -> Command:
+    """The command under the name of its entry point; raises `BrokenCommandError`.
+
+    All of its help is made once: what is wrong in there would be in the way of `paas-runner --help`.
+    """
     try:
         command = entry.load()
         if isinstance(command, Command):
+            command = attrs.evolve(command, name=entry.name)
+            trial = argparse.ArgumentParser()
+            for parser in (*_add([command], trial), trial):
+                parser.format_help()
             return command
         problem = f"{entry.value} is no command, but {type(command).__name__}"
-    except Exception as error:  # noqa: BLE001 - it is not our code
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - it is not our code, and must not end ours
         problem = f"{type(error).__name__}: {error}"
     brought_by = entry.dist.name if entry.dist else "another distribution"
     raise BrokenCommandError(f"the command `{entry.name}` of {brought_by} cannot be loaded: {problem}")

@@ -73,6 +73,7 @@ def _forms(value: str) -> set[str]:
         value,
         quote(value, safe=""),
         json.dumps(value)[1:-1],
+        json.dumps(value, ensure_ascii=False)[1:-1],
         base64.b64encode(value.encode()).decode(),
     }
 

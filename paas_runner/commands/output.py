@@ -57,10 +57,11 @@ class Table:
     left: int | None = None
 
 
-def is_terminal(out: TextIO) -> bool:
+def is_terminal(out: TextIO | None) -> bool:
     """Whether colours and a line that changes are understood there."""
     return (
-        out.isatty()
+        out is not None
+        and out.isatty()
         and os.environ.get("TERM", "").lower() not in _DUMB
         and (out.encoding or "utf-8").lower().startswith("utf")
     )
@@ -69,6 +70,8 @@ def is_terminal(out: TextIO) -> bool:
 def show(*parts: Line | Table, out: TextIO | None = None) -> None:
     """Print lines and tables, one below the other, on the standard output unless `out` is given."""
     out = out or sys.stdout
+    if out is None:  # it was closed before the start: nobody reads the answer, the exit code is told
+        return
     if is_terminal(out):
         show_painted(parts, console(out))
     elif parts:
@@ -77,7 +80,8 @@ def show(*parts: Line | Table, out: TextIO | None = None) -> None:
 
 def note(text: str) -> None:
     """A message beside the answer: on the standard error, at once."""
-    _write(clean(text), sys.stderr)
+    if sys.stderr is not None:
+        _write(clean(text), sys.stderr)
 
 
 def show_json(value: object, *, indent: int | None = 2) -> None:
@@ -85,6 +89,8 @@ def show_json(value: object, *, indent: int | None = 2) -> None:
 
     Letters stay as they are, where the output can take them; characters that cannot be seen are escaped.
     """
+    if sys.stdout is None:
+        return
     text = _redacted(json.dumps(value, indent=indent, ensure_ascii=False, default=str))
     text = "".join(char if char == "\n" or char.isprintable() else json.dumps(char)[1:-1] for char in text)
     try:
@@ -165,7 +171,8 @@ def _painted_table(table: Table) -> "tuple[RichTable, int]":
         drawn.add_column(
             text_of(head),
             justify="left" if table.left is None or number < table.left else "right",
-            min_width=min(width, _NARROWEST) if number == last else width,
+            width=None if number == last else width,  # rich makes no such column narrower
+            min_width=min(width, _NARROWEST) if number == last else None,
             overflow="fold",
         )
     for row in texts:

@@ -83,7 +83,7 @@ def _read_section(table: Mapping[str, Any], at: KeyPath, reader: Reader, executo
     values = reader.values(Runner, table, at)
     check_tables(table, at, dialect.RUNNER_TABLES, reader)
     _warn(table, at, reader)
-    if name := values.get("executor"):
+    if (name := values.get("executor")) is not None:
         values["settings"] = reader.plugin(table, at, executors, key="executor", name=name, known=_KNOWN)
     values["forwarded"] = {key: table[key] for key in table if key in dialect.FORWARDED_KEYS}
     return Section(at=at, values=values)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib.metadata import EntryPoint
 
+import attrs
 import pytest
 
 from paas_runner import cli
@@ -48,6 +49,9 @@ GREETING = Command(
     call=lambda arguments: print(f"hello {arguments.whom}") or 0,
 )
 
+WRONG_HELP = attrs.evolve(GREETING, help="100 %")
+WRONG_ARGUMENTS = attrs.evolve(GREETING, arguments=lambda _: 1 / 0)
+
 
 def test_another_distributions_command_is_listed_last_and_can_be_called(monkeypatch, capsys):
     brought(monkeypatch, greet=f"{__name__}:GREETING")
@@ -64,6 +68,9 @@ def test_another_distributions_command_is_listed_last_and_can_be_called(monkeypa
         (f"{__name__}:NOTHING", "AttributeError"),
         (f"{__name__}:ORDER", f"{__name__}:ORDER is no command, but list"),
         ("tests.commands.breaks_at_import:COMMAND", "ZeroDivisionError: division by zero"),
+        ("tests.commands.ends_at_import:COMMAND", "SystemExit: 3"),
+        (f"{__name__}:WRONG_HELP", "ValueError"),
+        (f"{__name__}:WRONG_ARGUMENTS", "ZeroDivisionError: division by zero"),
     ],
 )
 def test_a_command_that_cannot_be_loaded_says_so_and_is_in_no_other_ones_way(
@@ -91,6 +98,17 @@ def test_no_other_distribution_takes_the_name_of_one_of_ours(monkeypatch, capsys
     assert "CONFIG" in text
     assert "whom" not in text
 
+
+def test_a_command_has_the_name_of_its_entry_point(monkeypatch, capsys):
+    brought(monkeypatch, welcome=f"{__name__}:GREETING", state=f"{__name__}:NAMED_AS_OURS")
+    code, text, _ = called(capsys, "--help")
+    assert code == 0
+    assert re.search(r"^    welcome +say hello$", text, re.MULTILINE)
+    assert called(capsys, "welcome", "world") == (0, "hello world\n", "")
+    assert called(capsys, "state", "world") == (0, "hello world\n", "")
+
+
+NAMED_AS_OURS = attrs.evolve(GREETING, name="status")
 
 LIGHT = """
 import sys

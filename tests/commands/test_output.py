@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from paas_runner.commands.output import Coloured, Painted, Table, note, show, show_json
+from paas_runner.commands.progress import StatusLine
 from paas_runner.logs import redactor
 from paas_runner.secret import Secret
 from tests.support.terminal_screen import Screen, Terminal
@@ -75,6 +76,14 @@ def test_on_a_terminal_narrower_than_the_other_columns_nothing_is_lost_either(mo
     assert all(word in told for word in ("one", "two", "12", "created", "nothing"))
 
 
+@pytest.mark.parametrize("width", [10, 30, 42, 45, 60])
+def test_no_letter_is_lost_beside_a_column_that_is_wide_itself(monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    path = "/var/lib/paas-runner/of-somebody/config.toml"
+    lines = Screen(shown(Table(rows=[("? real: organisation", path), ("? git", "2.39.5")]))).lines
+    assert "".join(line[22:].strip() for line in lines) == f"{path}2.39.5"
+
+
 def test_numbers_stand_to_the_right_where_they_are_said_to_be():
     table = Table(head=("NAME", "JOBS"), rows=[("a", "3"), ("bb", "100")], left=1)
     assert shown(table, out=io.StringIO()) == "NAME  JOBS\na        3\nbb     100\n"
@@ -121,6 +130,24 @@ def test_what_the_output_cannot_encode_is_escaped(monkeypatch):
     out = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
     show("é ✓", Table(rows=[("→",)]), out=out)
     assert out.buffer.getvalue().decode("latin-1") == "é \\u2713\n\\u2192\n"
+
+
+def test_a_stream_that_was_closed_before_the_start_is_told_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", None)
+    show("an answer", HOSTS)
+    show_json({"answer": 42})
+    monkeypatch.undo()
+    monkeypatch.setattr(sys, "stderr", None)
+    note("a message")
+    StatusLine().show("at work")
+    monkeypatch.undo()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_secret_is_not_told_in_json_either(capsys):
+    redactor.add([Secret('pässword-"canary"')])
+    show_json({"why": 'the server said: pässword-"canary"'})
+    assert "canary" not in capsys.readouterr().out
 
 
 VALUE = {"name": "é → 😀", "odd": "\x9b\x7f\ud83d\u2028\n", "numbers": [1, 2.5, None]}
