@@ -23,7 +23,7 @@ CONFIGURATION_FOLDER = "/etc/heptapod-runner"
 
 
 def build_context(
-    order: HostRequest, section: RunnerSection, *, main_image: str, inner_executor: str = "docker"
+    request: HostRequest, section: RunnerSection, *, main_image: str, inner_executor: str = "docker"
 ) -> Mapping[str, bytes]:
     """The files by name; the same job and configuration always give the same bytes.
 
@@ -34,7 +34,7 @@ def build_context(
         "Dockerfile": _dockerfile(main_image).encode(),
         "runner.toml": _inner_configuration(section, inner_executor).encode(),
         "job.json": json.dumps(
-            job_definition(order.payload), ensure_ascii=False, separators=(",", ":")
+            job_definition(request.payload), ensure_ascii=False, separators=(",", ":")
         ).encode(),
     }
 

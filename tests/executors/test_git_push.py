@@ -71,8 +71,8 @@ def test_the_commit_is_by_the_configured_identity(tmp_path, monkeypatch):
 
 
 def test_the_same_job_gives_the_same_tree():
-    order = HostRequest(host_name=HostName("h"), payload=payload(1, steps=[{"script": ["é", "\x1b[1m"]}]))
-    once, twice = (build_context(order, SECTION, main_image="img:1") for _ in range(2))
+    request = HostRequest(host_name=HostName("h"), payload=payload(1, steps=[{"script": ["é", "\x1b[1m"]}]))
+    once, twice = (build_context(request, SECTION, main_image="img:1") for _ in range(2))
     assert once == twice
 
 
