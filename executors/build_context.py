@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from executors.toml_text import UnwritableError, dumps
+from executors.toml_text import UnwritableTomlError, dumps
 from paas_runner.errors import Rejected
 from paas_runner.executor.contract import HostRequest, JobRefusedError, RunnerSection
 from paas_runner.job.dependency_proxy import ImageRefusedError, through_dependency_proxy
@@ -76,7 +76,7 @@ def _inner_configuration(section: RunnerSection, inner_executor: str) -> str:
     }
     try:
         return dumps({"runners": [{**inner, **section.forwarded}]})
-    except UnwritableError as error:
+    except UnwritableTomlError as error:
         raise Rejected(str(error), service="inner runner's configuration", op="write runner.toml") from error
 
 

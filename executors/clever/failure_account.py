@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from executors.clever.causes import BLOCKED, Case, Explanation, explanation, in_the_light_of_its_log
+from executors.clever.causes import BLOCKED, Case, Diagnosis, diagnosis, in_the_light_of_its_log
 from executors.clever.deployments import Deployment, Sighting
 from paas_runner.job.failure import fact_sheet, moment, reference
 from paas_runner.job.tracked import Host
@@ -33,19 +33,19 @@ class HostFacts:
     """Values to be masked."""
 
     @property
-    def explanation(self) -> Explanation:
+    def diagnosis(self) -> Diagnosis:
         """Of the case, knowing the log."""
-        return explanation(in_the_light_of_its_log(self.case, self.lines), self.lines)
+        return diagnosis(in_the_light_of_its_log(self.case, self.lines), self.lines)
 
 
 def ended(facts: HostFacts) -> str:
     """For a host whose job is ended because of it: what happened, and why."""
-    return f"The host of this job {facts.explanation.happened}.\n{particulars(facts)}"
+    return f"The host of this job {facts.diagnosis.happened}.\n{particulars(facts)}"
 
 
 def particulars(facts: HostFacts) -> str:
     """What is known beyond what happened."""
-    explained, launch = facts.explanation, facts.seen.launch
+    explained, launch = facts.diagnosis, facts.seen.launch
     sheet = fact_sheet(
         {
             "Asked for": _request(facts),

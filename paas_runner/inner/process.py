@@ -17,7 +17,7 @@ _KEEPER = Path(__file__).with_name("keeper.py")
 _LAST_OUTPUT_SECONDS = 1.0  # for output that is still in the pipe when all processes are dead
 
 
-class Launched(Protocol):
+class RunningProgram(Protocol):
     """A script that runs."""
 
     async def wait(self) -> int:
@@ -30,7 +30,7 @@ class Launched(Protocol):
 @contextlib.asynccontextmanager
 async def launched(
     command: Sequence[str], *, folder: PurePath, environment: Mapping[str, str], write: Write
-) -> AsyncIterator[Launched]:
+) -> AsyncIterator[RunningProgram]:
     """Start a program with exactly this environment; leaving the context kills it and all it has started.
 
     Raises OSError when it cannot be started, as its `wait` does, and ValueError for text that is none.

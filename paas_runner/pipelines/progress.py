@@ -1,7 +1,7 @@
 """How jobs get on: every change of one is made here, with all that follows from it for the others.
 
 An ended job may get a successor, the jobs that waited for it may have their turn; runners are notified, and
-so are the subscribers of `Progress.changes`.
+so are the subscribers of `JobProgress.changes`.
 """
 
 import random
@@ -18,7 +18,7 @@ from paas_runner.pipelines.spec import JobSpec, Pipeline
 from paas_runner.pipelines.states import Enqueued, Event, Failed, Retried
 
 
-class Progress:
+class JobProgress:
     """The changes of all jobs of one book."""
 
     def __init__(

@@ -26,7 +26,7 @@ class Delay:
 
 
 @attrs.frozen
-class Status:
+class Answer:
     """Answer with this status, without performing the request."""
 
     status: int
@@ -66,7 +66,7 @@ class Twice:
     """Perform the request two times, as after a proxy's repetition, and give the second answer."""
 
 
-Fault: TypeAlias = Delay | Status | DropBefore | DropAfter | Garbage | Truncated | Hang | Twice
+Fault: TypeAlias = Delay | Answer | DropBefore | DropAfter | Garbage | Truncated | Hang | Twice
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -132,7 +132,7 @@ class FaultInjector:
             case Delay(seconds=seconds):
                 await asyncio.sleep(seconds)
                 await self._app(scope, receive, send)
-            case Status() as status:
+            case Answer() as status:
                 await _answer(send, status.status, status.headers.items(), status.body)
             case DropBefore():
                 await _drop(scope)
@@ -150,19 +150,19 @@ class FaultInjector:
             case Twice():
                 await self._twice(scope, receive, send)
 
-    async def _answer_of(self, scope: Scope, receive: Receive) -> "_Answer":
-        answer = _Answer()
+    async def _answer_of(self, scope: Scope, receive: Receive) -> "_RecordedAnswer":
+        answer = _RecordedAnswer()
         await self._app(scope, receive, answer.take)
         return answer
 
     async def _twice(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _body(receive)
-        await self._app(dict(scope), _again(body, receive), _Answer().take)
+        await self._app(dict(scope), _again(body, receive), _RecordedAnswer().take)
         await self._app(scope, _again(body, receive), send)
 
 
 @attrs.define
-class _Answer:
+class _RecordedAnswer:
     """An answer that is kept instead of being sent."""
 
     status: int = 500

@@ -16,7 +16,7 @@ from paas_runner.executor.contract import HostRequest, JobRefusedError, RunnerSe
 from paas_runner.job.failure import FailureReason
 from paas_runner.job.tracked import HostName
 from paas_runner.sandbox.cloud import CloudOptions
-from paas_runner.sandbox.faults import DropAfter, DropBefore, Status
+from paas_runner.sandbox.faults import Answer, DropAfter, DropBefore
 from paas_runner.secret import Secret
 from tests.support.host_values import provisioned, removal
 from tests.support.records import payload
@@ -251,7 +251,7 @@ async def test_wrong_credentials_are_rejected_in_the_clouds_own_words(make):
 
 async def test_a_rate_limit_is_waited_for(clever, make):
     body = b'{"id": 403, "message": "You have performed that request too much.", "type": "error"}'
-    clever.faults.add(Status(403, body=body), method="POST", times=1)
+    clever.faults.add(Answer(403, body=body), method="POST", times=1)
     with pytest.raises(Transient) as caught:
         await make().provision(requested())
     assert caught.value.retry_after == 30.0

@@ -8,7 +8,7 @@ from executors.clever.settings import CleverSettings
 from paas_runner.errors import Rejected, Transient
 from paas_runner.executor.contract import JobRefusedError
 from paas_runner.sandbox.cloud import CloudOptions
-from paas_runner.sandbox.faults import Status
+from paas_runner.sandbox.faults import Answer
 from tests.executors.test_clever import alive, make, requested  # noqa: F401 - make is a fixture
 from tests.support.host_values import provisioned
 
@@ -104,7 +104,7 @@ async def test_after_an_unknown_outcome_nothing_else_is_tried_until_it_was_looke
 
 
 async def test_refused_credentials_are_no_reason_to_try_another_place(clever, make):  # noqa: F811
-    clever.faults.add(Status(403, body=b'{"id": 2002, "message": "no", "type": "error"}'), method="POST")
+    clever.faults.add(Answer(403, body=b'{"id": 2002, "message": "no", "type": "error"}'), method="POST")
     with pytest.raises(Rejected):
         await make(cc_zones=("par", "rbx")).provision(requested())
     assert clever.requests["POST /v2/organisations/{organisation}/applications"] == 0
@@ -114,7 +114,7 @@ async def test_a_rate_limit_holds_back_every_call_of_the_organisation(clever, ma
     executor = make()
     host = await executor.provision(requested())
     body = b'{"id": 403, "message": "You have performed that request too much.", "type": "error"}'
-    clever.faults.add(Status(403, body=body), method="POST", times=1)
+    clever.faults.add(Answer(403, body=body), method="POST", times=1)
     with pytest.raises(Transient):
         await executor.provision(requested(2))
     seen = clever.requests.total()

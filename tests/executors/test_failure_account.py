@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 
-from executors.clever.causes import EXPLANATIONS, Case, explanation
+from executors.clever.causes import DIAGNOSES, Case, diagnosis
 from executors.clever.deployments import Deployment, Machine, Sighting
 from executors.clever.failure_account import MOST_CHARACTERS, HostFacts, ended, particulars
 from executors.clever.refusals import advice
@@ -45,7 +45,7 @@ def test_a_host_that_does_not_start_is_told_in_two_columns():
         "  Asked for:    flavor M in zone par, at 2026-01-01 12:03:10 UTC",
         "  Clever Cloud: the deployment is WIP, begun 5 min ago; its machine is BOOTING",
         "  Likely cause: no room for flavor M in zone par, or an incident at Clever Cloud",
-        f"  What to do:   {EXPLANATIONS[Case.NO_ROOM].advice.removesuffix(' flavors (cc_flavor_fallback)')}",
+        f"  What to do:   {DIAGNOSES[Case.NO_ROOM].advice.removesuffix(' flavors (cc_flavor_fallback)')}",
         "                flavors (cc_flavor_fallback)",
         f"  Reference:    {APP} {DEPLOYMENT} (for the operators of this runner)",
     ]
@@ -139,7 +139,7 @@ def test_each_case_has_its_own_sentences(case, sighting, lines, sentences):
 
 
 def test_no_case_is_without_words():
-    assert set(EXPLANATIONS) >= set(Case)
+    assert set(DIAGNOSES) >= set(Case)
 
 
 @pytest.mark.parametrize(
@@ -154,13 +154,13 @@ def test_no_case_is_without_words():
     ],
 )
 def test_the_log_may_give_the_cause_away(line, cause):
-    assert cause in explanation(Case.FAILED, ["x", line, "y"]).cause
+    assert cause in diagnosis(Case.FAILED, ["x", line, "y"]).cause
 
 
 def test_what_the_log_said_last_counts():
     lines = ["Build succeeded in 12 seconds", "no space left on device"]
-    assert "disk is full" in explanation(Case.FAILED, lines).cause
-    assert "disk is full" not in explanation(Case.CANCELED, lines).cause
+    assert "disk is full" in diagnosis(Case.FAILED, lines).cause
+    assert "disk is full" not in diagnosis(Case.CANCELED, lines).cause
 
 
 def test_the_operators_secrets_are_not_shown_to_the_authors_of_jobs():
@@ -223,10 +223,10 @@ def test_a_refusal_comes_with_what_can_be_done_about_it(status, number, word):
 
 
 def test_no_advice_names_a_key_that_does_not_exist():
-    told = " ".join(said.advice for said in EXPLANATIONS.values())
+    told = " ".join(said.advice for said in DIAGNOSES.values())
     told += " ".join(advice(status, number) for status in (400, 401, 404) for number in (0, 557, 4004))
     told += " ".join(
-        explanation(Case.FAILED, [line]).advice for line in ("pull rate limit", "nothing listening on")
+        diagnosis(Case.FAILED, [line]).advice for line in ("pull rate limit", "nothing listening on")
     )
     known = {field.name for kind in (CleverSettings, Runner, JobTraceWatch) for field in attrs.fields(kind)}
     named = set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", told))

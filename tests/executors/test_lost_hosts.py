@@ -11,7 +11,7 @@ from paas_runner.errors import Rejected, Transient
 from paas_runner.executor.contract import HostRequest, RunnerSection
 from paas_runner.job.tracked import HostName
 from paas_runner.sandbox.cloud import CloudOptions
-from paas_runner.sandbox.faults import Garbage, Status
+from paas_runner.sandbox.faults import Answer, Garbage
 from tests.support.host_values import provisioned
 from tests.support.records import payload
 
@@ -102,7 +102,7 @@ async def test_a_log_that_is_refused_keeps_nothing_else_quiet(clever, executor):
 
 
 @pytest.mark.parametrize("cloud_options", [CloudOptions(build_fails=True)])
-@pytest.mark.parametrize("fault", [Status(500), Status(404), Status(200, body=b"<html>"), Garbage()], ids=str)
+@pytest.mark.parametrize("fault", [Answer(500), Answer(404), Answer(200, body=b"<html>"), Garbage()], ids=str)
 async def test_a_log_that_cannot_be_read_keeps_nothing_else_quiet(clever, executor, fault):
     host, _ = await launched(executor, clever, "FAIL")
     clever.faults.add(fault, path="/v4/**")
@@ -137,20 +137,20 @@ async def test_a_cancelled_deployment_is_told_as_such(clever, executor, busy):
 async def test_what_does_not_hold_for_a_second_look_is_nothing(clever, executor, busy):
     host, _ = await launched(executor, clever, "WIP")
     body = b'{"id": 4004, "message": "The application does not exist.", "type": "error"}'
-    clever.faults.add(Status(404, body=body), path="**/deployments", times=1)
+    clever.faults.add(Answer(404, body=body), path="**/deployments", times=1)
     assert await executor.trouble(provisioned(host)) is None
 
 
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        (Status(503, headers={"Retry-After": "60"}), Transient),
-        (Status(401, body=b'{"id": 2001, "message": "Not connected"}'), Rejected),
-        (Status(404, body=b"<html>the router knows no such path</html>"), Rejected),
-        (Status(200, body=b"{}"), Transient),
-        (Status(200, body=b'[{"state": "FAIL"}]'), Transient),
+        (Answer(503, headers={"Retry-After": "60"}), Transient),
+        (Answer(401, body=b'{"id": 2001, "message": "Not connected"}'), Rejected),
+        (Answer(404, body=b"<html>the router knows no such path</html>"), Rejected),
+        (Answer(200, body=b"{}"), Transient),
+        (Answer(200, body=b'[{"state": "FAIL"}]'), Transient),
     ],
-    ids=lambda value: str(value) if isinstance(value, Status) else "",
+    ids=lambda value: str(value) if isinstance(value, Answer) else "",
 )
 async def test_a_cloud_that_does_not_answer_properly_says_nothing_of_the_host(
     clever, executor, busy, fault, kind
@@ -164,6 +164,6 @@ async def test_a_cloud_that_does_not_answer_properly_says_nothing_of_the_host(
 async def test_what_only_the_account_needs_may_fail_without_ending_the_verdict(clever, executor, busy):
     host, application = await launched(executor, clever, "WIP")
     await clever.cloud.stop(application)
-    clever.faults.add(Status(500), path="**/instances")
-    clever.faults.add(Status(500), path=f"**/applications/{application.id}")
+    clever.faults.add(Answer(500), path="**/instances")
+    clever.faults.add(Answer(500), path=f"**/applications/{application.id}")
     assert "the deployment is CANCELLED" in await executor.trouble(provisioned(host))

@@ -10,7 +10,7 @@ import pytest
 from executors.clever.refusals import advice
 from paas_runner.errors import Rejected, Transient
 from paas_runner.sandbox.cloud import CloudOptions
-from paas_runner.sandbox.faults import Status
+from paas_runner.sandbox.faults import Answer
 from tests.executors.test_lost_hosts import NO_LOG, ORDER, busy, executor, launched
 from tests.support.host_values import provisioned
 
@@ -87,7 +87,7 @@ async def test_a_host_that_somebody_removed_is_told_as_removed(clever, executor,
 
 async def test_a_cloud_that_does_not_answer_is_not_made_up_for(clever, executor, busy):
     host, _ = await launched(executor, clever, "WIP")
-    clever.faults.add(Status(503), path="**/deployments")
+    clever.faults.add(Answer(503), path="**/deployments")
     with pytest.raises(Transient, match="answered 503"):
         await executor.silence(provisioned(host))
 
@@ -98,7 +98,7 @@ async def test_a_cloud_that_does_not_answer_is_not_made_up_for(clever, executor,
 )
 async def test_what_cannot_be_seen_is_left_out(clever, executor, busy, route, cause):
     host, _ = await silent(executor, clever, "TASK_IN_PROGRESS")
-    clever.faults.add(Status(404, body=b"<html>"), path=route)
+    clever.faults.add(Answer(404, body=b"<html>"), path=route)
     told = await executor.silence(provisioned(host))
     assert "the deployment is WIP" in told
     assert cause in told
@@ -117,6 +117,6 @@ async def test_a_refused_creation_says_what_was_asked_for_and_under_which_name(c
 
 async def test_a_rate_limit_has_its_reference_too(clever, executor):
     body = b'{"id": 403, "message": "You have performed that request too much."}'
-    clever.faults.add(Status(403, headers={"Sozu-Id": "the-request"}, body=body), method="POST")
+    clever.faults.add(Answer(403, headers={"Sozu-Id": "the-request"}, body=body), method="POST")
     with pytest.raises(Transient, match=r"too much\. \(request the-request\)"):
         await executor.provision(ORDER)

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from paas_runner.inner.process import Launched, launched
+from paas_runner.inner.process import RunningProgram, launched
 from tests.support.processes import alive, until, with_argument
 
 DAEMON = "(setsid sh -c 'sleep {0} & sleep {0}; wait' >/dev/null 2>&1 &)"
 
 
 @contextlib.asynccontextmanager
-async def shell(text: str, said: bytearray | None = None) -> AsyncIterator[Launched]:
+async def shell(text: str, said: bytearray | None = None) -> AsyncIterator[RunningProgram]:
     write = (bytearray() if said is None else said).extend
     environment = {"PATH": os.environ["PATH"]}
     async with launched(("sh", "-c", text), folder=Path("/"), environment=environment, write=write) as found:

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from paas_runner.sandbox.faults import Delay, DropAfter, DropBefore, Garbage, Status
+from paas_runner.sandbox.faults import Answer, Delay, DropAfter, DropBefore, Garbage
 
 RUNNERS = "/api/v4/runners"
 NOTHING = ([], [])
@@ -70,7 +70,7 @@ async def test_secrets_that_were_there_are_put_back(world):
 
 
 async def test_a_token_with_which_nothing_can_be_served_is_not_written(world):
-    second_post(world, Status(201, body=b'{"id": 7, "token": "x"}'))
+    second_post(world, Answer(201, body=b'{"id": 7, "token": "x"}'))
     told = await world.register()
     assert told.code == 1
     assert "no runner token; copy all of it" in told.err

@@ -8,7 +8,7 @@ import pytest
 
 from paas_runner.coordinator.system_id import foreseen_system_id
 from paas_runner.job.known_runner import short_token
-from paas_runner.sandbox.faults import DropBefore, Status
+from paas_runner.sandbox.faults import Answer, DropBefore
 from paas_runner.store.sqlite import SqliteStore
 from tests.support import records
 from tests.support.live_records import added
@@ -103,7 +103,7 @@ async def test_nothing_happens_when_it_cannot_be_told_what_is_meant(at_work, arg
     assert at_work.sections == ["old", "new"]
 
 
-@pytest.mark.parametrize("fault", [DropBefore(), Status(403, body=b"{}"), Status(500)])
+@pytest.mark.parametrize("fault", [DropBefore(), Answer(403, body=b"{}"), Answer(500)])
 async def test_the_section_stays_while_the_coordinator_does_not_agree(at_work, fault):
     at_work.world.sandbox.coordinator_faults.add(fault, method="DELETE")
     told = await at_work.run("unregister", "--name", "old")
@@ -149,7 +149,7 @@ async def test_known_unknown_and_unreachable_runners_are_told_apart(at_work):
     assert told.code == 1
     assert "✗ old" in told.out
     assert f"✓ new ({at_work.new.token.reveal().removeprefix('glrt-t1_')[:9]})" in told.out
-    at_work.world.sandbox.coordinator_faults.add(Status(500))
+    at_work.world.sandbox.coordinator_faults.add(Answer(500))
     told = await at_work.run("verify")
     assert told.code == 0
     assert told.out.count("! ") == 2

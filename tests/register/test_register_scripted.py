@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from paas_runner.sandbox.faults import Status
+from paas_runner.sandbox.faults import Answer
 
 NOTHING = ([], [])
 
@@ -149,7 +149,7 @@ async def test_arguments_that_will_not_do_leave_nothing(world, arguments, code, 
 
 
 async def test_registration_tokens_that_are_switched_off_are_explained(world):
-    world.sandbox.coordinator_faults.add(Status(410, body=b"{}"), method="POST", path="/api/v4/runners")
+    world.sandbox.coordinator_faults.add(Answer(410, body=b"{}"), method="POST", path="/api/v4/runners")
     told = await world.register()
     assert told.code == 1
     assert "create the runner there, and give its authentication token (glrt-…)" in told.err
@@ -157,7 +157,7 @@ async def test_registration_tokens_that_are_switched_off_are_explained(world):
 
 async def test_a_redirect_names_the_address_to_give(world):
     there = {"location": "https://gitlab.example.com/api/v4/runners/verify"}
-    world.sandbox.coordinator_faults.add(Status(301, headers=there), path="**/verify")
+    world.sandbox.coordinator_faults.add(Answer(301, headers=there), path="**/verify")
     told = await world.register()
     assert told.code == 1
     assert "redirects to https://gitlab.example.com: give that address" in told.err

@@ -16,7 +16,7 @@ import pytest
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.pipelines.states import JobState
 from paas_runner.sandbox.cloud import HostFiles
-from paas_runner.sandbox.faults import Status
+from paas_runner.sandbox.faults import Answer
 from paas_runner.sandbox.server import Sandbox, SandboxOptions, host_program
 from paas_runner.server.waiting import settled
 from tests.support.clouds import CREATION, FILES
@@ -129,7 +129,7 @@ async def test_an_outage_ends_on_the_same_port_and_hosts_survive_it(client: http
 
 async def test_each_server_has_its_own_faults(client: httpx.AsyncClient) -> None:
     async with Sandbox(SandboxOptions(inner_runner=Inner())) as sandbox:
-        sandbox.coordinator_faults.add(Status(503), path="/api/**")
+        sandbox.coordinator_faults.add(Answer(503), path="/api/**")
         url = f"{sandbox.coordinator_url}/api/v4/runners/verify"
         assert (await client.post(url)).status_code == 503
         assert (await client.get(f"{sandbox.cloud_api_url}/products/instances")).status_code == 200

@@ -8,7 +8,7 @@ import pytest
 from paas_runner.pipelines.coordinator import Coordinator
 from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.pipelines.options import CoordinatorOptions
-from paas_runner.pipelines.reports import JobReport
+from paas_runner.pipelines.reports import StateReport
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.secret import Secret
 from tests.support.live_records import added, submitted
@@ -30,7 +30,7 @@ class World:
         return self.coordinator.acquire(self.runner.runner_id, features=features)
 
     def put(self, state):
-        return self.coordinator.update(self.job.job_id, JobReport(state=state)).status
+        return self.coordinator.update(self.job.job_id, StateReport(state=state)).status
 
     def wait(self, seconds):
         self.now += timedelta(seconds=seconds)

@@ -75,7 +75,7 @@ class DockerSettings:
 
 def read_docker(table: Mapping[str, Any]) -> DockerSettings:
     """Read the table; raises `StageError` for a value that makes no sense."""
-    reader = _Reader(table)
+    reader = _TableReader(table)
     policies = reader.policies("pull_policy") or (PullPolicy.ALWAYS,)
     network = reader.text("network_mode")
     privileged = reader.truth("privileged")
@@ -168,7 +168,7 @@ _ELSEWHERE = frozenset({"helper_image", "helper_image_flavor", "disable_cache", 
 """Keys that change nothing where there is no helper container and nothing stays on the engine."""
 
 
-class _Reader:
+class _TableReader:
     """Reads keys one by one and knows which were not asked for."""
 
     def __init__(self, table: Mapping[str, Any]) -> None:
