@@ -1,9 +1,9 @@
-"""What is pushed to a host: a Dockerfile, the inner runner's configuration, and the job; and by which port.
+"""What is pushed to a host: a Dockerfile, the inner runner's configuration, and the job. Pure.
 
 Only what the job's run needs goes along: the runner's token is reduced to its short form (the inner runner
-names caches and containers by it), and no key of ours or of the provider's is among the forwarded ones. All
-of that is pure. The push itself is a protocol, apart from `git_push`: to import that needs the git program,
-which a simulation does without.
+names caches and containers by it), and no key of ours or of the provider's is among the forwarded ones. How
+it is pushed is a protocol here, and `git_push` one way: to import that needs the git program, which a
+simulation does without.
 """
 
 import json

@@ -107,8 +107,8 @@ class Diagnosis:
 
 DIAGNOSES: Mapping[Case, Diagnosis] = {
     Case.REMOVED: Diagnosis(
-        happened="was removed by somebody else",
-        cause="somebody, or another program, deleted the application in its organisation",
+        happened="was removed by someone else",
+        cause="a person, or another program, deleted the application in its organisation",
         advice=RETRY,
     ),
     Case.MODERATED: Diagnosis(
@@ -131,7 +131,7 @@ DIAGNOSES: Mapping[Case, Diagnosis] = {
     ),
     Case.CANCELED: Diagnosis(
         happened="was stopped",
-        cause="somebody canceled its deployment, or stopped the application, at Clever Cloud",
+        cause="a person canceled its deployment, or stopped the application, at Clever Cloud",
         advice=RETRY,
     ),
     Case.LOST: Diagnosis(

@@ -126,7 +126,7 @@ class FullShelfExecutor(ShelfExecutor):
     async def trouble(self, provisioned):
         if await self.ready(provisioned):
             return None
-        return "The host of this job was removed by somebody else.\n"
+        return "The host of this job was removed by someone else.\n"
 
     async def silence(self, provisioned):
         return None

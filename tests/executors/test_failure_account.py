@@ -8,10 +8,11 @@ import pytest
 
 from executors.clever.causes import DIAGNOSES, Case, diagnosis
 from executors.clever.deployments import Deployment, Machine, Sighting
-from executors.clever.failure_account import MOST_CHARACTERS, HostFacts, ended, particulars
+from executors.clever.failure_account import HostFacts, ended, particulars
 from executors.clever.refusals import advice
 from executors.clever.settings import CleverSettings
 from executors.clever.watch import tail
+from executors.host_log import MOST_CHARACTERS
 from paas_runner.config.model import JobTraceWatch, Runner
 from paas_runner.job.tracked import Host
 
@@ -66,7 +67,7 @@ def test_a_host_that_failed_is_told_with_the_end_of_its_log():
 @pytest.mark.parametrize(
     ("case", "sighting", "lines", "sentences"),
     [
-        (Case.REMOVED, Sighting(removed=True), None, ["was removed by somebody", "it no longer knows"]),
+        (Case.REMOVED, Sighting(removed=True), None, ["was removed by someone", "it no longer knows"]),
         (
             Case.MODERATED,
             Sighting(state="MODERATED"),

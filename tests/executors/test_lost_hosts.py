@@ -77,7 +77,7 @@ async def test_a_host_whose_deployment_is_not_listed_yet_is_waited_for(executor)
 async def test_an_application_that_somebody_removed_is_missed(clever, executor, busy):
     host, application = await launched(executor, clever, "WIP")
     await clever.cloud.delete(clever.organisation, application.id)
-    assert "removed by somebody else" in await executor.trouble(provisioned(host))
+    assert "removed by someone else" in await executor.trouble(provisioned(host))
 
 
 @pytest.mark.parametrize("cloud_options", [CloudOptions(build_fails=True)])

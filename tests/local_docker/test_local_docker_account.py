@@ -36,7 +36,7 @@ def test_a_log_that_cannot_be_read_is_told_from_an_empty_one(lines, said):
 
 def test_a_host_that_is_gone_has_no_log_and_a_cause():
     told = ended(Facts(state={}, reference="0123abc"))
-    assert told.startswith("The host of this job was removed by somebody else.\n")
+    assert told.startswith("The host of this job was removed by someone else.\n")
     assert "removed the container from the engine" in told
     assert "Its own log" not in told
 

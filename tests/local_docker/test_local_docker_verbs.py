@@ -225,7 +225,7 @@ async def test_a_host_that_was_killed_or_removed_behind_our_back_is_explained(do
     with docker.client() as client:
         client.remove_container(host.ref)
     told = await executor.trouble(provisioned(host))
-    assert told.startswith("The host of this job was removed by somebody else.\n")
+    assert told.startswith("The host of this job was removed by someone else.\n")
     with pytest.raises(Rejected):
         await executor.launch(requested(), host)
 

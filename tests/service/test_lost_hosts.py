@@ -46,7 +46,7 @@ def test_an_application_that_is_deleted_under_a_running_job_is_missed_within_two
             lost_at = world.seconds()
             await world.settled(job)
             assert world.seconds() - lost_at < 120
-        assert_lost(world, job, "removed by somebody else", application.id)
+        assert_lost(world, job, "removed by someone else", application.id)
 
     play(story, cloud=SLOW)
 

@@ -25,7 +25,7 @@ def test_each_tenant_pays_for_its_own_hosts(share):
         unlucky = jobs.pop("dune")
         assert {job.status for job in jobs.values()} == {"success"}
         assert (unlucky.status, unlucky.failure_reason) == ("failed", "runner_system_failure")
-        assert b"lacks the attribute `cc_orga_token`" in unlucky.trace
+        assert b"has no attribute `cc_orga_token`" in unlucky.trace
         assert b"owners of the group" in unlucky.trace
         made = {(entry.organisation_id, entry.created_by) for entry in world.cloud.ledger.created}
         assert made == {(world.organisations[name], token_of(name)) for name in jobs}
