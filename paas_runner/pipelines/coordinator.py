@@ -10,13 +10,11 @@ import random
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-import attrs
-
 from paas_runner.pipelines import schedule
 from paas_runner.pipelines.book import Book, MemoryBook
 from paas_runner.pipelines.jobs import Job, Project, apply
 from paas_runner.pipelines.options import CoordinatorOptions, Groups
-from paas_runner.pipelines.progress import JobProgress
+from paas_runner.pipelines.progress import JobProgress, SubmittedPipeline
 from paas_runner.pipelines.reports import Artifact, Dependency, Reply, StateReport, checksum, reply
 from paas_runner.pipelines.runners import JobRunner, Runners
 from paas_runner.pipelines.spec import ARCHIVE, JobSpec, Pipeline
@@ -40,15 +38,6 @@ from paas_runner.pipelines.states import (
 
 _REPORTED_STATES = frozenset({"running", "success", "failed"})
 _LONGEST_WAIT_SECONDS = 64
-
-
-@attrs.frozen(kw_only=True)
-class SubmittedPipeline:
-    """A pipeline's id and its jobs' ids by name; a retried job gets another id later."""
-
-    pipeline_id: int
-    jobs: Mapping[str, int]
-    warnings: tuple[str, ...] = ()
 
 
 class Coordinator:
@@ -123,12 +112,7 @@ class Coordinator:
         """Start a pipeline, in the options' project unless another is given."""
         home = project or self.options.project
         self.groups.ensure(home.root_namespace)
-        pipeline_id = self._progress.begin(pipeline, home)
-        return SubmittedPipeline(
-            pipeline_id=pipeline_id,
-            jobs={job.spec.name: job.job_id for job in self._book.jobs_of(pipeline_id)},
-            warnings=tuple(str(warning) for warning in pipeline.warnings),
-        )
+        return self._progress.begin(pipeline, home)
 
     def submit_job(self, spec: JobSpec, project: Project | None = None) -> Job:
         """Start a pipeline of one job."""

@@ -15,9 +15,8 @@ from paas_runner.pipelines.coordinator import Coordinator
 from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.payload import job_payload
 from paas_runner.pipelines.predefined import BRANCH, commit_sha
-from paas_runner.pipelines.queues import Queue
 from paas_runner.pipelines.reports import Artifact, Reply, StateReport
-from paas_runner.pipelines.runners import same
+from paas_runner.pipelines.runners import Queue, same
 from paas_runner.server.runner_api import authenticated
 from paas_runner.server.waiting import ticked, watch_reservation
 from paas_runner.server.wire import (

@@ -120,14 +120,8 @@ def _service(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**entry, "variables": [{"key": key, "value": value} for key, _, value in pairs]}
 
 
-_OF_ALL = {
-    "dns": "dns",
-    "dns_search": "dns_search",
-    "extra_hosts": "extra_hosts",
-    "runtime": "runtime",
-    "shm_size": "shm_size",
-    "userns_mode": "userns_mode",
-}
+_SAME = ("dns", "dns_search", "extra_hosts", "runtime", "shm_size", "userns_mode")
+_OF_ALL = dict(zip(_SAME, _SAME, strict=True))
 _OF_JOB = {
     "cap_add": "cap_add",
     "cap_drop": "cap_drop",
