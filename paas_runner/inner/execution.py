@@ -129,7 +129,7 @@ class Execution:
                 raise StageError(ending)
 
     async def _scripts(self) -> Ending:
-        """The steps, the first failure ends them; then after_script, which hears of it."""
+        """The steps, the first failure ends them; then after_script, which has the result."""
         ending = SUCCEEDED
         with self.stops.while_scripts_run() as stop, stop.after(self.job.settings.script_seconds):
             for script in self.scripts.steps:

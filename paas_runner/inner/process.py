@@ -35,7 +35,7 @@ async def launched(
 
     Raises OSError when it cannot be started, as its `wait` does, and ValueError for text that is none.
     """
-    order = _order((_path_of(command[0]), *command[1:]), folder, environment)
+    task = _task((_path_of(command[0]), *command[1:]), folder, environment)
     reading, writing = os.pipe()
     output = await _collect(reading, write)
     try:
@@ -54,15 +54,15 @@ async def launched(
         raise
     finally:
         os.close(writing)
-    kept = _KeptProgram(keeper, output)
+    program = _KeptProgram(keeper, output)
     try:
-        await kept.send(order)
-        yield kept
+        await program.send(task)
+        yield program
     finally:
-        await kept.end()
+        await program.end()
 
 
-def _order(command: Sequence[str], folder: PurePath, environment: Mapping[str, str]) -> bytes:
+def _task(command: Sequence[str], folder: PurePath, environment: Mapping[str, str]) -> bytes:
     """What `keeper.py` reads first."""
     entries = (f"{key}={value}" for key, value in environment.items())
     parts = (str(folder), str(len(command)), *command, *entries)

@@ -163,7 +163,7 @@ class FaultInjector:
 
 @attrs.define
 class _RecordedAnswer:
-    """An answer that is kept instead of being sent."""
+    """An answer that is recorded instead of being sent."""
 
     status: int = 500
     headers: list[tuple[str, str]] = attrs.field(factory=list)
@@ -179,8 +179,8 @@ class _RecordedAnswer:
 
 
 async def _answer(send: Send, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
-    kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
-    pairs = [*kept, ("content-length", str(len(body)))]
+    others = [(name, value) for name, value in headers if name.lower() != "content-length"]
+    pairs = [*others, ("content-length", str(len(body)))]
     encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
     await send({"type": "http.response.start", "status": status, "headers": encoded})
     await send({"type": "http.response.body", "body": body})

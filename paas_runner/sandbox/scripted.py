@@ -35,7 +35,7 @@ class ScriptedShell:
         yield Workspace(builds=root, project=root / (project_path.strip("/") or "project"))
 
     @contextlib.asynccontextmanager
-    async def prepared(self, job: Job, narrator: Narrator) -> AsyncIterator[None]:  # noqa: ARG002
+    async def prepared(self, job: Job, narrator: Narrator) -> AsyncIterator[None]:  # noqa: ARG002 - not needed
         """Scripts that are played need nothing."""
         yield
 

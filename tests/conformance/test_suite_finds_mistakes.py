@@ -287,7 +287,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("executor", "finder"), MISTAKES)
 async def test_a_mistake_is_found(executor, finder, monkeypatch):
-    for name in ("READY_SECONDS", "PATIENCE_SECONDS", "SLOW_SECONDS"):
+    for name in ("READY_SECONDS", "REPEATED_SECONDS", "SLOW_SECONDS"):
         monkeypatch.setattr(steps, name, 0.1)
     provider = OfTheWarehouse(executor)
     more = {"search": False} if finder == "a_host_may_be_decommissioned_twice" else {}

@@ -99,9 +99,9 @@ async def test_an_absent_engine_is_waited_for(tmp_path):
 async def test_a_socket_at_which_nobody_listens_is_waited_for(tmp_path):
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(tmp_path / "docker.sock"))
-    with pytest.raises(Transient, match="nobody listens there"):
+    with pytest.raises(Transient, match="no one listens there"):
         await executor(f"unix://{tmp_path}/docker.sock").hosts("")
-    with pytest.raises(Transient, match="nobody listens there"):
+    with pytest.raises(Transient, match="no one listens there"):
         await executor(f"tcp://127.0.0.1:{free_port()}").hosts("")
 
 

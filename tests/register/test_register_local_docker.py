@@ -46,7 +46,7 @@ async def test_a_person_names_wrong_engines_first_and_ends_with_a_good_file(worl
         for wrong, words in {
             "localhost": "✗ `host` is no engine: unix:///path/of/socket or tcp://name:port is needed",
             f"unix://{world.folder}/nowhere": "there is no engine: start Docker",
-            "tcp://127.0.0.1:1": "nobody listens there: start Docker",
+            "tcp://127.0.0.1:1": "no one listens there: start Docker",
         }.items():
             await person.answer("[unix:///var/run/docker.sock]", wrong)
             await person.expect(words)

@@ -20,7 +20,7 @@ from paas_runner.inner.entries import CacheEntry, CachePolicy, FileRules, due, r
 from paas_runner.inner.files.archive import ArchiveError, Format, write_archive
 from paas_runner.inner.files.folder import Folder, in_thread
 from paas_runner.inner.files.selection import found
-from paas_runner.inner.files.unpack import unpack
+from paas_runner.inner.files.unpack import unpack_in_thread
 from paas_runner.inner.job import Job, mappings
 from paas_runner.inner.trace import Narrator
 from paas_runner.job.known_runner import short_token
@@ -114,7 +114,7 @@ class Cache:
         elif await self._fetch(key, self.transfer):
             return
         with self.shelf.opened(key) as file:
-            await self._unpack(file)
+            await unpack_in_thread(file, self.folder, self.narrator)
 
     async def _fetch(self, key: str, transfer: CacheTransfer) -> bool:
         """Whether there was a newer archive than here, which then was unpacked."""
@@ -123,13 +123,8 @@ class Cache:
             if made_at is None:
                 return False
             new.keep(made_at)
-            await self._unpack(new.file)
+            await unpack_in_thread(new.file, self.folder, self.narrator)
             return True
-
-    async def _unpack(self, file: BinaryIO) -> None:
-        if await in_thread(lambda checkpoint: unpack(file, self.folder, checkpoint)):
-            self.narrator.warning("Part of .git directory is on the list of files to extract")
-            self.narrator.warning("This may introduce unexpected problems")
 
     async def _create(self, key: str, wanted: FileRules) -> None:
         selection = await found(self.folder, wanted, self.narrator)

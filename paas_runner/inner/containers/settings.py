@@ -163,7 +163,7 @@ _ELSEWHERE = frozenset({"helper_image", "helper_image_flavor", "disable_cache", 
 
 
 class _TableReader:
-    """Reads keys one by one and knows which were not asked for."""
+    """Reads keys one by one and knows which have not been read."""
 
     def __init__(self, table: Mapping[str, Any]) -> None:
         self._table = table
@@ -171,7 +171,7 @@ class _TableReader:
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """The keys that were not asked for; one that switches something off is no loss."""
+        """The keys that have not been read; one that switches something off is no loss."""
         return tuple(key for key, value in self._table.items() if key not in self._read and value)
 
     def text(self, key: str) -> str:
