@@ -71,10 +71,10 @@ class Person:
     def secret(self, prompt):
         return self.ask(prompt)
 
-    def say(self, text):
+    def show(self, text):
         self.heard.append(text)
 
-    complain = say
+    complain = show
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def registered(sandbox, tmp_path):
         registration = Registration(
             options=options,
             terminal=person,
-            tell=(person or Person()).say,
+            show=(person or Person()).show,
             connect=Http(rng=random.Random(0)),
             executors={"mine": lambda: kind},
         )
