@@ -80,7 +80,7 @@ def test_each_tenant_is_asked_and_orphans_go_with_its_own_token(share, capsys):
         found = await world.orphans(delete=True)
         assert (found.orphans, [row.removed for row in found.rows]) == (0, [True] * 3)
         assert not world.alive
-        assert world.nobody_touched_anothers()
+        assert world.no_one_touched_anothers()
         found = await world.orphans()
         assert (found.document["orphans"], found.document["not_asked"]) == (0, [])
 

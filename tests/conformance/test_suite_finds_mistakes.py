@@ -297,7 +297,7 @@ async def test_a_mistake_is_found(executor, finder, monkeypatch):
         )
 
 
-async def test_what_is_not_offered_is_said():
+async def test_what_is_not_offered_is_named():
     provider = OfTheWarehouse()
     with pytest.raises(pytest.skip.Exception, match="not offered: diagnosis of launched hosts"):
         await ExecutorConformance().test_a_host_that_vanished_is_in_trouble_described_in_words(

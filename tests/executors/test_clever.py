@@ -185,7 +185,7 @@ async def test_a_host_whose_answer_was_lost_is_found_again(clever, make):
 
 
 async def test_an_adopted_host_gets_the_environment_that_a_crash_withheld(clever, make):
-    """The mark in its description is there from the first moment, so it is ours even without environment."""
+    """The label in its description is there from the first moment, so it is ours even without environment."""
     clever.cloud.options = CloudOptions(env_at_creation=False)
     clever.faults.add(DropBefore(), method="PUT", times=3)
     executor = make()

@@ -48,7 +48,7 @@ async def make(clever, connect):
 
 
 def edit_descriptions(clever):
-    """As somebody at the console may do: the mark in the environment remains."""
+    """As a person at the console may do: the label in the environment remains."""
     for application in clever.cloud.applications(clever.organisation):
         definition = application.definition
         fields = {**definition.fields, "description": "edited"}
@@ -84,7 +84,7 @@ async def test_environments_are_asked_for_of_candidates_alone(clever, make):
     for job_id in range(1, 6):
         await executor.provision(requested(job_id, runner="other"))
     assert len(await executor.hosts("")) == 1
-    assert sorted(requests(clever).values()) == [1], "the description is mark enough"
+    assert sorted(requests(clever).values()) == [1], "the description is label enough"
     edit_descriptions(clever)
     clever.requests.clear()
     assert len(await executor.hosts("")) == 1

@@ -50,7 +50,7 @@ def test_a_weight_may_be_used_up_exactly():
         (None, 1.0, {}, "No flavor is small enough"),
     ],
 )
-def test_what_cannot_be_had_is_told_with_what_can(wanted, most, settings, words):
+def test_what_is_not_available_is_refused_with_what_is(wanted, most, settings, words):
     with pytest.raises(JobRefusedError, match=words):
         chosen(wanted, most, **settings)
 

@@ -41,7 +41,7 @@ def facts(case, sighting, lines=None, **more):
 BOOTING = seen(row("WIP"), machine="BOOTING")
 
 
-def test_a_host_that_does_not_start_is_told_in_two_columns():
+def test_a_host_that_does_not_start_is_described_in_two_columns():
     assert particulars(facts(Case.NO_ROOM, BOOTING)).splitlines() == [
         "  Asked for:    flavor M in zone par, at 2026-01-01 12:03:10 UTC",
         "  Clever Cloud: the deployment is WIP, begun 5 min ago; its machine is BOOTING",
@@ -52,7 +52,7 @@ def test_a_host_that_does_not_start_is_told_in_two_columns():
     ]
 
 
-def test_a_host_that_failed_is_told_with_the_end_of_its_log():
+def test_a_host_that_failed_is_described_with_the_end_of_its_log():
     text = ended(facts(Case.FAILED, seen(row("FAIL")), ["building", "pull access denied for runner"]))
     assert text.startswith("The host of this job failed.\n  Asked for:    flavor M in zone par")
     assert "Likely cause: the image of the inner runner cannot be fetched from its registry\n" in text
@@ -166,14 +166,14 @@ def test_what_the_log_said_last_counts():
 
 def test_the_operators_secrets_are_not_shown_to_the_authors_of_jobs():
     lines = ["x" * (MOST_CHARACTERS - 12) + "registry-canary", "cloud-token-canary", "mount true"]
-    told = facts(
+    known = facts(
         Case.FAILED, seen(row("FAIL")), lines, hidden=["canary", "registry-canary", "cloud-token-canary"]
     )
-    text = ended(told)
+    text = ended(known)
     assert "canary" not in text
     assert "registry" not in text
     assert "mount true" in text
-    assert "canary" not in repr(attrs.evolve(told, lines=()))
+    assert "canary" not in repr(attrs.evolve(known, lines=()))
 
 
 HOSTILE = [
@@ -186,7 +186,7 @@ HOSTILE = [
 ]
 
 
-def test_a_hostile_log_is_told_in_few_short_plain_lines():
+def test_a_hostile_log_is_quoted_in_few_short_plain_lines():
     stream = "".join(f'event: APPLICATION_LOG\ndata: {{"message": {one}}}\n\n' for one in HOSTILE).encode()
     for lines in (tail(stream), tail(stream[:6000])):
         text = ended(facts(Case.FAILED, seen(row("FAIL")), lines))
@@ -194,7 +194,7 @@ def test_a_hostile_log_is_told_in_few_short_plain_lines():
         assert text.count("\n") <= 20
 
 
-def test_hostile_words_of_the_cloud_are_told_in_short_plain_lines():
+def test_hostile_words_of_the_cloud_are_quoted_in_short_plain_lines():
     bad = row("\x1b[31m{place}\n\n" * 4, cause="\r\x00" * 30)
     text = ended(facts(Case.UNKNOWN, seen(bad, machine="x y" * 20), None))
     assert all(line.isprintable() and len(line) <= MOST_CHARACTERS for line in text.split("\n"))
@@ -224,12 +224,12 @@ def test_a_refusal_comes_with_what_can_be_done_about_it(status, number, word):
 
 
 def test_no_advice_names_a_key_that_does_not_exist():
-    told = " ".join(said.advice for said in DIAGNOSES.values())
-    told += " ".join(advice(status, number) for status in (400, 401, 404) for number in (0, 557, 4004))
-    told += " ".join(
+    texts = " ".join(diagnosed.advice for diagnosed in DIAGNOSES.values())
+    texts += " ".join(advice(status, number) for status in (400, 401, 404) for number in (0, 557, 4004))
+    texts += " ".join(
         diagnosis(Case.FAILED, [line]).advice for line in ("pull rate limit", "nothing listening on")
     )
     known = {field.name for kind in (CleverSettings, Runner, JobTraceWatch) for field in attrs.fields(kind)}
-    named = set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", told))
+    named = set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", texts))
     assert named <= known
     assert "cc_zones" in named

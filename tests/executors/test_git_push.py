@@ -112,7 +112,7 @@ async def test_the_password_is_in_no_argument_and_no_file_of_the_push(clever, co
     assert not [content for content in files if b"cloud-token-canary" in content]
 
 
-async def test_nobody_there_is_transient_and_leaves_no_folder(tmp_path, monkeypatch):
+async def test_no_one_there_is_transient_and_leaves_no_folder(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     password = Secret("hidden-password")
     with pytest.raises(Transient, match=r"git remote 127\.0\.0\.1"):
@@ -127,10 +127,10 @@ def test_without_git_the_executor_says_so():
         "except Exception as error:\n    print(type(error).__name__, error)\n"
     )
     environment = {**os.environ, "PATH": "/nonexistent"}
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    assert told.stdout == "RunnerError the program `git` was not found on PATH: install it\n"
+    assert done.stdout == "RunnerError the program `git` was not found on PATH: install it\n"
 
 
 def test_what_a_killed_push_left_behind_is_cleared_away_and_nothing_else(tmp_path, monkeypatch):

@@ -74,31 +74,31 @@ async def test_a_host_whose_deployment_is_not_listed_yet_is_waited_for(executor)
     assert await executor.trouble(provisioned(host)) is None
 
 
-async def test_an_application_that_somebody_removed_is_missed(clever, executor, busy):
+async def test_an_application_that_a_person_removed_is_missed(clever, executor, busy):
     host, application = await launched(executor, clever, "WIP")
     await clever.cloud.delete(clever.organisation, application.id)
     assert "removed by someone else" in await executor.trouble(provisioned(host))
 
 
 @pytest.mark.parametrize("cloud_options", [CloudOptions(build_fails=True)])
-async def test_a_failed_build_is_told_with_the_end_of_its_log(clever, executor):
+async def test_a_failed_build_is_described_with_the_end_of_its_log(clever, executor):
     host, application = await launched(executor, clever, "FAIL")
-    told = await executor.trouble(provisioned(host))
-    assert told.startswith("The host of this job failed.\n  Asked for:    flavor M in zone par, at 20")
-    assert "the deployment is FAIL, begun " in told
-    assert "the image of the inner runner cannot be fetched from its registry" in told
-    assert "    ERROR the base image does not exist\n    Deploy failed in 0 seconds" in told
-    assert f"{application.id} {application.current.uuid}" in told
-    assert "\x1b" not in told
-    assert "canary" not in told
+    account = await executor.trouble(provisioned(host))
+    assert account.startswith("The host of this job failed.\n  Asked for:    flavor M in zone par, at 20")
+    assert "the deployment is FAIL, begun " in account
+    assert "the image of the inner runner cannot be fetched from its registry" in account
+    assert "    ERROR the base image does not exist\n    Deploy failed in 0 seconds" in account
+    assert f"{application.id} {application.current.uuid}" in account
+    assert "\x1b" not in account
+    assert "canary" not in account
 
 
 @pytest.mark.parametrize("cloud_options", [CloudOptions(build_fails=True, logs_refused=True)])
 async def test_a_log_that_is_refused_keeps_nothing_else_quiet(clever, executor):
     host, _ = await launched(executor, clever, "FAIL")
-    told = await executor.trouble(provisioned(host))
-    assert "the deployment is FAIL" in told
-    assert NO_LOG in told
+    account = await executor.trouble(provisioned(host))
+    assert "the deployment is FAIL" in account
+    assert NO_LOG in account
 
 
 @pytest.mark.parametrize("cloud_options", [CloudOptions(build_fails=True)])
@@ -113,25 +113,25 @@ async def test_a_log_that_cannot_be_read_keeps_nothing_else_quiet(clever, execut
 async def test_a_machine_that_died_is_missed(clever, executor, busy, replaced):
     host, application = await launched(executor, clever, "WIP")
     clever.cloud.lose_instance(application, replaced=replaced)
-    told = await executor.trouble(provisioned(host))
-    assert "the deployment is FAIL" in told
-    assert ("was lost" in told) == ("DEPLOY (Monitoring/Unreachable)" in told) == replaced
+    account = await executor.trouble(provisioned(host))
+    assert "the deployment is FAIL" in account
+    assert ("was lost" in account) == ("DEPLOY (Monitoring/Unreachable)" in account) == replaced
 
 
 async def test_a_task_that_ended_well_has_a_host_no_more(clever, executor):
     host, _ = await launched(executor, clever, "OK")
-    told = await executor.trouble(provisioned(host))
-    assert "stopped before the job had ended" in told
-    assert "the deployment is OK" in told
-    assert "it has no machine" in told
+    account = await executor.trouble(provisioned(host))
+    assert "stopped before the job had ended" in account
+    assert "the deployment is OK" in account
+    assert "it has no machine" in account
 
 
-async def test_a_cancelled_deployment_is_told_as_such(clever, executor, busy):
+async def test_a_canceled_deployment_is_described_as_such(clever, executor, busy):
     host, application = await launched(executor, clever, "WIP")
     await clever.cloud.stop(application)
-    told = await executor.trouble(provisioned(host))
-    assert "was stopped" in told
-    assert "the deployment is CANCELLED" in told
+    account = await executor.trouble(provisioned(host))
+    assert "was stopped" in account
+    assert "the deployment is CANCELLED" in account
 
 
 async def test_what_does_not_hold_for_a_second_look_is_nothing(clever, executor, busy):

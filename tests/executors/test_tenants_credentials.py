@@ -1,4 +1,4 @@
-"""TenantCredentials of tenants: from attributes of groups, asked for rarely, told to nobody."""
+"""Credentials of tenants: from attributes of groups, read rarely, shown to no one."""
 
 import asyncio
 import json

@@ -35,7 +35,7 @@ def read(*entries: dict[str, Any], fallback_key: str = "") -> tuple[CacheEntry, 
     )
 
 
-def test_a_cache_is_pulled_and_pushed_after_success_where_nothing_is_said() -> None:
+def test_a_cache_is_pulled_and_pushed_after_success_by_default() -> None:
     (entry,) = read({})
     assert (entry.key, entry.policy) == (CacheKey("j/main"), CachePolicy.PULL_PUSH)
     assert entry.when is When.ON_SUCCESS

@@ -96,7 +96,7 @@ async def test_an_absent_engine_is_waited_for(tmp_path):
         await executor(f"unix://{tmp_path}/docker.sock").hosts("")
 
 
-async def test_a_socket_at_which_nobody_listens_is_waited_for(tmp_path):
+async def test_a_socket_at_which_no_one_listens_is_waited_for(tmp_path):
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(tmp_path / "docker.sock"))
     with pytest.raises(Transient, match="no one listens there"):

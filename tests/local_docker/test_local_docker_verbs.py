@@ -44,7 +44,7 @@ async def test_the_host_has_the_same_files_as_one_in_a_cloud(docker):
     folder = "/etc/heptapod-runner"
     wanted = requested(do=f"cd {folder} && sha256sum runner.toml job.json")
     executor = docker.make()
-    told = docker.wait(await launched(executor, wanted))
+    account = docker.wait(await launched(executor, wanted))
     section = RunnerSection(
         name="local",
         url="https://gitlab.example",
@@ -54,7 +54,7 @@ async def test_the_host_has_the_same_files_as_one_in_a_cloud(docker):
     )
     files = build_context(wanted, section, main_image=docker.image)
     expected = {name: hashlib.sha256(files[name]).hexdigest() for name in ("runner.toml", "job.json")}
-    assert {line.split()[1]: line.split()[0] for line in told.splitlines()} == expected
+    assert {line.split()[1]: line.split()[0] for line in account.splitlines()} == expected
 
 
 async def test_the_host_can_use_the_engine(docker):
@@ -68,8 +68,8 @@ async def test_the_host_can_use_the_engine(docker):
 
 async def test_the_host_knows_the_labels_for_all_that_its_inner_runner_makes(docker):
     host = await launched(docker.make(), requested(do="printenv PAAS_RUNNER_OBJECT_LABELS"))
-    told = dict(pair.split("=") for pair in docker.wait(host).strip().split(","))
-    assert told == docker.inspect(host)["Config"]["Labels"]
+    account = dict(pair.split("=") for pair in docker.wait(host).strip().split(","))
+    assert account == docker.inspect(host)["Config"]["Labels"]
 
 
 async def test_every_host_is_ready_at_once_and_weighs_the_same(docker):
@@ -87,10 +87,10 @@ async def test_a_job_is_run_once_however_often_it_is_launched(docker):
     executor = docker.make()
     host = await launched(executor, wanted)
     await executor.launch(wanted, host)
-    told = docker.wait(host)
+    account = docker.wait(host)
     await docker.make().launch(wanted, host)
     assert docker.inspect(host)["State"]["Status"] == "exited"
-    assert (told, docker.wait(host)) == ("ran\n", "ran\n")
+    assert (account, docker.wait(host)) == ("ran\n", "ran\n")
 
 
 async def test_a_host_is_found_again_by_another_start_of_the_service(docker):
@@ -191,10 +191,10 @@ async def test_the_host_of_a_running_job_is_in_no_trouble(docker):
     host = await launched(executor, requested(do="echo working; sleep 60"))
     assert await executor.trouble(provisioned(host)) is None
     await until(lambda: docker.engine.log(host.ref))
-    told = await executor.silence(provisioned(host))
-    assert "Docker:       the container is running" in told
-    assert "can a container reach the coordinator (docker_network)" in told
-    assert told.endswith("\n  The last lines of its own log:\n    working")
+    account = await executor.silence(provisioned(host))
+    assert "Docker:       the container is running" in account
+    assert "can a container reach the coordinator (docker_network)" in account
+    assert account.endswith("\n  The last lines of its own log:\n    working")
 
 
 async def test_a_host_that_ended_is_explained_with_its_exit_code_and_last_lines(docker):
@@ -202,15 +202,15 @@ async def test_a_host_that_ended_is_explained_with_its_exit_code_and_last_lines(
     do = "seq 20; printf '\\033[31mred\\033[0m\\n'; printf '%0300d\\n' 7; exit 3"
     host = await launched(executor, requested(do=do))
     docker.wait(host)
-    told = await executor.trouble(provisioned(host))
-    assert told.startswith("The host of this job ended before its job had.\n")
-    assert "Docker:       the container ended with exit code 3\n" in told
-    assert "What to do:   retry the job" in told
-    assert f"Reference:    {host.ref[:12]} (for the operators of this runner)" in told
-    assert "\n    20\n    red\n    0000" in told
-    assert "\n    12\n" not in told
-    assert "\x1b" not in told
-    assert max(map(len, told.splitlines())) <= 200
+    account = await executor.trouble(provisioned(host))
+    assert account.startswith("The host of this job ended before its job had.\n")
+    assert "Docker:       the container ended with exit code 3\n" in account
+    assert "What to do:   retry the job" in account
+    assert f"Reference:    {host.ref[:12]} (for the operators of this runner)" in account
+    assert "\n    20\n    red\n    0000" in account
+    assert "\n    12\n" not in account
+    assert "\x1b" not in account
+    assert max(map(len, account.splitlines())) <= 200
 
 
 async def test_a_host_that_was_killed_or_removed_behind_our_back_is_explained(docker):
@@ -219,13 +219,13 @@ async def test_a_host_that_was_killed_or_removed_behind_our_back_is_explained(do
     with docker.client() as client:
         client.kill(host.ref)
     docker.wait(host)
-    told = await executor.trouble(provisioned(host))
-    assert "the container was killed, or the engine was restarted" in told
-    assert "Its own log:  empty" in told
+    account = await executor.trouble(provisioned(host))
+    assert "the container was killed, or the engine was restarted" in account
+    assert "Its own log:  empty" in account
     with docker.client() as client:
         client.remove_container(host.ref)
-    told = await executor.trouble(provisioned(host))
-    assert told.startswith("The host of this job was removed by someone else.\n")
+    account = await executor.trouble(provisioned(host))
+    assert account.startswith("The host of this job was removed by someone else.\n")
     with pytest.raises(Rejected):
         await executor.launch(requested(), host)
 

@@ -156,11 +156,11 @@ async def test_the_command_tells_how_to_use_it_and_ends_on_a_signal(tmp_path: Pa
     )
     assert command.stdout is not None
     async with asyncio.timeout(20):
-        told = (await command.stdout.readuntil(b"Ready")).decode()
+        result = (await command.stdout.readuntil(b"Ready")).decode()
         config = tmp_path / "sandbox.toml"
         assert config.stat().st_mode & 0o777 == 0o600
-        assert config.read_text() in told
-        assert "export API_HOST=http://127.0.0.1:" in told
+        assert config.read_text() in result
+        assert "export API_HOST=http://127.0.0.1:" in result
         command.terminate()
         await command.communicate()
     assert (command.returncode, config.exists()) == (0, False)

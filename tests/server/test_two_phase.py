@@ -41,7 +41,7 @@ def world():
     return World()
 
 
-async def test_a_reserved_job_is_pending_and_nobody_elses(world):
+async def test_a_reserved_job_is_pending_and_no_one_elses(world):
     assert world.acquire() == world.job
     assert world.job.status == "pending"
     assert world.acquire() is None
