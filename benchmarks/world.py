@@ -113,5 +113,5 @@ async def work(sandbox: CountingSandbox, count: int) -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - a look at books that tell nobody
+    while not condition():  # noqa: ASYNC110 - what is looked at sends no news
         await asyncio.sleep(0.01)

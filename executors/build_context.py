@@ -1,9 +1,9 @@
-"""What is pushed to a host: a Dockerfile, the inner runner's configuration, and the job; and by which port.
+"""What is pushed to a host: a Dockerfile, the inner runner's configuration, and the job. Pure.
 
 Only what the job's run needs goes along: the runner's token is reduced to its short form (the inner runner
-names caches and containers by it), and no key of ours or of the provider's is among the forwarded ones. All
-of that is pure. The push itself is a protocol, apart from `git_push`: to import that needs the git program,
-which a simulation does without.
+names caches and containers by it), and no key of ours or of the provider's is among the forwarded ones. How
+it is pushed is a protocol here, and `git_push` one way: to import that needs the git program, which a
+simulation does without.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from executors.toml_text import UnwritableError, dumps
+from executors.toml_text import UnwritableTomlError, dumps
 from paas_runner.errors import Rejected
 from paas_runner.executor.contract import HostRequest, JobRefusedError, RunnerSection
 from paas_runner.job.dependency_proxy import ImageRefusedError, through_dependency_proxy
@@ -23,7 +23,7 @@ CONFIGURATION_FOLDER = "/etc/heptapod-runner"
 
 
 def build_context(
-    order: HostRequest, section: RunnerSection, *, main_image: str, inner_executor: str = "docker"
+    request: HostRequest, section: RunnerSection, *, main_image: str, inner_executor: str = "docker"
 ) -> Mapping[str, bytes]:
     """The files by name; the same job and configuration always give the same bytes.
 
@@ -34,7 +34,7 @@ def build_context(
         "Dockerfile": _dockerfile(main_image).encode(),
         "runner.toml": _inner_configuration(section, inner_executor).encode(),
         "job.json": json.dumps(
-            job_definition(order.payload), ensure_ascii=False, separators=(",", ":")
+            job_definition(request.payload), ensure_ascii=False, separators=(",", ":")
         ).encode(),
     }
 
@@ -76,7 +76,7 @@ def _inner_configuration(section: RunnerSection, inner_executor: str) -> str:
     }
     try:
         return dumps({"runners": [{**inner, **section.forwarded}]})
-    except UnwritableError as error:
+    except UnwritableTomlError as error:
         raise Rejected(str(error), service="inner runner's configuration", op="write runner.toml") from error
 
 

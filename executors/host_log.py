@@ -12,19 +12,19 @@ _INDENTATION = "    "
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.?)")
 
 
-def clean(line: str) -> str:
+def clean_lines(text: str) -> Sequence[str]:
+    """The lines that have something in them, without escape sequences and control characters."""
+    return [line for line in map(_clean, text.split("\n")) if line]
+
+
+def _clean(line: str) -> str:
     """As a terminal would leave the line: what a carriage return begins takes the place of what was there."""
     shown = _ESCAPE.sub("", line).rstrip("\r").rpartition("\r")[2].replace("\t", " ")
     return "".join(char for char in shown if char.isprintable()).strip()
 
 
-def clean_lines(text: str) -> Sequence[str]:
-    """The lines that have something in them."""
-    return [line for line in map(clean, text.split("\n")) if line]
-
-
 def log_state(lines: Sequence[str] | None) -> str:
-    """Why there are no lines to be quoted, where there are none; None are those that cannot be read."""
+    """Why there are no lines to be quoted; empty where there are some. None is a log that cannot be read."""
     if lines:
         return ""
     return "not available to this runner" if lines is None else "empty"

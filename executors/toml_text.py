@@ -17,19 +17,19 @@ import toml
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-class UnwritableError(ValueError):
+class UnwritableTomlError(ValueError):
     """The data cannot be written as TOML."""
 
 
 def dumps(document: Mapping[str, Any]) -> str:
-    """The document as TOML text; raises `UnwritableError` for what would not come back equal."""
+    """The document as TOML text; raises `UnwritableTomlError` for what would not come back equal."""
     try:
         text = toml.dumps(dict(document), encoder=_Encoder())
         same = tomllib.loads(text) == document
     except (TypeError, ValueError, IndexError) as error:
-        raise UnwritableError(f"cannot be written as TOML: {error}") from error
+        raise UnwritableTomlError(f"cannot be written as TOML: {error}") from error
     if not same:
-        raise UnwritableError("does not read back equal from TOML")
+        raise UnwritableTomlError("does not read back equal from TOML")
     return text
 
 

@@ -46,7 +46,7 @@ def _register(arguments: argparse.Namespace) -> int:
     registration = Registration(
         options=given,
         terminal=terminal if terminal.usable() and not given.non_interactive else None,
-        tell=terminal.say,
+        show=terminal.show,
         connect=Http(),
         executors=installed(),
     )
@@ -54,12 +54,12 @@ def _register(arguments: argparse.Namespace) -> int:
         with interruptible("given up: nothing was changed"):
             registration.run()
     except GivenUpError:
-        terminal.say("")  # the cursor stands behind a question
+        terminal.show("")  # the cursor stands behind a question
         raise
     config = given.config.resolve().as_posix()
-    terminal.say(f"  check it:                    paas-runner check {config}")
-    terminal.say(f"  start the service:           heptapod-paas-runner {config}")
-    terminal.say(f"  a service that runs already: paas-runner reload {config}")
+    terminal.show(f"  check it:                    paas-runner check {config}")
+    terminal.show(f"  start the service:           heptapod-paas-runner {config}")
+    terminal.show(f"  a service that runs already: paas-runner reload {config}")
     return Exit.OK
 
 

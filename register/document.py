@@ -1,7 +1,7 @@
-"""The text of a configuration with one section more or less, and that section while it is found out.
+"""The text of a configuration with one section more or less, and the draft of that section.
 
 Every other byte of the text stays as it is. Each result is read back with `tomllib` before it is returned,
-and must say exactly what was meant. A `Draft` is the section: plain values of TOML, secrets among them.
+and must mean exactly what was wanted. A `Draft` has plain values of TOML, secrets among them.
 """
 
 import copy
@@ -109,20 +109,8 @@ def _parsed_or_none(text: str) -> dict[str, Any] | None:
         return None
 
 
-def unused_keys(taken: Iterable[str], wanted: Iterable[str]) -> dict[str, str]:
-    """For each wanted key one that is not taken: itself, or itself and a number."""
-    known, found = set(taken), {}
-    for key in wanted:
-        free, number = key, 2
-        while free in known:
-            free, number = f"{key}-{number}", number + 1
-        known.add(free)
-        found[key] = free
-    return found
-
-
-_FIRST = ("name", "url", "id", "token", "executor", "secrets_file")
-_ODD = re.compile(r"[^A-Za-z0-9_-]+")
+_FIRST_KEYS = ("name", "url", "id", "token", "executor", "secrets_file")
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 class Draft:
@@ -156,7 +144,7 @@ class Draft:
     @property
     def table(self) -> Mapping[str, Any]:
         """What would be written: the best known keys first, sub-tables last."""
-        known = {key: self._table[key] for key in _FIRST if key in self._table}
+        known = {key: self._table[key] for key in _FIRST_KEYS if key in self._table}
         rest = {key: value for key, value in self._table.items() if key not in known}
         return known | dict(sorted(rest.items(), key=lambda item: isinstance(item[1], dict)))
 
@@ -168,7 +156,7 @@ class Draft:
         `keys` are those of the section that are secrets, `taken` the names that the file has already.
         """
         literal = {key: self._table[key] for key in keys if is_literal(self._table.get(key))}
-        prefix = _ODD.sub("-", str(self._table.get("name", ""))).strip("-") or "runner"
+        prefix = _NOT_IN_NAMES.sub("-", str(self._table.get("name", ""))).strip("-") or "runner"
         names = unused_keys(taken, [f"{prefix}-{key}" for key in literal])
         other, secrets = self.copy(), {}
         for key, value in literal.items():
@@ -176,6 +164,18 @@ class Draft:
             secrets[name] = value
             other.put(key, f"secret:{name}")
         return other, secrets
+
+
+def unused_keys(taken: Iterable[str], wanted: Iterable[str]) -> dict[str, str]:
+    """For each wanted key one that is not taken: itself, or itself and a number."""
+    known, found = set(taken), {}
+    for key in wanted:
+        free, number = key, 2
+        while free in known:
+            free, number = f"{key}-{number}", number + 1
+        known.add(free)
+        found[key] = free
+    return found
 
 
 def secret_keys(settings: type[Any]) -> Iterator[str]:

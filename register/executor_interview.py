@@ -62,14 +62,14 @@ class ExecutorInterview:
         scratch = attrs.evolve(self, draft=self.draft.copy())
         missing = []
         for question in questions_of(self.kind):
-            if not question.wanted(scratch.inquiry()):
+            if not question.wanted(scratch.context()):
                 continue
             answer = scratch.given(question)
             answer = question.default if answer is None else answer
             if answer is None:
                 missing.append(_source(question))
                 continue
-            with suppress(AnswerRefusedError):  # said when it is its turn
+            with suppress(AnswerRefusedError):  # refused again when it is its turn
                 scratch.draft.put(question.key, scratch.value(question, answer))
         return missing
 
@@ -80,7 +80,7 @@ class ExecutorInterview:
         position, mended = 0, set[str]()
         while position < len(questions):
             question = questions[position]
-            if question.wanted(self.inquiry()):
+            if question.wanted(self.context()):
                 try:
                     self._settle(question, again=question.key in mended)
                 except GoBackError as back:
@@ -90,7 +90,7 @@ class ExecutorInterview:
                     continue
             position += 1
 
-    def inquiry(self) -> QuestionContext:
+    def context(self) -> QuestionContext:
         """What is known by now."""
         settings = {key: value for key, value in self.read()[0].items() if value is not None}
         return QuestionContext(section=self._section(), settings=settings, connect=self.connect)
@@ -143,7 +143,7 @@ class ExecutorInterview:
         )
 
     def _choices(self, question: Question) -> Sequence[Choice]:
-        return [] if question.choices is None else self._within(question.choices(self.inquiry()))
+        return [] if question.choices is None else self._within(question.choices(self.context()))
 
     def _accept(self, question: Question, answer: Any) -> None:
         value = self.value(question, answer)
@@ -152,8 +152,8 @@ class ExecutorInterview:
         self.draft.put(question.key, value)
         if question.kind is AnswerKind.SECRET:
             redactor.add([Secret(str(value))])
-        if question.check and (found := self._within(question.check(self.inquiry(), str(answer)))):
-            self.interview.tell(f"✓ {found}")
+        if question.check and (found := self._within(question.check(self.context(), str(answer)))):
+            self.interview.show(f"✓ {found}")
 
     def _within(self, looking: Any) -> Any:
         async def limited() -> Any:
@@ -166,7 +166,7 @@ class ExecutorInterview:
             raise AnswerRefusedError(f"no answer within {CHECK_SECONDS:g} s") from None
 
     def _fault(self, key: str, value: Any) -> Finding | None:
-        """What the configuration's reader would say of a setting of the executor's."""
+        """The fault that the configuration's reader finds with a setting of the executor's."""
         other = attrs.evolve(self, draft=self.draft.copy())
         other.draft.put(key, value)
         return next((fault for fault in other.read()[1] if fault.at[0] == key), None)

@@ -48,10 +48,10 @@ class Wanted(Generic[T]):
 class Interview:
     """Asks the person at `terminal`, if there is one."""
 
-    def __init__(self, terminal: Terminal | None, tell: Callable[[str], None]) -> None:
-        """`tell` gets what was found out, person or not."""
+    def __init__(self, terminal: Terminal | None, show: Callable[[str], None]) -> None:
+        """`show` gets what was found out, person or not."""
         self.terminal = terminal
-        self.tell = tell
+        self.show = show
 
     def settle(self, wanted: Wanted[T]) -> T:
         """The accepted answer.
@@ -64,7 +64,7 @@ class Interview:
             try:
                 offered = wanted.choices() if wanted.choices else ()
                 if answer is None:
-                    answer = self._asked(wanted, offered)
+                    answer = self._ask(wanted, offered)
                 _check_offered(answer, offered)
                 return wanted.accept(answer)
             except AnswerRefusedError as error:
@@ -80,7 +80,7 @@ class Interview:
                 self.terminal.complain(str(error))
                 self.terminal.ask("Enter to try again, Ctrl-C to give up")
 
-    def _asked(self, wanted: Wanted[T], offered: Sequence[Choice]) -> str:
+    def _ask(self, wanted: Wanted[T], offered: Sequence[Choice]) -> str:
         if self.terminal is None:
             if wanted.default is None:
                 raise MissingAnswerError(wanted.source)
@@ -88,7 +88,7 @@ class Interview:
         if wanted.secret:
             return self.terminal.secret(wanted.prompt)
         for number, choice in enumerate(offered, 1):
-            self.terminal.say(f"  {number:2}) {choice.value}" + (f"  {choice.note}" if choice.note else ""))
+            self.terminal.show(f"  {number:2}) {choice.value}" + (f"  {choice.note}" if choice.note else ""))
         answer = self.terminal.ask(wanted.prompt, wanted.default)
         if offered and answer.isdecimal() and 1 <= int(answer) <= len(offered):
             return offered[int(answer) - 1].value

@@ -41,7 +41,7 @@ class Options:
     environ: Mapping[str, str] = attrs.field(repr=False)
 
     @property
-    def kept_by_coordinator(self) -> tuple[str, ...]:
+    def set_at_coordinator(self) -> tuple[str, ...]:
         """Options that mean something only for a runner that is registered now."""
         given = {
             "--tag-list": self.tags,
@@ -93,7 +93,7 @@ def read(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Options:
         registration_token=_secret(given["registration_token"]),
         executor=given["executor"],
         description=given["description"],
-        tags=_listed(given["tag_list"]),
+        tags=None if given["tag_list"] is None else tags_in(given["tag_list"]),
         run_untagged=_flag("--run-untagged", given["run_untagged"]),
         locked=_flag("--locked", given["locked"]),
         paused=_flag("--paused", given["paused"]),
@@ -113,6 +113,11 @@ def read(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Options:
 def yes_or_no(text: str) -> bool | None:
     """What a person or a script means; None if it is neither."""
     return {word: value for value, words in _WORDS.items() for word in words}.get(text.strip().lower())
+
+
+def tags_in(text: str) -> tuple[str, ...]:
+    """The tags, with commas between them."""
+    return tuple(tag for part in text.split(",") if (tag := part.strip()))
 
 
 def toml_value(text: str) -> Any:
@@ -209,12 +214,6 @@ def _given(
 
 def _secret(value: str | None) -> Secret | None:
     return Secret(value) if value else None
-
-
-def _listed(value: str | None) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    return tuple(tag for part in value.split(",") if (tag := part.strip()))
 
 
 def _flag(option: str, value: str | None) -> bool | None:

@@ -17,7 +17,8 @@ from paas_runner.logs import redactor
 from paas_runner.secret import Secret
 from paas_runner.setting_types import SCALARS, UnfitError, Url
 from register.interview import Interview, Wanted
-from register.options import Options, yes_or_no
+from register.options import Options, tags_in, yes_or_no
+from register.target import CREATED_THERE
 
 GIVEN_BY: Mapping[str, str] = {
     "url": "--coordinator-url or $CI_SERVER_URL",
@@ -25,8 +26,6 @@ GIVEN_BY: Mapping[str, str] = {
     "executor": "--executor or $RUNNER_EXECUTOR",
 }
 """What a script gives instead of an answer."""
-
-_CREATED_THERE = "glrt-"
 
 
 @attrs.frozen(kw_only=True)
@@ -101,7 +100,7 @@ class OwnQuestions:
                 text = str(error) or "an address such as https://gitlab.example.com was expected"
                 raise AnswerRefusedError(text) from None
             self._ask_coordinator(lambda: asyncio.run(self._records(url).probe()))
-            self.interview.tell(f"✓ a coordinator answers at {url}")
+            self.interview.show(f"✓ a coordinator answers at {url}")
             return str(url)
 
         wanted = Wanted(
@@ -147,10 +146,8 @@ class OwnQuestions:
         """Tags of a new runner."""
         if self.options.tags is not None:
             return self.options.tags
-        answer: str = self.interview.settle(
-            Wanted(prompt="Tags, with commas between them (may be empty)", source="", default="", accept=str)
-        )
-        return tuple(tag for part in answer.split(",") if (tag := part.strip()))
+        prompt = "Tags, with commas between them (may be empty)"
+        return self.interview.settle(Wanted(prompt=prompt, source="", default="", accept=tags_in))
 
     def run_untagged(self, tags: tuple[str, ...]) -> bool:
         """Whether a new runner takes jobs without tags; one without tags has no choice."""
@@ -188,20 +185,20 @@ class OwnQuestions:
             raise AnswerRefusedError("a token was expected")
         secret = Secret(value)
         redactor.add([secret])
-        if not (of_runner or value.startswith(_CREATED_THERE)):
+        if not (of_runner or value.startswith(CREATED_THERE)):
             self._ask_coordinator(lambda: asyncio.run(self._records(url).try_registration_token(secret)))
-            self.interview.tell("✓ the coordinator accepts the registration token")
+            self.interview.show("✓ the coordinator accepts the registration token")
             return AcceptedToken(secret=secret, written=answer, of_runner=False)
         if short_token(value) in self.taken:
             raise AnswerRefusedError("the file has a section with this token already: create another runner")
-        if kept := self.options.kept_by_coordinator:
+        if given := self.options.set_at_coordinator:
             raise UsageError(
-                f"{', '.join(kept)}: a runner with an authentication token (glrt-…) keeps this at the "
+                f"{', '.join(given)}: a runner with an authentication token (glrt-…) keeps this at the "
                 "coordinator; set it there, in the runner's settings, and leave it out here"
             )
         verified = self._ask_coordinator(lambda: asyncio.run(self._records(url).verify(secret)))
         number = verified.runner_id
-        self.interview.tell(f"✓ the coordinator knows the runner{'' if number is None else f' (#{number})'}")
+        self.interview.show(f"✓ the coordinator knows the runner{'' if number is None else f' (#{number})'}")
         return AcceptedToken(secret=secret, written=answer, of_runner=True, runner_id=number)
 
     def _ask_coordinator(self, call: Callable[[], Any]) -> Any:

@@ -18,7 +18,7 @@ _GROUP = stat.S_IRWXG
 
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
-    """Nobody else who asks for this lock changes files of `folder` meanwhile; waits for it."""
+    """No other holder of this lock changes files of `folder` meanwhile; waits for it."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

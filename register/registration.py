@@ -25,8 +25,6 @@ from register.target import Target
 from register.terminal import Terminal, held_back
 from register.transaction import Transaction
 
-Tell = Callable[[str], None]
-
 
 @attrs.frozen(kw_only=True)
 class Registration:
@@ -34,7 +32,7 @@ class Registration:
 
     options: Options
     terminal: Terminal | None
-    tell: Tell
+    show: Callable[[str], None]
     connect: Connect
     executors: Executors
 
@@ -56,7 +54,7 @@ class Registration:
         own = self._own_questions(draft, around, self._taken(target))
         folders = [options.config.absolute().parent]
         if not options.config.exists():
-            self.tell(f"{options.config} is a new file")
+            self.show(f"{options.config} is a new file")
             state_file = own.state_file()
             target = attrs.evolve(target, beginning=document.new_document(state_file, own.concurrent()))
             folders.append(Path(state_file).parent)
@@ -73,9 +71,9 @@ class Registration:
             attributes=attributes,
             target=target,
             folders=folders,
-            tell=self.tell,
+            show=self.show,
         ).commit(draft, token)
-        self.tell(f"✓ the runner {draft.get('name')} is in {options.config}")
+        self.show(f"✓ the runner {draft.get('name')} is in {options.config}")
 
     def _target(self) -> Target:
         return Target(
@@ -94,7 +92,7 @@ class Registration:
         if present is not None:
             lines = [str(each) for each in present.complaints if each.key != "runners"]
             if lines:
-                self.tell("\n".join(["the file has faults already, which are yours to mend:", *lines]))
+                self.show("\n".join(["the file has faults already, which are yours to mend:", *lines]))
         return ()
 
     def _around(self, draft: Draft, present: Mapping[str, Any]) -> Surroundings:
@@ -110,7 +108,7 @@ class Registration:
     def _own_questions(self, draft: Draft, around: Surroundings, taken: Sequence[str]) -> OwnQuestions:
         return OwnQuestions(
             options=self.options,
-            interview=Interview(self.terminal, self.tell),
+            interview=Interview(self.terminal, self.show),
             base=draft.table,
             around=around,
             connect=self.connect,
@@ -155,7 +153,7 @@ class Registration:
         return ExecutorInterview(
             kind=kind,
             draft=draft,
-            interview=Interview(self.terminal, self.tell),
+            interview=Interview(self.terminal, self.show),
             around=around,
             connect=self.connect,
             tls=_tls(draft, around.folder),

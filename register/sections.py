@@ -10,7 +10,6 @@ import attrs
 from paas_runner.config import Config, Runner, load
 from paas_runner.errors import UsageError
 from paas_runner.executor.contract import installed
-from paas_runner.http import Tls
 from paas_runner.logs import configure, redactor
 from paas_runner.secret import Secret
 from register import document, private_file
@@ -33,12 +32,6 @@ class Chosen:
     def title(self) -> str:
         """How it is called in answers."""
         return f"{self.runner.name or '(no name)'} ({self.runner.short_token})"
-
-    @property
-    def tls(self) -> Tls:
-        """Certificates for its coordinator."""
-        runner = self.runner
-        return Tls(ca_file=runner.tls_ca_file, cert_file=runner.tls_cert_file, key_file=runner.tls_key_file)
 
 
 def loaded(path: Path) -> Config:

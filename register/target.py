@@ -19,7 +19,10 @@ from paas_runner.errors import RunnerError
 from register import document, private_file
 from register.document import Draft
 
-PLACEHOLDER = "glrt-to-be-registered"
+CREATED_THERE = "glrt-"
+"""Begins the token of a runner that was created at the coordinator, and is only verified here."""
+
+PLACEHOLDER = f"{CREATED_THERE}to-be-registered"
 
 
 class UnwritableError(RunnerError):

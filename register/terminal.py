@@ -1,7 +1,7 @@
-"""The person at the terminal: lines and secrets are read, what was found out is shown. No decisions here.
+"""The person at the terminal, who answers, reads what was found out, and may give up. No decisions here.
 
-Signals that end programs are how a person stops us, too: they become exceptions, and are held back where
-stopping would leave something half done.
+Signals that end programs are a way to give up, too: they become exceptions, and are held back where stopping
+would leave something half done.
 """
 
 import getpass
@@ -44,7 +44,7 @@ class Terminal:
         except EOFError:
             raise InterruptedByUserError from None
 
-    def say(self, text: str) -> None:
+    def show(self, text: str) -> None:
         """Something that was found out, or done."""
         print(text, flush=True)
 
@@ -59,7 +59,7 @@ class Terminal:
             raise InterruptedByUserError from None
 
 
-_ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+_ENDING_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 class GivenUpError(RunnerError):
@@ -78,14 +78,14 @@ def interruptible(text: str = "it was given up") -> Iterator[None]:
 
 def raise_when_ended() -> None:
     """From now on each of them raises `InterruptedByUserError` in the main thread."""
-    for number in _ENDING:
+    for number in _ENDING_SIGNALS:
         signal.signal(number, _raise)
 
 
 @contextmanager
 def held_back() -> Iterator[Callable[[], None]]:
     """They come when the block is left, or when it calls what it gets, and not elsewhere."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING_SIGNALS)
     try:
         yield _raise_if_waiting
     finally:
@@ -93,7 +93,7 @@ def held_back() -> Iterator[Callable[[], None]]:
 
 
 def _raise_if_waiting() -> None:
-    if signal.sigpending() & _ENDING:
+    if signal.sigpending() & _ENDING_SIGNALS:
         raise InterruptedByUserError
 
 

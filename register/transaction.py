@@ -28,7 +28,7 @@ class LeftOverError(RunnerError):
 
 @attrs.frozen(kw_only=True)
 class Transaction:
-    """What is known when everything is; `tell` gets what was done."""
+    """What is known when everything is; `show` gets what was done."""
 
     records: RunnerRecords
     attributes: Attributes
@@ -36,7 +36,7 @@ class Transaction:
     folders: Sequence[Path]
     """Those that are made unless they are there; they go again unless all of it succeeds."""
 
-    tell: Callable[[str], None]
+    show: Callable[[str], None]
 
     def commit(self, draft: Draft, token: AcceptedToken) -> None:
         """Raises `RemoteError`, what `Target.write` raises, `InterruptedByUserError`, or `LeftOverError`."""
@@ -89,7 +89,7 @@ class Transaction:
                 f"{reason!s}. The runner was registered and cannot be removed again "
                 f'({error}): remove #{registered.runner_id}, "{self.attributes.description}", there'
             ) from reason
-        self.tell("the runner was unregistered again")
+        self.show("the runner was unregistered again")
 
 
 def _make_folders(folder: Path, undo: ExitStack) -> None:

@@ -16,8 +16,7 @@ from paas_runner.secret import Secret
 from paas_runner.store import StoreError
 from paas_runner.store.snapshot import Snapshot, take
 from register.sections import Chosen, SelectionError, all_of, loaded, named, section_removed, with_token
-
-_CREATED_THERE = "glrt-"
+from register.target import CREATED_THERE
 
 
 class TrackedJobsError(RunnerError):
@@ -69,9 +68,9 @@ def _unregister(config: Config, chosen: Chosen) -> None:
     Raises `RemoteError`, `UneditableError`, `UnwritableError`.
     """
     runner = chosen.runner
-    records = RunnerRecords(url=runner.url, connect=Http(), tls=chosen.tls)
+    records = RunnerRecords(url=runner.url, connect=Http(), tls=runner.tls)
     with section_removed(config.path, chosen.index):
-        if not runner.token.reveal().startswith(_CREATED_THERE):
+        if not runner.token.reveal().startswith(CREATED_THERE):
             asyncio.run(records.unregister(runner.token))
         elif machine := foreseen_system_id((config.path.parent, config.state_file.parent)):
             asyncio.run(records.unregister_machine(runner.token, machine))

@@ -57,7 +57,7 @@ async def _checked(config: Config, chosen: Sequence[Chosen]) -> Sequence[Checked
 async def _one(chosen: Chosen, machine: str | None) -> CheckedToken:
     runner = chosen.runner
     try:
-        records = RunnerRecords(url=runner.url, connect=Http(), tls=chosen.tls)
+        records = RunnerRecords(url=runner.url, connect=Http(), tls=runner.tls)
         found = await records.verify(runner.token, system_id=machine)
     except Rejected as error:
         if error.status == 403:

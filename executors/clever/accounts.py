@@ -57,10 +57,10 @@ class OneAccount:
 
     async def use(
         self,
-        tenant: str,  # noqa: ARG002
+        tenant: str,  # noqa: ARG002 - one account for all
         work: Callable[[Account], Awaitable[T]],
         *,
-        organisation: str = "",  # noqa: ARG002
+        organisation: str = "",  # noqa: ARG002 - it has one only
     ) -> T:
         """Do `work` with the only account."""
         return await work(self._account)

@@ -9,6 +9,7 @@ import attrs
 import structlog
 
 from executors.clever.api import CatalogueApi
+from executors.clever.refusals import SERVICE
 from executors.clever.settings import CleverSettings
 from paas_runner.errors import Rejected, Transient
 from paas_runner.executor.contract import JobRefusedError
@@ -119,7 +120,7 @@ def choose(
     if name in offer.flavors:
         raise _refused("No flavor is small enough for this runner's quota. Its operators can help.")
     raise Rejected(
-        f'the default flavor "{name}" is not on offer; choices: {listed}', service="Clever Cloud", op="choose"
+        f'the default flavor "{name}" is not on offer; choices: {listed}', service=SERVICE, op="choose"
     )
 
 
@@ -170,5 +171,5 @@ def _newest_version(found: Sequence[Mapping[str, Any]]) -> str:
     """Of the configured variant if that is listed, else of any (§2.2)."""
     versions = [str(entry.get("version", "")) for entry in found]
     if not versions:
-        raise Rejected("no docker instances on offer", service="Clever Cloud", op="list the instance types")
+        raise Rejected("no docker instances on offer", service=SERVICE, op="list the instance types")
     return max(versions)

@@ -97,7 +97,7 @@ def in_the_light_of_its_log(case: Case, lines: Sequence[str] | None) -> Case:
 
 
 @attrs.frozen(kw_only=True)
-class Explanation:
+class Diagnosis:
     """`happened` continues "The host of this job …"; `{place}` in a cause is where the host was to run."""
 
     happened: str = "did not start"
@@ -105,69 +105,69 @@ class Explanation:
     advice: str
 
 
-EXPLANATIONS: Mapping[Case, Explanation] = {
-    Case.REMOVED: Explanation(
-        happened="was removed by somebody else",
-        cause="somebody, or another program, deleted the application in its organisation",
+DIAGNOSES: Mapping[Case, Diagnosis] = {
+    Case.REMOVED: Diagnosis(
+        happened="was removed by someone else",
+        cause="a person, or another program, deleted the application in its organisation",
         advice=RETRY,
     ),
-    Case.MODERATED: Explanation(
+    Case.MODERATED: Diagnosis(
         cause="Clever Cloud has blocked the application",
         advice="ask the operators of this runner: only they can settle it with Clever Cloud",
     ),
-    Case.UNPAID: Explanation(
+    Case.UNPAID: Diagnosis(
         cause="Clever Cloud waits for a payment of the organisation",
         advice="ask the operators of this runner: the organisation's payments are for them to settle",
     ),
-    Case.FAILED: Explanation(
+    Case.FAILED: Diagnosis(
         happened="failed",
         cause="its image could not be built, or the inner runner on it ended with an error",
         advice=f"{RETRY}, who find its whole log at Clever Cloud",
     ),
-    Case.NEVER_UP: Explanation(
+    Case.NEVER_UP: Diagnosis(
         happened="failed",
         cause="its machine never came up",
         advice="retry the job; operators can list other zones (cc_zones)",
     ),
-    Case.CANCELED: Explanation(
+    Case.CANCELED: Diagnosis(
         happened="was stopped",
-        cause="somebody canceled its deployment, or stopped the application, at Clever Cloud",
+        cause="a person canceled its deployment, or stopped the application, at Clever Cloud",
         advice=RETRY,
     ),
-    Case.LOST: Explanation(
+    Case.LOST: Diagnosis(
         happened="was lost",
         cause="Clever Cloud no longer reached its machine: it broke down, or ran out of memory or disk",
         advice="retry the job; if that happens again, choose a larger flavor (CI_CLEVER_CLOUD_FLAVOR)",
     ),
-    Case.STOPPED: Explanation(
+    Case.STOPPED: Diagnosis(
         happened="stopped before the job had ended",
         cause="the inner runner on it ended without a word to the coordinator",
         advice=f"{RETRY}: can the coordinator be reached from the zone?",
     ),
-    Case.ABSENT: Explanation(
+    Case.ABSENT: Diagnosis(
         cause="no credit or no means of payment in the organisation, or an incident at Clever Cloud",
         advice="ask the operators of this runner, who can see both",
     ),
-    Case.NO_ROOM: Explanation(
+    Case.NO_ROOM: Diagnosis(
         cause="no room for {place}, or an incident at Clever Cloud",
         advice="retry the job later, or choose another flavor (CI_CLEVER_CLOUD_FLAVOR); "
         "operators can list other zones (cc_zones) and flavors (cc_flavor_fallback)",
     ),
-    Case.STARTING: Explanation(
+    Case.STARTING: Diagnosis(
         cause="the machine is up, but what Clever Cloud runs on it does not start",
         advice="retry the job; operators can list other zones (cc_zones)",
     ),
-    Case.DEPLOYING: Explanation(
+    Case.DEPLOYING: Diagnosis(
         cause="the image of the inner runner takes long to be fetched or built",
         advice="retry the job; operators can name a nearer image (heptapod_runner_main_image) "
         "or wait longer (timeout_seconds of paas_job_trace_watch)",
     ),
-    Case.RUNNING: Explanation(
+    Case.RUNNING: Diagnosis(
         cause="the host runs, but its inner runner does not reach the coordinator, or is none",
         advice="ask the operators of this runner: can the coordinator be reached from the zone, "
         "is heptapod_runner_main_image right?",
     ),
-    Case.UNKNOWN: Explanation(
+    Case.UNKNOWN: Diagnosis(
         cause="not known to this runner",
         advice=RETRY,
     ),
@@ -219,9 +219,9 @@ _CLUES = (
 _READ_FOR_CLUES = frozenset({Case.FAILED, Case.DEPLOYING})
 
 
-def explanation(case: Case, lines: Sequence[str] | None) -> Explanation:
+def diagnosis(case: Case, lines: Sequence[str] | None) -> Diagnosis:
     """Of the case, more exactly where the host's log gives the cause away."""
-    usual = EXPLANATIONS[case]
+    usual = DIAGNOSES[case]
     if case in _READ_FOR_CLUES:
         for line in reversed(lines or ()):
             for clue in _CLUES:

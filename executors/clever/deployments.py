@@ -11,7 +11,7 @@ import attrs
 import structlog
 
 from executors.clever.api import CleverApi
-from executors.clever.refusals import NoSuchApplicationError
+from executors.clever.refusals import SERVICE, NoSuchApplicationError
 from paas_runner.errors import RemoteError, Transient
 
 log = structlog.stdlib.get_logger(__name__)
@@ -140,7 +140,7 @@ def _rows(found: Sequence[Mapping[str, Any]]) -> Sequence[Deployment]:
 
 def _number(found: object) -> int:
     if not isinstance(found, int):
-        raise Transient("a deployment has no number", service="Clever Cloud", op="list the deployments")
+        raise Transient("a deployment has no number", service=SERVICE, op="list the deployments")
     return found
 
 

@@ -142,7 +142,7 @@ class CleverDockerExecutor:
     async def hosts(self, tenant: str) -> Sequence[SeenHost]:
         """The applications with this runner's prefix and this installation's label."""
         if self._settings.cc_multi_tenant and not tenant:
-            raise Rejected("whose? no tenant was named", service="Clever Cloud", op="list the applications")
+            raise Rejected("whose? no tenant was named", service=SERVICE, op="list the applications")
         return await self._for_its_host(tenant, None, lambda account: self._applications.hosts(account.api))
 
     async def trouble(self, provisioned: ProvisionedHost) -> str | None:

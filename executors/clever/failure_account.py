@@ -10,13 +10,11 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from executors.clever.causes import BLOCKED, Case, Explanation, explanation, in_the_light_of_its_log
+from executors.clever.causes import BLOCKED, Case, Diagnosis, diagnosis, in_the_light_of_its_log
 from executors.clever.deployments import Deployment, Sighting
+from executors.host_log import log_state, quoted
 from paas_runner.job.failure import fact_sheet, moment, reference
 from paas_runner.job.tracked import Host
-
-MOST_CHARACTERS = 200  # of a line, indentation included
-_INDENTATION = "    "
 
 
 @attrs.frozen(kw_only=True)
@@ -33,19 +31,19 @@ class HostFacts:
     """Values to be masked."""
 
     @property
-    def explanation(self) -> Explanation:
+    def diagnosis(self) -> Diagnosis:
         """Of the case, knowing the log."""
-        return explanation(in_the_light_of_its_log(self.case, self.lines), self.lines)
+        return diagnosis(in_the_light_of_its_log(self.case, self.lines), self.lines)
 
 
 def ended(facts: HostFacts) -> str:
     """For a host whose job is ended because of it: what happened, and why."""
-    return f"The host of this job {facts.explanation.happened}.\n{particulars(facts)}"
+    return f"The host of this job {facts.diagnosis.happened}.\n{particulars(facts)}"
 
 
 def particulars(facts: HostFacts) -> str:
     """What is known beyond what happened."""
-    explained, launch = facts.explanation, facts.seen.launch
+    explained, launch = facts.diagnosis, facts.seen.launch
     sheet = fact_sheet(
         {
             "Asked for": _request(facts),
@@ -53,13 +51,10 @@ def particulars(facts: HostFacts) -> str:
             "Likely cause": explained.cause.format(place=_place(facts)),
             "What to do": explained.advice,
             "Reference": reference(facts.host.ref, launch.uuid if launch else ""),
-            "Its own log": _log_state(facts),
+            "Its own log": log_state(facts.lines) if facts.case.has_log else "",
         }
     )
-    shown = [_shown(line, facts.hidden) for line in facts.lines or ()]
-    if shown:
-        sheet += "\n  The last lines of its own log:\n" + "\n".join(shown)
-    return sheet
+    return sheet + quoted([_masked(line, facts.hidden) for line in facts.lines or ()])
 
 
 def _place(facts: HostFacts) -> str:
@@ -110,15 +105,8 @@ def _span(time: timedelta) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
-def _log_state(facts: HostFacts) -> str:
-    if not facts.case.has_log or facts.lines:
-        return ""
-    return "not available to this runner" if facts.lines is None else "empty"
-
-
-def _shown(line: str, hidden: Sequence[str]) -> str:
-    """Masked first, then cut: half of a secret is too much."""
+def _masked(line: str, hidden: Sequence[str]) -> str:
+    """To be done before the line is cut: half of a secret is too much."""
     for value in sorted(filter(None, hidden), key=len, reverse=True):
         line = line.replace(value, "[MASKED]")
-    line = _INDENTATION + line
-    return line if len(line) <= MOST_CHARACTERS else f"{line[: MOST_CHARACTERS - 1]}…"
+    return line

@@ -8,6 +8,7 @@ import attrs
 from executors.clever.accounts import Account, CloudAccounts, OneAccount, TenantAccounts
 from executors.clever.api import Application
 from executors.clever.catalogue import Catalogue
+from executors.clever.refusals import SERVICE
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import TenantError, Tenants
 from paas_runner.errors import Rejected, RemoteError, Transient
@@ -111,7 +112,7 @@ async def _flavors(context: QuestionContext) -> Sequence[Choice]:
     if not offer.flavors:
         raise Transient(
             f"no flavors on offer in the context {settings.cc_flavor_context}",
-            service="Clever Cloud",
+            service=SERVICE,
             op="list the flavors",
         )
     return [

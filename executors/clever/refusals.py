@@ -27,7 +27,7 @@ _CREDENTIALS = (
 )
 _ADVICE_BY_ID: Mapping[int, str] = {
     557: "ask the operators of this runner: cc_extra_env has what Clever Cloud does not take",
-    _NO_SUCH_APPLICATION: "retry the job: somebody, or another program, removed its host",
+    _NO_SUCH_APPLICATION: "retry the job: a person, or another program, removed its host",
     _UNKNOWN_VERSION: "retry the job: Clever Cloud has just changed what it has on offer",
 }
 _ADVICE_BY_STATUS: Mapping[int, str] = {

@@ -170,7 +170,7 @@ class Tenants:
         for name, value in zip(self._names, values, strict=True):
             if not isinstance(value, str) or not value.strip():
                 raise TenantError(
-                    f'The group "{group}" lacks the attribute `{name}`, so nobody can be found to pay for '
+                    f'The group "{group}" has no attribute `{name}`, so no one can be found to pay for '
                     "its jobs. The owners of the group should ask the operators of this runner."
                 )
         organisation, token = (str(value).strip() for value in values)

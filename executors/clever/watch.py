@@ -19,7 +19,7 @@ from executors.clever.causes import Case, standstill, verdict
 from executors.clever.deployments import Sighting, look, look_closer
 from executors.clever.failure_account import HostFacts, ended, particulars
 from executors.clever.settings import CleverSettings
-from executors.host_log import clean
+from executors.host_log import clean_lines
 from paas_runner.errors import RemoteError
 from paas_runner.job.tracked import Host
 
@@ -96,7 +96,7 @@ def tail(stream: bytes) -> Sequence[str] | None:
     whole = False
     for event, data in _events(stream.decode(errors="replace")):
         if event == "APPLICATION_LOG":
-            lines.extend(line for line in map(clean, _message(data).split("\n")) if line)
+            lines.extend(clean_lines(_message(data)))
         whole = whole or event == "END_OF_STREAM"
     return list(lines) if lines or whole else None
 

@@ -6,9 +6,8 @@ from typing import Any
 import attrs
 
 from executors.host_log import log_state, quoted
+from paas_runner.docker.labels import RUNNING_STATES
 from paas_runner.job.failure import RETRY, fact_sheet
-
-GOING = frozenset({"running", "paused", "restarting"})
 
 
 @attrs.frozen(kw_only=True)
@@ -24,12 +23,12 @@ class Facts:
     @property
     def going(self) -> bool:
         """Whether the job may still go on."""
-        return self.state.get("Status") in GOING
+        return self.state.get("Status") in RUNNING_STATES
 
 
 def ended(facts: Facts) -> str:
     """For a host whose job is ended because of it."""
-    happened = "ended before its job had" if facts.state else "was removed by somebody else"
+    happened = "ended before its job had" if facts.state else "was removed by someone else"
     return f"The host of this job {happened}.\n{particulars(facts)}"
 
 
@@ -52,7 +51,7 @@ def _describe(state: Mapping[str, Any]) -> str:
     if not state:
         return "it does not know the container any more"
     status = state.get("Status", "")
-    if status in GOING:
+    if status in RUNNING_STATES:
         return f"the container is {status}"
     if status == "created":
         return "the container was never started"
@@ -76,7 +75,7 @@ def _explained(state: Mapping[str, Any]) -> tuple[str, str]:
     """The likely cause, and who can do what."""
     if not state:
         return "a person, or another program, removed the container from the engine", RETRY
-    if state.get("Status") in GOING:
+    if state.get("Status") in RUNNING_STATES:
         questions = (
             "can a container reach the coordinator (docker_network), is heptapod_runner_main_image right?"
         )

@@ -62,17 +62,17 @@ class LocalDockerExecutor:
         self._section = section
         self._engine = engine
 
-    async def provision(self, order: HostRequest) -> Host:
+    async def provision(self, request: HostRequest) -> Host:
         """Build the image, create the container; it does not run yet."""
-        image = await self._engine.call("build the host's image", self._recipe(order).build)
-        create = functools.partial(self._create, order=order, image=image)
+        image = await self._engine.call("build the host's image", self._recipe(request).build)
+        create = functools.partial(self._create, request=request, image=image)
         try:
             return _host(await self._engine.call("create the host", create))
         except ConflictError as taken:
-            host = await self.adopt(order)
+            host = await self.adopt(request)
             if host is None:
                 raise Rejected(
-                    f"a container {order.host_name} exists that is not ours: remove it",
+                    f"a container {request.host_name} exists that is not ours: remove it",
                     service=taken.service,
                     op=taken.op,
                     status=taken.status,
@@ -80,13 +80,13 @@ class LocalDockerExecutor:
                 ) from taken
             return host
 
-    async def adopt(self, order: HostRequest) -> Host | None:
+    async def adopt(self, request: HostRequest) -> Host | None:
         """The container of that name, if it has our labels."""
         try:
-            found = await self._inspected(order.host_name)
+            found = await self._inspected(request.host_name)
         except AbsentError:
             return None
-        ours = self._labels(order.host_name).items() <= (found["Config"].get("Labels") or {}).items()
+        ours = self._labels(request.host_name).items() <= (found["Config"].get("Labels") or {}).items()
         return _host(found["Id"]) if ours else None
 
     async def ready(self, provisioned: ProvisionedHost) -> bool:
@@ -94,7 +94,7 @@ class LocalDockerExecutor:
         await self._inspected(provisioned.host.ref)
         return True
 
-    async def launch(self, order: HostRequest, host: Host) -> None:  # noqa: ARG002
+    async def launch(self, request: HostRequest, host: Host) -> None:  # noqa: ARG002 - it is in the image
         """Start the container, unless it was started before."""
         state = (await self._inspected(host.ref))["State"]
         if state["Status"] != "created":
@@ -146,19 +146,19 @@ class LocalDockerExecutor:
     def _labels(self, name: HostName) -> dict[str, str]:
         return {**self._runner_labels, JOB: name}
 
-    def _recipe(self, order: HostRequest) -> Recipe:
+    def _recipe(self, request: HostRequest) -> Recipe:
         base = self._settings.heptapod_runner_main_image
         inner = self._settings.inner_executor
         return Recipe(
-            files=build_context(order, self._section, main_image=base, inner_executor=inner),
-            tag=f"{REPOSITORY}:{order.host_name}",
+            files=build_context(request, self._section, main_image=base, inner_executor=inner),
+            tag=f"{REPOSITORY}:{request.host_name}",
             base=base,
-            labels=self._labels(order.host_name),
+            labels=self._labels(request.host_name),
         )
 
-    def _create(self, client: Client, *, order: HostRequest, image: HostImage) -> str:
+    def _create(self, client: Client, *, request: HostRequest, image: HostImage) -> str:
         """With labeled volumes wherever the image would get volumes that nothing shows to be ours."""
-        labels = self._labels(order.host_name)
+        labels = self._labels(request.host_name)
         socket = host_socket(self._settings, self._engine.address)
         mounts = [
             Mount(str(STANDARD_SOCKET), str(socket), type="bind"),
@@ -166,7 +166,7 @@ class LocalDockerExecutor:
         ]
         created: dict[str, Any] = client.create_container(
             image.ref,
-            name=order.host_name,
+            name=request.host_name,
             labels=labels,
             environment={OBJECT_LABELS_VARIABLE: format_labels(labels)},
             host_config=client.create_host_config(

@@ -13,9 +13,10 @@ and says what is special about their provider:
 
 import pytest
 
+# Before the imports below, which ruff would have above it: asserts are rewritten when a module is imported.
 pytest.register_assert_rewrite("paas_runner.conformance.suite", "paas_runner.conformance.optional_parts")
 
-from paas_runner.conformance.provider import Call, Provider, host_request  # noqa: E402
-from paas_runner.conformance.suite import ExecutorConformance  # noqa: E402
+from paas_runner.conformance.provider import Call, Provider, host_request  # noqa: E402 - as said above
+from paas_runner.conformance.suite import ExecutorConformance  # noqa: E402 - as said above
 
 __all__ = ["Call", "ExecutorConformance", "Provider", "host_request"]

@@ -15,7 +15,9 @@ from paas_runner.job.tracked import Host
 Start: TypeAlias = Callable[..., Executor]
 
 OURS, THEIRS = "installation-1", "installation-2"
-READY_SECONDS, PATIENCE_SECONDS, SLOW_SECONDS = 30.0, 30.0, 1.0
+READY_SECONDS = 30.0
+REPEATED_SECONDS = 30.0  # how long a verb whose outcome is unknown is repeated
+SLOW_SECONDS = 1.0
 NO_TENANT = ""  # jobs of the suite say nothing about who pays
 
 
@@ -53,7 +55,7 @@ async def ready(executor: Executor, request: HostRequest, host: Host) -> None:
 async def launched(executor: Executor, request: HostRequest, host: Host) -> None:
     """As the service does it: again when the outcome is unknown."""
     await ready(executor, request, host)
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(REPEATED_SECONDS):
         while True:
             with contextlib.suppress(Transient):
                 return await executor.launch(request, host)
@@ -64,7 +66,7 @@ async def decommissioned(
     executor: Executor, request: HostRequest, host: Host | None, *, search: bool
 ) -> None:
     """As the service does it: until it has succeeded."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(REPEATED_SECONDS):
         while True:
             with contextlib.suppress(RemoteError):
                 return await executor.decommission(removal(request, host, search=search))
@@ -72,6 +74,6 @@ async def decommissioned(
 
 
 async def until_none_exists(provider: Provider) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(REPEATED_SECONDS):
         while await provider.existing():
             await asyncio.sleep(0.05)

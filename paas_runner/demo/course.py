@@ -1,6 +1,6 @@
 """The course of the demo: sandbox, configuration, service, pipeline, a restart in the middle, the verdict.
 
-Whoever watches is a `View`.
+Who watches is an `Audience`.
 """
 
 import asyncio
@@ -29,8 +29,8 @@ LONGEST_SECONDS = 55.0  # of the demo's own pipeline; a user's own may take as l
 TICK_SECONDS = 0.1
 
 
-class View(Protocol):
-    """The audience."""
+class Audience(Protocol):
+    """Who is shown the demo."""
 
     def say(self, text: str) -> None:
         """What the demo does."""
@@ -48,7 +48,7 @@ class View(Protocol):
         """All is over."""
 
 
-def run(pipeline: Path | None, view: View, *, executor: str, image: str) -> Verdict:
+def run(pipeline: Path | None, view: Audience, *, executor: str, image: str) -> Verdict:
     """Run the demo, with a pipeline of the user's own if one is given; `image` is for hosts on an engine."""
     try:
         own = load_pipeline(pipeline.read_text()) if pipeline else None
@@ -57,7 +57,7 @@ def run(pipeline: Path | None, view: View, *, executor: str, image: str) -> Verd
     return asyncio.run(_demonstrate(own, view, executor=executor, image=image))
 
 
-async def _demonstrate(own: Pipeline | None, view: View, *, executor: str, image: str) -> Verdict:
+async def _demonstrate(own: Pipeline | None, view: Audience, *, executor: str, image: str) -> Verdict:
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(Sandbox(_leisurely()))
         place: Place = SandboxCloud(sandbox)
@@ -89,7 +89,7 @@ def _leisurely() -> SandboxOptions:
 class _Course:
     """One demonstration."""
 
-    def __init__(self, sandbox: Sandbox, place: Place, config: Path, view: View) -> None:
+    def __init__(self, sandbox: Sandbox, place: Place, config: Path, view: Audience) -> None:
         self._sandbox = sandbox
         self._place = place
         self._config = config

@@ -11,7 +11,7 @@ from typing import Any
 
 LogEvent = Mapping[str, Any]
 
-PATIENCE_SECONDS = 30.0
+STOP_SECONDS = 30.0
 
 
 class ServiceProcess:
@@ -52,7 +52,7 @@ class ServiceProcess:
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(signal.SIGTERM)
             try:
-                async with asyncio.timeout(PATIENCE_SECONDS):
+                async with asyncio.timeout(STOP_SECONDS):
                     return await self.wait()
             except TimeoutError:
                 self._process.kill()

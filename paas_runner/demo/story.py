@@ -16,10 +16,10 @@ from paas_runner.pipelines.jobs import Job, LedgerKind
 PHASES = ("provisioning", "provisioned", "launching", "launched", "running", "failing", "decommissioning")
 """In the order of a job's life; each one's seconds are counted."""
 
-_MARKER = re.compile(r"section_(?:start|end):\d+:[^\r\n]*\r(?:\x1b\[0K)?")
+_SECTION_MARKER = re.compile(r"section_(?:start|end):\d+:[^\r\n]*\r(?:\x1b\[0K)?")
 _ERASE = "\x1b[0K"
-_NEVER_GIVEN_OUT = frozenset({"skipped", "created", "canceled"})
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_NEVER_HANDED_OUT = frozenset({"skipped", "created", "canceled"})
 
 
 @attrs.frozen(kw_only=True)
@@ -61,8 +61,8 @@ def continued(story: JobStory, event: Mapping[str, Any]) -> JobStory:
 
 
 def as_author_sees_it(trace: bytes, *, colours: bool) -> Sequence[str]:
-    """The trace's lines without the marks that GitLab's page takes out, too."""
-    text = _MARKER.sub("", trace.decode(errors="replace")).replace(_ERASE, "")
+    """The trace's lines without the section markers, as GitLab's page shows them."""
+    text = _SECTION_MARKER.sub("", trace.decode(errors="replace")).replace(_ERASE, "")
     if not colours:
         text = _COLOUR.sub("", text)
     return [line.rpartition("\r")[2] for line in text.splitlines()]
@@ -104,6 +104,6 @@ def _of_job(job: Job) -> Iterable[str]:
         yield f"{name} has not ended: it is {job.status}"
     acquired = job.count(LedgerKind.ACQUIRED)
     if acquired > 1:
-        yield f"{name} was given out {acquired} times"
-    if acquired == 0 and job.status not in _NEVER_GIVEN_OUT:
+        yield f"{name} was handed out {acquired} times"
+    if acquired == 0 and job.status not in _NEVER_HANDED_OUT:
         yield f"{name} is {job.status} although no runner had it"

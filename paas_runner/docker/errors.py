@@ -61,7 +61,11 @@ def is_full(text: str) -> bool:
 
 _WORDS: Sequence[tuple[type[BaseException] | tuple[type[BaseException], ...], type[RemoteError], str]] = (
     (FileNotFoundError, Transient, "there is no engine: start Docker, or set `{host}` to where it is"),
-    (ConnectionRefusedError, Transient, "nobody listens there: start Docker, or set `{host}` to where it is"),
+    (
+        ConnectionRefusedError,
+        Transient,
+        "no one listens there: start Docker, or set `{host}` to where it is",
+    ),
     (
         PermissionError,
         Rejected,

@@ -29,6 +29,9 @@ OBJECT_LABELS_VARIABLE = "PAAS_RUNNER_OBJECT_LABELS"
 host.
 """
 
+RUNNING_STATES = frozenset({"running", "paused", "restarting"})
+"""Those of a container whose processes are not over."""
+
 _BETWEEN_ROUNDS_SECONDS = 0.1
 _LATER = (403, 404, 409)  # 403: a network that still has containers
 
@@ -155,7 +158,7 @@ def _object(kind: Kind, entry: Mapping[str, Any]) -> EngineObject:
         name=next(iter(names), "") if kind is Kind.CONTAINER else str(entry.get("Name") or entry.get("Id")),
         labels=dict(entry.get("Labels") or {}),
         created_at=_moment(entry.get("Created") or entry.get("CreatedAt")),
-        running=entry.get("State") in ("running", "paused", "restarting"),
+        running=entry.get("State") in RUNNING_STATES,
     )
 
 

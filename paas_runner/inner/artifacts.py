@@ -17,7 +17,7 @@ from paas_runner.inner.entries import ArtifactEntry, Dependency, due, read_artif
 from paas_runner.inner.files.archive import ArchiveError, Format, write_archive
 from paas_runner.inner.files.folder import Folder, in_thread
 from paas_runner.inner.files.selection import found
-from paas_runner.inner.files.unpack import unpack
+from paas_runner.inner.files.unpack import unpack_in_thread
 from paas_runner.inner.job import Job
 from paas_runner.inner.trace import Narrator
 from paas_runner.secret import Secret
@@ -65,9 +65,7 @@ class Artifacts:
     async def _download(self, dependency: Dependency) -> None:
         with tempfile.TemporaryFile() as file:
             await self.transfer.download(dependency, file)
-            if await in_thread(lambda checkpoint: unpack(file, self.folder, checkpoint)):
-                self.narrator.warning("Part of .git directory is on the list of files to extract")
-                self.narrator.warning("This may introduce unexpected problems")
+            await unpack_in_thread(file, self.folder, self.narrator)
 
     async def _upload(self, entry: ArtifactEntry) -> None:
         kind = _format(entry)

@@ -24,7 +24,7 @@ _DISTRIBUTIONS = {"paas_runner", "paas_runner_inner"}  # both bring our package,
 _SIGNALS = {signal.SIGTERM: "terminated", signal.SIGINT: "interrupt"}
 
 
-class Exit(enum.IntEnum):
+class InnerExit(enum.IntEnum):
     """Documented in --help; the large numbers are those of sysexits.h."""
 
     SUCCEEDED = 0
@@ -51,11 +51,11 @@ Signals:
   a second one      end at once, without a report
 
 Exit codes:
-  {Exit.SUCCEEDED:<5} the job succeeded
-  {Exit.FAILED:<5} the job failed or was canceled, and the coordinator knows
+  {InnerExit.SUCCEEDED:<5} the job succeeded
+  {InnerExit.FAILED:<5} the job failed or was canceled, and the coordinator knows
   2     the arguments are wrong
-  {Exit.UNREPORTED:<5} the job has ended, but its result could not be reported to the coordinator
-  {Exit.UNUSABLE:<5} CONFIG or JOB cannot be used, nothing was run
+  {InnerExit.UNREPORTED:<5} the job has ended, but its result could not be reported to the coordinator
+  {InnerExit.UNUSABLE:<5} CONFIG or JOB cannot be used, nothing was run
   128+N a second signal N ended the program
 """
 
@@ -80,9 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_alone(Path(paas_runner.__file__).parents[1])
         return asyncio.run(_run(_text(chosen.config), _text(chosen.job)))
     except UnreportedError as error:
-        return _fail(error, Exit.UNREPORTED)
+        return _fail(error, InnerExit.UNREPORTED)
     except InnerRunnerError as error:
-        return _fail(error, Exit.UNUSABLE)
+        return _fail(error, InnerExit.UNUSABLE)
 
 
 def check_alone(folder: Path) -> None:
@@ -126,6 +126,6 @@ def _text(path: Path) -> str:
         raise InnerRunnerError(f"{path} cannot be read: {error}") from error
 
 
-def _fail(error: InnerRunnerError, code: Exit) -> int:
+def _fail(error: InnerRunnerError, code: InnerExit) -> int:
     print(f"{PROGRAM}: {error}", file=sys.stderr)
     return code

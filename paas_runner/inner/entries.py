@@ -79,20 +79,20 @@ class Dependency:
     token: Secret
 
 
-class Policy(enum.StrEnum):
+class CachePolicy(enum.StrEnum):
     """What is done with a cache."""
 
     PULL = "pull"
     PUSH = "push"
     PULL_PUSH = "pull-push"
 
-    def allows(self, direction: "Policy") -> bool:
+    def allows(self, direction: "CachePolicy") -> bool:
         """Whether it is fetched (`PULL`), or saved (`PUSH`)."""
-        return self in (direction, Policy.PULL_PUSH)
+        return self in (direction, CachePolicy.PULL_PUSH)
 
 
 @attrs.frozen
-class Key:
+class CacheKey:
     """A key that can be used as a path and as the name of an object, or none at all: then `text` is empty."""
 
     text: str
@@ -104,9 +104,9 @@ class CacheEntry:
     """One cache of a job; variables are expanded."""
 
     wanted: FileRules
-    key: Key
-    fallbacks: tuple[Key, ...] = ()
-    policy: Policy | None = Policy.PULL_PUSH
+    key: CacheKey
+    fallbacks: tuple[CacheKey, ...] = ()
+    policy: CachePolicy | None = CachePolicy.PULL_PUSH
     """None for one that is not known."""
 
     when: When = When.ON_SUCCESS
@@ -170,7 +170,7 @@ def read_caches(
     return tuple(entry for entry in entries if entry.wanted)
 
 
-def read_key(raw: str) -> Key:
+def read_key(raw: str) -> CacheKey:
     """The key in a text: a relative path that leads nowhere else, without white space at its end."""
     plain = raw
     for code, character in (("%2e", "."), ("%2E", "."), ("%2f", "/"), ("%2F", "/"), ("\\", "/"), ("\0", "")):
@@ -179,21 +179,21 @@ def read_key(raw: str) -> Key:
     while key != (shorter := key.rstrip().rstrip("/")):
         key = shorter
     if key == raw:
-        return Key(key)
+        return CacheKey(key)
     what = f'sanitized to "{key}"' if key else "could not be sanitized"
-    return Key(key, f'cache key "{raw}" {what}')
+    return CacheKey(key, f'cache key "{raw}" {what}')
 
 
-def _fallback(raw: str) -> Key:
+def _fallback(raw: str) -> CacheKey:
     """The key that `CACHE_FALLBACK_KEY` names, unless it is one that is protected."""
     key = read_key(raw)
     if key.text.endswith(PROTECTED):
-        return Key("", f'CACHE_FALLBACK_KEY "{key.text}" not allowed to end in "{PROTECTED}"')
+        return CacheKey("", f'CACHE_FALLBACK_KEY "{key.text}" not allowed to end in "{PROTECTED}"')
     return key
 
 
-def _policy(text: str) -> Policy | None:
-    return next((policy for policy in Policy if policy == text), None) if text else Policy.PULL_PUSH
+def _policy(text: str) -> CachePolicy | None:
+    return next((policy for policy in CachePolicy if policy == text), None) if text else CachePolicy.PULL_PUSH
 
 
 def read_file_rules(entry: Mapping[str, Any], expand: Callable[[str], str]) -> FileRules:

@@ -21,7 +21,7 @@ from paas_runner.inner.ending import (
 from paas_runner.inner.helper import AFTER_FAILURE, AFTER_SUCCESS, BEFORE_SCRIPTS, Helper, Stage
 from paas_runner.inner.job import Job
 from paas_runner.inner.job_script import JobScripts, Script
-from paas_runner.inner.process import Launched
+from paas_runner.inner.process import RunningProgram
 from paas_runner.inner.settings import GitStrategy, Timings
 from paas_runner.inner.shell import Shell
 from paas_runner.inner.stop import Interrupted, Stop, Stops
@@ -129,7 +129,7 @@ class Execution:
                 raise StageError(ending)
 
     async def _scripts(self) -> Ending:
-        """The steps, the first failure ends them; then after_script, which hears of it."""
+        """The steps, the first failure ends them; then after_script, which has the result."""
         ending = SUCCEEDED
         with self.stops.while_scripts_run() as stop, stop.after(self.job.settings.script_seconds):
             for script in self.scripts.steps:
@@ -180,7 +180,7 @@ class Execution:
             raise Interrupted(self.stops.whole.ending)
         return ending
 
-    async def _watch(self, launched: Launched, stop: Stop) -> Ending:
+    async def _watch(self, launched: RunningProgram, stop: Stop) -> Ending:
         ended = asyncio.ensure_future(launched.wait())
         stopped = asyncio.ensure_future(stop.wait())
         try:

@@ -34,7 +34,7 @@ def main() -> int:
     signal.set_wakeup_fd(alarm)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     try:
-        program = _start(_order())
+        program = _start(_task())
     except (OSError, ValueError) as error:
         os.write(2, str(error).encode(errors="replace"))
         return _NOT_STARTED
@@ -43,7 +43,7 @@ def main() -> int:
     return code
 
 
-def _order() -> list[bytes]:
+def _task() -> list[bytes]:
     """The folder, the number of arguments, these, and the environment's entries.
 
     As a line with the length, then that many bytes, in which NUL separates the parts.
@@ -64,9 +64,9 @@ def _read(length: int) -> bytes:
     return bytes(found)
 
 
-def _start(order: list[bytes]) -> int:
+def _start(task: list[bytes]) -> int:
     """The process id of the program, which leads a session of its own and reads nothing."""
-    folder, number, *rest = order
+    folder, number, *rest = task
     arguments, entries = rest[: int(number)], rest[int(number) :]
     os.chdir(folder)
     return os.posix_spawn(
@@ -123,7 +123,7 @@ def _children() -> Iterator[int]:
     own = str(os.getpid()).encode()
     for entry in os.scandir("/proc"):
         if entry.name.isdecimal():
-            with contextlib.suppress(OSError), open(f"{entry.path}/stat", "rb") as stat:  # noqa: PTH123
+            with contextlib.suppress(OSError), open(f"{entry.path}/stat", "rb") as stat:  # noqa: PTH123 - no pathlib here
                 if stat.read().rpartition(b")")[2].split()[1] == own:
                     yield int(entry.name)
 

@@ -37,7 +37,7 @@ class Masks:
     """All filters of one job's trace."""
 
     def __init__(self, secrets: Iterable[str], prefixes: Iterable[str] = ()) -> None:
-        starts = [f"{mark}{name}=" for name in _PARAMETERS for mark in "?&"]
+        starts = [f"{before}{name}=" for name in _PARAMETERS for before in "?&"]
         self._filters: tuple[Filter, ...] = (
             Masker(secrets),
             RunMasker((*KNOWN_PREFIXES, *filter(None, prefixes)), _TOKEN),

@@ -17,7 +17,7 @@ _KEEPER = Path(__file__).with_name("keeper.py")
 _LAST_OUTPUT_SECONDS = 1.0  # for output that is still in the pipe when all processes are dead
 
 
-class Launched(Protocol):
+class RunningProgram(Protocol):
     """A script that runs."""
 
     async def wait(self) -> int:
@@ -30,12 +30,12 @@ class Launched(Protocol):
 @contextlib.asynccontextmanager
 async def launched(
     command: Sequence[str], *, folder: PurePath, environment: Mapping[str, str], write: Write
-) -> AsyncIterator[Launched]:
+) -> AsyncIterator[RunningProgram]:
     """Start a program with exactly this environment; leaving the context kills it and all it has started.
 
     Raises OSError when it cannot be started, as its `wait` does, and ValueError for text that is none.
     """
-    order = _order((_path_of(command[0]), *command[1:]), folder, environment)
+    task = _task((_path_of(command[0]), *command[1:]), folder, environment)
     reading, writing = os.pipe()
     output = await _collect(reading, write)
     try:
@@ -54,15 +54,15 @@ async def launched(
         raise
     finally:
         os.close(writing)
-    kept = _KeptProgram(keeper, output)
+    program = _KeptProgram(keeper, output)
     try:
-        await kept.send(order)
-        yield kept
+        await program.send(task)
+        yield program
     finally:
-        await kept.end()
+        await program.end()
 
 
-def _order(command: Sequence[str], folder: PurePath, environment: Mapping[str, str]) -> bytes:
+def _task(command: Sequence[str], folder: PurePath, environment: Mapping[str, str]) -> bytes:
     """What `keeper.py` reads first."""
     entries = (f"{key}={value}" for key, value in environment.items())
     parts = (str(folder), str(len(command)), *command, *entries)

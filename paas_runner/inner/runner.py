@@ -51,8 +51,8 @@ class InnerRunner:
 
         `stops` ends the job early, in good order. Canceling this is the sudden death of the host: every
         process of the job is killed at once, its folders are removed, nothing is reported. Raises
-        `InnerRunnerError` for files that make no job, and `UnreportedError` when the coordinator could not be
-        told in half an hour.
+        `InnerRunnerError` for files that make no job, and `UnreportedError` when the coordinator has not
+        taken the result within half an hour.
         """
         section = read_section(runner_toml)
         payload = _payload(job_json)

@@ -144,7 +144,7 @@ class Settings:
 
 def read_settings(variable: Callable[[str], str], *, may_fetch: bool) -> Settings:
     """Read them by name, empty for what is not there; `may_fetch` is the payload's `allow_git_fetch`."""
-    reader = _Reader(variable)
+    reader = _VariableReader(variable)
     default = GitStrategy.FETCH if may_fetch else GitStrategy.CLONE
     found = Settings(
         git_strategy=reader.read("GIT_STRATEGY", GitStrategy, default),
@@ -169,7 +169,7 @@ def read_settings(variable: Callable[[str], str], *, may_fetch: bool) -> Setting
     return attrs.evolve(found, warnings=tuple(reader.warnings))
 
 
-class _Reader:
+class _VariableReader:
     """Reads variables one by one and remembers what could not be understood."""
 
     def __init__(self, variable: Callable[[str], str]) -> None:

@@ -17,7 +17,7 @@ import attrs
 from paas_runner.inner.ending import Reason, StageError, broken
 from paas_runner.inner.job import Job, Workspace, write_files
 from paas_runner.inner.job_script import Script
-from paas_runner.inner.process import Launched, Write, launched
+from paas_runner.inner.process import RunningProgram, Write, launched
 from paas_runner.inner.settings import RunnerSection
 from paas_runner.inner.trace import Narrator
 
@@ -34,7 +34,7 @@ class Shell(Protocol):
         The trace shows what it does: the flow has opened a section for it. Raises `StageError`, or OSError.
         """
 
-    def launch(self, script: Script, write: Write) -> AbstractAsyncContextManager[Launched]:
+    def launch(self, script: Script, write: Write) -> AbstractAsyncContextManager[RunningProgram]:
         """Start a script whose output goes to `write`; at the end of the context nothing of it is alive.
 
         Raises OSError, or ValueError for text that no process can be given.
@@ -85,7 +85,7 @@ class ProcessShell:
             narrator.line(f"The script runs on the host itself; image {name} is not started")
         yield
 
-    def launch(self, script: Script, write: Write) -> AbstractAsyncContextManager[Launched]:
+    def launch(self, script: Script, write: Write) -> AbstractAsyncContextManager[RunningProgram]:
         """Start the shell; leaving the context kills all that it has started."""
         return launched(
             (_shell(), str(_written(script))),

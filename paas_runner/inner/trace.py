@@ -1,4 +1,4 @@
-"""A job's trace: as it is kept and sent, and what the runner itself writes into it.
+"""A job's trace: as it is stored and sent, and what the runner itself writes into it.
 
 It is masked, valid UTF-8, limited, counted in bytes. The runner's own lines and sections look as those of
 GitLab Runner do (spec gitlab-runner-api.md §10.2, §10.3).
@@ -20,7 +20,7 @@ _YELLOW, _RESET, _CLEAR = "\x1b[0;33m", "\x1b[0;m", "\x1b[0K"
 
 
 class Trace:
-    """All of a job's output, kept whole because the coordinator may ask for any part of it again."""
+    """All of a job's output, in memory, because the coordinator may ask for any part of it again."""
 
     def __init__(self, secrets: Iterable[str], limit_bytes: int, prefixes: Iterable[str] = ()) -> None:
         self._masks = Masks(secrets, prefixes)
@@ -101,14 +101,14 @@ class Narrator:
     @contextlib.contextmanager
     def section(self, name: str, title: str) -> Iterator[None]:
         """A part of the trace that can be folded; the title always shows."""
-        self._mark("section_start", name)
+        self._section_marker("section_start", name)
         self._put(f"{_CLEAR}{_BOLD_CYAN}{title}{_RESET}{_RESET}\n")
         try:
             yield
         finally:
-            self._mark("section_end", name)
+            self._section_marker("section_end", name)
 
-    def _mark(self, kind: str, name: str) -> None:
+    def _section_marker(self, kind: str, name: str) -> None:
         if self.with_sections:
             self._put(f"{kind}:{int(self.clock().timestamp())}:{name}\r{_CLEAR}")
 

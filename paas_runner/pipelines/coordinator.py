@@ -10,14 +10,12 @@ import random
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-import attrs
-
 from paas_runner.pipelines import schedule
 from paas_runner.pipelines.book import Book, MemoryBook
 from paas_runner.pipelines.jobs import Job, Project, apply
 from paas_runner.pipelines.options import CoordinatorOptions, Groups
-from paas_runner.pipelines.progress import Progress
-from paas_runner.pipelines.reports import Artifact, Dependency, JobReport, Reply, checksum, reply
+from paas_runner.pipelines.progress import JobProgress, SubmittedPipeline
+from paas_runner.pipelines.reports import Artifact, Dependency, Reply, StateReport, checksum, reply
 from paas_runner.pipelines.runners import JobRunner, Runners
 from paas_runner.pipelines.spec import ARCHIVE, JobSpec, Pipeline
 from paas_runner.pipelines.states import (
@@ -42,15 +40,6 @@ _REPORTED_STATES = frozenset({"running", "success", "failed"})
 _LONGEST_WAIT_SECONDS = 64
 
 
-@attrs.frozen(kw_only=True)
-class SubmittedPipeline:
-    """A pipeline's id and its jobs' ids by name; a retried job gets another id later."""
-
-    pipeline_id: int
-    jobs: Mapping[str, int]
-    warnings: tuple[str, ...] = ()
-
-
 class Coordinator:
     """One coordinator on one book; `server.api` gives it routes."""
 
@@ -66,7 +55,7 @@ class Coordinator:
         self._clock = clock
         self._book = MemoryBook() if book is None else book
         self.runners = Runners(self._book, rng)
-        self._progress = Progress(clock, rng, self._book, self.runners)
+        self._progress = JobProgress(clock, rng, self._book, self.runners)
         self.changes = self._progress.changes
 
     @property
@@ -123,12 +112,7 @@ class Coordinator:
         """Start a pipeline, in the options' project unless another is given."""
         home = project or self.options.project
         self.groups.ensure(home.root_namespace)
-        pipeline_id = self._progress.begin(pipeline, home)
-        return SubmittedPipeline(
-            pipeline_id=pipeline_id,
-            jobs={job.spec.name: job.job_id for job in self._book.jobs_of(pipeline_id)},
-            warnings=tuple(str(warning) for warning in pipeline.warnings),
-        )
+        return self._progress.begin(pipeline, home)
 
     def submit_job(self, spec: JobSpec, project: Project | None = None) -> Job:
         """Start a pipeline of one job."""
@@ -173,7 +157,7 @@ class Coordinator:
             return self._progress.record(job, self._handing_out(runner, features))
         return None
 
-    def update(self, job_id: int, report: JobReport) -> Reply:
+    def update(self, job_id: int, report: StateReport) -> Reply:
         """Take a PUT (spec gitlab-runner-api.md §3)."""
         self.expire()
         job = self._book.job(job_id)
@@ -230,7 +214,7 @@ class Coordinator:
     def _reservation_end(self) -> datetime:
         return self._clock() + timedelta(seconds=self.options.acknowledgement_seconds)
 
-    def _acknowledgement(self, job: Job, report: JobReport) -> Reply:
+    def _acknowledgement(self, job: Job, report: StateReport) -> Reply:
         """A word about a job that is only reserved yet (§2.8)."""
         match report.state:
             case "pending":
@@ -242,7 +226,7 @@ class Coordinator:
             case _:
                 return reply(400, job)
 
-    def _last_word(self, job: Job, report: JobReport) -> Reply:
+    def _last_word(self, job: Job, report: StateReport) -> Reply:
         if report.checksum:
             if report.checksum != checksum(self._book.trace(job.job_id)):
                 job = self._progress.record(job, ChecksumDiffered(checksum=report.checksum))

@@ -1,24 +1,34 @@
 """How jobs get on: every change of one is made here, with all that follows from it for the others.
 
 An ended job may get a successor, the jobs that waited for it may have their turn; runners are notified, and
-so are the subscribers of `Progress.changes`.
+so are the subscribers of `JobProgress.changes`.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+
+import attrs
 
 from paas_runner.pipelines import schedule
 from paas_runner.pipelines.book import JobBook
 from paas_runner.pipelines.jobs import Job, Project, apply, created
-from paas_runner.pipelines.queues import Notifier
 from paas_runner.pipelines.reports import known_reason
-from paas_runner.pipelines.runners import Runners, random_token
+from paas_runner.pipelines.runners import Notifier, Runners, random_token
 from paas_runner.pipelines.spec import JobSpec, Pipeline
 from paas_runner.pipelines.states import Enqueued, Event, Failed, Retried
 
 
-class Progress:
+@attrs.frozen(kw_only=True)
+class SubmittedPipeline:
+    """A pipeline's id and its jobs' ids by name; a retried job gets another id later."""
+
+    pipeline_id: int
+    jobs: Mapping[str, int]
+    warnings: tuple[str, ...] = ()
+
+
+class JobProgress:
     """The changes of all jobs of one book."""
 
     def __init__(
@@ -31,12 +41,16 @@ class Progress:
         self.changes = Notifier()
         """Notifies after every change by which a job may have ended."""
 
-    def begin(self, pipeline: Pipeline, project: Project) -> int:
-        """Create the jobs of a new pipeline, and enqueue those whose turn it is; returns its id."""
+    def begin(self, pipeline: Pipeline, project: Project) -> SubmittedPipeline:
+        """Create the jobs of a new pipeline, and enqueue those whose turn it is."""
         pipeline_id = self._book.open_pipeline(pipeline.predecessors())
         self._book.save(*(self._created(spec, pipeline_id, project) for spec in pipeline.jobs))
         self._advance(pipeline_id)
-        return pipeline_id
+        return SubmittedPipeline(
+            pipeline_id=pipeline_id,
+            jobs={job.spec.name: job.job_id for job in self._book.jobs_of(pipeline_id)},
+            warnings=tuple(str(warning) for warning in pipeline.warnings),
+        )
 
     def record(self, job: Job, event: Event) -> Job:
         """A change that concerns no other job."""

@@ -29,7 +29,7 @@ FAILURE_REASONS = (
 
 
 @attrs.frozen(kw_only=True)
-class JobReport:
+class StateReport:
     """The body of a PUT, as far as it matters here (§3.1)."""
 
     state: str

@@ -31,8 +31,8 @@ exports that are printed at the start; the first line keeps your own settings ou
   clever features enable system-git
   clever applications list --org $ORGANISATION
 
-Whoever has these secrets may run commands as you on this machine. They are made anew at each start, and the
-servers answer on 127.0.0.1 alone.
+Anyone who has these secrets may run commands as you on this machine. They are made anew at each start, and
+the servers answer on 127.0.0.1 alone.
 
 Exit codes: 0 ended by Ctrl-C or SIGTERM; 1 it could not start; 2 wrong arguments.
 """

@@ -26,7 +26,7 @@ class Delay:
 
 
 @attrs.frozen
-class Status:
+class Answer:
     """Answer with this status, without performing the request."""
 
     status: int
@@ -66,7 +66,7 @@ class Twice:
     """Perform the request two times, as after a proxy's repetition, and give the second answer."""
 
 
-Fault: TypeAlias = Delay | Status | DropBefore | DropAfter | Garbage | Truncated | Hang | Twice
+Fault: TypeAlias = Delay | Answer | DropBefore | DropAfter | Garbage | Truncated | Hang | Twice
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -132,7 +132,7 @@ class FaultInjector:
             case Delay(seconds=seconds):
                 await asyncio.sleep(seconds)
                 await self._app(scope, receive, send)
-            case Status() as status:
+            case Answer() as status:
                 await _answer(send, status.status, status.headers.items(), status.body)
             case DropBefore():
                 await _drop(scope)
@@ -150,20 +150,20 @@ class FaultInjector:
             case Twice():
                 await self._twice(scope, receive, send)
 
-    async def _answer_of(self, scope: Scope, receive: Receive) -> "_Answer":
-        answer = _Answer()
+    async def _answer_of(self, scope: Scope, receive: Receive) -> "_RecordedAnswer":
+        answer = _RecordedAnswer()
         await self._app(scope, receive, answer.take)
         return answer
 
     async def _twice(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _body(receive)
-        await self._app(dict(scope), _again(body, receive), _Answer().take)
+        await self._app(dict(scope), _again(body, receive), _RecordedAnswer().take)
         await self._app(scope, _again(body, receive), send)
 
 
 @attrs.define
-class _Answer:
-    """An answer that is kept instead of being sent."""
+class _RecordedAnswer:
+    """An answer that is recorded instead of being sent."""
 
     status: int = 500
     headers: list[tuple[str, str]] = attrs.field(factory=list)
@@ -179,8 +179,8 @@ class _Answer:
 
 
 async def _answer(send: Send, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
-    kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
-    pairs = [*kept, ("content-length", str(len(body)))]
+    others = [(name, value) for name, value in headers if name.lower() != "content-length"]
+    pairs = [*others, ("content-length", str(len(body)))]
     encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
     await send({"type": "http.response.start", "status": status, "headers": encoded})
     await send({"type": "http.response.body", "body": body})

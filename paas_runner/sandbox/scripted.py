@@ -15,7 +15,7 @@ import httpx
 from paas_runner.inner.helper import Helper, NoHelper
 from paas_runner.inner.job import Job, Workspace
 from paas_runner.inner.job_script import Script
-from paas_runner.inner.process import Launched, Write
+from paas_runner.inner.process import RunningProgram, Write
 from paas_runner.inner.runner import InnerRunner
 from paas_runner.inner.settings import RunnerSection
 from paas_runner.inner.shell import Shell
@@ -35,12 +35,12 @@ class ScriptedShell:
         yield Workspace(builds=root, project=root / (project_path.strip("/") or "project"))
 
     @contextlib.asynccontextmanager
-    async def prepared(self, job: Job, narrator: Narrator) -> AsyncIterator[None]:  # noqa: ARG002
+    async def prepared(self, job: Job, narrator: Narrator) -> AsyncIterator[None]:  # noqa: ARG002 - not needed
         """Scripts that are played need nothing."""
         yield
 
     @contextlib.asynccontextmanager
-    async def launch(self, script: Script, write: Write) -> AsyncIterator[Launched]:
+    async def launch(self, script: Script, write: Write) -> AsyncIterator[RunningProgram]:
         """Play a script until it ends or the context does."""
         play = _Play(asyncio.ensure_future(_played(script, write)))
         try:

@@ -15,9 +15,8 @@ from paas_runner.pipelines.coordinator import Coordinator
 from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.payload import job_payload
 from paas_runner.pipelines.predefined import BRANCH, commit_sha
-from paas_runner.pipelines.queues import Queue
-from paas_runner.pipelines.reports import Artifact, JobReport, Reply
-from paas_runner.pipelines.runners import same
+from paas_runner.pipelines.reports import Artifact, Reply, StateReport
+from paas_runner.pipelines.runners import Queue, same
 from paas_runner.server.runner_api import authenticated
 from paas_runner.server.waiting import ticked, watch_reservation
 from paas_runner.server.wire import (
@@ -82,7 +81,7 @@ class JobApi:
         """The state that a runner reports (§3.2)."""
         given = await parameters(request)
         job = authenticated_job(self._coordinator, request, given)
-        report = JobReport(
+        report = StateReport(
             state=required(given, "state"),
             failure_reason=text(given, "failure_reason") or None,
             exit_code=number(given, "exit_code"),

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from paas_runner.pipelines.coordinator import Coordinator
 from paas_runner.pipelines.jobs import Job
-from paas_runner.pipelines.queues import Notifier, Queue
+from paas_runner.pipelines.runners import Notifier, Queue
 
 
 async def until(notifier: Notifier, met: Callable[[], bool]) -> None:

@@ -14,7 +14,7 @@ from paas_runner.errors import RunnerError
 from paas_runner.executor.checks import Grade, fault, fine, skipped, warning
 from paas_runner.http import Http, Response
 from paas_runner.job.capacity import Flavors
-from paas_runner.sandbox.faults import Garbage, Hang, Status
+from paas_runner.sandbox.faults import Answer, Garbage, Hang
 from paas_runner.secret import Secret
 
 CLOSED = "http://127.0.0.1:9"
@@ -86,7 +86,7 @@ async def test_a_coordinator_that_never_answers_is_given_up_and_the_rest_is_chec
 async def test_a_token_that_ends_soon_is_a_warning(world):
     soon = datetime.now(UTC) + timedelta(days=2)
     body = f'{{"id": 7, "token": "x", "token_expires_at": "{soon.isoformat()}"}}'.encode()
-    world.sandbox.coordinator_faults.add(Status(200, body=body))
+    world.sandbox.coordinator_faults.add(Answer(200, body=body))
     checked = await world.checked()
     assert checked.grades("token") == [Grade.FINE, Grade.WARNING]
     assert f"expires at {soon:%Y-%m-%d %H:%M} UTC" in checked.of("token")[1].text
@@ -312,7 +312,7 @@ async def test_a_tenant_with_half_of_its_attributes_or_a_revoked_token_is_a_faul
     world.write(world.shared_runner())
     checked = await world.checked()
     assert checked.faults == [("shared", "tenant acme"), ("shared", "tenant bolt")]
-    assert "lacks the attribute `cc_orga_token`" in checked.of("tenant acme")[0].text
+    assert "has no attribute `cc_orga_token`" in checked.of("tenant acme")[0].text
     assert "`cc_orga_token`" in checked.of("tenant bolt")[0].advice
     assert "canary" not in checked.all_told
 
@@ -335,7 +335,7 @@ async def test_a_token_that_may_not_see_attributes_is_a_fault(world, body):
     world.new_tenant("acme", Secret("acme-token-canary"))
     world.write(world.shared_runner(admin=None if body else Secret("nobody-canary")))
     if body:  # what somebody gets who is no administrator
-        world.sandbox.coordinator_faults.add(Status(200, body=body), path="/api/v4/groups")
+        world.sandbox.coordinator_faults.add(Answer(200, body=body), path="/api/v4/groups")
     checked = await world.checked()
     assert checked.faults == [("shared", "tenants")]
     assert "must be an administrator's" in checked.of("tenants")[0].advice

@@ -24,14 +24,14 @@ JOB = {"runner.toml": "", "job.json": "{}"}
 
 
 async def test_its_user_is_known_by_the_right_secret_alone(clever: Clever) -> None:
-    told = await clever("profile", "--format", "json")
+    result = await clever("profile", "--format", "json")
     user = clever.sandbox.cloud.accounts.user_with(clever.sandbox.user_keys.token)
     assert user is not None
-    assert (json.loads(told)["id"], json.loads(told)["isTokenValid"]) == (user.id, True)
+    assert (json.loads(result)["id"], json.loads(result)["isTokenValid"]) == (user.id, True)
     refused = await clever.attempt("profile", CLEVER_SECRET="wrong")
-    assert (refused.code, "Your token is invalid or has expired" in refused.told) == (1, True)
+    assert (refused.code, "Your token is invalid or has expired" in refused.result) == (1, True)
     refused = await clever.attempt("applications", "list", OAUTH_CONSUMER_SECRET="wrong")
-    assert (refused.code, "You're not logged in" in refused.told) == (1, True)
+    assert (refused.code, "You're not logged in" in refused.result) == (1, True)
     assert clever.accepted == []
 
 
@@ -58,7 +58,7 @@ async def test_a_deployment_is_pushed_watched_shown_and_repeated(clever: Clever)
     assert f"hello: running (1*XS,  Commit: {commit})" in await clever("status")
 
     refused = await clever.attempt("deploy")
-    assert (refused.code, "your application is up-to-date" in refused.told) == (1, True)
+    assert (refused.code, "your application is up-to-date" in refused.result) == (1, True)
     await clever("deploy", "--same-commit-policy", "restart")
     restarted = await clever("restart")
     assert f"Deployment started ({app.deployments[3].uuid})" in restarted
@@ -73,13 +73,13 @@ async def test_a_deployment_is_pushed_watched_shown_and_repeated(clever: Clever)
     assert (entry.pushes, len(entry.spans)) == (1, 3)
 
 
-async def test_a_failed_build_is_told_with_its_log(clever: Clever) -> None:
+async def test_a_failed_build_is_shown_with_its_log(clever: Clever) -> None:
     app = await clever.create("hello")
     await clever.commit()
     clever.cloud_is(BUILD_THAT_FAILS)
     failed = await clever.attempt("deploy")
     assert failed.code == 1
-    assert "Deployment failed. Please check the logs" in failed.told
+    assert "Deployment failed. Please check the logs" in failed.result
     assert " FAIL " in await clever("activity")
     assert "the base image does not exist" in await clever("logs", "--before", "0s")
     assert [row.state for row in app.deployments.values()] == [FAIL]
@@ -95,7 +95,7 @@ async def test_a_task_is_over_when_its_container_ends(clever: Clever) -> None:
     assert json.loads(await clever("status", "--format", "json"))["lifetime"] == "TASK"
 
 
-async def test_a_deployment_is_cancelled_while_it_is_watched(clever: Clever) -> None:
+async def test_a_deployment_is_canceled_while_it_is_watched(clever: Clever) -> None:
     """Its log says nothing for longer than the four seconds after which a silent stream is given up."""
     app = await clever.create("hello")
     commit = await clever.commit()
@@ -110,11 +110,11 @@ async def test_a_deployment_is_cancelled_while_it_is_watched(clever: Clever) -> 
     assert f"Deployment {app.current.uuid} successfully cancelled!" in cancelled
     finished = await watched
     assert finished.code == 1
-    assert "Deployment was cancelled. Please check the activity" in finished.told
+    assert "Deployment was cancelled. Please check the activity" in finished.result
     assert [row.state for row in app.deployments.values()] == [CANCELLED]
     assert {instance.state for instance in app.instances.values()} == {InstanceState.DELETED}
-    assert f"Deploying commit ID {commit}" in finished.told
-    assert "Logs stream (error)" not in finished.told
+    assert f"Deploying commit ID {commit}" in finished.result
+    assert "Logs stream (error)" not in finished.result
 
 
 async def test_an_application_is_listed_scaled_stopped_and_deleted(clever: Clever) -> None:
@@ -137,7 +137,7 @@ async def test_an_application_is_listed_scaled_stopped_and_deleted(clever: Cleve
     assert "Application hello successfully deleted!" in await clever("delete", "--yes")
     assert clever.sandbox.cloud.ledger.alive == ()
     gone = await clever.attempt("status", "--app", "hello")
-    assert (gone.code, "Application not found" in gone.told) == (1, True)
+    assert (gone.code, "Application not found" in gone.result) == (1, True)
     assert clever.accepted == ["create", "update", "push", "stop", "delete"]
     by = {call.by for call in clever.sandbox.cloud.ledger.calls}
     assert by == {clever.sandbox.user_keys.token}
@@ -145,5 +145,5 @@ async def test_an_application_is_listed_scaled_stopped_and_deleted(clever: Cleve
 
 async def test_what_is_not_on_offer_is_refused_in_the_cloud_s_words(clever: Clever) -> None:
     refused = await clever.attempt("create", "--type", "docker", "--region", "atlantis", "hello")
-    assert (refused.code, "unknown zone" in refused.told) == (1, True)
+    assert (refused.code, "unknown zone" in refused.result) == (1, True)
     assert clever.accepted == []

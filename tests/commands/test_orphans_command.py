@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from paas_runner.job.orphans import GRACE
-from paas_runner.sandbox.faults import Status
+from paas_runner.sandbox.faults import Answer
 
 pytestmark = [pytest.mark.long, pytest.mark.process]
 COMMAND = Path(sys.executable).parent / "paas-runner"
@@ -89,7 +89,7 @@ async def test_what_cannot_be_found_out_is_said_with_an_exit_code(real):
     assert "has the service ever run with this configuration?" in messages
     async with real.service():
         await real.until(lambda: [event for event in real.log if event["event"] == "started"])
-    real.sandbox.cloud_faults.add(Status(401))
+    real.sandbox.cloud_faults.add(Answer(401))
     code, answer, messages = await orphans(real.config)
     assert (code, answer) == (1, "")
     assert "paas-runner orphans: runner real: Clever Cloud, list the applications" in messages
@@ -109,7 +109,7 @@ async def test_what_cannot_be_found_out_is_said_with_an_exit_code(real):
 async def test_a_removal_that_fails_leaves_the_orphan_and_says_so(real):
     async with real.service():
         await left_behind(real)
-    real.sandbox.cloud_faults.add(Status(403), method="DELETE")
+    real.sandbox.cloud_faults.add(Answer(403), method="DELETE")
     code, answer, messages = await orphans(real.config, "--delete")
     assert code == 1
     assert "orphans: 1, removed: 0" in answer

@@ -11,7 +11,7 @@ from paas_runner.commands.orphans import search
 from paas_runner.http import Http
 from paas_runner.job.orphans import GRACE
 from paas_runner.job.tracked import Phase
-from paas_runner.sandbox.faults import Status
+from paas_runner.sandbox.faults import Answer
 from paas_runner.service.assembly import Edges
 from paas_runner.store.sqlite import SqliteStore
 from paas_runner.testing.virtual_time import virtual_now
@@ -54,7 +54,7 @@ class SearchedWorld(SharedRunner):
 
     def cut_off(self, tenant):
         self.cloud_faults.add(
-            Status(503), times=None, path=f"/v2/organisations/{self.organisations[tenant]}/applications"
+            Answer(503), times=None, path=f"/v2/organisations/{self.organisations[tenant]}/applications"
         )
 
 
@@ -80,7 +80,7 @@ def test_each_tenant_is_asked_and_orphans_go_with_its_own_token(share, capsys):
         found = await world.orphans(delete=True)
         assert (found.orphans, [row.removed for row in found.rows]) == (0, [True] * 3)
         assert not world.alive
-        assert world.nobody_touched_anothers()
+        assert world.no_one_touched_anothers()
         found = await world.orphans()
         assert (found.document["orphans"], found.document["not_asked"]) == (0, [])
 

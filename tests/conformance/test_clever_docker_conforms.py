@@ -13,7 +13,7 @@ from executors.clever.settings import CleverSettings
 from paas_runner.conformance import Call, ExecutorConformance, host_request
 from paas_runner.executor.contract import RunnerSection
 from paas_runner.http import Http
-from paas_runner.sandbox.faults import Delay, DropAfter, Status
+from paas_runner.sandbox.faults import Answer, Delay, DropAfter
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
 
 pytestmark = pytest.mark.timeout(60)
@@ -83,7 +83,7 @@ class SimulatedCleverCloud:
 
     def refusing(self):
         body = b'{"id": 4014, "message": "You have reached the limit of applications.", "type": "error"}'
-        return self._fault(Status(403, body=body), **CALLS[Call.CREATE])
+        return self._fault(Answer(403, body=body), **CALLS[Call.CREATE])
 
     @contextmanager
     def _fault(self, fault, **where):

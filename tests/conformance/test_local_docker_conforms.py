@@ -11,7 +11,7 @@ from executors.local_docker import KIND, LocalDockerSettings
 from paas_runner.conformance import Call, ExecutorConformance, host_request
 from paas_runner.executor.contract import RunnerSection
 from paas_runner.http import Http
-from paas_runner.sandbox.faults import Delay, DropAfter, FaultPlan, Status
+from paas_runner.sandbox.faults import Answer, Delay, DropAfter, FaultPlan
 from tests.support.engine_proxy import engine_behind
 
 CALLS = {
@@ -76,7 +76,7 @@ class RealEngine:
     def refusing(self):
         body = b'{"message": "mkdir /var/lib/docker/overlay2/x: no space left on device"}'
         headers = {"content-type": "application/json"}
-        return self._fault(Status(500, headers=headers, body=body), **CALLS[Call.CREATE])
+        return self._fault(Answer(500, headers=headers, body=body), **CALLS[Call.CREATE])
 
     @contextmanager
     def _fault(self, fault, **where):

@@ -126,7 +126,7 @@ class FullShelfExecutor(ShelfExecutor):
     async def trouble(self, provisioned):
         if await self.ready(provisioned):
             return None
-        return "The host of this job was removed by somebody else.\n"
+        return "The host of this job was removed by someone else.\n"
 
     async def silence(self, provisioned):
         return None
@@ -287,7 +287,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("executor", "finder"), MISTAKES)
 async def test_a_mistake_is_found(executor, finder, monkeypatch):
-    for name in ("READY_SECONDS", "PATIENCE_SECONDS", "SLOW_SECONDS"):
+    for name in ("READY_SECONDS", "REPEATED_SECONDS", "SLOW_SECONDS"):
         monkeypatch.setattr(steps, name, 0.1)
     provider = OfTheWarehouse(executor)
     more = {"search": False} if finder == "a_host_may_be_decommissioned_twice" else {}
@@ -297,7 +297,7 @@ async def test_a_mistake_is_found(executor, finder, monkeypatch):
         )
 
 
-async def test_what_is_not_offered_is_said():
+async def test_what_is_not_offered_is_named():
     provider = OfTheWarehouse()
     with pytest.raises(pytest.skip.Exception, match="not offered: diagnosis of launched hosts"):
         await ExecutorConformance().test_a_host_that_vanished_is_in_trouble_described_in_words(

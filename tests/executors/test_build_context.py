@@ -19,12 +19,12 @@ PREFIX = "gitlab.example:443/group/dependency_proxy/containers"
 PROXY = {"key": "CI_DEPENDENCY_PROXY_GROUP_IMAGE_PREFIX", "value": PREFIX}
 
 
-def order(**definition):
+def requested(**definition):
     return HostRequest(host_name=HostName("h"), payload=payload(**definition))
 
 
 def test_the_host_gets_the_job_with_its_images_through_the_proxy():
-    wanted = order(
+    wanted = requested(
         variables=[PROXY],
         image={"name": "python:3.12", "entrypoint": None},
         services=[{"name": "tutum/wordpress:latest", "alias": None}, {"name": "r.example/x:1", "alias": "x"}],
@@ -44,14 +44,14 @@ def test_the_host_gets_the_job_with_its_images_through_the_proxy():
 
 
 def test_without_a_proxy_the_host_gets_the_payload_byte_for_byte():
-    wanted = order(image={"name": "python:$V"}, services=[{"name": "postgres:13"}], variables=[])
+    wanted = requested(image={"name": "python:$V"}, services=[{"name": "postgres:13"}], variables=[])
     raw = json.dumps(wanted.payload.raw, ensure_ascii=False, separators=(",", ":")).encode()
     assert build_context(wanted, SECTION, main_image="img:1")["job.json"] == raw
 
 
 def test_an_image_that_cannot_exist_is_the_authors_to_correct():
     with pytest.raises(JobRefusedError, match="'my image', is no image name: it contains a space") as caught:
-        build_context(order(image={"name": "my image"}), SECTION, main_image="img:1")
+        build_context(requested(image={"name": "my image"}), SECTION, main_image="img:1")
     assert caught.value.failure.reason is FailureReason.SCRIPT
 
 

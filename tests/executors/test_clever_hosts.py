@@ -27,7 +27,7 @@ SECTION = RunnerSection(
 )
 
 
-def order(job_id, runner="abc123xyz"):
+def requested(job_id, runner="abc123xyz"):
     return HostRequest(host_name=HostName(f"hpd-job-{runner}-{job_id}"), payload=payload(job_id))
 
 
@@ -48,7 +48,7 @@ async def make(clever, connect):
 
 
 def edit_descriptions(clever):
-    """As somebody at the console may do: the mark in the environment remains."""
+    """As a person at the console may do: the label in the environment remains."""
     for application in clever.cloud.applications(clever.organisation):
         definition = application.definition
         fields = {**definition.fields, "description": "edited"}
@@ -60,7 +60,7 @@ def requests(clever):
 
 
 async def test_a_new_host_is_listed_with_its_age_and_as_idle_in_one_request(clever, make):
-    host = await make().provision(order(42))
+    host = await make().provision(requested(42))
     [seen] = await make().hosts("")
     assert (seen.name, seen.ref, seen.busy) == ("hpd-job-abc123xyz-42", host.ref, False)
     assert abs(datetime.now(UTC) - seen.created_at) < timedelta(minutes=1)
@@ -70,21 +70,21 @@ async def test_a_new_host_is_listed_with_its_age_and_as_idle_in_one_request(clev
 @pytest.mark.parametrize("cloud_options", [CloudOptions(), CloudOptions(env_in_lists=False)])
 async def test_hosts_of_others_are_not_listed(make):
     executor = make()
-    host = await executor.provision(order(1))
-    await executor.provision(order(1, runner="abc123xyzw"))
-    await executor.provision(order(1, runner="other"))
-    await make(installation="installation-2").provision(order(2))
+    host = await executor.provision(requested(1))
+    await executor.provision(requested(1, runner="abc123xyzw"))
+    await executor.provision(requested(1, runner="other"))
+    await make(installation="installation-2").provision(requested(2))
     assert [seen.ref for seen in await executor.hosts("")] == [host.ref]
 
 
 @pytest.mark.parametrize("cloud_options", [CloudOptions(env_in_lists=False)])
 async def test_environments_are_asked_for_of_candidates_alone(clever, make):
     executor = make()
-    await executor.provision(order(1))
+    await executor.provision(requested(1))
     for job_id in range(1, 6):
-        await executor.provision(order(job_id, runner="other"))
+        await executor.provision(requested(job_id, runner="other"))
     assert len(await executor.hosts("")) == 1
-    assert sorted(requests(clever).values()) == [1], "the description is mark enough"
+    assert sorted(requests(clever).values()) == [1], "the description is label enough"
     edit_descriptions(clever)
     clever.requests.clear()
     assert len(await executor.hosts("")) == 1
@@ -94,13 +94,13 @@ async def test_environments_are_asked_for_of_candidates_alone(clever, make):
 @pytest.mark.parametrize("cloud_options", [CloudOptions(env_in_lists=False)])
 async def test_a_host_that_is_deleted_meanwhile_is_not_listed(clever, make, monkeypatch):
     executor = make()
-    host = await executor.provision(order(1))
+    host = await executor.provision(requested(1))
     edit_descriptions(clever)
     listed = CleverApi.applications
 
     async def listed_and_deleted(api):
         found = await listed(api)
-        await executor.decommission(removal(order(1).host_name, host, search=False))
+        await executor.decommission(removal(requested(1).host_name, host, search=False))
         return found
 
     monkeypatch.setattr(CleverApi, "applications", listed_and_deleted)
@@ -113,7 +113,7 @@ async def test_a_host_that_is_deleted_meanwhile_is_not_listed(clever, make, monk
 )
 async def test_the_state_tells_whether_a_host_is_busy_as_far_as_it_can(clever, make, state, busy):
     executor = make()
-    await executor.provision(order(1))
+    await executor.provision(requested(1))
     [application] = clever.cloud.applications(clever.organisation)
     application.state = state
     assert [seen.busy for seen in await executor.hosts("")] == [busy]
@@ -121,8 +121,8 @@ async def test_the_state_tells_whether_a_host_is_busy_as_far_as_it_can(clever, m
 
 async def test_a_host_that_was_deployed_to_and_is_down_is_not_surely_idle(clever, make):
     executor = make()
-    host = await executor.provision(order(1))
-    await executor.launch(order(1), host)
+    host = await executor.provision(requested(1))
+    await executor.launch(requested(1), host)
     async with asyncio.timeout(10):
         while not clever.launched:
             await asyncio.sleep(0.01)

@@ -8,8 +8,8 @@ from executors.clever.settings import CleverSettings
 from paas_runner.errors import Rejected, Transient
 from paas_runner.executor.contract import JobRefusedError
 from paas_runner.sandbox.cloud import CloudOptions
-from paas_runner.sandbox.faults import Status
-from tests.executors.test_clever import alive, make, order  # noqa: F401 - make is a fixture
+from paas_runner.sandbox.faults import Answer
+from tests.executors.test_clever import alive, make, requested  # noqa: F401 - make is a fixture
 from tests.support.host_values import provisioned
 
 GIB = {"S": 4, "M": 8, "L": 16, "XL": 32}
@@ -50,7 +50,7 @@ def test_a_weight_may_be_used_up_exactly():
         (None, 1.0, {}, "No flavor is small enough"),
     ],
 )
-def test_what_cannot_be_had_is_told_with_what_can(wanted, most, settings, words):
+def test_what_is_not_available_is_refused_with_what_is(wanted, most, settings, words):
     with pytest.raises(JobRefusedError, match=words):
         chosen(wanted, most, **settings)
 
@@ -72,7 +72,7 @@ def zones_and_flavors(clever):
 
 async def test_a_zone_that_refuses_is_passed_over(clever, make):  # noqa: F811
     clever.cloud.options = CloudOptions(exhausted={"par": 400})
-    host = await make(cc_zones=("par", "rbx")).provision(order())
+    host = await make(cc_zones=("par", "rbx")).provision(requested())
     assert zones_and_flavors(clever) == [("M", "rbx")]
     assert host.details["zone"] == "rbx"
 
@@ -80,7 +80,7 @@ async def test_a_zone_that_refuses_is_passed_over(clever, make):  # noqa: F811
 async def test_a_flavor_that_is_refused_everywhere_is_replaced_by_its_fallback(clever, make):  # noqa: F811
     clever.cloud.options = CloudOptions(exhausted={"heptapod-runner-M": 400})
     executor = make(cc_zones=("par", "rbx"), cc_flavor_fallback={"M": ("L",)})
-    host = await executor.provision(order())
+    host = await executor.provision(requested())
     assert zones_and_flavors(clever) == [("L", "par")]
     assert (host.flavor, host.weight) == ("L", 16**1.25)
     assert host.price == pytest.approx(3.4364)
@@ -89,7 +89,7 @@ async def test_a_flavor_that_is_refused_everywhere_is_replaced_by_its_fallback(c
 async def test_a_flavor_without_fallback_is_refused_in_the_clouds_words(clever, make):  # noqa: F811
     clever.cloud.options = CloudOptions(exhausted={"heptapod-runner-M": 400})
     with pytest.raises(Rejected):
-        await make().provision(order())
+        await make().provision(requested())
     assert alive(clever) == []
 
 
@@ -97,26 +97,26 @@ async def test_after_an_unknown_outcome_nothing_else_is_tried_until_it_was_looke
     clever.cloud.options = CloudOptions(exhausted={"par": 503})
     executor = make(cc_zones=("par", "rbx"))
     with pytest.raises(Transient):
-        await executor.provision(order())
-    assert await executor.adopt(order()) is None
-    await executor.provision(attrs.evolve(order(), attempt=1))
+        await executor.provision(requested())
+    assert await executor.adopt(requested()) is None
+    await executor.provision(attrs.evolve(requested(), attempt=1))
     assert zones_and_flavors(clever) == [("M", "rbx")]
 
 
 async def test_refused_credentials_are_no_reason_to_try_another_place(clever, make):  # noqa: F811
-    clever.faults.add(Status(403, body=b'{"id": 2002, "message": "no", "type": "error"}'), method="POST")
+    clever.faults.add(Answer(403, body=b'{"id": 2002, "message": "no", "type": "error"}'), method="POST")
     with pytest.raises(Rejected):
-        await make(cc_zones=("par", "rbx")).provision(order())
+        await make(cc_zones=("par", "rbx")).provision(requested())
     assert clever.requests["POST /v2/organisations/{organisation}/applications"] == 0
 
 
 async def test_a_rate_limit_holds_back_every_call_of_the_organisation(clever, make):  # noqa: F811
     executor = make()
-    host = await executor.provision(order())
+    host = await executor.provision(requested())
     body = b'{"id": 403, "message": "You have performed that request too much.", "type": "error"}'
-    clever.faults.add(Status(403, body=body), method="POST", times=1)
+    clever.faults.add(Answer(403, body=body), method="POST", times=1)
     with pytest.raises(Transient):
-        await executor.provision(order(2))
+        await executor.provision(requested(2))
     seen = clever.requests.total()
     with pytest.raises(Transient, match="rate limit") as caught:
         await executor.ready(provisioned(host))

@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 
-from executors.clever.causes import EXPLANATIONS, Case, explanation
+from executors.clever.causes import DIAGNOSES, Case, diagnosis
 from executors.clever.deployments import Deployment, Machine, Sighting
-from executors.clever.failure_account import MOST_CHARACTERS, HostFacts, ended, particulars
+from executors.clever.failure_account import HostFacts, ended, particulars
 from executors.clever.refusals import advice
 from executors.clever.settings import CleverSettings
 from executors.clever.watch import tail
+from executors.host_log import MOST_CHARACTERS
 from paas_runner.config.model import JobTraceWatch, Runner
 from paas_runner.job.tracked import Host
 
@@ -40,18 +41,18 @@ def facts(case, sighting, lines=None, **more):
 BOOTING = seen(row("WIP"), machine="BOOTING")
 
 
-def test_a_host_that_does_not_start_is_told_in_two_columns():
+def test_a_host_that_does_not_start_is_described_in_two_columns():
     assert particulars(facts(Case.NO_ROOM, BOOTING)).splitlines() == [
         "  Asked for:    flavor M in zone par, at 2026-01-01 12:03:10 UTC",
         "  Clever Cloud: the deployment is WIP, begun 5 min ago; its machine is BOOTING",
         "  Likely cause: no room for flavor M in zone par, or an incident at Clever Cloud",
-        f"  What to do:   {EXPLANATIONS[Case.NO_ROOM].advice.removesuffix(' flavors (cc_flavor_fallback)')}",
+        f"  What to do:   {DIAGNOSES[Case.NO_ROOM].advice.removesuffix(' flavors (cc_flavor_fallback)')}",
         "                flavors (cc_flavor_fallback)",
         f"  Reference:    {APP} {DEPLOYMENT} (for the operators of this runner)",
     ]
 
 
-def test_a_host_that_failed_is_told_with_the_end_of_its_log():
+def test_a_host_that_failed_is_described_with_the_end_of_its_log():
     text = ended(facts(Case.FAILED, seen(row("FAIL")), ["building", "pull access denied for runner"]))
     assert text.startswith("The host of this job failed.\n  Asked for:    flavor M in zone par")
     assert "Likely cause: the image of the inner runner cannot be fetched from its registry\n" in text
@@ -66,7 +67,7 @@ def test_a_host_that_failed_is_told_with_the_end_of_its_log():
 @pytest.mark.parametrize(
     ("case", "sighting", "lines", "sentences"),
     [
-        (Case.REMOVED, Sighting(removed=True), None, ["was removed by somebody", "it no longer knows"]),
+        (Case.REMOVED, Sighting(removed=True), None, ["was removed by someone", "it no longer knows"]),
         (
             Case.MODERATED,
             Sighting(state="MODERATED"),
@@ -139,7 +140,7 @@ def test_each_case_has_its_own_sentences(case, sighting, lines, sentences):
 
 
 def test_no_case_is_without_words():
-    assert set(EXPLANATIONS) >= set(Case)
+    assert set(DIAGNOSES) >= set(Case)
 
 
 @pytest.mark.parametrize(
@@ -154,25 +155,25 @@ def test_no_case_is_without_words():
     ],
 )
 def test_the_log_may_give_the_cause_away(line, cause):
-    assert cause in explanation(Case.FAILED, ["x", line, "y"]).cause
+    assert cause in diagnosis(Case.FAILED, ["x", line, "y"]).cause
 
 
 def test_what_the_log_said_last_counts():
     lines = ["Build succeeded in 12 seconds", "no space left on device"]
-    assert "disk is full" in explanation(Case.FAILED, lines).cause
-    assert "disk is full" not in explanation(Case.CANCELED, lines).cause
+    assert "disk is full" in diagnosis(Case.FAILED, lines).cause
+    assert "disk is full" not in diagnosis(Case.CANCELED, lines).cause
 
 
 def test_the_operators_secrets_are_not_shown_to_the_authors_of_jobs():
     lines = ["x" * (MOST_CHARACTERS - 12) + "registry-canary", "cloud-token-canary", "mount true"]
-    told = facts(
+    known = facts(
         Case.FAILED, seen(row("FAIL")), lines, hidden=["canary", "registry-canary", "cloud-token-canary"]
     )
-    text = ended(told)
+    text = ended(known)
     assert "canary" not in text
     assert "registry" not in text
     assert "mount true" in text
-    assert "canary" not in repr(attrs.evolve(told, lines=()))
+    assert "canary" not in repr(attrs.evolve(known, lines=()))
 
 
 HOSTILE = [
@@ -185,7 +186,7 @@ HOSTILE = [
 ]
 
 
-def test_a_hostile_log_is_told_in_few_short_plain_lines():
+def test_a_hostile_log_is_quoted_in_few_short_plain_lines():
     stream = "".join(f'event: APPLICATION_LOG\ndata: {{"message": {one}}}\n\n' for one in HOSTILE).encode()
     for lines in (tail(stream), tail(stream[:6000])):
         text = ended(facts(Case.FAILED, seen(row("FAIL")), lines))
@@ -193,7 +194,7 @@ def test_a_hostile_log_is_told_in_few_short_plain_lines():
         assert text.count("\n") <= 20
 
 
-def test_hostile_words_of_the_cloud_are_told_in_short_plain_lines():
+def test_hostile_words_of_the_cloud_are_quoted_in_short_plain_lines():
     bad = row("\x1b[31m{place}\n\n" * 4, cause="\r\x00" * 30)
     text = ended(facts(Case.UNKNOWN, seen(bad, machine="x y" * 20), None))
     assert all(line.isprintable() and len(line) <= MOST_CHARACTERS for line in text.split("\n"))
@@ -223,12 +224,12 @@ def test_a_refusal_comes_with_what_can_be_done_about_it(status, number, word):
 
 
 def test_no_advice_names_a_key_that_does_not_exist():
-    told = " ".join(said.advice for said in EXPLANATIONS.values())
-    told += " ".join(advice(status, number) for status in (400, 401, 404) for number in (0, 557, 4004))
-    told += " ".join(
-        explanation(Case.FAILED, [line]).advice for line in ("pull rate limit", "nothing listening on")
+    texts = " ".join(diagnosed.advice for diagnosed in DIAGNOSES.values())
+    texts += " ".join(advice(status, number) for status in (400, 401, 404) for number in (0, 557, 4004))
+    texts += " ".join(
+        diagnosis(Case.FAILED, [line]).advice for line in ("pull rate limit", "nothing listening on")
     )
     known = {field.name for kind in (CleverSettings, Runner, JobTraceWatch) for field in attrs.fields(kind)}
-    named = set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", told))
+    named = set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", texts))
     assert named <= known
     assert "cc_zones" in named

@@ -71,8 +71,8 @@ def test_the_commit_is_by_the_configured_identity(tmp_path, monkeypatch):
 
 
 def test_the_same_job_gives_the_same_tree():
-    order = HostRequest(host_name=HostName("h"), payload=payload(1, steps=[{"script": ["é", "\x1b[1m"]}]))
-    once, twice = (build_context(order, SECTION, main_image="img:1") for _ in range(2))
+    request = HostRequest(host_name=HostName("h"), payload=payload(1, steps=[{"script": ["é", "\x1b[1m"]}]))
+    once, twice = (build_context(request, SECTION, main_image="img:1") for _ in range(2))
     assert once == twice
 
 
@@ -112,7 +112,7 @@ async def test_the_password_is_in_no_argument_and_no_file_of_the_push(clever, co
     assert not [content for content in files if b"cloud-token-canary" in content]
 
 
-async def test_nobody_there_is_transient_and_leaves_no_folder(tmp_path, monkeypatch):
+async def test_no_one_there_is_transient_and_leaves_no_folder(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     password = Secret("hidden-password")
     with pytest.raises(Transient, match=r"git remote 127\.0\.0\.1"):
@@ -127,10 +127,10 @@ def test_without_git_the_executor_says_so():
         "except Exception as error:\n    print(type(error).__name__, error)\n"
     )
     environment = {**os.environ, "PATH": "/nonexistent"}
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    assert told.stdout == "RunnerError the program `git` was not found on PATH: install it\n"
+    assert done.stdout == "RunnerError the program `git` was not found on PATH: install it\n"
 
 
 def test_what_a_killed_push_left_behind_is_cleared_away_and_nothing_else(tmp_path, monkeypatch):

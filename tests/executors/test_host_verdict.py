@@ -94,7 +94,7 @@ def test_a_silent_host_is_explained_by_how_far_it_has_come(sighting, case):
 
 
 @pytest.mark.parametrize(
-    ("case", "lines", "heard_as"),
+    ("case", "lines", "description"),
     [
         (Case.FAILED, [], Case.NEVER_UP),
         (Case.FAILED, None, Case.FAILED),
@@ -102,8 +102,8 @@ def test_a_silent_host_is_explained_by_how_far_it_has_come(sighting, case):
         (Case.CANCELED, [], Case.CANCELED),
     ],
 )
-def test_a_failure_without_a_word_is_that_of_a_machine_that_never_came_up(case, lines, heard_as):
-    assert in_the_light_of_its_log(case, lines) is heard_as
+def test_a_failure_without_a_word_is_that_of_a_machine_that_never_came_up(case, lines, description):
+    assert in_the_light_of_its_log(case, lines) is description
 
 
 def stream(*messages, end="\n"):

@@ -11,7 +11,7 @@ from paas_runner.errors import Rejected, Transient
 from paas_runner.executor.contract import HostRequest, RunnerSection
 from paas_runner.job.tracked import HostName
 from paas_runner.sandbox.cloud import CloudOptions
-from paas_runner.sandbox.faults import Garbage, Status
+from paas_runner.sandbox.faults import Answer, Garbage
 from tests.support.host_values import provisioned
 from tests.support.records import payload
 
@@ -74,35 +74,35 @@ async def test_a_host_whose_deployment_is_not_listed_yet_is_waited_for(executor)
     assert await executor.trouble(provisioned(host)) is None
 
 
-async def test_an_application_that_somebody_removed_is_missed(clever, executor, busy):
+async def test_an_application_that_a_person_removed_is_missed(clever, executor, busy):
     host, application = await launched(executor, clever, "WIP")
     await clever.cloud.delete(clever.organisation, application.id)
-    assert "removed by somebody else" in await executor.trouble(provisioned(host))
+    assert "removed by someone else" in await executor.trouble(provisioned(host))
 
 
 @pytest.mark.parametrize("cloud_options", [CloudOptions(build_fails=True)])
-async def test_a_failed_build_is_told_with_the_end_of_its_log(clever, executor):
+async def test_a_failed_build_is_described_with_the_end_of_its_log(clever, executor):
     host, application = await launched(executor, clever, "FAIL")
-    told = await executor.trouble(provisioned(host))
-    assert told.startswith("The host of this job failed.\n  Asked for:    flavor M in zone par, at 20")
-    assert "the deployment is FAIL, begun " in told
-    assert "the image of the inner runner cannot be fetched from its registry" in told
-    assert "    ERROR the base image does not exist\n    Deploy failed in 0 seconds" in told
-    assert f"{application.id} {application.current.uuid}" in told
-    assert "\x1b" not in told
-    assert "canary" not in told
+    account = await executor.trouble(provisioned(host))
+    assert account.startswith("The host of this job failed.\n  Asked for:    flavor M in zone par, at 20")
+    assert "the deployment is FAIL, begun " in account
+    assert "the image of the inner runner cannot be fetched from its registry" in account
+    assert "    ERROR the base image does not exist\n    Deploy failed in 0 seconds" in account
+    assert f"{application.id} {application.current.uuid}" in account
+    assert "\x1b" not in account
+    assert "canary" not in account
 
 
 @pytest.mark.parametrize("cloud_options", [CloudOptions(build_fails=True, logs_refused=True)])
 async def test_a_log_that_is_refused_keeps_nothing_else_quiet(clever, executor):
     host, _ = await launched(executor, clever, "FAIL")
-    told = await executor.trouble(provisioned(host))
-    assert "the deployment is FAIL" in told
-    assert NO_LOG in told
+    account = await executor.trouble(provisioned(host))
+    assert "the deployment is FAIL" in account
+    assert NO_LOG in account
 
 
 @pytest.mark.parametrize("cloud_options", [CloudOptions(build_fails=True)])
-@pytest.mark.parametrize("fault", [Status(500), Status(404), Status(200, body=b"<html>"), Garbage()], ids=str)
+@pytest.mark.parametrize("fault", [Answer(500), Answer(404), Answer(200, body=b"<html>"), Garbage()], ids=str)
 async def test_a_log_that_cannot_be_read_keeps_nothing_else_quiet(clever, executor, fault):
     host, _ = await launched(executor, clever, "FAIL")
     clever.faults.add(fault, path="/v4/**")
@@ -113,44 +113,44 @@ async def test_a_log_that_cannot_be_read_keeps_nothing_else_quiet(clever, execut
 async def test_a_machine_that_died_is_missed(clever, executor, busy, replaced):
     host, application = await launched(executor, clever, "WIP")
     clever.cloud.lose_instance(application, replaced=replaced)
-    told = await executor.trouble(provisioned(host))
-    assert "the deployment is FAIL" in told
-    assert ("was lost" in told) == ("DEPLOY (Monitoring/Unreachable)" in told) == replaced
+    account = await executor.trouble(provisioned(host))
+    assert "the deployment is FAIL" in account
+    assert ("was lost" in account) == ("DEPLOY (Monitoring/Unreachable)" in account) == replaced
 
 
 async def test_a_task_that_ended_well_has_a_host_no_more(clever, executor):
     host, _ = await launched(executor, clever, "OK")
-    told = await executor.trouble(provisioned(host))
-    assert "stopped before the job had ended" in told
-    assert "the deployment is OK" in told
-    assert "it has no machine" in told
+    account = await executor.trouble(provisioned(host))
+    assert "stopped before the job had ended" in account
+    assert "the deployment is OK" in account
+    assert "it has no machine" in account
 
 
-async def test_a_cancelled_deployment_is_told_as_such(clever, executor, busy):
+async def test_a_canceled_deployment_is_described_as_such(clever, executor, busy):
     host, application = await launched(executor, clever, "WIP")
     await clever.cloud.stop(application)
-    told = await executor.trouble(provisioned(host))
-    assert "was stopped" in told
-    assert "the deployment is CANCELLED" in told
+    account = await executor.trouble(provisioned(host))
+    assert "was stopped" in account
+    assert "the deployment is CANCELLED" in account
 
 
 async def test_what_does_not_hold_for_a_second_look_is_nothing(clever, executor, busy):
     host, _ = await launched(executor, clever, "WIP")
     body = b'{"id": 4004, "message": "The application does not exist.", "type": "error"}'
-    clever.faults.add(Status(404, body=body), path="**/deployments", times=1)
+    clever.faults.add(Answer(404, body=body), path="**/deployments", times=1)
     assert await executor.trouble(provisioned(host)) is None
 
 
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        (Status(503, headers={"Retry-After": "60"}), Transient),
-        (Status(401, body=b'{"id": 2001, "message": "Not connected"}'), Rejected),
-        (Status(404, body=b"<html>the router knows no such path</html>"), Rejected),
-        (Status(200, body=b"{}"), Transient),
-        (Status(200, body=b'[{"state": "FAIL"}]'), Transient),
+        (Answer(503, headers={"Retry-After": "60"}), Transient),
+        (Answer(401, body=b'{"id": 2001, "message": "Not connected"}'), Rejected),
+        (Answer(404, body=b"<html>the router knows no such path</html>"), Rejected),
+        (Answer(200, body=b"{}"), Transient),
+        (Answer(200, body=b'[{"state": "FAIL"}]'), Transient),
     ],
-    ids=lambda value: str(value) if isinstance(value, Status) else "",
+    ids=lambda value: str(value) if isinstance(value, Answer) else "",
 )
 async def test_a_cloud_that_does_not_answer_properly_says_nothing_of_the_host(
     clever, executor, busy, fault, kind
@@ -164,6 +164,6 @@ async def test_a_cloud_that_does_not_answer_properly_says_nothing_of_the_host(
 async def test_what_only_the_account_needs_may_fail_without_ending_the_verdict(clever, executor, busy):
     host, application = await launched(executor, clever, "WIP")
     await clever.cloud.stop(application)
-    clever.faults.add(Status(500), path="**/instances")
-    clever.faults.add(Status(500), path=f"**/applications/{application.id}")
+    clever.faults.add(Answer(500), path="**/instances")
+    clever.faults.add(Answer(500), path=f"**/applications/{application.id}")
     assert "the deployment is CANCELLED" in await executor.trouble(provisioned(host))

@@ -44,8 +44,8 @@ def test_the_watch_of_a_jobs_log_is_read_and_never_forwarded(tmp_path, watch, ti
         forwarded=runner.forwarded,
         installation="installation-1",
     )
-    order = HostRequest(host_name=HostName("h"), payload=payload(1))
-    tree = build_context(order, section, main_image="img:1")
+    request = HostRequest(host_name=HostName("h"), payload=payload(1))
+    tree = build_context(request, section, main_image="img:1")
     pushed = b"".join(tree.values()).decode()
     assert "debian:12" in pushed
     assert "trace_watch" not in pushed

@@ -10,7 +10,7 @@ import pytest
 from executors.clever.refusals import advice
 from paas_runner.errors import Rejected, Transient
 from paas_runner.sandbox.cloud import CloudOptions
-from paas_runner.sandbox.faults import Status
+from paas_runner.sandbox.faults import Answer
 from tests.executors.test_lost_hosts import NO_LOG, ORDER, busy, executor, launched
 from tests.support.host_values import provisioned
 
@@ -41,11 +41,11 @@ async def silent(executor, clever, until):
 )
 async def test_a_silent_host_is_explained_by_its_machine(clever, executor, busy, state, words):
     host, application = await silent(executor, clever, state)
-    told = await executor.silence(provisioned(host))
-    assert f"its machine is {state}" in told
-    assert words in told
-    assert f"{application.id} {application.current.uuid}" in told
-    assert "flavor M in zone par, at 20" in told
+    account = await executor.silence(provisioned(host))
+    assert f"its machine is {state}" in account
+    assert words in account
+    assert f"{application.id} {application.current.uuid}" in account
+    assert "flavor M in zone par, at 20" in account
     assert await executor.trouble(provisioned(host)) is None, "an explanation is no verdict"
 
 
@@ -64,22 +64,22 @@ async def test_the_log_of_a_slow_build_is_shown_as_far_as_it_is(clever, executor
     [CloudOptions(credit=False), CloudOptions(deployment_delay=SOON)],
     ids=["credit", "delay"],
 )
-async def test_a_push_without_a_deployment_is_told_as_such(executor):
+async def test_a_push_without_a_deployment_is_described_as_such(executor):
     host = await executor.provision(ORDER)
     await executor.launch(ORDER, host)
-    told = await executor.silence(provisioned(host))
-    assert "took the push, but lists no deployment; the application is SHOULD_BE_DOWN" in told
-    assert "no credit or no means of payment" in told
-    assert told.splitlines()[-1] == f"  Reference:    {host.ref} (for the operators of this runner)"
+    account = await executor.silence(provisioned(host))
+    assert "took the push, but lists no deployment; the application is SHOULD_BE_DOWN" in account
+    assert "no credit or no means of payment" in account
+    assert account.splitlines()[-1] == f"  Reference:    {host.ref} (for the operators of this runner)"
 
 
 @pytest.mark.parametrize("cloud_options", [CloudOptions(build_fails=True)])
-async def test_a_host_that_failed_just_now_is_told_as_failed(clever, executor):
+async def test_a_host_that_failed_just_now_is_described_as_failed(clever, executor):
     host, _ = await launched(executor, clever, "FAIL")
     assert "ERROR the base image does not exist" in await executor.silence(provisioned(host))
 
 
-async def test_a_host_that_somebody_removed_is_told_as_removed(clever, executor, busy):
+async def test_a_host_that_a_person_removed_is_described_as_removed(clever, executor, busy):
     host, application = await launched(executor, clever, "WIP")
     await clever.cloud.delete(clever.organisation, application.id)
     assert "it no longer knows the application" in await executor.silence(provisioned(host))
@@ -87,7 +87,7 @@ async def test_a_host_that_somebody_removed_is_told_as_removed(clever, executor,
 
 async def test_a_cloud_that_does_not_answer_is_not_made_up_for(clever, executor, busy):
     host, _ = await launched(executor, clever, "WIP")
-    clever.faults.add(Status(503), path="**/deployments")
+    clever.faults.add(Answer(503), path="**/deployments")
     with pytest.raises(Transient, match="answered 503"):
         await executor.silence(provisioned(host))
 
@@ -98,10 +98,10 @@ async def test_a_cloud_that_does_not_answer_is_not_made_up_for(clever, executor,
 )
 async def test_what_cannot_be_seen_is_left_out(clever, executor, busy, route, cause):
     host, _ = await silent(executor, clever, "TASK_IN_PROGRESS")
-    clever.faults.add(Status(404, body=b"<html>"), path=route)
-    told = await executor.silence(provisioned(host))
-    assert "the deployment is WIP" in told
-    assert cause in told
+    clever.faults.add(Answer(404, body=b"<html>"), path=route)
+    account = await executor.silence(provisioned(host))
+    assert "the deployment is WIP" in account
+    assert cause in account
 
 
 @pytest.mark.parametrize("cloud_options", [CloudOptions(exhausted={"par": 400})])
@@ -117,6 +117,6 @@ async def test_a_refused_creation_says_what_was_asked_for_and_under_which_name(c
 
 async def test_a_rate_limit_has_its_reference_too(clever, executor):
     body = b'{"id": 403, "message": "You have performed that request too much."}'
-    clever.faults.add(Status(403, headers={"Sozu-Id": "the-request"}, body=body), method="POST")
+    clever.faults.add(Answer(403, headers={"Sozu-Id": "the-request"}, body=body), method="POST")
     with pytest.raises(Transient, match=r"too much\. \(request the-request\)"):
         await executor.provision(ORDER)

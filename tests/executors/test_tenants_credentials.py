@@ -1,4 +1,4 @@
-"""TenantCredentials of tenants: from attributes of groups, asked for rarely, told to nobody."""
+"""Credentials of tenants: from attributes of groups, read rarely, shown to no one."""
 
 import asyncio
 import json
@@ -108,9 +108,9 @@ def test_refused_credentials_are_asked_for_once_more_however_many_calls_they_fai
         ((404, {"message": "404 Group Not Found"}), 'knows no group "acme"'),
         ((403, {"message": "403 Forbidden"}), "may not read the attributes of groups (status 403)"),
         ((401, {"message": "401 Unauthorized"}), "may not read the attributes of groups (status 401)"),
-        ((200, []), "lacks the attribute `cc_orga_id`"),
-        ((200, FULL[:1]), "lacks the attribute `cc_orga_token`"),
-        ((200, [FULL[0], {"key": "cc_orga_token", "value": " "}]), "lacks the attribute `cc_orga_token`"),
+        ((200, []), "has no attribute `cc_orga_id`"),
+        ((200, FULL[:1]), "has no attribute `cc_orga_token`"),
+        ((200, [FULL[0], {"key": "cc_orga_token", "value": " "}]), "has no attribute `cc_orga_token`"),
         ((200, [{"key": "cc_orga_id", "value": "../orga_2"}, FULL[1]]), "no id of an organisation"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executors.toml_text import UnwritableError, dumps
+from executors.toml_text import UnwritableTomlError, dumps
 
 scalars = (
     st.text()
@@ -50,7 +50,7 @@ def test_values_that_the_package_alone_corrupts(value):
 
 @pytest.mark.parametrize("value", [None, PurePosixPath("/x"), object(), {1: "x"}, {"a": {"b", "c"}}])
 def test_what_toml_cannot_say_is_refused(value):
-    with pytest.raises(UnwritableError):
+    with pytest.raises(UnwritableTomlError):
         dumps({"key": value})
 
 

@@ -37,7 +37,7 @@ def found(project: Path, *paths: str, exclude: tuple[str, ...] = ()) -> Selectio
     return select(Folder(project), FileRules(paths=paths, exclude=exclude))
 
 
-def said(selection: Selection) -> list[str]:
+def lines(selection: Selection) -> list[str]:
     return [("WARNING: " if note.is_warning else "") + note.text for note in selection.notes]
 
 
@@ -71,7 +71,7 @@ def test_all_of_the_project(project: Path, path: str) -> None:
     selection = found(project, path.format(project=project) if path == "{project}" else path)
     assert set(TREE) <= set(selection.files)
     assert len(selection.files) == len(TREE) + 6
-    assert said(selection)[0].endswith("found 15 matching artifact files and directories")
+    assert lines(selection)[0].endswith("found 15 matching artifact files and directories")
 
 
 def test_an_absolute_path_within_the_project_is_one_of_it(project: Path) -> None:
@@ -83,12 +83,12 @@ def test_a_path_out_of_the_project_is_refused_with_a_warning(project: Path, path
     (project.parent / "secret").write_text("s")
     selection = found(project, path, "readme.md")
     assert selection.files == ("readme.md",)
-    assert said(selection)[0] == f"WARNING: artifact path is not a subpath of project directory: {path}"
+    assert lines(selection)[0] == f"WARNING: artifact path is not a subpath of project directory: {path}"
 
 
-def test_what_is_found_is_said_as_gitlab_runner_says_it(project: Path) -> None:
+def test_what_is_found_is_reported_as_gitlab_runner_does(project: Path) -> None:
     relative = f"Ensure that the artifact path is relative to the working directory ({project})"
-    assert said(found(project, "build/lib/", "missing/", "a[")) == [
+    assert lines(found(project, "build/lib/", "missing/", "a[")) == [
         "build/lib/: found 4 matching artifact files and directories",
         f"WARNING: missing/: no matching files. {relative}",
         "WARNING: a[: `a[` ends in the middle",
@@ -110,10 +110,10 @@ def test_an_exclude_rule_takes_away(project: Path, rule: str, files: str) -> Non
     assert found(project, "build/lib", exclude=(rule,)).files == tuple(files.split())
 
 
-def test_an_exclude_rule_is_said_with_its_number(project: Path) -> None:
+def test_an_exclude_rule_is_reported_with_its_number(project: Path) -> None:
     selection = found(project, "build/", exclude=("**/*.o", "../x"))
-    assert "**/*.o: excluded 3 files" in said(selection)
-    assert "WARNING: artifact path is not a subpath of project directory: ../x" in said(selection)
+    assert "**/*.o: excluded 3 files" in lines(selection)
+    assert "WARNING: artifact path is not a subpath of project directory: ../x" in lines(selection)
 
 
 def test_a_link_is_taken_as_a_link_and_not_walked(project: Path) -> None:
@@ -144,19 +144,19 @@ def test_what_is_no_file_is_left_out_with_a_warning(project: Path) -> None:
     os.mkfifo(project / "pipe")
     selection = found(project, "pipe")
     assert selection.files == ()
-    assert said(selection)[0] == "WARNING: pipe: neither a file nor a directory, it is left out"
+    assert lines(selection)[0] == "WARNING: pipe: neither a file nor a directory, it is left out"
 
 
 def test_a_name_that_is_no_text_is_left_out_with_a_warning(project: Path) -> None:
     Path(os.fsdecode(os.fsencode(project) + b"/docs/caf\xe9")).write_text("x")
     selection = found(project, "docs/")
     assert len(selection.files) == 3
-    assert "the name is not UTF-8" in said(selection)[0]
+    assert "the name is not UTF-8" in lines(selection)[0]
 
 
 def test_a_part_of_the_repository_itself_is_warned_of(project: Path) -> None:
     (project / ".git").mkdir()
-    assert "WARNING: Part of .git directory is on the list of files to archive" in said(
+    assert "WARNING: Part of .git directory is on the list of files to archive" in lines(
         found(project, ".git")
     )
 
@@ -165,7 +165,7 @@ def test_untracked_files_are_those_that_git_names(project: Path) -> None:
     wanted = FileRules(untracked=True, exclude=("docs/*",))
     selection = select(Folder(project), wanted, ["docs/a.txt", "build/app", "gone", "../out"])
     assert selection.files == ("build/app",)
-    assert said(selection) == ["untracked: found 1 files", "docs/*: excluded 1 files"]
+    assert lines(selection) == ["untracked: found 1 files", "docs/*: excluded 1 files"]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_untracked_files_are_those_that_git_names(project: Path) -> None:
 def test_nothing_untracked_is_a_warning(project: Path, listed: list[str] | None, words: str) -> None:
     selection = select(Folder(project), FileRules(untracked=True), listed)
     assert selection.files == ()
-    assert words in said(selection)[0]
+    assert words in lines(selection)[0]
 
 
 def test_the_newest_of_the_files_is_known(project: Path) -> None:

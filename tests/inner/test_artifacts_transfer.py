@@ -141,7 +141,7 @@ async def test_a_format_from_the_future_fails_only_its_own_upload(tmp_path: Path
     assert "ERROR: `artifact_format` tarzstd is not known to this runner" in case.log.lines
 
 
-async def test_no_file_is_said_and_fails_nothing(tmp_path: Path) -> None:
+async def test_no_file_is_reported_and_fails_nothing(tmp_path: Path) -> None:
     case = Case(tmp_path / "p", status(500))
     assert await case.upload({"paths": ["nothing"]})
     assert case.wire.requests == []

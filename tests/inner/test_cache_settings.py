@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from paas_runner.inner.cache.settings import Bucket, CacheSettings, read_cache_settings
-from paas_runner.inner.entries import CacheEntry, Key, Policy, When, read_caches, read_key
+from paas_runner.inner.entries import CacheEntry, CacheKey, CachePolicy, When, read_caches, read_key
 
 S3 = """
 Type = "s3"
@@ -35,14 +35,15 @@ def read(*entries: dict[str, Any], fallback_key: str = "") -> tuple[CacheEntry, 
     )
 
 
-def test_a_cache_is_pulled_and_pushed_after_success_where_nothing_is_said() -> None:
+def test_a_cache_is_pulled_and_pushed_after_success_by_default() -> None:
     (entry,) = read({})
-    assert (entry.key, entry.policy, entry.when) == (Key("j/main"), Policy.PULL_PUSH, When.ON_SUCCESS)
+    assert (entry.key, entry.policy) == (CacheKey("j/main"), CachePolicy.PULL_PUSH)
+    assert entry.when is When.ON_SUCCESS
 
 
 def test_variables_are_expanded_everywhere() -> None:
     (entry,) = read({"key": "k-$X", "fallback_keys": ["f-$X"], "paths": ["p/$X"], "policy": "pu$X"})
-    assert (entry.key.text, entry.fallbacks, entry.wanted.paths) == ("k-x", (Key("f-x"),), ("p/x",))
+    assert (entry.key.text, entry.fallbacks, entry.wanted.paths) == ("k-x", (CacheKey("f-x"),), ("p/x",))
     assert entry.policy is None
 
 
@@ -52,10 +53,14 @@ def test_a_cache_that_names_no_files_is_none() -> None:
 
 @pytest.mark.parametrize(
     ("policy", "directions"),
-    [("pull", [Policy.PULL]), ("push", [Policy.PUSH]), ("pull-push", [Policy.PULL, Policy.PUSH])],
+    [
+        ("pull", [CachePolicy.PULL]),
+        ("push", [CachePolicy.PUSH]),
+        ("pull-push", [CachePolicy.PULL, CachePolicy.PUSH]),
+    ],
 )
-def test_a_policy_allows_directions(policy: str, directions: list[Policy]) -> None:
-    allowed = [each for each in (Policy.PULL, Policy.PUSH) if Policy(policy).allows(each)]
+def test_a_policy_allows_directions(policy: str, directions: list[CachePolicy]) -> None:
+    allowed = [each for each in (CachePolicy.PULL, CachePolicy.PUSH) if CachePolicy(policy).allows(each)]
     assert allowed == directions
 
 

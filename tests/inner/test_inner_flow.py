@@ -57,7 +57,7 @@ class Played:
     def text(self) -> str:
         return self.job.trace.decode()
 
-    def said(self, *words: str) -> bool:
+    def written(self, *words: str) -> bool:
         """Whether the words stand in the trace in this order."""
         places = [self.text.find(word) for word in words]
         return -1 not in places and places == sorted(places)
@@ -105,7 +105,7 @@ BAD = [Stage.ARCHIVE_CACHE_ON_FAILURE, Stage.UPLOAD_ARTIFACTS_ON_FAILURE]
 def test_a_good_job_goes_through_all_stages_in_order() -> None:
     found = played(script("echo one", after_script=("echo two",)))
     assert found.helper.begun == BEFORE + GOOD
-    assert found.said(
+    assert found.written(
         "Running with paas-runner-inner",
         'Preparing the "docker" executor',
         "Preparing environment",
@@ -133,7 +133,7 @@ def test_a_stage_with_nothing_to_do_leaves_nothing_in_the_trace() -> None:
 def test_a_failed_script_is_followed_by_the_stages_for_failed_jobs() -> None:
     found = played(script("exit 3", after_script=("echo $CI_JOB_STATUS",)))
     assert found.helper.begun == BEFORE + BAD
-    assert found.said("\nfailed\n", "Saving cache for failed job", "Job failed: exit code 3")
+    assert found.written("\nfailed\n", "Saving cache for failed job", "Job failed: exit code 3")
     assert found.job.exit_code == 3
 
 
@@ -167,7 +167,7 @@ def test_stages_are_tried_again_with_growing_pauses() -> None:
     assert found.job.status == "success"
     sources = [Stage.GET_SOURCES, Stage.CLEAR_WORKTREE, Stage.GET_SOURCES, Stage.GET_SOURCES]
     assert found.helper.begun[:4] == sources
-    assert found.said("Retrying in 5s", "Retrying in 7.5s")
+    assert found.written("Retrying in 5s", "Retrying in 7.5s")
     assert found.seconds == pytest.approx(3 * 12.5, abs=4)
 
 
@@ -181,7 +181,7 @@ def test_steps_run_in_order_and_the_first_failure_ends_them() -> None:
         step("later", "echo c"),
     ]
     found = played(script("true"), change={"steps": steps})
-    assert found.said("step_script", "\na\n", "step_release", "\nrunning\n", "exit code 4")
+    assert found.written("step_script", "\na\n", "step_release", "\nrunning\n", "exit code 4")
     assert "step_later" not in found.text
 
 
@@ -202,7 +202,7 @@ def test_the_runners_scripts_stand_around_each_step_but_not_after_script() -> No
 def test_a_canceled_script_is_followed_by_after_script_cache_and_artifacts() -> None:
     spec = script("sleep 3000", after_script=("echo was $CI_JOB_STATUS",))
     found = played(spec, meanwhile=(100, cancel))
-    assert found.said(
+    assert found.written(
         "WARNING: script canceled externally (UI, API)", "\nwas canceled\n", "Saving cache for failed"
     )
     assert found.text.rstrip().endswith("ERROR: Job failed: canceled\x1b[0;m")

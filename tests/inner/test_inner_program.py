@@ -175,9 +175,9 @@ def test_wrong_arguments_end_with_2_and_help_teaches(capsys: pytest.CaptureFixtu
         main(["exec-fetched-job", "job.json"])
     with pytest.raises(SystemExit, match="0"):
         main(["exec-fetched-job", "--help"])
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for words in ("--config CONFIG", "SIGTERM", "Exit codes:", "executor"):
-        assert words in said
+        assert words in printed
 
 
 def test_the_console_script_is_the_same_program() -> None:

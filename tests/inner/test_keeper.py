@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from paas_runner.inner.process import Launched, launched
+from paas_runner.inner.process import RunningProgram, launched
 from tests.support.processes import alive, until, with_argument
 
 DAEMON = "(setsid sh -c 'sleep {0} & sleep {0}; wait' >/dev/null 2>&1 &)"
 
 
 @contextlib.asynccontextmanager
-async def shell(text: str, said: bytearray | None = None) -> AsyncIterator[Launched]:
-    write = (bytearray() if said is None else said).extend
+async def shell(text: str, written: bytearray | None = None) -> AsyncIterator[RunningProgram]:
+    write = (bytearray() if written is None else written).extend
     environment = {"PATH": os.environ["PATH"]}
     async with launched(("sh", "-c", text), folder=Path("/"), environment=environment, write=write) as found:
         yield found
@@ -32,17 +32,19 @@ async def test_the_exit_code_is_the_programs() -> None:
 
 
 async def test_output_and_errors_come_together_and_whole() -> None:
-    said = bytearray()
-    async with shell("echo out; echo err >&2; head -c 300000 /dev/zero | tr '\\0' x", said) as program:
+    written = bytearray()
+    async with shell("echo out; echo err >&2; head -c 300000 /dev/zero | tr '\\0' x", written) as program:
         assert await program.wait() == 0
-    assert said == b"out\nerr\n" + b"x" * 300_000
+    assert written == b"out\nerr\n" + b"x" * 300_000
 
 
 async def test_it_has_the_environment_that_it_was_given_and_no_other() -> None:
-    said = bytearray()
-    async with launched(("env",), folder=Path("/"), environment={"A": "ä\n$B"}, write=said.extend) as program:
+    written = bytearray()
+    async with launched(
+        ("env",), folder=Path("/"), environment={"A": "ä\n$B"}, write=written.extend
+    ) as program:
         await program.wait()
-    assert said == "A=ä\n$B\n".encode()
+    assert written == "A=ä\n$B\n".encode()
 
 
 async def test_daemons_of_other_sessions_end_with_the_program() -> None:
@@ -60,19 +62,19 @@ async def test_leaving_the_context_kills_all_of_it() -> None:
 
 
 async def test_to_terminate_reaches_the_whole_group() -> None:
-    said = bytearray()
-    async with shell("trap 'echo bye; exit 5' TERM; echo up; sleep 62.03 & wait", said) as program:
-        await until(lambda: b"up" in said)
+    written = bytearray()
+    async with shell("trap 'echo bye; exit 5' TERM; echo up; sleep 62.03 & wait", written) as program:
+        await until(lambda: b"up" in written)
         program.terminate()
         assert await program.wait() == 5
-    assert said == b"up\nbye\n"
+    assert written == b"up\nbye\n"
 
 
 async def test_a_broken_pipe_ends_a_program_as_it_would_elsewhere() -> None:
-    said = bytearray()
-    async with shell("yes | head -1; echo $?", said) as program:
+    written = bytearray()
+    async with shell("yes | head -1; echo $?", written) as program:
         await program.wait()
-    assert said == b"y\n0\n"
+    assert written == b"y\n0\n"
 
 
 @pytest.mark.parametrize(
@@ -96,13 +98,13 @@ async def test_a_keeper_that_was_killed_is_reported() -> None:
 
 async def test_variables_of_the_job_do_not_reach_the_keeper() -> None:
     """A library that is preloaded for the job could break another program."""
-    said = bytearray()
+    written = bytearray()
     environment = {"LD_PRELOAD": "/nonexistent.so", "PYTHONHOME": "/nonexistent", "PATH": os.environ["PATH"]}
     async with launched(
-        ("sh", "-c", "echo ok"), folder=Path("/"), environment=environment, write=said.extend
+        ("sh", "-c", "echo ok"), folder=Path("/"), environment=environment, write=written.extend
     ) as it:
         assert await it.wait() == 0
-    assert said.endswith(b"ok\n")
+    assert written.endswith(b"ok\n")
 
 
 async def test_the_runner_is_what_keeps_it_alive(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ os.execv("/bin/sh", ["sh", "-c", variables.get("DO", "true")])
 """
 
 
-def order(job_id=42, do="true"):
+def requested(job_id=42, do="true"):
     """A job whose host runs the script `do`."""
     variables = [{"key": "DO", "value": do}]
     return HostRequest(

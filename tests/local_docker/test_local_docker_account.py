@@ -25,20 +25,20 @@ def test_the_likely_cause_follows_from_how_the_container_ended(state, cause):
 
 
 def test_what_the_engine_itself_says_is_quoted():
-    told = ended(facts(Status="exited", ExitCode=127, Error="no such file"))
-    assert "the container ended with exit code 127, no such file" in told
+    description = ended(facts(Status="exited", ExitCode=127, Error="no such file"))
+    assert "the container ended with exit code 127, no such file" in description
 
 
-@pytest.mark.parametrize(("lines", "said"), [(None, "not available to this runner"), ((), "empty")])
-def test_a_log_that_cannot_be_read_is_told_from_an_empty_one(lines, said):
-    assert f"Its own log:  {said}" in particulars(facts(lines, Status="running"))
+@pytest.mark.parametrize(("lines", "log_state"), [(None, "not available to this runner"), ((), "empty")])
+def test_a_log_that_cannot_be_read_is_told_from_an_empty_one(lines, log_state):
+    assert f"Its own log:  {log_state}" in particulars(facts(lines, Status="running"))
 
 
 def test_a_host_that_is_gone_has_no_log_and_a_cause():
-    told = ended(Facts(state={}, reference="0123abc"))
-    assert told.startswith("The host of this job was removed by somebody else.\n")
-    assert "removed the container from the engine" in told
-    assert "Its own log" not in told
+    description = ended(Facts(state={}, reference="0123abc"))
+    assert description.startswith("The host of this job was removed by someone else.\n")
+    assert "removed the container from the engine" in description
+    assert "Its own log" not in description
 
 
 def test_long_lines_are_cut():

@@ -25,9 +25,9 @@ def demo(engine, *arguments):
 
 
 def test_the_demo_keeps_the_promise_on_an_engine(engine, host_image):
-    told = demo(engine.url, "--image", host_image, "--json")
-    document = json.loads(told.stdout)
-    assert (told.returncode, document["verdict"], document["problems"]) == (0, "kept", []), document
+    result = demo(engine.url, "--image", host_image, "--json")
+    document = json.loads(result.stdout)
+    assert (result.returncode, document["verdict"], document["problems"]) == (0, "kept", []), document
     assert document["hosts"] == {"created": 4, "left": 0}
     logs = {job["name"]: job["log"] for job in document["jobs"]}
     assert "the service answers 200" in logs["unit tests"]
@@ -35,14 +35,14 @@ def test_the_demo_keeps_the_promise_on_an_engine(engine, host_image):
 
 
 def test_the_demo_says_that_there_is_no_engine(tmp_path):
-    told = demo(f"unix://{tmp_path}/socket")
-    assert told.returncode == 1
-    assert "paas-runner demo: there is no Docker engine" in told.stderr
+    result = demo(f"unix://{tmp_path}/socket")
+    assert result.returncode == 1
+    assert "paas-runner demo: there is no Docker engine" in result.stderr
 
 
 def test_the_demo_says_that_there_is_no_image_for_hosts(engine):
-    told = demo(engine.url, "--image", "paas-runner-test/none")
-    assert told.returncode == 1
+    result = demo(engine.url, "--image", "paas-runner-test/none")
+    assert result.returncode == 1
     assert (
-        "the engine has no image paas-runner-test/none: build it with packaging/images/build" in told.stderr
+        "the engine has no image paas-runner-test/none: build it with packaging/images/build" in result.stderr
     )

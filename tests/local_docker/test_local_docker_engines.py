@@ -15,7 +15,7 @@ from executors.local_docker.settings import address, host_socket
 from paas_runner.docker.engine import Engine
 from paas_runner.errors import Rejected, RunnerError, Transient
 from paas_runner.executor.contract import RunnerSection
-from tests.local_docker.conftest import Setup, order, stub
+from tests.local_docker.conftest import Setup, requested, stub
 from tests.support.engine.certificates import tls_options
 from tests.support.host_values import provisioned, removal
 
@@ -96,12 +96,12 @@ async def test_an_absent_engine_is_waited_for(tmp_path):
         await executor(f"unix://{tmp_path}/docker.sock").hosts("")
 
 
-async def test_a_socket_at_which_nobody_listens_is_waited_for(tmp_path):
+async def test_a_socket_at_which_no_one_listens_is_waited_for(tmp_path):
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(tmp_path / "docker.sock"))
-    with pytest.raises(Transient, match="nobody listens there"):
+    with pytest.raises(Transient, match="no one listens there"):
         await executor(f"unix://{tmp_path}/docker.sock").hosts("")
-    with pytest.raises(Transient, match="nobody listens there"):
+    with pytest.raises(Transient, match="no one listens there"):
         await executor(f"tcp://127.0.0.1:{free_port()}").hosts("")
 
 
@@ -195,7 +195,7 @@ async def test_a_base_that_no_registry_has_is_rejected_with_its_name_and_the_rem
     with refusing_registry() as registry:
         base = f"{registry}/inner:1"
         with pytest.raises(Rejected, match=f"its base {base} cannot be pulled") as caught:
-            await docker.make(heptapod_runner_main_image=base).provision(order())
+            await docker.make(heptapod_runner_main_image=base).provision(requested())
     assert "build or pull it on the engine, or set `heptapod_runner_main_image`" in str(caught.value)
     assert docker.everything() == set()
 
@@ -203,7 +203,7 @@ async def test_a_base_that_no_registry_has_is_rejected_with_its_name_and_the_rem
 async def test_a_base_whose_registry_does_not_answer_may_be_there_later(docker):
     base = f"127.0.0.1:{free_port()}/inner:1"
     with pytest.raises(Transient, match=f"its base {base} is not there, and its registry does not answer"):
-        await docker.make(heptapod_runner_main_image=base).provision(order())
+        await docker.make(heptapod_runner_main_image=base).provision(requested())
 
 
 async def test_a_build_that_fails_is_reported_with_its_last_lines(docker):
@@ -212,9 +212,9 @@ async def test_a_build_that_fails_is_reported_with_its_last_lines(docker):
         f"FROM {docker.engine.base}\nONBUILD RUN echo 'checking the host'; echo 'no luck today'; exit 4\n",
     )
     with pytest.raises(Rejected, match="returned a non-zero code: 4") as caught:
-        await docker.make(heptapod_runner_main_image=base).provision(order())
+        await docker.make(heptapod_runner_main_image=base).provision(requested())
     assert "\n    checking the host\n    no luck today" in str(caught.value)
-    await docker.make().decommission(removal(order().host_name, search=True))
+    await docker.make().decommission(removal(requested().host_name, search=True))
     assert docker.everything() == set()
 
 
@@ -242,9 +242,9 @@ async def test_a_full_disk_of_the_engine_is_reported_and_waited_for(small_disk, 
     )
     assert await filling.wait() == 1
     with pytest.raises(Transient, match="its disk is full: remove what is not needed there"):
-        await one.provision(order())
+        await one.provision(requested())
     filler.unlink()
-    await one.decommission(removal(order().host_name, await one.provision(order()), search=True))
+    await one.decommission(removal(requested().host_name, await one.provision(requested()), search=True))
     assert setup.everything() == set()
     await setup.aclose()
 
@@ -254,8 +254,8 @@ async def test_an_engine_elsewhere_is_used_by_tcp(start_engine):
     engine = start_engine("-H", f"tcp://127.0.0.1:{port}", "--tls=false")
     setup = Setup(engine=engine, image=stub(engine), installation=uuid.uuid4().hex)
     one = setup.make(host=f"tcp://127.0.0.1:{port}", docker_socket=engine.url.removeprefix("unix://"))
-    host = await one.provision(order(do="echo there"))
-    await one.launch(order(), host)
+    host = await one.provision(requested(do="echo there"))
+    await one.launch(requested(), host)
     assert setup.wait(host) == "there\n"
     await setup.aclose()
 
@@ -278,8 +278,8 @@ async def test_an_engine_that_restarts_is_no_verdict_until_it_is_there_again(sta
     engine = start_engine()
     setup = Setup(engine=engine, image=stub(engine), installation=uuid.uuid4().hex)
     one = setup.make()
-    host = await one.provision(order(do="trap 'exit 143' TERM; sleep 60 & wait"))
-    await one.launch(order(), host)
+    host = await one.provision(requested(do="trap 'exit 143' TERM; sleep 60 & wait"))
+    await one.launch(requested(), host)
     assert await one.trouble(provisioned(host)) is None
     restarting = asyncio.get_running_loop().run_in_executor(None, engine.restart)
     verdicts = []
@@ -290,7 +290,7 @@ async def test_an_engine_that_restarts_is_no_verdict_until_it_is_there_again(sta
             verdicts.append("no verdict")
     assert "no verdict" in verdicts
     assert "ended before its job had" in await one.trouble(provisioned(host))
-    await one.launch(order(), host)
+    await one.launch(requested(), host)
     assert setup.inspect(host)["State"]["Status"] == "exited"
     await setup.aclose()
 
@@ -303,13 +303,13 @@ async def test_a_build_cut_off_at_any_step_leaves_nothing_that_cannot_be_found(s
     before = engine.everything()
     with engine.client() as client:
         for cut in range(1, 12):
-            steps = one._recipe(order())._steps(client)
+            steps = one._recipe(requested())._steps(client)
             for _, step in zip(range(cut), steps, strict=False):
                 assert "error" not in step
             steps.close()
     assert engine.everything() - before
     async with asyncio.timeout(20):
         while engine.everything() != before:  # the engine may not have noticed yet that nobody listens
-            await one.decommission(removal(order().host_name, search=True))
+            await one.decommission(removal(requested().host_name, search=True))
             await asyncio.sleep(0.1)
     await setup.aclose()

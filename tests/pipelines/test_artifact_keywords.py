@@ -69,7 +69,7 @@ def test_artifacts_without_files_are_none() -> None:
     assert artifacts("{name: n}") == []
 
 
-def test_a_cache_is_usual_where_nothing_is_said() -> None:
+def test_a_cache_has_the_usual_values_by_default() -> None:
     assert caches("{paths: [vendor/]}") == [
         {
             "key": "default-protected",

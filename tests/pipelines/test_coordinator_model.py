@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from paas_runner.pipelines.jobs import Job, LedgerKind, Project
-from paas_runner.pipelines.reports import JobReport
+from paas_runner.pipelines.reports import StateReport
 from paas_runner.pipelines.spec import JobSpec, Pipeline, Retry, RunWhen
 from paas_runner.pipelines.states import JobState
 from paas_runner.server.waiting import settled
@@ -23,7 +23,7 @@ def acquire(world: World) -> Job:
 
 def end(world: World, state: str, **more: Any) -> None:
     job = acquire(world)
-    assert world.coordinator.update(job.job_id, JobReport(state=state, **more)).status == 200
+    assert world.coordinator.update(job.job_id, StateReport(state=state, **more)).status == 200
 
 
 def test_a_record_that_was_read_does_not_change(world: World) -> None:
@@ -121,9 +121,9 @@ def test_the_ledger_tells_a_jobs_story(world: World) -> None:
     acquire(world)
     world.coordinator.append_trace(job.job_id, 0, b"hello")
     world.coordinator.append_trace(job.job_id, 5, b" world")
-    world.coordinator.update(job.job_id, JobReport(state="running"))
-    world.coordinator.update(job.job_id, JobReport(state="success"))
-    world.coordinator.update(job.job_id, JobReport(state="success"))
+    world.coordinator.update(job.job_id, StateReport(state="running"))
+    world.coordinator.update(job.job_id, StateReport(state="success"))
+    world.coordinator.update(job.job_id, StateReport(state="success"))
     assert [(entry.kind, entry.detail) for entry in job.ledger] == [
         (LedgerKind.CREATED, ""),
         (LedgerKind.PENDING, ""),
@@ -142,7 +142,7 @@ def test_a_silent_job_is_swept_and_a_talking_one_is_not(world: World) -> None:
     talking = submitted(world.coordinator, JobSpec(name="talking"))
     acquire(world), acquire(world)
     world.clock.advance(minutes=40)
-    world.coordinator.update(talking.job_id, JobReport(state="running"))
+    world.coordinator.update(talking.job_id, StateReport(state="running"))
     world.clock.advance(minutes=40)
     assert world.coordinator.sweep() == [silent.record]
     assert (silent.status, silent.failure_reason) == ("failed", "stuck_or_timeout_failure")

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from paas_runner.sandbox.faults import Delay, DropAfter, DropBefore, Garbage, Status
+from paas_runner.sandbox.faults import Answer, Delay, DropAfter, DropBefore, Garbage
 
 RUNNERS = "/api/v4/runners"
 NOTHING = ([], [])
@@ -37,10 +37,10 @@ async def ended(process):
 async def test_a_signal_while_the_coordinator_registers_undoes_it(world, number):
     process = await begun(world, second_post(world, Delay(0.5)))
     process.send_signal(number)
-    code, told = await ended(process)
+    code, result = await ended(process)
     assert code == 1
-    assert "the runner was unregistered again" in told
-    assert "given up: nothing was changed" in told
+    assert "the runner was unregistered again" in result
+    assert "given up: nothing was changed" in result
     assert not world.config.exists()
     assert world.left_over() == NOTHING
 
@@ -51,10 +51,10 @@ async def test_a_file_that_cannot_be_written_any_more_undoes_the_registration(wo
     arguments = ["--secrets-file", secrets] if apart else []
     process = await begun(world, second_post(world, Delay(0.3)), *arguments)
     world.config.mkdir()
-    code, told = await ended(process)
+    code, result = await ended(process)
     assert code == 1
-    assert "config.toml cannot be written: Is a directory" in told
-    assert "the runner was unregistered again" in told
+    assert "config.toml cannot be written: Is a directory" in result
+    assert "the runner was unregistered again" in result
     assert world.left_over() == NOTHING
 
 
@@ -70,46 +70,46 @@ async def test_secrets_that_were_there_are_put_back(world):
 
 
 async def test_a_token_with_which_nothing_can_be_served_is_not_written(world):
-    second_post(world, Status(201, body=b'{"id": 7, "token": "x"}'))
-    told = await world.register()
-    assert told.code == 1
-    assert "no runner token; copy all of it" in told.err
-    assert "remove #7" in told.err
+    second_post(world, Answer(201, body=b'{"id": 7, "token": "x"}'))
+    result = await world.register()
+    assert result.code == 1
+    assert "no runner token; copy all of it" in result.err
+    assert "remove #7" in result.err
     assert not world.config.exists()
     assert world.left_over() == NOTHING
 
 
 async def test_a_lost_answer_says_where_to_look(world):
     second_post(world, DropAfter())
-    told = await world.register()
-    assert told.code == 1
-    assert "it is not known whether it has made a runner" in told.err
-    assert 'Look there for "made by a script"' in told.err
+    result = await world.register()
+    assert result.code == 1
+    assert "it is not known whether it has made a runner" in result.err
+    assert 'Look there for "made by a script"' in result.err
     assert not world.config.exists()
 
 
 async def test_an_answer_that_means_nothing_says_where_to_look(world):
     second_post(world, Garbage())
-    told = await world.register()
-    assert told.code == 1
-    assert "the answer has no token in it" in told.err
-    assert "it is not known whether" in told.err
+    result = await world.register()
+    assert result.code == 1
+    assert "the answer has no token in it" in result.err
+    assert "it is not known whether" in result.err
 
 
 async def test_a_runner_that_cannot_be_removed_again_is_named(world):
     world.sandbox.coordinator_faults.add(DropBefore(), method="DELETE", path=RUNNERS)
     process = await begun(world, second_post(world, Delay(0.3)))
     world.config.mkdir()
-    code, told = await ended(process)
+    code, result = await ended(process)
     [runner] = world.runners.values()
     assert code == 1
-    assert "The runner was registered and cannot be removed again" in told
-    assert f'remove #{runner.runner_id}, "made by a script", there' in told
+    assert "The runner was registered and cannot be removed again" in result
+    assert f'remove #{runner.runner_id}, "made by a script", there' in result
 
 
 async def test_registrations_side_by_side_all_get_their_section(world):
-    told = await asyncio.gather(*(world.register(RUNNER_NAME=f"number {n}") for n in range(4)))
-    assert [each.code for each in told] == [0] * 4, told
+    result = await asyncio.gather(*(world.register(RUNNER_NAME=f"number {n}") for n in range(4)))
+    assert [each.code for each in result] == [0] * 4, result
     text = world.config.read_text()
     assert all(runner.token.reveal() in text for runner in world.runners.values())
     assert len(world.runners) == 4

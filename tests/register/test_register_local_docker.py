@@ -46,7 +46,7 @@ async def test_a_person_names_wrong_engines_first_and_ends_with_a_good_file(worl
         for wrong, words in {
             "localhost": "✗ `host` is no engine: unix:///path/of/socket or tcp://name:port is needed",
             f"unix://{world.folder}/nowhere": "there is no engine: start Docker",
-            "tcp://127.0.0.1:1": "nobody listens there: start Docker",
+            "tcp://127.0.0.1:1": "no one listens there: start Docker",
         }.items():
             await person.answer("[unix:///var/run/docker.sock]", wrong)
             await person.expect(words)
@@ -95,9 +95,9 @@ async def test_ctrl_c_at_its_questions_leaves_nothing(world, local, engine, numb
 
 
 async def test_a_script_that_names_no_engine_gets_the_one_at_docker_host(world, local, engine):
-    told = await world.register(**local, DOCKER_HOST=engine.url, DOCKER_IMAGE="alpine:3")
-    assert told.code == 0, told
-    assert f"answers at {engine.url}" in told.out
+    result = await world.register(**local, DOCKER_HOST=engine.url, DOCKER_IMAGE="alpine:3")
+    assert result.code == 0, result
+    assert f"answers at {engine.url}" in result.out
     [section] = tomllib.loads(world.config.read_text())["runners"]
     [runner] = world.runners.values()
     assert section == {
@@ -112,11 +112,11 @@ async def test_a_script_that_names_no_engine_gets_the_one_at_docker_host(world, 
     }
 
 
-async def test_a_script_with_a_wrong_engine_is_told_why_and_nothing_is_left(world, local):
-    told = await world.register("--set", f"host=unix://{world.folder}/nowhere", **local)
-    assert told.code == 1
-    assert "host=…" in told.err
-    assert "there is no engine: start Docker" in told.err
+async def test_a_script_with_a_wrong_engine_gets_the_reason_and_nothing_is_left(world, local):
+    result = await world.register("--set", f"host=unix://{world.folder}/nowhere", **local)
+    assert result.code == 1
+    assert "host=…" in result.err
+    assert "there is no engine: start Docker" in result.err
     assert not world.config.exists()
     assert world.left_over() == NOTHING
 
@@ -148,9 +148,9 @@ async def test_the_engine_at_docker_host_is_asked_with_its_keys(world, local, ke
     async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0) as server:
         url = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         environ = {"DOCKER_HOST": url, "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(keys)}
-        told = await world.register(**local, **environ)
-    assert told.code == 1
-    assert "TLS failed, see `docker_cert_path`" in told.err
+        result = await world.register(**local, **environ)
+    assert result.code == 1
+    assert "TLS failed, see `docker_cert_path`" in result.err
 
 
 def test_a_docker_host_that_is_no_engine_for_us_is_not_offered():
@@ -159,7 +159,7 @@ def test_a_docker_host_that_is_no_engine_for_us_is_not_offered():
 
 @pytest.mark.process
 async def test_what_is_written_is_served_and_a_job_runs_to_its_end(world, local, engine, host_image):
-    told = await world.register(
+    result = await world.register(
         *("--set", "docker_network=host"),  # the sandbox listens on loopback
         *("--set", "docker.pull_policy=if-not-present"),
         *("--set", "paas_job_trace_watch={poll_step=0.2, timeout_seconds=60}"),
@@ -167,8 +167,8 @@ async def test_what_is_written_is_served_and_a_job_runs_to_its_end(world, local,
         DOCKER_HOST=engine.url,
         DOCKER_IMAGE=engine.base,
     )
-    assert told.code == 0, told
-    assert f"✓ the engine has {host_image}" in told.out
+    assert result.code == 0, result
+    assert f"✓ the engine has {host_image}" in result.out
     [runner] = world.runners.values()
     job = submitted(world.sandbox.coordinator, JobSpec(name="job", script=("cat /etc/debian_version",)))
     service = ServiceProcess(world.config, lambda _: None)

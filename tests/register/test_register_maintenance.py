@@ -8,7 +8,7 @@ import pytest
 
 from paas_runner.coordinator.system_id import foreseen_system_id
 from paas_runner.job.known_runner import short_token
-from paas_runner.sandbox.faults import DropBefore, Status
+from paas_runner.sandbox.faults import Answer, DropBefore
 from paas_runner.store.sqlite import SqliteStore
 from tests.support import records
 from tests.support.live_records import added
@@ -55,8 +55,8 @@ def at_work(world):
 
 
 async def test_a_runner_is_removed_there_and_here_and_comments_stay(at_work):
-    told = await at_work.run("unregister", "--name", "old")
-    assert told.code == 0, told
+    result = await at_work.run("unregister", "--name", "old")
+    assert result.code == 0, result
     assert "old" not in at_work.world.runners
     assert at_work.sections == ["new"]
     text = at_work.world.config.read_text()
@@ -68,27 +68,27 @@ async def test_a_runner_that_was_created_there_only_loses_this_machine(at_work):
     machine = foreseen_system_id([at_work.world.folder])
     assert (await at_work.run("verify")).code == 0
     assert machine in at_work.new.managers
-    told = await at_work.run("unregister", "--name", "new")
-    assert told.code == 0, told
+    result = await at_work.run("unregister", "--name", "new")
+    assert result.code == 0, result
     assert machine not in at_work.new.managers
     assert "new" in at_work.world.runners
     assert at_work.sections == ["old"]
 
 
 async def test_all_runners_go_and_the_file_says_that_it_has_none(at_work):
-    told = await at_work.run("unregister", "--all-runners")
-    assert told.code == 0, told
+    result = await at_work.run("unregister", "--all-runners")
+    assert result.code == 0, result
     assert at_work.sections == []
-    assert "has no runners now" in told.out
+    assert "has no runners now" in result.out
 
 
 async def test_a_runner_is_meant_by_token_and_address_too(at_work):
-    told = await at_work.run(
+    result = await at_work.run(
         "unregister",
         CI_SERVER_TOKEN=at_work.old.token.reveal(),
         CI_SERVER_URL=at_work.world.sandbox.coordinator_url + "/",
     )
-    assert told.code == 0, told
+    assert result.code == 0, result
     assert at_work.sections == ["new"]
 
 
@@ -97,27 +97,27 @@ async def test_a_runner_is_meant_by_token_and_address_too(at_work):
     [([], "which runner?"), (["--name", "none"], "no such runner in"), (["--token", "x"], "which runner?")],
 )
 async def test_nothing_happens_when_it_cannot_be_told_what_is_meant(at_work, arguments, words):
-    told = await at_work.run("unregister", *arguments)
-    assert told.code == 2
-    assert words in told.err
+    result = await at_work.run("unregister", *arguments)
+    assert result.code == 2
+    assert words in result.err
     assert at_work.sections == ["old", "new"]
 
 
-@pytest.mark.parametrize("fault", [DropBefore(), Status(403, body=b"{}"), Status(500)])
+@pytest.mark.parametrize("fault", [DropBefore(), Answer(403, body=b"{}"), Answer(500)])
 async def test_the_section_stays_while_the_coordinator_does_not_agree(at_work, fault):
     at_work.world.sandbox.coordinator_faults.add(fault, method="DELETE")
-    told = await at_work.run("unregister", "--name", "old")
-    assert told.code == 1
-    assert "unregister the runner" in told.err
+    result = await at_work.run("unregister", "--name", "old")
+    assert result.code == 1
+    assert "unregister the runner" in result.err
     assert at_work.sections == ["old", "new"]
 
 
 async def test_a_section_that_cannot_be_cut_out_stays_registered(at_work):
     both = f"runners = [{inline(at_work.old)}, {inline(at_work.new)}]\n"
     at_work.world.config.write_text(both)
-    told = await at_work.run("unregister", "--name", "old")
-    assert told.code == 78, told
-    assert "by hand" in told.err
+    result = await at_work.run("unregister", "--name", "old")
+    assert result.code == 78, result
+    assert "by hand" in result.err
     assert "old" in at_work.world.runners
     assert at_work.world.config.read_text() == both
 
@@ -135,9 +135,9 @@ async def test_a_runner_with_tracked_jobs_is_kept_unless_forced(at_work):
     await store.installation()
     await store.save(job)
     await store.aclose()
-    told = await at_work.run("unregister", "--name", "old")
-    assert told.code == 1
-    assert "1 of its jobs are tracked" in told.err
+    result = await at_work.run("unregister", "--name", "old")
+    assert result.code == 1
+    assert "1 of its jobs are tracked" in result.err
     assert at_work.sections == ["old", "new"]
     assert (await at_work.run("unregister", "--name", "new")).code == 0
     assert (await at_work.run("unregister", "--name", "old", "--force")).code == 0
@@ -145,44 +145,44 @@ async def test_a_runner_with_tracked_jobs_is_kept_unless_forced(at_work):
 
 async def test_known_unknown_and_unreachable_runners_are_told_apart(at_work):
     at_work.world.sandbox.coordinator.runners.remove(at_work.old.runner_id)
-    told = await at_work.run("verify")
-    assert told.code == 1
-    assert "✗ old" in told.out
-    assert f"✓ new ({at_work.new.token.reveal().removeprefix('glrt-t1_')[:9]})" in told.out
-    at_work.world.sandbox.coordinator_faults.add(Status(500))
-    told = await at_work.run("verify")
-    assert told.code == 0
-    assert told.out.count("! ") == 2
+    result = await at_work.run("verify")
+    assert result.code == 1
+    assert "✗ old" in result.out
+    assert f"✓ new ({at_work.new.token.reveal().removeprefix('glrt-t1_')[:9]})" in result.out
+    at_work.world.sandbox.coordinator_faults.add(Answer(500))
+    result = await at_work.run("verify")
+    assert result.code == 0
+    assert result.out.count("! ") == 2
 
 
 async def test_sections_of_unknown_runners_go_on_request(at_work):
     at_work.world.sandbox.coordinator.runners.remove(at_work.old.runner_id)
-    told = await at_work.run("verify", "--delete")
-    assert told.code == 0, told
+    result = await at_work.run("verify", "--delete")
+    assert result.code == 0, result
     assert at_work.sections == ["new"]
     assert (await at_work.run("verify", "--name", "new")).code == 0
 
 
 async def test_the_list_has_no_token(at_work):
     for arguments in ([], ["--json"]):
-        told = await at_work.run("list", *arguments)
-        assert told.code == 0
-        assert at_work.old.token.reveal() not in told.out
-        assert "made-up-token" not in told.out
-    assert [row["name"] for row in json.loads(told.out)] == ["old", "new"]
-    assert set(json.loads(told.out)[0]) == {"name", "short_token", "executor", "limit", "url"}
+        result = await at_work.run("list", *arguments)
+        assert result.code == 0
+        assert at_work.old.token.reveal() not in result.out
+        assert "made-up-token" not in result.out
+    assert [row["name"] for row in json.loads(result.out)] == ["old", "new"]
+    assert set(json.loads(result.out)[0]) == {"name", "short_token", "executor", "limit", "url"}
 
 
 @pytest.mark.parametrize("command", ["unregister", "verify", "list"])
 async def test_a_wrong_configuration_is_refused_with_its_lines(at_work, command):
     at_work.write("concurent = 3\n")
-    told = await at_work.run(command)
-    assert told.code == 78
-    assert "config.toml:3: concurent: unknown key" in told.err
+    result = await at_work.run(command)
+    assert result.code == 78
+    assert "config.toml:3: concurent: unknown key" in result.err
 
 
 @pytest.mark.parametrize("command", ["register", "unregister", "verify", "list"])
 async def test_help_tells_the_exit_codes(world, command):
-    told = await world.run(command, "--help", command=COMMAND)
-    assert told.code == 0
-    assert "exit codes:" in told.out
+    result = await world.run(command, "--help", command=COMMAND)
+    assert result.code == 0
+    assert "exit codes:" in result.out

@@ -58,23 +58,23 @@ class Talkative(Plain):
 
 
 class Person:
-    """Answers in turn; nobody else is asked."""
+    """Answers in turn; no one else is asked."""
 
     def __init__(self, *answers):
         self._answers = list(answers)
-        self.heard = []
+        self.collected = []
 
     def ask(self, prompt, default=None):
-        self.heard.append(prompt)
+        self.collected.append(prompt)
         return self._answers.pop(0) or default or ""
 
     def secret(self, prompt):
         return self.ask(prompt)
 
-    def say(self, text):
-        self.heard.append(text)
+    def show(self, text):
+        self.collected.append(text)
 
-    complain = say
+    complain = show
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def registered(sandbox, tmp_path):
         registration = Registration(
             options=options,
             terminal=person,
-            tell=(person or Person()).say,
+            show=(person or Person()).show,
             connect=Http(rng=random.Random(0)),
             executors={"mine": lambda: kind},
         )
@@ -129,7 +129,7 @@ async def test_what_an_executor_cannot_do_without_is_asked_for_with_its_type(reg
     section = await registered(Plain(), person)
     assert (section["station"], section["cores"], section["password"]) == ("m1", 4, "open sesame")
     assert "comment" not in section
-    assert "expected a whole number" in person.heard
+    assert "expected a whole number" in person.collected
 
 
 async def test_an_executors_own_questions_are_asked_instead(registered):
@@ -137,8 +137,8 @@ async def test_an_executors_own_questions_are_asked_instead(registered):
     section = await registered(Talkative(), person)
     assert (section["station"], section["cores"]) == ("cellar", 2)
     assert section["comment"] == "made by registration"
-    assert "the machine does not open" in person.heard
-    assert [each for each in person.heard if each.startswith("✓ the machine opens from http://127.0.0.1")]
+    assert "the machine does not open" in person.collected
+    assert [each for each in person.collected if each.startswith("✓ the machine opens from http://127.0.0.1")]
 
 
 async def test_what_lacks_for_them_is_named_too(registered):

@@ -57,19 +57,19 @@ async def test_a_script_registers_for_several_tenants_with_secrets_apart(world):
     sandbox.coordinator.groups.attributes(group).update(
         cc_orga_id=sandbox.organisation_id, cc_orga_token=sandbox.cloud_token.reveal()
     )
-    told = await world.register(
+    result = await world.register(
         *QUICK,
         *("--secrets-file", world.folder / "secrets.toml"),
         CC_MULTI_TENANT="true",
         CC_GITLAB_NAMESPACE_ATTRIBUTES_TOKEN=sandbox.admin_token.reveal(),
     )
-    assert told.code == 0, told
-    assert "of which organisations open: 1" in told.out
+    assert result.code == 0, result
+    assert "of which organisations open: 1" in result.out
     await serves(world)
 
 
 async def test_a_script_gives_the_token_of_a_runner_that_was_created_there(world):
     created = world.sandbox.coordinator.runners.add(description="created there")
-    told = await world.register(*QUICK, CI_SERVER_TOKEN=created.token.reveal())
-    assert told.code == 0, told
+    result = await world.register(*QUICK, CI_SERVER_TOKEN=created.token.reveal())
+    assert result.code == 0, result
     await serves(world)

@@ -6,14 +6,14 @@ import tomllib
 
 import pytest
 
-from paas_runner.sandbox.faults import Status
+from paas_runner.sandbox.faults import Answer
 
 NOTHING = ([], [])
 
 
 async def test_a_script_registers_a_runner_with_all_that_the_service_needs(world):
-    told = await world.register("--max-concurrency", "7")
-    assert told.code == 0, told
+    result = await world.register("--max-concurrency", "7")
+    assert result.code == 0, result
     [runner] = world.runners.values()
     document = tomllib.loads(world.config.read_text())
     assert document == {
@@ -42,7 +42,7 @@ async def test_a_script_registers_a_runner_with_all_that_the_service_needs(world
 
 
 async def test_the_arguments_of_1_1_1_mean_what_they_meant(world):
-    told = await world.register(
+    result = await world.register(
         *("--name", "by argument", "-c", world.sandbox.coordinator_url, "-t", world.registration_token),
         *("-e", "clever-docker", "--max-concurrency", "3", "-l", "INFO"),
         *("--state-file-path", world.folder / "state" / "of" / "it.json"),
@@ -50,7 +50,7 @@ async def test_the_arguments_of_1_1_1_mean_what_they_meant(world):
         REGISTRATION_TOKEN="another",
         RUNNER_NAME="by variable",
     )
-    assert told.code == 0, told
+    assert result.code == 0, result
     document = tomllib.loads(world.config.read_text())
     assert document["concurrent"] == 3
     assert document["state_file"] == str(world.folder / "state" / "of" / "it.json")
@@ -58,8 +58,8 @@ async def test_the_arguments_of_1_1_1_mean_what_they_meant(world):
     assert list(world.runners) == ["by argument"]
 
 
-async def test_the_coordinator_is_told_what_gitlab_runner_tells_it(world):
-    told = await world.register(
+async def test_the_coordinator_gets_what_gitlab_runner_sends_it(world):
+    result = await world.register(
         "--description",
         "shown there",
         "--maximum-timeout=3600",
@@ -69,7 +69,7 @@ async def test_the_coordinator_is_told_what_gitlab_runner_tells_it(world):
         REGISTER_PAUSED="true",
         REGISTER_MAINTENANCE_NOTE="ask us",
     )
-    assert told.code == 0, told
+    assert result.code == 0, result
     runner = world.runners["shown there"]
     assert runner.tags == ("a", "b")
     assert runner.paused
@@ -78,22 +78,22 @@ async def test_the_coordinator_is_told_what_gitlab_runner_tells_it(world):
 
 
 async def test_all_that_lacks_is_named_at_once_and_nothing_is_touched(world):
-    told = await world.run(world.config, "--non-interactive")
-    assert told.code == 2
+    result = await world.run(world.config, "--non-interactive")
+    assert result.code == 2
     for way in ("CI_SERVER_URL", "REGISTRATION_TOKEN", "RUNNER_EXECUTOR"):
-        assert way in told.err
-    told = await world.run(world.config, "--non-interactive", "--executor", "clever-docker")
-    assert told.code == 2
+        assert way in result.err
+    result = await world.run(world.config, "--non-interactive", "--executor", "clever-docker")
+    assert result.code == 2
     for way in ("CI_SERVER_URL", "REGISTRATION_TOKEN", "CC_ORGA_ID", "CC_TOKEN"):
-        assert way in told.err
+        assert way in result.err
     assert not world.config.exists()
     assert world.left_over() == NOTHING
 
 
 async def test_without_a_terminal_nothing_is_asked(world):
-    told = await world.register(REGISTER_NON_INTERACTIVE=None, CC_TOKEN=None)
-    assert told.code == 2
-    assert "there is no one to ask, and no $CC_TOKEN" in told.err
+    result = await world.register(REGISTER_NON_INTERACTIVE=None, CC_TOKEN=None)
+    assert result.code == 2
+    assert "there is no one to ask, and no $CC_TOKEN" in result.err
 
 
 @pytest.mark.parametrize(
@@ -118,11 +118,11 @@ async def test_without_a_terminal_nothing_is_asked(world):
         ({"REGISTER_LOCKED": "half"}, 2, "true or false"),
     ],
 )
-async def test_what_will_not_do_is_said_in_words_and_leaves_nothing(world, change, code, words):
-    told = await world.register(**change)
-    assert (told.code, told.out.count("Traceback")) == (code, 0), told
-    assert words in told.err
-    assert "Traceback" not in told.err
+async def test_what_is_not_acceptable_is_explained_and_leaves_nothing(world, change, code, words):
+    result = await world.register(**change)
+    assert (result.code, result.out.count("Traceback")) == (code, 0), result
+    assert words in result.err
+    assert "Traceback" not in result.err
     assert not world.config.exists()
     assert world.left_over() == NOTHING
 
@@ -142,32 +142,32 @@ async def test_what_will_not_do_is_said_in_words_and_leaves_nothing(world, chang
     ],
 )
 async def test_arguments_that_will_not_do_leave_nothing(world, arguments, code, words):
-    told = await world.register(*arguments)
-    assert told.code == code, told
-    assert words in told.err
+    result = await world.register(*arguments)
+    assert result.code == code, result
+    assert words in result.err
     assert world.left_over() == NOTHING
 
 
 async def test_registration_tokens_that_are_switched_off_are_explained(world):
-    world.sandbox.coordinator_faults.add(Status(410, body=b"{}"), method="POST", path="/api/v4/runners")
-    told = await world.register()
-    assert told.code == 1
-    assert "create the runner there, and give its authentication token (glrt-…)" in told.err
+    world.sandbox.coordinator_faults.add(Answer(410, body=b"{}"), method="POST", path="/api/v4/runners")
+    result = await world.register()
+    assert result.code == 1
+    assert "create the runner there, and give its authentication token (glrt-…)" in result.err
 
 
 async def test_a_redirect_names_the_address_to_give(world):
     there = {"location": "https://gitlab.example.com/api/v4/runners/verify"}
-    world.sandbox.coordinator_faults.add(Status(301, headers=there), path="**/verify")
-    told = await world.register()
-    assert told.code == 1
-    assert "redirects to https://gitlab.example.com: give that address" in told.err
+    world.sandbox.coordinator_faults.add(Answer(301, headers=there), path="**/verify")
+    result = await world.register()
+    assert result.code == 1
+    assert "redirects to https://gitlab.example.com: give that address" in result.err
 
 
 @pytest.mark.parametrize("variable", ["CI_SERVER_TOKEN", "REGISTRATION_TOKEN"])
 async def test_an_authentication_token_is_verified_and_nothing_is_registered(world, variable):
     created = world.sandbox.coordinator.runners.add(description="created there")
-    told = await world.register(**{"REGISTRATION_TOKEN": None, variable: created.token.reveal()})
-    assert told.code == 0, told
+    result = await world.register(**{"REGISTRATION_TOKEN": None, variable: created.token.reveal()})
+    assert result.code == 0, result
     assert list(world.runners) == ["created there"]
     [section] = tomllib.loads(world.config.read_text())["runners"]
     assert (section["token"], section["id"]) == (created.token.reveal(), created.runner_id)
@@ -175,9 +175,9 @@ async def test_an_authentication_token_is_verified_and_nothing_is_registered(wor
 
 async def test_what_the_coordinator_keeps_for_a_created_runner_is_refused(world):
     created = world.sandbox.coordinator.runners.add(description="created there")
-    told = await world.register("--paused", CI_SERVER_TOKEN=created.token.reveal(), RUNNER_TAG_LIST="a")
-    assert told.code == 2
-    assert "--tag-list, --paused: a runner with an authentication token (glrt-…) keeps this" in told.err
+    result = await world.register("--paused", CI_SERVER_TOKEN=created.token.reveal(), RUNNER_TAG_LIST="a")
+    assert result.code == 2
+    assert "--tag-list, --paused: a runner with an authentication token (glrt-…) keeps this" in result.err
     assert not world.config.exists()
 
 
@@ -185,9 +185,9 @@ async def test_a_token_that_the_file_has_already_is_refused_before_anything_else
     created = world.sandbox.coordinator.runners.add(description="created there")
     assert (await world.register(CI_SERVER_TOKEN=created.token.reveal())).code == 0
     before = world.config.read_bytes()
-    told = await world.register(CI_SERVER_TOKEN=created.token.reveal())
-    assert told.code == 1
-    assert "the file has a section with this token already" in told.err
+    result = await world.register(CI_SERVER_TOKEN=created.token.reveal())
+    assert result.code == 1
+    assert "the file has a section with this token already" in result.err
     assert world.config.read_bytes() == before
 
 
@@ -207,12 +207,12 @@ async def test_a_template_begins_the_section_and_arguments_and_variables_win(wor
             BucketName = "b"
         """
     )
-    told = await world.register(
+    result = await world.register(
         *("--template-config", template, "--set", "limit=2", "--set", 'cc_zones=["par", "ldn"]'),
         RUNNER_NAME=None,
         CC_DEFAULT_FLAVOR="S",
     )
-    assert told.code == 0, told
+    assert result.code == 0, result
     [section] = tomllib.loads(world.config.read_text())["runners"]
     assert section["name"] == "of the template"
     assert section["limit"] == 2
@@ -232,16 +232,16 @@ async def test_a_template_begins_the_section_and_arguments_and_variables_win(wor
 async def test_a_template_that_is_none_is_refused(world, text, words):
     template = world.folder / "template.toml"
     template.write_text(text)
-    told = await world.register("--template-config", template)
-    assert told.code == 78
-    assert words in told.err
+    result = await world.register("--template-config", template)
+    assert result.code == 78
+    assert words in result.err
 
 
 async def test_secrets_go_into_a_file_of_their_own_on_request(world):
     secrets = world.folder / "secrets.toml"
     for number in (1, 2):
-        told = await world.register("--secrets-file", secrets, RUNNER_NAME="the same name")
-        assert told.code == 0, told
+        result = await world.register("--secrets-file", secrets, RUNNER_NAME="the same name")
+        assert result.code == 0, result
         assert len(tomllib.loads(world.config.read_text())["runners"]) == number
     text = world.config.read_text()
     kept = tomllib.loads(secrets.read_text())
@@ -259,18 +259,18 @@ async def test_a_secret_may_be_given_by_its_place_and_stays_there(world):
     place = world.folder / "cloud token"
     place.touch(mode=0o600)
     place.write_text(world.sandbox.cloud_token.reveal() + "\n")
-    told = await world.register("--set", "cc_token=file:cloud token", CC_TOKEN=None)
-    assert told.code == 0, told
+    result = await world.register("--set", "cc_token=file:cloud token", CC_TOKEN=None)
+    assert result.code == 0, result
     assert tomllib.loads(world.config.read_text())["runners"][0]["cc_token"] == "file:cloud token"
 
 
-async def test_no_secret_is_told(world):
-    told = await world.register("-l", "debug")
+async def test_no_secret_is_shown(world):
+    result = await world.register("-l", "debug")
     secrets = [world.registration_token, world.sandbox.cloud_token.reveal()]
     secrets += [runner.token.reveal() for runner in world.runners.values()]
-    assert told.code == 0
+    assert result.code == 0
     assert len(secrets) == 3
-    assert not [secret for secret in secrets if secret in told.out + told.err]
+    assert not [secret for secret in secrets if secret in result.out + result.err]
 
 
 PRESENT = """\
@@ -296,8 +296,8 @@ log_level = "warning"
 async def test_every_byte_of_an_existing_file_stays(world):
     world.config.write_text(PRESENT)
     world.config.chmod(0o644)
-    told = await world.register()
-    assert told.code == 0, told
+    result = await world.register()
+    assert result.code == 0, result
     assert world.config.read_text().startswith(PRESENT)
     document = tomllib.loads(world.config.read_text())
     assert [runner["name"] for runner in document["runners"]] == ["present", "made by a script"]
@@ -310,8 +310,8 @@ async def test_a_group_that_was_let_in_on_purpose_stays_in_and_a_link_stays_a_li
     real.write_text(PRESENT)
     real.chmod(0o640)
     world.config.symlink_to(real)
-    told = await world.register()
-    assert told.code == 0, told
+    result = await world.register()
+    assert result.code == 0, result
     assert world.config.is_symlink()
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
     assert "made by a script" in real.read_text()
@@ -328,19 +328,19 @@ async def test_files_of_another_user_stay_theirs_and_new_ones_are_the_folders(wo
         assert (path.stat().st_uid, path.stat().st_gid) == (4321, 8765)
 
 
-async def test_faults_that_a_file_has_already_are_told_and_do_not_matter(world):
+async def test_faults_that_a_file_has_already_are_shown_and_do_not_matter(world):
     world.config.write_text(PRESENT.replace("concurrent", "concurent"))
-    told = await world.register()
-    assert told.code == 0, told
-    assert "the file has faults already" in told.out
-    assert "config.toml:2: concurent: unknown key; did you mean `concurrent`?" in told.out
+    result = await world.register()
+    assert result.code == 0, result
+    assert "the file has faults already" in result.out
+    assert "config.toml:2: concurent: unknown key; did you mean `concurrent`?" in result.out
 
 
 async def test_a_file_that_is_no_toml_is_left_alone(world):
     world.config.write_text("concurrent = \n")
-    told = await world.register()
-    assert told.code == 78
-    assert "mend it first" in told.err
+    result = await world.register()
+    assert result.code == 78
+    assert "mend it first" in result.err
     assert world.config.read_text() == "concurrent = \n"
     assert world.left_over() == NOTHING
 
@@ -355,9 +355,9 @@ async def test_a_file_without_runners_gets_its_first(world):
 async def test_a_file_that_could_not_be_written_is_found_out_before_anything_is_asked(world):
     (world.folder / "file").write_text("")
     world.config = world.folder / "file" / "config.toml"
-    told = await world.register(CI_SERVER_URL="http://127.0.0.1:1")
-    assert told.code == 1
-    assert "cannot be written: Not a directory" in told.err
+    result = await world.register(CI_SERVER_URL="http://127.0.0.1:1")
+    assert result.code == 1
+    assert "cannot be written: Not a directory" in result.err
 
 
 async def test_a_secret_may_be_in_the_secrets_file_of_the_configuration(world):
@@ -365,6 +365,6 @@ async def test_a_secret_may_be_in_the_secrets_file_of_the_configuration(world):
     secrets.touch(mode=0o600)
     secrets.write_text(f'clever = "{world.sandbox.cloud_token.reveal()}"\n')
     world.config.write_text('secrets_file = "secrets.toml"\n')
-    told = await world.register("--set", "cc_token=secret:clever", CC_TOKEN=None)
-    assert told.code == 0, told
+    result = await world.register("--set", "cc_token=secret:clever", CC_TOKEN=None)
+    assert result.code == 0, result
     assert tomllib.loads(world.config.read_text())["runners"][0]["cc_token"] == "secret:clever"

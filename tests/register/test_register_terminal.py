@@ -87,7 +87,7 @@ async def test_a_person_who_gets_everything_wrong_first_ends_with_a_good_file(wo
     assert "Traceback" not in person.screen
 
 
-async def test_wrong_arguments_are_told_and_asked_for_again(world):
+async def test_wrong_arguments_are_explained_and_asked_for_again(world):
     variables = world.clever | {
         "CI_SERVER_URL": "http://127.0.0.1:1",
         "CC_ZONE": "mars",

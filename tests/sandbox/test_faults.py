@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from paas_runner.sandbox.faults import (
+    Answer,
     Delay,
     DropAfter,
     DropBefore,
@@ -20,7 +21,6 @@ from paas_runner.sandbox.faults import (
     FaultPlan,
     Garbage,
     Hang,
-    Status,
     Truncated,
     Twice,
 )
@@ -73,7 +73,7 @@ async def test_delay(spoilt: Spoilt) -> None:
 
 
 async def test_a_status_comes_instead_of_performing(spoilt: Spoilt) -> None:
-    spoilt.plan.add(Status(502, {"Content-Type": "text/html", "Retry-After": "3"}, b"<h1>Bad Gateway</h1>"))
+    spoilt.plan.add(Answer(502, {"Content-Type": "text/html", "Retry-After": "3"}, b"<h1>Bad Gateway</h1>"))
     response = await spoilt.post()
     assert (response.status_code, response.text) == (502, "<h1>Bad Gateway</h1>")
     assert response.headers["retry-after"] == "3"
@@ -123,7 +123,7 @@ async def test_a_request_can_be_performed_twice(spoilt: Spoilt) -> None:
 
 
 async def test_rules_match_method_path_and_count(spoilt: Spoilt) -> None:
-    rule = spoilt.plan.add(Status(500), method="POST", path="/orders/*", times=2)
+    rule = spoilt.plan.add(Answer(500), method="POST", path="/orders/*", times=2)
     answers = [
         (await spoilt.client.get("/orders/1")).status_code,
         (await spoilt.post("/orders/1/lines")).status_code,
@@ -136,8 +136,8 @@ async def test_rules_match_method_path_and_count(spoilt: Spoilt) -> None:
 
 
 async def test_rules_come_and_go_while_the_server_runs(spoilt: Spoilt) -> None:
-    first = spoilt.plan.add(Status(500), path="/orders/**")
-    spoilt.plan.add(Status(503))
+    first = spoilt.plan.add(Answer(500), path="/orders/**")
+    spoilt.plan.add(Answer(503))
     assert (await spoilt.post()).status_code == 500
     spoilt.plan.remove(first)
     assert (await spoilt.post()).status_code == 503

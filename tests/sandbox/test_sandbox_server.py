@@ -16,7 +16,7 @@ import pytest
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.pipelines.states import JobState
 from paas_runner.sandbox.cloud import HostFiles
-from paas_runner.sandbox.faults import Status
+from paas_runner.sandbox.faults import Answer
 from paas_runner.sandbox.server import Sandbox, SandboxOptions, host_program
 from paas_runner.server.waiting import settled
 from tests.support.clouds import CREATION, FILES
@@ -129,7 +129,7 @@ async def test_an_outage_ends_on_the_same_port_and_hosts_survive_it(client: http
 
 async def test_each_server_has_its_own_faults(client: httpx.AsyncClient) -> None:
     async with Sandbox(SandboxOptions(inner_runner=Inner())) as sandbox:
-        sandbox.coordinator_faults.add(Status(503), path="/api/**")
+        sandbox.coordinator_faults.add(Answer(503), path="/api/**")
         url = f"{sandbox.coordinator_url}/api/v4/runners/verify"
         assert (await client.post(url)).status_code == 503
         assert (await client.get(f"{sandbox.cloud_api_url}/products/instances")).status_code == 200
@@ -156,11 +156,11 @@ async def test_the_command_tells_how_to_use_it_and_ends_on_a_signal(tmp_path: Pa
     )
     assert command.stdout is not None
     async with asyncio.timeout(20):
-        told = (await command.stdout.readuntil(b"Ready")).decode()
+        result = (await command.stdout.readuntil(b"Ready")).decode()
         config = tmp_path / "sandbox.toml"
         assert config.stat().st_mode & 0o777 == 0o600
-        assert config.read_text() in told
-        assert "export API_HOST=http://127.0.0.1:" in told
+        assert config.read_text() in result
+        assert "export API_HOST=http://127.0.0.1:" in result
         command.terminate()
         await command.communicate()
     assert (command.returncode, config.exists()) == (0, False)

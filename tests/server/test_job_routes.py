@@ -12,8 +12,8 @@ import pytest
 from paas_runner.job.payload import decode
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.jobs import LedgerKind
-from paas_runner.pipelines.queues import Queue
 from paas_runner.pipelines.reports import checksum
+from paas_runner.pipelines.runners import Queue
 from paas_runner.pipelines.spec import ImageSpec, JobSpec, ServiceSpec
 from paas_runner.server.waiting import ticked
 from tests.support.coordinator_world import World

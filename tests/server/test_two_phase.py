@@ -8,7 +8,7 @@ import pytest
 from paas_runner.pipelines.coordinator import Coordinator
 from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.pipelines.options import CoordinatorOptions
-from paas_runner.pipelines.reports import JobReport
+from paas_runner.pipelines.reports import StateReport
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.secret import Secret
 from tests.support.live_records import added, submitted
@@ -30,7 +30,7 @@ class World:
         return self.coordinator.acquire(self.runner.runner_id, features=features)
 
     def put(self, state):
-        return self.coordinator.update(self.job.job_id, JobReport(state=state)).status
+        return self.coordinator.update(self.job.job_id, StateReport(state=state)).status
 
     def wait(self, seconds):
         self.now += timedelta(seconds=seconds)
@@ -41,7 +41,7 @@ def world():
     return World()
 
 
-async def test_a_reserved_job_is_pending_and_nobody_elses(world):
+async def test_a_reserved_job_is_pending_and_no_one_elses(world):
     assert world.acquire() == world.job
     assert world.job.status == "pending"
     assert world.acquire() is None

@@ -8,7 +8,7 @@ import pytest
 from paas_runner.errors import RunnerError
 from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.cloud import CloudOptions
-from paas_runner.sandbox.faults import Delay, Status
+from paas_runner.sandbox.faults import Answer, Delay
 from paas_runner.testing.virtual_time import virtual_now
 from tests.support.tenants import MULTI, TENANTS, add_tenant, submit_for
 
@@ -103,7 +103,7 @@ def test_a_provider_that_does_not_answer_leaves_the_certificate_open(operate):
     async def story(world):
         async with world.service():
             await world.reload()
-            world.cloud_faults.add(Status(503), times=None)
+            world.cloud_faults.add(Answer(503), times=None)
             certificate = (await world.ask("drain", wait=True))[-1]["certificate"]
         assert not certificate["drained"]
         assert "the hosts of virtual" in certificate["unknown"][0]

@@ -10,7 +10,7 @@ import structlog
 from paas_runner.errors import Rejected
 from paas_runner.job.variables import Variable
 from paas_runner.sandbox.cloud import CloudOptions
-from paas_runner.sandbox.faults import Status
+from paas_runner.sandbox.faults import Answer
 
 SILENT = "The job was handed to its host, but wrote nothing to its log within 300 seconds."
 HEAD = re.compile(r"\x1b\[31;1mERROR: Job failed \(system failure\): (.*)\x1b\[0;m\n")
@@ -140,7 +140,7 @@ def test_a_build_that_fails(play, logs):
 
 def test_a_silent_host_in_a_cloud_that_refuses_to_tell_of_it(play, logs):
     async def story(world):
-        refused = Status(403, headers={"Sozu-Id": "the-request"}, body=REFUSED)
+        refused = Answer(403, headers={"Sozu-Id": "the-request"}, body=REFUSED)
         world.cloud_faults.add(refused, path="**/deployments")
         async with world.service():
             job = world.submit()
@@ -158,20 +158,20 @@ def test_a_silent_host_in_a_cloud_that_refuses_to_tell_of_it(play, logs):
 @pytest.mark.parametrize(
     ("refusal", "answer", "word"),
     [
-        (Status(401, body=REFUSED), "Not connected (status 401)", "cc_token"),
-        (Status(403, body=REFUSED), "Not connected (status 403)", "cc_orga_id"),
-        (Status(404, body=b"<html>"), "refused without a reason (status 404)", "cc_api_url"),
+        (Answer(401, body=REFUSED), "Not connected (status 401)", "cc_token"),
+        (Answer(403, body=REFUSED), "Not connected (status 403)", "cc_orga_id"),
+        (Answer(404, body=b"<html>"), "refused without a reason (status 404)", "cc_api_url"),
         (
-            Status(400, body=b'{"id": 9018, "message": "Invalid value\\n\\u001b[31mfor zone"}'),
+            Answer(400, body=b'{"id": 9018, "message": "Invalid value\\n\\u001b[31mfor zone"}'),
             "Invalid value [31mfor zone (status 400)",
             "CI_CLEVER_CLOUD_FLAVOR",
         ),
     ],
-    ids=lambda value: str(value.status) if isinstance(value, Status) else "",
+    ids=lambda value: str(value.status) if isinstance(value, Answer) else "",
 )
 def test_a_creation_that_is_refused(play, logs, refusal, answer, word):
     async def story(world):
-        refused = Status(refusal.status, headers={"Sozu-Id": "the-request"}, body=refusal.body)
+        refused = Answer(refusal.status, headers={"Sozu-Id": "the-request"}, body=refusal.body)
         world.cloud_faults.add(refused, method="POST", path="**/applications")
         async with world.service():
             job = world.submit()
@@ -192,7 +192,7 @@ def test_a_creation_that_is_refused(play, logs, refusal, answer, word):
 def test_a_cloud_that_limits_every_creation_is_named_with_its_last_answer(play, logs):
     async def story(world):
         body = b'{"id": 403, "message": "You have performed that request too much."}'
-        limited = Status(403, headers={"Sozu-Id": "the-request"}, body=body)
+        limited = Answer(403, headers={"Sozu-Id": "the-request"}, body=body)
         world.cloud_faults.add(limited, method="POST", path="**/applications")
         async with world.service():
             job = world.submit()
@@ -241,7 +241,7 @@ def test_a_repository_that_never_comes_into_being(play, logs):
 def test_what_is_masked_in_the_job_is_masked_in_the_account(play, logs):
     async def story(world):
         answer = b'{"id": 9018, "message": "no flavor for my-masked-value"}'
-        world.cloud_faults.add(Status(400, body=answer), method="POST", path="**/applications")
+        world.cloud_faults.add(Answer(400, body=answer), method="POST", path="**/applications")
         async with world.service():
             masked = Variable(key="SECRET", value="my-masked-value", masked=True)
             job = world.submit(variables=(masked,))

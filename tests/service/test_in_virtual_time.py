@@ -8,7 +8,7 @@ import pytest
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.cloud import CloudOptions
-from paas_runner.sandbox.faults import Delay, DropAfter, DropBefore, Garbage, Hang, Status, Truncated
+from paas_runner.sandbox.faults import Answer, Delay, DropAfter, DropBefore, Garbage, Hang, Truncated
 from paas_runner.server.waiting import settled
 
 SLOW = CloudOptions(
@@ -127,7 +127,7 @@ def test_a_running_job_that_is_cancelled_winds_down_and_its_host_goes(play):
 
 @pytest.mark.parametrize(
     "fault",
-    [Status(500), Status(502, body=b"<html>"), Status(429, headers={"Retry-After": "20"}), DropBefore()],
+    [Answer(500), Answer(502, body=b"<html>"), Answer(429, headers={"Retry-After": "20"}), DropBefore()],
 )
 @pytest.mark.parametrize("side", ["coordinator_faults", "cloud_faults"])
 def test_an_outage_of_ten_minutes_loses_nothing(play, side, fault):
@@ -148,7 +148,7 @@ def test_an_outage_of_ten_minutes_loses_nothing(play, side, fault):
 
 def test_a_coordinator_that_asks_for_five_minutes_of_peace_gets_them(play):
     async def story(world):
-        busy = Status(429, headers={"Retry-After": "300"})
+        busy = Answer(429, headers={"Retry-After": "300"})
         world.coordinator_faults.add(busy, method="POST", path="/api/v4/jobs/request", times=1)
         async with world.service():
             job = world.submit("true")
@@ -175,7 +175,7 @@ def test_a_creation_whose_answer_is_lost_leaves_one_host_and_one_launch(play, fa
 
 def test_a_cloud_that_stays_down_fails_the_job_with_the_reason(play):
     async def story(world):
-        world.cloud_faults.add(Status(503))
+        world.cloud_faults.add(Answer(503))
         async with world.service():
             job = world.submit("true")
             await world.settled(job)
@@ -223,7 +223,7 @@ def test_a_coordinator_that_hangs_delays_no_removal_for_longer_than_its_deadline
 
 def test_a_refused_token_ends_nothing_and_works_again_when_it_is_accepted(play):
     async def story(world):
-        world.coordinator_faults.add(Status(403), path="/api/v4/jobs/request", times=10)
+        world.coordinator_faults.add(Answer(403), path="/api/v4/jobs/request", times=10)
         async with world.service():
             job = world.submit("true")
             await world.settled(job)
@@ -319,8 +319,8 @@ def test_a_job_that_somebody_else_got_meanwhile_is_let_go(play):
     async def story(world):
         async with world.service():
             job = world.submit("true")
-            world.coordinator_faults.add(Status(409), method="PUT")
-            world.coordinator_faults.add(Status(401), path="/api/v4/job")
+            world.coordinator_faults.add(Answer(409), method="PUT")
+            world.coordinator_faults.add(Answer(401), path="/api/v4/job")
             await asyncio.sleep(30)
         assert job.count(LedgerKind.RESERVED) == 1
         assert not world.cloud.ledger.created

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from paas_runner.sandbox.cloud import CloudOptions
-from paas_runner.sandbox.faults import Delay, DropBefore, Hang, Status
+from paas_runner.sandbox.faults import Answer, Delay, DropBefore, Hang
 
 SLOW = CloudOptions(
     deployment_delay=timedelta(seconds=5),
@@ -46,7 +46,7 @@ def test_an_application_that_is_deleted_under_a_running_job_is_missed_within_two
             lost_at = world.seconds()
             await world.settled(job)
             assert world.seconds() - lost_at < 120
-        assert_lost(world, job, "removed by somebody else", application.id)
+        assert_lost(world, job, "removed by someone else", application.id)
 
     play(story, cloud=SLOW)
 
@@ -91,7 +91,7 @@ def test_the_author_reads_the_end_of_a_failed_builds_log_where_it_can_be_had(pla
     play(story, cloud=CloudOptions(build_fails=True, logs_refused=logs_refused))
 
 
-@pytest.mark.parametrize(("fault", "usual"), [(Status(503), 19), (DropBefore(), 19), (Hang(), 12)])
+@pytest.mark.parametrize(("fault", "usual"), [(Answer(503), 19), (DropBefore(), 19), (Hang(), 12)])
 def test_a_cloud_that_is_down_for_ten_minutes_does_nothing_to_a_running_job(play, fault, usual):
     async def story(world):
         async with world.service():
@@ -111,7 +111,7 @@ def test_a_token_that_the_cloud_no_longer_knows_does_nothing_to_a_running_job(pl
     async def story(world):
         async with world.service():
             job, _ = await running(world, "sleep 900")
-            world.cloud_faults.add(Status(401, body=b'{"id": 2001, "message": "Not connected"}'))
+            world.cloud_faults.add(Answer(401, body=b'{"id": 2001, "message": "Not connected"}'))
             await asyncio.sleep(600)
             world.cloud_faults.clear()
             await world.settled(job)
@@ -141,7 +141,7 @@ def test_a_job_that_succeeded_is_not_reported_failed_even_when_nobody_says_so_bu
     async def story(world):
         async with world.service():
             job, _ = await running(world, "sleep 40", "echo done")
-            stale = Status(200, headers={"Content-Type": "application/json"}, body=b'{"status": "running"}')
+            stale = Answer(200, headers={"Content-Type": "application/json"}, body=b'{"status": "running"}')
             world.coordinator_faults.add(stale, method="GET", path="/api/v4/job")
             await world.settled(job)
         assert job.status == "success"

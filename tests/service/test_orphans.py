@@ -12,7 +12,7 @@ from paas_runner.job import orphans
 from paas_runner.job.orphans import GRACE, LONGEST_JOB
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.cloud.application import AppState
-from paas_runner.sandbox.faults import Delay, DropAfter, DropBefore, Garbage, Hang, Status, Truncated
+from paas_runner.sandbox.faults import Answer, Delay, DropAfter, DropBefore, Garbage, Hang, Truncated
 from paas_runner.server.waiting import settled
 
 EVERY = timedelta(seconds=300)
@@ -135,7 +135,7 @@ def test_hosts_that_come_and_go_during_a_look_are_never_taken_for_orphans(play, 
     assert told(logs, "stopped")[0]["orphans_found"] == 0
 
 
-@pytest.mark.parametrize("fault", [Status(500), Status(401), Garbage(), Truncated(), Hang(), DropBefore()])
+@pytest.mark.parametrize("fault", [Answer(500), Answer(401), Garbage(), Truncated(), Hang(), DropBefore()])
 def test_a_provider_that_cannot_be_asked_harms_nothing_and_is_asked_again(play, fault):
     async def story(world):
         async with world.service():
@@ -166,7 +166,7 @@ def test_a_removal_that_fails_is_tried_again_and_counted_once(play, logs):
         async with world.service():
             job, application = await host_of_a_job(world)
             await world.settled(job)
-            world.cloud_faults.add(Status(500), method="DELETE")
+            world.cloud_faults.add(Answer(500), method="DELETE")
             late = another_like(world, application, age=GRACE)
             await asyncio.sleep(1800)
             world.cloud_faults.clear()

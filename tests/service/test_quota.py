@@ -8,7 +8,7 @@ import structlog
 
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.jobs import LedgerKind
-from paas_runner.sandbox.faults import Status
+from paas_runner.sandbox.faults import Answer
 
 M, XL = 8**1.25, 32**1.25
 
@@ -100,7 +100,7 @@ def test_a_share_of_the_quota_is_enough_for_nobody_to_starve_the_others(play):
 
 def test_nothing_is_acquired_before_weights_are_known_and_everything_after(play, logs):
     async def story(world):
-        outage = world.cloud_faults.add(Status(503), path="/v2/products/**")
+        outage = world.cloud_faults.add(Answer(503), path="/v2/products/**")
         async with world.service():
             job = world.submit()
             await asyncio.sleep(120)

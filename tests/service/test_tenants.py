@@ -25,11 +25,11 @@ def test_each_tenant_pays_for_its_own_hosts(share):
         unlucky = jobs.pop("dune")
         assert {job.status for job in jobs.values()} == {"success"}
         assert (unlucky.status, unlucky.failure_reason) == ("failed", "runner_system_failure")
-        assert b"lacks the attribute `cc_orga_token`" in unlucky.trace
+        assert b"has no attribute `cc_orga_token`" in unlucky.trace
         assert b"owners of the group" in unlucky.trace
         made = {(entry.organisation_id, entry.created_by) for entry in world.cloud.ledger.created}
         assert made == {(world.organisations[name], token_of(name)) for name in jobs}
-        assert world.nobody_touched_anothers()
+        assert world.no_one_touched_anothers()
 
     share(story)
 
@@ -54,7 +54,7 @@ def test_hosts_of_a_tenant_whose_token_is_revoked_wait_for_the_next_one_across_a
             assert world.alive == [left]
             world.attributes("echo")["cc_orga_token"] = new.reveal()
             await world.settled(later)
-        assert world.nobody_touched_anothers(("echo", new))
+        assert world.no_one_touched_anothers(("echo", new))
         assert not await world.store.jobs()
 
     share(story)
@@ -73,7 +73,7 @@ def test_a_tenant_without_credentials_after_a_restart_loses_no_host(share):
             assert len(world.alive) == 1
             world.attributes("acme").update(kept)
             await world.settled(job)
-        assert world.nobody_touched_anothers()
+        assert world.no_one_touched_anothers()
 
     share(story)
 
@@ -99,7 +99,7 @@ def test_an_orphan_of_a_tenant_is_found_and_removed_with_its_own_token(share):
             plant(world, "crew", f"hpd-job-{world.key}-{job.job_id}")
             await asyncio.sleep(1500)
         assert not world.alive
-        assert world.nobody_touched_anothers()
+        assert world.no_one_touched_anothers()
 
     share(story)
 

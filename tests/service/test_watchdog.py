@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from paas_runner.sandbox.faults import Hang, Status
+from paas_runner.sandbox.faults import Answer, Hang
 from paas_runner.service.systemd import ServiceManager
 from tests.support.virtual_world import VirtualWorld
 
@@ -86,7 +86,7 @@ def test_a_job_that_hangs_starves_the_watchdog_and_is_named(play, listener):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("fault", [Status(503), Hang()])
+@pytest.mark.parametrize("fault", [Answer(503), Hang()])
 def test_an_outage_of_both_sides_for_hours_starves_nothing(play, listener, fault):
     async def story(world, manager):
         async with world.service(manager=manager):

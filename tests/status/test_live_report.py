@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from paas_runner.sandbox.cloud import CloudOptions
-from paas_runner.sandbox.faults import Status
+from paas_runner.sandbox.faults import Answer
 from paas_runner.status.report import RunnerReport, RunnerState, ServiceState, StatusReport, from_data
 from paas_runner.status.views import Explanation, format_explanation, page
 from paas_runner.testing.virtual_time import run_virtual
@@ -125,7 +125,7 @@ def test_a_runner_without_room_says_which_bound_is_reached(play):
 
 def test_a_runner_whose_coordinator_fails_says_why_and_when_it_tries_again(play):
     async def story(world):
-        rule = world.coordinator_faults.add(Status(503), path=REQUEST)
+        rule = world.coordinator_faults.add(Answer(503), path=REQUEST)
         async with world.service():
             await asyncio.sleep(30)
             found, now = await runner(world), (await report(world)).at
@@ -229,7 +229,7 @@ CHAIN = [
 
 def test_a_failing_cloud_is_shown_with_its_answer_and_the_next_try(play):
     async def story(world):
-        world.cloud_faults.add(Status(503), method="POST", path="/v2/organisations/*/applications", times=3)
+        world.cloud_faults.add(Answer(503), method="POST", path="/v2/organisations/*/applications", times=3)
         async with world.service():
             job = world.submit("sleep 10")
             await asyncio.sleep(6)

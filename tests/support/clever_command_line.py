@@ -19,7 +19,7 @@ class Finished:
     """What one command came to."""
 
     code: int
-    told: str
+    result: str
 
 
 @attrs.frozen(kw_only=True)
@@ -34,8 +34,8 @@ class Clever:
     async def __call__(self, *arguments: str, stdin: str = "") -> str:
         """Run one command, which succeeds, and give what it told."""
         finished = await self.attempt(*arguments, stdin=stdin)
-        assert finished.code == 0, finished.told
-        return finished.told
+        assert finished.code == 0, finished.result
+        return finished.result
 
     async def attempt(self, *arguments: str, stdin: str = "", **environment: str) -> Finished:
         """Run one command, perhaps in vain."""
@@ -43,8 +43,8 @@ class Clever:
 
     async def git(self, *arguments: str) -> str:
         finished = await self._run(("git", *arguments))
-        assert finished.code == 0, finished.told
-        return finished.told.strip()
+        assert finished.code == 0, finished.result
+        return finished.result.strip()
 
     async def commit(self, files: Mapping[str, str] = DOCKERFILE) -> str:
         """The id of a new commit that has these files, too."""
@@ -56,8 +56,8 @@ class Clever:
 
     async def create(self, name: str, *more: str) -> Application:
         """A new docker application in the organisation."""
-        told = await self("create", "--type", "docker", "--org", self.sandbox.organisation_id, name, *more)
-        assert f"Application {name} successfully created!" in told
+        result = await self("create", "--type", "docker", "--org", self.sandbox.organisation_id, name, *more)
+        assert f"Application {name} successfully created!" in result
         return self.applications[-1]
 
     @property
@@ -86,12 +86,12 @@ class Clever:
         )
         try:
             async with asyncio.timeout(30):
-                told, _ = await process.communicate(stdin.encode())
+                result, _ = await process.communicate(stdin.encode())
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        return Finished(code=process.returncode or 0, told=told.decode())
+        return Finished(code=process.returncode or 0, result=result.decode())
 
 
 def environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:

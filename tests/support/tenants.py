@@ -28,7 +28,7 @@ class SharedRunner(VirtualWorld):
     def submit_for(self, tenant, *script, variables=()):
         return submit_for(self.gitlab, tenant, *script, variables=variables)
 
-    def nobody_touched_anothers(self, *tokens):
+    def no_one_touched_anothers(self, *tokens):
         """Every call that changed anything was made with a token of the organisation that it changed."""
         allowed = {self.organisations[name]: {token_of(name)} for name in TENANTS}
         for name, token in tokens:

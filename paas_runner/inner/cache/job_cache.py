@@ -16,11 +16,11 @@ from paas_runner.inner.attempts import PAUSE_SECONDS, FailedTryError
 from paas_runner.inner.cache.settings import CacheSettings, read_cache_settings
 from paas_runner.inner.cache.shelf import Shelf
 from paas_runner.inner.cache.transfer import CacheTransfer
-from paas_runner.inner.entries import CacheEntry, FileRules, Policy, due, read_caches
+from paas_runner.inner.entries import CacheEntry, CachePolicy, FileRules, due, read_caches
 from paas_runner.inner.files.archive import ArchiveError, Format, write_archive
 from paas_runner.inner.files.folder import Folder, in_thread
 from paas_runner.inner.files.selection import found
-from paas_runner.inner.files.unpack import unpack
+from paas_runner.inner.files.unpack import unpack_in_thread
 from paas_runner.inner.job import Job, mappings
 from paas_runner.inner.trace import Narrator
 from paas_runner.job.known_runner import short_token
@@ -52,19 +52,19 @@ class Cache:
         for warning in self.settings.warnings:
             self.narrator.warning(warning)
         for entry in self.entries:
-            if self._may(entry, Policy.PULL, "extraction"):
+            if self._may(entry, CachePolicy.PULL, "extraction"):
                 await self._restore(entry)
 
     async def archive(self, *, succeeded: bool) -> None:
         """Save each cache that has changed."""
         for entry in self.to_archive(succeeded=succeeded):
-            if self._may(entry, Policy.PUSH, "archiving"):
+            if self._may(entry, CachePolicy.PUSH, "archiving"):
                 self.narrator.notice(f"Creating cache {entry.key.text}...")
                 with self._warning_of("Failed to create cache"):
                     await self._create(entry.key.text, entry.wanted)
                     self.narrator.notice("Created cache")
 
-    def _may(self, entry: CacheEntry, direction: Policy, what: str) -> bool:
+    def _may(self, entry: CacheEntry, direction: CachePolicy, what: str) -> bool:
         """Whether the author wants it and it can be done; the trace has the reason why not."""
         if entry.key.warning:
             self.narrator.warning(entry.key.warning)
@@ -76,7 +76,7 @@ class Cache:
         elif entry.policy is None:
             self.narrator.warning(f"Skipping cache {what}: the policy of {entry.key.text} is not known")
         elif not entry.policy.allows(direction):
-            verb = "downloading" if direction is Policy.PULL else "uploading"
+            verb = "downloading" if direction is CachePolicy.PULL else "uploading"
             self.narrator.notice(f"Not {verb} cache {entry.key.text} due to policy")
         else:
             return True
@@ -114,7 +114,7 @@ class Cache:
         elif await self._fetch(key, self.transfer):
             return
         with self.shelf.opened(key) as file:
-            await self._unpack(file)
+            await unpack_in_thread(file, self.folder, self.narrator)
 
     async def _fetch(self, key: str, transfer: CacheTransfer) -> bool:
         """Whether there was a newer archive than here, which then was unpacked."""
@@ -123,13 +123,8 @@ class Cache:
             if made_at is None:
                 return False
             new.keep(made_at)
-            await self._unpack(new.file)
+            await unpack_in_thread(new.file, self.folder, self.narrator)
             return True
-
-    async def _unpack(self, file: BinaryIO) -> None:
-        if await in_thread(lambda checkpoint: unpack(file, self.folder, checkpoint)):
-            self.narrator.warning("Part of .git directory is on the list of files to extract")
-            self.narrator.warning("This may introduce unexpected problems")
 
     async def _create(self, key: str, wanted: FileRules) -> None:
         selection = await found(self.folder, wanted, self.narrator)

@@ -19,7 +19,7 @@ from paas_runner.docker.engine import Client, Engine, in_thread
 from paas_runner.docker.errors import describe_failure
 from paas_runner.errors import RemoteError
 from paas_runner.inner.job_script import Script
-from paas_runner.inner.process import Launched, Write
+from paas_runner.inner.process import RunningProgram, Write
 
 _SHELL = "if command -v bash >/dev/null 2>&1; then bash; else sh; fi; exit $?"
 COMMAND = ("sh", "-c", _SHELL)
@@ -63,7 +63,9 @@ def as_os_error() -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def script_in(engine: Engine, container: str, text: bytes, write: Write) -> AsyncIterator[Launched]:
+async def script_in(
+    engine: Engine, container: str, text: bytes, write: Write
+) -> AsyncIterator[RunningProgram]:
     """Start the container, whose shell reads `text`; leaving the context stops it.
 
     Raises `RemoteError`, and OSError for a connection that breaks.

@@ -24,7 +24,7 @@ from paas_runner.docker.errors import SettingNames
 from paas_runner.docker.labels import remove_all
 from paas_runner.errors import RemoteError
 
-_PATIENCE_SECONDS = 120.0  # for an engine that does not answer, when no one else is left to remove it
+_LONGEST_SECONDS = 120.0  # for an engine that does not answer, when no one else is left to remove it
 _PAUSE_SECONDS = 1.0
 _QUIET_SECONDS = 3.0  # within which the engine has made what a dead runner asked it for
 _ROUNDS = 50
@@ -62,7 +62,7 @@ def _removed_in_the_end(address: Address, labels: Mapping[str, str], *, alive: b
     """The same; a dead runner's keeper does not give up soon."""
     if alive:
         return _removed(address, labels, quiet_seconds=0)
-    ends = time.monotonic() + _PATIENCE_SECONDS
+    ends = time.monotonic() + _LONGEST_SECONDS
     while (left := _removed(address, labels, quiet_seconds=_QUIET_SECONDS)) and time.monotonic() < ends:
         time.sleep(_PAUSE_SECONDS)
     return left

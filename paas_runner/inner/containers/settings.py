@@ -75,7 +75,7 @@ class DockerSettings:
 
 def read_docker(table: Mapping[str, Any]) -> DockerSettings:
     """Read the table; raises `StageError` for a value that makes no sense."""
-    reader = _Reader(table)
+    reader = _TableReader(table)
     policies = reader.policies("pull_policy") or (PullPolicy.ALWAYS,)
     network = reader.text("network_mode")
     privileged = reader.truth("privileged")
@@ -120,14 +120,8 @@ def _service(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**entry, "variables": [{"key": key, "value": value} for key, _, value in pairs]}
 
 
-_OF_ALL = {
-    "dns": "dns",
-    "dns_search": "dns_search",
-    "extra_hosts": "extra_hosts",
-    "runtime": "runtime",
-    "shm_size": "shm_size",
-    "userns_mode": "userns_mode",
-}
+_SAME = ("dns", "dns_search", "extra_hosts", "runtime", "shm_size", "userns_mode")
+_OF_ALL = dict(zip(_SAME, _SAME, strict=True))
 _OF_JOB = {
     "cap_add": "cap_add",
     "cap_drop": "cap_drop",
@@ -168,8 +162,8 @@ _ELSEWHERE = frozenset({"helper_image", "helper_image_flavor", "disable_cache", 
 """Keys that change nothing where there is no helper container and nothing stays on the engine."""
 
 
-class _Reader:
-    """Reads keys one by one and knows which were not asked for."""
+class _TableReader:
+    """Reads keys one by one and knows which have not been read."""
 
     def __init__(self, table: Mapping[str, Any]) -> None:
         self._table = table
@@ -177,7 +171,7 @@ class _Reader:
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """The keys that were not asked for; one that switches something off is no loss."""
+        """The keys that have not been read; one that switches something off is no loss."""
         return tuple(key for key, value in self._table.items() if key not in self._read and value)
 
     def text(self, key: str) -> str:

@@ -12,7 +12,7 @@ from paas_runner.inner.containers.attached import as_os_error, script_in, shell_
 from paas_runner.inner.containers.preparation import JobContainer, job_container
 from paas_runner.inner.job import Job, Workspace, write_files
 from paas_runner.inner.job_script import Script
-from paas_runner.inner.process import Launched, Write
+from paas_runner.inner.process import RunningProgram, Write
 from paas_runner.inner.shell import ProcessShell
 from paas_runner.inner.trace import Narrator
 
@@ -54,7 +54,7 @@ class ContainerShell:
                     self._container = None
 
     @contextlib.asynccontextmanager
-    async def launch(self, script: Script, write: Write) -> AsyncIterator[Launched]:
+    async def launch(self, script: Script, write: Write) -> AsyncIterator[RunningProgram]:
         """Start the job's container with this script; leaving the context stops it."""
         if self._container is None:
             raise RuntimeError("scripts are run while the shell is prepared")

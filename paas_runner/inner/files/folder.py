@@ -1,8 +1,8 @@
 """A job's folder, in which no symbolic link leads anywhere else, and threads for work on its files.
 
 The inner runner handles files in it with rights that the job's scripts may not have, above all when these run
-in containers. So whatever is opened here is opened first and then asked where it is: a link that a script has
-made, even at that very moment, leads to `OutsideError` and not to a file of the host.
+in containers. So whatever is opened here is opened first, and where it is is found out afterwards: a link
+that a script has made, even at that very moment, leads to `OutsideError` and not to a file of the host.
 
 Work on files blocks: it is done in a thread, which does not outlive the wish for its result.
 """
@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 T = TypeVar("T")
+
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_LISTED_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _PRIVATE = 0o600
-Checkpoint: TypeAlias = Callable[[], None]
-"""Called now and then by such work; raises `NotWantedError` when it may stop."""
 
 
 class OutsideError(OSError):
@@ -64,7 +63,7 @@ class Folder:
         """What is in a directory, in order; raises OSError."""
         with (
             self.parent(f"{path}/.") as (directory, name),
-            _closing(os.open(name, _READ, dir_fd=directory)) as descriptor,
+            _closing(os.open(name, _LISTED_DIRECTORY, dir_fd=directory)) as descriptor,
         ):
             return sorted(os.listdir(descriptor))  # noqa: PTH208 - of what was looked at, no path
 
@@ -104,6 +103,10 @@ def _closing(descriptor: int) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+Checkpoint: TypeAlias = Callable[[], None]
+"""Called now and then by work in a thread; raises `NotWantedError` when it may stop."""
 
 
 class NotWantedError(Exception):

@@ -74,7 +74,7 @@ class _Search:
                 self._walk(path, seen)
         found = len(seen & self._found.keys())
         if found:
-            self._say(f"{text}: found {found} matching artifact files and directories")
+            self._note(f"{text}: found {found} matching artifact files and directories")
         else:
             where = f"the artifact path is relative to the working directory ({self._folder.path})"
             self._warn(f"{text}: no matching files. Ensure that {where}")
@@ -88,14 +88,14 @@ class _Search:
             self._take(path)
         found = len(self._found.keys() & set(paths))
         if found:
-            self._say(f"untracked: found {found} files")
+            self._note(f"untracked: found {found} files")
         else:
             self._warn("untracked: no files")
 
     def result(self) -> Selection:
         """All of it."""
         for rule, paths in self._excluded.items():
-            self._say(f"{rule}: excluded {len(paths)} files")
+            self._note(f"{rule}: excluded {len(paths)} files")
         if any(path.partition("/")[0] == ".git" for path in self._found):
             self._warn("Part of .git directory is on the list of files to archive")
             self._warn("This may introduce unexpected problems")
@@ -190,7 +190,7 @@ class _Search:
             return self._folder.status(path)
         return None
 
-    def _say(self, text: str) -> None:
+    def _note(self, text: str) -> None:
         self._notes.append(Note(text))
 
     def _warn(self, text: str) -> None:

@@ -17,14 +17,14 @@ from typing import BinaryIO
 import attrs
 
 from paas_runner.inner.files.archive import TIMES, ArchiveError, copy
-from paas_runner.inner.files.folder import Checkpoint, Folder, never_stopping
+from paas_runner.inner.files.folder import Checkpoint, Folder, in_thread, never_stopping
+from paas_runner.inner.trace import Narrator
 
 _UTF8 = 0x800
 _PERMISSIONS = 0o777
 _MOST_LINK_BYTES = 4096
 _HEAD, _TIME = struct.Struct("<HH"), struct.Struct("<Bl")
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-
 
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OverflowError, ValueError),
@@ -39,6 +39,13 @@ class _Entry:
     kind: int  # S_IFDIR, S_IFLNK or S_IFREG
     permissions: int
     times: tuple[float, float]
+
+
+async def unpack_in_thread(archive: BinaryIO, folder: Folder, narrator: Narrator) -> None:
+    """Unpack, with a warning in the trace about a part of `.git`; raises as `unpack`."""
+    if await in_thread(lambda checkpoint: unpack(archive, folder, checkpoint)):
+        narrator.warning("Part of .git directory is on the list of files to extract")
+        narrator.warning("This may introduce unexpected problems")
 
 
 def unpack(archive: BinaryIO, folder: Folder, checkpoint: Checkpoint = never_stopping) -> bool:

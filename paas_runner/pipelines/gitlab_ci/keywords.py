@@ -136,7 +136,7 @@ def when(place: YamlPlace) -> RunWhen:
     if word not in tuple(RunWhen):
         place.refuse(f"must be one of {', '.join(RunWhen)}: `{word}`")
     if word == RunWhen.MANUAL:
-        place.warn("nobody starts manual jobs in the sandbox, this one never runs")
+        place.warn("no one starts manual jobs in the sandbox, this one never runs")
     return RunWhen(word)
 
 

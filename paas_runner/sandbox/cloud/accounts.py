@@ -54,7 +54,7 @@ class User:
     created_at: datetime
 
 
-class CloudAccounts:
+class Organisations:
     """The organisations and users of one cloud."""
 
     def __init__(self, identifiers: Identifiers, clock: Callable[[], datetime]) -> None:

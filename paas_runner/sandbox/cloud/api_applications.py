@@ -15,7 +15,7 @@ from paas_runner.sandbox.cloud.model import Cloud
 
 _APPLICATIONS = "/v2/organisations/{organisation}/applications"
 _APPLICATION = f"{_APPLICATIONS}/{{application}}"
-_ROWS = 10  # how many deployments are listed without `limit`
+_DEFAULT_ROWS = 10  # how many deployments are listed without `limit`
 
 GitUrl = Callable[[Request, Application], str]
 
@@ -105,8 +105,8 @@ class ApplicationRoutes:
     async def remove_variable(self, request: Request) -> Response:
         """Remove one variable; an absent one is no error."""
         access, app = requested_application(request, self._cloud)
-        kept = {name: value for name, value in app.env.items() if name != request.path_params["variable"]}
-        self._cloud.set_env(app, kept, by=access.token)
+        left = {name: value for name, value in app.env.items() if name != request.path_params["variable"]}
+        self._cloud.set_env(app, left, by=access.token)
         return JSONResponse(self._application(request, app))
 
     async def nothing(self, request: Request) -> Response:
@@ -115,7 +115,7 @@ class ApplicationRoutes:
         return JSONResponse([])
 
     async def instances(self, request: Request) -> Response:
-        """The instances, of one deployment when asked so, gone ones only when asked for."""
+        """The instances, of one deployment if one is named, gone ones only on request."""
         _, app = requested_application(request, self._cloud)
         wanted = request.query_params.get("deploymentId")
         with_deleted = request.query_params.get("withDeleted") == "true"
@@ -140,7 +140,7 @@ class ApplicationRoutes:
 
     async def deployments(self, request: Request) -> Response:
         access, app = requested_application(request, self._cloud)
-        limit, offset = _number(request, "limit", _ROWS), _number(request, "offset", 0)
+        limit, offset = _number(request, "limit", _DEFAULT_ROWS), _number(request, "offset", 0)
         rows = list(reversed(app.deployments.values()))[offset : offset + limit]
         return JSONResponse([render.deployment(row, access.organisation) for row in rows])
 

@@ -100,17 +100,17 @@ def _line(line: LogLine, app: Application) -> dict[str, Any]:
 
 
 def _query(request: Request) -> _Query:
-    asked = request.query_params
-    limit = asked.get("limit")
+    given = request.query_params
+    limit = given.get("limit")
     if limit is not None and not (limit.isascii() and limit.isdigit() and int(limit) > 0):
         raise invalid_value("limit", "a positive number was expected")
     return _Query(
         after=request.headers.get("last-event-id", ""),
-        since=_moment(asked.get("since"), "since"),
-        until=_moment(asked.get("until"), "until"),
+        since=_moment(given.get("since"), "since"),
+        until=_moment(given.get("until"), "until"),
         limit=None if limit is None else int(limit),
-        deployment=asked.get("deploymentId"),
-        text=asked.get("filter", ""),
+        deployment=given.get("deploymentId"),
+        text=given.get("filter", ""),
     )
 
 

@@ -16,7 +16,7 @@ class Zone:
     tags: tuple[str, ...]
 
 
-_ROWS = (
+_ZONE_ROWS = (
     ("par", "Paris", "France", "FR", 48.87, 2.33, "infra:clever-cloud region:eu"),
     ("parhds", "Paris", "France", "FR", 48.87, 2.33, "infra:clever-cloud region:eu certification:hds"),
     ("grahds", "Gravelines", "France", "FR", 50.99, 2.13, "infra:ovh region:eu certification:hds"),
@@ -40,9 +40,8 @@ ZONES = tuple(
         lon=lon,
         tags=tuple(tags.split()),
     )
-    for name, city, country, code, lat, lon, tags in _ROWS
+    for name, city, country, code, lat, lon, tags in _ZONE_ROWS
 )
-
 
 DOCKER_VARIANT = "11111111-1111-4111-8111-111111111111"
 RUNNER_VARIANT = "70d676a0-a775-4dc9-a43d-3121036e8515"

@@ -36,7 +36,7 @@ class _Head:
 
 
 @attrs.frozen
-class _Answer:
+class _BackendAnswer:
     """What comes from the backend, piece by piece; None ends the body."""
 
     head: asyncio.Future[_Head] = attrs.field(factory=lambda: asyncio.get_running_loop().create_future())
@@ -61,7 +61,7 @@ class _Answer:
 class _Streamed(StreamingResponse):
     """Leaves `receive` alone, because the request's body is still being read."""
 
-    def __init__(self, answer: _Answer, head: _Head) -> None:
+    def __init__(self, answer: _BackendAnswer, head: _Head) -> None:
         super().__init__(answer.body(), head.status, head.headers)
         self._answer = answer
 
@@ -110,7 +110,7 @@ class GitRemote:
         if not known or (request.method, service) not in _SERVICES:
             raise errors.no_such_application()
         repository = await self._repositories.of(app_id)
-        answer = _Answer()
+        answer = _BackendAnswer()
         if service == "git-receive-pack":
             self._spawn(self._receive(request, app_id, caller, repository, answer), answer)
         else:
@@ -122,14 +122,14 @@ class GitRemote:
             raise
         return _Streamed(answer, head)
 
-    def _spawn(self, exchange: Coroutine[None, None, None], answer: _Answer) -> None:
+    def _spawn(self, exchange: Coroutine[None, None, None], answer: _BackendAnswer) -> None:
         task = asyncio.create_task(exchange, name="git exchange")
         self._exchanges.add(task)
         task.add_done_callback(self._exchanges.discard)
         task.add_done_callback(answer.end)
 
     async def _receive(
-        self, request: Request, app_id: str, caller: Caller, repository: Path, answer: _Answer
+        self, request: Request, app_id: str, caller: Caller, repository: Path, answer: _BackendAnswer
     ) -> None:
         async with self._locks[app_id]:
             before = self._repositories.master(repository)
@@ -142,7 +142,7 @@ class GitRemote:
                 with contextlib.suppress(errors.CloudRefusedError):  # deleted while the push was under way
                     self._cloud.received_push(app_id, after, files, by=caller.token)
 
-    async def _talk(self, request: Request, repository: Path, answer: _Answer) -> None:
+    async def _talk(self, request: Request, repository: Path, answer: _BackendAnswer) -> None:
         environment = _cgi(request, repository)
         async with self._repositories.process(str(self._backend), environment=environment) as process:
             if process.stdin is None or process.stdout is None:
@@ -201,7 +201,7 @@ def _ended_early(process: asyncio.subprocess.Process, feeder: asyncio.Task[None]
         kill(process)
 
 
-async def _relay(stdout: asyncio.StreamReader, answer: _Answer) -> None:
+async def _relay(stdout: asyncio.StreamReader, answer: _BackendAnswer) -> None:
     """Pass the backend's answer on: a block of headers, then the body."""
     try:
         block = (await stdout.readuntil(b"\r\n\r\n")).decode("latin-1")

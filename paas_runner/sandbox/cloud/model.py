@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import attrs
 
 from paas_runner.sandbox.cloud import errors
-from paas_runner.sandbox.cloud.accounts import CloudAccounts, Identifiers, Organisation
+from paas_runner.sandbox.cloud.accounts import Identifiers, Organisation, Organisations
 from paas_runner.sandbox.cloud.application import (
     Application,
     Definition,
@@ -44,7 +44,7 @@ class Cloud:
     ) -> None:
         self.clock = clock
         self.identifiers = Identifiers(rng)
-        self.accounts = CloudAccounts(self.identifiers, clock)
+        self.accounts = Organisations(self.identifiers, clock)
         self.ledger = CloudLedger(clock)
         self._platform = Platform(
             clock=clock,

@@ -11,26 +11,26 @@ import attrs
 
 from paas_runner.secret import Secret
 
-_NONE = timedelta()
+_NO_DELAY = timedelta()
 
 
 @attrs.frozen(kw_only=True)
 class CloudOptions:
     """Delays and switches; replace `Cloud.options` to change them while the cloud runs."""
 
-    repository_delay: timedelta = _NONE
+    repository_delay: timedelta = _NO_DELAY
     """From the creation of an application until its repository takes pushes."""
 
-    deployment_delay: timedelta = _NONE
+    deployment_delay: timedelta = _NO_DELAY
     """From an accepted push until the deployment is listed."""
 
-    boot_delay: timedelta = _NONE
+    boot_delay: timedelta = _NO_DELAY
     """How long an instance is BOOTING, then STARTING: half of the delay each."""
 
-    build_delay: timedelta = _NONE
+    build_delay: timedelta = _NO_DELAY
     """How long an instance is DEPLOYING, that is, builds the image."""
 
-    deletion_delay: timedelta = _NONE
+    deletion_delay: timedelta = _NO_DELAY
     """From the answer to a deletion until its instances stop; without it the answer waits for them."""
 
     env_at_creation: bool = True

@@ -98,7 +98,7 @@ def volume(docker: Docker) -> Mount:
 def test_job_and_services_share_the_runners_volume_and_are_reached(
     docker, greeter, host_image, network, own_network
 ) -> None:
-    said = ran(
+    output = ran(
         docker,
         host_image,
         *("pwd; echo made > file; hostname", "exec 3<>/dev/tcp/db/7000; cat <&3"),
@@ -107,15 +107,15 @@ def test_job_and_services_share_the_runners_volume_and_are_reached(
         services=(ServiceSpec(name=greeter, alias="db"),),
         after_script=("cat file; ls /var/run/docker.sock || true",),
     )
-    assert "\n/builds/sandbox/project\n" in said
-    assert "\nhello there\n" in said
-    assert "\nmade\n" in said
-    assert "cannot access '/var/run/docker.sock'" in said, "the engine is the runner's alone"
-    assert "didn't start properly" not in said
-    assert said.endswith("success 0\n")
+    assert "\n/builds/sandbox/project\n" in output
+    assert "\nhello there\n" in output
+    assert "\nmade\n" in output
+    assert "cannot access '/var/run/docker.sock'" in output, "the engine is the runner's alone"
+    assert "didn't start properly" not in output
+    assert output.endswith("success 0\n")
 
 
 def test_a_runner_without_a_volume_to_share_says_so(docker, host_image, network) -> None:
-    said = ran(docker, host_image, "true", network=network, mounts=[Mount("/builds", None, type="tmpfs")])
-    assert "the runner is in a container without a volume for /builds" in said
-    assert said.endswith("failed 1\n")
+    output = ran(docker, host_image, "true", network=network, mounts=[Mount("/builds", None, type="tmpfs")])
+    assert "the runner is in a container without a volume for /builds" in output
+    assert output.endswith("failed 1\n")

@@ -128,12 +128,12 @@ async def test_masked_values_show_neither_in_the_trace_nor_to_who_asks_the_engin
     ) as (job, _):
         await until(lambda: b"opensesame" in job.trace)
         [container] = docker.containers()
-        told = json.dumps(container)
+        shown = json.dumps(container)
         with docker.engine.client() as client:
-            told += str(client.top(container["Id"]))
-        assert "for-all" in told
+            shown += str(client.top(container["Id"]))
+        assert "for-all" in shown
         for hidden in ("open-sesame", job.token.reveal()):
-            assert hidden not in told
+            assert hidden not in shown
         docker.world.coordinator.cancel(job.job_id)
     assert "\n[MASKED]\n" in text(job)
     assert "open-sesame" not in text(job)

@@ -89,15 +89,15 @@ async def test_a_service_has_the_jobs_public_variables_and_its_own(docker, greet
     service = ServiceSpec(name=greeter, variables=(Variable(key="SECRET", value="$PASSED_ON"),))
     async with docker.running("echo ready; sleep 60", services=(service,), variables=given) as (job, _):
         await until(lambda: b"\nready" in job.trace)
-        told = {entry["Name"].rpartition("-")[2]: entry for entry in docker.containers()}
+        shown = {entry["Name"].rpartition("-")[2]: entry for entry in docker.containers()}
         docker.world.coordinator.cancel(job.job_id)
-    environment = told["0"]["Config"]["Env"]
-    assert {"SECRET=passed on", "SHOWN=public one", "CI_PROJECT_DIR=" + job_folder(told)} <= set(environment)
-    assert "private-one" not in json.dumps(told)
+    environment = shown["0"]["Config"]["Env"]
+    assert {"SECRET=passed on", "SHOWN=public one", "CI_PROJECT_DIR=" + job_folder(shown)} <= set(environment)
+    assert "private-one" not in json.dumps(shown)
 
 
-def job_folder(told) -> str:
-    [folder] = [each[15:] for each in told["build"]["Config"]["Env"] if each.startswith("CI_PROJECT_DIR=")]
+def job_folder(shown) -> str:
+    [folder] = [each[15:] for each in shown["build"]["Config"]["Env"] if each.startswith("CI_PROJECT_DIR=")]
     return folder
 
 
@@ -118,9 +118,9 @@ async def test_services_see_the_projects_folder(docker, greeter) -> None:
         _,
     ):
         await until(lambda: b"\nready" in job.trace)
-        told = {entry["Name"].rpartition("-")[2]: entry for entry in docker.containers()}
+        shown = {entry["Name"].rpartition("-")[2]: entry for entry in docker.containers()}
         with docker.engine.client() as client:
-            order = client.exec_create(told["0"]["Id"], ["ls", job_folder(told)])
+            order = client.exec_create(shown["0"]["Id"], ["ls", job_folder(shown)])
             assert client.exec_start(order["Id"]) == b"mine\n"
         docker.world.coordinator.cancel(job.job_id)
 

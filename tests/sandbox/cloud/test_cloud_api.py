@@ -256,7 +256,7 @@ async def test_a_wrong_environment_changes_nothing(api: Api) -> None:
     assert (await api.client.get(path)).json() == [{"name": "A", "value": "1"}]
 
 
-async def test_a_deployment_is_listed_with_its_commit_and_can_be_cancelled(api: Api) -> None:
+async def test_a_deployment_is_listed_with_its_commit_and_can_be_canceled(api: Api) -> None:
     created = await api.create()
     path = f"{api.applications}/{created['id']}"
     api.cloud.received_push(created["id"], "c1", FILES)

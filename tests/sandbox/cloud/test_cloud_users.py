@@ -151,9 +151,9 @@ async def test_a_user_s_names_are_those_of_the_organisations_and_of_the_personal
 
 
 async def test_an_oauth_token_has_an_end_and_an_organisation_s_cannot_be_asked_for_it(member: Member) -> None:
-    told = (await member.get("/v2/self/tokens/current")).json()
-    assert (told["token"], told["consumer"]["key"]) == ("user-token", "consumer-key")
-    assert told["expirationDate"] - told["creationDate"] == 365 * 24 * 3600 * 1000
+    result = (await member.get("/v2/self/tokens/current")).json()
+    assert (result["token"], result["consumer"]["key"]) == ("user-token", "consumer-key")
+    assert result["expirationDate"] - result["creationDate"] == 365 * 24 * 3600 * 1000
     refused = await member.get("/v2/self/tokens/current", f"token {TOKEN.reveal()}")
     assert (refused.status_code, refused.json()["id"]) == (403, 1504)
 

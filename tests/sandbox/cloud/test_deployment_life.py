@@ -186,7 +186,7 @@ def test_a_caller_that_does_not_wait_leaves_no_half_deleted_application() -> Non
     run_virtual(story())
 
 
-def test_a_deployment_in_progress_can_be_cancelled_by_number_and_by_uuid() -> None:
+def test_a_deployment_in_progress_can_be_canceled_by_number_and_by_uuid() -> None:
     async def story() -> None:
         program = Program(seconds=None)
         cloud, organisation = virtual_cloud(program)
