@@ -14,7 +14,7 @@ from pathlib import Path
 import attrs
 
 from paas_runner.check.machine import check_git, check_modes, check_state
-from paas_runner.check.runners import SECONDS, CheckedRunner, Progress, RunnerCheck
+from paas_runner.check.runners import SECONDS, CheckedRunner, RunnerCheck, WaitDisplay
 from paas_runner.config import Config, ConfigError, load
 from paas_runner.config.sections import Executors
 from paas_runner.coordinator.system_id import foreseen_system_id
@@ -103,7 +103,7 @@ class ConfigurationCheck:
 
     config: Config
     executors: Executors
-    progress: Progress
+    progress: WaitDisplay
     offline: bool = False
     seconds: float = SECONDS
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -86,7 +86,7 @@ SECONDS = 20.0
 """How long all answers to one check may take."""
 
 
-class Progress(Protocol):
+class WaitDisplay(Protocol):
     """Where it is shown what is being waited for."""
 
     def waiting(self, what: str) -> AbstractContextManager[None]:
@@ -107,7 +107,7 @@ class RunnerCheck:
     """Checks runners."""
 
     edges: Edges
-    progress: Progress
+    progress: WaitDisplay
     now: Callable[[], datetime]
     seconds: float = SECONDS
     installation: str = ""

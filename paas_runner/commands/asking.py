@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from paas_runner.status.report import StatusReport
-    from paas_runner.status.views import Explanation
+    from paas_runner.status.views import JobExplanation
 
 T = TypeVar("T")
 Parts = Iterator[dict[str, Any]]
@@ -46,14 +46,14 @@ def report(config: Path) -> "StatusReport":
     return found
 
 
-def explanations(config: Path, job_id: int) -> "Sequence[Explanation]":
+def explanations(config: Path, job_id: int) -> "Sequence[JobExplanation]":
     """What is known of the tracked jobs of that id."""
     from paas_runner.control import NotRunningError
     from paas_runner.status.stored import stored_explanations
-    from paas_runner.status.views import Explanation
+    from paas_runner.status.views import JobExplanation
 
     try:
-        return _values({"ask": "explain", "job": job_id}, config, Explanation)
+        return _values({"ask": "explain", "job": job_id}, config, JobExplanation)
     except NotRunningError:
         return stored_explanations(config, job_id)
 

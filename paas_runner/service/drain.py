@@ -16,7 +16,7 @@ import structlog
 
 from paas_runner.dispatch import ActiveRunner
 from paas_runner.dispatch.search import NotAsked, ask_tenants, searched
-from paas_runner.dispatch.view import View
+from paas_runner.dispatch.view import DispatchView
 from paas_runner.errors import RunnerError
 from paas_runner.job.tracked import Phase, TrackedJob
 from paas_runner.loop.timing import Clock, sleep_until_stopped
@@ -87,7 +87,7 @@ class Drainable(Protocol):
         """Set once every loop has been started."""
 
     @property
-    def view(self) -> View: ...
+    def view(self) -> DispatchView: ...
 
     def drain(self) -> None:
         """Ask for no more jobs."""

@@ -129,7 +129,7 @@ def _with_reason(what: str, why: str) -> str:
 
 
 @attrs.frozen(kw_only=True)
-class Explanation:
+class JobExplanation:
     """`job` is None when it is gone: then the history is all that is left of it."""
 
     at: datetime
@@ -138,12 +138,12 @@ class Explanation:
     history: Sequence[HistoryLine]
 
 
-def format_explanation(explanation: Explanation) -> str:
+def format_explanation(explanation: JobExplanation) -> str:
     """A headline, a line for each thing that happened, and what comes next."""
     return "\n".join([*_head(explanation), "", *_lines(explanation.history), *_next(explanation)])
 
 
-def _head(explanation: Explanation) -> Iterator[str]:
+def _head(explanation: JobExplanation) -> Iterator[str]:
     key, job = explanation.key, explanation.job
     if job is None:
         yield f"job {key.job_id} of runner {key.runner} is gone: nothing is left to be done about it"
@@ -168,6 +168,6 @@ def _lines(history: Sequence[HistoryLine]) -> Iterator[str]:
         yield f"  {line.at:%H:%M:%S}  {format_line(line)}".replace("\n", "\n            ")
 
 
-def _next(explanation: Explanation) -> Iterator[str]:
+def _next(explanation: JobExplanation) -> Iterator[str]:
     if explanation.job:
         yield f"      next  {next_line(explanation.job, explanation.at)}".replace("\n", "\n            ")
