@@ -37,7 +37,7 @@ class UsageError(RunnerError):
 
 
 class IllegalTransitionError(RunnerError):
-    """A bug in our own books: an event that the job's phase does not know."""
+    """A bug of ours: an event that the job's phase does not know."""
 
 
 class RemoteError(RunnerError):

@@ -112,7 +112,7 @@ class ConfigurationCheck:
         return [*state.results, *modes, git, *of_runners, *self._of_all(state.config, runners, clocks)]
 
     async def flavors(self) -> Mapping[str, Flavors]:
-        """What hosts are on offer by short token, as far as that can be found out; nothing else is checked."""
+        """What hosts are on offer, by short token, as far as that can be found out; no more is checked."""
         runner_check = self._runner_check(Clocks(self.now))
         flavors = await asyncio.gather(*map(runner_check.flavors, self.config.runners))
         return {runner.short_token: each for runner, each in zip(self.config.runners, flavors, strict=True)}

@@ -111,7 +111,7 @@ class RunnerCheck:
         return executor, fine(_EXECUTOR, runner.executor)
 
     async def _examined(self, runner: Runner, executor: Executor) -> Sequence[CheckResult]:
-        """What the executor finds out about itself; of one that does not examine itself, its flavors."""
+        """What the executor finds out about itself; of one that does not examine itself its flavors."""
         try:
             what = f"{runner.title}: {runner.executor}"
             return await self._bounded(examination_of(executor), _EXECUTOR, what)

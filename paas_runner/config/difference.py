@@ -39,7 +39,7 @@ def differences(old: Config, new: Config) -> Sequence[str]:
 
 
 def _title(runner: Runner) -> str:
-    return f'runner "{runner.name or runner.short_token}"'
+    return f'runner "{runner.title}"'
 
 
 def _changes(old: Any, new: Any, prefix: str = "") -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The answer to `paas-runner status` as values, and as plain data for the control socket and for `--json`.
 
-The fields are those of `--json`. The running service makes a report of its memory (`service/answers.py`), a
+The fields are those of `--json`. The running service makes a report of its memory (`service/status.py`), a
 command makes one of the store of a service that is down (`stored.py`); `views.py` shows both.
 """
 

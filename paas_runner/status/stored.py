@@ -63,7 +63,7 @@ def _left(path: Path) -> tuple[Config, Snapshot]:
 
 
 def _names(config: Config) -> dict[str, str]:
-    return {runner.short_token: runner.name or runner.short_token for runner in config.runners}
+    return {runner.short_token: runner.title for runner in config.runners}
 
 
 def _jobs(config: Config, snapshot: Snapshot, now: datetime) -> Sequence[report.JobReport]:
