@@ -19,6 +19,13 @@ from paas_runner.job.outlook import Outlook, outlook
 from paas_runner.job.tracked import Entry, JobKey, Phase, TrackedJob
 from paas_runner.job.wording import HistoryLine, describe_entry
 
+T = TypeVar("T")
+
+_converter = cattrs.Converter()
+_converter.register_unstructure_hook(datetime, lambda moment: moment.isoformat(timespec="milliseconds"))
+_converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
+_converter.register_unstructure_hook(Path, str)
+
 
 class ServiceState(enum.StrEnum):
     """What the service as a whole does."""
@@ -167,14 +174,6 @@ def _latest(history: Sequence[Entry]) -> HistoryLine | None:
     """What happened last, which may have happened before, too."""
     latest = max(reversed(history), key=lambda entry: entry.last or entry.at, default=None)
     return describe_entry(latest) if latest else None
-
-
-T = TypeVar("T")
-
-_converter = cattrs.Converter()
-_converter.register_unstructure_hook(datetime, lambda moment: moment.isoformat(timespec="milliseconds"))
-_converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
-_converter.register_unstructure_hook(Path, str)
 
 
 def to_data(value: object) -> dict[str, Any]:

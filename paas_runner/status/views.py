@@ -22,6 +22,16 @@ from paas_runner.status.report import (
 )
 
 
+@attrs.frozen(kw_only=True)
+class JobExplanation:
+    """`job` is None when it is gone: then the history is all that is left of it."""
+
+    at: datetime
+    key: JobKey
+    job: JobReport | None
+    history: Sequence[HistoryLine]
+
+
 def page(report: StatusReport) -> str:
     """The service, its room, its runners, and two more lines for each job: what was last, what is next."""
     return "\n".join(
@@ -126,16 +136,6 @@ def _newest(job: JobReport) -> tuple[Phase, datetime | None]:
 
 def _with_reason(what: str, why: str) -> str:
     return f"{what}: {why}" if why else what
-
-
-@attrs.frozen(kw_only=True)
-class JobExplanation:
-    """`job` is None when it is gone: then the history is all that is left of it."""
-
-    at: datetime
-    key: JobKey
-    job: JobReport | None
-    history: Sequence[HistoryLine]
 
 
 def format_explanation(explanation: JobExplanation) -> str:
