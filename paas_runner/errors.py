@@ -72,5 +72,5 @@ class Transient(RemoteError):  # noqa: N818 - the name is the consequence, as in
     """Worth trying again; for a call that creates something, its outcome is unknown."""
 
 
-class Rejected(RemoteError):  # noqa: N818
+class Rejected(RemoteError):  # noqa: N818 - the same
     """Asked again unchanged, it fails again."""

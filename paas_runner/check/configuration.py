@@ -6,7 +6,6 @@ that have answered, because leases, tokens and signed addresses depend on it.
 """
 
 import asyncio
-import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -123,7 +122,6 @@ class ConfigurationCheck:
             connect=Http(on_response=clocks.compare),
             open_store=SqliteStore.open,
             executors=self.executors,
-            rng=random.Random(),  # noqa: S311 - jitter, no secret
         )
         return RunnerCheck(
             edges=edges,
