@@ -48,7 +48,7 @@ COMMANDS: Sequence[Command] = (
 ENTRY_POINTS = "paas_runner.commands"
 """Each names a `Command`, under the name that it has there."""
 
-_ORDER = ("run", "register", "unregister", "verify", "list")
+_LISTED_FIRST = ("run", "register", "unregister", "verify", "list")
 """The first ones in the list of commands."""
 
 
@@ -119,7 +119,7 @@ def _commands(wanted: Sequence[str]) -> Sequence[Command]:
     if wanted and wanted[0] in others:
         return [_loaded(others[wanted[0]])]
     known = ours | {name: _listed(entry) for name, entry in others.items()}
-    first = [known.pop(name) for name in _ORDER if name in known]
+    first = [known.pop(name) for name in _LISTED_FIRST if name in known]
     return [*first, *known.values()]
 
 

@@ -37,7 +37,7 @@ class UsageError(RunnerError):
 
 
 class IllegalTransitionError(RunnerError):
-    """A bug in our own books: an event that the job's phase does not know."""
+    """A bug of ours: an event that the job's phase does not know."""
 
 
 class RemoteError(RunnerError):
@@ -72,5 +72,5 @@ class Transient(RemoteError):  # noqa: N818 - the name is the consequence, as in
     """Worth trying again; for a call that creates something, its outcome is unknown."""
 
 
-class Rejected(RemoteError):  # noqa: N818
+class Rejected(RemoteError):  # noqa: N818 - the same
     """Asked again unchanged, it fails again."""

@@ -1,12 +1,11 @@
-"""All checks of one configuration: the file, this machine, then all runners side by side.
+"""All checks of one configuration: the file, this machine, the runners side by side, what concerns them all.
 
-The results about the file are in the words that the service would log. What concerns all runners comes last:
-the weight quota, whether it is known and which flavors fit into it; and our clock against those of the
-services that have answered, because leases, tokens and signed addresses depend on it.
+The results about the file are in the words that the service would log. What concerns all runners is the
+weight quota, whether it is known and which flavors fit into it; and our clock against those of the services
+that have answered, because leases, tokens and signed addresses depend on it.
 """
 
 import asyncio
-import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import attrs
 
 from paas_runner.check.machine import check_git, check_modes, check_state
-from paas_runner.check.runners import SECONDS, CheckedRunner, Progress, RunnerCheck
+from paas_runner.check.runners import ANSWER_SECONDS, CheckedRunner, RunnerCheck, WaitDisplay
 from paas_runner.config import Config, ConfigError, load
 from paas_runner.config.sections import Executors
 from paas_runner.coordinator.system_id import foreseen_system_id
@@ -25,9 +24,30 @@ from paas_runner.plain_text import exact_span
 from paas_runner.service.assembly import Edges
 from paas_runner.store.sqlite import SqliteStore
 
-_CLOCK = "clock"
+_CONFIGURATION, _QUOTA, _CLOCK = "configuration", "quota", "clock"
+"""The subjects of the results."""
+
 TOLERATED_CLOCK_DIFFERENCE = timedelta(seconds=5)
 _HALF_A_SECOND = timedelta(seconds=0.5)  # a Date header has whole seconds, cut off
+
+
+def read_configuration(
+    path: Path, *, environ: Mapping[str, str], executors: Executors
+) -> tuple[Config | None, Sequence[CheckResult]]:
+    """The configuration, if it can be used, and the results about the file."""
+    try:
+        config = load(path, environ=environ, executors=executors)
+    except ConfigError as error:
+        return None, [fault(_CONFIGURATION, str(complaint)) for complaint in error.complaints]
+    runners = ", ".join(runner.title for runner in config.runners)
+    fit = fine(_CONFIGURATION, f"{path}: runners: {runners}")
+    return config, [fit, *(warning(_CONFIGURATION, text) for text in config.warnings)]
+
+
+def worst(results: Iterable[CheckResult]) -> Grade:
+    """The gravest of all grades; what was skipped does not count."""
+    found = {result.grade for result in results}
+    return next((grade for grade in (Grade.FAULT, Grade.WARNING) if grade in found), Grade.FINE)
 
 
 class Clocks:
@@ -68,44 +88,15 @@ def _difference(ahead: timedelta) -> str:
     return f"{length} {'ahead of' if ahead > timedelta() else 'behind'}"
 
 
-_QUOTA = "quota"
-
-
-def _quota_fits(config: Config, load: Load) -> Iterator[CheckResult]:
-    """What the quota means for each runner whose flavors are known; `load` has no job."""
-    for runner in config.runners:
-        if runner.short_token in load.flavors:
-            for result in _quota_of_runner(runner.short_token, load):
-                yield attrs.evolve(result, runner=runner.title)
-
-
-def _quota_of_runner(key: str, load: Load) -> Iterator[CheckResult]:
-    rule = load.limits.quota
-    if rule is None or rule.reference_runner not in load.flavors:
-        return
-    if obstacle := load.obstacle(key):
-        yield fault(_QUOTA, obstacle.text, "this runner would never ask for a job")
-        return
-    allowed, heaviest = load.allowance(key) or 0.0, load.heaviest(key)
-    sizes = load.flavors[key]
-    counts = jobs_that_fit(sizes.granted, allowed)
-    fitting = ", ".join(f"{size} {count}" for size, count in counts.items() if count)
-    yield fine(_QUOTA, f"may use {allowed:.1f} of {load.quota or 0.0:.1f}; jobs at once: {fitting}")
-    too_heavy = [size for size, weight in sizes.granted.items() if weight > heaviest]
-    if too_heavy:
-        text = f"too small for {', '.join(too_heavy)}: jobs that ask for one of them are failed"
-        yield warning(_QUOTA, text, "raise the quota, or set the largest size that a job may ask for")
-
-
 @attrs.frozen(kw_only=True)
 class ConfigurationCheck:
     """Checks everything that a configuration needs, once."""
 
     config: Config
     executors: Executors
-    progress: Progress
+    progress: WaitDisplay
     offline: bool = False
-    seconds: float = SECONDS
+    seconds: float = ANSWER_SECONDS
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def results(self) -> Sequence[CheckResult]:
@@ -120,7 +111,7 @@ class ConfigurationCheck:
         return [*state.results, *modes, git, *of_runners, *self._of_all(state.config, runners, clocks)]
 
     async def flavors(self) -> Mapping[str, Flavors]:
-        """By short token what hosts can be had, as far as that can be found out; nothing else is checked."""
+        """What hosts are on offer, by short token, as far as that can be found out; no more is checked."""
         runner_check = self._runner_check(Clocks(self.now))
         flavors = await asyncio.gather(*map(runner_check.flavors, self.config.runners))
         return {runner.short_token: each for runner, each in zip(self.config.runners, flavors, strict=True)}
@@ -131,7 +122,6 @@ class ConfigurationCheck:
             connect=Http(on_response=clocks.compare),
             open_store=SqliteStore.open,
             executors=self.executors,
-            rng=random.Random(),  # noqa: S311 - jitter, no secret
         )
         return RunnerCheck(
             edges=edges,
@@ -151,23 +141,27 @@ class ConfigurationCheck:
         return [*_quota_fits(config, Load(limits=config.limits, flavors=known)), *clocks.results()]
 
 
-def worst(results: Iterable[CheckResult]) -> Grade:
-    """The gravest of all grades; what was skipped does not count."""
-    found = {result.grade for result in results}
-    return next((grade for grade in (Grade.FAULT, Grade.WARNING) if grade in found), Grade.FINE)
+def _quota_fits(config: Config, load: Load) -> Iterator[CheckResult]:
+    """What the quota means for each runner whose flavors are known; `load` has no job."""
+    for runner in config.runners:
+        if runner.short_token in load.flavors:
+            for result in _quota_of_runner(runner.short_token, load):
+                yield attrs.evolve(result, runner=runner.title)
 
 
-_CONFIGURATION = "configuration"
-
-
-def read_configuration(
-    path: Path, *, environ: Mapping[str, str], executors: Executors
-) -> tuple[Config | None, Sequence[CheckResult]]:
-    """The configuration, if it can be used, and the results about the file."""
-    try:
-        config = load(path, environ=environ, executors=executors)
-    except ConfigError as error:
-        return None, [fault(_CONFIGURATION, str(complaint)) for complaint in error.complaints]
-    runners = ", ".join(runner.title for runner in config.runners)
-    fit = fine(_CONFIGURATION, f"{path}: runners: {runners}")
-    return config, [fit, *(warning(_CONFIGURATION, text) for text in config.warnings)]
+def _quota_of_runner(key: str, load: Load) -> Iterator[CheckResult]:
+    rule = load.limits.quota
+    if rule is None or rule.reference_runner not in load.flavors:
+        return
+    if obstacle := load.obstacle(key):
+        yield fault(_QUOTA, obstacle.text, "this runner would never ask for a job")
+        return
+    allowed, heaviest = load.allowance(key) or 0.0, load.heaviest(key)
+    granted = load.flavors[key].granted
+    counts = jobs_that_fit(granted, allowed)
+    fitting = ", ".join(f"{flavor} {count}" for flavor, count in counts.items() if count)
+    yield fine(_QUOTA, f"may use {allowed:.1f} of {load.quota or 0.0:.1f}; jobs at once: {fitting}")
+    too_heavy = [flavor for flavor, weight in granted.items() if weight > heaviest]
+    if too_heavy:
+        text = f"too small for {', '.join(too_heavy)}: jobs that ask for one of them are failed"
+        yield warning(_QUOTA, text, "raise the quota, or set the largest size that a job may ask for")

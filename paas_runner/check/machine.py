@@ -1,8 +1,8 @@
-"""What the service needs of this machine. Nothing is left behind.
+"""What the service needs of this machine: its state, the program `git`, files that no other user can abuse.
 
-The state: whether it can be written, what is there already, which process works on it. The program `git`.
-The modes and owners of the service's files: a file of secrets that others may open is refused with the
-configuration; here is what that leaves.
+Of the state it is checked whether it can be written, what is there already, and which process works on it. Of
+modes and owners all that reading the configuration leaves: that refuses a file of secrets which others may
+open. Nothing is left behind.
 """
 
 import fcntl
@@ -25,11 +25,17 @@ from paas_runner.store.snapshot import Snapshot, take
 from paas_runner.store.sqlite_file import complaint
 from paas_runner.store.state_file import StateFileError
 
-SUBJECT = "state"
+_STATE, _GIT, _FILES = "state", "git", "files"
+"""The subjects of the results."""
+
+_GIT_SECONDS = 10.0
+_GIT_VERSION = re.compile(r"git version (\S+)")
+_GROUP_OR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_COMPANIONS = ("", "-wal", "-shm", ".lock")
 
 
 @attrs.frozen(kw_only=True)
-class State:
+class CheckedState:
     """What was found."""
 
     config: Config
@@ -40,34 +46,34 @@ class State:
     """Empty before the first start."""
 
 
-def check_state(config: Config, now: datetime) -> State:
+def check_state(config: Config, now: datetime) -> CheckedState:
     """The folder, the store, the state file and the lock."""
     store = config.store_path
     results = [_folder(config.state_file.parent)]
     if not config.state_file.parent.is_dir():
-        return State(config=config, results=results)
+        return CheckedState(config=config, results=results)
     if holder := _holder(store.with_name(store.name + ".lock")):
-        results.append(fine(SUBJECT, f"the service runs with it (process {holder}), which is no obstacle"))
+        results.append(fine(_STATE, f"the service runs with it (process {holder}), which is no obstacle"))
     else:
         results.extend(_state_file(config, now))
     if not store.exists():
-        results.append(fine(SUBJECT, f"{store}: not there yet, the first start makes it"))
-        return State(config=config, results=results)
+        results.append(fine(_STATE, f"{store}: not there yet, the first start makes it"))
+        return CheckedState(config=config, results=results)
     try:
         records = take(store)
     except StoreError as error:
-        return State(config=config, results=[*results, fault(SUBJECT, str(error))])
+        return CheckedState(config=config, results=[*results, fault(_STATE, str(error))])
     config, _ = config.recognised(records.runners)
-    results.append(fine(SUBJECT, f"{store}: tracked jobs: {len(records.jobs)}"))
+    results.append(fine(_STATE, f"{store}: tracked jobs: {len(records.jobs)}"))
     results.extend(_paused(records))
-    return State(config=config, results=results, installation=records.installation)
+    return CheckedState(config=config, results=results, installation=records.installation)
 
 
 def _paused(records: Snapshot) -> Iterator[CheckResult]:
     for runner in records.runners:
         if runner.paused:
             text = f"the runner {runner.name or runner.key} is paused: it asks for no job"
-            yield warning(SUBJECT, text, "`paas-runner resume` ends that")
+            yield warning(_STATE, text, "`paas-runner resume` ends that")
 
 
 def _folder(folder: Path) -> CheckResult:
@@ -79,11 +85,11 @@ def _folder(folder: Path) -> CheckResult:
         advice = "make it writable for the service's user"
         if not folder.exists():
             advice = "make it, and give it to the service's user"
-        return fault(SUBJECT, f"{folder} cannot be written: {error.strerror}", advice)
+        return fault(_STATE, f"{folder} cannot be written: {error.strerror}", advice)
     if os.geteuid() == 0 and owner != 0:
         text = f"root may write to {folder}; whether its owner may (uid {owner}) was not found out"
-        return warning(SUBJECT, text, "run this as the service's user")
-    return fine(SUBJECT, f"{folder} can be written")
+        return warning(_STATE, text, "run this as the service's user")
+    return fine(_STATE, f"{folder} can be written")
 
 
 def _holder(lock: Path) -> str:
@@ -106,17 +112,13 @@ def _state_file(config: Config, now: datetime) -> Iterator[CheckResult]:
     try:
         found = state_file.read(config.state_file, config.peer_names, now)
     except StateFileError as error:
-        yield fault(SUBJECT, str(error))
+        yield fault(_STATE, str(error))
         return
     if found:
-        yield fine(SUBJECT, f"{config.state_file} is taken in at the next start: jobs: {len(found.jobs)}")
+        yield fine(_STATE, f"{config.state_file} is taken in at the next start: jobs: {len(found.jobs)}")
         if found.possible_hosts:
             names = ", ".join(found.possible_hosts)
-            yield warning(SUBJECT, f"hosts may exist of which the file does not know: {names}")
-
-
-_GIT_SECONDS = 10.0
-_VERSION = re.compile(r"git version (\S+)")
+            yield warning(_STATE, f"hosts may exist of which the file does not know: {names}")
 
 
 def check_git() -> CheckResult:
@@ -126,18 +128,13 @@ def check_git() -> CheckResult:
             ["git", "--version"], capture_output=True, text=True, timeout=_GIT_SECONDS, check=False
         )
     except FileNotFoundError:
-        return fault("git", "not found on PATH", "install it")
+        return fault(_GIT, "not found on PATH", "install it")
     except (OSError, subprocess.TimeoutExpired) as error:
-        return fault("git", f"cannot be called ({type(error).__name__})")
-    version = _VERSION.match(answer.stdout)
+        return fault(_GIT, f"cannot be called ({type(error).__name__})")
+    version = _GIT_VERSION.match(answer.stdout)
     if answer.returncode or not version:
-        return fault("git", f"does not work: exit code {answer.returncode}", "try `git --version`")
-    return fine("git", version[1])
-
-
-_FILES = "files"
-_GROUP_OR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
-_COMPANIONS = ("", "-wal", "-shm", ".lock")
+        return fault(_GIT, f"does not work: exit code {answer.returncode}", "try `git --version`")
+    return fine(_GIT, version[1])
 
 
 def check_modes(config: Config) -> Sequence[CheckResult]:

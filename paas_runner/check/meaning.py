@@ -14,9 +14,9 @@ _MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
 
 
-def meanings(config: Config, sizes: Mapping[str, Flavors]) -> Mapping[KeyPath, str]:
-    """Sentences by key; `sizes`, by short token, are of the runners whose hosts are known."""
-    load = Load(limits=config.limits, flavors=sizes)
+def meanings(config: Config, flavors: Mapping[str, Flavors]) -> Mapping[KeyPath, str]:
+    """Sentences by key; `flavors` are those of the runners whose hosts are known, by short token."""
+    load = Load(limits=config.limits, flavors=flavors)
     found: dict[KeyPath, str] = {(key,): sentence for key, sentence in _of_all(config, load)}
     for number, runner in enumerate(config.runners):
         found["runners", number] = _capacity(config, runner, load)
@@ -86,23 +86,23 @@ def _of_runner(runner: Runner, policy: Policy) -> Iterator[tuple[str, str]]:
 
 
 def _given_up(policy: Policy) -> str:
-    looks = math.ceil(policy.life_within / policy.life_every)
+    attempts = math.ceil(policy.life_within / policy.life_every)
     return (
         f"given up are: a launched job that writes nothing, after {exact_span(policy.life_within)} and up to "
-        f"{looks} looks at its log; a host that cannot be had, after {exact_span(policy.host_within)}; "
+        f"{attempts} looks at its log; a host that cannot be had, after {exact_span(policy.host_within)}; "
         f"a host that is still busy, {exact_span(policy.lifetime_margin)} after its job's own timeout"
     )
 
 
 def _capacity(config: Config, runner: Runner, load: Load) -> str:
-    """How many jobs at once, of each size alone."""
+    """How many jobs at once, of each flavor alone."""
     most = min(runner.limit or config.concurrent, config.concurrent)
-    sizes = load.flavors.get(runner.short_token)
-    if sizes is None or not sizes.weights:
+    flavors = load.flavors.get(runner.short_token)
+    if flavors is None or not flavors.weights:
         return f"at most {most} jobs at once; what its hosts weigh could not be found out"
     allowed = load.allowance(runner.short_token)
     if allowed is None:
-        return f"at most {most} jobs at once, of each of {', '.join(sizes.granted)}"
-    fitting = jobs_that_fit(sizes.granted, allowed)
-    counts = ", ".join(f"{size} {min(count, most)}" for size, count in fitting.items())
+        return f"at most {most} jobs at once, of each of {', '.join(flavors.granted)}"
+    fitting = jobs_that_fit(flavors.granted, allowed)
+    counts = ", ".join(f"{flavor} {min(count, most)}" for flavor, count in fitting.items())
     return f"jobs at once if all are of one flavor, within {allowed:.1f} of the quota: {counts}"

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar, get_type_hints
+from typing import Any, TypeAlias, TypeVar
 
 import attrs
 import tomlkit
@@ -24,6 +24,7 @@ from paas_runner.job.capacity import Flavors
 from paas_runner.job.known_runner import short_token
 from paas_runner.secret import Secret
 from paas_runner.setting_types import GoDuration
+from paas_runner.settings import declared
 
 Comments: TypeAlias = Mapping[KeyPath, str]
 T = TypeVar("T", Container, Table)
@@ -112,12 +113,10 @@ def _section(runner: Runner) -> Mapping[str, Any]:
 
 def _settings(instance: Any) -> Iterator[tuple[str, Any]]:
     """The keys that a settings class declares, under their names in the file; what is empty is left out."""
-    types = get_type_hints(type(instance))
-    for field in attrs.fields(type(instance)):
-        value = getattr(instance, field.name)
-        if "doc" in field.metadata and value not in _EMPTY:
-            duration = types[field.name] is GoDuration
-            yield field.metadata["key"] or field.name, _go_duration(value) if duration else _plain(value)
+    for key in declared(type(instance)):
+        value = getattr(instance, key.field)
+        if value not in _EMPTY:
+            yield key.written, _go_duration(value) if key.kind is GoDuration else _plain(value)
 
 
 def _plain(value: Any) -> Any:

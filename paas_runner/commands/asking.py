@@ -11,26 +11,28 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from paas_runner.status.report import StatusReport
-    from paas_runner.status.views import Explanation
+    from paas_runner.status.views import JobExplanation
 
 T = TypeVar("T")
 Parts = Iterator[dict[str, Any]]
 
-PATIENCE_SECONDS = 60.0
+LONGEST_WAIT_SECONDS = 60.0
 """For what the service has to do before it answers."""
 
 QUICK_SECONDS = 10.0
 """For what it only has to tell."""
 
 
-def answer(request: Mapping[str, Any], config: Path, *, patience: float | None = PATIENCE_SECONDS) -> Parts:
+def answer(
+    request: Mapping[str, Any], config: Path, *, timeout: float | None = LONGEST_WAIT_SECONDS
+) -> Parts:
     """The parts of the answer of the service that runs with this file, as they come.
 
-    `patience` (seconds, None is for ever) bounds the wait for each part.
+    `timeout` (seconds, None is for ever) bounds the wait for each part.
     """
     from paas_runner.control import ask
 
-    return ask(_socket(config), request, timeout=patience)
+    return ask(_socket(config), request, timeout=timeout)
 
 
 def report(config: Path) -> "StatusReport":
@@ -46,14 +48,14 @@ def report(config: Path) -> "StatusReport":
     return found
 
 
-def explanations(config: Path, job_id: int) -> "Sequence[Explanation]":
+def explanations(config: Path, job_id: int) -> "Sequence[JobExplanation]":
     """What is known of the tracked jobs of that id."""
     from paas_runner.control import NotRunningError
     from paas_runner.status.stored import stored_explanations
-    from paas_runner.status.views import Explanation
+    from paas_runner.status.views import JobExplanation
 
     try:
-        return _values({"ask": "explain", "job": job_id}, config, Explanation)
+        return _values({"ask": "explain", "job": job_id}, config, JobExplanation)
     except NotRunningError:
         return stored_explanations(config, job_id)
 
@@ -62,7 +64,7 @@ def _values(request: Mapping[str, Any], config: Path, kind: type[T]) -> Sequence
     from paas_runner.control import ControlError
     from paas_runner.status.report import from_data
 
-    parts = list(answer(request, config, patience=QUICK_SECONDS))
+    parts = list(answer(request, config, timeout=QUICK_SECONDS))
     try:
         return [from_data(part, kind) for part in parts]
     except ValueError as error:

@@ -17,6 +17,9 @@ from paas_runner.errors import Exit, RunnerError
 if TYPE_CHECKING:
     from paas_runner.demo import JobStory, Verdict
 
+_COLUMNS = ("job", "result", "flavor", "provision", "launch", "boot", "run", "remove", "total")
+_STATUS_STYLES = {"success": "green", "failed": "red"}
+
 _EPILOG = """\
 exit codes:
   0  all jobs and hosts are accounted for
@@ -96,7 +99,7 @@ class Lines:
 
     def end(self, stories: "Sequence[JobStory]", verdict: "Verdict") -> None:
         """A table and a last line."""
-        self._show("", output.Table(head=_HEAD, rows=[_row(story) for story in stories]), "")
+        self._show("", output.Table(head=_COLUMNS, rows=[_row(story) for story in stories]), "")
         for problem in verdict.problems:
             self._show(output.Painted(f"✗ {problem}", "red"))
         counts = (
@@ -184,12 +187,8 @@ class Document:
         """The document is complete, or is not printed."""
 
 
-_HEAD = ("job", "result", "flavor", "provision", "launch", "boot", "run", "remove", "total")
-_STATUS_STYLES = {"success": "green", "failed": "red"}
-
-
 def _row(story: "JobStory") -> Sequence[str]:
-    """Who, how it ended, and where the time went."""
+    """The job, how it ended, and where the time went."""
 
     def spent(*phases: str) -> str:
         seconds = [story.seconds[phase] for phase in phases if phase in story.seconds]

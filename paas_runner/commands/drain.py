@@ -40,7 +40,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _call(arguments: argparse.Namespace) -> int:
     wait = arguments.wait or arguments.json
-    certificate = _certificate(answer({"ask": "drain", "wait": wait}, arguments.config, patience=None))
+    certificate = _certificate(answer({"ask": "drain", "wait": wait}, arguments.config, timeout=None))
     if not wait:
         output.show("draining: no new jobs; the service ends after the last")
         return Exit.OK

@@ -15,7 +15,7 @@ from paas_runner.commands.command import Command, add_config
 from paas_runner.errors import Exit, RunnerError, UsageError
 
 if TYPE_CHECKING:
-    from paas_runner.status.views import Explanation
+    from paas_runner.status.views import JobExplanation
 
 _JOB = re.compile(r"(?:(?P<runner>[^/]+)/|hpd-job-(?P<host_of>.+)-)?(?P<job>\d{1,18})")
 
@@ -79,12 +79,12 @@ def _call(arguments: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def _explanations(config: Path, job: WantedJob) -> "Sequence[Explanation]":
+def _explanations(config: Path, job: WantedJob) -> "Sequence[JobExplanation]":
     """Tracked jobs as the service knows them, or its store when it is down; then those that are gone."""
     from paas_runner.config.load import state_path
     from paas_runner.config.model import store_path
     from paas_runner.job.wording import describe_history
-    from paas_runner.status.views import Explanation
+    from paas_runner.status.views import JobExplanation
     from paas_runner.store.snapshot import histories
 
     tracked = asking.explanations(config, job.job_id)
@@ -93,7 +93,7 @@ def _explanations(config: Path, job: WantedJob) -> "Sequence[Explanation]":
     found = [
         *tracked,
         *(
-            Explanation(at=now, key=key, job=None, history=describe_history(entries))
+            JobExplanation(at=now, key=key, job=None, history=describe_history(entries))
             for key, entries in gone.items()
         ),
     ]

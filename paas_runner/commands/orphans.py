@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from paas_runner.config import Config
     from paas_runner.dispatch.search import KnownRecords, NotAsked, RunnerSearch, Search
     from paas_runner.job.orphans import HostVerdict
-    from paas_runner.job.tracked import JobKey, SeenHost, TrackedJob
+    from paas_runner.job.tracked import SeenHost
     from paas_runner.service.assembly import Edges
-    from paas_runner.store.snapshot import Snapshot
 
-SECONDS_BETWEEN_LOOKS = 3.0
+SECONDS_BETWEEN_SEARCHES = 3.0
 
 _EPILOG = """\
 fields of --json:
@@ -137,40 +136,12 @@ def _cells(row: Row) -> Sequence[str]:
 # --- the search -------------------------------------------------------------------------------------------
 
 
-@attrs.frozen
-class StoredRecords:
-    """What the service has on the disk; a state file that waits for the next start counts, too."""
-
-    config: "Config"
-
-    async def jobs(self) -> "Sequence[TrackedJob]":
-        return (await self.read()).jobs
-
-    async def ended(self) -> "frozenset[JobKey]":
-        return (await self.read()).ended
-
-    async def tenants(self, runner: str) -> frozenset[str]:
-        return (await self.read()).tenants.get(runner, frozenset())
-
-    async def read(self) -> "Snapshot":
-        """All of it as it is now; raises `StoreError` and `StateFileError`."""
-        import asyncio
-
-        from paas_runner.store import state_file
-        from paas_runner.store.snapshot import take
-
-        config = self.config
-        snapshot = await asyncio.to_thread(take, config.store_path)
-        waiting = await asyncio.to_thread(
-            state_file.read, config.state_file, config.peer_names, datetime.now(UTC)
-        )
-        if waiting is None:
-            return snapshot
-        return attrs.evolve(snapshot, jobs=[*snapshot.jobs, *waiting.jobs])
-
-
 async def _search_stored(config: "Config", edges: "Edges", *, delete: bool) -> Found:
-    records = StoredRecords(config)
+    from paas_runner.store.snapshot import StoredRecords
+
+    records = StoredRecords(
+        store=config.store_path, state_file=config.state_file, peer_names=config.peer_names
+    )
     snapshot = await records.read()
     config, _ = config.recognised(snapshot.runners)
     return await search(config, edges, records, installation=snapshot.installation, delete=delete)
@@ -185,7 +156,7 @@ async def search(
     delete: bool,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Found:
-    """Look for orphans of all runners, a second time where the first look raises a suspicion."""
+    """Search the hosts of all runners for orphans, a second time where the first raises a suspicion."""
     import asyncio
     from contextlib import AsyncExitStack
 
@@ -200,17 +171,16 @@ async def search(
             owned.push_async_callback(executor.aclose)
             searched = SearchedRunner(
                 key=runner.short_token,
-                name=runner.name or runner.short_token,
+                name=runner.title,
                 executor=executor,
-                keeps_hosts=config.paas_finished_jobs_keep_resources
-                or not config.paas_decommission_launch_failures,
+                policy=config.policy_of(runner),
             )
             searches.append(RunnerSearch(searched, records=records, clock=clock))
-        await asyncio.gather(*(each.look() for each in searches))
+        await asyncio.gather(*(each.compare() for each in searches))
         if suspects := sum(verdict.undecided for each in searches for _, verdict in each.verdicts):
-            note(f"{suspects} of the hosts may be orphans: a second look in {SECONDS_BETWEEN_LOOKS:g} s")
-            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
-            await asyncio.gather(*(each.look() for each in searches))
+            note(f"{suspects} of the hosts may be orphans: a second look in {SECONDS_BETWEEN_SEARCHES:g} s")
+            await asyncio.sleep(SECONDS_BETWEEN_SEARCHES)
+            await asyncio.gather(*(each.compare() for each in searches))
         return Found(
             rows=[row for each in searches for row in await _rows(each, delete=delete)],
             not_asked=[tenant for each in searches for tenant in each.not_asked],

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 CLEAR = "\x1b[H\x1b[2J"
-PATIENCE_SECONDS = 1.0
+SHOWN_AFTER_SECONDS = 1.0
 """What takes less is not shown."""
 
 
@@ -108,7 +108,7 @@ class Waiting:
         """`what` is waited for inside the block."""
         import asyncio
 
-        timer = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._begin, what)
+        timer = asyncio.get_running_loop().call_later(SHOWN_AFTER_SECONDS, self._begin, what)
         try:
             yield
         finally:

@@ -14,7 +14,7 @@ from paas_runner.errors import Exit
 if TYPE_CHECKING:
     from paas_runner.status.report import StatusReport
 
-SECONDS_BETWEEN_LOOKS = 2.0
+SECONDS_BETWEEN_REPORTS = 2.0
 
 _EPILOG = """\
 fields of --json:
@@ -57,7 +57,7 @@ def _call(arguments: argparse.Namespace) -> int:
 
     try:
         if arguments.watch:
-            _watch(_looks(arguments.config), as_json=arguments.json)
+            _watch(_reports(arguments.config), as_json=arguments.json)
         found = asking.report(arguments.config)
     except KeyboardInterrupt:
         return Exit.OK
@@ -68,19 +68,19 @@ def _call(arguments: argparse.Namespace) -> int:
     return Exit.FAILED if found.service.state is ServiceState.DOWN else Exit.OK
 
 
-def _looks(config: Path) -> "Iterator[StatusReport]":
+def _reports(config: Path) -> "Iterator[StatusReport]":
     while True:
         yield asking.report(config)
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+        time.sleep(SECONDS_BETWEEN_REPORTS)
 
 
-def _watch(looks: "Iterator[StatusReport]", *, as_json: bool) -> None:
+def _watch(reports: "Iterator[StatusReport]", *, as_json: bool) -> None:
     """A page that is drawn again on a terminal, a line for each change elsewhere, all in a line as JSON."""
     from paas_runner.status.report import to_data
     from paas_runner.status.views import changes, page
 
     before = None
-    for found in looks:
+    for found in reports:
         if as_json:
             output.show_json(to_data(found), indent=None)
         elif output.is_terminal(sys.stdout):

@@ -39,7 +39,7 @@ def differences(old: Config, new: Config) -> Sequence[str]:
 
 
 def _title(runner: Runner) -> str:
-    return f'runner "{runner.name or runner.short_token}"'
+    return f'runner "{runner.title}"'
 
 
 def _changes(old: Any, new: Any, prefix: str = "") -> Iterator[str]:
@@ -64,7 +64,7 @@ def _change(key: str, old: Any, new: Any, prefix: str) -> Iterator[str]:
     elif isinstance(old, Mapping) and isinstance(new, Mapping):
         yield from (f"{prefix}{key}.{line}" for line in _table(old, new))
     elif _is_public(old) and _is_public(new):
-        yield f"{prefix}{key}: {_described(old)} → {_described(new)}"
+        yield f"{prefix}{key}: {_format_value(old)} → {_format_value(new)}"
     else:
         yield f"{prefix}{key}: changed"
 
@@ -91,7 +91,7 @@ def _is_public(value: Any) -> bool:
     return value is None or isinstance(value, str | bool | int | float | timedelta | Path)
 
 
-def _described(value: Any) -> str:
+def _format_value(value: Any) -> str:
     match value:
         case None:
             return "not set"
@@ -102,6 +102,6 @@ def _described(value: Any) -> str:
         case timedelta():
             return f"{value.total_seconds():g} s"
         case list() | tuple():
-            return f"[{', '.join(map(_described, value))}]"
+            return f"[{', '.join(map(_format_value, value))}]"
         case _:
             return str(value)

@@ -29,6 +29,12 @@ from paas_runner.settings import keys_of
 
 _POSITION = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 _ZERO_IS_DEFAULT = ("check_interval", "shutdown_timeout")
+_KNOWN_KEYS = (
+    keys_of(Config)
+    | dialect.ALIASES[Config].keys()
+    | dialect.GLOBAL_KEYS
+    | {"runners", dialect.SECRETS_FILE_KEY}
+)
 
 
 def load(path: Path, *, environ: Mapping[str, str], executors: Executors) -> Config:
@@ -96,7 +102,7 @@ def _syntax_complaint(path: Path, text: str, message: str) -> Complaint:
 def _global_values(document: Mapping[str, Any], reader: Reader) -> dict[str, Any]:
     values = reader.values(Config, document, ())
     check_tables(document, (), dialect.GLOBAL_TABLES, reader)
-    reader.refuse_unknown(document, (), _KNOWN)
+    reader.refuse_unknown(document, (), _KNOWN_KEYS)
     for name in _ZERO_IS_DEFAULT:
         if (values.get(name) or timedelta()) <= timedelta():
             values.pop(name, None)
@@ -106,14 +112,6 @@ def _global_values(document: Mapping[str, Any], reader: Reader) -> dict[str, Any
 def default_state_file(environ: Mapping[str, str], folder: Path) -> Path:
     """In the first folder that systemd made for our state, else beside the configuration."""
     return folder / environ.get("STATE_DIRECTORY", "").split(":")[0] / STATE_FILE
-
-
-_KNOWN = (
-    keys_of(Config)
-    | dialect.ALIASES[Config].keys()
-    | dialect.GLOBAL_KEYS
-    | {"runners", dialect.SECRETS_FILE_KEY}
-)
 
 
 def state_path(path: Path, environ: Mapping[str, str]) -> Path:

@@ -14,7 +14,8 @@ import attrs
 from paas_runner.http import Tls
 from paas_runner.job.capacity import Limits, QuotaRule
 from paas_runner.job.decision import Policy
-from paas_runner.job.known_runner import KnownRunner, Section, peer_name, recognised, short_token
+from paas_runner.job.known_runner import KnownRunner, RunnerIdentity, peer_name, recognised, short_token
+from paas_runner.logs import LEVELS
 from paas_runner.secret import Secret, secrets_in
 from paas_runner.setting_types import Fraction, GoDuration, ReadableFile, Url
 from paas_runner.settings import setting
@@ -124,9 +125,9 @@ class Runner:
         return min(self.unhealthy_interval, LONGEST_UNHEALTHY_INTERVAL)
 
     @property
-    def section(self) -> Section:
+    def identity(self) -> RunnerIdentity:
         """By what the runner is recognised."""
-        return Section(token=short_token(self.token.reveal()), url=self.url, name=self.name)
+        return RunnerIdentity(token=short_token(self.token.reveal()), url=self.url, name=self.name)
 
 
 @attrs.frozen(kw_only=True)
@@ -144,9 +145,7 @@ class Config:
     job_progress_poll_interval: timedelta = setting(
         "Pause between two looks at whether a job has ended.", default=timedelta(seconds=30), minimum=0.1
     )
-    log_level: str = setting(
-        "Least level to log.", default="info", choices=("panic", "fatal", "error", "warning", "info", "debug")
-    )
+    log_level: str = setting("Least level to log.", default="info", choices=LEVELS)
     log_format: str | None = setting("How log lines look.", default=None, choices=("runner", "text", "json"))
     state_file: Path = setting(
         "Where running jobs are remembered; by default in $STATE_DIRECTORY, else beside the configuration.",
@@ -232,7 +231,7 @@ class Config:
 
     def recognised(self, known: Sequence[KnownRunner]) -> tuple["Config", Sequence[KnownRunner]]:
         """This configuration with the key of each runner, and its runners as they are known from now on."""
-        present = recognised([runner.section for runner in self.runners], known)
+        present = recognised([runner.identity for runner in self.runners], known)
         runners = tuple(
             attrs.evolve(runner, known_as=found.key)
             for runner, found in zip(self.runners, present, strict=True)

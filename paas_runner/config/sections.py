@@ -23,6 +23,14 @@ from paas_runner.setting_types import SCALARS, UnfitError
 from paas_runner.settings import keys_of
 
 _NAMEABLE = re.compile(r"[A-Za-z0-9_.-]{4,}")
+_KNOWN_KEYS = (
+    keys_of(Runner)
+    | dialect.ALIASES[Runner].keys()
+    | dialect.OUTER_KEYS
+    | dialect.FORWARDED_KEYS
+    | dialect.WITHOUT_EFFECT
+    | {dialect.SECRETS_FILE_KEY}
+)
 
 Executors = Mapping[str, Callable[[], ExecutorKind]]
 
@@ -82,26 +90,12 @@ def _read_section(table: Mapping[str, Any], at: KeyPath, reader: Reader, executo
     reader = with_secrets_file(table, at, reader)
     values = reader.values(Runner, table, at)
     check_tables(table, at, dialect.RUNNER_TABLES, reader)
-    _warn(table, at, reader)
-    if (name := values.get("executor")) is not None:
-        values["settings"] = reader.plugin(table, at, executors, key="executor", name=name, known=_KNOWN)
-    values["forwarded"] = {key: table[key] for key in table if key in dialect.FORWARDED_KEYS}
-    return Section(at=at, values=values)
-
-
-def _warn(table: Mapping[str, Any], at: KeyPath, reader: Reader) -> None:
     for key in sorted(dialect.WITHOUT_EFFECT & table.keys()):
         reader.findings.warn((*at, key), "has no effect")
-
-
-_KNOWN = (
-    keys_of(Runner)
-    | dialect.ALIASES[Runner].keys()
-    | dialect.OUTER_KEYS
-    | dialect.FORWARDED_KEYS
-    | dialect.WITHOUT_EFFECT
-    | {dialect.SECRETS_FILE_KEY}
-)
+    if (name := values.get("executor")) is not None:
+        values["settings"] = reader.plugin(table, at, executors, key="executor", name=name, known=_KNOWN_KEYS)
+    values["forwarded"] = {key: table[key] for key in table if key in dialect.FORWARDED_KEYS}
+    return Section(at=at, values=values)
 
 
 def find_contradictions(values: Mapping[str, Any], sections: Sequence[Section], findings: Findings) -> None:

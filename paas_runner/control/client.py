@@ -10,7 +10,7 @@ from paas_runner.control.server import address
 from paas_runner.errors import RunnerError
 
 ANSWER_WITHIN_SECONDS = 10.0
-"""How long the service may take to begin with an answer; the rest may take as long as it needs."""
+"""For the connection, and for each part of an answer unless the caller says otherwise."""
 
 
 class ControlError(RunnerError):

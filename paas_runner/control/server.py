@@ -20,6 +20,16 @@ from paas_runner.logs import redactor
 
 log = structlog.stdlib.get_logger(__name__)
 
+Handler: TypeAlias = Callable[[Mapping[str, Any]], AsyncIterator[Mapping[str, Any]]]
+"""From the request to the parts of its answer; the text of a `RunnerError` goes to the one that asked."""
+
+Control: TypeAlias = Callable[[Path, Mapping[str, Handler]], AbstractAsyncContextManager[object]]
+"""What lets others ask for as long as it is entered."""
+
+LONGEST_REQUEST_BYTES = 65_536
+REQUEST_WITHIN_SECONDS = 10.0
+ANSWERS_END_WITHIN_SECONDS = 5.0
+
 LONGEST_ADDRESS_BYTES = 107
 """What a socket's address holds (unix(7): `sun_path` has 108 bytes, one of them ends it)."""
 
@@ -43,17 +53,6 @@ def address(path: Path) -> Iterator[str]:
         yield f"/proc/self/fd/{folder}/{path.name}"
     finally:
         os.close(folder)
-
-
-Handler: TypeAlias = Callable[[Mapping[str, Any]], AsyncIterator[Mapping[str, Any]]]
-"""From the request to the parts of its answer; the text of a `RunnerError` goes to the one that asked."""
-
-Control: TypeAlias = Callable[[Path, Mapping[str, Handler]], AbstractAsyncContextManager[object]]
-"""What lets others ask for as long as it is entered."""
-
-LONGEST_REQUEST_BYTES = 65_536
-REQUEST_WITHIN_SECONDS = 10.0
-ANSWERS_END_WITHIN_SECONDS = 5.0
 
 
 def no_control(_path: Path, _handlers: Mapping[str, Handler]) -> AbstractAsyncContextManager[object]:

@@ -30,7 +30,7 @@ class GitLabCoordinator:
         self._token = token
         self._system_id = system_id
         self._last_update = ""
-        self._asking = connect(base, service=f"coordinator {url}", at_once=2, tls=tls)
+        self._requests = connect(base, service=f"coordinator {url}", at_once=2, tls=tls)
         self._jobs = connect(base, service=f"coordinator {url}", at_once=JOB_CALLS_AT_ONCE, tls=tls)
 
     async def request_job(self, *, hold: bool) -> bytes | None:
@@ -42,7 +42,7 @@ class GitLabCoordinator:
         }
         if hold and self._last_update:
             payload["last_update"] = self._last_update
-        answer = await self._asking.call(
+        answer = await self._requests.call(
             "POST",
             "/jobs/request",
             op="request a job",
@@ -55,7 +55,7 @@ class GitLabCoordinator:
             return answer.body
         if answer.status in (204, 409):  # 409: another runner was faster
             return None
-        raise self._unexpected(self._asking, answer, "request a job")
+        raise self._unexpected(self._requests, answer, "request a job")
 
     async def touch(self, job_id: int, token: Secret) -> JobStatus:
         """§2.8, §3.5: the answer to an update has the job's status."""
@@ -107,7 +107,7 @@ class GitLabCoordinator:
             raise Transient("refused, although the job runs", service=self._jobs.service, op=op)
 
     async def aclose(self) -> None:
-        await self._asking.aclose()
+        await self._requests.aclose()
         await self._jobs.aclose()
 
     async def _own_status(self, token: Secret) -> JobStatus | None:

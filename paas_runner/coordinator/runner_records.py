@@ -1,7 +1,7 @@
-"""A runner's record at its coordinator: registered, verified and unregistered by a token (spec
-`gitlab-runner-api.md` §1).
+"""A runner's record at its coordinator: registered, verified and unregistered by a token.
 
-The record is not the configuration's section: `register` sees to it that there are both or none.
+Sections are those of spec `gitlab-runner-api.md`. The record is not the section of the configuration:
+`register` sees to it that there are both or none.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from paas_runner.errors import Rejected, Transient
 from paas_runner.http import Connect, Response, Tls
 from paas_runner.secret import Secret
 
-_QUICK_TRIES = 2
+_ATTEMPTS = 2  # a person waits for the outcome
 _INFO_OF_A_NEW_RUNNER = {
     key: INFO[key] for key in ("name", "version", "revision", "platform", "architecture")
 }
@@ -179,7 +179,7 @@ class RunnerRecords:
             raise self._refused(answer, op)
 
     async def _call(
-        self, method: str, path: str, body: Any, *, op: str, attempts: int = _QUICK_TRIES
+        self, method: str, path: str, body: Any, *, op: str, attempts: int = _ATTEMPTS
     ) -> Response:
         api = self.connect(f"{self.url.rstrip('/')}/api/v4", service=self._service, at_once=1, tls=self.tls)
         try:

@@ -23,10 +23,56 @@ from paas_runner import __version__
 
 log = structlog.stdlib.get_logger(__name__)
 
-
 FILE = ".runner_system_id"
 _FORM = re.compile(r"[sr]_[0-9A-Za-z]{12}")
 _MACHINE_ID = Path("/etc/machine-id")
+
+FEATURES: Mapping[str, bool] = {
+    "variables": True,
+    "image": True,
+    "services": True,
+    "artifacts": True,
+    "cache": True,
+    "fallback_cache_keys": True,
+    "upload_multiple_artifacts": True,
+    "upload_raw_artifacts": True,
+    "refspecs": True,
+    "masking": True,
+    "raw_variables": True,
+    "artifacts_exclude": True,
+    "multi_build_steps": True,
+    "trace_reset": True,
+    "trace_checksum": True,
+    "trace_size": True,
+    "cancelable": True,
+    "return_exit_code": True,
+    "service_variables": True,
+    "service_multiple_aliases": True,
+    "image_executor_opts": True,
+    "service_executor_opts": True,
+    "cancel_gracefully": True,
+    "two_phase_job_commit": True,
+    "shared": False,
+    "proxy": False,
+    "session": False,
+    "terminal": False,
+    "vault_secrets": False,
+    "native_steps_integration": False,
+    "job_inputs": False,
+}
+
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+INFO: Mapping[str, Any] = {
+    "name": "paas-runner",
+    "version": __version__,
+    "revision": __version__,
+    "platform": platform.system().lower(),
+    "architecture": _MACHINES.get(platform.machine(), platform.machine()),
+    "executor": "docker",
+    "shell": "bash",
+    "features": FEATURES,
+}
 
 
 def system_id(folders: Iterable[Path], rng: random.Random, machine_id: Path = _MACHINE_ID) -> str:
@@ -75,51 +121,3 @@ def _read(path: Path) -> str:
         return path.read_text().strip()
     except (OSError, UnicodeDecodeError):
         return ""
-
-
-FEATURES: Mapping[str, bool] = {
-    "variables": True,
-    "image": True,
-    "services": True,
-    "artifacts": True,
-    "cache": True,
-    "fallback_cache_keys": True,
-    "upload_multiple_artifacts": True,
-    "upload_raw_artifacts": True,
-    "refspecs": True,
-    "masking": True,
-    "raw_variables": True,
-    "artifacts_exclude": True,
-    "multi_build_steps": True,
-    "trace_reset": True,
-    "trace_checksum": True,
-    "trace_size": True,
-    "cancelable": True,
-    "return_exit_code": True,
-    "service_variables": True,
-    "service_multiple_aliases": True,
-    "image_executor_opts": True,
-    "service_executor_opts": True,
-    "cancel_gracefully": True,
-    "two_phase_job_commit": True,
-    "shared": False,
-    "proxy": False,
-    "session": False,
-    "terminal": False,
-    "vault_secrets": False,
-    "native_steps_integration": False,
-    "job_inputs": False,
-}
-
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-
-INFO: Mapping[str, Any] = {
-    "name": "paas-runner",
-    "version": __version__,
-    "revision": __version__,
-    "platform": platform.system().lower(),
-    "architecture": _MACHINES.get(platform.machine(), platform.machine()),
-    "executor": "docker",
-    "shell": "bash",
-    "features": FEATURES,
-}

@@ -1,6 +1,6 @@
 """Asking one coordinator for jobs, for as long as there is room.
 
-`--poll-cycles`: the service ends by itself once every runner has asked so many times in vain.
+`PollCycles` counts the requests that brought none, for `--poll-cycles`: with it the service ends by itself.
 """
 
 import asyncio
@@ -27,6 +27,11 @@ from paas_runner.job.tracked import TrackedJob
 from paas_runner.loop.timing import Clock, backoff, sleep_until_stopped
 
 log = structlog.stdlib.get_logger(__name__)
+
+_HOST_UNDECIDED = Failure(
+    reason=FailureReason.SYSTEM,
+    text="The runner could not make out which host this job needs. The operators of this runner can help.",
+)
 
 
 class Acquisition:
@@ -127,7 +132,7 @@ class Acquisition:
         except Exception:
             # the job is ours: whatever an executor does wrong, its author must hear of it
             log.exception("job_reading_error", job=payload.job_id)
-            return acquired(key, payload, now, failure=_UNREADABLE)
+            return acquired(key, payload, now, failure=_HOST_UNDECIDED)
         start_due = self._registry.planned_start(now)
         return acquired(key, payload, now, tenant=tenant, expected_weight=weight, start_due=start_due)
 
@@ -163,12 +168,6 @@ class Acquisition:
 
     def _growing(self, attempts: int) -> timedelta:
         return backoff(attempts, self._rng, longest=self._runner.longest_backoff)
-
-
-_UNREADABLE = Failure(
-    reason=FailureReason.SYSTEM,
-    text="The runner could not make out which host this job needs. The operators of this runner can help.",
-)
 
 
 class PollCycles(Observer):

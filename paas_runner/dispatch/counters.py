@@ -1,6 +1,7 @@
-"""The numbers of one process, from its start on: broken promises, and what hosts have cost.
+"""What one process counts from its start on, for its log: broken promises, and what hosts have cost.
 
-Of the promise each part has a number, 0 as long as it is kept. Costs are those of the hosts that have gone.
+Each part of the promise (no orphan, no duplicate, no drift) has a number, 0 as long as it holds. A host costs
+once it is gone; what has cost so far in all is in the store's ledger.
 """
 
 import enum

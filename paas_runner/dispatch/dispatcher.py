@@ -1,6 +1,6 @@
 """All loops of the service under one roof: they start here, and none outlives `run`.
 
-What a reload, a drain and the watchdog do to the loops is done here; who asks how it is gets a `View`.
+What a reload, a drain and the watchdog do to the loops is done here; how it is, a `DispatchView` says.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from paas_runner.dispatch.records import Ledger, Records
 from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.served import ActiveRunner, Generation, ServedConfig
 from paas_runner.dispatch.sweep import Sweep
-from paas_runner.dispatch.view import Observer, Observers, View
+from paas_runner.dispatch.view import DispatchView, Observer, Observers
 from paas_runner.executor.contract import JobRefusedError
 from paas_runner.executor.optional import tenant_of
 from paas_runner.job.tracked import TrackedJob
@@ -73,10 +73,10 @@ class Dispatcher:
         return self._config
 
     @property
-    def view(self) -> View:
+    def view(self) -> DispatchView:
         """How everything is now."""
         present = self._present.values()
-        return View(
+        return DispatchView(
             load=self._registry.load,
             runners=self._config.names,
             leaving={

@@ -37,15 +37,7 @@ from paas_runner.job.events import (
     Reported,
     Unchecked,
 )
-from paas_runner.job.failure import (
-    RETRY,
-    Failure,
-    FailureReason,
-    as_trace,
-    fact_sheet,
-    moment,
-    reference,
-)
+from paas_runner.job.failure import Failure, FailureReason, as_trace, call_facts
 from paas_runner.job.tracked import TrackedJob
 from paas_runner.loop.timing import LONGEST_OUTAGE_BACKOFF, Clock, backoff
 
@@ -55,7 +47,7 @@ _LONGEST_FINISHING_BACKOFF = timedelta(minutes=5)  # reports and removals are ne
 
 _PREPARING = frozenset({Action.PROVISION, Action.ADOPT, Action.CHECK_READY, Action.LAUNCH})
 _FINISHING = frozenset({Action.EXPLAIN, Action.REPORT, Action.DECOMMISSION})
-_LOOKING_ASIDE = frozenset({Action.TOUCH, Action.CHECK_HOST})  # their failure holds up nothing else
+_BESIDE = frozenset({Action.TOUCH, Action.CHECK_HOST})  # their failure holds up nothing else
 
 
 @attrs.frozen(kw_only=True)
@@ -146,7 +138,7 @@ class Effects:
             account = await silence_of(self.runner.executor, _provisioned(job))
         except RemoteError as error:
             log.info("host_account_unavailable", reason=str(error))
-            account = _particulars(error, job, self.clock())
+            account = _call_facts(error, job, self.clock())
         return _failed(no_life(self.runner.policy, account), job)
 
     async def _decommission(self, job: TrackedJob) -> Event:
@@ -189,7 +181,7 @@ class Effects:
 
     def _later(self, action: Action, job: TrackedJob, error: RemoteError) -> Event:
         longest = _LONGEST_FINISHING_BACKOFF if action in _FINISHING else LONGEST_OUTAGE_BACKOFF
-        attempts = 0 if action in _LOOKING_ASIDE else job.attempts
+        attempts = 0 if action in _BESIDE else job.attempts
         delay = backoff(attempts, self.rng, longest=longest, retry_after=error.retry_after)
         if action is Action.CHECK_HOST:
             delay = max(delay, self.runner.policy.host_every)
@@ -220,26 +212,11 @@ def _failed(failure: Failure, job: TrackedJob) -> Failed:
 
 def _system_failure(error: RemoteError, job: TrackedJob, now: datetime) -> Failure:
     summary = "The host of this job could not be prepared."
-    return Failure(reason=FailureReason.SYSTEM, text=f"{summary}\n{_particulars(error, job, now)}")
+    return Failure(reason=FailureReason.SYSTEM, text=f"{summary}\n{_call_facts(error, job, now)}")
 
 
-def _particulars(error: RemoteError, job: TrackedJob, now: datetime) -> str:
-    """What was asked for, the answer, and what can be done; the provider knows the host's name, too."""
-    request = f"request {error.reference}" if error.reference else ""
-    return fact_sheet(
-        {
-            "Asked for": f"{error.op}, at {moment(now)}",
-            "Answer": f"{error.service}: {error.text}",
-            "What to do": error.advice or _advice(error),
-            "Reference": reference(job.host_name, job.host.ref if job.host else "", request),
-        }
-    )
-
-
-def _advice(error: RemoteError) -> str:
-    if error.status in (401, 403):
-        return "ask the operators of this runner, whose credentials were refused: no retry helps before"
-    return RETRY
+def _call_facts(error: RemoteError, job: TrackedJob, now: datetime) -> str:
+    return call_facts(error, now, job.host_name, job.host.ref if job.host else "")
 
 
 def _host_request(job: TrackedJob) -> HostRequest:

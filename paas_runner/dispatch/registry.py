@@ -54,6 +54,9 @@ class Registry:
         """All records."""
         return list(self._jobs.values())
 
+    def __contains__(self, key: JobKey) -> bool:
+        return key in self._jobs
+
     @property
     def load(self) -> Load:
         """All that capacity depends on, as it is now."""
@@ -66,13 +69,6 @@ class Registry:
         """The runners that did not get through to their coordinators when they last tried."""
         return dict(self._backoffs)
 
-    def set_backoff(self, runner: str, backoff: Backoff) -> None:
-        """The runner's last request failed."""
-        self._backoffs[runner] = backoff
-
-    def clear_backoff(self, runner: str) -> None:
-        self._backoffs.pop(runner, None)
-
     @property
     def waiting(self) -> Sequence[str]:
         """The runners that would ask for a job, the longest waiting first."""
@@ -81,6 +77,20 @@ class Registry:
     def planned_start(self, now: datetime) -> datetime | None:
         """When a job acquired now may be provisioned; None is at once."""
         return planned_start(self._latest_start, now, self._limits.launch_distance)
+
+    @property
+    def has_spare_room(self) -> bool:
+        """Whether a request may be kept waiting: each runner that is not asking could still begin to."""
+        in_flight = {reservation.runner for reservation in self._reservations}
+        others = set(self._limits.per_runner) - self._limits.paused - in_flight
+        return self.load.room_besides(others)
+
+    @property
+    def owes_a_turn(self) -> bool:
+        """Whether a runner waits that could ask: never, unless a change was overlooked."""
+        return next_to_ask(self.waiting, self.load) is not None
+
+    # --- what changes --------------------------------------------------------------------------------------
 
     def put(self, job: TrackedJob) -> None:
         start = job.start_due or job.acquired_at
@@ -106,35 +116,14 @@ class Registry:
         self._limits = limits
         self._give_turns()
 
-    def __contains__(self, key: JobKey) -> bool:
-        return key in self._jobs
+    def set_backoff(self, runner: str, backoff: Backoff) -> None:
+        """The runner's last request failed."""
+        self._backoffs[runner] = backoff
 
-    @property
-    def has_spare_room(self) -> bool:
-        """Whether a request may be kept waiting: each runner that is not asking could still begin to."""
-        asking = {reservation.runner for reservation in self._reservations}
-        others = set(self._limits.per_runner) - self._limits.paused - asking
-        return self.load.room_besides(others)
+    def clear_backoff(self, runner: str) -> None:
+        self._backoffs.pop(runner, None)
 
-    @property
-    def owes_a_turn(self) -> bool:
-        """Whether a runner waits that could ask: never, unless a change was overlooked."""
-        return next_to_ask(self.waiting, self.load) is not None
-
-    def close(self) -> None:
-        """No more turns: the runners that wait are sent away."""
-        self._open = False
-        self._send_away(self._waiting)
-
-    def dismiss(self, runner: str) -> None:
-        """Send this runner away from waiting; it may wait again later."""
-        self._send_away([entry for entry in self._waiting if entry.runner == runner])
-
-    def _send_away(self, entries: Sequence[_Waiting]) -> None:
-        for entry in entries:
-            if not entry.turn.done():
-                entry.turn.set_result(None)
-        self._waiting = [entry for entry in self._waiting if entry not in entries]
+    # --- turns ---------------------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def turn(self, runner: str, *, first: bool = False) -> AsyncIterator[Reservation | None]:
@@ -164,6 +153,21 @@ class Registry:
         finally:
             self._reservations.remove(reservation)
             self._give_turns()
+
+    def close(self) -> None:
+        """No more turns: the runners that wait are sent away."""
+        self._open = False
+        self._send_away(self._waiting)
+
+    def dismiss(self, runner: str) -> None:
+        """Send this runner away from waiting; it may wait again later."""
+        self._send_away([entry for entry in self._waiting if entry.runner == runner])
+
+    def _send_away(self, entries: Sequence[_Waiting]) -> None:
+        for entry in entries:
+            if not entry.turn.done():
+                entry.turn.set_result(None)
+        self._waiting = [entry for entry in self._waiting if entry not in entries]
 
     def _withdraw(self, waiting: _Waiting) -> None:
         if waiting in self._waiting:

@@ -1,7 +1,7 @@
 """The search for orphans: what a provider lists of a runner's hosts, against what the records say.
 
-It trusts no single look. The records are read before and after the hosts are listed, so that a job which
-begins or ends meanwhile is never mistaken, and once more right before each removal.
+No single comparison is trusted. The records are read before and after the hosts are listed, so that a job
+which begins or ends meanwhile is never mistaken, and once more right before each removal.
 
 Each tenant is asked for itself, side by side with the others, and only if the executor really has it: one
 whose provider refuses us hides no other tenant's hosts, and is named. The service searches from time to time
@@ -10,7 +10,7 @@ whose provider refuses us hides no other tenant's hosts, and is named. The servi
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 import attrs
 import structlog
@@ -19,6 +19,7 @@ from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.errors import RunnerError
 from paas_runner.executor.contract import Executor, Removal
 from paas_runner.executor.optional import tenants_among
+from paas_runner.job.decision import Policy
 from paas_runner.job.orphans import HostVerdict, KnownJobs, judge, merged, unknown_hosts
 from paas_runner.job.tracked import Host, JobKey, SeenHost, TrackedJob
 from paas_runner.loop.timing import Clock
@@ -48,18 +49,17 @@ class SearchedRunner:
     key: str
     name: str
     executor: Executor
-    keeps_hosts: bool
-    """Whether the configuration leaves hosts in place after their jobs."""
+    policy: Policy
 
+    @classmethod
+    def of(cls, runner: ActiveRunner) -> Self:
+        """A runner in service."""
+        return cls(key=runner.key, name=runner.name, executor=runner.executor, policy=runner.policy)
 
-def searched(served: ActiveRunner) -> SearchedRunner:
-    """A runner in service."""
-    return SearchedRunner(
-        key=served.key,
-        name=served.name,
-        executor=served.executor,
-        keeps_hosts=served.policy.keep_finished or served.policy.keep_launch_failures,
-    )
+    @property
+    def keeps_hosts(self) -> bool:
+        """Whether the configuration leaves hosts in place after their jobs."""
+        return self.policy.keep_finished or self.policy.keep_launch_failures
 
 
 @attrs.frozen(kw_only=True)
@@ -105,9 +105,9 @@ async def ask_tenants(
         tenants = await tenants_of(runner, records)
     except RunnerError as error:
         return Answers(by_tenant={}, not_asked=[NotAsked(runner=runner.name, tenant="", why=str(error))])
-    async with asyncio.TaskGroup() as asking:
+    async with asyncio.TaskGroup() as calls:
         tasks = {
-            tenant: asking.create_task(answer(tenant), name=f"search for {runner.name} {tenant}".rstrip())
+            tenant: calls.create_task(answer(tenant), name=f"search for {runner.name} {tenant}".rstrip())
             for tenant in tenants
         }
     found = {tenant: task.result() for tenant, task in tasks.items()}
@@ -125,7 +125,7 @@ async def tenants_of(runner: SearchedRunner, records: KnownRecords) -> Sequence[
 
 
 class Search:
-    """The hosts of one runner that one tenant pays for; the first look finds nothing that is to go."""
+    """The hosts of one runner that one tenant pays for; the first comparison finds nothing that is to go."""
 
     def __init__(self, runner: SearchedRunner, tenant: str, *, records: KnownRecords, clock: Clock) -> None:
         self._runner = runner
@@ -134,9 +134,9 @@ class Search:
         self._clock = clock
         self._known: KnownJobs | None = None
         self.verdicts: Sequence[HostVerdict] = ()
-        """Of the last look that could be made."""
+        """Of the last comparison that could be made."""
 
-    async def look(self) -> Sequence[HostVerdict]:
+    async def compare(self) -> Sequence[HostVerdict]:
         """Compare once; raises `RunnerError`, after which nothing has changed."""
         before = await self._records.jobs()
         hosts = await self._runner.executor.hosts(self._tenant)
@@ -175,26 +175,26 @@ class RunnerSearch:
         self.listed = False
         """Whether the hosts of any tenant could be listed."""
 
-    async def look(self) -> None:
+    async def compare(self) -> None:
         """Compare once, all tenants side by side."""
-        answers = await ask_tenants(self.runner, self._records, self._look)
+        answers = await ask_tenants(self.runner, self._records, self._compare)
         self.listed = self.listed or bool(answers.by_tenant)
         self._not_asked |= {each.tenant: each for each in answers.not_asked}
 
-    async def _look(self, tenant: str) -> Sequence[HostVerdict]:
+    async def _compare(self, tenant: str) -> Sequence[HostVerdict]:
         if tenant not in self._of_tenant:
             self._of_tenant[tenant] = Search(self.runner, tenant, records=self._records, clock=self._clock)
-        return await self._of_tenant[tenant].look()
+        return await self._of_tenant[tenant].compare()
 
     @property
     def verdicts(self) -> Sequence[tuple[Search, HostVerdict]]:
-        """Of the last looks, by the names of the hosts."""
+        """Of the last comparisons, by the names of the hosts."""
         found = [(search, verdict) for search in self._of_tenant.values() for verdict in search.verdicts]
         return sorted(found, key=lambda each: each[1].host.name)
 
     @property
     def not_asked(self) -> Sequence[NotAsked]:
-        """Each tenant that could not be asked at any of the looks."""
+        """Each tenant that could not be asked at any of the comparisons."""
         if self.listed or self._not_asked:
             return list(self._not_asked.values())
         why = "no tenant is known yet: nothing was asked"

@@ -8,7 +8,7 @@ from structlog.contextvars import bound_contextvars
 
 from paas_runner.dispatch.counters import CounterName
 from paas_runner.dispatch.registry import Registry
-from paas_runner.dispatch.search import KnownRecords, Search, ask_tenants, searched
+from paas_runner.dispatch.search import KnownRecords, Search, SearchedRunner, ask_tenants
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.errors import RemoteError
 from paas_runner.job.orphans import HostKind, HostVerdict, missing, unknown_hosts
@@ -19,7 +19,7 @@ from paas_runner.store import Store, StoreError
 log = structlog.stdlib.get_logger(__name__)
 
 FIRST_AFTER = timedelta(seconds=15)
-MOST_REMOVALS = 20  # of one look: whatever went wrong, there is time to see it
+MOST_REMOVALS = 20  # of one comparison: whatever went wrong, there is time to see it
 
 
 class LiveRecords:
@@ -37,7 +37,7 @@ class LiveRecords:
         return await self._store.ended()
 
     async def tenants(self, runner: str) -> frozenset[str]:
-        """Those of present jobs and of earlier looks, too: a store that cannot be read hides none of them."""
+        """Those of present jobs and of earlier searches, too: a store that cannot be read hides none."""
         self._tenants |= {job.tenant for job in self._registry.jobs if job.key.runner == runner}
         try:
             self._tenants |= await self._store.tenants(runner)
@@ -50,56 +50,53 @@ class Sweep:
     """One runner's searches; a provider that hangs delays no other runner's."""
 
     def __init__(
-        self, served: ActiveRunner, *, every: timedelta, registry: Registry, store: Store, clock: Clock
+        self, runner: ActiveRunner, *, every: timedelta, registry: Registry, store: Store, clock: Clock
     ) -> None:
-        self._served = served
+        self._runner = runner
         self._every = every
         self._records = LiveRecords(registry, store)
         self._clock = clock
         self._of_tenant: dict[str, TenantSweep] = {}
 
-    @property
-    def runner(self) -> str:
-        """Whose hosts are looked at."""
-        return self._served.name
-
     async def run(self) -> None:
         """For ever; a shutdown cancels it, even during a removal: the next start sees what became of it."""
-        with bound_contextvars(runner=self.runner):
+        with bound_contextvars(runner=self._runner.name):
             await sleep(min(FIRST_AFTER, self._every))
             while True:
-                await self.look()
+                await self.compare()
                 await sleep(self._every)
 
-    async def look(self) -> None:
+    async def compare(self) -> None:
         """Compare once, all tenants side by side."""
-        for each in (await ask_tenants(searched(self._served), self._records, self._look)).not_asked:
+        for each in (
+            await ask_tenants(SearchedRunner.of(self._runner), self._records, self._compare)
+        ).not_asked:
             log.warning("sweep_failed", tenant=each.tenant, reason=each.why)
 
-    async def _look(self, tenant: str) -> None:
+    async def _compare(self, tenant: str) -> None:
         if tenant not in self._of_tenant:
             self._of_tenant[tenant] = TenantSweep(
-                self._served, tenant, records=self._records, clock=self._clock
+                self._runner, tenant, records=self._records, clock=self._clock
             )
-        await self._of_tenant[tenant].look()
+        await self._of_tenant[tenant].compare()
 
 
 class TenantSweep:
     """The searches among the hosts that one tenant pays for."""
 
-    def __init__(self, served: ActiveRunner, tenant: str, *, records: KnownRecords, clock: Clock) -> None:
-        self._counters = served.counters
+    def __init__(self, runner: ActiveRunner, tenant: str, *, records: KnownRecords, clock: Clock) -> None:
+        self._counters = runner.counters
         self._tenant = tenant
         self._records = records
         self._clock = clock
-        self._search = Search(searched(served), tenant, records=records, clock=clock)
+        self._search = Search(SearchedRunner.of(runner), tenant, records=records, clock=clock)
         self._listed: frozenset[str] = frozenset()
         self._counted: frozenset[str] = frozenset()
 
-    async def look(self) -> None:
-        """Compare once, and remove what was unknown at the look before, too, and is old enough."""
+    async def compare(self) -> None:
+        """Compare once, and remove what was unknown at the comparison before, too, and is old enough."""
         before = [job for job in await self._records.jobs() if job.tenant == self._tenant]
-        verdicts = await self._search.look()
+        verdicts = await self._search.compare()
         listed = frozenset(verdict.host.ref for verdict in verdicts)
         await self._count_missing(before, listed)
         self._count_unknown(verdicts)
@@ -118,7 +115,7 @@ class TenantSweep:
             log.info("orphan_removed", name=host.name, host=host.ref)
 
     async def _count_missing(self, before: Sequence[TrackedJob], listed: frozenset[str]) -> None:
-        """Hosts that were there at the last look, are not now, and were believed in all the time."""
+        """Hosts that were listed at the last comparison, are not now, and were believed in all the time."""
         still_recorded = {job.host.ref for job in await self._records.jobs() if job.host}
         for host in missing(before, listed):
             if host.ref in still_recorded and host.ref in self._listed:

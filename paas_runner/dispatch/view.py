@@ -11,7 +11,7 @@ from paas_runner.job.tracked import TrackedJob
 
 
 @attrs.frozen(kw_only=True)
-class View:
+class DispatchView:
     """Everything as it is at one moment; runners are meant by their keys."""
 
     load: Load

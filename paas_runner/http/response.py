@@ -14,6 +14,8 @@ from typing import Any
 
 import attrs
 
+from paas_runner.plain_text import one_line, printable
+
 MOST_MESSAGE_CHARACTERS = 300
 LONGEST_RETRY_AFTER_SECONDS = 600.0
 REQUEST_IDS = ("sozu-id", "x-request-id")  # Clever Cloud's proxy; GitLab
@@ -48,8 +50,8 @@ class Response:
         words = (found.get("message") or found.get("error")) if isinstance(found, Mapping) else None
         if isinstance(words, Mapping):
             words = "; ".join(f"{field} {faults}" for field, faults in words.items())
-        printable = "".join(c if c.isprintable() else " " for c in words) if isinstance(words, str) else ""
-        return " ".join(printable.split())[:MOST_MESSAGE_CHARACTERS].rstrip()
+        text = one_line(printable(words)) if isinstance(words, str) else ""
+        return text[:MOST_MESSAGE_CHARACTERS].rstrip()
 
     @property
     def summary(self) -> str:

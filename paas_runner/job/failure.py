@@ -7,7 +7,9 @@ from datetime import datetime
 
 import attrs
 
+from paas_runner.errors import RemoteError
 from paas_runner.job.variables import Variable
+from paas_runner.plain_text import one_line, printable
 
 MOST_COLUMNS = 140  # of a fact sheet: what a job's page shows without wrapping
 RETRY = "retry the job; if that does not help, ask the operators of this runner"
@@ -48,9 +50,8 @@ def fact_sheet(facts: Mapping[str, str]) -> str:
     width = max(map(len, facts), default=0) + len("  : ")
     lines: list[str] = []
     for label, fact in facts.items():
-        printable = "".join(char if char.isprintable() else " " for char in fact)
         lines += textwrap.wrap(
-            " ".join(printable.split()),
+            one_line(printable(fact)),
             MOST_COLUMNS,
             initial_indent=f"  {label}: ".ljust(width),
             subsequent_indent=" " * width,
@@ -69,6 +70,28 @@ def reference(*names: str) -> str:
     """What operators find in the service's log and at their provider; without names nothing."""
     known = " ".join(filter(None, names))
     return f"{known} (for the operators of this runner)" if known else ""
+
+
+def call_facts(error: RemoteError, at: datetime, *names: str) -> str:
+    """A fact sheet of a call that failed: what was asked for, the answer, and what can be done.
+
+    `names` are those by which the provider knows the host.
+    """
+    request = f"request {error.reference}" if error.reference else ""
+    return fact_sheet(
+        {
+            "Asked for": f"{error.op}, at {moment(at)}",
+            "Answer": f"{error.service}: {error.text}",
+            "What to do": error.advice or _advice(error),
+            "Reference": reference(*names, request),
+        }
+    )
+
+
+def _advice(error: RemoteError) -> str:
+    if error.status in (401, 403):
+        return "ask the operators of this runner, whose credentials were refused: no retry helps before"
+    return RETRY
 
 
 def as_trace(failure: Failure, *, runner: str, version: str) -> str:

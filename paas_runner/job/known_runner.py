@@ -17,9 +17,12 @@ from typing import TypeVar
 
 import attrs
 
+_TOKEN_PREFIX = re.compile(r"glrt-(?:t[123]_)?|t[123]_|glrtr-|glcbt-|GR[0-9a-fA-F]{7}")
+_SHORT_TOKEN_LENGTH = 9
+
 
 @attrs.frozen(kw_only=True)
-class Section:
+class RunnerIdentity:
     """The part of a section that identifies its runner; `token` is the short form."""
 
     token: str
@@ -50,30 +53,30 @@ class KnownRunner:
         return self.url, self.name
 
 
-T = TypeVar("T", Section, KnownRunner)
+T = TypeVar("T", RunnerIdentity, KnownRunner)
 
 
-def recognised(sections: Sequence[Section], known: Sequence[KnownRunner]) -> Sequence[KnownRunner]:
+def recognised(identities: Sequence[RunnerIdentity], known: Sequence[KnownRunner]) -> Sequence[KnownRunner]:
     """The runner of each section, as it is known from now on; all of them have different keys."""
     by_key = {runner.key: runner for runner in known}
     by_token = {token: runner for runner in known for token in runner.tokens}
     by_token |= {runner.tokens[-1]: runner for runner in known}  # a token may have moved from one to another
-    claimed: dict[str, Section] = {}
+    claimed: dict[str, RunnerIdentity] = {}
 
-    def claim(section: Section, runner: KnownRunner | None) -> None:
-        if runner and runner.key not in claimed and section not in claimed.values():
-            claimed[runner.key] = section
+    def claim(identity: RunnerIdentity, runner: KnownRunner | None) -> None:
+        if runner and runner.key not in claimed and identity not in claimed.values():
+            claimed[runner.key] = identity
 
-    for section in sections:
-        claim(section, by_key.get(section.token))
-    for section in sections:
-        claim(section, by_token.get(section.token))
-    rotated = _by_description([section for section in sections if section not in claimed.values()])
+    for identity in identities:
+        claim(identity, by_key.get(identity.token))
+    for identity in identities:
+        claim(identity, by_token.get(identity.token))
+    rotated = _by_description([identity for identity in identities if identity not in claimed.values()])
     for description, runner in _by_description([each for each in known if each.key not in claimed]).items():
         if description in rotated:
             claim(rotated[description], runner)
-    runners = {section.token: _seen(by_key[key], section) for key, section in claimed.items()}
-    return [runners.get(section.token) or _new(section) for section in sections]
+    runners = {identity.token: _seen(by_key[key], identity) for key, identity in claimed.items()}
+    return [runners.get(identity.token) or _new(identity) for identity in identities]
 
 
 def remembered(known: Sequence[KnownRunner], present: Sequence[KnownRunner]) -> Sequence[KnownRunner]:
@@ -82,13 +85,13 @@ def remembered(known: Sequence[KnownRunner], present: Sequence[KnownRunner]) -> 
     return [*(runner for runner in known if runner.key not in keys), *present]
 
 
-def _seen(runner: KnownRunner, section: Section) -> KnownRunner:
-    earlier = tuple(token for token in runner.tokens if token != section.token)
-    return attrs.evolve(runner, url=section.url, name=section.name, tokens=(*earlier, section.token))
+def _seen(runner: KnownRunner, identity: RunnerIdentity) -> KnownRunner:
+    earlier = tuple(token for token in runner.tokens if token != identity.token)
+    return attrs.evolve(runner, url=identity.url, name=identity.name, tokens=(*earlier, identity.token))
 
 
-def _new(section: Section) -> KnownRunner:
-    return KnownRunner(key=section.token, url=section.url, name=section.name, tokens=(section.token,))
+def _new(identity: RunnerIdentity) -> KnownRunner:
+    return KnownRunner(key=identity.token, url=identity.url, name=identity.name, tokens=(identity.token,))
 
 
 def _by_description(described: Sequence[T]) -> Mapping[tuple[str, str], T]:
@@ -97,15 +100,11 @@ def _by_description(described: Sequence[T]) -> Mapping[tuple[str, str], T]:
     return {each.description: each for each in described if namesakes[each.description] == 1}
 
 
-_PREFIX = re.compile(r"glrt-(?:t[123]_)?|t[123]_|glrtr-|glcbt-|GR[0-9a-fA-F]{7}")
-_LENGTH = 9
-
-
 def short_token(token: str) -> str:
     """The first 9 characters after a known prefix, the rule R19 of spec gitlab-runner-api.md §1.9."""
-    prefix = _PREFIX.match(token)
+    prefix = _TOKEN_PREFIX.match(token)
     start = prefix.end() if prefix else 0
-    return token[start : start + _LENGTH]
+    return token[start : start + _SHORT_TOKEN_LENGTH]
 
 
 def peer_name(token: str) -> str:

@@ -101,6 +101,10 @@ TRANSITIONS: Mapping[Phase, Mapping[type[Event], Phase]] = {
 }
 """Which events a phase knows and where they lead; every other pair is a bug of ours."""
 
+_NO_TROUBLE: Mapping[str, Any] = {"attempts": 0, "due": None, "trouble": ""}
+_NEEDING_THE_PAYLOAD = frozenset({Phase.ACQUIRED, Phase.PROVISIONING, Phase.PROVISIONED, Phase.LAUNCHING})
+_A_MOMENT = timedelta(microseconds=1)
+
 
 def acquired(
     runner: str,
@@ -150,9 +154,6 @@ def acquired_undecodable(runner: str, job_id: int, token: Secret, now: datetime)
         entered={Phase.ACQUIRED: now},
         history=begun(now),
     )
-
-
-_A_MOMENT = timedelta(microseconds=1)
 
 
 def resumed(job: TrackedJob, now: datetime) -> TrackedJob:
@@ -231,7 +232,3 @@ def _entered(job: TrackedJob, phase: Phase, now: datetime) -> TrackedJob:
         entered={**job.entered, phase: now},
         **_NO_TROUBLE,
     )
-
-
-_NO_TROUBLE: Mapping[str, Any] = {"attempts": 0, "due": None, "trouble": ""}
-_NEEDING_THE_PAYLOAD = frozenset({Phase.ACQUIRED, Phase.PROVISIONING, Phase.PROVISIONED, Phase.LAUNCHING})

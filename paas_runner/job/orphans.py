@@ -25,6 +25,8 @@ IDLE_GRACE = timedelta(hours=1)
 LONGEST_JOB = timedelta(days=1)
 """No host goes that is younger than this when nothing is known of its job, and it may be running."""
 
+_SETTLED_ON_A_HOST = frozenset({Phase.PROVISIONED, Phase.LAUNCHING, Phase.LAUNCHED, Phase.RUNNING})
+
 
 class HostKind(enum.StrEnum):
     """What a host turned out to be; only the last two may be removed."""
@@ -156,9 +158,6 @@ def _surplus(host: SeenHost, job: TrackedJob) -> bool:
         and job.host.ref != host.ref
         and host.busy is False
     )
-
-
-_SETTLED_ON_A_HOST = frozenset({Phase.PROVISIONED, Phase.LAUNCHING, Phase.LAUNCHED, Phase.RUNNING})
 
 
 def missing(jobs: Iterable[TrackedJob], listed: Container[str]) -> Sequence[Host]:

@@ -17,6 +17,9 @@ from paas_runner.secret import Secret
 
 DEFAULT_TIMEOUT = timedelta(seconds=7200)  # what GitLab Runner takes for an absent or zero timeout
 
+_JOB_ID_IN_TEXT = re.compile(rb'"id"\s*:\s*([1-9][0-9]{0,18})\b')
+_JOB_TOKEN_IN_TEXT = re.compile(rb'"token"\s*:\s*"([A-Za-z0-9_.=~-]+)"')
+
 
 class PayloadError(RunnerError):
     """A job was assigned to us in a form that we do not understand.
@@ -119,13 +122,9 @@ def _variable(entry: object) -> Variable:
     )
 
 
-_ID = re.compile(rb'"id"\s*:\s*([1-9][0-9]{0,18})\b')
-_TOKEN = re.compile(rb'"token"\s*:\s*"([A-Za-z0-9_.=~-]+)"')
-
-
 def _salvaged(body: bytes, why: str) -> PayloadError:
     """A payload cut off in the middle still begins with the job's id and token."""
-    job_id, token = _ID.search(body), _TOKEN.search(body)
+    job_id, token = _JOB_ID_IN_TEXT.search(body), _JOB_TOKEN_IN_TEXT.search(body)
     return PayloadError(
         why,
         job_id=int(job_id[1]) if job_id else None,

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import attrs
 
+from paas_runner.job.history import ACQUIRED, LEGACY
 from paas_runner.job.tracked import Entry, Fact, Phase
 
 
@@ -44,9 +45,9 @@ def describe_entry(entry: Entry) -> HistoryLine:
 
 def words(entry: Entry) -> tuple[str, str]:
     """What happened, the same whenever it happens again, and why or with which outcome."""
-    if entry.event == "legacy":
+    if entry.event == LEGACY:
         return str(entry.facts.get("what")), str(entry.facts.get("why", ""))
-    if entry.event == "acquired" and "job_name" not in entry.facts:
+    if entry.event == ACQUIRED and "job_name" not in entry.facts:
         return "acquired", "its definition cannot be read"
     by_phase = _BY_PHASE.get(entry.event)
     what, why = (by_phase and by_phase.get(entry.phase)) or _WORDS[entry.event]

@@ -25,7 +25,7 @@ from paas_runner.service.assembly import Assembly, Edges
 from paas_runner.service.drain import Certificate, Drain
 from paas_runner.service.operations import Operations, handlers
 from paas_runner.service.reload import LiveConfig, paused, recognised, remember
-from paas_runner.service.status import Status
+from paas_runner.service.status import LiveStatus
 from paas_runner.service.watchdog import Supervision
 from paas_runner.store import state_file
 
@@ -80,7 +80,7 @@ async def serve(
 
         live = LiveConfig(config, assembly=assembly, dispatcher=dispatcher, store=store, stopping=stopping)
         drain = Drain(dispatcher, store=store, clock=clock, stopping=stopping)
-        status = Status(dispatcher=dispatcher, clock=clock, since=clock(), state_file=config.state_file)
+        status = LiveStatus(dispatcher=dispatcher, clock=clock, since=clock(), state_file=config.state_file)
         operations = Operations(status=status, config=live, drain=drain)
         on_start(operations)
         control = edges.control(control_path(config.state_file), handlers(operations))

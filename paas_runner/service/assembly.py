@@ -42,7 +42,8 @@ class Edges:
     connect: Connect
     open_store: Callable[[Path], Awaitable[Store]]
     executors: Mapping[str, Callable[[], ExecutorKind]]
-    rng: random.Random
+    rng: random.Random = attrs.field(factory=random.Random)
+    """Jitter alone comes of it, no secret."""
     started_at: datetime | None = None
     """What the clock says at the start; the present time unless a simulation decides."""
     control: Control = no_control

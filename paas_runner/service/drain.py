@@ -1,7 +1,7 @@
 """Coming to an end with nothing left over, and the certificate that it is so.
 
 No more jobs are asked for; those that are tracked run to their end, and their hosts go. Then the provider and
-the store are asked what is left: nothing is taken for granted, least of all our own books.
+the store are asked what is left: nothing is taken for granted, least of all our own records.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ import attrs
 import structlog
 
 from paas_runner.dispatch import ActiveRunner
-from paas_runner.dispatch.search import NotAsked, ask_tenants, searched
-from paas_runner.dispatch.view import View
+from paas_runner.dispatch.search import NotAsked, SearchedRunner, ask_tenants
+from paas_runner.dispatch.view import DispatchView
 from paas_runner.errors import RunnerError
 from paas_runner.job.tracked import Phase, TrackedJob
 from paas_runner.loop.timing import Clock, sleep_until_stopped
@@ -24,10 +24,10 @@ from paas_runner.store import Store, StoreError
 
 log = structlog.stdlib.get_logger(__name__)
 
-LOOKS = 3
+INSPECTIONS = 3
 """How often leftovers are looked for: a provider's list may lag behind."""
 
-BETWEEN_LOOKS = timedelta(seconds=3)
+BETWEEN_INSPECTIONS = timedelta(seconds=3)
 PROGRESS_EVERY_SECONDS = 1.0
 
 
@@ -87,7 +87,7 @@ class Drainable(Protocol):
         """Set once every loop has been started."""
 
     @property
-    def view(self) -> View: ...
+    def view(self) -> DispatchView: ...
 
     def drain(self) -> None:
         """Ask for no more jobs."""
@@ -157,16 +157,16 @@ class Drain:
     # --- what is left ------------------------------------------------------------------------------------
 
     async def _certified(self) -> Certificate:
-        """The last of a few looks, the first one that is clean."""
-        certificate = await self._look()
-        for _ in range(LOOKS - 1):
+        """The first that is clean, else the last, of a few inspections."""
+        certificate = await self._inspect()
+        for _ in range(INSPECTIONS - 1):
             if certificate.clean:
                 break
-            await sleep_until_stopped(BETWEEN_LOOKS.total_seconds(), self._stopping)
-            certificate = await self._look()
+            await sleep_until_stopped(BETWEEN_INSPECTIONS.total_seconds(), self._stopping)
+            certificate = await self._inspect()
         return certificate
 
-    async def _look(self) -> Certificate:
+    async def _inspect(self) -> Certificate:
         unknown: list[str] = []
         jobs: Sequence[TrackedJob] = ()
         try:
@@ -174,18 +174,18 @@ class Drain:
         except StoreError as error:
             unknown.append(str(error))
         with self._dispatcher.held() as runners:
-            hosts = [host for served in runners for host in await self._hosts(served, unknown)]
+            hosts = [host for runner in runners for host in await self._hosts(runner, unknown)]
         return Certificate(at=self._clock(), jobs=jobs, hosts=hosts, unknown=unknown)
 
-    async def _hosts(self, served: ActiveRunner, unknown: list[str]) -> Sequence[LeftHost]:
+    async def _hosts(self, runner: ActiveRunner, unknown: list[str]) -> Sequence[LeftHost]:
         """All that the provider lists of ours, for every tenant that has ever paid.
 
         Where no tenant is known there is no host: a tenant is on the disk before its first one.
         """
-        answers = await ask_tenants(searched(served), self._store, served.executor.hosts)
+        answers = await ask_tenants(SearchedRunner.of(runner), self._store, runner.executor.hosts)
         unknown += map(_describe_not_asked, answers.not_asked)
         return [
-            LeftHost(runner=served.name, name=host.name, host=host.ref)
+            LeftHost(runner=runner.name, name=host.name, host=host.ref)
             for listed in answers.by_tenant.values()
             for host in listed
         ]

@@ -12,7 +12,7 @@ import attrs
 from paas_runner.control import Handler
 from paas_runner.service.drain import Drain
 from paas_runner.service.reload import LiveConfig, NotDoneError, Reloaded
-from paas_runner.service.status import Status
+from paas_runner.service.status import LiveStatus
 from paas_runner.status.report import to_data
 
 Part = Mapping[str, Any]
@@ -22,7 +22,7 @@ Part = Mapping[str, Any]
 class Operations:
     """The running service as its operator sees it."""
 
-    status: Status
+    status: LiveStatus
     _config: LiveConfig
     _drain: Drain
 

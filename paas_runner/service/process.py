@@ -4,7 +4,6 @@ import asyncio
 import faulthandler
 import logging
 import os
-import random
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NoReturn
@@ -106,7 +105,6 @@ def real_edges() -> Edges:
         connect=Http(),
         open_store=SqliteStore.open,
         executors=installed(),
-        rng=random.Random(),  # noqa: S311 - jitter, no secret
         control=ControlServer,
     )
 

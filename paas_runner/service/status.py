@@ -10,13 +10,13 @@ import attrs
 import structlog
 
 from paas_runner import __version__
-from paas_runner.dispatch.view import View
+from paas_runner.dispatch.view import DispatchView
 from paas_runner.job.capacity import Bound
 from paas_runner.job.wording import describe_history
 from paas_runner.loop.timing import Clock
 from paas_runner.status import report
 from paas_runner.status.report import to_data
-from paas_runner.status.views import Explanation
+from paas_runner.status.views import JobExplanation
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -25,11 +25,11 @@ class Viewed(Protocol):
     """What is reported on."""
 
     @property
-    def view(self) -> View: ...
+    def view(self) -> DispatchView: ...
 
 
 @attrs.frozen(kw_only=True)
-class Status:
+class LiveStatus:
     """How this process is; costs nothing until it is asked."""
 
     dispatcher: Viewed
@@ -54,12 +54,12 @@ class Status:
             jobs=self._jobs(view),
         )
 
-    def explain(self, job_id: object) -> Sequence[Explanation]:
+    def explain(self, job_id: object) -> Sequence[JobExplanation]:
         """Each tracked job with that id: its report and its history."""
         view = self.dispatcher.view
         histories = {record.key: describe_history(record.history) for record in view.jobs}
         return [
-            Explanation(at=self.clock(), key=job.key, job=job, history=histories[job.key])
+            JobExplanation(at=self.clock(), key=job.key, job=job, history=histories[job.key])
             for job in self._jobs(view)
             if job.job == job_id
         ]
@@ -74,31 +74,31 @@ class Status:
             log.warning("job_state", **to_data(job))
         return found
 
-    def _jobs(self, view: View) -> Sequence[report.JobReport]:
+    def _jobs(self, view: DispatchView) -> Sequence[report.JobReport]:
         blocked = "the service is stopping: it goes on at the next start" if view.stopping else ""
         return report.jobs(
             view.jobs, self.clock(), names=_names(view), policies=view.policies, blocked=blocked
         )
 
 
-def _names(view: View) -> Mapping[str, str]:
+def _names(view: DispatchView) -> Mapping[str, str]:
     """Of the runners in service first, then of those on their way out."""
     return {**view.runners, **view.leaving}
 
 
-def _service_state(view: View) -> report.ServiceState:
+def _service_state(view: DispatchView) -> report.ServiceState:
     if view.stopping:
         return report.ServiceState.STOPPING
     return report.ServiceState.DRAINING if view.draining else report.ServiceState.RUNNING
 
 
-def _runner(view: View, key: str, name: str) -> report.RunnerReport:
+def _runner(view: DispatchView, key: str, name: str) -> report.RunnerReport:
     state, why, until = _runner_state(view, key)
     jobs = sum(job.key.runner == key for job in view.jobs)
     return report.RunnerReport(name=name, runner=key, state=state, why=why, until=until, jobs=jobs)
 
 
-def _runner_state(view: View, key: str) -> tuple[report.RunnerState, str, datetime | None]:
+def _runner_state(view: DispatchView, key: str) -> tuple[report.RunnerState, str, datetime | None]:
     if view.stopping or view.draining:
         return report.RunnerState.DRAINING, "the service takes no more jobs", None
     if key in view.leaving:

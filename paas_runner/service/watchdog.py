@@ -11,7 +11,7 @@ from typing import Protocol
 
 import structlog
 
-from paas_runner.dispatch.view import Observer, View
+from paas_runner.dispatch.view import DispatchView, Observer
 from paas_runner.job.tracked import Phase
 from paas_runner.service.systemd import ServiceManager
 
@@ -26,7 +26,7 @@ class Watched(Protocol):
         """Set once every loop has been started."""
 
     @property
-    def view(self) -> View: ...
+    def view(self) -> DispatchView: ...
 
     def hung(self) -> Sequence[str]:
         """The names of the loops that do not come back."""
@@ -89,7 +89,7 @@ class Supervision(Observer):
             await asyncio.sleep(self._manager.watchdog.total_seconds() / 3)
 
 
-def status_line(view: View) -> str:
+def status_line(view: DispatchView) -> str:
     """Such as `2 runners, 3 jobs: 1 provisioning, 2 running`, after `draining, ` where that is so."""
     counts = Counter(job.phase for job in view.jobs)
     phases = ", ".join(f"{counts[phase]} {phase}" for phase in Phase if counts[phase])

@@ -1,6 +1,6 @@
 """The answer to `paas-runner status` as values, and as plain data for the control socket and for `--json`.
 
-The fields are those of `--json`. The running service makes a report of its memory (`service/answers.py`), a
+The fields are those of `--json`. The running service makes a report of its memory (`service/status.py`), a
 command makes one of the store of a service that is down (`stored.py`); `views.py` shows both.
 """
 
@@ -18,6 +18,13 @@ from paas_runner.job.decision import Policy
 from paas_runner.job.outlook import Outlook, outlook
 from paas_runner.job.tracked import Entry, JobKey, Phase, TrackedJob
 from paas_runner.job.wording import HistoryLine, describe_entry
+
+T = TypeVar("T")
+
+_converter = cattrs.Converter()
+_converter.register_unstructure_hook(datetime, lambda moment: moment.isoformat(timespec="milliseconds"))
+_converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
+_converter.register_unstructure_hook(Path, str)
 
 
 class ServiceState(enum.StrEnum):
@@ -167,14 +174,6 @@ def _latest(history: Sequence[Entry]) -> HistoryLine | None:
     """What happened last, which may have happened before, too."""
     latest = max(reversed(history), key=lambda entry: entry.last or entry.at, default=None)
     return describe_entry(latest) if latest else None
-
-
-T = TypeVar("T")
-
-_converter = cattrs.Converter()
-_converter.register_unstructure_hook(datetime, lambda moment: moment.isoformat(timespec="milliseconds"))
-_converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
-_converter.register_unstructure_hook(Path, str)
 
 
 def to_data(value: object) -> dict[str, Any]:

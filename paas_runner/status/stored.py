@@ -13,7 +13,7 @@ from paas_runner.job.decision import Policy
 from paas_runner.job.wording import describe_history
 from paas_runner.logs import redactor
 from paas_runner.status import report
-from paas_runner.status.views import Explanation
+from paas_runner.status.views import JobExplanation
 from paas_runner.store.snapshot import Snapshot, take
 
 DOWN = "the service is not running, it goes on at its next start"
@@ -43,13 +43,13 @@ def stored_report(path: Path) -> report.StatusReport:
     )
 
 
-def stored_explanations(path: Path, job_id: int) -> Sequence[Explanation]:
+def stored_explanations(path: Path, job_id: int) -> Sequence[JobExplanation]:
     """What the service knew of the jobs with that id that it tracks; raises `ConfigError`, `StoreError`."""
     config, snapshot, now = *_left(path), datetime.now(UTC)
     records = {record.key: record for record in snapshot.jobs}
     tracked = [job for job in _jobs(config, snapshot, now) if job.job == job_id]
     return [
-        Explanation(at=now, key=job.key, job=job, history=describe_history(records[job.key].history))
+        JobExplanation(at=now, key=job.key, job=job, history=describe_history(records[job.key].history))
         for job in tracked
     ]
 
@@ -63,7 +63,7 @@ def _left(path: Path) -> tuple[Config, Snapshot]:
 
 
 def _names(config: Config) -> dict[str, str]:
-    return {runner.short_token: runner.name or runner.short_token for runner in config.runners}
+    return {runner.short_token: runner.title for runner in config.runners}
 
 
 def _jobs(config: Config, snapshot: Snapshot, now: datetime) -> Sequence[report.JobReport]:

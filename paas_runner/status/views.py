@@ -22,6 +22,16 @@ from paas_runner.status.report import (
 )
 
 
+@attrs.frozen(kw_only=True)
+class JobExplanation:
+    """`job` is None when it is gone: then the history is all that is left of it."""
+
+    at: datetime
+    key: JobKey
+    job: JobReport | None
+    history: Sequence[HistoryLine]
+
+
 def page(report: StatusReport) -> str:
     """The service, its room, its runners, and two more lines for each job: what was last, what is next."""
     return "\n".join(
@@ -128,22 +138,12 @@ def _with_reason(what: str, why: str) -> str:
     return f"{what}: {why}" if why else what
 
 
-@attrs.frozen(kw_only=True)
-class Explanation:
-    """`job` is None when it is gone: then the history is all that is left of it."""
-
-    at: datetime
-    key: JobKey
-    job: JobReport | None
-    history: Sequence[HistoryLine]
-
-
-def format_explanation(explanation: Explanation) -> str:
+def format_explanation(explanation: JobExplanation) -> str:
     """A headline, a line for each thing that happened, and what comes next."""
     return "\n".join([*_head(explanation), "", *_lines(explanation.history), *_next(explanation)])
 
 
-def _head(explanation: Explanation) -> Iterator[str]:
+def _head(explanation: JobExplanation) -> Iterator[str]:
     key, job = explanation.key, explanation.job
     if job is None:
         yield f"job {key.job_id} of runner {key.runner} is gone: nothing is left to be done about it"
@@ -168,6 +168,6 @@ def _lines(history: Sequence[HistoryLine]) -> Iterator[str]:
         yield f"  {line.at:%H:%M:%S}  {format_line(line)}".replace("\n", "\n            ")
 
 
-def _next(explanation: Explanation) -> Iterator[str]:
+def _next(explanation: JobExplanation) -> Iterator[str]:
     if explanation.job:
         yield f"      next  {next_line(explanation.job, explanation.at)}".replace("\n", "\n            ")

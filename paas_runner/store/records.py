@@ -10,7 +10,7 @@ written, too, so that such a version reads the record, and read only where there
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import cattrs
@@ -20,6 +20,8 @@ from paas_runner.job.payload import Payload, read
 from paas_runner.job.tracked import Entry, TrackedJob
 from paas_runner.job.wording import HistoryLine, words
 from paas_runner.secret import Secret
+
+T = TypeVar("T")
 
 _as_json = json.JSONEncoder(separators=(",", ":")).encode
 _converter = cattrs.Converter(omit_if_default=True)
@@ -87,10 +89,14 @@ def to_record(job: TrackedJob) -> Mapping[str, Any]:
 
 def from_record(record: Mapping[str, Any]) -> TrackedJob:
     """The job of a record; raises ValueError naming what is wrong, never a value."""
+    return _structure(record, TrackedJob, "record")
+
+
+def _structure(data: Any, kind: type[T], name: str) -> T:
     try:
-        return _converter.structure(record, TrackedJob)
+        return _converter.structure(data, kind)
     except Exception as error:  # noqa: BLE001 - cattrs raises whatever its hooks raised, grouped
-        raise ValueError("; ".join(cattrs.transform_error(error, "record", _kind))) from None
+        raise ValueError("; ".join(cattrs.transform_error(error, name, _kind))) from None
 
 
 def _kind(error: BaseException, _type: type | None) -> str:
@@ -114,7 +120,4 @@ def history_as_text(history: Sequence[Entry]) -> str:
 
 def history_from_text(text: str) -> Sequence[Entry]:
     """The history of a JSON text; raises ValueError."""
-    try:
-        return _converter.structure(json.loads(text), tuple[Entry, ...])
-    except Exception as error:  # noqa: BLE001 - cattrs raises whatever its hooks raised, grouped
-        raise ValueError("; ".join(cattrs.transform_error(error, "history", _kind))) from None
+    return _structure(json.loads(text), tuple[Entry, ...], "history")

@@ -1,8 +1,9 @@
 """The store as it is at one moment, for commands: readable while the service runs, never changed."""
 
+import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import attrs
@@ -10,7 +11,7 @@ import attrs
 from paas_runner.job.cost import Charge
 from paas_runner.job.known_runner import KnownRunner
 from paas_runner.job.tracked import Entry, JobKey, TrackedJob
-from paas_runner.store import jobs, ledger, runners
+from paas_runner.store import jobs, ledger, runners, state_file
 from paas_runner.store.database import missing, reading
 from paas_runner.store.schema import version_of
 from paas_runner.store.sqlite import SCHEMA
@@ -50,6 +51,34 @@ def take(path: Path) -> Snapshot:
             tenants={} if version_of(db) < ledger.VERSION else ledger.all_tenants(db),
             runners=_runners(db),
         )
+
+
+@attrs.frozen(kw_only=True)
+class StoredRecords:
+    """The records on the disk, as they are at each call; a state file that waits for a start counts, too."""
+
+    store: Path
+    state_file: Path
+    peer_names: Mapping[str, str]
+    """For each runner's short token what heptapod-paas-runner calls it."""
+
+    async def jobs(self) -> Sequence[TrackedJob]:
+        return (await self.read()).jobs
+
+    async def ended(self) -> frozenset[JobKey]:
+        return (await self.read()).ended
+
+    async def tenants(self, runner: str) -> frozenset[str]:
+        return (await self.read()).tenants.get(runner, frozenset())
+
+    async def read(self) -> Snapshot:
+        """All of them; raises `StoreError` and `StateFileError`."""
+        snapshot = await asyncio.to_thread(take, self.store)
+        now = datetime.now(UTC)
+        waiting = await asyncio.to_thread(state_file.read, self.state_file, self.peer_names, now)
+        if waiting is None:
+            return snapshot
+        return attrs.evolve(snapshot, jobs=[*snapshot.jobs, *waiting.jobs])
 
 
 def accounts(path: Path, since: datetime, until: datetime) -> Accounts:

@@ -30,8 +30,8 @@ def drained(monkeypatch):
     def call(*parts, options=("--wait",), terminal=False):
         asked = []
 
-        def answer(request, config, *, patience):
-            asked.append((request, patience))
+        def answer(request, config, *, timeout):
+            asked.append((request, timeout))
             return iter(parts)
 
         out, err = io.StringIO(), Terminal() if terminal else io.StringIO()

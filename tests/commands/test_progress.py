@@ -52,7 +52,7 @@ def test_a_status_line_has_no_colours_with_no_color(monkeypatch):
 
 
 async def test_what_takes_long_is_shown_until_it_is_over(monkeypatch):
-    monkeypatch.setattr(progress, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(progress, "SHOWN_AFTER_SECONDS", 0.01)
     out = Terminal()
     waiting = Waiting(out)
     with waiting.waiting("one: coordinator"), waiting.waiting("one: clever-docker"):
@@ -66,7 +66,7 @@ async def test_what_is_quick_is_not_shown_and_neither_is_anything_in_a_pipe(monk
     quick, pipe = Terminal(), io.StringIO()
     with Waiting(quick).waiting("x"):
         await asyncio.sleep(0)
-    monkeypatch.setattr(progress, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(progress, "SHOWN_AFTER_SECONDS", 0)
     passed = asyncio.Event()
     with Waiting(pipe).waiting("x"):
         asyncio.get_running_loop().call_later(0, passed.set)

@@ -9,6 +9,7 @@ import pytest
 from paas_runner.dispatch.search import NotAsked, RunnerSearch, SearchedRunner, ask_tenants, tenants_of
 from paas_runner.errors import Rejected, Transient
 from paas_runner.job.cost import Charge
+from paas_runner.job.decision import Policy
 from paas_runner.job.orphans import GRACE, HostKind
 from paas_runner.job.tracked import Phase, SeenHost
 from paas_runner.store import StoreError
@@ -58,7 +59,7 @@ class UnreadableStore(MemoryStore):
 
 
 def runner(executor, **more):
-    return SearchedRunner(key=RUNNER, name="ours", executor=executor, keeps_hosts=False, **more)
+    return SearchedRunner(key=RUNNER, name="ours", executor=executor, policy=Policy(), **more)
 
 
 async def remembering(*tenants, store=None):
@@ -133,7 +134,7 @@ async def test_a_tenant_that_hangs_delays_no_other():
 async def test_without_any_tenant_no_one_is_asked_and_that_is_said():
     executor = ManyAccounts()
     search = RunnerSearch(runner(executor), records=MemoryStore(), clock=lambda: NOW)
-    await search.look()
+    await search.compare()
     assert (executor.asked, search.listed) == ([], False)
     [nothing] = search.not_asked
     assert (nothing.tenant, nothing.why) == (None, "no tenant is known yet: nothing was asked")
@@ -143,9 +144,9 @@ async def test_a_tenant_that_could_be_asked_only_once_stays_named():
     executor, store = ManyAccounts(), await remembering("acme", "bolt")
     search = RunnerSearch(runner(executor), records=store, clock=lambda: NOW)
     executor.refusing = {"acme": Transient("no answer", service="cloud", op="list")}
-    await search.look()
+    await search.compare()
     executor.refusing.clear()
-    await search.look()
+    await search.compare()
     assert [each.tenant for each in search.not_asked] == ["acme"]
     assert str(search.not_asked[0]) == "runner ours, tenant acme: cloud, list: no answer"
 
@@ -156,9 +157,9 @@ async def test_an_orphan_of_one_tenant_goes_at_the_second_look_unless_a_record_a
         executor.add(tenant, job(number))
         await store.forget(job(number).key, ended=True)
     search = RunnerSearch(runner(executor), records=store, clock=lambda: NOW)
-    await search.look()
+    await search.compare()
     assert [verdict.kind for _, verdict in search.verdicts] == [HostKind.SEEN_ONCE] * 2
-    await search.look()
+    await search.compare()
     assert [verdict.kind for _, verdict in search.verdicts] == [HostKind.ORPHAN] * 2
     await store.save(attrs.evolve(job_in(Phase.RUNNING), host=None))
     removed = [await of_tenant.remove(verdict.host) for of_tenant, verdict in search.verdicts]
@@ -170,6 +171,6 @@ async def test_a_search_that_has_not_looked_removes_nothing():
     executor, store = OneAccount(), MemoryStore()
     executor.add("", job(1))
     search = RunnerSearch(runner(executor), records=store, clock=lambda: NOW)
-    await search.look()
+    await search.compare()
     [(of_tenant, verdict)] = search.verdicts
     assert not await of_tenant.remove(verdict.host)

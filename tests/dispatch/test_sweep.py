@@ -84,9 +84,9 @@ def scene():
 async def test_an_orphan_goes_at_the_second_look(scene):
     scene.provider.add(new_job(1))
     await scene.is_over(new_job(1))
-    await scene.sweep.look()
+    await scene.sweep.compare()
     assert not scene.provider.removed
-    await scene.sweep.look()
+    await scene.sweep.compare()
     assert scene.provider.removed == ["app_1"]
 
 
@@ -96,10 +96,10 @@ async def test_a_job_that_ends_while_hosts_are_listed_leaves_no_orphan(scene):
     scene.provider.add(running)
     await scene.is_over(running)
     scene.provider.meanwhile = lambda: scene.registry.remove(running.key)
-    await scene.sweep.look()
+    await scene.sweep.compare()
     scene.provider.there.clear()
     scene.provider.add(running)  # the provider is slow to take it off its list
-    await scene.sweep.look()
+    await scene.sweep.compare()
     assert not scene.provider.removed
     assert not any(scene.counters.numbers.values())
 
@@ -108,9 +108,9 @@ async def test_a_job_that_begins_while_hosts_are_listed_has_an_owner(scene):
     running = job_in(Phase.RUNNING)
     scene.provider.add(running)
     await scene.is_over(running)
-    await scene.sweep.look()
+    await scene.sweep.compare()
     scene.provider.meanwhile = lambda: scene.registry.put(running)
-    await scene.sweep.look()
+    await scene.sweep.compare()
     assert not scene.provider.removed
 
 
@@ -120,7 +120,7 @@ async def test_records_are_looked_at_again_right_before_each_removal(scene):
     await scene.is_over(new_job(1), new_job(2))
     scene.provider.after_a_removal = lambda: scene.registry.put(new_job(2))
     for _ in range(3):
-        await scene.sweep.look()
+        await scene.sweep.compare()
     assert scene.provider.removed == ["app_1"]
 
 
@@ -129,10 +129,10 @@ async def test_one_look_removes_no_more_than_a_few(scene):
     for job in jobs:
         scene.provider.add(job)
     await scene.is_over(*jobs)
-    await scene.sweep.look()
-    await scene.sweep.look()
+    await scene.sweep.compare()
+    await scene.sweep.compare()
     assert len(scene.provider.removed) == MOST_REMOVALS
-    await scene.sweep.look()
+    await scene.sweep.compare()
     assert not scene.provider.there
     assert scene.counters.numbers["orphans_found"] == len(jobs)
 
@@ -141,11 +141,11 @@ async def test_one_host_that_cannot_be_removed_stands_in_the_way_of_no_other(sce
     for number in (1, 2):
         scene.provider.add(new_job(number))
     await scene.is_over(new_job(1), new_job(2))
-    await scene.sweep.look()
+    await scene.sweep.compare()
     scene.provider.broken = True
-    await scene.sweep.look()
+    await scene.sweep.compare()
     scene.provider.broken = False
-    await scene.sweep.look()
+    await scene.sweep.compare()
     assert scene.provider.removed == ["app_1", "app_2"]
     assert scene.counters.numbers["orphans_found"] == 2
 
@@ -153,11 +153,11 @@ async def test_one_host_that_cannot_be_removed_stands_in_the_way_of_no_other(sce
 async def test_a_recorded_host_that_was_there_and_is_not_any_more_is_counted_once(scene):
     running = job_in(Phase.RUNNING, host=Host(ref="app_1"))
     scene.registry.put(running)
-    await scene.sweep.look()
+    await scene.sweep.compare()
     assert scene.counters.numbers["drift"] == 0, "never seen: it may carry another installation's mark"
     scene.provider.add(running)
-    await scene.sweep.look()
+    await scene.sweep.compare()
     scene.provider.there.clear()
     for _ in range(3):
-        await scene.sweep.look()
+        await scene.sweep.compare()
     assert scene.counters.numbers["drift"] == 1

@@ -3,13 +3,13 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from paas_runner.job.known_runner import KnownRunner, Section, recognised, remembered
+from paas_runner.job.known_runner import KnownRunner, RunnerIdentity, recognised, remembered
 
 URL = "https://gitlab.example"
 
 
-def section(token, name="one", url=URL):
-    return Section(token=token, url=url, name=name)
+def identity(token, name="one", url=URL):
+    return RunnerIdentity(token=token, url=url, name=name)
 
 
 def known(*tokens, name="one", url=URL, paused=False):
@@ -17,63 +17,63 @@ def known(*tokens, name="one", url=URL, paused=False):
 
 
 def test_a_runner_that_nobody_has_seen_is_known_by_its_token():
-    assert recognised([section("aaaa")], []) == [known("aaaa")]
+    assert recognised([identity("aaaa")], []) == [known("aaaa")]
 
 
 def test_a_runner_with_another_token_is_the_same_by_address_and_name():
-    assert recognised([section("bbbb")], [known("aaaa")]) == [known("aaaa", "bbbb")]
+    assert recognised([identity("bbbb")], [known("aaaa")]) == [known("aaaa", "bbbb")]
 
 
 def test_a_runner_with_another_name_or_address_is_the_same_by_its_token():
-    moved = section("bbbb", name="two", url="https://elsewhere.example")
+    moved = identity("bbbb", name="two", url="https://elsewhere.example")
     [found] = recognised([moved], [known("aaaa", "bbbb")])
     assert (found.key, found.name, found.url) == ("aaaa", "two", "https://elsewhere.example")
 
 
 def test_a_token_that_comes_back_is_the_runner_that_had_it():
-    [found] = recognised([section("aaaa", name="two")], [known("aaaa", "bbbb")])
+    [found] = recognised([identity("aaaa", name="two")], [known("aaaa", "bbbb")])
     assert (found.key, found.tokens) == ("aaaa", ("bbbb", "aaaa"))
 
 
 def test_another_token_at_another_address_is_another_runner():
-    assert recognised([section("bbbb", url="https://elsewhere.example")], [known("aaaa")])[0].key == "bbbb"
+    assert recognised([identity("bbbb", url="https://elsewhere.example")], [known("aaaa")])[0].key == "bbbb"
 
 
 def test_of_two_sections_alike_nobody_can_tell_whose_token_was_rotated():
-    found = recognised([section("bbbb"), section("cccc")], [known("aaaa")])
+    found = recognised([identity("bbbb"), identity("cccc")], [known("aaaa")])
     assert [runner.key for runner in found] == ["bbbb", "cccc"]
 
 
 def test_of_two_known_runners_alike_nobody_can_tell_which_one_has_another_token():
-    assert recognised([section("cccc")], [known("aaaa"), known("bbbb")])[0].key == "cccc"
+    assert recognised([identity("cccc")], [known("aaaa"), known("bbbb")])[0].key == "cccc"
 
 
 def test_of_two_runners_alike_the_one_whose_token_stayed_is_recognised_and_so_is_the_other():
-    found = recognised([section("aaaa"), section("cccc")], [known("aaaa"), known("bbbb")])
+    found = recognised([identity("aaaa"), identity("cccc")], [known("aaaa"), known("bbbb")])
     assert [runner.key for runner in found] == ["aaaa", "bbbb"]
 
 
 def test_runners_that_exchange_their_names_keep_their_keys():
     found = recognised(
-        [section("aaaa", name="two"), section("bbbb", name="one")],
+        [identity("aaaa", name="two"), identity("bbbb", name="one")],
         [known("aaaa", name="one"), known("bbbb", name="two")],
     )
     assert [(runner.key, runner.name) for runner in found] == [("aaaa", "two"), ("bbbb", "one")]
 
 
 def test_two_sections_with_tokens_of_one_runner_are_two_runners():
-    found = recognised([section("bbbb"), section("aaaa", name="two")], [known("aaaa", "bbbb")])
+    found = recognised([identity("bbbb"), identity("aaaa", name="two")], [known("aaaa", "bbbb")])
     assert [runner.key for runner in found] == ["bbbb", "aaaa"]
 
 
 def test_a_token_that_several_runners_have_had_is_the_one_whose_latest_it_is():
     several = [known("aaaa", "cccc"), known("bbbb", "cccc", "dddd")]
-    [found] = recognised([section("cccc", name="two")], several)
+    [found] = recognised([identity("cccc", name="two")], several)
     assert found.key == "aaaa"
 
 
 def test_a_pause_outlives_the_token():
-    assert recognised([section("bbbb")], [known("aaaa", paused=True)])[0].paused
+    assert recognised([identity("bbbb")], [known("aaaa", paused=True)])[0].paused
 
 
 def test_runners_that_are_gone_are_remembered():
@@ -83,17 +83,17 @@ def test_runners_that_are_gone_are_remembered():
 
 tokens = st.sampled_from(["aaaa", "bbbb", "cccc", "dddd", "eeee"])
 sections = st.lists(
-    st.builds(section, tokens, name=st.sampled_from(["one", "two"])),
+    st.builds(identity, tokens, name=st.sampled_from(["one", "two"])),
     max_size=4,
     unique_by=lambda each: each.token,
 )
 
 
 MOVED_TOKEN = [
-    [section("bbbb"), section("dddd")],
-    [section("aaaa"), section("bbbb")],
-    [section("aaaa"), section("cccc", name="two"), section("dddd")],
-    [section("aaaa", name="two"), section("bbbb")],
+    [identity("bbbb"), identity("dddd")],
+    [identity("aaaa"), identity("bbbb")],
+    [identity("aaaa"), identity("cccc", name="two"), identity("dddd")],
+    [identity("aaaa", name="two"), identity("bbbb")],
 ]
 """`aaaa` is first another token of the runner `dddd`, then one of `bbbb`, then of `dddd` again."""
 

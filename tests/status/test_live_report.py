@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Answer
 from paas_runner.status.report import RunnerReport, RunnerState, ServiceState, StatusReport, from_data
-from paas_runner.status.views import Explanation, format_explanation, page
+from paas_runner.status.views import JobExplanation, format_explanation, page
 from paas_runner.testing.virtual_time import run_virtual
 from tests.support.operated_world import OperatedWorld
 
@@ -199,7 +199,7 @@ def test_explain_tells_the_whole_chain_and_only_of_the_job_that_is_meant(play):
             first, second = world.submit("sleep 100"), world.submit("sleep 100")
             await asyncio.sleep(61)
             [answer] = await world.ask("explain", job=first.job_id)
-            explanation = from_data(json.loads(json.dumps(answer)), Explanation)
+            explanation = from_data(json.loads(json.dumps(answer)), JobExplanation)
             assert explanation.key.job_id == first.job_id
             happened = [entry.what for entry in explanation.history]
             for earlier, later in itertools.pairwise(CHAIN):
@@ -234,7 +234,7 @@ def test_a_failing_cloud_is_shown_with_its_answer_and_the_next_try(play):
             job = world.submit("sleep 10")
             await asyncio.sleep(6)
             [answer] = await world.ask("explain", job=job.job_id)
-            text = format_explanation(from_data(answer, Explanation))
+            text = format_explanation(from_data(answer, JobExplanation))
             assert "there is no host yet" in text
             assert "503" in text
             [shown] = (await report(world)).jobs

@@ -15,7 +15,7 @@ from paas_runner.job.wording import describe_history
 from paas_runner.logs import redactor
 from paas_runner.secret import Secret
 from paas_runner.status import report
-from paas_runner.status.views import Explanation, changes, format_explanation, page
+from paas_runner.status.views import JobExplanation, changes, format_explanation, page
 from tests.support.records import NOW, job_in
 
 KEY = "abc123xyz"
@@ -136,7 +136,7 @@ def test_an_explanation_has_dates_where_they_change_and_long_reasons_under_their
     record = apply(waiting(), ev.Failed(failure=failure), tomorrow)
     [job] = report.jobs([record], tomorrow, names={}, policies={KEY: Policy()})
     text = format_explanation(
-        Explanation(at=tomorrow, key=record.key, job=job, history=describe_history(record.history))
+        JobExplanation(at=tomorrow, key=record.key, job=job, history=describe_history(record.history))
     )
     lines = text.splitlines()
     assert lines[0] == f"job 1 of runner {KEY} is failing, for 0 s of the 24 h 0 min since it was acquired"
@@ -150,7 +150,7 @@ def test_an_explanation_has_dates_where_they_change_and_long_reasons_under_their
 def test_the_history_of_a_job_that_is_gone_announces_nothing():
     gone = job_in(Phase.GONE)
     text = format_explanation(
-        Explanation(at=NOW, key=gone.key, job=None, history=describe_history(gone.history))
+        JobExplanation(at=NOW, key=gone.key, job=None, history=describe_history(gone.history))
     )
     assert text.startswith(f"job 1 of runner {KEY} is gone: nothing is left to be done about it")
     assert "next" not in text
