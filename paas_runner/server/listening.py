@@ -144,7 +144,7 @@ class LoopbackOnly:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 421."""
         if scope["type"] == "http" and not _names_loopback(scope):
-            refusal = PlainTextResponse("This sandbox answers only to loopback names.\n", 421)
+            refusal = PlainTextResponse("This server answers only to loopback names.\n", 421)
             await refusal(scope, receive, send)
         else:
             await self._app(scope, receive, send)
