@@ -47,7 +47,7 @@ _LONGEST_FINISHING_BACKOFF = timedelta(minutes=5)  # reports and removals are ne
 
 _PREPARING = frozenset({Action.PROVISION, Action.ADOPT, Action.CHECK_READY, Action.LAUNCH})
 _FINISHING = frozenset({Action.EXPLAIN, Action.REPORT, Action.DECOMMISSION})
-_BESIDE = frozenset({Action.TOUCH, Action.CHECK_HOST})  # their failure holds up nothing else
+_SIDE_CHECKS = frozenset({Action.TOUCH, Action.CHECK_HOST})  # their failure holds up nothing else
 
 
 @attrs.frozen(kw_only=True)
@@ -181,7 +181,7 @@ class Effects:
 
     def _later(self, action: Action, job: TrackedJob, error: RemoteError) -> Event:
         longest = _LONGEST_FINISHING_BACKOFF if action in _FINISHING else LONGEST_OUTAGE_BACKOFF
-        attempts = 0 if action in _BESIDE else job.attempts
+        attempts = 0 if action in _SIDE_CHECKS else job.attempts
         delay = backoff(attempts, self.rng, longest=longest, retry_after=error.retry_after)
         if action is Action.CHECK_HOST:
             delay = max(delay, self.runner.policy.host_every)

@@ -24,6 +24,7 @@ from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Hang
 from tests.support.live_records import submitted
+from tests.support.logged_events import events_in
 
 pytestmark = pytest.mark.process
 PROGRAMS = Path(sys.executable).parent
@@ -49,11 +50,7 @@ async def run(command, config, *options):
 
 
 async def started(world):
-    await world.until(lambda: [event for event in world.log if event["event"] == "started"])
-
-
-def told(world, text):
-    return [event for event in world.log if event["event"] == text]
+    await world.until(lambda: events_in(world.log, "started"))
 
 
 async def test_the_state_is_the_same_from_the_service_and_from_its_store_once_it_is_down(real):
@@ -190,8 +187,8 @@ async def test_a_watched_service_that_stops_and_starts_again_is_watched_on(real)
     watching = None
     for _ in range(2):
         async with real.service():
-            count = len(told(real, "started"))
-            await real.until(lambda count=count: len(told(real, "started")) > count)
+            count = len(events_in(real.log, "started"))
+            await real.until(lambda count=count: len(events_in(real.log, "started")) > count)
             watching = watching or await start("status", real.config, "--watch", "--json")
             while json.loads(await watching.stdout.readline())["service"]["state"] != "running":
                 pass
@@ -207,9 +204,9 @@ async def test_sigusr1_logs_the_state_without_any_secret(real):
         [job] = real.submit(script=hold.script)
         await real.until(lambda: real.phases("running"))
         service.signal(signal.SIGUSR1)
-        await real.until(lambda: told(real, "job_state"))
+        await real.until(lambda: events_in(real.log, "job_state"))
         names = ("service_state", "runner_state", "job_state")
-        [state], [runner], [shown] = (told(real, name) for name in names)
+        [state], [runner], [shown] = (events_in(real.log, name) for name in names)
         assert state["concurrent"] == {"used": 1, "limit": 10}
         assert runner["name"] == "real"
         assert (shown["job"], shown["phase"]) == (job.job_id, "running")
@@ -227,7 +224,7 @@ async def test_the_socket_of_a_killed_service_is_replaced_by_the_next_one(real):
     assert control_path(real.state_file).is_socket()
     assert (await run("status", real.config))[0] == 1
     async with real.service():
-        await real.until(lambda: len(told(real, "started")) == 2)
+        await real.until(lambda: len(events_in(real.log, "started")) == 2)
         assert (await run("status", real.config))[0] == 0
 
 
@@ -245,13 +242,13 @@ async def test_a_second_signal_ends_the_service_at_once_even_while_it_pushes_and
     await real.until(lambda: len(real.phases("launching")) == 3)
     await real.until(lambda: hanging.applied >= 3)
     service.signal(signal.SIGTERM)
-    await real.until(lambda: told(real, "stopping"))
+    await real.until(lambda: events_in(real.log, "stopping"))
     began = time.monotonic()
     service.signal(signal.SIGTERM)
     service.signal(signal.SIGTERM)
     assert await service.wait() == 0
     assert time.monotonic() - began < 5
-    assert told(real, "stopped_at_once")
+    assert events_in(real.log, "stopped_at_once")
     real.sandbox.cloud_faults.clear()
     left = json.loads((await run("status", real.config, "--json"))[1])
     assert [job["phase"] for job in left["jobs"]] == ["launching"] * 3

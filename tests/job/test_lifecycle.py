@@ -14,29 +14,9 @@ from paas_runner.job.decision import Act, Action, Done, Policy, Settle, Wait, ne
 from paas_runner.job.lifecycle import TRANSITIONS, acquired_undecodable, apply, resumed
 from paas_runner.job.tracked import Phase
 from paas_runner.secret import Secret
-from tests.support.records import FAILURE, HOST, NOW, job, job_in
+from tests.support.records import EVENTS, FAILURE, HOST, NOW, job, job_in
 
 P = Phase
-
-EXAMPLES = {
-    ev.ProvisionIntended: ev.ProvisionIntended(),
-    ev.HostCreated: ev.HostCreated(host=HOST, doubtful=False),
-    ev.HostReady: ev.HostReady(),
-    ev.LaunchIntended: ev.LaunchIntended(),
-    ev.Launched: ev.Launched(),
-    ev.LifeSeen: ev.LifeSeen(),
-    ev.Checked: ev.Checked(),
-    ev.Unchecked: ev.Unchecked(until=NOW),
-    ev.HostChecked: ev.HostChecked(until=NOW),
-    ev.NotYet: ev.NotYet(until=NOW),
-    ev.Deferred: ev.Deferred(until=NOW, trouble="it rained"),
-    ev.Failed: ev.Failed(failure=FAILURE),
-    ev.Ended: ev.Ended(),
-    ev.Explained: ev.Explained(),
-    ev.Reported: ev.Reported(),
-    ev.Decommissioned: ev.Decommissioned(),
-    ev.HostLeft: ev.HostLeft(),
-}
 
 _ = None
 TABLE = {
@@ -63,7 +43,7 @@ BEFORE_THE_END = [phase for phase in Phase if phase is not Phase.GONE]
 
 
 def test_the_table_speaks_of_every_event_and_every_phase():
-    assert set(TABLE) == set(EXAMPLES) == set(get_args(ev.Event))
+    assert set(TABLE) == set(EVENTS) == set(get_args(ev.Event))
     assert set(TRANSITIONS) == set(Phase)
 
 
@@ -74,9 +54,9 @@ def test_each_event_leads_where_the_table_says(phase, kind):
     before = job_in(phase)
     if expected is None:
         with pytest.raises(IllegalTransitionError):
-            apply(before, EXAMPLES[kind], NOW)
+            apply(before, EVENTS[kind], NOW)
     else:
-        assert apply(before, EXAMPLES[kind], NOW).phase is expected
+        assert apply(before, EVENTS[kind], NOW).phase is expected
 
 
 def test_nothing_happens_to_a_job_that_is_gone():
@@ -196,7 +176,7 @@ times = st.integers(min_value=0, max_value=3 * 3600).map(lambda seconds: timedel
 
 
 def _concrete(kind, now, data):
-    event = EXAMPLES[kind]
+    event = EVENTS[kind]
     changes = {}
     if kind in (ev.NotYet, ev.Deferred, ev.Unchecked, ev.HostChecked):
         changes["until"] = now + data.draw(st.integers(0, 300).map(lambda s: timedelta(seconds=s)))

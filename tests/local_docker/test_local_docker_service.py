@@ -76,7 +76,7 @@ async def test_a_base_image_that_is_missing_fails_the_job_with_an_account(world)
     world.configure(image="127.0.0.1:9/no/such:image")
     async with world.service():
         [job] = world.submit()
-        await world.until(lambda: "its registry does not answer" in world.result(), seconds=60)
+        await world.until(lambda: "its registry does not answer" in world.printed(), seconds=60)
         world.sandbox.coordinator.cancel(job.job_id)
         await world.settled([job])
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import attrs
 import pytest
+from structlog.testing import capture_logs
 
 from paas_runner.demo.service_process import ServiceProcess
 from paas_runner.pipelines.spec import JobSpec
@@ -133,7 +134,7 @@ class RealWorld:
     def launches(self):
         return [entry.launches for entry in self.sandbox.cloud.ledger.created]
 
-    def told(self):
+    def printed(self):
         return json.dumps(self.log, ensure_ascii=False) + "\n".join(self.last_words)
 
 
@@ -163,6 +164,13 @@ def play(tmp_path):
 def operate(tmp_path):
     """Run a story with an operator in a world of its own."""
     return functools.partial(OperatedWorld.play, tmp_path)
+
+
+@pytest.fixture
+def logs():
+    """What is logged during the test."""
+    with capture_logs() as lines:
+        yield lines
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import attrs
 import pytest
-import structlog
 
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import DropBefore
@@ -13,6 +12,7 @@ from paas_runner.server.waiting import settled
 from paas_runner.store import StoreError
 from paas_runner.testing.memory_store import MemoryStore
 from paas_runner.testing.virtual_time import run_virtual
+from tests.support.logged_events import events_in
 from tests.support.virtual_world import VirtualWorld
 
 SLOW = CloudOptions(
@@ -108,16 +108,6 @@ def play(tmp_path):
     return run
 
 
-@pytest.fixture
-def logs():
-    with structlog.testing.capture_logs() as lines:
-        yield lines
-
-
-def told(logs, event):
-    return [line for line in logs if line["event"] == event]
-
-
 async def crash(world, serving):
     await world.store.died.wait()
     serving.cancel()
@@ -143,10 +133,10 @@ def test_the_ledger_has_the_time_of_each_host_and_the_log_what_it_cost(play, log
         return sum(charge.seconds for charge in world.store.charges)
 
     seconds = play(story, cloud=SLOW)
-    gone = told(logs, "job_gone")
+    gone = events_in(logs, "job_gone")
     assert sum(line["host_seconds"] for line in gone) == pytest.approx(seconds)
     assert all(line["estimated_cost"] == pytest.approx(line["host_seconds"] / 1000) for line in gone)
-    [line] = told(logs, "costs_since_start")
+    [line] = events_in(logs, "costs_since_start")
     assert line["tenants"][""]["jobs"] == 3
     assert line["tenants"][""]["estimated_cost"] == pytest.approx(seconds / 1000)
 
@@ -166,7 +156,7 @@ def test_killed_between_the_charge_and_the_record_each_host_is_charged_once_and_
         return len(charged)
 
     before = play(story, cloud=SLOW)
-    [line] = told(logs, "costs_since_start")
+    [line] = events_in(logs, "costs_since_start")
     assert line["tenants"][""]["jobs"] == 4 - before, "what was in the ledger is not counted again"
 
 
@@ -256,7 +246,7 @@ def test_a_host_that_is_left_in_place_is_charged_until_then(play, logs):
         await world.cloud.delete(world.organisation, entry.app_id)
 
     play(story, cloud=SLOW, more="paas_finished_jobs_keep_resources = true")
-    [line] = told(logs, "host_left_in_place")
+    [line] = events_in(logs, "host_left_in_place")
     assert line["host_seconds"] >= 100
 
 

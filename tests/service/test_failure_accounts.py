@@ -5,7 +5,6 @@ import re
 from datetime import timedelta
 
 import pytest
-import structlog
 
 from paas_runner.errors import Rejected
 from paas_runner.job.variables import Variable
@@ -15,12 +14,6 @@ from paas_runner.sandbox.faults import Answer
 SILENT = "The job was handed to its host, but wrote nothing to its log within 300 seconds."
 HEAD = re.compile(r"\x1b\[31;1mERROR: Job failed \(system failure\): (.*)\x1b\[0;m\n")
 REFUSED = b'{"id": 2001, "message": "Not connected", "type": "error"}'
-
-
-@pytest.fixture
-def logs():
-    with structlog.testing.capture_logs() as captured:
-        yield captured
 
 
 def read(job, logs):

@@ -95,7 +95,7 @@ async def test_thirty_reloads_of_the_process_under_load_lose_nothing(real):
     assert {job.count(LedgerKind.ACQUIRED) for job in jobs} == {1}
     assert real.launches == [1] * 45
     assert real.most_alive <= 10
-    assert "Traceback" not in real.told()
+    assert "Traceback" not in real.printed()
 
 
 async def test_reload_tells_the_changes_and_refuses_with_another_code(real):

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import attrs
 import pytest
-import structlog
 
 from executors.clever.applications import OWNER_VARIABLE
 from paas_runner.job import orphans
@@ -14,6 +13,7 @@ from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.cloud.application import AppState
 from paas_runner.sandbox.faults import Answer, Delay, DropAfter, DropBefore, Garbage, Hang, Truncated
 from paas_runner.server.waiting import settled
+from tests.support.logged_events import events_in
 
 EVERY = timedelta(seconds=300)
 LISTING = {"method": "GET", "path": "/v2/organisations/*/applications"}
@@ -22,16 +22,6 @@ SLOW = CloudOptions(
     boot_delay=timedelta(seconds=20),
     deployment_delay=timedelta(seconds=2),
 )
-
-
-@pytest.fixture
-def logs():
-    with structlog.testing.capture_logs() as lines:
-        yield lines
-
-
-def told(logs, event):
-    return [line for line in logs if line["event"] == event]
 
 
 async def host_of_a_job(world, *script):
@@ -73,12 +63,12 @@ def test_a_host_whose_creation_came_late_is_removed_soon_after_its_time_of_grace
             assert GRACE <= timedelta(seconds=world.seconds() - since) <= GRACE + 2 * EVERY
 
     play(story)
-    [found] = told(logs, "orphan_found")
+    [found] = events_in(logs, "orphan_found")
     assert found["log_level"] == "warning"
     assert found["name"].startswith("hpd-job-")
     assert found["age_seconds"] >= GRACE.total_seconds()
     assert found["reason"] == "its job is over"
-    assert told(logs, "stopped")[0]["orphans_found"] == 1
+    assert events_in(logs, "stopped")[0]["orphans_found"] == 1
 
 
 def test_a_start_finds_what_an_earlier_process_left_within_two_looks(play):
@@ -132,7 +122,7 @@ def test_hosts_that_come_and_go_during_a_look_are_never_taken_for_orphans(play, 
         assert set(world.launches.values()) <= {0, 1}
 
     play(story, cloud=SLOW, more="paas_orphan_sweep_interval = 1")
-    assert told(logs, "stopped")[0]["orphans_found"] == 0
+    assert events_in(logs, "stopped")[0]["orphans_found"] == 0
 
 
 @pytest.mark.parametrize("fault", [Answer(500), Answer(401), Garbage(), Truncated(), Hang(), DropBefore()])
@@ -173,8 +163,8 @@ def test_a_removal_that_fails_is_tried_again_and_counted_once(play, logs):
             await gone(world, late)
 
     play(story)
-    assert len(told(logs, "orphan_not_removed")) >= 3
-    assert told(logs, "stopped")[0]["orphans_found"] == 1
+    assert len(events_in(logs, "orphan_not_removed")) >= 3
+    assert events_in(logs, "stopped")[0]["orphans_found"] == 1
 
 
 def test_a_second_host_of_a_running_job_goes_and_the_job_goes_on(play):
@@ -203,7 +193,7 @@ def test_a_busy_host_of_whose_job_nothing_is_known_is_told_and_left_alone_for_a_
             assert world.seconds() - since >= 2 * 3600
 
     play(story)
-    [warned] = told(logs, "unknown_host_busy")
+    [warned] = events_in(logs, "unknown_host_busy")
     assert warned["drift"] == 1
 
 
@@ -221,7 +211,7 @@ def test_hosts_that_the_configuration_keeps_are_kept(play, logs, setting):
             assert exists(world, application) == setting.endswith("= true")
 
     play(story, more=setting)
-    assert told(logs, "stopped")[0]["orphans_found"] == 0
+    assert events_in(logs, "stopped")[0]["orphans_found"] == 0
 
 
 def test_no_search_is_made_when_it_is_switched_off(play):
@@ -242,8 +232,8 @@ def test_a_host_that_disappears_is_counted(play, logs):
             await asyncio.sleep(5)
 
     play(story, more="paas_orphan_sweep_interval = 2")
-    assert [line["host"] for line in told(logs, "host_disappeared")]
-    assert told(logs, "stopped")[0]["drift"] == 1
+    assert [line["host"] for line in events_in(logs, "host_disappeared")]
+    assert events_in(logs, "stopped")[0]["drift"] == 1
 
 
 def test_a_second_host_that_was_not_created_is_counted(play, logs):
@@ -254,7 +244,7 @@ def test_a_second_host_that_was_not_created_is_counted(play, logs):
             await world.settled(job)
 
     play(story)
-    assert told(logs, "stopped")[0] == told(logs, "stopped")[0] | {
+    assert events_in(logs, "stopped")[0] == events_in(logs, "stopped")[0] | {
         "duplicates_prevented": 1,
         "orphans_found": 0,
         "drift": 0,
@@ -270,6 +260,6 @@ def test_a_start_says_in_one_line_what_it_recovered(play, logs):
             await world.settled(*jobs)
 
     play(story)
-    first, second = told(logs, "started")
+    first, second = events_in(logs, "started")
     assert (first["jobs_recovered"], second["jobs_recovered"]) == (0, 3)
     assert second["jobs_recovered_running"] == 3

@@ -3,12 +3,10 @@
 import asyncio
 import itertools
 
-import pytest
-import structlog
-
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.faults import Answer
+from tests.support.logged_events import events_in
 
 M, XL = 8**1.25, 32**1.25
 
@@ -38,16 +36,6 @@ async def watched(world, peaks):
 def weight_of(entry):
     sizes = {"XS": 2, "S": 4, "M": 8, "L": 16, "XL": 32, "2XL": 48, "3XL": 64}
     return sizes[entry.flavor.removeprefix("heptapod-runner-")] ** 1.25
-
-
-def told(logs, event):
-    return [entry for entry in logs if entry["event"] == event]
-
-
-@pytest.fixture
-def logs():
-    with structlog.testing.capture_logs() as captured:
-        yield captured
 
 
 def test_the_quota_bounds_what_runs_at_once_and_every_job_gets_its_turn(play):
@@ -81,7 +69,7 @@ def test_a_quota_smaller_than_a_size_fails_who_asks_for_it_and_caps_the_others(p
         assert [entry.flavor for entry in world.cloud.ledger.created] == ["heptapod-runner-S"] * 2
 
     play(story, more=quota("S", 1))
-    [warning] = told(logs, "quota_too_small")
+    [warning] = events_in(logs, "quota_too_small")
     assert warning["sizes"] == ["M", "L", "XL", "2XL", "3XL"]
 
 
@@ -110,8 +98,8 @@ def test_nothing_is_acquired_before_weights_are_known_and_everything_after(play,
         assert job.status == "success"
 
     play(story, more=quota("M", 4))
-    assert told(logs, "flavors_unreadable")
-    [standstill] = told(logs, "acquisition_blocked")[:1]
+    assert events_in(logs, "flavors_unreadable")
+    [standstill] = events_in(logs, "acquisition_blocked")[:1]
     assert standstill["reason"] == "what its hosts weigh is not known yet"
 
 
@@ -123,7 +111,7 @@ def test_a_reference_flavor_that_is_not_on_offer_is_told_and_acquires_nothing(pl
             assert job.count(LedgerKind.ACQUIRED) == 0
 
     play(story, more=quota("5XL", 4))
-    [standstill] = told(logs, "acquisition_blocked")
+    [standstill] = events_in(logs, "acquisition_blocked")
     assert standstill["reason"].startswith('`reference_flavor` = "5XL" is not on offer')
 
 
@@ -134,7 +122,7 @@ def test_why_nothing_is_acquired_is_one_line_and_not_one_for_each_poll(play, log
             await world.settled(*jobs)
 
     play(story, more=quota("M", 1), runner='cc_max_flavor = "M"')
-    [line] = told(logs, "acquisition_blocked")
+    [line] = events_in(logs, "acquisition_blocked")
     assert line["reason"] == "a job may weigh 13.5, and 13.5 of the quota of 13.5 is taken"
 
 
@@ -146,7 +134,7 @@ def test_statistics_have_the_names_of_1_1_1_and_come_when_they_change(play, logs
             await asyncio.sleep(10)
 
     play(story, more=quota("M", 4))
-    lines = told(logs, "statistics")
+    lines = events_in(logs, "statistics")
     assert {
         "weight_quota",
         "current_weight",
@@ -167,7 +155,7 @@ def test_statistics_can_be_switched_off(play, logs):
             await world.settled(world.submit())
 
     play(story, more="paas_log_statistics = false")
-    assert not told(logs, "statistics")
+    assert not events_in(logs, "statistics")
 
 
 def test_launches_keep_their_distance(play):

@@ -98,7 +98,7 @@ async def test_a_second_service_on_the_same_state_is_refused(real):
         await real.until(lambda: [event for event in real.log if event["event"] == "started"])
         second = await real.start()
         assert await second.wait() == 75
-        assert "another paas-runner works on this state" in real.told()
+        assert "another paas-runner works on this state" in real.printed()
 
 
 @pytest.mark.parametrize(
@@ -116,9 +116,9 @@ async def test_records_that_cannot_be_read_are_left_alone_and_end_the_start(real
     service = await real.start()
     assert await service.wait() == 74
     assert damaged.read_text() == content
-    assert f"{name}: " in real.told()
-    assert "It is left as it is: put a good copy in its place" in real.told()
-    assert "Traceback" not in real.told()
+    assert f"{name}: " in real.printed()
+    assert "It is left as it is: put a good copy in its place" in real.printed()
+    assert "Traceback" not in real.printed()
 
 
 async def test_a_wrong_configuration_ends_the_start_with_every_complaint_and_no_traceback(real):

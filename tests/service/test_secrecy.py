@@ -97,7 +97,7 @@ async def test_no_secret_of_the_configuration_shows_anywhere(real, spy):
     assert len(spy.trees) == 3
     assert any(b"push" in line for line in arguments.seen), "no push was seen"
     for name, secret in secrets.items():
-        assert secret not in real.told(), f"{name} is in the log"
+        assert secret not in real.printed(), f"{name} is in the log"
         assert not [line for line in arguments.seen if secret.encode() in line], f"{name} is an argument"
         if name != "cache key":  # the one secret that the job's host needs
             assert not [tree for tree in spy.trees if secret in tree], f"{name} was pushed"

@@ -12,28 +12,9 @@ from paas_runner.job.lifecycle import TRANSITIONS, apply, resumed
 from paas_runner.job.outlook import outlook
 from paas_runner.job.tracked import Entry, Phase
 from paas_runner.job.wording import describe_entry, describe_history
-from tests.support.records import FAILURE, HOST, NOW, job, job_in
+from tests.support.records import EVENTS, FAILURE, NOW, job, job_in
 
 SECOND = timedelta(seconds=1)
-EVENTS = {
-    ev.ProvisionIntended: ev.ProvisionIntended(),
-    ev.HostCreated: ev.HostCreated(host=HOST, doubtful=False),
-    ev.HostReady: ev.HostReady(),
-    ev.LaunchIntended: ev.LaunchIntended(),
-    ev.Launched: ev.Launched(),
-    ev.LifeSeen: ev.LifeSeen(),
-    ev.Checked: ev.Checked(),
-    ev.Unchecked: ev.Unchecked(until=NOW + 5 * SECOND),
-    ev.HostChecked: ev.HostChecked(until=NOW + 5 * SECOND),
-    ev.NotYet: ev.NotYet(until=NOW + 5 * SECOND),
-    ev.Deferred: ev.Deferred(until=NOW + 8 * SECOND, trouble="clever-cloud, create: 503"),
-    ev.Failed: ev.Failed(failure=FAILURE),
-    ev.Ended: ev.Ended(),
-    ev.Explained: ev.Explained(),
-    ev.Reported: ev.Reported(),
-    ev.Decommissioned: ev.Decommissioned(),
-    ev.HostLeft: ev.HostLeft(),
-}
 
 
 def words(record):

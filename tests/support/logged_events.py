@@ -1,8 +1,9 @@
-"""Which events the code logs, read from the code itself."""
+"""Logged events: those that a test has captured, and which ones the code logs, read from the code itself."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -21,6 +22,11 @@ class Logged:
     level: str
     facts: frozenset[str]
     where: str
+
+
+def events_in(log: Iterable[Mapping[str, Any]], name: str) -> Sequence[Mapping[str, Any]]:
+    """The events of that name, with their facts."""
+    return [event for event in log if event["event"] == name]
 
 
 def logged_events() -> Iterator[Logged]:

@@ -1,21 +1,10 @@
 """Records to start a test from."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import attrs
 
-from paas_runner.job.events import (
-    Checked,
-    Decommissioned,
-    Failed,
-    HostCreated,
-    HostReady,
-    Launched,
-    LaunchIntended,
-    LifeSeen,
-    ProvisionIntended,
-    Reported,
-)
+from paas_runner.job import events as ev
 from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.job.lifecycle import acquired, apply
 from paas_runner.job.payload import read
@@ -24,6 +13,27 @@ from paas_runner.job.tracked import Host, Phase, TrackedJob
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 HOST = Host(ref="app_1", flavor="M", details={"deploy_url": "https://push.example/app_1.git"})
 FAILURE = Failure(reason=FailureReason.SYSTEM, text="No host today.")
+
+EVENTS = {
+    ev.ProvisionIntended: ev.ProvisionIntended(),
+    ev.HostCreated: ev.HostCreated(host=HOST, doubtful=False),
+    ev.HostReady: ev.HostReady(),
+    ev.LaunchIntended: ev.LaunchIntended(),
+    ev.Launched: ev.Launched(),
+    ev.LifeSeen: ev.LifeSeen(),
+    ev.Checked: ev.Checked(),
+    ev.Unchecked: ev.Unchecked(until=NOW + timedelta(seconds=5)),
+    ev.HostChecked: ev.HostChecked(until=NOW + timedelta(seconds=5)),
+    ev.NotYet: ev.NotYet(until=NOW + timedelta(seconds=5)),
+    ev.Deferred: ev.Deferred(until=NOW + timedelta(seconds=8), trouble="clever-cloud, create: 503"),
+    ev.Failed: ev.Failed(failure=FAILURE),
+    ev.Ended: ev.Ended(),
+    ev.Explained: ev.Explained(),
+    ev.Reported: ev.Reported(),
+    ev.Decommissioned: ev.Decommissioned(),
+    ev.HostLeft: ev.HostLeft(),
+}
+"""Of each kind of event one."""
 
 
 def payload(job_id: int = 1, **more):
@@ -35,16 +45,16 @@ def job(job_id: int = 1, runner: str = "abc123xyz") -> TrackedJob:
 
 
 _WAY = [
-    (Phase.ACQUIRED, Checked()),
-    (Phase.PROVISIONING, ProvisionIntended()),
-    (None, HostCreated(host=HOST, doubtful=False)),
-    (Phase.PROVISIONED, HostReady()),
-    (Phase.LAUNCHING, LaunchIntended()),
-    (Phase.LAUNCHED, Launched()),
-    (Phase.RUNNING, LifeSeen()),
-    (Phase.FAILING, Failed(failure=FAILURE)),
-    (Phase.DECOMMISSIONING, Reported()),
-    (Phase.GONE, Decommissioned()),
+    (Phase.ACQUIRED, ev.Checked()),
+    (Phase.PROVISIONING, ev.ProvisionIntended()),
+    (None, ev.HostCreated(host=HOST, doubtful=False)),
+    (Phase.PROVISIONED, ev.HostReady()),
+    (Phase.LAUNCHING, ev.LaunchIntended()),
+    (Phase.LAUNCHED, ev.Launched()),
+    (Phase.RUNNING, ev.LifeSeen()),
+    (Phase.FAILING, ev.Failed(failure=FAILURE)),
+    (Phase.DECOMMISSIONING, ev.Reported()),
+    (Phase.GONE, ev.Decommissioned()),
 ]
 
 
