@@ -66,7 +66,7 @@ def service(arguments: Sequence[str] | None = None) -> int:
     )
     run.COMMAND.arguments(parser)
     chosen = parser.parse_args(arguments)
-    return exit_code_of(parser.prog, lambda: run.COMMAND.call(chosen))
+    return exit_code_of(parser.prog, lambda: run.COMMAND.run(chosen))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,7 +98,7 @@ def _add(commands: Sequence[Command], parser: argparse.ArgumentParser) -> Sequen
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.arguments(subparser)
-        subparser.set_defaults(call=command.call, program=subparser.prog)
+        subparser.set_defaults(call=command.run, program=subparser.prog)
         added.append(subparser)
     return added
 

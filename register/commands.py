@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     REGISTER.arguments(parser)
     chosen = parser.parse_args(arguments)
-    return exit_code_of(parser.prog, lambda: REGISTER.call(chosen))
+    return exit_code_of(parser.prog, lambda: REGISTER.run(chosen))
 
 
 # --- register ---------------------------------------------------------------------------------------------

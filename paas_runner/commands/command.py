@@ -29,10 +29,25 @@ class Command:
     call: Callable[[argparse.Namespace], int]
     """Does it, and returns the exit code; raises `RunnerError`, whose type says the exit code."""
 
+    def run(self, arguments: argparse.Namespace) -> int:
+        """What the programs call."""
+        _import_structlog_without_rich()
+        return self.call(arguments)
+
 
 def add_config(parser: argparse.ArgumentParser) -> None:
     """The argument that nearly all have."""
     parser.add_argument("config", type=Path, metavar="CONFIG", help="the configuration file (TOML)")
+
+
+def _import_structlog_without_rich() -> None:
+    """Where rich is installed structlog imports it, for tracebacks that we do not show: 60 ms of each start."""
+    if "rich" not in sys.modules:
+        sys.modules["rich"] = None  # type: ignore[assignment] # which ends an import of it
+        try:
+            import structlog  # noqa: F401 - from here on it is there, and did without
+        finally:
+            del sys.modules["rich"]
 
 
 def exit_code_of(program: str, call: Callable[[], int]) -> int:

@@ -2,7 +2,9 @@
 
 import io
 import json
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -164,3 +166,18 @@ def test_json_reads_back_equal_in_every_encoding_and_is_safe_to_look_at(monkeypa
     assert all(char.isprintable() or char == "\n" for char in text)
     assert ("é → 😀" in text) == (encoding == "utf-8")
     assert len(text.splitlines()) == (1 if indent is None else 9)
+
+
+def test_structlog_does_without_rich_in_our_programs(tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text("concurrent = 1\n")
+    program = Path(sys.executable).with_name("paas-runner")
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", program, "list", config],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    imported = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
+    assert "rich.console" not in imported[: imported.index("structlog")]
