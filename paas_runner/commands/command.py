@@ -41,9 +41,9 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def _import_structlog_without_rich() -> None:
-    """Where rich is installed structlog imports it, for tracebacks that we do not show: 60 ms of each start."""
+    """Where rich is installed structlog imports it, for tracebacks that we do not show: 60 ms a start."""
     if "rich" not in sys.modules:
-        sys.modules["rich"] = None  # type: ignore[assignment] # which ends an import of it
+        sys.modules["rich"] = None  # type: ignore[assignment] # ends an import
         try:
             import structlog  # noqa: F401 - from here on it is there, and did without
         finally:

@@ -149,6 +149,7 @@ async def test_who_watches_through_a_pipe_gets_a_line_for_each_change(real):
         await real.settled([job])
 
 
+@pytest.mark.long
 async def test_on_a_terminal_the_page_is_drawn_again_no_larger_than_that_and_whatever_a_job_is_called(real):
     hold = real.hold()
     async with real.service():
@@ -183,6 +184,7 @@ async def test_on_a_terminal_the_page_is_drawn_again_no_larger_than_that_and_wha
         await real.settled(jobs)
 
 
+@pytest.mark.long
 async def test_a_watched_service_that_stops_and_starts_again_is_watched_on(real):
     watching = None
     for _ in range(2):
@@ -216,6 +218,7 @@ async def test_sigusr1_logs_the_state_without_any_secret(real):
         await real.settled([job])
 
 
+@pytest.mark.long
 async def test_the_socket_of_a_killed_service_is_replaced_by_the_next_one(real):
     service = await real.start()
     await started(real)
@@ -235,6 +238,7 @@ async def test_a_second_service_takes_nothing_away_from_the_first(real):
         assert (await run("status", real.config))[0] == 0
 
 
+@pytest.mark.long
 async def test_a_second_signal_ends_the_service_at_once_even_while_it_pushes_and_everything_is_recorded(real):
     hanging = real.sandbox.cloud_faults.add(Hang(), path="**git-receive-pack**")
     service = await real.start()

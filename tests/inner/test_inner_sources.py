@@ -18,6 +18,8 @@ from tests.support.git_server import GitServer
 from tests.support.hosts import RUNNER_TOML, Hosts, hosts, script
 from tests.support.live_records import LiveJob
 
+pytestmark = pytest.mark.long
+
 COUNT = 'echo "n=$(git rev-list --count HEAD)"'
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from paas_runner.sandbox.faults import Answer, Delay, DropAfter, DropBefore, Garbage
 
+pytestmark = pytest.mark.long
+
 RUNNERS = "/api/v4/runners"
 NOTHING = ([], [])
 

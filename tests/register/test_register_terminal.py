@@ -9,6 +9,8 @@ import pytest
 from paas_runner.sandbox.faults import Hang
 from tests.register.conftest import CONTROL_C, CONTROL_D
 
+pytestmark = pytest.mark.long
+
 NOTHING = ([], [])
 NO_ORGANISATION = "orga_00000000-0000-4000-8000-000000000000"
 
