@@ -9,10 +9,14 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import attrs
 
 from paas_runner.errors import Exit, RunnerError
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 
 @attrs.frozen(kw_only=True)
@@ -43,7 +47,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 def _import_structlog_without_rich() -> None:
     """Where rich is installed structlog imports it, for tracebacks that we do not show: 60 ms a start."""
     if "rich" not in sys.modules:
-        sys.modules["rich"] = None  # type: ignore[assignment] # ends an import
+        sys.modules["rich"] = cast("ModuleType", None)  # ends an import of it
         try:
             import structlog  # noqa: F401 - from here on it is there, and did without
         finally:
