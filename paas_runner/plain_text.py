@@ -2,7 +2,7 @@
 
 Spans of time are written here and nowhere else. A configured span is shown as it was meant (`exact_span`), a
 measured one no more exactly than it matters: what has just happened in seconds (`short_span`), an age in its
-two largest units (`span`). Where a span is a number of seconds it may be fractional.
+two largest units (`span`), or in one where a cause is looked for (`rough_span`). Where a span is a number of seconds it may be fractional.
 """
 
 from collections.abc import Sequence
@@ -36,6 +36,14 @@ def span(length: timedelta | float, *, whole_minutes: bool = False) -> str:
     if whole_minutes:
         return f"{minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def rough_span(length: timedelta | float) -> str:
+    """`119 s`, `5 min`, `3 h`: in one unit, rounded; what lies in the future is `0 s`."""
+    seconds = max(_seconds(length), 0)
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
 def _seconds(length: timedelta | float) -> float:

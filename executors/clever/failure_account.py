@@ -6,7 +6,7 @@ operators' own are masked: a build may print its environment, to all who may rea
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import attrs
 
@@ -15,6 +15,7 @@ from executors.clever.deployments import Deployment, Sighting
 from executors.host_log import log_state, quoted
 from paas_runner.job.failure import fact_sheet, moment, reference
 from paas_runner.job.tracked import Host
+from paas_runner.plain_text import rough_span
 
 
 @attrs.frozen(kw_only=True)
@@ -89,20 +90,13 @@ def _reported(facts: HostFacts) -> str:
 
 
 def _begun(deployment: Deployment, now: datetime) -> str:
-    return f", begun {_span(now - deployment.at)} ago" if deployment.at else ""
+    return f", begun {rough_span(now - deployment.at)} ago" if deployment.at else ""
 
 
 def _machine(seen: Sighting) -> str:
     if not seen.alive:
         return "it has no machine"
     return f"its machine is {' and '.join(machine.state for machine in seen.alive)}"
-
-
-def _span(time: timedelta) -> str:
-    seconds = max(time.total_seconds(), 0)
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
 def _masked(line: str, hidden: Sequence[str]) -> str:
