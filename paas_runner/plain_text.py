@@ -2,7 +2,8 @@
 
 Spans of time are written here and nowhere else. A configured span is shown as it was meant (`exact_span`), a
 measured one no more exactly than it matters: what has just happened in seconds (`short_span`), an age in its
-two largest units (`span`), or in one where a cause is looked for (`rough_span`). Where a span is a number of seconds it may be fractional.
+two largest units (`span`), or in one where a cause is looked for (`rough_span`). Where a span is a number of
+seconds it may be fractional.
 """
 
 from collections.abc import Sequence
