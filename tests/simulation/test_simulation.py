@@ -9,7 +9,7 @@ from tests.simulation.simulate import quiet, simulate
 
 SEEDS = 100
 AT_ONCE = 20  # the tests run side by side
-ONCE_FAILED = (128, 165, 387, 1667)
+ONCE_FAILED = (128, 165, 387, 1667, 998, 1057, 1371, 1648)
 
 
 @pytest.fixture(scope="module")
