@@ -314,7 +314,7 @@ class SimulatedWorld(VirtualWorld):
             self._judge_job(job, launches.get(self._host_name(job), 0))
 
     def _host_name(self, job) -> str:
-        """By the key with which the runner was first recorded, which may be that of a token rotated before."""
+        """By the key with which the runner was first recorded: that of a token rotated before, maybe."""
         known = self.store._runners
         if len(known) > 1:
             raise Violation(f"one runner was taken for several: {known}")
