@@ -10,15 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NewType, Protocol
-from urllib.parse import urlsplit
 
 import attrs
 
+from paas_runner.addresses import AddressError, parsed
 from paas_runner.job.durations import nanoseconds
 from paas_runner.secret import Secret
 
 Url = NewType("Url", str)
-"""A base address over http or https, without trailing slash, credentials, query or fragment."""
+"""A base address over http or https, without trailing slash, credentials, query or fragment.
+
+Its scheme is in lower case, and every client takes it."""
 
 GoDuration = NewType("GoDuration", timedelta)
 """Written as GitLab Runner does: "1h30m", or a whole number of nanoseconds."""
@@ -155,16 +157,10 @@ def _readable_file(raw: Any, around: References) -> ReadableFile:
 
 def _url(raw: Any, around: References) -> Url:
     value = _text(raw, around)
-    if any(character in value for character in "@?#"):
-        raise UnfitError("credentials, query and fragment have no place in this address")
     try:
-        parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or " " in value or not value.isprintable():
-        raise UnfitError
-    return Url(value.rstrip("/"))
+        return Url(str(parsed(value, ("https", "http"))).rstrip("/"))
+    except AddressError as error:
+        raise UnfitError(str(error)) from None
 
 
 SCALARS: Mapping[Any, Scalar] = {

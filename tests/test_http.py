@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import ssl
+import subprocess
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -190,3 +192,39 @@ async def test_a_listener_hears_every_complete_answer_and_what_time_it_is_there(
     async with server(None, dated, answer(404, "Date: now"), listen=listen) as (api, _):
         await api.call("GET", "/x", op="look", attempts=3)
     assert heard == [("test", 503, datetime(2026, 3, 1, 10, tzinfo=UTC)), ("test", 404, None)]
+
+
+@pytest.fixture
+def foreign_certificate(tmp_path):
+    """Of an authority that nobody here trusts, for 127.0.0.1: certificate and key."""
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=x")
+    files = ("-keyout", key, "-out", certificate, "-addext", "subjectAltName=IP:127.0.0.1")
+    subprocess.run(["openssl", "req", "-x509", *new, *files], check=True, capture_output=True)
+    return certificate, key
+
+
+@pytest.mark.parametrize("scheme", ["https", "HTTPS", "hTTps"])
+async def test_a_foreign_certificate_gets_nothing_however_the_scheme_is_written(scheme, foreign_certificate):
+    heard = []
+
+    async def serve(reader, writer):
+        heard.append(await reader.read(1000))
+        writer.write(JSON)
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*foreign_certificate)
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    address = f"{scheme}://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    token = {"X-Token": Secret("canary-secret")}
+    api = Http()(address, service="test", headers=token)
+    trusting = Http()(address, service="test", headers=token, tls=Tls(ca_file=foreign_certificate[0]))
+    try:
+        with pytest.raises(Transient, match="certificate"):
+            await api.call("GET", "/x", op="look")
+        assert heard == []
+        assert (await trusting.call("GET", "/x", op="look")).status == 200
+    finally:
+        await api.aclose()
+        await trusting.aclose()
+        listening.close()

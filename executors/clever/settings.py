@@ -9,6 +9,7 @@ import attrs
 from executors.build_context import Identity
 from paas_runner.job.images import InvalidReferenceError, parse
 from paas_runner.secret import Secret
+from paas_runner.setting_types import Url
 from paas_runner.settings import setting
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -27,7 +28,7 @@ class CleverSettings:
     )
     cc_orga_id_attribute: str = setting("name of the organisation's attribute", default="cc_orga_id")
     cc_orga_token_attribute: str = setting("name of the token's attribute", default="cc_orga_token")
-    cc_api_url: str = setting("Clever Cloud's API", default="https://api.clever-cloud.com/v2")
+    cc_api_url: Url = setting("Clever Cloud's API", default=Url("https://api.clever-cloud.com/v2"))
     cc_zone: str = setting("where hosts run; best near the coordinator", default="par")
     cc_zones: Sequence[str] = setting(
         "where hosts run, in the order of trying; instead of `cc_zone`", factory=tuple
@@ -87,8 +88,6 @@ class CleverSettings:
                 yield key, "required unless `cc_multi_tenant` is true"
         if self.cc_zones and self.cc_zone not in ("par", self.cc_zones[0]):
             yield "cc_zones", "does not begin with `cc_zone`: keep one of the two"
-        if not self.cc_api_url.startswith(("https://", "http://")):
-            yield "cc_api_url", "must begin with https://"
         try:
             parse(self.heptapod_runner_main_image)
         except InvalidReferenceError as error:

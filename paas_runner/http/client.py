@@ -198,7 +198,7 @@ class Http:
             follow_redirects=False,
             limits=httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once),
             transport=self.transport(base_url) if self.transport else None,
-            verify=(tls or Tls()).context() if base_url.startswith("https:") else False,
+            verify=(tls or Tls()).context(),
         )
         return HttpClient(
             client, service=service, at_once=at_once, rng=self.rng, on_response=self.on_response
