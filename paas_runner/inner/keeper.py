@@ -9,6 +9,8 @@ Run as a script of its own, with little of the standard library, so that it star
 - exit code: the program's, as a shell counts.
 
 Whatever the program leaves behind, in other sessions too, becomes the keeper's child and is killed with it.
+First there are two seconds for those who hold the output: they may still be writing what the program has said
+(`exec > >(tee log)`). The inner runner sees when no one holds it any more, and ends our input.
 """
 
 import contextlib
@@ -16,11 +18,13 @@ import ctypes
 import os
 import select
 import signal
+import time
 from collections.abc import Iterator
 
 _PR_SET_CHILD_SUBREAPER = 36
 _REQUESTS = 0
 _NOT_STARTED, _KILLED = 126, 137
+_LAST_OUTPUT_SECONDS = 2.0  # for those who hold the output when the program has ended
 _IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # the end comes from the other end of our input
 
 
@@ -39,8 +43,10 @@ def main() -> int:
         os.write(2, str(error).encode(errors="replace"))
         return _NOT_STARTED
     code = _watch(program, news)
+    if code is not None:
+        _let_output_end(news)
     _kill_all()
-    return code
+    return _KILLED if code is None else code
 
 
 def _task() -> list[bytes]:
@@ -82,14 +88,14 @@ def _start(task: list[bytes]) -> int:
     )
 
 
-def _watch(program: int, news: int) -> int:
-    """The program's exit code, once it has ended, or our input has."""
+def _watch(program: int, news: int) -> int | None:
+    """The program's exit code, once it has ended; None when our input ended before."""
     while True:
         ready, _, _ = select.select([_REQUESTS, news], [], [])
         if _REQUESTS in ready:
             requests = os.read(_REQUESTS, 64)
             if not requests:
-                return _KILLED
+                return None
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(program, signal.SIGTERM)
         if news in ready:
@@ -107,6 +113,28 @@ def _reap(program: int) -> int | None:
             if found[0] == program:
                 code = os.waitstatus_to_exitcode(found[1])
     return code if code is None or code >= 0 else 128 - code
+
+
+def _let_output_end(news: int) -> None:
+    """Hold the output no longer, and wait for those who do: until our input ends, or two seconds are over."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    end = time.monotonic() + _LAST_OUTPUT_SECONDS
+    while _has_children() and (left := end - time.monotonic()) > 0:
+        ready, _, _ = select.select([_REQUESTS, news], [], [], left)
+        if _REQUESTS in ready and not os.read(_REQUESTS, 64):
+            return
+        if news in ready:
+            os.read(news, 4096)
+
+
+def _has_children() -> bool:
+    """Whether any is alive, after those that have ended were reaped."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _kill_all() -> None:

@@ -55,6 +55,7 @@ async def launched(
     finally:
         os.close(writing)
     program = _KeptProgram(keeper, output)
+    output.then(program.let_go)
     try:
         await program.send(task)
         yield program
@@ -83,7 +84,14 @@ class _Output(asyncio.Protocol):
     def __init__(self, write: Write) -> None:
         self._write = write
         self._transport: asyncio.BaseTransport | None = None
+        self._then: Callable[[], None] | None = None
         self.ended = asyncio.Event()
+
+    def then(self, call: Callable[[], None]) -> None:
+        """Have something called when no one can write any more, or now if that is so."""
+        self._then = call
+        if self.ended.is_set():
+            call()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -93,6 +101,8 @@ class _Output(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - either way it is over
         self.ended.set()
+        if self._then is not None:
+            self._then()
 
     def close(self) -> None:
         if self._transport is not None:
@@ -121,6 +131,10 @@ class _KeptProgram:
         """SIGTERM to the program's group."""
         self._requests.write(b"T")
 
+    def let_go(self) -> None:
+        """Nothing of it is needed any more: the keeper may kill what is left."""
+        self._requests.close()
+
     async def send(self, text: bytes) -> None:
         """Write to the keeper; the end of one that is dead shows in its exit code."""
         with contextlib.suppress(ConnectionError):
@@ -131,7 +145,7 @@ class _KeptProgram:
         """Kill what is left, wait for its end and for what it has written."""
         if self._over:
             return
-        self._requests.close()
+        self.let_go()
         try:
             await self._keeper.wait()
             with contextlib.suppress(TimeoutError):

@@ -79,6 +79,15 @@ async def test_a_failure_inside_a_pipe_fails_the_job() -> None:
     assert (await hosts().ran(script("false | cat"))).exit_code == 1
 
 
+@pytest.mark.parametrize("helper", ["tee build.log", "sed -u 's/^/[x] /'", "sleep 0.3; cat"])
+async def test_the_end_of_the_log_is_not_lost_to_a_helper_that_the_script_writes_through(helper: str) -> None:
+    job = await hosts().ran(script(f"exec > >({helper}) 2>&1", "seq 1 20000", "echo LASTLINE; false"))
+    assert (job.status, job.exit_code) == ("failed", 1)
+    lines = text(job).replace("[x] ", "").splitlines()
+    assert [line for line in lines if line.isdecimal()] == [str(number) for number in range(1, 20_001)]
+    assert "LASTLINE" in lines
+
+
 async def test_sections_stand_around_each_stage() -> None:
     job = await hosts().ran(script("true", after_script=("true",)))
     marks = re.findall(r"section_(start|end):\d{10}:(\w+)\r\x1b\[0K", text(job))

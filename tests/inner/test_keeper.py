@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -53,6 +54,49 @@ async def test_daemons_of_other_sessions_end_with_the_program() -> None:
     ) as program:
         assert await program.wait() == 0
         assert not alive("62.01")
+
+
+@pytest.mark.parametrize(
+    "through",
+    ["exec > >(sleep 0.3; cat)", "exec > >(sleep 0.3; cat) 2>&1", "exec > >(setsid sh -c 'sleep 0.3; cat')"],
+)
+async def test_what_passes_through_a_helper_of_the_script_comes_whole(through: str) -> None:
+    """The helper reads only after the script's shell has ended."""
+    written = bytearray()
+    command = ("bash", "-c", f"{through}; seq 1 9000; echo last; exit 3")
+    environment = {"PATH": os.environ["PATH"]}
+    async with launched(command, folder=Path("/"), environment=environment, write=written.extend) as program:
+        assert await program.wait() == 3
+    assert written.endswith(b"\n9000\nlast\n")
+    assert len(written.splitlines()) == 9001
+
+
+async def test_a_file_that_a_helper_writes_beside_the_output_is_whole(tmp_path: Path) -> None:
+    command = ("bash", "-c", "exec > >(sleep 0.3; tee log); seq 1 9000; echo last; exit 3")
+    environment = {"PATH": os.environ["PATH"]}
+    written = bytearray()
+    async with launched(command, folder=tmp_path, environment=environment, write=written.extend) as program:
+        await program.wait()
+    assert (tmp_path / "log").read_bytes() == written
+    assert written.endswith(b"\nlast\n")
+
+
+async def test_who_holds_the_output_for_ever_delays_the_end_by_two_seconds_and_is_killed() -> None:
+    written = bytearray()
+    begun = time.monotonic()
+    async with shell("sleep 62.06 & echo up", written) as program:
+        assert await program.wait() == 0
+        assert time.monotonic() - begun >= 2
+        assert not alive("62.06")
+    assert written == b"up\n"
+
+
+async def test_an_end_that_is_asked_for_waits_for_no_output() -> None:
+    async with shell("trap 'exit 5' TERM; sleep 62.07 & echo up; wait"):
+        await until(lambda: alive("62.07"))
+        begun = time.monotonic()
+    assert not alive("62.07")
+    assert time.monotonic() - begun < 2
 
 
 async def test_leaving_the_context_kills_all_of_it() -> None:

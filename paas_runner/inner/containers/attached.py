@@ -4,6 +4,9 @@ The container stays, and may be started again for another script, which finds th
 none of their processes. All of a script comes by standard input, its variables too: neither the arguments of
 a process nor what the engine tells of a container has any of them. The shell gets one command, so that what
 the script starts finds nothing of it to read.
+
+With the first process of a container all others end. So it waits a little for those which the script's shell
+has left with its output in their hands: they may still be writing it (`exec > >(tee log)`).
 """
 
 import asyncio
@@ -21,9 +24,32 @@ from paas_runner.errors import RemoteError
 from paas_runner.inner.job_script import Script
 from paas_runner.inner.process import RunningProgram, Write
 
-_SHELL = "if command -v bash >/dev/null 2>&1; then bash; else sh; fi; exit $?"
+_SHELL = """
+set -- /proc/[0-9]*
+if command -v bash >/dev/null 2>&1; then bash; else sh; fi
+code=$?
+held() {
+  for fd in /proc/[0-9]*/fd/*; do
+    case " $* " in
+      *" ${fd%/fd/*} "*) ;;
+      *) if [ "$fd" -ef "/proc/$$/fd/1" ] 2>/dev/null; then return 0; fi ;;
+    esac
+  done
+  return 1
+}
+tenths=20
+while [ "$tenths" -gt 0 ] && held "$@"; do
+  sleep 0.1 >/dev/null 2>&1 || { sleep 1 >/dev/null 2>&1; tenths=$((tenths - 9)); }
+  tenths=$((tenths - 1))
+done
+exit "$code"
+"""
 COMMAND = ("sh", "-c", _SHELL)
-"""What an image's entrypoint is given. The shell is no first process, which signals would not reach."""
+"""What an image's entrypoint is given. The shell is no first process, which signals would not reach.
+
+Whoever was there before the shell does not count among those who hold its output, which is found by comparing
+open files: of processes that belong to another user, whose files are not shown, nothing is waited for.
+"""
 
 TERMINATE = ("sh", "-c", "kill -TERM -1; kill -TERM 1")
 """Run beside a script: SIGTERM for all others; the first process gets it only if it wants to."""

@@ -1,11 +1,12 @@
 """What is decided before any engine is asked: input of shells, services, settings, mounts."""
 
 import subprocess
+import time
 from pathlib import Path, PurePath
 
 import pytest
 
-from paas_runner.inner.containers.attached import shell_input
+from paas_runner.inner.containers.attached import COMMAND, shell_input
 from paas_runner.inner.containers.images import Credentials, CredentialsError
 from paas_runner.inner.containers.own_container import OwnContainer, shared
 from paas_runner.inner.containers.services import read_services
@@ -42,6 +43,44 @@ def test_a_shell_ends_with_the_code_of_what_failed(
     done = subprocess.run([shell], input=text, capture_output=True, check=False)
     assert done.returncode == code
     assert b"\nnever" not in done.stdout
+
+
+@pytest.mark.parametrize("first", ["bash", "dash"])
+@pytest.mark.parametrize("helper", ["sleep 0.3; cat", "setsid sh -c 'sleep 0.3; cat'", "sleep 0.3; tee copy"])
+def test_the_first_process_of_a_container_outlives_those_who_still_write(
+    tmp_path: Path, first: str, helper: str
+) -> None:
+    done, output = first_process(tmp_path, first, f"exec > >({helper})", "seq 1 9000", "echo last; exit 3")
+    assert done.returncode == 3
+    assert b"".join(b"%d\n" % number for number in range(1, 9001)) in output
+    assert output.endswith(b"\nlast\n")
+
+
+def test_the_first_process_of_a_container_waits_two_seconds_at_most(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    done, output = first_process(tmp_path, "dash", "sleep 3 & echo up")
+    assert (done.returncode, output.endswith(b"\nup\n")) == (0, True)
+    assert 2 <= time.monotonic() - begun < 3
+
+
+def test_the_first_process_of_a_container_waits_only_for_who_holds_the_output(
+    tmp_path: Path,
+) -> None:
+    begun = time.monotonic()
+    done, _ = first_process(tmp_path, "dash", "sleep 3 >/dev/null 2>&1 &")
+    assert done.returncode == 0
+    assert time.monotonic() - begun < 2
+
+
+def first_process(
+    folder: Path, shell: str, *commands: str
+) -> tuple[subprocess.CompletedProcess[bytes], bytes]:
+    """How it ended, and what had been written by then."""
+    command = (shell, *COMMAND[1:])
+    with (folder / "output").open("xb") as output:
+        text = shell_input(script(folder, *commands))
+        done = subprocess.run(command, input=text, stdout=output, check=False)
+        return done, (folder / "output").read_bytes()
 
 
 def test_text_that_no_shell_can_be_given_is_refused(tmp_path: Path) -> None:

@@ -71,6 +71,27 @@ async def test_much_output_comes_whole(docker) -> None:
     assert "x" * 3_000_000 + "\nend\n" in text(job)
 
 
+@pytest.mark.parametrize("user", ["0", "1000"])
+async def test_what_passes_through_a_helper_of_the_script_comes_whole(docker, user) -> None:
+    """The helper reads only after the script's shell has ended, and what else it writes is whole, too."""
+    helped = "exec > >(sleep 0.5; tee build.log) 2>&1"
+    job = await docker.ran(
+        *(helped, "seq 1 20000", "echo LASTLINE; false"),
+        after_script=("tail -n 1 build.log; wc -l < build.log",),
+        options={"user": user},
+    )
+    assert "\n".join(map(str, range(1, 20_001))) in text(job)
+    assert job.exit_code == 1
+    assert text(job).count("\nLASTLINE\n") == 2
+    assert "\n20003\n" in text(job)
+
+
+async def test_who_holds_the_output_for_ever_delays_the_end_a_little(docker) -> None:
+    job = await docker.ran("sleep 63.02 & echo up")
+    assert job.status is JobState.SUCCESS
+    assert "\nup\n" in text(job)
+
+
 async def test_an_image_without_bash_has_its_sh_used(docker) -> None:
     image = docker.engine.build(
         "paas-runner-test/only-sh",
