@@ -132,6 +132,34 @@ async def test_fallback_keys_are_tried_in_order(here: Place) -> None:
     assert (cache.folder.path / "vendor/lib").exists()
 
 
+@pytest.mark.parametrize("with_bucket", [False, True])
+async def test_a_job_without_files_leaves_the_cache_of_an_earlier_one(
+    tmp_path: Path, http: httpx.AsyncClient, s3: S3Server, here: Place, *, with_bucket: bool
+) -> None:
+    place = in_bucket(tmp_path, http, s3) if with_bucket else here
+    await filled(place)
+    await place.job("bad", {"policy": "push", "when": "always"}).archive(succeeded=False)
+    assert place.log.lines[-1] == "No files to cache: no archive is made"
+    user = place.job("user", {"policy": "pull"})
+    await user.restore()
+    assert (user.folder.path / "vendor/lib").read_text() == "one"
+
+
+@pytest.mark.parametrize("with_bucket", [False, True])
+async def test_a_job_without_files_does_not_hide_a_fallback(
+    tmp_path: Path, http: httpx.AsyncClient, s3: S3Server, here: Place, *, with_bucket: bool
+) -> None:
+    place = in_bucket(tmp_path, http, s3) if with_bucket else here
+    branch = {"key": "branch", "fallback_keys": ["base"], "when": "always"}
+    first = place.job("first-of-branch", branch)
+    await first.restore()
+    await first.archive(succeeded=False)
+    await filled(place, {"key": "base"})
+    second = place.job("second-of-branch", branch)
+    await second.restore()
+    assert (second.folder.path / "vendor/lib").read_text() == "one"
+
+
 async def test_the_policy_says_what_is_done(here: Place) -> None:
     await filled(here, {"policy": "pull"})
     assert here.log.lines == ["Not uploading cache k due to policy"]

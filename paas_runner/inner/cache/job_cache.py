@@ -61,8 +61,8 @@ class Cache:
             if self._may(entry, CachePolicy.PUSH, "archiving"):
                 self.narrator.notice(f"Creating cache {entry.key.text}...")
                 with self._warning_of("Failed to create cache"):
-                    await self._create(entry.key.text, entry.wanted)
-                    self.narrator.notice("Created cache")
+                    if await self._create(entry.key.text, entry.wanted):
+                        self.narrator.notice("Created cache")
 
     def _may(self, entry: CacheEntry, direction: CachePolicy, what: str) -> bool:
         """Whether the author wants it and it can be done; the trace has the reason why not."""
@@ -126,12 +126,16 @@ class Cache:
             await unpack_in_thread(new.file, self.folder, self.narrator)
             return True
 
-    async def _create(self, key: str, wanted: FileRules) -> None:
+    async def _create(self, key: str, wanted: FileRules) -> bool:
+        """Whether there is a cache now; without files an earlier one stays, and fallbacks can be found."""
         selection = await found(self.folder, wanted, self.narrator)
+        if not selection.files:
+            self.narrator.line("No files to cache: no archive is made")
+            return False
         made_at = self.shelf.time_known(key)
         if made_at is not None and selection.newest <= made_at:
             self.narrator.line("Archive is up to date!")
-            return
+            return True
         with self.shelf.new(key) as new:
             await in_thread(
                 lambda checkpoint: write_archive(
@@ -140,6 +144,7 @@ class Cache:
             )
             new.keep()
             await self._upload(key, new.file)
+        return True
 
     async def _upload(self, key: str, file: BinaryIO) -> None:
         size, most = os.fstat(file.fileno()).st_size, self.settings.most_bytes
