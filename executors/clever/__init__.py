@@ -11,6 +11,7 @@ from executors.build_context import Push
 from executors.clever.accounts import CloudAccounts, OneAccount, TenantAccounts
 from executors.clever.catalogue import Catalogue
 from executors.clever.executor import CleverDockerExecutor
+from executors.clever.groups import GroupsApi
 from executors.clever.questions import QUESTIONS
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import Tenants
@@ -37,7 +38,9 @@ class CleverDocker:
         """The executor of one section; raises `RunnerError` when it cannot be served on this machine."""
         accounts: CloudAccounts = OneAccount(settings, connect)
         if settings.cc_multi_tenant:
-            accounts = TenantAccounts(settings, Tenants(settings, section, connect), connect)
+            accounts = TenantAccounts(
+                settings, Tenants(settings, GroupsApi(settings, section, connect)), connect
+            )
         return CleverDockerExecutor(
             settings,
             section,

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 import attrs
 
 from executors.clever.api import CleverApi
+from executors.clever.groups import Group
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import TenantCredentials, Tenants
 from paas_runner.errors import Rejected
@@ -17,6 +18,9 @@ from paas_runner.http import Connect
 from paas_runner.secret import Secret
 
 T = TypeVar("T")
+
+EVERYBODY = Group("")
+"""Whose account is used where all pay alike."""
 
 _REFUSED = (401, 403)
 
@@ -27,18 +31,28 @@ class Account:
 
     token: Secret
     api: CleverApi
+    group: int | None = None
+    """The coordinator's id of the group that pays, where each pays for itself."""
 
 
 class CloudAccounts(Protocol):
     """The accounts of all tenants of one `[[runners]]` section."""
 
-    async def use(self, tenant: str, work: Callable[[Account], Awaitable[T]], *, organisation: str = "") -> T:
-        """Do `work` with the tenant's account; in `organisation`, where its host was made, if that is known.
+    async def use(
+        self,
+        group: Group,
+        work: Callable[[Account], Awaitable[T]],
+        *,
+        organisation: str = "",
+        afresh: bool = False,
+    ) -> T:
+        """Do `work` with the group's account; in `organisation`, where its host was made, if that is known.
 
+        With `afresh` nothing that was read before counts, for a group that may be another one by now.
         Raises `TenantError` for a tenant without credentials, and whatever `work` raises.
         """
 
-    async def tenants(self) -> Sequence[str]:
+    async def groups(self) -> Sequence[Group]:
         """All who are meant to pay for hosts; raises `Transient` or `Rejected`."""
 
     async def aclose(self) -> None:
@@ -57,17 +71,18 @@ class OneAccount:
 
     async def use(
         self,
-        tenant: str,  # noqa: ARG002 - one account for all
+        group: Group,  # noqa: ARG002 - one account for all
         work: Callable[[Account], Awaitable[T]],
         *,
         organisation: str = "",  # noqa: ARG002 - it has one only
+        afresh: bool = False,  # noqa: ARG002 - it is in the configuration
     ) -> T:
         """Do `work` with the only account."""
         return await work(self._account)
 
-    async def tenants(self) -> Sequence[str]:
+    async def groups(self) -> Sequence[Group]:
         """All pay alike."""
-        return [""]
+        return [EVERYBODY]
 
     async def aclose(self) -> None:
         await self._account.api.aclose()
@@ -80,23 +95,30 @@ class TenantAccounts:
         self._url = settings.cc_api_url
         self._tenants = tenants
         self._connect = connect
-        self._accounts: dict[tuple[str, Secret], Account] = {}
+        self._accounts: dict[tuple[str, Secret, int], Account] = {}
 
-    async def use(self, tenant: str, work: Callable[[Account], Awaitable[T]], *, organisation: str = "") -> T:
-        """Do `work` with the tenant's credentials, or with its new ones if these are refused."""
-        credentials = await self._tenants.credentials(tenant)
+    async def use(
+        self,
+        group: Group,
+        work: Callable[[Account], Awaitable[T]],
+        *,
+        organisation: str = "",
+        afresh: bool = False,
+    ) -> T:
+        """Do `work` with the group's credentials, or with its new ones if these are refused."""
+        credentials = await self._tenants.credentials(group, afresh=afresh)
         try:
             return await work(self._account(credentials, organisation))
         except Rejected as error:
             if error.status not in _REFUSED:
                 raise
-            self._tenants.forget(tenant, credentials)
-            renewed = await self._tenants.credentials(tenant)
+            self._tenants.forget(group, credentials)
+            renewed = await self._tenants.credentials(group)
             if renewed == credentials:
                 raise
             return await work(self._account(renewed, organisation))
 
-    async def tenants(self) -> Sequence[str]:
+    async def groups(self) -> Sequence[Group]:
         """The groups that have one of the attributes."""
         return await self._tenants.groups()
 
@@ -106,8 +128,8 @@ class TenantAccounts:
         await self._tenants.aclose()
 
     def _account(self, credentials: TenantCredentials, organisation: str) -> Account:
-        key = organisation or credentials.organisation, credentials.token
+        key = organisation or credentials.organisation, credentials.token, credentials.group
         if key not in self._accounts:
             api = CleverApi(self._url, organisation=key[0], token=key[1], connect=self._connect)
-            self._accounts[key] = Account(token=key[1], api=api)
+            self._accounts[key] = Account(token=key[1], api=api, group=credentials.group)
         return self._accounts[key]

@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from executors.clever.accounts import Account
 from executors.clever.api import Application, CleverApi
 from executors.clever.catalogue import Flavor
 from executors.clever.refusals import NoSuchApplicationError
@@ -41,20 +42,24 @@ class Applications:
     settings: CleverSettings
     section: RunnerSection
 
-    async def create(self, api: CleverApi, request: HostRequest, placement: Placement, version: str) -> Host:
+    async def create(
+        self, account: Account, request: HostRequest, placement: Placement, version: str
+    ) -> Host:
         """A new host; never repeated here, names are not unique."""
-        application = await api.create(self._definition(request, placement, version))
-        return await self.configure(api, application, placement.flavor)
+        application = await account.api.create(self._definition(request, placement, version))
+        return await self.configure(account, application, placement.flavor)
 
-    async def configure(self, api: CleverApi, application: Application, flavor: Flavor) -> Host:
+    async def configure(self, account: Account, application: Application, flavor: Flavor) -> Host:
         """With its whole environment; a cloud that ignores `env` at creation gets it in a second request."""
         if not self._env.items() <= (application.env or {}).items():
-            await api.set_env(application.ref, self._env)
+            await account.api.set_env(application.ref, self._env)
         notes = {
             "deploy_url": application.push_url,
-            "organisation": api.organisation,
+            "organisation": account.api.organisation,
             "zone": application.zone or self.settings.zones[0],
         }
+        if account.group is not None:
+            notes["group"] = str(account.group)
         return Host(
             ref=application.ref, flavor=flavor.name, weight=flavor.weight, price=flavor.price, details=notes
         )

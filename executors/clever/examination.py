@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from executors.clever.accounts import Account, CloudAccounts
 from executors.clever.api import Application
 from executors.clever.catalogue import Catalogue, Offer
+from executors.clever.groups import Group
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import TenantError
 from paas_runner.errors import Rejected, RemoteError
@@ -119,32 +120,32 @@ async def _paying(
 ) -> tuple[Sequence[CheckResult], Sequence[Application]]:
     """A result for each account, and all applications that were seen."""
     try:
-        tenants = await accounts.tenants()
+        groups = await accounts.groups()
     except RemoteError as error:
         return [fault("tenants", str(error), _WHICH_ADMINISTRATOR if isinstance(error, Rejected) else "")], ()
-    if not tenants:
+    if not groups:
         names = f"`{settings.cc_orga_id_attribute}` or `{settings.cc_orga_token_attribute}`"
         return [warning("tenants", f"no group has the attribute {names}", "no job can be run yet")], ()
     places = asyncio.Semaphore(ACCOUNTS_AT_ONCE)
 
-    async def look(tenant: str) -> tuple[CheckResult, Sequence[Application]]:
+    async def look(group: Group) -> tuple[CheckResult, Sequence[Application]]:
         async with places:
-            return await _account(settings, section, accounts, tenant)
+            return await _account(settings, section, accounts, group)
 
-    looks = await asyncio.gather(*map(look, tenants))
+    looks = await asyncio.gather(*map(look, groups))
     return [result for result, _ in looks], [each for _, applications in looks for each in applications]
 
 
 async def _account(
-    settings: CleverSettings, section: RunnerSection, accounts: CloudAccounts, tenant: str
+    settings: CleverSettings, section: RunnerSection, accounts: CloudAccounts, group: Group
 ) -> tuple[CheckResult, Sequence[Application]]:
-    subject = f"tenant {tenant}" if tenant else "organisation"
+    subject = f"tenant {group.path}" if group.path else "organisation"
 
     async def work(account: Account) -> tuple[str, Sequence[Application]]:
         return account.api.organisation, await account.api.applications()
 
     try:
-        organisation, applications = await accounts.use(tenant, work)
+        organisation, applications = await accounts.use(group, work)
     except TenantError as error:
         return fault(subject, str(error)), ()
     except RemoteError as error:

@@ -13,6 +13,7 @@ from executors.clever.accounts import Account, CloudAccounts
 from executors.clever.applications import Applications, placements
 from executors.clever.catalogue import FLAVOR_VARIABLE, Catalogue, Flavor, Offer, choose
 from executors.clever.examination import examine
+from executors.clever.groups import Group
 from executors.clever.refusals import SERVICE, UnknownVersionError
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import TenantError, group_of
@@ -106,10 +107,10 @@ class CleverDockerExecutor:
         async def work(account: Account) -> Host | None:
             for oldest in (await self._applications.named(account.api, request.host_name))[:1]:
                 flavor = by_cloud_name.get(oldest.flavor, chosen)
-                return await self._applications.configure(account.api, oldest, flavor)
+                return await self._applications.configure(account, oldest, flavor)
             return None
 
-        return await self._for_a_new_host(request.tenant, work)
+        return await self._for_a_new_host(request, work)
 
     async def ready(self, provisioned: ProvisionedHost) -> bool:
         """Whether the git repository exists, a moment after the application does."""
@@ -170,7 +171,7 @@ class CleverDockerExecutor:
                     log.info("host_removed_by_name", host=application.ref)
                     await account.api.delete(application.ref)
 
-        await self._for_its_host(removal.tenant, removal.host, work)
+        await self._for_its_host(removal.tenant, removal.host, work, namespace_id=removal.namespace_id)
 
     # --- the rest -----------------------------------------------------------------------------------------
 
@@ -184,20 +185,27 @@ class CleverDockerExecutor:
         await self._catalogue.aclose()
         await self._accounts.aclose()
 
-    async def _for_a_new_host(self, tenant: str, work: Callable[[Account], Awaitable[T]]) -> T:
+    async def _for_a_new_host(self, request: HostRequest, work: Callable[[Account], Awaitable[T]]) -> T:
         """A job for whose host no account pays is ended: its author reads why."""
+        group = Group(request.tenant, request.payload.root_namespace_id)
         try:
-            return await self._accounts.use(tenant, work)
+            return await self._accounts.use(group, work, afresh=group.ref is None)
         except TenantError as error:
             raise JobRefusedError(Failure(reason=FailureReason.SYSTEM, text=str(error))) from error
 
     async def _for_its_host(
-        self, tenant: str, host: Host | None, work: Callable[[Account], Awaitable[T]]
+        self,
+        tenant: str,
+        host: Host | None,
+        work: Callable[[Account], Awaitable[T]],
+        *,
+        namespace_id: int | None = None,
     ) -> T:
         """A host that exists is not given up without an account: the tenant's may be put right again."""
-        organisation = host.details.get("organisation", "") if host else ""
+        notes = host.details if host else {}
+        group = Group(tenant, int(notes["group"]) if notes.get("group", "").isdecimal() else namespace_id)
         try:
-            return await self._accounts.use(tenant, work, organisation=organisation)
+            return await self._accounts.use(group, work, organisation=notes.get("organisation", ""))
         except TenantError as error:
             raise Transient(str(error), service=SERVICE, op="find the tenant's account") from error
 
@@ -212,7 +220,7 @@ class CleverDockerExecutor:
             *others, last = placements(flavors, self._settings.zones, request.attempt)
             for placement in others:
                 try:
-                    return await self._applications.create(account.api, request, placement, offer.version)
+                    return await self._applications.create(account, request, placement, offer.version)
                 except Rejected as error:
                     if isinstance(error, UnknownVersionError) or error.status not in _NOT_AVAILABLE:
                         raise
@@ -222,9 +230,9 @@ class CleverDockerExecutor:
                         zone=placement.zone,
                         reason=str(error),
                     )
-            return await self._applications.create(account.api, request, last, offer.version)
+            return await self._applications.create(account, request, last, offer.version)
 
-        return await self._for_a_new_host(request.tenant, work)
+        return await self._for_a_new_host(request, work)
 
     def _checked(self, url: str) -> str:
         """The remote as the cloud named it: it gets our credentials only over the API's own scheme."""

@@ -5,9 +5,10 @@ from contextlib import aclosing
 
 import attrs
 
-from executors.clever.accounts import Account, CloudAccounts, OneAccount, TenantAccounts
+from executors.clever.accounts import EVERYBODY, Account, CloudAccounts, OneAccount, TenantAccounts
 from executors.clever.api import Application
 from executors.clever.catalogue import Catalogue
+from executors.clever.groups import Group, GroupsApi
 from executors.clever.refusals import SERVICE
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import TenantError, Tenants
@@ -48,7 +49,7 @@ async def _opens_organisation(context: QuestionContext, _: str) -> str:
     settings = _settings(context)
     async with aclosing(OneAccount(settings, context.connect)) as accounts:
         try:
-            applications = await accounts.use("", _applications)
+            applications = await accounts.use(EVERYBODY, _applications)
         except Rejected as error:
             text = _WHY.get(error.status or 0, str(error))
             again = "cc_orga_id" if error.status in (403, 404) else ""
@@ -58,10 +59,10 @@ async def _opens_organisation(context: QuestionContext, _: str) -> str:
 
 async def _reads_attributes(context: QuestionContext, _: str) -> str:
     settings = _settings(context)
-    tenants = Tenants(settings, context.section, context.connect)
+    tenants = Tenants(settings, GroupsApi(settings, context.section, context.connect))
     async with aclosing(TenantAccounts(settings, tenants, context.connect)) as accounts:
         try:
-            groups = await accounts.tenants()
+            groups = await accounts.groups()
         except Rejected as error:
             raise AnswerRefusedError(
                 "the coordinator does not show the attributes of groups for this token: it must be an "
@@ -77,14 +78,14 @@ async def _reads_attributes(context: QuestionContext, _: str) -> str:
     return f"groups that pay: {len(groups)}, of which organisations open: {opening}{failures}"
 
 
-async def _failing(accounts: CloudAccounts, group: str) -> str:
+async def _failing(accounts: CloudAccounts, group: Group) -> str:
     """Why no account pays for the group's jobs; empty when its organisation opens."""
     try:
         await accounts.use(group, _applications)
     except TenantError as error:
         return str(error)
     except RemoteError as error:
-        return f"{group}: {_WHY.get(error.status or 0, str(error))}"
+        return f"{group.path}: {_WHY.get(error.status or 0, str(error))}"
     return ""
 
 
@@ -100,7 +101,7 @@ async def _zones(context: QuestionContext) -> Sequence[Choice]:
     if settings.cc_multi_tenant:
         return public
     async with aclosing(OneAccount(settings, context.connect)) as accounts:
-        used = {each.zone for each in await accounts.use("", _applications)}
+        used = {each.zone for each in await accounts.use(EVERYBODY, _applications)}
     own = sorted(used - {each.value for each in public} - {""})
     return [*public, *(Choice(value=zone, note="your own") for zone in own)]
 

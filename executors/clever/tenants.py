@@ -1,21 +1,21 @@
 """Whose organisation pays for a job in multi-tenant mode: custom attributes of the project's top-level group.
 
-Spec `gitlab-runner-api.md` §7.2; only an administrator's token may read them. They are read once for a
-few minutes, however many jobs of a group wait for them. What is missing is described without values.
+They are read once for a few minutes, however many jobs of a group wait for them. A group that is known by its
+path alone is looked up afresh for each new host: the path may have become another group's. What is missing is
+described without values.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any
-from urllib.parse import quote
+import re
+from collections.abc import Sequence
 
 import attrs
 import structlog
 
+from executors.clever.groups import FoundGroup, Group, GroupsApi
 from executors.clever.settings import CleverSettings
-from paas_runner.errors import Rejected, RunnerError, Transient
-from paas_runner.executor.contract import JobRefusedError, RunnerSection
-from paas_runner.http import QUICK_TRIES, Connect, HttpClient, Response
+from paas_runner.errors import Rejected, RunnerError
+from paas_runner.executor.contract import JobRefusedError
 from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.job.payload import Payload
 from paas_runner.logs import redactor
@@ -25,7 +25,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 GROUP_VARIABLE = "CI_PROJECT_ROOT_NAMESPACE"
 FRESH_SECONDS = 300.0
-_LIST = "list the groups"
+_ORGANISATION = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class TenantError(RunnerError):
@@ -34,20 +34,23 @@ class TenantError(RunnerError):
 
 @attrs.frozen(kw_only=True)
 class TenantCredentials:
-    """What opens one organisation, API and push alike."""
+    """What opens one organisation, API and push alike, and the id of the group that has it."""
 
     organisation: str
     token: Secret
+    group: int
 
 
 def group_of(payload: Payload) -> str:
     """The project's top-level group; raises `JobRefusedError`.
 
-    The first entry counts. The coordinator's own variables come first in a payload, and an author's, which
-    take precedence in the job, must not make another group pay.
+    By what the coordinator itself says of the job, else by its variable. Of several entries of that the first
+    counts: the coordinator's own come first in a payload, and an author's, which take precedence in the job,
+    must not make another group pay.
     """
-    found = next((entry.value for entry in payload.variables if entry.key == GROUP_VARIABLE), "")
-    if not found or "/" in found:
+    root, slash, _ = payload.project_path.partition("/")
+    found = root if slash else _by_variable(payload)
+    if "/" in found or not found.strip(".") or not found.isprintable():
         text = (
             f"This runner needs to know the top-level group of the project ({GROUP_VARIABLE}), and the job "
             "does not have it. The operators of this runner can help."
@@ -56,127 +59,112 @@ def group_of(payload: Payload) -> str:
     return found
 
 
+def _by_variable(payload: Payload) -> str:
+    return next((entry.value for entry in payload.variables if entry.key == GROUP_VARIABLE), "")
+
+
 @attrs.frozen
 class _Reading:
-    until: float
+    begun: float
     credentials: TenantCredentials
+
+    @property
+    def until(self) -> float:
+        return self.begun + FRESH_SECONDS
 
 
 class Tenants:
     """The groups' attributes, as the coordinator has them."""
 
-    def __init__(self, settings: CleverSettings, section: RunnerSection, connect: Connect) -> None:
+    def __init__(self, settings: CleverSettings, groups: GroupsApi) -> None:
         self._names = (settings.cc_orga_id_attribute, settings.cc_orga_token_attribute)
-        headers = {"PRIVATE-TOKEN": settings.cc_gitlab_namespace_attributes_token or Secret("")}
-        self._api: HttpClient = connect(
-            f"{section.url}/api/v4", service=f"coordinator {section.url}", headers=headers, tls=section.tls
-        )
-        self._readings: dict[str, _Reading] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._unknown: set[str] = set()
+        self._groups = groups
+        self._readings: dict[int | str, _Reading] = {}
+        self._locks: dict[int | str, asyncio.Lock] = {}
+        self._unknown: set[int | str] = set()
 
-    async def credentials(self, group: str) -> TenantCredentials:
+    async def credentials(self, group: Group, *, afresh: bool = False) -> TenantCredentials:
         """The group's attributes as they are, or were up to five minutes ago.
 
-        Raises `TenantError` when they do not say it, `Transient` when the coordinator does not answer.
+        With `afresh` the coordinator is asked after the call has begun. Raises `TenantError` when the
+        attributes do not say it, `Transient` when the coordinator does not answer.
         """
-        async with self._locks.setdefault(group, asyncio.Lock()):
-            reading = self._readings.get(group)
-            if reading is None or asyncio.get_running_loop().time() >= reading.until:
-                await self._look_up(group)
-            return self._readings[group].credentials
+        begun = _now()
+        async with self._locks.setdefault(_key(group), asyncio.Lock()):
+            reading = self._readings.get(_key(group))
+            if reading is None or _now() >= reading.until or (afresh and reading.begun < begun):
+                reading = await self._look_up(group)
+            return reading.credentials
 
-    def forget(self, group: str, refused: TenantCredentials) -> None:
+    def forget(self, group: Group, refused: TenantCredentials) -> None:
         """The cloud refused these credentials: read them anew, unless that has been done."""
-        reading = self._readings.get(group)
+        reading = self._readings.get(_key(group))
         if reading and reading.credentials == refused:
-            del self._readings[group]
+            del self._readings[_key(group)]
 
-    async def groups(self) -> Sequence[str]:
-        """The top-level groups that have one of the two attributes; raises `Transient` or `Rejected`.
-
-        Attributes are shown to administrators alone; for any other token they are left out without a word.
-        """
-        found: list[str] = []
-        page = "1"
-        while page:
-            answer = await self._page(page)
-            found += self._with_attributes(answer)
-            page = answer.headers.get("x-next-page", "")
-        return found
+    async def groups(self) -> Sequence[Group]:
+        """The top-level groups that have one of the two attributes; raises `Transient` or `Rejected`."""
+        return [
+            Group(each.path, each.ref)
+            for each in await self._groups.all()
+            if not each.attributes.keys().isdisjoint(self._names)
+        ]
 
     async def aclose(self) -> None:
-        await self._api.aclose()
+        await self._groups.aclose()
 
-    async def _page(self, page: str) -> Response:
-        params = {"top_level_only": "true", "with_custom_attributes": "true", "per_page": "100", "page": page}
-        answer = await self._api.call("GET", "/groups", op=_LIST, params=params, attempts=QUICK_TRIES)
-        if answer.status != 200:
-            raise self._refused(answer.summary, answer.status)
-        return answer
-
-    def _with_attributes(self, answer: Response) -> Sequence[str]:
+    async def _look_up(self, group: Group) -> _Reading:
+        self._readings.pop(_key(group), None)
+        begun = _now()
         try:
-            groups = answer.json()
-            if any("custom_attributes" not in group for group in groups):
-                raise self._refused("the attributes of groups are not shown", answer.status)
-            return [
-                str(group["full_path"])
-                for group in groups
-                if any(entry["key"] in self._names for entry in group["custom_attributes"])
-            ]
-        except (ValueError, KeyError, TypeError):
-            raise Transient("the answer is no list of groups", service=self._api.service, op=_LIST) from None
-
-    def _refused(self, text: str, status: int) -> Rejected:
-        return Rejected(text, service=self._api.service, op=_LIST, status=status)
-
-    async def _look_up(self, group: str) -> None:
-        self._readings.pop(group, None)
-        try:
-            found = self._read(group, await self._attributes(group))
+            found = self._read(await self._found(group))
         except TenantError as error:
-            if group not in self._unknown:
-                log.error("tenant_without_credentials", tenant=group, reason=str(error))
-            self._unknown.add(group)
+            if _key(group) not in self._unknown:
+                log.error("tenant_without_credentials", tenant=group.path, reason=str(error))
+            self._unknown.add(_key(group))
             raise
-        self._unknown.discard(group)
+        self._unknown.discard(_key(group))
         redactor.add([found.token])
-        until = asyncio.get_running_loop().time() + FRESH_SECONDS
-        self._readings[group] = _Reading(until, found)
+        self._readings[_key(group)] = reading = _Reading(begun, found)
+        return reading
 
-    async def _attributes(self, group: str) -> Mapping[str, Any]:
-        op = "read the group's attributes"
-        path = f"/groups/{quote(group, safe='')}/custom_attributes"
-        answer = await self._api.call("GET", path, op=op, attempts=QUICK_TRIES)
-        if answer.status == 404:
-            raise TenantError(
-                f'The coordinator knows no group "{group}" with attributes for this runner: projects in a '
-                "user's own namespace cannot use it. The operators of this runner can help."
-            )
-        if answer.status != 200:
-            raise TenantError(
-                f"This runner may not read the attributes of groups (status {answer.status}), so it cannot "
-                f'find out who pays for the jobs of "{group}". The operators of this runner can help: '
-                "`cc_gitlab_namespace_attributes_token` must be an administrator's."
-            )
+    async def _found(self, group: Group) -> FoundGroup:
         try:
-            return {str(entry["key"]): entry["value"] for entry in answer.json()}
-        except (ValueError, KeyError, TypeError):
-            raise Transient("the answer is no list of attributes", service=self._api.service, op=op) from None
+            found = await self._groups.find(group)
+        except Rejected as error:
+            raise TenantError(
+                f"This runner may not read the attributes of groups (status {error.status}), so it cannot "
+                f'find out who pays for the jobs of "{group.path}". The operators of this runner can help: '
+                "`cc_gitlab_namespace_attributes_token` must be an administrator's."
+            ) from error
+        if found is None:
+            raise TenantError(
+                f'The coordinator knows no group "{group.path}" with attributes for this runner: projects in '
+                "a user's own namespace cannot use it. The operators of this runner can help."
+            )
+        return found
 
-    def _read(self, group: str, attributes: Mapping[str, Any]) -> TenantCredentials:
-        values = [attributes.get(name) for name in self._names]
+    def _read(self, group: FoundGroup) -> TenantCredentials:
+        values = [group.attributes.get(name) for name in self._names]
         for name, value in zip(self._names, values, strict=True):
             if not isinstance(value, str) or not value.strip():
                 raise TenantError(
-                    f'The group "{group}" has no attribute `{name}`, so no one can be found to pay for '
+                    f'The group "{group.path}" has no attribute `{name}`, so no one can be found to pay for '
                     "its jobs. The owners of the group should ask the operators of this runner."
                 )
         organisation, token = (str(value).strip() for value in values)
-        if not organisation.isascii() or "/" in organisation:
+        if not _ORGANISATION.fullmatch(organisation):
             raise TenantError(
-                f'The attribute `{self._names[0]}` of the group "{group}" is no id of an organisation. '
+                f'The attribute `{self._names[0]}` of the group "{group.path}" is no id of an organisation. '
                 "The owners of the group should ask the operators of this runner."
             )
-        return TenantCredentials(organisation=organisation, token=Secret(token))
+        return TenantCredentials(organisation=organisation, token=Secret(token), group=group.ref)
+
+
+def _key(group: Group) -> int | str:
+    """A group that was renamed keeps its readings, one that took over a free path has its own."""
+    return group.path if group.ref is None else group.ref
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

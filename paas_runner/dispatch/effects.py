@@ -143,7 +143,13 @@ class Effects:
 
     async def _decommission(self, job: TrackedJob) -> Event:
         search = job.host is None or job.host_doubtful
-        removal = Removal(name=job.host_name, tenant=job.tenant, host=job.host, search=search)
+        removal = Removal(
+            name=job.host_name,
+            tenant=job.tenant,
+            namespace_id=job.namespace_id,
+            host=job.host,
+            search=search,
+        )
         await self.runner.executor.decommission(removal)
         return Decommissioned()
 

@@ -68,6 +68,9 @@ class Removal:
 
     name: HostName
     tenant: str = ""
+    namespace_id: int | None = None
+    """The coordinator's id of the project's top-level namespace, if it is known: renames leave it."""
+
     host: Host | None
     search: bool
     """Whether every other host of that name of ours has to go, too: a lost answer may have left one."""

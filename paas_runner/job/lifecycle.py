@@ -126,6 +126,7 @@ def acquired(
         timeout=payload.timeout,
         payload=payload,
         tenant=tenant,
+        namespace_id=payload.root_namespace_id,
         expected_weight=expected_weight,
         start_due=start_due,
         failure=failure,

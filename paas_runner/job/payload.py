@@ -52,8 +52,25 @@ class Payload:
     @property
     def job_name(self) -> str:
         """The name its author gave the job; empty when the coordinator did not say."""
+        return str(self._info.get("name", ""))
+
+    @property
+    def project_path(self) -> str:
+        """The full path of the job's project; empty when the coordinator did not say, as older ones do."""
+        found = self._info.get("project_full_path")
+        return found if isinstance(found, str) else ""
+
+    @property
+    def root_namespace_id(self) -> int | None:
+        """The coordinator's id of the project's top-level namespace, a group's or a user's; None: unsaid."""
+        found = self._info.get("root_namespace_id")
+        known = isinstance(found, int) and not isinstance(found, bool) and 0 < found < 2**63
+        return found if known else None
+
+    @property
+    def _info(self) -> Mapping[str, Any]:
         info = self.raw.get("job_info")
-        return str(info.get("name", "")) if isinstance(info, Mapping) else ""
+        return info if isinstance(info, Mapping) else {}
 
 
 def decode(body: bytes) -> Payload:

@@ -100,6 +100,7 @@ class TrackedJob:
     phase: Phase = Phase.ACQUIRED
     payload: Payload | None = None  # dropped once the host has it
     tenant: str = ""  # who pays for its host, as its executor calls them; empty where all pay alike
+    namespace_id: int | None = None  # the coordinator's id of the project's top-level namespace
     expected_weight: float | None = None  # what its host may weigh at most; None without a quota
     start_due: datetime | None = None  # no host is asked for before
     acknowledged: bool = False  # the coordinator knows that we have it

@@ -25,6 +25,9 @@ class CoordinatorOptions:
     groups: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict)
     """Custom attributes by full path of a group; the root group of each job's project exists without."""
 
+    tells_namespaces: bool = True
+    """Whether `job_info` says where the project is; older coordinators say it in variables alone."""
+
     acknowledgement_seconds: float = 0.0
     """Two-phase acquisition for runners that announce it (spec gitlab-runner-api.md §2.8): how long a job
     stays reserved for the runner that asked for it. 0, GitLab's default, hands jobs out as running."""
@@ -57,7 +60,7 @@ class Groups:
 
     def attributes(self, group: str) -> dict[str, str]:
         """The attributes of a group named by its full path or its id; raises KeyError."""
-        return self._attributes[self._path(group)]
+        return self._attributes[self.path_of(group)]
 
     def top_level(self) -> Mapping[str, Mapping[str, str]]:
         """The attributes of every group that is in no other, by path."""
@@ -70,10 +73,21 @@ class Groups:
                 return number
         raise KeyError(path)
 
-    def _path(self, group: str) -> str:
+    def path_of(self, group: str) -> str:
+        """By GitLab's rule: digits alone are an id, even where a path is so; case counts for nothing.
+
+        Raises KeyError.
+        """
+        paths = list(self._attributes)
         if group.isascii() and group.isdigit():
-            paths = list(self._attributes)
             if not 1 <= int(group) <= len(paths):
                 raise KeyError(group)
             return paths[int(group) - 1]
-        return group
+        if group in self._attributes:
+            return group
+        return {path.lower(): path for path in paths}[group.lower()]
+
+    def rename(self, old: str, new: str) -> None:
+        """Its id and its attributes stay; the old path is free. Raises KeyError for an unknown one."""
+        self.id_of(old)
+        self._attributes = {new if path == old else path: each for path, each in self._attributes.items()}

@@ -13,7 +13,12 @@ from paas_runner.pipelines.spec import ImageSpec, ServiceSpec
 
 
 def job_payload(
-    job: Job, *, url: str, options: CoordinatorOptions, dependencies: Sequence[Dependency] = ()
+    job: Job,
+    *,
+    url: str,
+    options: CoordinatorOptions,
+    dependencies: Sequence[Dependency] = (),
+    root_namespace_id: int | None = None,
 ) -> dict[str, Any]:
     """What a runner is given for a job it has acquired; `url` is the coordinator as the runner sees it."""
     timeout = timeout_seconds(job, options)
@@ -21,7 +26,7 @@ def job_payload(
         "id": job.job_id,
         "token": job.token.reveal(),
         "allow_git_fetch": True,
-        "job_info": _job_info(job),
+        "job_info": _job_info(job) | (_place(job, root_namespace_id) if options.tells_namespaces else {}),
         "git_info": _git_info(job, url),
         "runner_info": {"timeout": timeout, "runner_session_url": None},
         "inputs": [],
@@ -62,12 +67,17 @@ def _job_info(job: Job) -> dict[str, Any]:
         "pipeline_id": job.pipeline_id,
         "project_id": job.project.project_id,
         "project_name": job.project.name,
-        "project_full_path": job.project.full_path,
-        "namespace_id": job.project.project_id + 1000,
-        "root_namespace_id": job.project.project_id + 2000,
         "user_id": 1,
         "time_in_queue_seconds": _seconds_between(job.queued_at, job.started_at),
         "project_jobs_running_on_instance_runners_count": "0",
+    }
+
+
+def _place(job: Job, root_namespace_id: int | None) -> dict[str, Any]:
+    return {
+        "project_full_path": job.project.full_path,
+        "namespace_id": job.project.project_id + 1000,
+        "root_namespace_id": root_namespace_id,
     }
 
 

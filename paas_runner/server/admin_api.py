@@ -37,26 +37,32 @@ class AdminApi:
             Route("/api/v4/groups", self.groups, methods=["GET"]),
             Route(f"{group}/custom_attributes", self.attributes, methods=["GET"]),
             Route(f"{group}/custom_attributes/{{key}}", self.attribute, methods=["GET", "PUT", "DELETE"]),
+            Route(group, self.group, methods=["GET"]),
             Route(f"{project}/jobs/{{job_id:int}}", self.job, methods=["GET"]),
             Route(f"{project}/jobs/{{job_id:int}}/trace", self.trace, methods=["GET"]),
             Route(f"{project}/jobs/{{job_id:int}}/cancel", self.cancel, methods=["POST"]),
         ]
 
     async def groups(self, request: Request) -> Response:
-        """The top-level groups with their attributes, in pages, whatever else is asked for."""
+        """The top-level groups in pages, of those with `search` in their path, whatever else is asked for."""
         self._authorize(request)
-        page, size = (int(request.query_params.get(key, one)) for key, one in (("page", 1), ("per_page", 20)))
-        known = list(self._coordinator.groups.top_level().items())
-        shown = [
-            {
-                "id": self._coordinator.groups.id_of(path),
-                "full_path": path,
-                "custom_attributes": [{"key": key, "value": value} for key, value in attributes.items()],
-            }
-            for path, attributes in known[(page - 1) * size : page * size]
-        ]
+        query = request.query_params
+        page, size = (int(query.get(key, one)) for key, one in (("page", 1), ("per_page", 20)))
+        wanted = query.get("search", "").lower()
+        known = [path for path in self._coordinator.groups.top_level() if wanted in path.lower()]
+        shown = [self._group(path, request) for path in known[(page - 1) * size : page * size]]
         following = str(page + 1) if page * size < len(known) else ""
         return JSONResponse(shown, headers={"X-Next-Page": following})
+
+    async def group(self, request: Request) -> Response:
+        """One group, by its id or its path."""
+        self._authorize(request)
+        path = segments(request)
+        try:
+            found = self._coordinator.groups.path_of(path[1] if len(path) == 2 else "")
+        except KeyError:
+            raise not_found("Group") from None
+        return JSONResponse(self._group(found, request))
 
     async def attributes(self, request: Request) -> Response:
         known = self._attributes(request, length=3)
@@ -93,6 +99,14 @@ class AdminApi:
 
     def _shown(self, request: Request, job: Job) -> dict[str, Any]:
         return job_json(job, own_url(request), self._coordinator.artifacts(job.job_id))
+
+    def _group(self, path: str, request: Request) -> dict[str, Any]:
+        groups = self._coordinator.groups
+        shown: dict[str, Any] = {"id": groups.id_of(path), "path": path.rpartition("/")[2], "full_path": path}
+        if request.query_params.get("with_custom_attributes") == "true":
+            attributes = groups.attributes(str(shown["id"]))
+            shown["custom_attributes"] = [{"key": key, "value": value} for key, value in attributes.items()]
+        return shown
 
     def _attributes(self, request: Request, *, length: int) -> dict[str, str]:
         self._authorize(request)

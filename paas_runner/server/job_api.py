@@ -74,6 +74,7 @@ class JobApi:
             url=own_url(request),
             options=self._coordinator.options,
             dependencies=self._coordinator.dependencies(job),
+            root_namespace_id=self._coordinator.groups.id_of(job.project.root_namespace),
         )
         return JSONResponse(payload, 201, {"X-GitLab-Last-Update": value, **self._polling()})
 

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from executors.clever import KIND
+from executors.clever.groups import Group, GroupsApi
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import FRESH_SECONDS, TenantCredentials, TenantError, Tenants, group_of
 from paas_runner.errors import Transient
@@ -24,6 +25,9 @@ SETTINGS = CleverSettings(
 FULL = [{"key": "cc_orga_id", "value": "orga_1"}, {"key": "cc_orga_token", "value": "cloud-token-canary"}]
 
 
+ACME = Group("acme")
+
+
 class Groups(httpx.AsyncBaseTransport):
     """The coordinator's answers by group, and what was asked."""
 
@@ -33,20 +37,23 @@ class Groups(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request):
         await asyncio.sleep(1)
-        self.asked.append((request.url.raw_path.decode(), request.headers["PRIVATE-TOKEN"]))
+        path = request.url.raw_path.decode().partition("?")[0]
+        self.asked.append((path, request.headers["PRIVATE-TOKEN"]))
         group = request.url.path.split("/")[4]
         status, body = self.answers.get(group, (404, {"message": "404 Group Not Found"}))
+        if isinstance(body, list):
+            body = {"id": 7, "full_path": group, "custom_attributes": body}
         return httpx.Response(status, content=json.dumps(body).encode(), request=request)
 
 
 def tenants(groups, settings=SETTINGS):
-    return Tenants(settings, SECTION, Http(transport=lambda _: groups))
+    return Tenants(settings, GroupsApi(settings, SECTION, Http(transport=lambda _: groups)))
 
 
 def credentials(groups, *of, settings=SETTINGS):
     async def main():
         found = tenants(groups, settings)
-        return await asyncio.gather(*(found.credentials(group) for group in of))
+        return await asyncio.gather(*(found.credentials(Group(group)) for group in of))
 
     return run_virtual(main())
 
@@ -54,8 +61,8 @@ def credentials(groups, *of, settings=SETTINGS):
 def test_they_are_two_attributes_of_the_group():
     groups = Groups()
     [found] = credentials(groups, "acme")
-    assert found == TenantCredentials(organisation="orga_1", token=Secret("cloud-token-canary"))
-    assert groups.asked == [("/api/v4/groups/acme/custom_attributes", "attributes-token-canary")]
+    assert found == TenantCredentials(organisation="orga_1", token=Secret("cloud-token-canary"), group=7)
+    assert groups.asked == [("/api/v4/groups/acme", "attributes-token-canary")]
 
 
 def test_the_attributes_may_have_other_names():
@@ -75,12 +82,12 @@ def test_many_jobs_of_a_group_cost_one_request_in_five_minutes():
 
     async def main():
         found = tenants(groups)
-        await asyncio.gather(*(found.credentials("acme") for _ in range(50)))
+        await asyncio.gather(*(found.credentials(ACME) for _ in range(50)))
         await asyncio.sleep(FRESH_SECONDS - 10)
-        await found.credentials("acme")
+        await found.credentials(ACME)
         assert len(groups.asked) == 1
         await asyncio.sleep(20)
-        await found.credentials("acme")
+        await found.credentials(ACME)
         assert len(groups.asked) == 2
 
     run_virtual(main())
@@ -91,12 +98,12 @@ def test_refused_credentials_are_asked_for_once_more_however_many_calls_they_fai
 
     async def main():
         found = tenants(groups)
-        old = await found.credentials("acme")
+        old = await found.credentials(ACME)
         for _ in range(5):
-            found.forget("acme", old)
-            await found.credentials("acme")
+            found.forget(ACME, old)
+            await found.credentials(ACME)
             groups.answers["acme"] = (200, [FULL[0], {"key": "cc_orga_token", "value": "renewed-canary"}])
-        return await found.credentials("acme")
+        return await found.credentials(ACME)
 
     assert run_virtual(main()).token == Secret("renewed-canary")
     assert len(groups.asked) == 3  # the first, the same once more, the new one
@@ -108,6 +115,8 @@ def test_refused_credentials_are_asked_for_once_more_however_many_calls_they_fai
         ((404, {"message": "404 Group Not Found"}), 'knows no group "acme"'),
         ((403, {"message": "403 Forbidden"}), "may not read the attributes of groups (status 403)"),
         ((401, {"message": "401 Unauthorized"}), "may not read the attributes of groups (status 401)"),
+        ((200, {"id": 7, "full_path": "acme"}), "may not read the attributes of groups (status 200)"),
+        ((200, {"id": 7, "full_path": "Acme", "custom_attributes": FULL}), 'knows no group "acme"'),
         ((200, []), "has no attribute `cc_orga_id`"),
         ((200, FULL[:1]), "has no attribute `cc_orga_token`"),
         ((200, [FULL[0], {"key": "cc_orga_token", "value": " "}]), "has no attribute `cc_orga_token`"),
@@ -132,7 +141,7 @@ def test_the_path_of_a_group_is_encoded():
     groups = Groups()
     with pytest.raises(TenantError):
         credentials(groups, "a.b c")
-    assert groups.asked[0][0] == "/api/v4/groups/a.b%20c/custom_attributes"
+    assert groups.asked[0][0] == "/api/v4/groups/a.b%20c"
 
 
 def of(*values):

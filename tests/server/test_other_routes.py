@@ -101,10 +101,25 @@ async def test_a_group_has_a_number_too(world: World) -> None:
     assert answer.json()[0]["key"] == "cc_orga_id"
 
 
+async def test_a_group_is_shown_by_its_id_or_its_path_and_digits_are_an_id(world: World) -> None:
+    world.coordinator.groups.ensure("1")
+    number = world.coordinator.groups.id_of("grp/sub")
+    for name in (str(number), "grp%2Fsub", "GRP%2Fsub"):
+        shown = (await world.http.get(f"/api/v4/groups/{name}", headers=world.admin)).json()
+        assert shown == {"id": number, "path": "sub", "full_path": "grp/sub"}
+    path = "/api/v4/groups/1?with_custom_attributes=true"
+    shown = (await world.http.get(path, headers=world.admin)).json()
+    assert shown == {"id": 1, "path": "sandbox", "full_path": "sandbox", "custom_attributes": []}
+    assert (await world.http.get("/api/v4/groups/absent", headers=world.admin)).status_code == 404
+    found = (await world.http.get("/api/v4/groups?search=1", headers=world.admin)).json()
+    assert [group["full_path"] for group in found] == ["1"]
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
         ("GET", ATTRIBUTES),
+        ("GET", "/api/v4/groups/sandbox"),
         ("GET", "/api/v4/groups"),
         ("GET", "/api/v4/projects/1/jobs/1"),
         ("POST", "/api/v4/projects/1/jobs/1/cancel"),
@@ -187,7 +202,8 @@ async def test_top_level_groups_are_listed_in_pages_with_their_attributes(world:
     world.coordinator.groups.attributes("more2")["key"] = "value"
     found, page = [], "1"
     while page:
-        answer = await world.http.get(f"/api/v4/groups?per_page=2&page={page}", headers=world.admin)
+        query = f"with_custom_attributes=true&per_page=2&page={page}"
+        answer = await world.http.get(f"/api/v4/groups?{query}", headers=world.admin)
         found += answer.json()
         page = answer.headers["x-next-page"]
     assert len(found) == len({group["id"] for group in found}) >= 3

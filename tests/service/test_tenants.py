@@ -3,13 +3,16 @@
 import asyncio
 import functools
 
+import attrs
 import pytest
 
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import LedgerKind
+from paas_runner.pipelines.jobs import LedgerKind, Project
+from paas_runner.pipelines.spec import JobSpec
 from paas_runner.secret import Secret
 from paas_runner.server.waiting import settled
-from tests.support.tenants import TENANTS, SharedRunner, plant, token_of
+from tests.support.live_records import submitted
+from tests.support.tenants import TENANTS, SharedRunner, add_tenant, plant, token_of
 
 
 @pytest.fixture
@@ -87,6 +90,61 @@ def test_an_author_cannot_make_another_tenant_pay(share):
         assert job.status == "success"
         [entry] = world.cloud.ledger.created
         assert entry.organisation_id == world.organisations["bolt"]
+
+    share(story)
+
+
+def test_a_group_whose_path_is_the_id_of_another_runs_nothing_on_its_bill(share):
+    async def story(world):
+        world.gitlab.options = attrs.evolve(world.gitlab.options, tells_namespaces=False)
+        number = world.gitlab.groups.id_of("acme")
+        async with world.service():
+            job = submitted(
+                world.gitlab, JobSpec(name="j", script=("true",)), Project(full_path=f"{number}/project")
+            )
+            await world.settled(job)
+        assert (job.status, job.failure_reason) == ("failed", "runner_system_failure")
+        assert f'The group "{number}" has no attribute'.encode() in job.trace
+        assert not world.cloud.ledger.created
+
+    share(story)
+
+
+@pytest.mark.parametrize("tells_namespaces", [True, False])
+def test_a_host_is_removed_after_its_group_was_renamed_and_the_name_taken_by_another(share, tells_namespaces):
+    async def story(world):
+        world.gitlab.options = attrs.evolve(world.gitlab.options, tells_namespaces=tells_namespaces)
+        async with world.service():
+            job = world.submit_for("acme", "sleep 600")
+            await asyncio.sleep(120)
+        world.gitlab.groups.rename("acme", "acme-new")
+        newcomer = add_tenant(world.gitlab, world.cloud, "acme")
+        async with world.service():
+            await world.settled(job)
+        assert job.status == "success"
+        assert world.no_one_touched_anothers()
+        assert {entry.organisation_id for entry in world.cloud.ledger.created} == {
+            world.organisations["acme"]
+        }
+        assert newcomer != world.organisations["acme"]
+
+    share(story)
+
+
+def test_a_freed_name_is_at_once_the_account_of_whoever_takes_it(share):
+    async def story(world):
+        world.gitlab.options = attrs.evolve(world.gitlab.options, tells_namespaces=False)
+        async with world.service():
+            await world.settled(world.submit_for("acme"))
+            world.gitlab.groups.rename("acme", "acme-new")
+            newcomer = world.cloud.add_organisation("newcomer", Secret("newcomer-canary")).id
+            world.gitlab.groups.ensure("acme")
+            world.attributes("acme").update(cc_orga_id=newcomer, cc_orga_token="newcomer-canary")
+            later = world.submit_for("acme")
+            await asyncio.sleep(200)
+            assert later.status == "success"
+        made = [entry.organisation_id for entry in world.cloud.ledger.created]
+        assert made == [world.organisations["acme"], newcomer]
 
     share(story)
 
