@@ -8,6 +8,7 @@ them as a program of its own. Whatever a command needs to do its work is importe
 import argparse
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from paas_runner.commands.command import Command, add_config, exit_code_of
 from paas_runner.errors import Exit, UsageError
@@ -56,11 +57,24 @@ def _register(arguments: argparse.Namespace) -> int:
     except GivenUpError:
         terminal.show("")  # the cursor stands behind a question
         raise
-    config = given.config.resolve().as_posix()
-    terminal.show(f"  check it:                    paas-runner check {config}")
-    terminal.show(f"  start the service:           heptapod-paas-runner {config}")
-    terminal.show(f"  a service that runs already: paas-runner reload {config}")
+    for line in _next_steps(given.config.absolute()):
+        terminal.show(line)
     return Exit.OK
+
+
+def _next_steps(config: Path) -> Sequence[str]:
+    """Commands that can be pasted; with the package the service belongs to systemd, and to its own user."""
+    from paas_runner.config.packaged import USER, unit_of
+
+    unit = unit_of(config)
+    packaged = unit is not None and unit.is_installed()
+    as_user = f"sudo -u {USER} " if packaged and os.geteuid() == 0 else ""
+    start = f"systemctl enable --now {unit.name}" if unit and packaged else f"heptapod-paas-runner {config}"
+    return (
+        f"  check it:                    {as_user}paas-runner check {config}",
+        f"  start the service:           {start}",
+        f"  a service that runs already: {as_user}paas-runner reload {config}",
+    )
 
 
 REGISTER = Command(

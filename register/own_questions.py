@@ -3,10 +3,14 @@
 import asyncio
 import socket
 from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import attrs
 
+from paas_runner.config.model import STATE_FILE
+from paas_runner.config.packaged import unit_of
 from paas_runner.config.secret_references import Surroundings, UnavailableError, is_literal
 from paas_runner.coordinator.runner_records import RunnerRecords
 from paas_runner.errors import Rejected, Transient, UsageError
@@ -18,7 +22,8 @@ from paas_runner.secret import Secret
 from paas_runner.setting_types import SCALARS, UnfitError, Url
 from register.interview import Interview, Wanted
 from register.options import Options, tags_in, yes_or_no
-from register.target import CREATED_THERE
+from register.target import CREATED_THERE, UnwritableError, make_folder
+from register.terminal import held_back
 
 GIVEN_BY: Mapping[str, str] = {
     "url": "--coordinator-url or $CI_SERVER_URL",
@@ -77,15 +82,17 @@ class OwnQuestions:
 
         def accept(answer: str) -> str:
             path = self.around.folder / answer
-            if not answer or path.is_dir():
+            if not answer or _is_folder(path):
                 raise AnswerRefusedError("the path of a file was expected, which need not exist")
+            if obstacle := _obstacle(path.parent):
+                raise AnswerRefusedError(obstacle)
             return str(path)
 
         wanted = Wanted(
             prompt="File in which running jobs are remembered (its folder must be the service's own)",
             source="--state-file-path",
             given=self.options.state_file,
-            default=str(self.around.folder / "paas-runner-state.json"),
+            default=str(_records_folder(self.options.config) / STATE_FILE),
             accept=accept,
         )
         return self.interview.settle(wanted)
@@ -215,6 +222,31 @@ class OwnQuestions:
 
     def _records(self, url: str) -> RunnerRecords:
         return RunnerRecords(url=url, connect=self.connect, tls=self.tls)
+
+
+def _records_folder(config: Path) -> Path:
+    """Where the unit that serves this configuration may write; else beside the configuration."""
+    unit = unit_of(config)
+    if unit and not _obstacle(unit.records):
+        return unit.records
+    return config.absolute().parent
+
+
+def _obstacle(folder: Path) -> str:
+    """Why no file can be made in the folder, which need not exist; it does not exist for this."""
+    try:
+        with held_back(), ExitStack() as undo:
+            make_folder(folder, undo)
+    except UnwritableError as error:
+        return str(error)
+    return ""
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # it lies where this user may not look
+        return False
 
 
 def _something(answer: str) -> str:

@@ -9,7 +9,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 _OTHERS = stat.S_IRWXO
@@ -44,6 +44,26 @@ def candidate(path: Path, text: str) -> Iterator[Path]:
         yield Path(name)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def make_folders(folder: Path, undo: ExitStack) -> None:
+    """Make `folder` and what is missing above it, for its owner alone, until `undo`.
+
+    As root, the owner is that of the folder above. What is in use by then stays. Raises OSError.
+    """
+    for each in reversed([folder, *folder.parents]):
+        if each.exists():
+            continue
+        each.mkdir(mode=0o700)
+        undo.callback(_remove, each)
+        if os.geteuid() == 0:
+            above = each.parent.stat()
+            os.chown(each, above.st_uid, above.st_gid)
+
+
+def _remove(folder: Path) -> None:
+    with suppress(OSError):  # something was put into it meanwhile
+        folder.rmdir()
 
 
 def put_in_place(new: Path, path: Path) -> None:

@@ -5,7 +5,7 @@ mentioned, not held against the new section.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from paas_runner.config.secret_references import read_secrets_file
 from paas_runner.config.sections import Executors
 from paas_runner.errors import RunnerError
 from register import document, private_file
-from register.document import Draft
+from register.document import Draft, UneditableError
 
 CREATED_THERE = "glrt-"
 """Begins the token of a runner that was created at the coordinator, and is only verified here."""
@@ -54,13 +54,20 @@ class Target:
             return error
 
     def table(self) -> Mapping[str, Any]:
-        """What the file says now, if anything; raises `UneditableError`, `UnwritableError`."""
+        """What the file says now, if anything; raises `ConfigError`, `UneditableError`, `UnwritableError`."""
         with described_errors(self.config):
-            return document.parsed(private_file.content(self.config) or "")
+            text = private_file.content(self.config) or ""
+        try:
+            return document.parsed(text)
+        except UneditableError:
+            if isinstance(fault := self.present(), ConfigError):  # it names the line
+                raise fault from None
+            raise
 
     def try_writing(self) -> None:
         """Find out early whether the file could be replaced; raises `UnwritableError`."""
-        if self.config.resolve().parent.exists():
+        with ExitStack() as undo:
+            make_folder(self.config.resolve().parent, undo)
             with described_errors(self.config), private_file.candidate(self.config, ""):
                 return
 
@@ -132,6 +139,17 @@ class Target:
 def _gist(complaint: Complaint) -> tuple[str, ...]:
     """What stays the same of a complaint when the file changes elsewhere."""
     return complaint.key, complaint.found, complaint.expected
+
+
+def make_folder(folder: Path, undo: ExitStack) -> None:
+    """Make `folder` and what is missing above it, until `undo`; a file can be made in it.
+
+    Raises `UnwritableError`.
+    """
+    with described_errors(folder):
+        private_file.make_folders(folder, undo)
+        with private_file.candidate(folder / "probe", ""):
+            return
 
 
 @contextmanager

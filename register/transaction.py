@@ -5,9 +5,8 @@ something half done. Whatever goes wrong after the coordinator has made the runn
 """
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import attrs
@@ -15,10 +14,9 @@ import attrs
 from paas_runner.coordinator.runner_records import Attributes, Registered, RunnerRecords
 from paas_runner.errors import RemoteError, RunnerError, Transient
 from paas_runner.logs import redactor
-from register import private_file
 from register.document import Draft
 from register.own_questions import AcceptedToken
-from register.target import PLACEHOLDER, Target, described_errors
+from register.target import PLACEHOLDER, Target, make_folder
 from register.terminal import held_back
 
 
@@ -45,7 +43,7 @@ class Transaction:
         with ExitStack() as undo:
             with held_back():
                 for folder in self.folders:
-                    _make_folders(folder, undo)
+                    make_folder(folder, undo)
                 self.target.rehearse(rehearsed)
             self._carry_out(draft, token)
             undo.pop_all()
@@ -90,26 +88,3 @@ class Transaction:
                 f'({error}): remove #{registered.runner_id}, "{self.attributes.description}", there'
             ) from reason
         self.show("the runner was unregistered again")
-
-
-def _make_folders(folder: Path, undo: ExitStack) -> None:
-    """Make `folder` and what is missing above it, for its owner alone, until `undo`; files can be made in it.
-
-    As root, the owner is that of the folder above. Raises `UnwritableError`.
-    """
-    with described_errors(folder):
-        for each in reversed([folder, *folder.parents]):
-            if each.exists():
-                continue
-            each.mkdir(mode=0o700)
-            undo.callback(_remove, each)
-            if os.geteuid() == 0:
-                above = each.parent.stat()
-                os.chown(each, above.st_uid, above.st_gid)
-        with private_file.candidate(folder / "probe", ""):
-            return
-
-
-def _remove(folder: Path) -> None:
-    with suppress(OSError):  # something was put into it meanwhile
-        folder.rmdir()

@@ -106,7 +106,7 @@ class ConfigurationCheck:
         git = await asyncio.to_thread(check_git)
         clocks = Clocks(self.now)
         runner_check = attrs.evolve(self._runner_check(clocks), installation=state.installation)
-        runners = await asyncio.gather(*map(runner_check.check, state.config.runners))
+        runners = await asyncio.gather(*map(runner_check.check_whatever_happens, state.config.runners))
         of_runners = [attrs.evolve(each, runner=one.runner.title) for one in runners for each in one.results]
         return [*state.results, *modes, git, *of_runners, *self._of_all(state.config, runners, clocks)]
 

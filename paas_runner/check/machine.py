@@ -18,7 +18,8 @@ from pathlib import Path
 import attrs
 
 from paas_runner.config import Config
-from paas_runner.config.model import store_path
+from paas_runner.config.model import STATE_FILE, store_path
+from paas_runner.config.packaged import owner_of, unit_of
 from paas_runner.executor.checks import CheckResult, fault, fine, warning
 from paas_runner.store import StoreError, state_file
 from paas_runner.store.snapshot import Snapshot, take
@@ -30,6 +31,7 @@ _STATE, _GIT, _FILES = "state", "git", "files"
 
 _GIT_SECONDS = 10.0
 _GIT_VERSION = re.compile(r"git version (\S+)")
+_AS_ITS_USER = "run this as the service's user"
 _GROUP_OR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _COMPANIONS = ("", "-wal", "-shm", ".lock")
 
@@ -48,9 +50,17 @@ class CheckedState:
 
 def check_state(config: Config, now: datetime) -> CheckedState:
     """The folder, the store, the state file and the lock."""
-    store = config.store_path
-    results = [_folder(config.state_file.parent)]
-    if not config.state_file.parent.is_dir():
+    try:
+        return _checked_state(config, now)
+    except OSError as error:
+        text = f"{error.filename or config.state_file}: {error.strerror}"
+        return CheckedState(config=config, results=[fault(_STATE, text, _AS_ITS_USER)])
+
+
+def _checked_state(config: Config, now: datetime) -> CheckedState:
+    store, folder = config.store_path, config.state_file.parent
+    results = [_folder(folder), *_place(config)]
+    if not os.access(folder, os.R_OK | os.X_OK, effective_ids=True):
         return CheckedState(config=config, results=results)
     if holder := _holder(store.with_name(store.name + ".lock")):
         results.append(fine(_STATE, f"the service runs with it (process {holder}), which is no obstacle"))
@@ -82,14 +92,31 @@ def _folder(folder: Path) -> CheckResult:
             file.write(b"?")
         owner = folder.stat().st_uid
     except OSError as error:
-        advice = "make it writable for the service's user"
-        if not folder.exists():
-            advice = "make it, and give it to the service's user"
-        return fault(_STATE, f"{folder} cannot be written: {error.strerror}", advice)
+        return fault(_STATE, f"{folder} cannot be written: {error.strerror}", _advice(folder, error))
     if os.geteuid() == 0 and owner != 0:
         text = f"root may write to {folder}; whether its owner may (uid {owner}) was not found out"
-        return warning(_STATE, text, "run this as the service's user")
+        return warning(_STATE, text, _AS_ITS_USER)
     return fine(_STATE, f"{folder} can be written")
+
+
+def _advice(folder: Path, error: OSError) -> str:
+    owner = owner_of(folder)
+    if isinstance(error, FileNotFoundError) and not owner:
+        return "make it, and give it to the service's user"
+    if isinstance(error, PermissionError):
+        return f"{_AS_ITS_USER} (sudo -u {owner} …)" if owner else _AS_ITS_USER
+    return "make it writable for the service's user"
+
+
+def _place(config: Config) -> Iterator[CheckResult]:
+    """Whether the unit that serves this configuration could write there."""
+    unit = unit_of(config.path)
+    if unit and unit.is_installed() and not unit.may_write(config.state_file):
+        yield warning(
+            _STATE,
+            f"{config.state_file}: the unit {unit.name} may write below {unit.records} alone",
+            f'state_file = "{unit.records}/{STATE_FILE}", or ReadWritePaths= in a drop-in',
+        )
 
 
 def _holder(lock: Path) -> str:
@@ -139,7 +166,10 @@ def check_git() -> CheckResult:
 
 def check_modes(config: Config) -> Sequence[CheckResult]:
     """Each file and folder that another user could use against us; one line when there is none."""
-    found = [*_configuration(config), *_keys(config), *_state_files(config.state_file)]
+    try:
+        found = [*_configuration(config), *_keys(config), *_state_files(config.state_file)]
+    except OSError as error:
+        return [fault(_FILES, f"{error.filename}: {error.strerror}", _AS_ITS_USER)]
     return found or [fine(_FILES, "nobody else may read what is secret, or change what we rely on")]
 
 

@@ -74,6 +74,14 @@ class RunnerCheck:
         finally:
             await executor.aclose()
 
+    async def check_whatever_happens(self, runner: Runner) -> CheckedRunner:
+        """The same; what nobody foresaw is a fault of this runner, and in no other's way."""
+        try:
+            return await self.check(runner)
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+            text = f"the check itself failed: {type(error).__name__}: {error}"
+            return CheckedRunner(runner=runner, results=[fault(_EXECUTOR, text)])
+
     async def flavors(self, runner: Runner) -> Flavors:
         """What hosts are on offer, as far as that can be found out; nothing else is checked."""
         executor, _ = self._built(runner)

@@ -92,6 +92,7 @@ def _number(text: str) -> int:
 
 def _call(arguments: argparse.Namespace) -> int:
     from paas_runner.config import Config, load
+    from paas_runner.config.packaged import refuse_root
     from paas_runner.executor.contract import installed
     from paas_runner.logs import LEVELS, configure, redactor
     from paas_runner.service.process import run
@@ -109,6 +110,7 @@ def _call(arguments: argparse.Namespace) -> int:
         configure(level=level or config.log_level, form=config.log_format)
 
     config = read()
+    refuse_root(config.path, config.state_file)
     adopt(config)
     return run(config, reread=read, adopt=adopt, poll_cycles=arguments.poll_cycles)
 

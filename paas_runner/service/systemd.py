@@ -1,14 +1,16 @@
 """Notifying systemd of the state of the service, and its watchdog: the protocol of sd_notify(3).
 
-Each message is one datagram of `NAME=value` lines to the socket in $NOTIFY_SOCKET. Nothing here waits for an
-answer, and nothing fails: a service without a working supervisor is still a service.
+Each message is one datagram of `NAME=value` lines to the socket in $NOTIFY_SOCKET. Nothing here waits, and
+nothing fails: a service without a working supervisor is still a service. While the kernel has no room for
+another datagram (it keeps `net.unix.max_dgram_qlen`, by default 10), the last message of each kind waits.
 """
 
+import asyncio
 import os
 import socket
 import time
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Iterator, MutableMapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Self
 
@@ -17,7 +19,7 @@ import structlog
 
 log = structlog.stdlib.get_logger(__name__)
 
-SEND_SECONDS = 1.0  # systemd empties its queue at once, unless the machine is in deep trouble
+RETRY_SECONDS = 0.5  # systemd empties its queue at once, unless the machine is in deep trouble
 
 
 @attrs.frozen(kw_only=True)
@@ -29,6 +31,12 @@ class ServiceManager:
 
     watchdog: timedelta | None = None
     """The service is killed when it does not say `alive` for so long; None is never."""
+
+    _outbox: "_Outbox" = attrs.field(init=False, eq=False, repr=False)
+
+    @_outbox.default
+    def _new_outbox(self) -> "_Outbox":
+        return _Outbox(f"\0{self.address[1:]}" if self.address.startswith("@") else self.address)
 
     @classmethod
     def of(cls, environ: MutableMapping[str, str]) -> Self:
@@ -66,16 +74,48 @@ class ServiceManager:
             self._notify("READY=1")
 
     def _notify(self, *assignments: str) -> None:
-        if not self.address:
-            return
-        name = f"\0{self.address[1:]}" if self.address.startswith("@") else self.address
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as ours:
-                ours.settimeout(SEND_SECONDS)
-                ours.sendto("\n".join(assignments).encode(), name)
-        except OSError as error:
-            log.warning("service_manager_unreachable", told=assignments[0], reason=str(error))
+        if self.address:
+            self._outbox.put(assignments)
 
 
 def _status(text: str) -> str:
     return f"STATUS={' '.join(text.split())}"
+
+
+@attrs.define
+class _Outbox:
+    """Sends in the order in which it was said; of two messages of a kind that both wait, the later one."""
+
+    _name: str
+    _waiting: dict[str, str] = attrs.field(factory=dict, init=False)
+    _retry: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
+
+    def put(self, assignments: Sequence[str]) -> None:
+        kind = assignments[0].partition("=")[0]
+        self._waiting.pop(kind, None)
+        self._waiting[kind] = "\n".join(assignments)
+        self._send()
+
+    def _send(self) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as ours:
+            ours.setblocking(False)
+            for kind, message in list(self._waiting.items()):
+                try:
+                    ours.sendto(message.encode(), self._name)
+                except BlockingIOError:
+                    self._send_later()
+                    return
+                except OSError as error:
+                    told = message.partition("\n")[0]
+                    log.warning("service_manager_unreachable", told=told, reason=str(error))
+                del self._waiting[kind]
+
+    def _send_later(self) -> None:
+        """With the next message, and in a running loop at the latest in a moment."""
+        if self._retry is None:
+            with suppress(RuntimeError):  # there is no loop yet, or no more
+                self._retry = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._try_again)
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self._send()

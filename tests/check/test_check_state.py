@@ -1,12 +1,22 @@
 """What `paas-runner check` says of the state: without leaving anything, and beside a running service."""
 
 import fcntl
+import os
+import tempfile
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from paas_runner.check.machine import check_modes, check_state
+from paas_runner.config import load
 from paas_runner.executor.checks import Grade
+from paas_runner.executor.contract import installed
 from paas_runner.job.known_runner import KnownRunner, short_token
 from paas_runner.store.sqlite import SqliteStore
+
+NOBODY = 65534
 
 
 async def test_a_state_that_was_never_used_is_fine_and_stays_so(world):
@@ -31,6 +41,34 @@ async def test_a_folder_that_cannot_be_written_is_a_fault(world, folder, words, 
     [fault] = checked.of("state", Grade.FAULT)
     assert words in fault.text
     assert advice in fault.advice
+
+
+def test_a_folder_of_another_user_ends_in_words(world):
+    """As when `sudo -u` was forgotten: nothing in there can even be looked for."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="locked-") as folder:  # all can reach it
+        world.write(top=f'state_file = "{folder}/state.json"\n')
+        config = load(world.config, environ={}, executors=installed())
+        with locked_out_of(Path(folder)):
+            [state] = check_state(config, datetime.now(UTC)).results
+            modes = check_modes(config)
+    assert state.grade is Grade.FAULT
+    assert "cannot be written: Permission denied" in state.text
+    assert "run this as the service's user (sudo -u " in state.advice
+    assert modes
+
+
+@contextmanager
+def locked_out_of(folder):
+    """As a user who may not enter it; root becomes nobody for that."""
+    folder.chmod(0)
+    if root := os.geteuid() == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o700)
 
 
 async def test_a_service_on_the_same_state_is_no_error_but_said(world):

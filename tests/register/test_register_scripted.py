@@ -221,6 +221,33 @@ async def test_a_template_begins_the_section_and_arguments_and_variables_win(wor
     assert section["cache"] == {"s3": {"BucketName": "b"}}
 
 
+@pytest.mark.parametrize("folder", ["/proc/none", "a file/none"])
+async def test_a_state_folder_that_cannot_be_made_is_told_before_anything_is_looked_at(world, folder):
+    (world.folder / "a file").touch()
+    result = await world.register(
+        "--state-file-path", f"{folder}/state.json", CI_SERVER_URL="http://127.0.0.1:1"
+    )
+    assert result.code == 1
+    assert "--state-file-path: " in result.err
+    assert f"{folder} cannot be written: " in result.err
+    assert not world.config.exists()
+
+
+async def test_a_folder_of_the_configuration_that_cannot_be_made_is_told_first(world):
+    result = await world.run(
+        "/proc/none/config.toml", **world.clever | {"CI_SERVER_URL": "http://127.0.0.1:1"}
+    )
+    assert result.code == 1
+    assert "/proc/none cannot be written: " in result.err
+
+
+async def test_a_file_with_a_syntax_error_is_told_with_its_line(world):
+    world.config.write_text("concurrent = 2\n[[runners]\n")
+    result = await world.register()
+    assert result.code == 78
+    assert f"{world.config}:2: not valid TOML" in result.err
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -340,7 +367,7 @@ async def test_a_file_that_is_no_toml_is_left_alone(world):
     world.config.write_text("concurrent = \n")
     result = await world.register()
     assert result.code == 78
-    assert "mend it first" in result.err
+    assert "config.toml:1: not valid TOML" in result.err
     assert world.config.read_text() == "concurrent = \n"
     assert world.left_over() == NOTHING
 

@@ -30,6 +30,8 @@ async def test_a_person_who_gets_everything_wrong_first_ends_with_a_good_file(wo
     async with world.terminal(world.config) as person:
         await person.answer("running jobs are remembered", "/")
         await person.expect("✗ the path of a file was expected")
+        await person.answer("running jobs are remembered", "/proc/none/jobs.json")
+        await person.expect("✗ /proc/none cannot be written: No such file or directory")
         await person.answer("running jobs are remembered", "state/jobs.json")
         await person.answer("Jobs at once", "zero")
         await person.expect("✗ a whole number of at least 1")

@@ -1,8 +1,12 @@
 """The protocol of sd_notify(3), over real datagram sockets."""
 
+import asyncio
 import os
+import socket
 import time
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -40,6 +44,27 @@ def test_a_reload_begins_with_the_monotonic_time_and_ends_with_ready_even_when_i
 def test_a_status_is_one_line_whatever_is_in_it(listener):
     ServiceManager(address=listener.address).status("two\nWATCHDOG=trigger\r\n lines")
     assert listener.heard() == [{"STATUS": "two WATCHDOG=trigger lines"}]
+
+
+async def test_a_manager_that_reads_nothing_blocks_nobody_and_later_hears_the_last_of_each_kind(tmp_path):
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as theirs:
+        theirs.bind(address)
+        theirs.setblocking(False)
+        manager = ServiceManager(address=address)
+        room = int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text()) + 1
+        begun = time.process_time()
+        for number in range(room + 100):
+            manager.status(f"{number} jobs")
+            manager.alive()
+        assert time.process_time() - begun < 0.5
+        heard = []
+        async with asyncio.timeout(30):
+            while heard[-2:] != [{f"STATUS={room + 99} jobs"}, {"WATCHDOG=1"}]:
+                with suppress(BlockingIOError):
+                    heard.append(set(theirs.recv(4096).decode().split("\n")))
+                await asyncio.sleep(0.01)
+    assert len(heard) == room + 2
 
 
 def test_the_variables_are_taken_out_of_the_environment():

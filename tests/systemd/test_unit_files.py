@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from paas_runner.config.model import Config
+from paas_runner.config.packaged import USER, unit_of
 from paas_runner.errors import Exit
 
 FOLDER = Path(__file__).parents[2] / "systemd"
@@ -72,6 +73,27 @@ def test_the_template_differs_in_nothing_but_its_instance():
         .replace("StateDirectory=paas-runner\n", "StateDirectory=paas-runner/%i\n")
     )
     assert template == expected
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_units_are_what_the_commands_take_them_for(unit):
+    text = (FOLDER / unit).read_text().replace("%i", "eu")
+    [config] = re.findall(r"^ExecStart=\S+ (\S+)$", text, re.MULTILINE)
+    [records] = re.findall(r"^StateDirectory=(.*)$", text, re.MULTILINE)
+    [user] = re.findall(r"^User=(.*)$", text, re.MULTILINE)
+    found = unit_of(Path(config))
+    assert (found.file, found.records, USER) == (unit, Path("/var/lib", records), user)
+
+
+def test_the_folders_are_there_before_the_first_start_as_the_unit_makes_them():
+    unit = (FOLDER / UNITS[0]).read_text()
+    for folder, name in {
+        "ConfigurationDirectory": "/etc/paas-runner",
+        "StateDirectory": "/var/lib/paas-runner",
+    }.items():
+        [mode] = re.findall(rf"^{folder}Mode=(.*)$", unit, re.MULTILINE)
+        line = f"d {name} {mode} paas-runner paas-runner\n"
+        assert line in (FOLDER / "tmpfiles.d" / "paas-runner.conf").read_text()
 
 
 def test_what_does_not_get_better_by_itself_is_not_restarted():
