@@ -14,8 +14,8 @@ import attrs
 
 from executors.toml_text import UnwritableTomlError, dumps
 from paas_runner.errors import Rejected
-from paas_runner.executor.contract import HostRequest, JobRefusedError, RunnerSection
-from paas_runner.job.dependency_proxy import ImageRefusedError, through_dependency_proxy
+from paas_runner.executor.contract import HostRequest, RunnerSection
+from paas_runner.job.dependency_proxy import through_dependency_proxy
 from paas_runner.job.payload import Payload
 from paas_runner.secret import Secret
 
@@ -44,10 +44,7 @@ def job_definition(payload: Payload) -> Mapping[str, Any]:
 
     Raises `JobRefusedError` for a job that names an image that cannot exist.
     """
-    try:
-        return through_dependency_proxy(payload)
-    except ImageRefusedError as error:
-        raise JobRefusedError(error.failure) from error
+    return through_dependency_proxy(payload)
 
 
 def _dockerfile(main_image: str) -> str:

@@ -22,6 +22,7 @@ log = structlog.stdlib.get_logger(__name__)
 FRESH_SECONDS = 3600.0
 AGAIN_SECONDS = 60.0  # after a reading that failed while there is an earlier one
 FLAVOR_VARIABLE = "CI_CLEVER_CLOUD_FLAVOR"
+LONGEST_FLAVOR_NAME = 100
 
 
 @attrs.frozen(kw_only=True)

@@ -11,7 +11,7 @@ import structlog
 from executors.build_context import Push, build_context, job_definition
 from executors.clever.accounts import Account, CloudAccounts
 from executors.clever.applications import Applications, placements
-from executors.clever.catalogue import FLAVOR_VARIABLE, Catalogue, Flavor, Offer, choose
+from executors.clever.catalogue import FLAVOR_VARIABLE, LONGEST_FLAVOR_NAME, Catalogue, Flavor, Offer, choose
 from executors.clever.examination import examine
 from executors.clever.groups import Group
 from executors.clever.refusals import SERVICE, UnknownVersionError
@@ -210,7 +210,8 @@ class CleverDockerExecutor:
             raise Transient(str(error), service=SERVICE, op="find the tenant's account") from error
 
     def _choice(self, offer: Offer, payload: Payload, most_weight: float) -> Sequence[Flavor]:
-        return choose(offer, payload.variable(FLAVOR_VARIABLE), self._settings, most_weight=most_weight)
+        wanted = payload.variable(FLAVOR_VARIABLE, most=LONGEST_FLAVOR_NAME)
+        return choose(offer, wanted, self._settings, most_weight=most_weight)
 
     async def _provisioned(self, request: HostRequest) -> Host:
         offer = await self._catalogue.offer()

@@ -19,22 +19,13 @@ from typing import Any, Protocol
 
 import attrs
 
-from paas_runner.errors import RunnerError
 from paas_runner.http import Connect, Tls
-from paas_runner.job.failure import Failure
+from paas_runner.job.failure import JobRefusedError as JobRefusedError  # noqa: PLC0414 - part of the contract
 from paas_runner.job.payload import Payload
 from paas_runner.job.tracked import Host, HostName, SeenHost
 from paas_runner.settings import PluginKind, installed_plugins
 
 ENTRY_POINTS = "paas_runner.executors"
-
-
-class JobRefusedError(RunnerError):
-    """This job cannot be run as it is; `failure` is what its author and the coordinator get."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.text)
-        self.failure = failure
 
 
 @attrs.frozen(kw_only=True)

@@ -22,29 +22,39 @@ from typing import Any
 
 import attrs
 
-from paas_runner.errors import RunnerError
-from paas_runner.job.failure import Failure, FailureReason
+from paas_runner.job.failure import Failure, FailureReason, JobRefusedError
 from paas_runner.job.images import InvalidReferenceError, Reference, is_image_id, parse
 from paas_runner.job.payload import Payload
-from paas_runner.job.variables import Variable, expand, values
+from paas_runner.job.variables import Budget, BudgetExceededError, Variable, expand, value_of
 
 PREFIX_VARIABLE = "CI_DEPENDENCY_PROXY_GROUP_IMAGE_PREFIX"
+MOST_CHARACTERS = 32_768
+"""Of all names of images in a job and of the variables in them, read and written: thousands of real ones."""
+
 _LONGEST_QUOTE = 120
 
 
-class ImageRefusedError(RunnerError):
+class ImageRefusedError(JobRefusedError):
     """The job names an image that cannot exist; `failure` is for its author, its text is the exception's."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.text)
-        self.failure = failure
 
 
 def through_dependency_proxy(payload: Payload) -> Mapping[str, Any]:
     """The payload's JSON with images from Docker Hub renamed; doing it twice changes nothing more.
 
-    Raises `ImageRefusedError` for a name with which GitLab Runner would fail the job.
+    Raises `ImageRefusedError` for a name with which GitLab Runner would fail the job, and for names that are
+    too long in all.
     """
+    try:
+        return _renamed(payload)
+    except BudgetExceededError:
+        text = (
+            f"The job's images and services have names of more than {MOST_CHARACTERS} characters in all, "
+            "variables in them included. Shorten `image` or `services` in the job's definition."
+        )
+        raise ImageRefusedError(Failure(reason=FailureReason.SCRIPT, text=text)) from None
+
+
+def _renamed(payload: Payload) -> Mapping[str, Any]:
     raw = payload.raw
     rewriting = _Rewriting.of(payload)
     changed: dict[str, Any] = {}
@@ -63,6 +73,7 @@ class _Known:
     """The variables that have the same value for us and for the inner runner."""
 
     variables: Mapping[str, Variable]
+    budget: Budget = attrs.field(factory=lambda: Budget(MOST_CHARACTERS))
 
     @classmethod
     def of(cls, payload: Payload) -> "_Known":
@@ -74,14 +85,14 @@ class _Known:
     def expanded(self, text: str) -> str | None:
         """None when only the inner runner knows."""
         try:
-            found = expand(text, self._value)
+            found = expand(text, self._value, self.budget)
         except KeyError:
             return None
         return None if "$" in found else found
 
     def _value(self, name: str) -> str:
         variable = self.variables[name]
-        return variable.value if variable.raw else expand(variable.value, self._literal)
+        return variable.value if variable.raw else expand(variable.value, self._literal, self.budget)
 
     def _literal(self, name: str) -> str:
         return self.variables[name].value
@@ -164,9 +175,13 @@ class _Rewriting:
 
     def _quoted(self, text: str) -> str:
         """For texts: masked before it is cut and escaped, because half a secret is not found any more."""
-        variables = self.payload.variables
-        expanded = values(variables)
-        secrets = [*variables, *(attrs.evolve(found, value=expanded[found.key]) for found in variables)]
+        variables = {variable.key: variable for variable in self.payload.variables}
+        budget = Budget(MOST_CHARACTERS)
+        secrets = [variable for variable in self.payload.variables if variable.masked]
+        try:
+            secrets += [attrs.evolve(secret, value=value_of(secret, variables, budget)) for secret in secrets]
+        except BudgetExceededError:
+            return "…"
         shown = Failure(reason=FailureReason.SCRIPT, text=text).masked(secrets).text
         if len(shown) > _LONGEST_QUOTE:
             shown = f"{shown[:_LONGEST_QUOTE]}…"

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import attrs
 
-from paas_runner.errors import RemoteError
+from paas_runner.errors import RemoteError, RunnerError
 from paas_runner.job.variables import Variable
 from paas_runner.plain_text import one_line, printable
 
@@ -39,6 +39,14 @@ class Failure:
         for value in sorted((v.value for v in variables if v.masked and v.value), key=len, reverse=True):
             text = text.replace(value, "[MASKED]")
         return attrs.evolve(self, text=text)
+
+
+class JobRefusedError(RunnerError):
+    """This job cannot be run as it is; `failure` is what its author and the coordinator get."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.text)
+        self.failure = failure
 
 
 def fact_sheet(facts: Mapping[str, str]) -> str:

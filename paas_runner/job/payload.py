@@ -3,7 +3,6 @@
 Source of the fields: spec `gitlab-runner-api.md` §2.6. Unknown fields are carried along untouched.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -11,14 +10,22 @@ from typing import Any
 
 import attrs
 
+from paas_runner import foreign_json
 from paas_runner.errors import RunnerError
-from paas_runner.job.variables import Variable, values
+from paas_runner.job.failure import Failure, FailureReason, JobRefusedError
+from paas_runner.job.variables import Budget, BudgetExceededError, Variable, value_of
 from paas_runner.secret import Secret
 
 DEFAULT_TIMEOUT = timedelta(seconds=7200)  # what GitLab Runner takes for an absent or zero timeout
+MOST_VARIABLES = 50_000
+MOST_ID = 2**63 - 1  # what a coordinator's database has, and ours
+MOST_VALUE_CHARACTERS = 4096
+_MOST_NAME_CHARACTERS = 255  # GitLab's own bound
+_FRONT_BYTES = 65_536
 
+_TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")  # it travels in headers
 _JOB_ID_IN_TEXT = re.compile(rb'"id"\s*:\s*([1-9][0-9]{0,18})\b')
-_JOB_TOKEN_IN_TEXT = re.compile(rb'"token"\s*:\s*"([A-Za-z0-9_.=~-]+)"')
+_JOB_TOKEN_IN_TEXT = re.compile(rb'"token"\s*:\s*"([A-Za-z0-9_.=~-]{1,4096})"')
 
 
 class PayloadError(RunnerError):
@@ -45,14 +52,27 @@ class Payload:
     timeout: timedelta
     variables: tuple[Variable, ...] = attrs.field(repr=False)
 
-    def variable(self, name: str) -> str | None:
-        """The expanded value of one variable, or None when the job has no such variable."""
-        return values(self.variables).get(name)
+    def variable(self, name: str, *, most: int = MOST_VALUE_CHARACTERS) -> str | None:
+        """The expanded value of one variable, or None when the job has no such variable.
+
+        Raises `JobRefusedError` when it has more than `most` characters, or is written in as many: whoever
+        asks knows how long a sensible value is. No other variable is expanded.
+        """
+        among = {variable.key: variable for variable in self.variables}
+        if name not in among:
+            return None
+        try:
+            value = value_of(among[name], among, Budget(2 * most))
+        except BudgetExceededError:
+            raise JobRefusedError(_too_long(name, most)) from None
+        if len(value) > most:
+            raise JobRefusedError(_too_long(name, most))
+        return value
 
     @property
     def job_name(self) -> str:
         """The name its author gave the job; empty when the coordinator did not say."""
-        return str(self._info.get("name", ""))
+        return str(self._info.get("name", ""))[:_MOST_NAME_CHARACTERS]
 
     @property
     def project_path(self) -> str:
@@ -79,9 +99,9 @@ def decode(body: bytes) -> Payload:
     Raises `PayloadError`, with the job's id and token whenever they can be made out.
     """
     try:
-        raw = json.loads(body)
+        raw = foreign_json.loads(body)
     except ValueError as error:
-        raise _salvaged(body, f"not JSON ({error})" if len(body) < 1_000_000 else "not JSON") from None
+        raise _salvaged(body, f"not JSON that can be read ({error})") from None
     return read(raw)
 
 
@@ -90,10 +110,10 @@ def read(raw: object) -> Payload:
     if not isinstance(raw, Mapping):
         raise PayloadError(f"a JSON object was expected, found {type(raw).__name__}")
     job_id, token = raw.get("id"), raw.get("token")
-    if not isinstance(job_id, int) or isinstance(job_id, bool) or job_id <= 0:
-        raise PayloadError("`id` is no positive number")
-    if not isinstance(token, str) or not token:
-        raise PayloadError("`token` is missing", job_id=job_id)
+    if not isinstance(job_id, int) or isinstance(job_id, bool) or not 0 < job_id <= MOST_ID:
+        raise PayloadError("`id` is no positive number of 63 bits")
+    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+        raise PayloadError("`token` is missing, or none", job_id=job_id)
     secret = Secret(token)
     try:
         return Payload(
@@ -101,7 +121,7 @@ def read(raw: object) -> Payload:
             job_id=job_id,
             token=secret,
             timeout=_timeout(raw.get("runner_info")),
-            variables=tuple(_variable(entry) for entry in _list(raw, "variables")),
+            variables=_variables(raw),
         )
     except (TypeError, ValueError, KeyError) as error:
         raise PayloadError(str(error), job_id=job_id, token=secret) from None
@@ -114,6 +134,13 @@ def _timeout(info: object) -> timedelta:
     if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 < seconds < 10**9:
         raise ValueError("`runner_info.timeout` is no number of seconds")
     return timedelta(seconds=seconds)
+
+
+def _variables(raw: Mapping[str, Any]) -> tuple[Variable, ...]:
+    entries = _list(raw, "variables")
+    if len(entries) > MOST_VARIABLES:
+        raise ValueError(f"more than {MOST_VARIABLES} variables")
+    return tuple(map(_variable, entries))
 
 
 def _list(raw: Mapping[str, Any], key: str) -> list[object]:
@@ -141,9 +168,18 @@ def _variable(entry: object) -> Variable:
 
 def _salvaged(body: bytes, why: str) -> PayloadError:
     """A payload cut off in the middle still begins with the job's id and token."""
-    job_id, token = _JOB_ID_IN_TEXT.search(body), _JOB_TOKEN_IN_TEXT.search(body)
+    front = body[:_FRONT_BYTES]
+    job_id, token = _JOB_ID_IN_TEXT.search(front), _JOB_TOKEN_IN_TEXT.search(front)
     return PayloadError(
         why,
-        job_id=int(job_id[1]) if job_id else None,
+        job_id=int(job_id[1]) if job_id and int(job_id[1]) <= MOST_ID else None,
         token=Secret(token[1].decode("ascii")) if token else None,
     )
+
+
+def _too_long(name: str, most: int) -> Failure:
+    text = (
+        f"The variable {name} is too long for what it is used for here: "
+        f"more than {most} characters with the variables in it. Shorten it in the job's definition."
+    )
+    return Failure(reason=FailureReason.SCRIPT, text=text)

@@ -3,14 +3,21 @@
 One pass over the text: `$NAME` (letters, digits, `_`) and `${anything}`; unknown names become empty, `$$`
 becomes `$`, the shell's special parameters become empty. Source: gitlab-runner `common/spec/variables.go`,
 Go `os/env.go`; spec `gitlab-runner-api.md` §10.7.
+
+Authors write what is expanded, and a few hundred kilobytes may stand for gigabytes: where many jobs share a
+process, what is read for one of them is read within a `Budget`.
 """
 
+import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
+from paas_runner.errors import RunnerError
+
 _SPECIAL = frozenset("*#$@!?-0123456789")
-_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+_NAME = re.compile(r"[a-zA-Z0-9_]*")
 
 
 @attrs.frozen(kw_only=True)
@@ -25,19 +32,43 @@ class Variable:
     raw: bool = False
 
 
-def expand(text: str, lookup: Callable[[str], str]) -> str:
-    """Replace each reference in `text` by what `lookup` says of its name; never fails."""
+class BudgetExceededError(RunnerError):
+    """More characters would have to be read or written than are allowed."""
+
+
+@attrs.define
+class Budget:
+    """How many characters expansions may still read and write, all that share it together."""
+
+    left: float = math.inf
+
+    def spend(self, characters: int) -> None:
+        """Raises `BudgetExceededError`."""
+        self.left -= characters
+        if self.left < 0:
+            raise BudgetExceededError("the budget for the expansion of variables is exceeded")
+
+
+def expand(text: str, lookup: Callable[[str], str], budget: Budget | None = None) -> str:
+    """Replace each reference in `text` by what `lookup` says of its name.
+
+    Linear in what it reads and writes; raises `BudgetExceededError`, and nothing without a budget.
+    """
+    budget = budget or Budget()
+    budget.spend(len(text))
     parts: list[str] = []
-    rest = text
-    while (dollar := rest.find("$")) >= 0 and dollar + 1 < len(rest):
-        parts.append(rest[:dollar])
-        name, width = _reference(rest[dollar + 1 :])
+    done, last_brace = 0, text.rfind("}")
+    while 0 <= (dollar := text.find("$", done)) < len(text) - 1:
+        parts.append(text[done:dollar])
+        name, end = _reference(text, dollar + 1, last_brace)
         if name:
-            parts.append(_value(name, lookup))
-        elif width == 0:
+            value = _value(name, lookup)
+            budget.spend(len(value))
+            parts.append(value)
+        elif end == dollar + 1:
             parts.append("$")  # a dollar that no name follows stays
-        rest = rest[dollar + 1 + width :]
-    return "".join(parts) + rest
+        done = end
+    return "".join(parts) + text[done:]
 
 
 def _value(name: str, lookup: Callable[[str], str]) -> str:
@@ -46,27 +77,43 @@ def _value(name: str, lookup: Callable[[str], str]) -> str:
     return "" if name in _SPECIAL else lookup(name)
 
 
-def _reference(text: str) -> tuple[str, int]:
-    """The name at the start of `text` (what follows a dollar) and how many characters it takes.
+def _reference(text: str, start: int, last_brace: int) -> tuple[str, int]:
+    """The name at `start` of `text`, right behind a dollar, and where it ends.
 
-    An empty name with a width is bad syntax, which Go drops; with no width it is no reference at all.
+    An empty name that has a length is bad syntax, which Go drops; without a length it is no reference at all.
     """
-    if text[0] == "{":
-        end = text.find("}")
-        if end < 0:
-            return "", 1
-        return text[1:end], end + 1
-    if text[0] in _SPECIAL:
-        return text[0], 1
-    width = next((index for index, char in enumerate(text) if char not in _NAME), len(text))
-    return text[:width], width
+    if text[start] == "{":
+        if last_brace < start:
+            return "", start + 1
+        end = text.index("}", start)
+        return text[start + 1 : end], end + 1
+    if text[start] in _SPECIAL:
+        return text[start], start + 1
+    found = _NAME.match(text, start)
+    end = found.end() if found else start
+    return text[start:end], end
 
 
 def values(variables: Iterable[Variable]) -> Mapping[str, str]:
-    """Each variable's expanded value; of equal keys the last wins, `raw` ones are taken literally."""
+    """Each variable's expanded value; of equal keys the last wins, `raw` ones are taken literally.
+
+    Without bounds: for the one process that runs nothing but this job.
+    """
     last = {variable.key: variable for variable in variables}
-    literal = {key: variable.value for key, variable in last.items()}
-    return {
-        key: variable.value if variable.raw else expand(variable.value, lambda name: literal.get(name, ""))
-        for key, variable in last.items()
-    }
+    return {key: value_of(variable, last, Budget()) for key, variable in last.items()}
+
+
+def value_of(variable: Variable, among: Mapping[str, Variable], budget: Budget) -> str:
+    """One variable's expanded value, `among` all by their keys; raises `BudgetExceededError`.
+
+    What it refers to is taken literally.
+    """
+    if variable.raw:
+        budget.spend(len(variable.value))
+        return variable.value
+
+    def literal(name: str) -> str:
+        found = among.get(name)
+        return found.value if found else ""
+
+    return expand(variable.value, literal, budget)

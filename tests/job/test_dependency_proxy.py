@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from paas_runner.job.dependency_proxy import PREFIX_VARIABLE, ImageRefusedError, through_dependency_proxy
 from paas_runner.job.failure import FailureReason
+from tests.support.bounded import cheap
 from tests.support.records import payload
 
 PREFIX = "gitlab.example:443/group/dependency_proxy/containers"
@@ -281,3 +282,35 @@ def test_nothing_but_names_and_aliases_changes_and_only_once(definition):
     assert json.dumps(twice) == json.dumps(once)
     for old, new in zip(before.raw.get("services") or [], once.get("services") or [], strict=True):
         assert new.get("alias") == old.get("alias") or new["name"] != old["name"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"image": {"name": "$A" * 5000}},
+        {"image": {"name": "$X" * 2000}},
+        {"image": {"name": "x" * 10_000_000}},
+        {"services": [{"name": "$X:$X"}] * 100},
+        {"services": [{"name": "postgres", "alias": "$X " * 1000}]},
+        {"services": [{"name": "postgres:13"}] * 100_000},
+    ],
+)
+def test_names_that_are_too_long_end_the_job_in_words_for_its_author(changed):
+    hostile = [
+        {"key": PREFIX_VARIABLE, "value": PREFIX},
+        {"key": "A", "value": "x" * 10_000},
+        {"key": "X", "value": "$y" * 5_000},
+        {"key": "y", "value": ""},
+    ]
+    definition = job(hostile, **changed)
+    with cheap(), pytest.raises(ImageRefusedError, match="more than 32768 characters in all") as caught:
+        through_dependency_proxy(definition)
+    assert caught.value.failure.reason is FailureReason.SCRIPT
+
+
+def test_a_refused_name_is_not_quoted_where_too_much_could_be_secret():
+    secrets = [{"key": f"S{number}", "value": "$A", "masked": True} for number in range(10)]
+    definition = job([*secrets, {"key": "A", "value": "x" * 10_000}], image={"name": "post gres"})
+    with cheap(), pytest.raises(ImageRefusedError) as caught:
+        through_dependency_proxy(definition)
+    assert caught.value.failure.text.startswith("The job's image, …, is no image name: it contains a space.")

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paas_runner.job.payload import PayloadError, decode
+from paas_runner.job.failure import FailureReason, JobRefusedError
+from paas_runner.job.payload import MOST_ID, MOST_VARIABLES, PayloadError, decode
+from tests.support.bounded import cheap
 
 WHOLE = {
     "id": 4711,
@@ -44,6 +46,7 @@ def test_an_absent_timeout_is_that_of_gitlab_runner(info):
     [
         ({"variables": {"A": "b"}}, "`variables` is no list"),
         ({"variables": ["A=b"]}, "an entry of `variables` has no `key`"),
+        ({"variables": [{"key": "A"}] * (MOST_VARIABLES + 1)}, f"more than {MOST_VARIABLES} variables"),
         ({"runner_info": {"timeout": "an hour"}}, "`runner_info.timeout` is no number of seconds"),
     ],
 )
@@ -58,6 +61,78 @@ def test_a_payload_cut_off_in_the_middle_still_tells_which_job_to_report():
     with pytest.raises(PayloadError) as caught:
         decode(json.dumps(WHOLE).encode()[:60])
     assert (caught.value.job_id, caught.value.token.reveal()) == (4711, "glcbt-64_AbC")
+
+
+@pytest.mark.parametrize(
+    ("rest", "why"),
+    [
+        (b"[" * 100_000, "nested too deeply"),
+        (b"[[]" + b",[]" * 600_000 + b"]}", "more than 1000000 values"),
+        (b"NaN}", "NaN is no number of JSON"),
+        (b'"\xff"}', "no UTF-8"),
+    ],
+)
+def test_a_payload_that_costs_too_much_to_read_still_tells_which_job_to_report(rest, why):
+    with cheap(mebibytes=16), pytest.raises(PayloadError, match=why) as caught:
+        decode(b'{"id": 4711, "token": "glcbt-64_AbC", "x": ' + rest)
+    assert (caught.value.job_id, caught.value.token.reveal()) == (4711, "glcbt-64_AbC")
+
+
+def test_the_largest_id_is_that_of_a_database():
+    assert decode(json.dumps(WHOLE | {"id": MOST_ID}).encode()).job_id == MOST_ID
+    for number in (MOST_ID + 1, 10**30):
+        for body in (json.dumps(WHOLE | {"id": number}).encode(), b'{"id": %d, "token": "x", ' % number):
+            with pytest.raises(PayloadError) as caught:
+                decode(body)
+            assert caught.value.job_id is None
+
+
+@pytest.mark.parametrize("token", ["", " x", "a\nb", "t\u200b", "x" * 5000])
+def test_a_token_that_no_header_can_carry_is_none(token):
+    with pytest.raises(PayloadError, match="`token` is missing, or none"):
+        decode(json.dumps(WHOLE | {"token": token}).encode())
+
+
+def test_a_name_is_as_long_as_at_the_coordinator():
+    assert decode(json.dumps(WHOLE | {"job_info": {"name": "n" * 9999}}).encode()).job_name == "n" * 255
+
+
+def _with_variables(*variables):
+    return decode(json.dumps(WHOLE | {"variables": variables}).encode())
+
+
+def test_reading_a_variable_costs_no_more_than_this_variable():
+    long = {"key": "LONG", "value": "x" * 100_000, "raw": True}
+    hostile = [{"key": f"X{number}", "value": "$LONG" * 2000} for number in range(200)]  # 40 GB in all
+    payload = _with_variables(
+        long, *hostile, {"key": "SIZE", "value": "M"}, {"key": "FLAVOR", "value": "${SIZE}"}
+    )
+    with cheap():
+        assert payload.variable("FLAVOR") == "M"
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["x" * 101, "$A" * 51, "$LONG", "$x" * 400_000, "${" * 400_000, "$$" * 400_000],
+)
+def test_a_value_that_is_too_long_for_its_use_ends_the_job_in_words_for_its_author(value):
+    payload = _with_variables(
+        {"key": "FLAVOR", "value": value},
+        {"key": "LONG", "value": "x" * 100_000},
+        {"key": "A", "value": "ab"},
+    )
+    with cheap(), pytest.raises(JobRefusedError) as caught:
+        payload.variable("FLAVOR", most=100)
+    assert caught.value.failure.reason is FailureReason.SCRIPT
+    assert caught.value.failure.text == (
+        "The variable FLAVOR is too long for what it is used for here: more than 100 characters with the "
+        "variables in it. Shorten it in the job's definition."
+    )
+
+
+def test_variables_that_refer_to_each_other_end():
+    payload = _with_variables({"key": "A", "value": "a$B"}, {"key": "B", "value": "b$A"})
+    assert payload.variable("A") == "ab$A"
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"id": "1", "token": "x"}', b'{"id": 1}', b"<html>"])
