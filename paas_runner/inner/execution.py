@@ -71,6 +71,8 @@ class Execution:
                     raise StageError(
                         broken(f"{self.job.unsupported} are not supported", Reason.CONFIGURATION)
                     )
+                if self.job.workspace.refusal:
+                    raise StageError(broken(self.job.workspace.refusal, Reason.CONFIGURATION))
                 prepared = self.shell.prepared(self.job, self.narrator)
                 async with self.stops.whole.limit():
                     await stack.enter_async_context(prepared)

@@ -24,6 +24,8 @@ class Workspace:
 
     builds: PurePath
     project: PurePath
+    refusal: str = ""
+    """Why the project cannot be where the job wants it; empty when it is there."""
 
     @property
     def files(self) -> PurePath:

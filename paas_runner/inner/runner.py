@@ -15,6 +15,7 @@ from paas_runner.inner.helper import Helper, job_helper
 from paas_runner.inner.job import Job, mappings, read_job
 from paas_runner.inner.job_script import job_scripts
 from paas_runner.inner.link import JobLink, JobOverError
+from paas_runner.inner.project_folder import place_of
 from paas_runner.inner.settings import InnerRunnerError, RunnerSection, Timings, read_section
 from paas_runner.inner.shell import ProcessShell, Shell
 from paas_runner.inner.stop import Stops
@@ -59,7 +60,7 @@ class InnerRunner:
         shell = self.shell(section)
         with contextlib.ExitStack() as stack:
             try:
-                folders = stack.enter_context(shell.workspace(payload.variable("CI_PROJECT_PATH") or ""))
+                folders = stack.enter_context(shell.workspace(place_of(payload, section)))
             except OSError as error:
                 raise InnerRunnerError(f"no folder could be made for the job: {error}") from error
             job = read_job(payload, section, folders)

@@ -18,6 +18,7 @@ from paas_runner.inner.ending import Reason, StageError, broken
 from paas_runner.inner.job import Job, Workspace, write_files
 from paas_runner.inner.job_script import Script
 from paas_runner.inner.process import RunningProgram, Write, launched
+from paas_runner.inner.project_folder import Place
 from paas_runner.inner.settings import RunnerSection
 from paas_runner.inner.trace import Narrator
 
@@ -25,7 +26,7 @@ from paas_runner.inner.trace import Narrator
 class Shell(Protocol):
     """Runs scripts; whatever it starts is gone when its contexts are left, however that comes about."""
 
-    def workspace(self, project_path: str) -> AbstractContextManager[Workspace]:
+    def workspace(self, place: Place) -> AbstractContextManager[Workspace]:
         """Folders for one job; what no later job may see is gone at the end."""
 
     def prepared(self, job: Job, narrator: Narrator) -> AbstractAsyncContextManager[None]:
@@ -65,12 +66,11 @@ class ProcessShell:
     """Where projects stay from one job to the next; without it each job has a folder for itself alone."""
 
     @contextlib.contextmanager
-    def workspace(self, project_path: str) -> Iterator[Workspace]:
+    def workspace(self, place: Place) -> Iterator[Workspace]:
         """Folders that only this user can enter; file variables are always removed at the end."""
-        parts = [part for part in project_path.split("/") if part not in ("", ".", "..")] or ["project"]
         with contextlib.ExitStack() as stack:
             builds = Path(self.builds_dir or stack.enter_context(_temporary()))
-            workspace = Workspace(builds=builds, project=builds.joinpath(*parts))
+            workspace = place(builds)
             stack.callback(shutil.rmtree, workspace.files, ignore_errors=True)
             for folder in (workspace.project, workspace.files):
                 Path(folder).mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from paas_runner.inner.helper import Helper, NoHelper
 from paas_runner.inner.job import Job, Workspace
 from paas_runner.inner.job_script import Script
 from paas_runner.inner.process import RunningProgram, Write
+from paas_runner.inner.project_folder import Place
 from paas_runner.inner.runner import InnerRunner
 from paas_runner.inner.settings import RunnerSection
 from paas_runner.inner.shell import Shell
@@ -29,10 +30,9 @@ class ScriptedShell:
     """Plays scripts; touches neither disk nor processes."""
 
     @contextlib.contextmanager
-    def workspace(self, project_path: str) -> Iterator[Workspace]:
+    def workspace(self, place: Place) -> Iterator[Workspace]:
         """Directories that exist in name only."""
-        root = PurePosixPath("/sandbox/builds")
-        yield Workspace(builds=root, project=root / (project_path.strip("/") or "project"))
+        yield place(PurePosixPath("/sandbox/builds"))
 
     @contextlib.asynccontextmanager
     async def prepared(self, job: Job, narrator: Narrator) -> AsyncIterator[None]:  # noqa: ARG002 - not needed

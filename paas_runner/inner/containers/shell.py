@@ -13,6 +13,7 @@ from paas_runner.inner.containers.preparation import JobContainer, job_container
 from paas_runner.inner.job import Job, Workspace, write_files
 from paas_runner.inner.job_script import Script
 from paas_runner.inner.process import RunningProgram, Write
+from paas_runner.inner.project_folder import Place
 from paas_runner.inner.shell import ProcessShell
 from paas_runner.inner.trace import Narrator
 
@@ -30,14 +31,14 @@ class ContainerShell:
     _container: JobContainer | None = attrs.field(init=False, default=None)
 
     @contextlib.contextmanager
-    def workspace(self, project_path: str) -> Iterator[Workspace]:
+    def workspace(self, place: Place) -> Iterator[Workspace]:
         """Folders that containers see under the same path; other users of this machine get no way to them."""
         with contextlib.ExitStack() as stack:
             builds = self.builds_dir or (SHARED_FOLDER if os.path.ismount(SHARED_FOLDER) else "")
             if not builds:
                 private = tempfile.TemporaryDirectory(prefix="paas-runner-job-", ignore_cleanup_errors=True)
                 builds = str(Path(stack.enter_context(private)) / "builds")
-            yield stack.enter_context(ProcessShell(builds_dir=builds).workspace(project_path))
+            yield stack.enter_context(ProcessShell(builds_dir=builds).workspace(place))
 
     @contextlib.asynccontextmanager
     async def prepared(self, job: Job, narrator: Narrator) -> AsyncIterator[None]:

@@ -55,6 +55,22 @@ async def test_file_variables_are_where_the_variable_says(docker) -> None:
     assert "\nline one\nline two" in text(job)
 
 
+async def test_a_project_is_where_its_author_wants_it(docker) -> None:
+    job = await docker.ran(
+        "echo one > kept; echo in $PWD; cat $KEY",
+        after_script=("cat $CI_BUILDS_DIR/go/src/x/kept",),
+        variables=(
+            Variable(key="GIT_CLONE_PATH", value="$CI_BUILDS_DIR/go/src/x"),
+            Variable(key="KEY", value="of a file", file=True),
+        ),
+        options={"user": "65534"},
+    )
+    assert job.status is JobState.SUCCESS, text(job)
+    assert "/builds/go/src/x\n" in text(job)
+    assert "of a file" in text(job)
+    assert "\none\n" in text(job)
+
+
 async def test_what_a_script_saves_for_the_next_one_is_there(docker) -> None:
     job = await docker.ran('echo "A=b c" >> "$GITLAB_ENV"', after_script=('echo "found $A"',))
     assert "\nfound b c\n" in text(job)
