@@ -55,19 +55,21 @@ class CloudAccounts(Protocol):
     async def groups(self) -> Sequence[Group]:
         """All who are meant to pay for hosts; raises `Transient` or `Rejected`."""
 
+    def follow(self, other: "CloudAccounts") -> None:
+        """The credentials of the same section after a reload: use them from now on, too."""
+
     async def aclose(self) -> None:
         """Close connections."""
 
 
 class OneAccount:
-    """Single-organisation mode: all tenants are one."""
+    """Single-organisation mode: all tenants are one. A newer token is tried first, an older one after it."""
 
     def __init__(self, settings: CleverSettings, connect: Connect) -> None:
-        token = settings.cc_token or Secret("")
-        api = CleverApi(
-            settings.cc_api_url, organisation=settings.cc_orga_id or "", token=token, connect=connect
-        )
-        self._account = Account(token=token, api=api)
+        self.url = settings.cc_api_url
+        self._organisation = settings.cc_orga_id or ""
+        self._connect = connect
+        self._accounts = [self._account(settings.cc_token or Secret(""))]
 
     async def use(
         self,
@@ -78,22 +80,45 @@ class OneAccount:
         afresh: bool = False,  # noqa: ARG002 - it is in the configuration
     ) -> T:
         """Do `work` with the only account."""
-        return await work(self._account)
+        *newer, oldest = self._accounts
+        for account in newer:
+            try:
+                return await work(account)
+            except Rejected as error:
+                if error.status not in _REFUSED:
+                    raise
+        return await work(oldest)
 
     async def groups(self) -> Sequence[Group]:
         """All pay alike."""
         return [EVERYBODY]
 
+    def follow(self, other: CloudAccounts) -> None:
+        """A token goes to no other cloud than the one that it was configured for."""
+        if isinstance(other, OneAccount) and other.url == self.url:
+            new = [token for token in other.tokens if token not in self.tokens]
+            self._accounts = [*map(self._account, new), *self._accounts]
+
+    @property
+    def tokens(self) -> Sequence[Secret]:
+        """The newest first."""
+        return [account.token for account in self._accounts]
+
     async def aclose(self) -> None:
-        await self._account.api.aclose()
+        for account in self._accounts:
+            await account.api.aclose()
+
+    def _account(self, token: Secret) -> Account:
+        api = CleverApi(self.url, organisation=self._organisation, token=token, connect=self._connect)
+        return Account(token=token, api=api)
 
 
 class TenantAccounts:
     """Multi-tenant mode: each top-level group has an organisation of its own."""
 
     def __init__(self, settings: CleverSettings, tenants: Tenants, connect: Connect) -> None:
-        self._url = settings.cc_api_url
-        self._tenants = tenants
+        self.url = settings.cc_api_url
+        self.tenants = tenants
         self._connect = connect
         self._accounts: dict[tuple[str, Secret, int], Account] = {}
 
@@ -106,30 +131,35 @@ class TenantAccounts:
         afresh: bool = False,
     ) -> T:
         """Do `work` with the group's credentials, or with its new ones if these are refused."""
-        credentials = await self._tenants.credentials(group, afresh=afresh)
+        credentials = await self.tenants.credentials(group, afresh=afresh)
         try:
             return await work(self._account(credentials, organisation))
         except Rejected as error:
             if error.status not in _REFUSED:
                 raise
-            self._tenants.forget(group, credentials)
-            renewed = await self._tenants.credentials(group)
+            self.tenants.forget(group, credentials)
+            renewed = await self.tenants.credentials(group)
             if renewed == credentials:
                 raise
             return await work(self._account(renewed, organisation))
 
     async def groups(self) -> Sequence[Group]:
         """The groups that have one of the attributes."""
-        return await self._tenants.groups()
+        return await self.tenants.groups()
+
+    def follow(self, other: CloudAccounts) -> None:
+        """What reads the attributes may have been replaced; they themselves are read anew in any case."""
+        if isinstance(other, TenantAccounts) and other.url == self.url:
+            self.tenants.follow(other.tenants)
 
     async def aclose(self) -> None:
         for account in self._accounts.values():
             await account.api.aclose()
-        await self._tenants.aclose()
+        await self.tenants.aclose()
 
     def _account(self, credentials: TenantCredentials, organisation: str) -> Account:
         key = organisation or credentials.organisation, credentials.token, credentials.group
         if key not in self._accounts:
-            api = CleverApi(self._url, organisation=key[0], token=key[1], connect=self._connect)
+            api = CleverApi(self.url, organisation=key[0], token=key[1], connect=self._connect)
             self._accounts[key] = Account(token=key[1], api=api, group=credentials.group)
         return self._accounts[key]

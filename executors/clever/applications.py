@@ -15,6 +15,7 @@ from executors.clever.api import Application, CleverApi
 from executors.clever.catalogue import Flavor
 from executors.clever.refusals import NoSuchApplicationError
 from executors.clever.settings import CleverSettings
+from paas_runner.errors import Rejected, Transient
 from paas_runner.executor.contract import HostRequest, RunnerSection
 from paas_runner.job.tracked import Host, HostName, SeenHost, host_name_prefix
 
@@ -45,9 +46,16 @@ class Applications:
     async def create(
         self, account: Account, request: HostRequest, placement: Placement, version: str
     ) -> Host:
-        """A new host; never repeated here, names are not unique."""
+        """A new host; never repeated here, names are not unique. A refusal leaves none behind."""
         application = await account.api.create(self._definition(request, placement, version))
-        return await self.configure(account, application, placement.flavor)
+        try:
+            return await self.configure(account, application, placement.flavor)
+        except Rejected as error:
+            try:
+                await account.api.delete(application.ref)
+            except Rejected as kept:
+                raise Transient(kept.text, service=kept.service, op=kept.op, status=kept.status) from error
+            raise
 
     async def configure(self, account: Account, application: Application, flavor: Flavor) -> Host:
         """With its whole environment; a cloud that ignores `env` at creation gets it in a second request."""

@@ -18,11 +18,13 @@ from executors.clever.refusals import SERVICE, UnknownVersionError
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import TenantError, group_of
 from executors.clever.watch import HostWatch
-from paas_runner.errors import Rejected, Transient
+from paas_runner.errors import Rejected
 from paas_runner.executor.checks import CheckResult
 from paas_runner.executor.contract import (
+    Executor,
     HostRequest,
     JobRefusedError,
+    NoAccountError,
     ProvisionedHost,
     Removal,
     RunnerSection,
@@ -57,7 +59,7 @@ class CleverDockerExecutor:
         self._settings = settings
         self._section = section
         self._catalogue = catalogue
-        self._accounts = accounts
+        self.accounts = accounts
         self._push = push
         self._watch = watch
         self._applications = Applications(settings, section)
@@ -86,6 +88,20 @@ class CleverDockerExecutor:
             return max(flavor.weight for flavor in self._choice(offer, payload, most))
         except Rejected:  # the operator's mistake: the try to provision fails with it
             return most
+
+    async def foresee(self, request: HostRequest) -> None:
+        """Whether there is a flavor for the job, and someone who pays."""
+        self._choice(await self._catalogue.offer(), request.payload, request.most_weight)
+
+        async def nothing(_account: Account) -> None:
+            return None
+
+        await self._for_a_new_host(request, nothing)
+
+    def follow(self, successor: Executor) -> None:
+        """Use the successor's token, or its way to those of tenants, at the same cloud."""
+        if isinstance(successor, CleverDockerExecutor):
+            self.accounts.follow(successor.accounts)
 
     # --- the host -----------------------------------------------------------------------------------------
 
@@ -177,19 +193,17 @@ class CleverDockerExecutor:
 
     async def examine(self) -> Sequence[CheckResult]:
         """The offer, the zones, and each account that is meant to pay."""
-        return await examine(
-            self._settings, self._section, catalogue=self._catalogue, accounts=self._accounts
-        )
+        return await examine(self._settings, self._section, catalogue=self._catalogue, accounts=self.accounts)
 
     async def aclose(self) -> None:
         await self._catalogue.aclose()
-        await self._accounts.aclose()
+        await self.accounts.aclose()
 
     async def _for_a_new_host(self, request: HostRequest, work: Callable[[Account], Awaitable[T]]) -> T:
         """A job for whose host no account pays is ended: its author reads why."""
         group = Group(request.tenant, request.payload.root_namespace_id)
         try:
-            return await self._accounts.use(group, work, afresh=group.ref is None)
+            return await self.accounts.use(group, work, afresh=group.ref is None)
         except TenantError as error:
             raise JobRefusedError(Failure(reason=FailureReason.SYSTEM, text=str(error))) from error
 
@@ -205,9 +219,9 @@ class CleverDockerExecutor:
         notes = host.details if host else {}
         group = Group(tenant, int(notes["group"]) if notes.get("group", "").isdecimal() else namespace_id)
         try:
-            return await self._accounts.use(group, work, organisation=notes.get("organisation", ""))
+            return await self.accounts.use(group, work, organisation=notes.get("organisation", ""))
         except TenantError as error:
-            raise Transient(str(error), service=SERVICE, op="find the tenant's account") from error
+            raise NoAccountError(str(error), service=SERVICE, op="find the tenant's account") from error
 
     def _choice(self, offer: Offer, payload: Payload, most_weight: float) -> Sequence[Flavor]:
         wanted = payload.variable(FLAVOR_VARIABLE, most=LONGEST_FLAVOR_NAME)

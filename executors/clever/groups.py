@@ -48,10 +48,16 @@ class GroupsApi:
     """The calls of one `[[runners]]` section; each raises `Transient` or `Rejected`."""
 
     def __init__(self, settings: CleverSettings, section: RunnerSection, connect: Connect) -> None:
-        headers = {"PRIVATE-TOKEN": settings.cc_gitlab_namespace_attributes_token or Secret("")}
+        self.url = section.url
+        self.token = settings.cc_gitlab_namespace_attributes_token or Secret("")
         self._api: HttpClient = connect(
-            f"{section.url}/api/v4", service=f"coordinator {section.url}", headers=headers, tls=section.tls
+            f"{section.url}/api/v4", service=f"coordinator {section.url}", tls=section.tls
         )
+
+    def follow(self, other: "GroupsApi") -> None:
+        """Use the token of `other`, if it is one for the same coordinator."""
+        if other.url == self.url:
+            self.token = other.token
 
     async def find(self, group: Group) -> FoundGroup | None:
         """The group, or None where there is none of that id or path: a user's own namespace is no group."""
@@ -85,7 +91,10 @@ class GroupsApi:
     async def _called(
         self, below: str, op: str, params: Mapping[str, str], *, absence: bool = False
     ) -> Response:
-        answer = await self._api.call("GET", f"/groups{below}", op=op, params=params, attempts=QUICK_TRIES)
+        headers = {"PRIVATE-TOKEN": self.token}
+        answer = await self._api.call(
+            "GET", f"/groups{below}", op=op, headers=headers, params=params, attempts=QUICK_TRIES
+        )
         if answer.status != 200 and not (absence and answer.status == 404):
             raise Rejected(answer.summary, service=self._api.service, op=op, status=answer.status)
         return answer

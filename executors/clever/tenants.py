@@ -78,7 +78,7 @@ class Tenants:
 
     def __init__(self, settings: CleverSettings, groups: GroupsApi) -> None:
         self._names = (settings.cc_orga_id_attribute, settings.cc_orga_token_attribute)
-        self._groups = groups
+        self.groups_api = groups
         self._readings: dict[int | str, _Reading] = {}
         self._locks: dict[int | str, asyncio.Lock] = {}
         self._unknown: set[int | str] = set()
@@ -102,16 +102,20 @@ class Tenants:
         if reading and reading.credentials == refused:
             del self._readings[_key(group)]
 
+    def follow(self, other: "Tenants") -> None:
+        """Read the attributes as `other` does, which is of the same section after a reload."""
+        self.groups_api.follow(other.groups_api)
+
     async def groups(self) -> Sequence[Group]:
         """The top-level groups that have one of the two attributes; raises `Transient` or `Rejected`."""
         return [
             Group(each.path, each.ref)
-            for each in await self._groups.all()
+            for each in await self.groups_api.all()
             if not each.attributes.keys().isdisjoint(self._names)
         ]
 
     async def aclose(self) -> None:
-        await self._groups.aclose()
+        await self.groups_api.aclose()
 
     async def _look_up(self, group: Group) -> _Reading:
         self._readings.pop(_key(group), None)
@@ -130,7 +134,7 @@ class Tenants:
 
     async def _found(self, group: Group) -> FoundGroup:
         try:
-            found = await self._groups.find(group)
+            found = await self.groups_api.find(group)
         except Rejected as error:
             raise TenantError(
                 f"This runner may not read the attributes of groups (status {error.status}), so it cannot "

@@ -23,7 +23,7 @@ from paas_runner.dispatch.served import ActiveRunner, Generation, ServedConfig
 from paas_runner.dispatch.sweep import Sweep
 from paas_runner.dispatch.view import DispatchView, Observer, Observers
 from paas_runner.executor.contract import JobRefusedError
-from paas_runner.executor.optional import tenant_of
+from paas_runner.executor.optional import follow, tenant_of
 from paas_runner.job.tracked import TrackedJob
 from paas_runner.loop.heartbeat import LONGEST_ROUND_SECONDS, Heartbeats
 from paas_runner.loop.timing import Clock
@@ -127,6 +127,7 @@ class Dispatcher:
         for key, runner in config.runners.items():
             if key not in self._present:
                 self._present[key] = generation = Generation(runner)
+                self._let_predecessors_follow(runner)
                 self._generations.add(generation)
                 self._put_in_service(generation)
             elif not same_periodic:
@@ -183,6 +184,12 @@ class Dispatcher:
         if self._config.limits.quota:
             refresh = FlavorRefresh(runner, registry=self._registry, rng=self._rng)
             generation.add_periodic(self._loop(f"weights of {runner.name}", refresh.run))
+
+    def _let_predecessors_follow(self, runner: ActiveRunner) -> None:
+        """What is left of the runner's former settings reaches its hosts with the present credentials."""
+        for generation in self._generations:
+            if generation.runner.key == runner.key:
+                follow(generation.runner.executor, runner.executor)
 
     def _retire(self, generation: Generation) -> None:
         generation.retire()

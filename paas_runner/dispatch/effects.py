@@ -8,6 +8,7 @@ import math
 import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import attrs
 import structlog
@@ -17,8 +18,14 @@ from paas_runner.coordinator.protocol import JobStatus
 from paas_runner.dispatch.counters import CounterName
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.errors import Rejected, RemoteError, Transient
-from paas_runner.executor.contract import HostRequest, JobRefusedError, ProvisionedHost, Removal
-from paas_runner.executor.optional import silence_of, trouble_of
+from paas_runner.executor.contract import (
+    HostRequest,
+    JobRefusedError,
+    NoAccountError,
+    ProvisionedHost,
+    Removal,
+)
+from paas_runner.executor.optional import foresee, silence_of, trouble_of
 from paas_runner.job.decision import CANCELED, Action, no_life
 from paas_runner.job.events import (
     Checked,
@@ -41,9 +48,13 @@ from paas_runner.job.failure import Failure, FailureReason, as_trace, call_facts
 from paas_runner.job.tracked import TrackedJob
 from paas_runner.loop.timing import LONGEST_OUTAGE_BACKOFF, Clock, backoff
 
+E = TypeVar("E")
+
 log = structlog.stdlib.get_logger(__name__)
 
+AFTER_A_BUG_SECONDS = 60.0
 _LONGEST_FINISHING_BACKOFF = timedelta(minutes=5)  # reports and removals are never given up
+_ACCOUNT_REFUSED = (401, 403)
 
 _PREPARING = frozenset({Action.PROVISION, Action.ADOPT, Action.CHECK_READY, Action.LAUNCH})
 _FINISHING = frozenset({Action.EXPLAIN, Action.REPORT, Action.DECOMMISSION})
@@ -59,16 +70,27 @@ class Effects:
     rng: random.Random
 
     async def perform(self, action: Action, job: TrackedJob) -> Event:
+        return await self._event(action, job, self._verb(action)(job))
+
+    async def foresee(self, job: TrackedJob) -> Event | None:
+        """Why no host can be had for the job now; nothing is made yet, and nothing has to be recorded."""
+        return await self._event(Action.PROVISION, job, foresee(self.runner.executor, _host_request(job)))
+
+    async def _event(self, action: Action, job: TrackedJob, call: Awaitable[E]) -> E | Event:
+        """What comes of the call; what nobody foresaw counts as one more try in vain."""
         try:
-            return await self._verb(action)(job)
+            return await call
         except JobRefusedError as refused:
-            return _failed(refused.failure, job)
+            return _failed(refused.failure, job, action)
         except Rejected as error:
             if action in _PREPARING:
-                return _failed(_system_failure(error, job, self.clock()), job)
+                return _failed(_system_failure(error, job, self.clock()), job, action)
             return self._later(action, job, error)
         except Transient as error:
             return self._later(action, job, error)
+        except Exception as error:
+            log.exception("job_error")
+            return self._later(action, job, _unforeseen(error, action))
 
     def _verb(self, action: Action) -> Callable[[TrackedJob], Awaitable[Event]]:
         match action:
@@ -139,6 +161,9 @@ class Effects:
         except RemoteError as error:
             log.info("host_account_unavailable", reason=str(error))
             account = _call_facts(error, job, self.clock())
+        except Exception:
+            log.exception("job_error")
+            account = None
         return _failed(no_life(self.runner.policy, account), job)
 
     async def _decommission(self, job: TrackedJob) -> Event:
@@ -202,7 +227,8 @@ class Effects:
             return Unchecked(until=self._after(delay))
         if action is Action.CHECK_HOST:
             return HostChecked(until=self._after(delay))
-        return Deferred(until=self._after(delay), trouble=str(error))
+        unreachable = action is Action.DECOMMISSION and job.tenant != "" and _without_account(error)
+        return Deferred(until=self._after(delay), trouble=str(error), unreachable=unreachable)
 
     def _after(self, delay: timedelta) -> datetime:
         return self.clock() + delay
@@ -212,8 +238,22 @@ def _checked(status: JobStatus) -> Event:
     return Ended() if status is JobStatus.ENDED else Checked(canceling=status is JobStatus.CANCELING)
 
 
-def _failed(failure: Failure, job: TrackedJob) -> Failed:
-    return Failed(failure=failure.masked(job.payload.variables if job.payload else ()))
+def _failed(failure: Failure, job: TrackedJob, action: Action | None = None) -> Failed:
+    """A refusal of the first and only request for a host leaves nothing: so the contract of executors."""
+    masked = failure.masked(job.payload.variables if job.payload else ())
+    return Failed(failure=masked, nothing_made=action is Action.PROVISION)
+
+
+def _unforeseen(error: Exception, action: Action) -> Transient:
+    """Its text may quote anything: the log has it, the job's author gets its kind."""
+    text = f"an unexpected error of the runner itself ({type(error).__name__})"
+    return Transient(text, service="paas-runner", op=str(action), retry_after=AFTER_A_BUG_SECONDS)
+
+
+def _without_account(error: RemoteError) -> bool:
+    """Whether the one who pays lets nothing be done: no host can be made there, either."""
+    refused = isinstance(error, Rejected) and error.status in _ACCOUNT_REFUSED
+    return refused or isinstance(error, NoAccountError)
 
 
 def _system_failure(error: RemoteError, job: TrackedJob, now: datetime) -> Failure:

@@ -7,11 +7,11 @@ import structlog
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
 from paas_runner.dispatch.counters import figures
-from paas_runner.dispatch.effects import Effects
+from paas_runner.dispatch.effects import AFTER_A_BUG_SECONDS, Effects
 from paas_runner.dispatch.records import Records
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.job.cost import Charge, closed_by
-from paas_runner.job.decision import Act, Done, Settle, Wait, next_action
+from paas_runner.job.decision import Act, Action, Done, Settle, Wait, next_action
 from paas_runner.job.events import Event, Failed, HostLeft
 from paas_runner.job.lifecycle import apply
 from paas_runner.job.tracked import Phase, TrackedJob
@@ -19,8 +19,6 @@ from paas_runner.loop.heartbeat import beat
 from paas_runner.loop.timing import Clock, sleep_until_stopped
 
 log = structlog.stdlib.get_logger(__name__)
-
-AFTER_A_BUG_SECONDS = 60.0
 
 
 class JobLoop:
@@ -62,7 +60,9 @@ class JobLoop:
     async def _step(self) -> bool:
         match next_action(self._job, self._clock(), self._runner.policy):
             case Act(action=action, intent=intent):
-                if intent is None or await self._intend(intent):
+                if action is Action.PROVISION and (refusal := await self._effects.foresee(self._job)):
+                    await self._happened(refusal)
+                elif intent is None or await self._intend(intent):
                     await self._happened(await self._effects.perform(action, self._job))
             case Settle(event=event):
                 await self._happened(event)

@@ -2,8 +2,8 @@
 
 A reload exchanges that value as a whole, so that half of a change is never seen, and does not touch what has
 begun. The `Generation` of a runner that is replaced is retired: it asks for no further job, and goes on
-serving the jobs that it has, with the credentials that they were started with, until the last of them is
-gone. Its successor asks from the same moment on.
+serving the jobs that it has, with the settings that they were started with, until the last of them is gone;
+only the credentials that reach their hosts follow. Its successor asks from the same moment on.
 """
 
 import asyncio

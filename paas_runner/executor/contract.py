@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from paas_runner.errors import Transient
 from paas_runner.http import Connect, Tls
 from paas_runner.job.failure import JobRefusedError as JobRefusedError  # noqa: PLC0414 - part of the contract
 from paas_runner.job.payload import Payload
@@ -26,6 +27,10 @@ from paas_runner.job.tracked import Host, HostName, SeenHost
 from paas_runner.settings import PluginKind, installed_plugins
 
 ENTRY_POINTS = "paas_runner.executors"
+
+
+class NoAccountError(Transient):
+    """There is no account, at present, through which anything could be done to the host, or another made."""
 
 
 @attrs.frozen(kw_only=True)
@@ -77,7 +82,10 @@ class Executor(Protocol):
     """How long a created host may take until `ready`."""
 
     async def provision(self, request: HostRequest) -> Host:
-        """Create and configure a host; called once per job unless the outcome stayed unknown."""
+        """Create and configure a host; called once per job unless the outcome stayed unknown.
+
+        A refusal (`Rejected`, `JobRefusedError`) leaves nothing behind: nothing is removed after it.
+        """
 
     async def adopt(self, request: HostRequest) -> Host | None:
         """The host that an earlier `provision` may have created, its configuration completed; else None."""

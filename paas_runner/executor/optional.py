@@ -1,15 +1,15 @@
 """What an executor may do besides the contract, each part with what holds where it is not offered.
 
 The service asks through the functions here, never the protocols: an executor without a part is asked nothing,
-and its hosts are all paid for alike, have one flavor, are not diagnosed, and tell `paas-runner check` no more
-than their flavors.
+and its hosts are all paid for alike, have one flavor, are not diagnosed, need no credentials that could be
+renewed, are refused by the verbs alone, and tell `paas-runner check` no more than their flavors.
 """
 
 from collections.abc import Collection, Sequence
 from typing import Protocol, runtime_checkable
 
 from paas_runner.executor.checks import CheckResult, fine
-from paas_runner.executor.contract import Executor, ProvisionedHost
+from paas_runner.executor.contract import Executor, HostRequest, ProvisionedHost
 from paas_runner.job.capacity import Flavors
 from paas_runner.job.payload import Payload
 
@@ -63,6 +63,28 @@ class Diagnosing(Protocol):
 
 
 @runtime_checkable
+class Foreseeing(Protocol):
+    """Refusals that can be known before anything is made."""
+
+    async def foresee(self, request: HostRequest) -> None:
+        """Raise what `provision` would, as far as that can be known without making anything.
+
+        Called before it is recorded that a host may exist: a job that is refused here never had any.
+        """
+
+
+@runtime_checkable
+class Renewable(Protocol):
+    """Hosts that are reached with credentials, which may be replaced while they exist."""
+
+    def follow(self, successor: Executor) -> None:
+        """A reload has replaced this executor: reach the hosts of its jobs with the successor's credentials.
+
+        Nothing else changes. It touches nothing outside and raises nothing.
+        """
+
+
+@runtime_checkable
 class Examinable(Protocol):
     """Something to tell `paas-runner check`."""
 
@@ -93,6 +115,18 @@ def weight_of(executor: Executor, payload: Payload, *, most: float) -> float:
     if isinstance(executor, HasFlavors):
         return executor.weigh(payload, most=most)
     return min(ONLY_WEIGHT, most)
+
+
+async def foresee(executor: Executor, request: HostRequest) -> None:
+    """Raises `JobRefusedError`, `Rejected` or `Transient` where it is known that no host would come."""
+    if isinstance(executor, Foreseeing):
+        await executor.foresee(request)
+
+
+def follow(executor: Executor, successor: Executor) -> None:
+    """Let an executor that was replaced follow its successor's credentials."""
+    if isinstance(executor, Renewable):
+        executor.follow(successor)
 
 
 async def trouble_of(executor: Executor, provisioned: ProvisionedHost) -> str | None:

@@ -2,7 +2,7 @@
 
 No counter is kept, so none can drift. A request in flight may bring a job as heavy as its runner is allowed,
 so it takes that much of every bound until its answer is a record. A job takes its place, and its weight, from
-its acquisition until no host of it is left.
+its acquisition until no host of it is left, or until it turns out that nobody can reach its host.
 """
 
 import enum
@@ -144,7 +144,7 @@ class Load:
 
     def weight_of(self, job: TrackedJob) -> float:
         """What the job's host weighs, or may come to weigh: at worst as much as any."""
-        if job.failure and not job.host_intended:
+        if not job.takes_room or (job.failure and not job.host_intended):
             return 0.0
         if job.host and job.host.weight is not None:
             return job.host.weight
@@ -178,7 +178,7 @@ class Load:
 
     @property
     def _count(self) -> int:
-        return len(self.jobs) + len(self.reservations)
+        return sum(job.takes_room for job in self.jobs) + len(self.reservations)
 
     @property
     def _preparing(self) -> int:
@@ -206,7 +206,7 @@ class Load:
 
     def _too_many_of(self, runner: str) -> Obstacle | None:
         limit = self.limits.per_runner.get(runner, 0)
-        taken = sum(job.key.runner == runner for job in self.jobs)
+        taken = sum(job.takes_room for job in self.jobs if job.key.runner == runner)
         if limit and taken + sum(each.runner == runner for each in self.reservations) >= limit:
             return Obstacle(bound=Bound.LIMIT, text=f"the runner's `limit` = {limit} is reached")
         return None

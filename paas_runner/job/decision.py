@@ -19,6 +19,7 @@ from paas_runner.job.events import (
 )
 from paas_runner.job.failure import RETRY, Failure, FailureReason, fact_sheet, reference
 from paas_runner.job.tracked import Phase, TrackedJob
+from paas_runner.plain_text import exact_span
 
 
 @attrs.frozen(kw_only=True)
@@ -33,7 +34,7 @@ class Policy:
     """How often, and how long after its creation, a host is asked whether it takes the job."""
 
     host_within: timedelta = timedelta(minutes=15)
-    """How long after acquisition failed provisioning and launching are tried again."""
+    """How long after its acquisition a job may be without a launch, whatever goes wrong meanwhile."""
 
     life_every: timedelta = timedelta(seconds=10)
     life_within: timedelta = timedelta(seconds=300)
@@ -139,8 +140,8 @@ def _before_the_launch(job: TrackedJob, now: datetime, policy: Policy) -> Decisi
     due = max(filter(None, (job.due, job.start_due)), default=now)
     if now < due:
         return Wait(min(due, next_check))
-    if job.attempts and _tried_beyond(job, (job.start_due or job.acquired_at) + policy.host_within):
-        return Settle(Failed(failure=_no_host(job)))
+    if _too_late(job, policy):
+        return Settle(Failed(failure=_not_launched(job, policy)))
     match job.phase:
         case Phase.ACQUIRED:
             return Act(Action.PROVISION, intent=ProvisionIntended())
@@ -204,6 +205,13 @@ def _stays(job: TrackedJob, policy: Policy) -> bool:
     return policy.keep_finished or (policy.keep_launch_failures and job.failure is not None)
 
 
+def _too_late(job: TrackedJob, policy: Policy) -> bool:
+    """Whether something went wrong until the deadline, with the host or the looks at the job's status."""
+    deadline = (job.start_due or job.acquired_at) + policy.host_within
+    unchecked = job.check_due is not None and job.check_due >= deadline
+    return unchecked or (job.attempts > 0 and _tried_beyond(job, deadline))
+
+
 def _tried_beyond(job: TrackedJob, deadline: datetime) -> bool:
     """Whether even the last try was made about then: time in which we were not running does not count."""
     return job.due is not None and job.due >= deadline
@@ -216,14 +224,19 @@ def _when_due(job: TrackedJob, now: datetime, act: Act) -> Decision:
 CANCELED = Failure(reason=FailureReason.SYSTEM, text="The job was canceled.")
 
 
-def _no_host(job: TrackedJob) -> Failure:
+def _not_launched(job: TrackedJob, policy: Policy) -> Failure:
     facts = {
-        "Last answer": job.trouble,
+        "Last answer": job.trouble or "the coordinator did not say whether the job is still to be run",
         "What to do": RETRY,
         "Reference": _reference(job),
     }
-    text = f"No host could be created for this job.\n{fact_sheet(facts)}"
-    return Failure(reason=FailureReason.SYSTEM, text=text)
+    within = f"within {exact_span(policy.host_within)}"
+    headline = (
+        f"This job could not be handed to its host {within}."
+        if job.host
+        else f"No host could be had for this job {within}."
+    )
+    return Failure(reason=FailureReason.SYSTEM, text=f"{headline}\n{fact_sheet(facts)}")
 
 
 def _not_ready(job: TrackedJob, policy: Policy) -> Failure:

@@ -106,6 +106,8 @@ class Deferred(Happened):
     name = "deferred"
     until: datetime
     trouble: str
+    unreachable: bool = False
+    """Whether nobody can do anything to the host, and so make another there: its payer has no account."""
 
 
 @attrs.frozen(kw_only=True)
@@ -114,6 +116,8 @@ class Failed(Happened):
 
     name = "failed"
     failure: Failure
+    nothing_made: bool = False
+    """Whether the host was refused before anything of it was made, so that nothing has to be removed."""
 
 
 @attrs.frozen

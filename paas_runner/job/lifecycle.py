@@ -101,7 +101,7 @@ TRANSITIONS: Mapping[Phase, Mapping[type[Event], Phase]] = {
 }
 """Which events a phase knows and where they lead; every other pair is a bug of ours."""
 
-_NO_TROUBLE: Mapping[str, Any] = {"attempts": 0, "due": None, "trouble": ""}
+_NO_TROUBLE: Mapping[str, Any] = {"attempts": 0, "due": None, "trouble": "", "unreachable": False}
 _NEEDING_THE_PAYLOAD = frozenset({Phase.ACQUIRED, Phase.PROVISIONING, Phase.PROVISIONED, Phase.LAUNCHING})
 _A_MOMENT = timedelta(microseconds=1)
 
@@ -161,7 +161,8 @@ def resumed(job: TrackedJob, now: datetime) -> TrackedJob:
     """The record as a start finds it: nothing is put off, no look counts any more, no clock is believed much.
 
     Times in the future (the clock went back) become now; a job that seems to have outlived its timeout (the
-    clock went forward, or no one was there to look) is given the usual margin once more.
+    clock went forward, or no one was there to look) is given the usual margin once more. A job that waits for
+    its host is as patient as if no time had passed since its last sign in the record.
     """
     entered = {phase: min(at, now) for phase, at in job.entered.items()}
     if Phase.LAUNCHED in entered:
@@ -170,7 +171,7 @@ def resumed(job: TrackedJob, now: datetime) -> TrackedJob:
     return attrs.evolve(
         job,
         acquired_at=min(job.acquired_at, now),
-        start_due=min(job.start_due, now + (job.start_due - job.acquired_at)) if job.start_due else None,
+        start_due=_start_due(job, now),
         checked_at=min(job.checked_at, since - _A_MOMENT),  # whatever comes next, it is asked about first
         since=since,
         host_since=min(job.host_since, now) if job.host_since else None,
@@ -181,6 +182,16 @@ def resumed(job: TrackedJob, now: datetime) -> TrackedJob:
         host_due=None,
         history=continued(job, now),
     )
+
+
+def _start_due(job: TrackedJob, now: datetime) -> datetime | None:
+    """When its wait for a host began, or may begin; time in which no one served it is left out."""
+    start = job.start_due or job.acquired_at
+    signs = (start, job.acquired_at, job.checked_at, job.since, job.host_since, job.due)
+    away = now - max(filter(None, signs))
+    if job.phase in _NEEDING_THE_PAYLOAD and away > timedelta():
+        return start + away
+    return min(job.start_due, now + (job.start_due - job.acquired_at)) if job.start_due else None
 
 
 def apply(job: TrackedJob, event: Event, now: datetime) -> TrackedJob:
@@ -212,10 +223,11 @@ def _noted(job: TrackedJob, event: Event, now: datetime) -> TrackedJob:
             return attrs.evolve(job, host_due=until)
         case NotYet(until=until):
             return attrs.evolve(job, due=until, attempts=0, trouble="")
-        case Deferred(until=until, trouble=trouble):
-            return attrs.evolve(job, due=until, attempts=job.attempts + 1, trouble=trouble)
-        case Failed(failure=failure):
-            return attrs.evolve(job, failure=failure)
+        case Deferred(until=until, trouble=trouble, unreachable=unreachable):
+            job = attrs.evolve(job, due=until, attempts=job.attempts + 1)
+            return attrs.evolve(job, trouble=trouble, unreachable=unreachable)
+        case Failed(failure=failure, nothing_made=nothing_made):
+            return attrs.evolve(job, failure=failure, host_intended=job.host_intended and not nothing_made)
         case Decommissioned():
             return attrs.evolve(job, host=None, host_intended=False)
         case Explained():

@@ -112,11 +112,20 @@ class TrackedJob:
     attempts: int = 0  # failed tries in this phase
     due: datetime | None = None  # no further try before
     trouble: str = ""  # what the last failed try said
+    unreachable: bool = False  # the last try found no account through which its host can be removed
     canceling_since: datetime | None = None
     failure: Failure | None = None
     explained: bool = False  # the failure's text is in the job's trace
     entered: Mapping[Phase, datetime] = attrs.field(factory=dict)
     history: tuple[Entry, ...] = attrs.field(default=(), eq=False)  # for people: nothing depends on it
+
+    @property
+    def takes_room(self) -> bool:
+        """Whether it counts against the bounds.
+
+        A host that cannot be reached does not: whoever lacks the account to remove it gets no other one.
+        """
+        return not self.unreachable
 
     @property
     def host_name(self) -> HostName:

@@ -159,7 +159,24 @@ def test_an_ordinary_start_changes_nothing_but_what_was_put_off(phase):
     record = job_in(phase, due=NOW, check_due=NOW)
     found = resumed(record, NOW + timedelta(minutes=1))
     assert found.checked_at < found.since
-    assert attrs.evolve(found, checked_at=NOW) == attrs.evolve(record, due=None, check_due=None)
+    unchanged = attrs.evolve(found, checked_at=NOW, start_due=None)
+    assert unchanged == attrs.evolve(record, due=None, check_due=None)
+
+
+@pytest.mark.parametrize("phase", [Phase.ACQUIRED, Phase.PROVISIONING, Phase.PROVISIONED, Phase.LAUNCHING])
+def test_time_without_service_is_not_counted_against_a_job_that_waits_for_its_host(phase):
+    tried = apply(
+        job_in(phase),
+        ev.Deferred(until=NOW + timedelta(minutes=5), trouble="503"),
+        NOW + timedelta(minutes=4),
+    )
+    back = NOW + timedelta(hours=3)
+    found = resumed(tried, back)
+    assert found.start_due == back - timedelta(minutes=5)
+    for wait, ends in ((9, False), (10, True)):
+        until = back + timedelta(minutes=wait)
+        again = attrs.evolve(apply(found, ev.Deferred(until=until, trouble="503"), back), checked_at=until)
+        assert isinstance(next_action(again, until, Policy()), Settle) is ends
 
 
 def test_no_start_goes_on_with_a_launch_before_it_has_asked_whether_the_job_is_still_wanted():

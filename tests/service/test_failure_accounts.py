@@ -191,7 +191,7 @@ def test_a_cloud_that_limits_every_creation_is_named_with_its_last_answer(play, 
             job = world.submit()
             await world.settled(job)
         said, facts = read(job, logs)
-        assert said == "No host could be created for this job."
+        assert said == "No host could be had for this job within 15 min."
         assert "too much. (request the-request)" in facts["Last answer"]
 
     play(story)

@@ -17,6 +17,7 @@ from paas_runner.dispatch.records import Ledger, Records
 from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.dispatch.view import Observer
+from paas_runner.errors import Rejected
 from paas_runner.job.capacity import Limits
 from paas_runner.job.decision import Policy
 from paas_runner.job.lifecycle import acquired, resumed
@@ -114,7 +115,11 @@ class HostsInMemory(Side):
     async def provision(self, request):
         self.created.append(request.host_name)
         self.alive[request.host_name] = 0
-        self._called("provision")
+        try:
+            self._called("provision")
+        except Rejected:
+            del self.alive[request.host_name]  # a refusal leaves nothing
+            raise
         return Host(ref="app_1")
 
     async def adopt(self, request):
