@@ -2,8 +2,7 @@
 
 Only what the job's run needs goes along: the runner's token is reduced to its short form (the inner runner
 names caches and containers by it), and no key of ours or of the provider's is among the forwarded ones. How
-it is pushed is a protocol here, and `git_push` one way: to import that needs the git program, which a
-simulation does without.
+it is pushed is a protocol here, and `git_push` one way, which needs the git program.
 """
 
 import json
@@ -33,9 +32,7 @@ def build_context(
     return {
         "Dockerfile": _dockerfile(main_image).encode(),
         "runner.toml": _inner_configuration(section, inner_executor).encode(),
-        "job.json": json.dumps(
-            job_definition(request.payload), ensure_ascii=False, separators=(",", ":")
-        ).encode(),
+        "job.json": _as_json(job_definition(request.payload)),
     }
 
 
@@ -45,6 +42,11 @@ def job_definition(payload: Payload) -> Mapping[str, Any]:
     Raises `JobRefusedError` for a job that names an image that cannot exist.
     """
     return through_dependency_proxy(payload)
+
+
+def _as_json(definition: Mapping[str, Any]) -> bytes:
+    """Half a character, which JSON may have and no encoding takes, stays the escape that it was."""
+    return json.dumps(definition, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
 
 
 def _dockerfile(main_image: str) -> str:

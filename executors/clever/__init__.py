@@ -16,7 +16,7 @@ from executors.clever.questions import QUESTIONS
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import Tenants
 from executors.clever.watch import HostWatch
-from paas_runner.errors import RunnerError
+from executors.git_push import GitPush
 from paas_runner.executor.contract import RunnerSection
 from paas_runner.executor.questions import Question
 from paas_runner.http import Connect
@@ -53,11 +53,7 @@ class CleverDocker:
 
 @functools.cache
 def _git_push() -> Push:
-    """One for all sections; imported late, because the library cannot be imported without the program."""
-    try:
-        from executors.git_push import GitPush
-    except ImportError as error:
-        raise RunnerError("the program `git` was not found on PATH: install it") from error
+    """One for all sections; raises `RunnerError` when the program cannot be used."""
     return GitPush()
 
 

@@ -1,19 +1,22 @@
 """The push as git does it: the same tree is the same commit, and the password shows nowhere."""
 
 import asyncio
+import json
 import os
+import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from executors.build_context import Identity, build_context
 from executors.clever.api import CleverApi
-from executors.git_push import GitPush, clear_away_leftovers
-from paas_runner.errors import Transient
+from executors.git_push import GitPush
+from paas_runner.errors import RemoteError, Transient
 from paas_runner.executor.contract import HostRequest
 from paas_runner.job.tracked import HostName
 from paas_runner.secret import Secret
@@ -22,6 +25,19 @@ from tests.support.records import payload
 
 TREE = {"Dockerfile": b"FROM x\n", "job.json": b"{}"}
 IDENTITY = Identity(name="CI of Example", email="ci@example.com")
+
+
+def git(*arguments):
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout
+
+
+def command_lines():
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with suppress(OSError):
+                found.add((entry / "cmdline").read_bytes())
+    return found
 
 
 async def commit_of(clever, tree, connect):
@@ -56,18 +72,12 @@ async def test_the_commit_depends_on_the_tree_alone(clever, connect, monkeypatch
     assert await commit_of(clever, TREE | {"job.json": b"[]"}, connect) != first
 
 
-def test_the_commit_is_by_the_configured_identity(tmp_path, monkeypatch):
+async def test_the_commit_is_by_the_configured_identity(clever, connect, tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_AUTHOR_NAME", "Somebody Else")
-    remote = tmp_path / "remote.git"
-    subprocess.run(["git", "init", "-q", "--bare", remote], check=True)
-    asyncio.run(GitPush()(TREE, str(remote), user="u", password=Secret("p"), identity=IDENTITY))
-    shown = subprocess.run(
-        ["git", "-C", remote, "log", "--format=%an <%ae>, %cn <%ce>", "master"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert shown.stdout == "CI of Example <ci@example.com>, CI of Example <ci@example.com>\n"
+    commit = await commit_of(clever, TREE, connect)
+    [repository] = [head.parent for head in (tmp_path / "git").rglob("HEAD")]
+    shown = git("-C", repository, "log", "--format=%an <%ae>, %cn <%ce>", commit)
+    assert shown == "CI of Example <ci@example.com>, CI of Example <ci@example.com>\n"
 
 
 def test_the_same_job_gives_the_same_tree():
@@ -82,12 +92,7 @@ async def test_the_password_is_in_no_argument_and_no_file_of_the_push(clever, co
 
     def watch():
         while not done.is_set():
-            for entry in Path("/proc").iterdir():
-                if entry.name.isdecimal():
-                    try:
-                        seen.add((entry / "cmdline").read_bytes())
-                    except OSError:
-                        continue
+            seen.update(command_lines())
             for config in Path("/tmp").glob("paas-runner-push-*/.git/*"):
                 try:
                     files.add(config.read_bytes())
@@ -133,37 +138,90 @@ def test_without_git_the_executor_says_so():
     assert done.stdout == "RunnerError the program `git` was not found on PATH: install it\n"
 
 
-def test_what_a_killed_push_left_behind_is_cleared_away_and_nothing_else(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    for name in (f"paas-runner-push-{ended.pid}-abc", f"paas-runner-push-{os.getpid()}-def", "other-1-abc"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "job.json").write_text("{}")
-    GitPush()
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "other-1-abc",
-        f"paas-runner-push-{os.getpid()}-def",
-    ]
+def test_a_job_with_half_a_character_is_launched_as_it_came():
+    half = payload(1, variables=[{"key": "A", "value": "\\ x\ud83d é"}])
+    request = HostRequest(host_name=HostName("h"), payload=half)
+    pushed = build_context(request, SECTION, main_image="img:1")["job.json"]
+    assert json.loads(pushed) == half.raw
+    assert "é".encode() in pushed
 
 
-def test_two_services_clear_away_the_same_folders(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    done = threading.Event()
+@asynccontextmanager
+async def remote_that(answer):
+    """An HTTP server that answers each request so; yields its address and the requests."""
+    asked = []
 
-    def leave_and_clear_away():
-        while not done.is_set():
-            for number in range(20):
-                (tmp_path / f"paas-runner-push-{ended.pid}-{number}").mkdir(exist_ok=True)
-            clear_away_leftovers()
+    async def serve(reader, writer):
+        asked.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(answer.encode())
+        await writer.drain()
+        writer.close()
 
-    other = threading.Thread(target=leave_and_clear_away)
-    other.start()
-    try:
-        for _ in range(300):
-            clear_away_leftovers()
-    finally:
-        done.set()
-        other.join()
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_push_follows_no_redirect(status):
+    async with remote_that("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n") as (elsewhere, stolen):
+        moved = (
+            f"HTTP/1.1 {status} Moved\r\nLocation: {elsewhere}/x.git/info/refs?service=git-receive-pack\r\n"
+        )
+        async with remote_that(f"{moved}Content-Length: 0\r\n\r\n") as (url, asked):
+            with pytest.raises(Transient, match="redirects the push to another address"):
+                await GitPush()(
+                    TREE, f"{url}/x.git", user="u", password=Secret("hidden-password"), identity=IDENTITY
+                )
+    assert "authorization: basic" in asked[0].lower()
+    assert stolen == []
+
+
+@pytest.mark.parametrize("kind", ["ext::sh -c touch% {marker}", "file://{remote}", "{remote}"])
+async def test_a_push_speaks_http_alone(kind, tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "ext:file:https")
+    remote, marker = tmp_path / "remote.git", tmp_path / "marker"
+    git("init", "-q", "--bare", remote)
+    url = kind.format(remote=remote, marker=marker)
+    with pytest.raises(RemoteError):
+        await GitPush()(TREE, url, user="u", password=Secret("p"), identity=IDENTITY)
+    assert not marker.exists()
+    assert not list((remote / "objects").rglob("*.pack"))
+    assert not list((remote / "refs/heads").iterdir())
+
+
+async def test_nothing_of_the_operators_git_has_a_say_in_a_push(clever, connect, tmp_path, monkeypatch):
+    alone = await commit_of(clever, TREE, connect)
+    hooks, marker = tmp_path / "hooks", tmp_path / "marker"
+    hooks.mkdir()
+    for name in ("pre-commit", "pre-push", "reference-transaction"):
+        (hooks / name).write_text(f"#!/bin/sh\ntouch {marker}\n")
+        (hooks / name).chmod(0o755)
+    settings = f"[core]\nhooksPath={hooks}\nfsmonitor='touch {marker};false'\n[user]\nname=Somebody\n"
+    (tmp_path / ".gitconfig").write_text(settings)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", f"'core.fsmonitor'='touch {marker};false'")
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index"))
+    monkeypatch.setenv("GIT_OBJECT_DIRECTORY", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("GIT_EXEC_PATH", str(hooks))
+    assert await commit_of(clever, TREE, connect) == alone
+    assert not marker.exists()
+
+
+async def test_a_push_that_finds_no_room_is_tried_again_with_words(tmp_path, monkeypatch):
+    full = tmp_path / "no-folder"
+    monkeypatch.setattr("tempfile.tempdir", str(full))
+    with pytest.raises(
+        Transient, match="the runner's own machine, prepare the push: No such file or directory"
+    ):
+        await GitPush()(TREE, "http://127.0.0.1:9/x.git", user="u", password=Secret("p"), identity=IDENTITY)
+
+
+async def test_a_push_that_hangs_ends_with_all_that_it_started(monkeypatch):
+    monkeypatch.setattr("executors.git_push.PUSH_SECONDS", 1.0)
+    silent = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{silent.getsockname()[1]}/x.git"
+    with silent, pytest.raises(Transient, match="not done within 1 seconds"):
+        await GitPush()(TREE, url, user="u", password=Secret("p"), identity=IDENTITY)
+    assert not [line for line in command_lines() if url.encode() in line]
