@@ -27,6 +27,21 @@ FAILURE_REASONS = (
 )
 """The failure reasons that this coordinator understands; any other is stored as the first."""
 
+RETRY_REASONS = frozenset(
+    {
+        *FAILURE_REASONS,
+        "always",
+        "archived_failure",
+        "data_integrity_failure",
+        "missing_dependency_failure",
+        "runner_provisioning_timeout",
+        "scheduler_failure",
+        "stale_schedule",
+        "unmet_prerequisites",
+    }
+)
+"""What `retry:when` may name: these, and what only GitLab's own schedule gives as a reason."""
+
 
 @attrs.frozen(kw_only=True)
 class StateReport:

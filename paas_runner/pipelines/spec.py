@@ -10,8 +10,8 @@ from typing import Any
 
 import attrs
 
-from paas_runner.errors import RunnerError
 from paas_runner.job.variables import Variable
+from paas_runner.pipelines.complaints import PipelineWarning
 
 ARCHIVE = "archive"
 REPORTS: Mapping[str, tuple[str, str]] = {
@@ -93,29 +93,6 @@ class CacheSpec:
 
 DEFAULT_STAGES = ("build", "test", "deploy")
 FIRST_STAGE, LAST_STAGE = ".pre", ".post"
-
-
-class PipelineError(RunnerError):
-    """A pipeline that cannot be run as written; `line` counts from 1."""
-
-    def __init__(self, text: str, *, line: int | None = None) -> None:
-        super().__init__(text if line is None else f"line {line}: {text}")
-        self.line = line
-
-
-@attrs.frozen(kw_only=True)
-class PipelineWarning:
-    """Something in the text that has no effect in the sandbox, or another one than on GitLab."""
-
-    job: str  # empty at the top level
-    key: str
-    text: str
-    line: int | None = None
-
-    def __str__(self) -> str:
-        where = f"line {self.line}: " if self.line else ""
-        owner = f"job `{self.job}`, " if self.job else ""
-        return f"{where}{owner}`{self.key}`: {self.text}"
 
 
 class RunWhen(enum.StrEnum):

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from paas_runner.pipelines.coordinator import Coordinator
-from paas_runner.pipelines.gitlab_ci.places import duration
+from paas_runner.pipelines.gitlab_ci.durations import duration
 from paas_runner.pipelines.reports import Artifact
 from paas_runner.pipelines.runners import same
 from paas_runner.pipelines.spec import ARCHIVE

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from paas_runner.pipelines.complaints import PipelineError
 from paas_runner.pipelines.gitlab_ci.pipeline import load_pipeline
-from paas_runner.pipelines.spec import JobSpec, PipelineError
+from paas_runner.pipelines.spec import JobSpec
 
 
 def job(keyword: str) -> JobSpec:
@@ -123,6 +124,8 @@ def test_a_job_may_have_no_cache_although_all_have() -> None:
         ("needs: [a, {job: b, artifacts: false}]", "", ("a",)),
         ("needs: [a, b]", "dependencies: [b]", ("b",)),
         ("", "dependencies: [c]", ("c 1/2", "c 2/2")),
+        ("needs: [{job: a, artifacts: false}, b]", "dependencies: [b, a]", ("b",)),
+        ("needs: []", "dependencies: [a]", ("a",)),
     ],
 )
 def test_whose_artifacts_a_job_gets(needs: str, dependencies: str, wanted: tuple[str, ...] | None) -> None:
@@ -142,13 +145,14 @@ j:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("j: {script: x, dependencies: [a]}\na: {script: x}", "which it does not wait for"),
-        ("j: {script: x, dependencies: [nobody]}", "does not exist"),
+        ("j: {stage: build, script: x, dependencies: [a]}\na: {script: x}", "in current or prior stages"),
+        ("j: {script: x, dependencies: [nobody]}", "dependency `nobody` is not defined"),
+        ("j: {script: x, needs: [b], dependencies: [a]}\na: {script: x}\nb: {script: x}", "part of `needs`"),
         ("j: {script: x, artifacts: {paths: [a], when: sometimes}}", "must be one of on_success"),
         ("j: {script: x, artifacts: {paths: [a], expire_in: soon}}", "no duration such as `1 week`"),
         ("j: {script: x, artifacts: {reports: {coverage_report: {}}}}", "has no `path`"),
         ("j: {script: x, cache: {paths: [a], policy: steal}}", "must be one of pull-push"),
-        ("j: {script: x, cache: {paths: [a], key: {prefix: p}}}", "wants a text, or `files`"),
+        ("j: {script: x, cache: {paths: [a], key: {prefix: p}}}", "wants a text, or one of `files`"),
         ("j: {script: x, cache: [{}, {}, {}, {}, {}]}", "4 caches at most"),
         ("j: {script: x, cache: {fallback_keys: [a, b, c, d, e, f]}}", "5 keys at most"),
     ],

@@ -4,13 +4,13 @@ from textwrap import dedent
 import pytest
 
 from paas_runner.job.variables import Variable
+from paas_runner.pipelines.complaints import PipelineError
+from paas_runner.pipelines.gitlab_ci.durations import duration
 from paas_runner.pipelines.gitlab_ci.pipeline import load_pipeline
-from paas_runner.pipelines.gitlab_ci.places import duration
 from paas_runner.pipelines.spec import (
     ImageSpec,
     JobSpec,
     Pipeline,
-    PipelineError,
     Retry,
     RunWhen,
     ServiceSpec,
@@ -58,7 +58,7 @@ def test_scripts_are_texts_lists_and_nested_lists() -> None:
 
 
 def test_variables_stay_the_text_they_are_written_as() -> None:
-    spec = only("variables: {A: yes, B: 022, C: 1.0, D: '', E:, F: 12:30:45}\nj: {script: x}")
+    spec = only("variables: {A: yes, B: 022, C: 1.0, D: '', E: , F: 12:30:45}\nj: {script: x}")
     assert {v.key: v.value for v in spec.variables} == {
         "A": "yes",
         "B": "022",
@@ -185,13 +185,22 @@ def test_each_keyword_is_read(keyword: str, field: str, value: object) -> None:
         ("1 day, 1 hr", 90000),
         ("1.5 hours", 5400),
         ("1w", 604800),
+        ("1 month", 30 * 86400),
+        ("3 months", 90 * 86400),
+        ("1 mo", 30 * 86400),
+        ("1 year", 31_557_600),
+        ("1 y", 31_557_600),
+        ("6 mos 1 day", 181 * 86400),
+        ("47 yrs 6 mos and 4d", 47 * 31_557_600 + 184 * 86400),
+        ("1 wk plus 2 dy", 9 * 86400),
+        ("1:30:00", 5400),
     ],
 )
 def test_durations_are_read_as_people_write_them(text: str, seconds: int) -> None:
     assert duration(text) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("text", ["", "soon", "0", "1 fortnight", "-5m", "h"])
+@pytest.mark.parametrize("text", ["", "soon", "0", "1 fortnight", "-5m", "h", "999999999 years", "1 " * 99])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     assert duration(text) is None
 
@@ -256,7 +265,7 @@ def test_a_keyword_without_effect_is_named_with_job_and_line(key: str) -> None:
     assert (warning.job, warning.key, warning.line) == ("j", key, 3)
 
 
-@pytest.mark.parametrize("key", ["include", "workflow", "spec"])
+@pytest.mark.parametrize("key", ["workflow", "spec"])
 def test_a_top_level_keyword_without_effect_is_named(key: str) -> None:
     (warning,) = load(f"j:\n  script: x\n{key}: {{a: b}}\n").warnings
     assert (warning.job, warning.key, warning.line) == ("", key, 3)
@@ -272,7 +281,6 @@ def test_a_top_level_keyword_without_effect_is_named(key: str) -> None:
         ("j: {script: x, variables: {A: {value: b, options: [b]}}}", "`variables.A.options`"),
         ("j: {script: x, tags: [t]}", "tags do not select a runner"),
         ("j: {script: x, when: manual}", "this one never runs"),
-        ("j: {script: x, parallel: {matrix: []}}", "this job runs once"),
         ("j: {script: x}\nt: {trigger: other/project}", "job `t`, `trigger`"),
         ("j: {script: x, script: y}", "written twice"),
     ],
@@ -295,7 +303,7 @@ def test_a_pipeline_understood_in_full_has_no_warning() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("j: [", 1, "not YAML"),
+        ("j: [}", 1, "not YAML"),
         ("j:\n  script: x\n bad", 3, "not YAML"),
         ("a\0b", None, "not YAML"),
         ("", 1, "a mapping of jobs"),
@@ -306,7 +314,7 @@ def test_a_pipeline_understood_in_full_has_no_warning() -> None:
         ("a:\n  script: []", 1, "no `script`"),
         ("a:\n  script: [b: c]", 2, "`script` must be a text"),
         ("a:\n  script: x\n  stage: nowhere", 1, "stage `nowhere`, the stages are .pre, build"),
-        ("a:\n  script: x\n  needs: [b]", 1, "needs `b`, which does not exist"),
+        ("a:\n  script: x\n  needs: [b]", 1, "job `a`: need `b` is not defined"),
         ("a:\n  script: x\n  extends: b", 3, "extends `b`, which does not exist"),
         ("a:\n  script: x\n  extends: a", 1, "extends itself"),
         ("a:\n  script: x\n  extends: [[b]]", 3, "wants names of jobs"),
@@ -326,7 +334,17 @@ def test_a_pipeline_understood_in_full_has_no_warning() -> None:
         ("a:\n  script: x\n  image: {entrypoint: []}", 3, "has no `name`"),
         ("variables: [a]\nb: {script: x}", 1, "`variables` must be a mapping"),
         ("a: {script: x, needs: [b]}\nb: {script: x, needs: [a]}", None, "wait for each other"),
-        ("a: {stage: build, script: x, needs: [b]}\nb: {script: x}", None, "wait for each other"),
+        (
+            "a: {stage: build, script: x, needs: [b]}\nb: {script: x}",
+            1,
+            "not defined in current or prior stages",
+        ),
+        ("a:\n  script: x\n  parallel: {matrix: []}", 3, "makes no job"),
+        ("a:\n  script: x\n  parallel: {matrix: [{}]}", 3, "an entry without variables"),
+        ("a:\n  script: x\n  parallel: {}", 3, "must be a number, or have a `matrix`"),
+        ("a:\n  script: x\n  retry: {max: 1, when: bad_weather}", 3, "no failure reason `bad_weather`"),
+        ("a:\n  script: x\n  timeout: 2 months", 3, "may be 30 days at most"),
+        ("a:\n  script: x\n  tags: [[b]]", 3, "`tags` must be a text, not a list"),
         ("--- {}\n--- {}", 2, "not YAML"),
     ],
 )
@@ -337,6 +355,67 @@ def test_what_cannot_be_run_is_refused_with_its_line(text: str, line: int | None
     assert caught.value.line == line
 
 
-def test_text_nested_without_end_is_refused() -> None:
-    with pytest.raises(PipelineError, match="nested too deeply"):
-        load_pipeline("a: " + "[" * 5000)
+def test_scripts_may_be_nested_as_deeply_as_on_gitlab_and_no_deeper() -> None:
+    assert job("script: " + "[" * 10 + "x" + "]" * 10).script == ("x",)
+    with pytest.raises(PipelineError, match="lists up to 10 levels deep"):
+        job("script: " + "[" * 11 + "x" + "]" * 11)
+
+
+def test_lists_are_opened_up_where_gitlab_does() -> None:
+    spec = by_name(
+        """
+        .needs: &needs [a]
+        .cache: &cache [{key: k, paths: [p]}]
+        .services: {services: [postgres:15]}
+        a: {script: x}
+        b:
+          script: x
+          needs: [*needs, [[c]]]
+          cache: [*cache, {key: l}]
+          services: [redis, !reference [.services, services]]
+        c: {script: x}
+        """
+    )["b"]
+    assert spec.needs == ("a", "c")
+    assert [cache.key for cache in spec.caches] == ["k", "l"]
+    assert [service.name for service in spec.services] == ["redis", "postgres:15"]
+
+
+def test_null_is_not_set_so_that_the_default_counts() -> None:
+    spec = only(
+        """
+        default: {before_script: [d], image: debian}
+        .base: {before_script: [b]}
+        j: {extends: .base, before_script: null, image: ~, needs: , script: x, artifacts: {paths: ~}}
+        """
+    )
+    assert (spec.before_script, spec.image, spec.needs) == (("d",), ImageSpec(name="debian"), None)
+
+
+def test_a_job_that_is_left_out_is_not_waited_for() -> None:
+    pipeline = load("t: {trigger: p}\nj: {script: x, needs: [t], dependencies: [t]}\n")
+    assert [(spec.name, spec.needs, spec.dependencies) for spec in pipeline.jobs] == [("j", (), ())]
+    assert [(w.job, w.key) for w in pipeline.warnings] == [
+        ("t", "trigger"),
+        ("j", "dependencies"),
+        ("j", "needs"),
+    ]
+
+
+def test_jobs_may_depend_on_others_of_their_stage() -> None:
+    jobs = by_name("a: {script: x}\nb: {script: x, dependencies: [a]}")
+    assert jobs["b"].dependencies == ("a",)
+
+
+def test_one_warning_stands_for_all_jobs_with_the_keyword() -> None:
+    text = "".join(f"j{number}:\n  script: x\n  coverage: /x/\n" for number in range(141))
+    (warning,) = warnings(text)
+    assert warning == (
+        "lines 3, 6, 9 and 138 more: `coverage`, 141 times: not understood by the sandbox, it has no effect"
+    )
+
+
+def test_what_was_found_before_a_refusal_comes_with_it() -> None:
+    with pytest.raises(PipelineError) as caught:
+        load_pipeline("j:\n  script: x\n  coverage: /x/\nk:\n  script: [{}]\n")
+    assert [warning.key for warning in caught.value.warnings] == ["coverage"]

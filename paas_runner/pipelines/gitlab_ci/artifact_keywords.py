@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Iterator
 
-from paas_runner.pipelines.gitlab_ci.places import YamlPlace, duration
-from paas_runner.pipelines.gitlab_ci.yaml_text import YamlSection
+from paas_runner.pipelines.gitlab_ci.durations import duration
+from paas_runner.pipelines.gitlab_ci.places import YamlPlace
+from paas_runner.pipelines.gitlab_ci.sections import YamlSection
 from paas_runner.pipelines.spec import REPORTS, ArtifactSpec, CacheSpec
 
 MOST_CACHES = 4
@@ -30,7 +31,7 @@ def artifacts(place: YamlPlace) -> ArtifactSpec:
 
 def caches(place: YamlPlace) -> tuple[CacheSpec, ...]:
     """`cache`: a mapping, or a list of them."""
-    items = place.items()
+    items = place.composed()
     if len(items) > MOST_CACHES:
         place.refuse(f"may have {MOST_CACHES} caches at most")
     return tuple(_cache(item) for item in items)
@@ -53,14 +54,15 @@ def _cache(place: YamlPlace) -> CacheSpec:
 
 
 def _key(place: YamlPlace) -> str:
-    """A text, or `files` with an optional `prefix`: of the files, the sandbox knows the names alone."""
+    """A text, or the names of files with an optional `prefix`: the sandbox knows the names alone."""
     if not isinstance(place.value, YamlSection):
         return place.text()
-    parts = place.known("files", "prefix")
-    names = _texts(parts, "files")
-    if not names:
-        place.refuse("wants a text, or `files`")
-    parts["files"].warn("the sandbox does not see the files: the key stays the same when they change")
+    parts = place.known("files", "files_commits", "prefix")
+    kind = "files_commits" if "files_commits" in parts else "files"
+    names = _texts(parts, kind)
+    if not names or {"files", "files_commits"} <= parts.keys():
+        place.refuse("wants a text, or one of `files` and `files_commits`")
+    parts[kind].warn("the sandbox does not see the files: the key stays the same when they change")
     prefix = f"{parts['prefix'].text()}-" if "prefix" in parts else ""
     return prefix + hashlib.sha256("\0".join(names).encode()).hexdigest()[:40]
 
@@ -84,9 +86,11 @@ def _reports(place: YamlPlace) -> Iterator[tuple[str, tuple[str, ...]]]:
 def _lifetime(place: YamlPlace) -> str | None:
     """A duration in words, as it is; None for `never`."""
     words = place.text()
-    if words != _NEVER and duration(words) is None:
+    if words.lower() == _NEVER:
+        return None
+    if duration(words) is None:
         place.refuse(f"is no duration such as `1 week`: `{words}`")
-    return None if words == _NEVER else words
+    return words
 
 
 def _choice(parts: dict[str, YamlPlace], name: str, known: tuple[str, ...]) -> str:
@@ -100,4 +104,4 @@ def _choice(parts: dict[str, YamlPlace], name: str, known: tuple[str, ...]) -> s
 
 
 def _texts(parts: dict[str, YamlPlace], name: str) -> tuple[str, ...]:
-    return parts[name].texts() if name in parts and parts[name].value is not None else ()
+    return parts[name].texts() if name in parts else ()

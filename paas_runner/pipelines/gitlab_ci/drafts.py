@@ -6,12 +6,13 @@ from typing import TypeVar
 import attrs
 
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.gitlab_ci import artifact_keywords, keywords
-from paas_runner.pipelines.gitlab_ci.inheritance import extended, with_defaults
+from paas_runner.pipelines.complaints import PipelineError, PipelineWarning
+from paas_runner.pipelines.gitlab_ci import artifact_keywords, instances, keywords
+from paas_runner.pipelines.gitlab_ci.instances import Instance
 from paas_runner.pipelines.gitlab_ci.keywords import AllowedFailure, Need
 from paas_runner.pipelines.gitlab_ci.places import YamlPlace
-from paas_runner.pipelines.gitlab_ci.yaml_text import YamlSection
-from paas_runner.pipelines.spec import ArtifactSpec, JobSpec, PipelineError, PipelineWarning, Retry, RunWhen
+from paas_runner.pipelines.gitlab_ci.sections import YamlSection
+from paas_runner.pipelines.spec import ArtifactSpec, JobSpec, Retry, RunWhen
 
 T = TypeVar("T")
 
@@ -40,46 +41,40 @@ KNOWN = frozenset(
 
 @attrs.frozen(kw_only=True)
 class JobDraft:
-    """A job whose needs are not yet known to exist, and which may become several copies."""
+    """A job whose needs are not yet known to exist, and which may become several."""
 
     spec: JobSpec
     needs: tuple[Need, ...] | None
     dependencies: tuple[str, ...] | None
-    copies: int
+    instances: tuple[Instance, ...]
     line: int | None
 
+    @property
     def names(self) -> list[str]:
-        """What its copies are called."""
-        name = self.spec.name
-        return (
-            [f"{name} {index}/{self.copies}" for index in range(1, self.copies + 1)]
-            if self.copies > 1
-            else [name]
-        )
+        """What the jobs that it becomes are called."""
+        return [instance.name for instance in self.instances]
 
     def specs(self, needs: tuple[str, ...] | None, dependencies: tuple[str, ...] | None) -> list[JobSpec]:
-        spec = attrs.evolve(self.spec, needs=needs, dependencies=dependencies)
-        if self.copies == 1:
-            return [spec]
-        total = Variable(key="CI_NODE_TOTAL", value=str(self.copies), public=True)
-        indices = (
-            Variable(key="CI_NODE_INDEX", value=str(i), public=True) for i in range(1, self.copies + 1)
-        )
         return [
-            attrs.evolve(spec, name=name, variables=(*spec.variables, index, total))
-            for name, index in zip(self.names(), indices, strict=True)
+            attrs.evolve(
+                self.spec,
+                name=instance.name,
+                variables=last_of_each((*self.spec.variables, *instance.variables)),
+                needs=needs,
+                dependencies=dependencies,
+            )
+            for instance in self.instances
         ]
 
 
 def draft(
     name: str,
-    document: YamlSection,
-    defaults: YamlSection,
+    job: YamlSection,
+    line: int | None,
     common: tuple[Variable, ...],
     warnings: list[PipelineWarning],
 ) -> JobDraft | None:
-    """The job `name` with what it inherits; None, and a warning, for one that cannot run here."""
-    job = with_defaults(extended(name, document), defaults)
+    """The job `name`, with what it inherits; None, and a warning, for one that cannot run here."""
     places = {
         key: YamlPlace(job=name, key=key, value=value, line=job.lines.get(key), warnings=warnings)
         for key, value in job.items()
@@ -90,7 +85,6 @@ def draft(
         return None
     for key in places.keys() - KNOWN:
         places[key].warn()
-    line = document.lines.get(name)
     spec = _spec(name, places, common)
     if not spec.script:
         raise PipelineError(f"job `{name}` has no `script`", line=line)
@@ -98,9 +92,14 @@ def draft(
         spec=spec,
         needs=_read(places, "needs", keywords.needs, None),
         dependencies=_read(places, "dependencies", YamlPlace.texts, None),
-        copies=_read(places, "parallel", keywords.parallel, 1),
+        instances=_read(places, "parallel", instances.parallel, instances.only(name)),
         line=line,
     )
+
+
+def last_of_each(variables: tuple[Variable, ...]) -> tuple[Variable, ...]:
+    """Of equal keys the last."""
+    return tuple({variable.key: variable for variable in variables}.values())
 
 
 def _spec(name: str, places: dict[str, YamlPlace], common: tuple[Variable, ...]) -> JobSpec:
@@ -109,10 +108,10 @@ def _spec(name: str, places: dict[str, YamlPlace], common: tuple[Variable, ...])
     return JobSpec(
         name=name,
         stage=_read(places, "stage", YamlPlace.text, "test"),
-        before_script=_read(places, "before_script", YamlPlace.flattened, ()),
-        script=_read(places, "script", YamlPlace.flattened, ()),
-        after_script=_read(places, "after_script", YamlPlace.flattened, ()),
-        variables=tuple({variable.key: variable for variable in (*common, *own)}.values()),
+        before_script=_read(places, "before_script", YamlPlace.script, ()),
+        script=_read(places, "script", YamlPlace.script, ()),
+        after_script=_read(places, "after_script", YamlPlace.script, ()),
+        variables=last_of_each((*common, *own)),
         image=_read(places, "image", keywords.image, None),
         services=_read(places, "services", keywords.services, ()),
         artifacts=_read(places, "artifacts", artifact_keywords.artifacts, ArtifactSpec()),

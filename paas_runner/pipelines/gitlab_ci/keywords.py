@@ -5,13 +5,16 @@ from datetime import timedelta
 import attrs
 
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.gitlab_ci.places import YamlPlace, duration
-from paas_runner.pipelines.gitlab_ci.yaml_text import YamlSection
+from paas_runner.pipelines.gitlab_ci.durations import duration
+from paas_runner.pipelines.gitlab_ci.instances import matrix, matrix_names
+from paas_runner.pipelines.gitlab_ci.places import YamlPlace
+from paas_runner.pipelines.gitlab_ci.sections import YamlSection
+from paas_runner.pipelines.reports import RETRY_REASONS
 from paas_runner.pipelines.spec import ImageSpec, Retry, RunWhen, ServiceSpec
 
 MOST_RETRIES = 2
-MOST_PARALLEL = 200
 MOST_EXIT_CODE = 255
+MOST_TIMEOUT = timedelta(days=30)
 
 
 @attrs.frozen(kw_only=True)
@@ -19,6 +22,7 @@ class Need:
     """A job that is waited for; an optional one may be missing from the pipeline."""
 
     name: str
+    instances: tuple[str, ...] = ()  # of a matrix, by name; none: all of them
     optional: bool = False
     artifacts: bool = True
 
@@ -62,7 +66,7 @@ def image(place: YamlPlace) -> ImageSpec:
 
 def services(place: YamlPlace) -> tuple[ServiceSpec, ...]:
     """`services`: a list of names and mappings."""
-    return tuple(_service(item) for item in place.items())
+    return tuple(_service(item) for item in place.composed())
 
 
 def _service(place: YamlPlace) -> ServiceSpec:
@@ -82,8 +86,8 @@ def _service(place: YamlPlace) -> ServiceSpec:
 
 
 def needs(place: YamlPlace) -> tuple[Need, ...]:
-    """`needs`: a list of job names and mappings with `job`, `optional` and `artifacts`."""
-    return tuple(need for item in place.items() if (need := _need(item)) is not None)
+    """`needs`: a list of job names and mappings with `job`, `optional`, `artifacts` and `parallel`."""
+    return tuple(need for item in place.composed() if (need := _need(item)) is not None)
 
 
 def _need(place: YamlPlace) -> Need | None:
@@ -92,9 +96,13 @@ def _need(place: YamlPlace) -> Need | None:
     if "job" not in place.value or "pipeline" in place.value or "project" in place.value:
         place.warn("only jobs of the same pipeline can be needed in the sandbox, this entry is left out")
         return None
-    parts = place.known("job", "optional", "artifacts")
+    parts = place.known("job", "optional", "artifacts", "parallel")
+    if "job" not in parts:
+        place.refuse("has an entry without `job`")
+    name = parts["job"].text()
     return Need(
-        name=parts["job"].text(),
+        name=name,
+        instances=tuple(matrix_names(name, matrix(parts["parallel"]))) if "parallel" in parts else (),
         optional="optional" in parts and parts["optional"].flag(),
         artifacts="artifacts" not in parts or parts["artifacts"].flag(),
     )
@@ -105,6 +113,8 @@ def timeout(place: YamlPlace) -> timedelta:
     found = duration(place.text())
     if found is None:
         place.refuse(f"is no duration such as `1h 30m`: `{place.text()}`")
+    if found > MOST_TIMEOUT:
+        place.refuse(f"may be {MOST_TIMEOUT.days} days at most")
     return found
 
 
@@ -123,6 +133,9 @@ def retry(place: YamlPlace) -> Retry:
         return Retry(times=place.number(most=MOST_RETRIES))
     parts = place.known("max", "when")
     reasons = parts["when"].texts() if "when" in parts else ("always",)
+    unknown = [reason for reason in reasons if reason not in RETRY_REASONS]
+    if unknown:
+        parts["when"].refuse(f"knows no failure reason `{unknown[0]}`")
     times = parts["max"].number(most=MOST_RETRIES) if "max" in parts else 0
     return Retry(times=times, reasons=frozenset(reasons))
 
@@ -146,11 +159,3 @@ def tags(place: YamlPlace) -> tuple[str, ...]:
     if found:
         place.warn("tags do not select a runner in the sandbox")
     return found
-
-
-def parallel(place: YamlPlace) -> int:
-    """`parallel`: how many copies; a matrix is warned about and gives one."""
-    if isinstance(place.value, YamlSection):
-        place.warn("only a number is understood by the sandbox, this job runs once")
-        return 1
-    return place.number(most=MOST_PARALLEL, least=1)

@@ -1,19 +1,18 @@
-"""A value with its place in a pipeline's text, so that a complaint can name the line; its plain kinds.
-
-Among them durations, as a pipeline's author writes them.
-"""
+"""A value with its place in a pipeline's text, so that a complaint can name the line; its plain kinds."""
 
 import re
-from datetime import timedelta
 from typing import Any, NoReturn
 
 import attrs
 
-from paas_runner.pipelines.gitlab_ci.yaml_text import YamlSection
-from paas_runner.pipelines.spec import PipelineError, PipelineWarning
+from paas_runner.pipelines.complaints import PipelineError, PipelineWarning
+from paas_runner.pipelines.gitlab_ci.sections import YamlSection
 
 _TRUE, _FALSE = frozenset({"true", "yes", "on"}), frozenset({"false", "no", "off"})
 _INTEGER = re.compile(r"[0-9]{1,9}")
+MOST_SCRIPT_LEVELS = 10
+"""How many lists may lie in each other in a script, as GitLab has it."""
+
 NO_EFFECT = "not understood by the sandbox, it has no effect"
 
 
@@ -54,10 +53,23 @@ class YamlPlace:
         values = self.value if isinstance(self.value, list) else [self.value]
         return [attrs.evolve(self, value=value) for value in values]
 
+    def composed(self) -> list["YamlPlace"]:
+        """As `items`, with lists in the list opened up: where GitLab has a composable array."""
+        if not isinstance(self.value, list):
+            return [self]
+        return [place for item in self.items() for place in item.composed()]
+
+    def at(self, key: str) -> "YamlPlace":
+        """The same value with the line of one of its keys."""
+        line = self.value.lines.get(key, self.line) if isinstance(self.value, YamlSection) else self.line
+        return attrs.evolve(self, line=line)
+
     def known(self, *names: str) -> dict[str, "YamlPlace"]:
-        """The places of the named keys of a mapping; the other keys are warned about."""
+        """The places of the named keys of a mapping that are set; the other keys are warned about."""
         known: dict[str, YamlPlace] = {}
         for place in self.entries():
+            if place.value is None:
+                continue
             name = place.key.removeprefix(f"{self.key}.")
             if name in names:
                 known[name] = place
@@ -68,17 +80,21 @@ class YamlPlace:
     def text(self) -> str:
         """The value as text; an empty one is no text."""
         if not isinstance(self.value, str):
-            self.refuse("must be a text")
+            self.refuse(
+                "must be a text" if not isinstance(self.value, list) else "must be a text, not a list"
+            )
         return self.value
 
     def texts(self) -> tuple[str, ...]:
-        """A text or a list of texts."""
+        """A text or a list of texts; GitLab opens no lists up here."""
         return tuple(item.text() for item in self.items())
 
-    def flattened(self) -> tuple[str, ...]:
+    def script(self, level: int = 0) -> tuple[str, ...]:
         """A text or a list of texts and such lists."""
         if isinstance(self.value, list):
-            return tuple(line for item in self.items() for line in item.flattened())
+            if level == MOST_SCRIPT_LEVELS:
+                self.refuse(f"must be a text, or a list of texts and lists up to {level} levels deep")
+            return tuple(line for item in self.items() for line in item.script(level + 1))
         return (self.text(),)
 
     def flag(self) -> bool:
@@ -95,43 +111,3 @@ class YamlPlace:
         if not least <= number <= most:
             self.refuse(f"must be between {least} and {most}")
         return number
-
-
-_UNITS = {
-    "s": 1,
-    "sec": 1,
-    "second": 1,
-    "m": 60,
-    "min": 60,
-    "minute": 60,
-    "h": 3600,
-    "hr": 3600,
-    "hour": 3600,
-    "d": 86400,
-    "day": 86400,
-    "w": 604800,
-    "week": 604800,
-}
-_PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([a-z]*)")
-_JOINT = re.compile(r"(?:\s|,|\band\b)*")
-
-
-def duration(text: str) -> timedelta | None:
-    """The duration that a text like `1h 30m` or `90` (seconds) means; None when it means none."""
-    rest = text.strip().lower()
-    total = 0.0
-    while rest:
-        part = _PART.match(rest)
-        seconds = _unit(part[2]) if part else None
-        if part is None or seconds is None:
-            return None
-        total += float(part[1]) * seconds
-        rest = rest[part.end() :]
-        rest = _JOINT.sub("", rest, count=1)
-    return timedelta(seconds=total) if total > 0 else None
-
-
-def _unit(word: str) -> int | None:
-    if not word:
-        return 1
-    return _UNITS.get(word) or _UNITS.get(word.removesuffix("s"))

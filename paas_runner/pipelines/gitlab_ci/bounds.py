@@ -1,0 +1,53 @@
+"""How much one pipeline may be: its authors are not trusted, and a few lines of YAML can stand for gigabytes.
+
+The first two bounds are ours, of a size that no pipeline written by people comes near; depth is GitLab's.
+"""
+
+from typing import Any
+
+from paas_runner.pipelines.complaints import PipelineError
+from paas_runner.pipelines.gitlab_ci.sections import YamlSection
+
+MOST_BYTES = 512 * 1024
+MOST_VALUES = 300_000
+MOST_DEPTH = 100
+MOST_JOBS = 1000
+_TOO_DEEP = f"nested too deeply: more than {MOST_DEPTH} levels"
+
+
+class Budget:
+    """What one pipeline may still take, all files together; each method raises `PipelineError` at the end."""
+
+    def __init__(self) -> None:
+        self._bytes = MOST_BYTES
+        self._values = MOST_VALUES
+
+    def take_text(self, text: str, line: int | None = None) -> None:
+        """A file is to be read."""
+        self._bytes -= len(text.encode(errors="replace"))
+        if self._bytes < 0:
+            raise PipelineError(f"all files together are larger than {MOST_BYTES} bytes", line=line)
+
+    def take_values(self, count: int, line: int | None = None) -> None:
+        """So many values are to be made: keys, texts, elements of lists."""
+        self._values -= count
+        if self._values < 0:
+            text = f"anchors, references, defaults and copies of jobs come to more than {MOST_VALUES} values"
+            raise PipelineError(text, line=line)
+
+    def take_all(self, value: Any, depth: int = 0) -> None:
+        """Every value inside `value`, as often as aliases repeat it."""
+        check_depth(depth)
+        self.take_values(1)
+        if isinstance(value, YamlSection):
+            for item in value.values():
+                self.take_all(item, depth + 1)
+        elif isinstance(value, list):
+            for item in value:
+                self.take_all(item, depth + 1)
+
+
+def check_depth(depth: int, line: int | None = None) -> None:
+    """Raises `PipelineError` for more than GitLab's depth."""
+    if depth > MOST_DEPTH:
+        raise PipelineError(_TOO_DEEP, line=line)

@@ -1,0 +1,112 @@
+"""Jobs into their pipeline: stages in order, and needs and dependencies that lead to jobs which exist.
+
+What GitLab's `yaml_processor.rb` refuses is refused here: a job that is not defined, or in a later stage.
+"""
+
+import graphlib
+from collections.abc import Iterable, Iterator, Sequence
+
+import attrs
+
+from paas_runner.pipelines.complaints import PipelineError, PipelineWarning
+from paas_runner.pipelines.gitlab_ci.drafts import JobDraft
+from paas_runner.pipelines.gitlab_ci.keywords import Need
+from paas_runner.pipelines.spec import FIRST_STAGE, LAST_STAGE, JobSpec, Pipeline
+
+
+def ordered(named: Iterable[str]) -> tuple[str, ...]:
+    """All stages, with the first and the last that every pipeline has."""
+    between = dict.fromkeys(stage for stage in named if stage not in (FIRST_STAGE, LAST_STAGE))
+    return (FIRST_STAGE, *between, LAST_STAGE)
+
+
+@attrs.frozen(kw_only=True)
+class Fitting:
+    """The drafts of one pipeline; `left_out` are the names of the jobs that will not be in it."""
+
+    drafts: Sequence[JobDraft]
+    stages: tuple[str, ...]
+    left_out: frozenset[str]
+    warnings: list[PipelineWarning]
+    _by_name: dict[str, JobDraft] = attrs.field(
+        init=False,
+        default=attrs.Factory(
+            lambda self: {name: each for each in self.drafts for name in (*each.names, each.spec.name)},
+            takes_self=True,
+        ),
+    )
+
+    def jobs(self) -> tuple[JobSpec, ...]:
+        """All jobs; raises `PipelineError` for a stage or a job that does not exist."""
+        for each in self.drafts:
+            if each.spec.stage not in self.stages:
+                known = ", ".join(self.stages)
+                text = f"job `{each.spec.name}` is in stage `{each.spec.stage}`, the stages are {known}"
+                raise PipelineError(text, line=each.line)
+        found: dict[str, JobSpec] = {}
+        for each in self.drafts:
+            for spec in each.specs(self._needed(each), self._dependencies(each)):
+                if spec.name in found:
+                    text = "several jobs are called so, the last one counts"
+                    self.warnings.append(PipelineWarning(job="", key=spec.name, text=text, line=each.line))
+                found[spec.name] = spec
+        return tuple(found.values())
+
+    def _needed(self, each: JobDraft) -> tuple[str, ...] | None:
+        """The names of the jobs it needs, with every instance of one that becomes several."""
+        if each.needs is None:
+            return None
+        return tuple(
+            dict.fromkeys(name for need in each.needs for name in self._instances(need, each, "need"))
+        )
+
+    def _dependencies(self, each: JobDraft) -> tuple[str, ...] | None:
+        """The names of the jobs whose artifacts it gets; None for all that it waits for.
+
+        With both keywords a job gets those of which `dependencies` and `needs:artifacts` say so.
+        """
+        needed = [need for need in each.needs or () if need.artifacts]
+        from_needs = dict.fromkeys(name for need in needed for name in self._instances(need, each, "need"))
+        if each.dependencies is None:
+            return None if each.needs is None else tuple(from_needs)
+        named = [Need(name=name) for name in each.dependencies]
+        names = dict.fromkeys(name for need in named for name in self._instances(need, each, "dependency"))
+        if not each.needs:
+            return tuple(names)
+        everything = {name for need in each.needs for name in self._instances(need, each, "need")}
+        foreign = [name for name in names if name not in everything]
+        if foreign:
+            text = f"job `{each.spec.name}`: the dependency `{foreign[0]}` should be part of `needs`"
+            raise PipelineError(text, line=each.line)
+        return tuple(name for name in names if name in from_needs)
+
+    def _instances(self, need: Need, each: JobDraft, kind: str) -> Iterator[str]:
+        """The jobs that one entry names."""
+        owner = f"job `{each.spec.name}`"
+        for name in need.instances or (need.name,):
+            found = self._by_name.get(name)
+            if found is None:
+                if need.name in self.left_out:
+                    text = f"`{need.name}` is left out, this job does not wait for it"
+                    self.warnings.append(
+                        PipelineWarning(job=each.spec.name, key=_KEYWORDS[kind], text=text, line=each.line)
+                    )
+                elif not need.optional:
+                    raise PipelineError(f"{owner}: {kind} `{name}` is not defined", line=each.line)
+                continue
+            if self.stages.index(found.spec.stage) > self.stages.index(each.spec.stage):
+                text = f"{owner}: {kind} `{name}` is not defined in current or prior stages"
+                raise PipelineError(text, line=each.line)
+            yield from (found.names if name == found.spec.name else (name,))
+
+
+_KEYWORDS = {"need": "needs", "dependency": "dependencies"}
+
+
+def check_order(pipeline: Pipeline) -> None:
+    """Raises `PipelineError` for jobs that wait for each other."""
+    try:
+        graphlib.TopologicalSorter(pipeline.predecessors()).prepare()
+    except graphlib.CycleError as error:
+        circle = " → ".join(error.args[1])
+        raise PipelineError(f"these jobs wait for each other: {circle}") from None
