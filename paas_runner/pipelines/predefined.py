@@ -11,11 +11,16 @@ from paas_runner.pipelines.jobs import Job
 
 BRANCH = "main"
 SERVER_NAME = "PaaS Runner sandbox"
+SERVER_VERSION = (18, 0, 0)
+"""Of GitLab: the one whose words this coordinator speaks."""
+
+COMMIT_TITLE = "A commit of the sandbox"
+USER_NAME, USER_EMAIL = "Sandbox User", "sandbox@example.org"
 _PORTS = {"http": 80, "https": 443}
 
 
 def predefined(job: Job, url: str) -> Iterator[Variable]:
-    """All of them, with the coordinator at `url`."""
+    """All of them, with the coordinator at `url`; docs/sandbox.md has the list."""
     for key, value in {**_server(url), **_project(job, url), **_pipeline(job, url), **_job(job, url)}.items():
         yield Variable(key=key, value=value, public=True)
     token = job.token.reveal()
@@ -41,15 +46,24 @@ def commit_sha(job: Job) -> str:
 
 def _server(url: str) -> dict[str, str]:
     parts = urlsplit(url)
+    port = parts.port or _PORTS.get(parts.scheme, 0)
+    major, minor, patch = SERVER_VERSION
     return {
         "CI": "true",
         "GITLAB_CI": "true",
         "CI_SERVER_URL": url,
         "CI_SERVER_PROTOCOL": parts.scheme,
         "CI_SERVER_HOST": parts.hostname or "",
-        "CI_SERVER_PORT": str(parts.port or _PORTS.get(parts.scheme, 0)),
+        "CI_SERVER_PORT": str(port),
+        "CI_SERVER_FQDN": parts.netloc.rpartition("@")[2],
         "CI_SERVER_NAME": SERVER_NAME,
+        "CI_SERVER_VERSION": f"{major}.{minor}.{patch}",
+        "CI_SERVER_VERSION_MAJOR": str(major),
+        "CI_SERVER_VERSION_MINOR": str(minor),
+        "CI_SERVER_VERSION_PATCH": str(patch),
+        "CI_SERVER_REVISION": "",
         "CI_API_V4_URL": f"{url}/api/v4",
+        "CI_API_GRAPHQL_URL": f"{url}/api/graphql",
     }
 
 
@@ -58,9 +72,12 @@ def _project(job: Job, url: str) -> dict[str, str]:
     return {
         "CI_PROJECT_ID": str(project.project_id),
         "CI_PROJECT_NAME": project.name,
+        "CI_PROJECT_TITLE": project.name,
         "CI_PROJECT_PATH": project.full_path,
         "CI_PROJECT_PATH_SLUG": _slug(project.full_path),
         "CI_PROJECT_NAMESPACE": project.namespace,
+        "CI_PROJECT_NAMESPACE_ID": str(project.project_id + 1000),
+        "CI_PROJECT_NAMESPACE_SLUG": _slug(project.namespace),
         "CI_PROJECT_ROOT_NAMESPACE": project.root_namespace,
         "CI_PROJECT_URL": f"{url}/{project.full_path}",
         "CI_PROJECT_VISIBILITY": "private",
@@ -75,6 +92,7 @@ def _pipeline(job: Job, url: str) -> dict[str, str]:
         "CI_PIPELINE_ID": str(job.pipeline_id),
         "CI_PIPELINE_IID": str(job.pipeline_id),
         "CI_PIPELINE_SOURCE": "push",
+        "CI_PIPELINE_CREATED_AT": _utc(job.created_at),
         "CI_PIPELINE_URL": f"{url}/{job.project.full_path}/-/pipelines/{job.pipeline_id}",
         "CI_COMMIT_SHA": sha,
         "CI_COMMIT_SHORT_SHA": sha[:8],
@@ -83,8 +101,15 @@ def _pipeline(job: Job, url: str) -> dict[str, str]:
         "CI_COMMIT_REF_SLUG": BRANCH,
         "CI_COMMIT_BRANCH": BRANCH,
         "CI_COMMIT_REF_PROTECTED": "true",
+        "CI_COMMIT_TITLE": COMMIT_TITLE,
+        "CI_COMMIT_MESSAGE": COMMIT_TITLE,
+        "CI_COMMIT_DESCRIPTION": "",
+        "CI_COMMIT_AUTHOR": f"{USER_NAME} <{USER_EMAIL}>",
+        "CI_COMMIT_TIMESTAMP": _utc(job.created_at),
         "GITLAB_USER_ID": "1",
         "GITLAB_USER_LOGIN": "sandbox",
+        "GITLAB_USER_NAME": USER_NAME,
+        "GITLAB_USER_EMAIL": USER_EMAIL,
     }
 
 
@@ -92,10 +117,13 @@ def _job(job: Job, url: str) -> dict[str, str]:
     variables = {
         "CI_JOB_ID": str(job.job_id),
         "CI_JOB_NAME": job.spec.name,
+        "CI_JOB_NAME_SLUG": _slug(job.spec.name),
         "CI_JOB_STAGE": job.spec.stage,
         "CI_JOB_URL": f"{url}/{job.project.full_path}/-/jobs/{job.job_id}",
         "CI_JOB_STARTED_AT": _utc(job.started_at),
     }
+    if not any(variable.key == "CI_NODE_TOTAL" for variable in job.spec.variables):
+        variables["CI_NODE_TOTAL"] = "1"
     if job.runner is not None:
         variables["CI_RUNNER_ID"] = str(job.runner.runner_id)
         variables["CI_RUNNER_DESCRIPTION"] = job.runner.description
