@@ -1,6 +1,7 @@
 """`paas-runner demo`."""
 
 import argparse
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +18,7 @@ from paas_runner.errors import Exit, RunnerError
 if TYPE_CHECKING:
     from paas_runner.demo import JobStory, Verdict
 
+MORE_PACKAGES = "in a checkout of PaaS Runner, pip install '.[demo]'"
 _COLUMNS = ("job", "result", "flavor", "provision", "launch", "boot", "run", "remove", "total")
 _STATUS_STYLES = {"success": "green", "failed": "red"}
 
@@ -47,11 +49,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _call(arguments: argparse.Namespace) -> int:
+    if shutil.which("git") is None:
+        raise RunnerError("the program `git` was not found on PATH: install it, jobs are launched by a push")
     try:
         from paas_runner.demo import run
     except ModuleNotFoundError as error:
-        missing = f"needs more packages ({error.name}): pip install 'paas-runner[demo]'"
-        raise RunnerError(missing) from error
+        raise RunnerError(f"needs more packages ({error.name}): {MORE_PACKAGES}") from error
     with closing(_view(as_json=arguments.json)) as view:
         try:
             verdict = run(arguments.pipeline, view, executor=arguments.executor, image=arguments.image)

@@ -17,16 +17,18 @@ from paas_runner.demo.engine import engine
 from paas_runner.demo.hosts import Place, SandboxCloud
 from paas_runner.demo.service_process import LogEvent, ServiceProcess
 from paas_runner.demo.story import JobStory, Verdict, continued, judge
-from paas_runner.errors import Exit, RunnerError
+from paas_runner.errors import Exit
 from paas_runner.pipelines.gitlab_ci.pipeline import load_pipeline
 from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.options import CoordinatorOptions
-from paas_runner.pipelines.spec import Pipeline, PipelineError
+from paas_runner.pipelines.spec import Pipeline
 from paas_runner.sandbox.cloud import CloudOptions
+from paas_runner.sandbox.repository_files import load_file
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
 
 LONGEST_SECONDS = 55.0  # of the demo's own pipeline; a user's own may take as long as it takes
 TICK_SECONDS = 0.1
+_NAMES_SHOWN = 5
 
 
 class Audience(Protocol):
@@ -50,10 +52,12 @@ class Audience(Protocol):
 
 def run(pipeline: Path | None, view: Audience, *, executor: str, image: str) -> Verdict:
     """Run the demo, with a pipeline of the user's own if one is given; `image` is for hosts on an engine."""
-    try:
-        own = load_pipeline(pipeline.read_text()) if pipeline else None
-    except (OSError, UnicodeDecodeError, PipelineError) as error:
-        raise RunnerError(f"{pipeline}: {error}") from error
+    own = load_file(pipeline) if pipeline else None
+    if own and executor != "local-docker" and (names := _in_containers(own)):
+        view.say(
+            f"warning: `image` and `services` have no effect here, scripts run on this machine; "
+            f"--executor local-docker uses them (jobs: {names})"
+        )
     return asyncio.run(_demonstrate(own, view, executor=executor, image=image))
 
 
@@ -69,6 +73,13 @@ async def _demonstrate(own: Pipeline | None, view: Audience, *, executor: str, i
         config.write_text(place.configuration())
         view.say(f"sandbox: coordinator at {sandbox.coordinator_url}, {place.description()}")
         return await _Course(sandbox, place, config, view).run(own)
+
+
+def _in_containers(pipeline: Pipeline) -> str:
+    """The names of the jobs that want containers, if there are any."""
+    names = [spec.name for spec in pipeline.jobs if spec.image or spec.services]
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(names[:_NAMES_SHOWN]) + more
 
 
 def _leisurely() -> SandboxOptions:

@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from paas_runner.pipelines.complaints import PipelineError
 from paas_runner.pipelines.coordinator import Coordinator
+from paas_runner.pipelines.gitlab_ci.includes import RepositoryFiles
 from paas_runner.pipelines.gitlab_ci.pipeline import load_pipeline
 from paas_runner.pipelines.jobs import Job, Project
-from paas_runner.pipelines.spec import PipelineError
 from paas_runner.server.api import create_app
 from paas_runner.server.wire import is_admin, not_found, number, unauthorized
 
@@ -22,14 +23,16 @@ from paas_runner.server.wire import is_admin, not_found, number, unauthorized
 class ControlApi:
     """What a person, the demo or a test does from outside the process."""
 
-    def __init__(self, coordinator: Coordinator) -> None:
+    def __init__(self, coordinator: Coordinator, files: RepositoryFiles | None = None) -> None:
         self._coordinator = coordinator
+        self._files = files
 
     def routes(self) -> list[Route]:
         return [
             Route("/sandbox/pipelines", self.submit, methods=["POST"]),
             Route("/sandbox/jobs", self.jobs, methods=["GET"]),
             Route("/sandbox/jobs/{job_id:int}", self.job, methods=["GET"]),
+            Route("/sandbox/jobs/{job_id:int}/trace", self.trace, methods=["GET"]),
             Route("/sandbox/jobs/{job_id:int}/cancel", self.cancel, methods=["POST"]),
         ]
 
@@ -37,9 +40,10 @@ class ControlApi:
         """Start the pipeline whose `.gitlab-ci.yml` is the body, in the project `?project=<full path>`."""
         self._authorize(request)
         try:
-            pipeline = load_pipeline((await request.body()).decode(errors="replace"))
+            pipeline = load_pipeline((await request.body()).decode(errors="replace"), self._files)
         except PipelineError as error:
-            return JSONResponse({"message": str(error), "line": error.line}, 400)
+            warnings = [str(warning) for warning in error.warnings]
+            return JSONResponse({"message": str(error), "line": error.line, "warnings": warnings}, 400)
         path = request.query_params.get("project")
         project = Project(full_path=path) if path else None
         submitted = self._coordinator.submit(pipeline, project)
@@ -63,6 +67,10 @@ class ControlApi:
         job = self._job(request)
         trace = self._coordinator.trace(job.job_id).decode(errors="replace")
         return JSONResponse({**ledger_json(job), "trace": trace})
+
+    async def trace(self, request: Request) -> Response:
+        """What the job has printed, as it is."""
+        return Response(self._coordinator.trace(self._job(request).job_id), media_type="text/plain")
 
     async def cancel(self, request: Request) -> Response:
         """Cancel a job as a user would."""
@@ -100,6 +108,6 @@ def ledger_json(job: Job) -> dict[str, Any]:
     }
 
 
-def create_coordinator_app(coordinator: Coordinator) -> Starlette:
-    """GitLab's routes, and under `/sandbox` ours."""
-    return create_app(coordinator, own_routes=ControlApi(coordinator).routes())
+def create_coordinator_app(coordinator: Coordinator, files: RepositoryFiles | None = None) -> Starlette:
+    """GitLab's routes, and under `/sandbox` ours; `files` are what submitted pipelines may include."""
+    return create_app(coordinator, own_routes=ControlApi(coordinator, files).routes())

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from paas_runner.inner import InnerRunner
 from paas_runner.pipelines.coordinator import Coordinator
+from paas_runner.pipelines.gitlab_ci.includes import RepositoryFiles
 from paas_runner.pipelines.options import CoordinatorOptions
 from paas_runner.sandbox import cloud as clever
 from paas_runner.sandbox.cloud import Cloud, CloudOptions, GitRemote, HostFiles, HostProgram, OAuthKeys
@@ -53,6 +54,9 @@ class SandboxOptions:
     coordinator: Callable[[CoordinatorOptions], CoordinatorOptions] = _unchanged
     """Changes to the coordinator's options, which come with secrets that were just made."""
 
+    files: RepositoryFiles | None = None
+    """What pipelines that are submitted may include."""
+
     inner_runner: JobProgram = attrs.field(factory=lambda: InnerRunner(clock=_now))
 
 
@@ -63,6 +67,9 @@ class Sandbox:
     cloud: Cloud
     organisation_id: str
     runner_token: Secret
+    registration_token: Secret
+    """With it `paas-runner register` makes more runners."""
+
     cloud_token: Secret
     user_keys: OAuthKeys
     """Those of the organisation's only member, for Clever Cloud's own command line."""
@@ -147,14 +154,17 @@ class Sandbox:
 
     async def _start_coordinator(self) -> None:
         self.admin_token = _new_secret()
-        options = CoordinatorOptions(registration_token=_new_secret(), admin_token=self.admin_token)
+        self.registration_token = _new_secret()
+        options = CoordinatorOptions(registration_token=self.registration_token, admin_token=self.admin_token)
         self.coordinator = Coordinator(
             clock=_now, options=self._options.coordinator(options), rng=secrets.SystemRandom()
         )
         self.runner_token = self.coordinator.runners.add(description="sandbox").token
         sweeper = asyncio.create_task(keep_sweeping(self.coordinator), name="sandbox sweeper")
         self._stack.push_async_callback(_ended, sweeper)
-        app = FaultInjector(create_coordinator_app(self.coordinator), self.coordinator_faults)
+        app = FaultInjector(
+            create_coordinator_app(self.coordinator, self._options.files), self.coordinator_faults
+        )
         self._coordinator_listener = await self._listen(app)
 
     async def _start_cloud(self) -> None:

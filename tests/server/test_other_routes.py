@@ -185,7 +185,7 @@ async def test_a_pipeline_is_submitted_and_watched_from_outside(world: World) ->
 async def test_a_wrong_pipeline_is_a_400_with_its_line(world: World) -> None:
     answer = await world.http.post("/sandbox/pipelines", content="a:\n  stage: test\n", headers=world.admin)
     assert answer.status_code == 400
-    assert answer.json() == {"message": "line 1: job `a` has no `script`", "line": 1}
+    assert answer.json() == {"message": "line 1: job `a` has no `script`", "line": 1, "warnings": []}
 
 
 async def test_no_token_shows_in_a_repr(world: World) -> None:
