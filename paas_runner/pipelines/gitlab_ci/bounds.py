@@ -6,7 +6,7 @@ The first two bounds are ours, of a size that no pipeline written by people come
 from typing import Any
 
 from paas_runner.pipelines.complaints import PipelineError
-from paas_runner.pipelines.gitlab_ci.sections import YamlSection
+from paas_runner.pipelines.gitlab_ci.sections import every
 
 MOST_BYTES = 512 * 1024
 MOST_VALUES = 300_000
@@ -35,16 +35,11 @@ class Budget:
             text = f"anchors, references, defaults and copies of jobs come to more than {MOST_VALUES} values"
             raise PipelineError(text, line=line)
 
-    def take_all(self, value: Any, depth: int = 0) -> None:
+    def take_all(self, value: Any) -> None:
         """Every value inside `value`, as often as aliases repeat it."""
-        check_depth(depth)
-        self.take_values(1)
-        if isinstance(value, YamlSection):
-            for item in value.values():
-                self.take_all(item, depth + 1)
-        elif isinstance(value, list):
-            for item in value:
-                self.take_all(item, depth + 1)
+        for _, depth in every(value):
+            check_depth(depth)
+            self.take_values(1)
 
 
 def check_depth(depth: int, line: int | None = None) -> None:

@@ -1,6 +1,6 @@
 """What YAML text is read into: mappings that remember their lines, and references to be followed later."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -33,3 +33,13 @@ class YamlReference:
 
     path: tuple[str, ...]
     line: int
+
+
+def every(value: Any) -> Iterator[tuple[Any, int]]:
+    """`value` and all inside it, each with its depth: as often as aliases repeat it."""
+    left = [(value, 0)]
+    while left:
+        found, depth = left.pop()
+        yield found, depth
+        inside = found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
+        left.extend((item, depth + 1) for item in inside)
