@@ -1,29 +1,18 @@
-"""Where a job's sources are, and git processes that get there.
-
-The repository is what the payload says, checked (spec gitlab-runner-api.md §2.6). No argument, file or URL
-shows its credentials: the password is in the environment of git's processes alone; git gets it by a
-credential helper that reads it there, and that is configured by the environment, too. A second helper stays
-in the repository's own configuration: it names the variable `CI_JOB_TOKEN`, so that a script's own
-`git fetch` works, too.
-"""
+"""Where a job's sources are: the repository in its payload, checked (spec gitlab-runner-api.md §2.6)."""
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import PurePath
+from collections.abc import Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
 import attrs
 
-from paas_runner import __version__
-from paas_runner.inner.ending import StageError, broken, exited
+from paas_runner.inner.ending import StageError, broken
 from paas_runner.inner.job import Job
-from paas_runner.inner.process import Write, launched
 from paas_runner.job.payload import Payload
 from paas_runner.secret import Secret
 
 CI_USER = "gitlab-ci-token"
-_USER, _PASSWORD = "PAAS_RUNNER_GIT_USER", "PAAS_RUNNER_GIT_PASSWORD"
 _ALL = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")  # of coordinators that name none
 _SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
@@ -110,69 +99,3 @@ def _parted(url: str) -> tuple[str, str, str]:
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def _reading(user: str, password: str) -> str:
-    """A credential helper (gitcredentials(7)) that answers with what two words of shell stand for."""
-    return f'!f() {{ test "$1" = get && printf "username=%s\\npassword=%s\\n" "{user}" "{password}"; }}; f'
-
-
-JOB_TOKEN_HELPER = _reading(CI_USER, "$CI_JOB_TOKEN")
-
-
-@attrs.frozen(kw_only=True)
-class Git:
-    """The git program in one folder."""
-
-    folder: PurePath
-    environment: Mapping[str, str] = attrs.field(repr=False)
-    write: Write
-
-    async def code(self, *arguments: str) -> int:
-        """Run it; returns its exit code. Raises `StageError` where it cannot be run."""
-        try:
-            async with launched(
-                ("git", *arguments), folder=self.folder, environment=self.environment, write=self.write
-            ) as git:
-                return await git.wait()
-        except (OSError, ValueError) as error:
-            raise StageError(broken(f"git cannot be run: {error}")) from error
-
-    async def must(self, *arguments: str) -> None:
-        """Run it; raises `StageError` when it fails: its output is in the trace."""
-        code = await self.code(*arguments)
-        if code:
-            raise StageError(exited(code))
-
-
-def git_environment(
-    base: Mapping[str, str], repository: Repository, rewritten: Sequence[tuple[str, str]]
-) -> dict[str, str]:
-    """The environment of git processes; of each pair, the second is replaced by the first in URLs."""
-    settings = [
-        ("init.defaultBranch", "none"),
-        ("fetch.recurseSubmodules", "false"),
-        ("gc.autoDetach", "false"),
-        ("http.userAgent", f"paas-runner-inner/{__version__}"),
-        ("safe.directory", "*"),
-        ("credential.interactive", "never"),
-    ]
-    if urlsplit(repository.url).scheme in ("http", "https"):
-        helper = _reading(f"${_USER}", f"${_PASSWORD}")
-        section = f"credential.{repository.origin}.helper"
-        settings += [(section, ""), (section, helper)]  # the first forgets all others
-    settings += [(f"url.{better}.insteadOf", prefix) for better, prefix in rewritten]
-    numbered = {
-        f"GIT_CONFIG_{word}_{number}": text
-        for number, pair in enumerate(settings)
-        for word, text in zip(("KEY", "VALUE"), pair, strict=True)
-    }
-    return {
-        **base,
-        **numbered,
-        "GIT_CONFIG_COUNT": str(len(settings)),
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_LFS_SKIP_SMUDGE": "1",
-        _USER: repository.user,
-        _PASSWORD: repository.password.reveal(),
-    }

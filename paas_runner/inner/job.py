@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from paas_runner import __version__
+from paas_runner.inner.files.folder import Folder
 from paas_runner.inner.settings import RunnerSection, Settings, read_settings
 from paas_runner.job.payload import Payload
 from paas_runner.job.variables import Variable, expand, values
@@ -38,10 +39,16 @@ class Workspace:
         return self.files / "gitlab_runner_env"
 
 
-def write_files(files: Mapping[PurePath, str]) -> None:
-    """Write a job's file variables; raises OSError, or ValueError for text that no file can hold."""
+def write_files(workspace: Workspace, files: Mapping[PurePath, str]) -> None:
+    """Write new files of a job below `builds`, whatever its scripts have put in their places.
+
+    Raises OSError, and ValueError for text that no file can hold and for places elsewhere.
+    """
+    folder = Folder(Path(workspace.builds))
     for path, content in files.items():
-        Path(path).write_text(content, encoding="utf-8")
+        place = path.relative_to(workspace.builds)
+        folder.make_directory(str(place.parent))
+        folder.write(str(place), content.encode())
 
 
 @attrs.frozen(kw_only=True)

@@ -15,6 +15,7 @@ from typing import NoReturn, Protocol
 import attrs
 
 from paas_runner.inner.ending import Reason, StageError, broken
+from paas_runner.inner.files.folder import Folder
 from paas_runner.inner.job import Job, Workspace, write_files
 from paas_runner.inner.job_script import Script
 from paas_runner.inner.process import RunningProgram, Write, launched
@@ -71,10 +72,15 @@ class ProcessShell:
         with contextlib.ExitStack() as stack:
             builds = Path(self.builds_dir or stack.enter_context(_temporary()))
             workspace = place(builds)
-            stack.callback(shutil.rmtree, workspace.files, ignore_errors=True)
-            for folder in (workspace.project, workspace.files):
-                Path(folder).mkdir(parents=True, exist_ok=True)
-            Path(workspace.files).chmod(0o700)
+            builds.mkdir(parents=True, exist_ok=True)
+            folder = Folder(builds)  # in which an earlier job may have left links
+            project, files = (str(path.relative_to(builds)) for path in (workspace.project, workspace.files))
+            stack.callback(_removed, folder, files)
+            folder.make_directory(project)
+            folder.status(f"{project}/.")  # refuses one that lies elsewhere
+            folder.remove_tree(files)
+            folder.make_directory(files)
+            folder.change_mode(files, 0o700)
             yield workspace
 
     @contextlib.asynccontextmanager
@@ -113,6 +119,11 @@ def process_environment(variables: Mapping[str, str], workspace: Workspace) -> d
     return {**own, **variables}
 
 
+def _removed(folder: Folder, path: str) -> None:
+    with contextlib.suppress(OSError):
+        folder.remove_tree(path)
+
+
 def _temporary() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="paas-runner-job-", ignore_cleanup_errors=True)
 
@@ -123,7 +134,6 @@ def _shell() -> str:
 
 def _written(script: Script) -> Path:
     """The script as a file beside the project, and its file variables."""
-    write_files(script.files)
     path = Path(script.workspace.files, f".{script.name}.sh")
-    path.write_text(script.text(), encoding="utf-8")
+    write_files(script.workspace, {**script.files, path: script.text()})
     return path

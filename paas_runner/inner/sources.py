@@ -1,27 +1,27 @@
 """Getting a job's sources with git, as its variables wish (spec gitlab-runner-api.md §10.5)."""
 
 import asyncio
-import contextlib
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import attrs
 
-from paas_runner.inner.git import (
-    CI_USER,
-    JOB_TOKEN_HELPER,
-    Git,
-    Repository,
-    git_environment,
-    read_repository,
+from paas_runner.inner.files.folder import Folder
+from paas_runner.inner.git import CI_USER, Repository, read_repository
+from paas_runner.inner.git_folder import (
+    clear,
+    is_shallow,
+    repository_settings,
+    taken_over,
+    write_settings,
 )
+from paas_runner.inner.git_program import JOB_TOKEN_HELPER, Git, fetching_environment
 from paas_runner.inner.job import Job, write_files
 from paas_runner.inner.settings import GitStrategy, Settings, Submodules
-from paas_runner.inner.shell import process_environment
 from paas_runner.inner.trace import Narrator
 
-_LEFT_BY_THE_KILLED = ("index.lock", "shallow.lock", "HEAD.lock", "config.lock", "hooks/post-checkout")
+_GIT = ".git"
 
 
 @attrs.frozen(kw_only=True)
@@ -30,7 +30,7 @@ class Sources:
 
     repository: Repository
     settings: Settings
-    folder: Path
+    folder: Folder
     git: Git
     narrator: Narrator
     with_job_token: bool
@@ -44,12 +44,12 @@ class Sources:
                 return
             case GitStrategy.EMPTY:
                 self.narrator.notice("Skipping Git repository setup and creating an empty build directory")
-                await self._empty()
+                await asyncio.to_thread(clear, self.folder)
                 return
             case GitStrategy.CLONE:
-                await self._empty()
+                await asyncio.to_thread(clear, self.folder)
             case GitStrategy.FETCH:
-                await asyncio.to_thread(self._remove_locks)
+                pass
         await self._fetch_commits()
         if self.settings.git_checkout:
             await self._check_out()
@@ -62,52 +62,38 @@ class Sources:
 
     async def clear(self) -> None:
         """Remove all files that git knows of and all others, before another try."""
-        if (self.folder / ".git").exists():
-            await self.git.code("rm", "-rf", "--quiet", "--ignore-unmatch", ".")
-            await self.git.code("clean", "-ffdx")
-
-    async def _empty(self) -> None:
-        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True, exist_ok=True)
-
-    def _remove_locks(self) -> None:
-        """Without the locks of a git that was killed in the middle, and without a hook of an earlier job."""
-        with contextlib.suppress(FileNotFoundError):
-            for name in _LEFT_BY_THE_KILLED:
-                for path in self._repositories(name):
-                    path.unlink(missing_ok=True)
-
-    def _repositories(self, name: str) -> Iterator[Path]:
-        yield self.folder / ".git" / name
-        yield from (self.folder / ".git" / "modules").rglob(name)
+        await asyncio.to_thread(clear, self.folder, keeping=_GIT)
 
     async def _fetch_commits(self) -> None:
         depth = self._depth
         note = f" with git depth set to {depth}" if depth else ""
         self.narrator.notice(f"Fetching changes{note}...")
-        fresh = not (self.folder / ".git").exists()
+        with_submodules = self.settings.submodules is not Submodules.NONE
+        fresh = not await asyncio.to_thread(taken_over, self.folder, nested=with_submodules)
+        if not fresh:
+            self._write_settings()
         kind = self.repository.object_format
         await self.git.must(
             "init", "--template=", *(() if kind == "sha1" else (f"--object-format={kind}",)), "."
         )
         if fresh:
-            await self.git.must("remote", "add", "origin", self.repository.url)
+            self._write_settings()
             self.narrator.notice("Created fresh repository.")
-        else:
-            await self.git.must("remote", "set-url", "origin", self.repository.url)
-        if self.with_job_token:
-            await self.git.must("config", *self._token_helper)
-        shallow = (self.folder / ".git" / "shallow").exists()
+        shallow = is_shallow(self.folder)
         limit = ("--depth", str(depth)) if depth else ("--unshallow",) if shallow else ()
         await self.git.must(
             *("fetch", "origin", "--no-recurse-submodules", *self.repository.refspecs),
             *(*limit, *self.settings.git_fetch_flags),
         )
 
+    def _write_settings(self) -> None:
+        settings = repository_settings(self.repository.object_format, self.repository.url)
+        write_settings(self.folder, [*settings, self._token_helper] if self.with_job_token else settings)
+
     async def _check_out(self) -> None:
         sha = self.repository.sha
         self.narrator.notice(f"Checking out {sha[:8]} as detached HEAD (ref is {self.repository.ref})...")
-        await self.git.must("-c", "submodule.recurse=false", "checkout", "-f", "-q", sha)
+        await self.git.must("checkout", "-f", "-q", sha)
         if self.settings.git_clean_flags:
             await self.git.must("clean", *self.settings.git_clean_flags)
         if self._with_lfs:
@@ -120,7 +106,8 @@ class Sources:
         deep = ("--recursive",) if recursive else ()
         paths = ("--", *self.settings.submodule_paths) if self.settings.submodule_paths else ()
         each = ("submodule", "--quiet", "foreach", *deep)
-        clean = " ".join(("git clean", *(self.settings.git_clean_flags or ("-ffdx",))))
+        clean = (*each, "git", "clean", *(self.settings.git_clean_flags or ("-ffdx",)))
+        reset = (*each, "git", "reset", "--hard", "--quiet")
         synchronise = ("submodule", "--quiet", "sync", *deep, *paths)
         update = (
             *("submodule", "update", "--init", *deep),
@@ -129,19 +116,19 @@ class Sources:
         )
         await self.git.must("submodule", "init")
         await self.git.must(*synchronise)
-        await self.git.must(*each, clean)
-        await self.git.must(*each, "git reset --hard --quiet")
+        await self.git.must(*clean)
+        await self.git.must(*reset)
         if await self.git.code(*update):
             self.narrator.warning("Updating submodules failed. Retrying...")
             await self.git.must(*synchronise)
             await self.git.must(*update)
-            await self.git.must(*each, "git reset --hard --quiet")
+            await self.git.must(*reset)
         self.narrator.notice("Updated submodules")
-        await self.git.must(*each, clean)
+        await self.git.must(*clean)
         if self.with_job_token:
             await self.git.must(*each, "git", "config", *self._token_helper)
         if self._with_lfs:
-            await self.git.must(*each, "git lfs pull")
+            await self.git.must(*each, "git", "lfs", "pull")
 
     @property
     def _depth(self) -> int:
@@ -167,23 +154,34 @@ def job_sources(job: Job, narrator: Narrator) -> Sources | None:
     repository = read_repository(job)
     if repository is None:
         return None
-    write_files(job.variables.files)  # git may be configured to use them: a certificate, a key
-    folder = Path(job.workspace.project)
-    base = process_environment(job.variables.environment, job.workspace)
+    write_files(job.workspace, job.variables.files)  # git may need one: a certificate
+    project = job.workspace.project
     git = Git(
-        folder=folder,
-        environment=git_environment(base, repository, tuple(_rewritten(job, repository))),
+        folder=project,
+        environment=fetching_environment(
+            job.variables.environment,
+            repository,
+            tuple(_rewritten(job, repository)),
+            folder=project,
+            certificates=_certificates(job),
+        ),
         write=narrator.write,
     )
     with_token = repository.password.reveal() == job.variables.get("CI_JOB_TOKEN")
     return Sources(
         repository=repository,
         settings=job.settings,
-        folder=folder,
+        folder=Folder(Path(project)),
         git=git,
         narrator=narrator,
         with_job_token=with_token and repository.user == CI_USER,
     )
+
+
+def _certificates(job: Job) -> str:
+    """The file variable that the author lets git trust, if any."""
+    wanted = job.variables.get("GIT_SSL_CAINFO")
+    return wanted if PurePath(wanted) in job.variables.files else ""
 
 
 def _rewritten(job: Job, repository: Repository) -> Iterator[tuple[str, str]]:

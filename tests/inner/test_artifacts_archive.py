@@ -1,5 +1,6 @@
 """Archives: what goes in comes out the same, and nothing comes out anywhere else."""
 
+import contextlib
 import gzip
 import io
 import os
@@ -20,6 +21,7 @@ from paas_runner.inner.files.folder import Folder, OutsideError
 from paas_runner.inner.files.selection import select
 from paas_runner.inner.files.unpack import unpack
 
+NOBODY = 65534
 SECRET = "kept away from every job"
 
 
@@ -153,6 +155,52 @@ def test_files_come_out_through_a_link_within_the_project(project: Path) -> None
     (project / "link").symlink_to("real")
     unpack(zipped(("link/", ""), ("link/a", "x")), Folder(project))
     assert (project / "real/a").read_text() == "x"
+
+
+@pytest.mark.parametrize("target", ["a-run", "run-42"])
+def test_a_file_is_archived_through_a_link_and_comes_out_whatever_the_names(
+    tmp_path: Path, project: Path, target: str
+) -> None:
+    (project / "build" / target).mkdir(parents=True)
+    (project / "build" / target / "report").write_text("ok")
+    (project / "build" / "latest").symlink_to(target)
+    wanted = FileRules(paths=("build", "build/latest/report"))
+    made = archive(Format.ZIP, project, *select(Folder(project), wanted).files)
+    other = tmp_path / "other"
+    other.mkdir()
+    unpack(made, Folder(other))
+    assert (other / "build/latest").is_symlink()
+    assert (other / "build/latest/report").read_text() == "ok"
+
+
+def test_an_entry_that_cannot_be_written_is_named(project: Path) -> None:
+    (project / "full").write_text("a file")
+    with pytest.raises(ArchiveError, match="`full/x` of the archive cannot be unpacked: Not a directory"):
+        unpack(zipped(("full/x", "x")), Folder(project))
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o600, 0o000])
+def test_directories_come_out_with_the_modes_that_they_had(mode: int) -> None:
+    made = zipped(("d/e/", ""), ("d/", ""), mode=stat.S_IFDIR | mode)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as base:
+        with without_roots_rights(Path(base)):
+            unpack(made, Folder(Path(base)))
+            assert stat.S_IMODE(Path(base, "d").stat().st_mode) == mode or mode == 0
+        Path(base, "d").chmod(0o700)
+
+
+@contextlib.contextmanager
+def without_roots_rights(folder: Path) -> Iterator[None]:
+    """As the user who this is, if it is not root; the folder is then this user's."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.chown(folder, NOBODY, NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def test_a_link_to_anywhere_is_only_a_link(project: Path) -> None:

@@ -41,6 +41,29 @@ async def test_git_runs_no_program_that_the_job_has_named(project: Path) -> None
     assert not (project / "ran").exists()
 
 
+async def test_nothing_is_fetched_for_a_list(project: Path) -> None:
+    """A sparse index whose tree is missing makes git ask the remote for it, by a program if it says so."""
+    git(project, "config", "user.name", "x")
+    (project / "d").mkdir()
+    (project / "d/f").touch()
+    git(project, "add", "d")
+    git(project, "commit", "-q", "-m", "d")
+    git(project, "sparse-checkout", "set", "--cone", "--sparse-index", "nothing")
+    tree = git(project, "rev-parse", "HEAD:d")
+    (project / ".git/objects" / tree[:2] / tree[2:]).unlink()
+    for key, value in {
+        "extensions.partialClone": "origin",
+        "core.repositoryFormatVersion": "1",
+        "protocol.ext.allow": "always",
+        "remote.origin.promisor": "true",
+        "remote.origin.url": f"ext::sh -c touch% {project}/ran",
+    }.items():
+        git(project, "config", key, value)
+    written(project / "d", {"new": "looked for in the missing tree"})
+    await found(Folder(project), UNTRACKED, Log().narrator)
+    assert not (project / "ran").exists()
+
+
 async def test_without_a_repository_nothing_is_known(tmp_path: Path) -> None:
     log = Log()
     selection = await found(Folder(tmp_path), UNTRACKED, log.narrator)

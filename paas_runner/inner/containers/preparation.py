@@ -28,6 +28,7 @@ from paas_runner.inner.containers.services import (
 )
 from paas_runner.inner.containers.settings import DockerSettings, read_docker
 from paas_runner.inner.ending import Reason, StageError, broken
+from paas_runner.inner.files.folder import Folder
 from paas_runner.inner.job import Job, Workspace, texts
 from paas_runner.inner.trace import Narrator
 
@@ -159,11 +160,12 @@ def _open_to(user: str, workspace: Workspace) -> Iterator[None]:
         return
     before = os.umask(0)
     try:
-        for folder in (workspace.files, workspace.project):
-            Path(folder).chmod(0o777)
-        for folder in workspace.project.parents:
-            if folder.is_relative_to(workspace.builds):
-                Path(folder).chmod(Path(folder).stat().st_mode | 0o011)
+        builds = Folder(Path(workspace.builds))
+        files, project = (path.relative_to(workspace.builds) for path in (workspace.files, workspace.project))
+        for place in (files, project):
+            builds.change_mode(str(place), 0o777)
+        for place in project.parents:
+            builds.change_mode(str(place), builds.status(str(place)).st_mode | 0o011)
         yield
     finally:
         os.umask(before)

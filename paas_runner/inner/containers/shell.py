@@ -59,7 +59,7 @@ class ContainerShell:
         """Start the job's container with this script; leaving the context stops it."""
         if self._container is None:
             raise RuntimeError("scripts are run while the shell is prepared")
-        write_files(script.files)
+        write_files(script.workspace, script.files)
         engine, container = self._container.engine, self._container.ref
         text = shell_input(script)
         with as_os_error():

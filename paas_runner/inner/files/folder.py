@@ -10,6 +10,8 @@ Work on files blocks: it is done in a thread, which does not outlive the wish fo
 import asyncio
 import contextlib
 import os
+import shutil
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +22,8 @@ T = TypeVar("T")
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _LISTED_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _PRIVATE = 0o600
+_USUAL = 0o666  # less what the umask takes
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
 class OutsideError(OSError):
@@ -45,14 +49,23 @@ class Folder:
             yield descriptor, name
 
     @contextlib.contextmanager
-    def opened(self, path: str, flags: int) -> Iterator[int]:
-        """What the path names, if that is no link; raises OSError."""
+    def opened(self, path: str, flags: int, mode: int = _PRIVATE) -> Iterator[int]:
+        """What the path names, if that is no link; what is created gets the mode; raises OSError."""
         flags |= os.O_NOFOLLOW | os.O_CLOEXEC
         with (
             self.parent(path) as (directory, name),
-            _closing(os.open(name, flags, _PRIVATE, dir_fd=directory)) as descriptor,
+            _closing(os.open(name, flags, mode, dir_fd=directory)) as descriptor,
         ):
             yield descriptor
+
+    def write(self, path: str, content: bytes) -> None:
+        """Make a new file in the place of whatever is there; raises OSError."""
+        self.remove_tree(path)
+        with (
+            self.opened(path, _NEW, _USUAL) as descriptor,
+            open(descriptor, "wb", closefd=False) as file,
+        ):
+            file.write(content)
 
     def status(self, path: str) -> os.stat_result:
         """What there is; a link stands for itself; raises OSError."""
@@ -76,6 +89,22 @@ class Folder:
         """Remove a file or a link, if it is there; raises OSError."""
         with self.parent(path) as (directory, name), contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=directory)
+
+    def remove_tree(self, path: str) -> None:
+        """Remove whatever a path names, a directory with all that is in it; raises OSError.
+
+        A link is removed itself. What this user may not remove of a directory stays.
+        """
+        with self.parent(path) as (directory, name), contextlib.suppress(FileNotFoundError):
+            if stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+                shutil.rmtree(name, ignore_errors=True, dir_fd=directory)
+            else:
+                os.unlink(name, dir_fd=directory)
+
+    def change_mode(self, path: str, mode: int) -> None:
+        """Set the permissions of a directory; raises OSError."""
+        with self.parent(f"{path}/.") as (directory, name):
+            os.chmod(name, mode, dir_fd=directory)
 
     def make_directory(self, path: str) -> None:
         """Make a directory and those above it, where they are missing; raises OSError."""

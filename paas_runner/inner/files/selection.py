@@ -16,6 +16,7 @@ import attrs
 from paas_runner.inner.entries import FileRules
 from paas_runner.inner.files.folder import Checkpoint, Folder, in_thread, never_stopping
 from paas_runner.inner.files.globs import ANY_DEPTH, Glob, GlobError, Part, escaped, fits, fixed_part, parse
+from paas_runner.inner.git_program import listing_environment
 from paas_runner.inner.process import launched
 from paas_runner.inner.trace import Narrator
 
@@ -207,9 +208,7 @@ def _is_text(path: str) -> bool:
 
 _UNTRACKED = (
     *("/bin/sh", "-c", 'exec "$@" 2>/dev/null', "untracked"),  # what git complains of is no path
-    *("git", "-c", "safe.directory=*"),
-    *("-c", "core.fsmonitor=false"),  # a program that the job's own configuration could name
-    *("ls-files", "-o", "-z"),
+    *("git", "ls-files", "-o", "-z"),
 )
 
 
@@ -225,7 +224,7 @@ async def found(folder: Folder, wanted: FileRules, narrator: Narrator) -> Select
 async def _untracked(folder: Path) -> Sequence[str] | None:
     """What git knows nothing of, ignored files too; None where git cannot list it."""
     output: list[bytes] = []
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+    environment = listing_environment(folder)
     try:
         async with launched(_UNTRACKED, folder=folder, environment=environment, write=output.append) as git:
             if await git.wait():

@@ -1,23 +1,26 @@
 """Unpacks a zip of any origin into a job's folder: nothing is ever written anywhere else.
 
 All names are looked at before anything is written. Links are made as they are, since a cache may well hold
-`python3 -> /usr/bin/python3`, but no file is written through one that leads out of the folder.
+`python3 -> /usr/bin/python3`, but no file is written through one that leads out of the folder. They are made
+last, but before the files that an archive has behind one of its own links.
 """
 
+import contextlib
 import lzma
 import os
 import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import BinaryIO
 
 import attrs
 
 from paas_runner.inner.files.archive import TIMES, ArchiveError, copy
-from paas_runner.inner.files.folder import Checkpoint, Folder, in_thread, never_stopping
+from paas_runner.inner.files.folder import Checkpoint, Folder, OutsideError, in_thread, never_stopping
 from paas_runner.inner.trace import Narrator
 
 _UTF8 = 0x800
@@ -57,17 +60,42 @@ def unpack(archive: BinaryIO, folder: Folder, checkpoint: Checkpoint = never_sto
     try:
         with zipfile.ZipFile(archive) as opened:
             entries = [_entry(info) for info in opened.infolist()]
-            for entry in entries:
+            for entry in _in_order(entries):
                 checkpoint()
-                _write(opened, entry, folder, checkpoint)
+                with _named(entry):
+                    _write(opened, entry, folder, checkpoint)
     except _DAMAGED as error:
         raise ArchiveError(f"the archive cannot be unpacked: {error}") from error
-    for entry in reversed(entries):  # what is written into a directory changes its time
+    for entry in sorted(entries, key=lambda entry: entry.path, reverse=True):  # the inmost first
         if entry.kind == stat.S_IFDIR:
-            with folder.parent(f"{entry.path}/.") as (directory, name):
-                os.chmod(name, entry.permissions, dir_fd=directory)
-                os.utime(name, entry.times, dir_fd=directory)
+            with _named(entry), folder.parent(f"{entry.path}/.") as (directory, name):
+                os.utime(name, entry.times, dir_fd=directory)  # all that is in it has been written
+                os.chmod(name, entry.permissions, dir_fd=directory)  # no more may be allowed after this
     return any(entry.path.partition("/")[0] == ".git" for entry in entries)
+
+
+def _in_order(entries: Sequence[_Entry]) -> list[_Entry]:
+    """As they can be written: files, links, and the files that lie behind links."""
+    links = {entry.path for entry in entries if entry.kind == stat.S_IFLNK}
+
+    def turn(entry: _Entry) -> int:
+        if any(str(above) in links for above in PurePosixPath(entry.path).parents):
+            return 2
+        return 1 if entry.kind == stat.S_IFLNK else 0
+
+    return sorted(entries, key=turn) if links else list(entries)
+
+
+@contextlib.contextmanager
+def _named(entry: _Entry) -> Iterator[None]:
+    """Let an error say which entry could not be written, and not where on this host."""
+    try:
+        yield
+    except OutsideError:
+        raise
+    except OSError as error:
+        text = f"`{entry.path}` of the archive cannot be unpacked: {error.strerror or error}"
+        raise ArchiveError(text) from error
 
 
 def _write(archive: zipfile.ZipFile, entry: _Entry, folder: Folder, checkpoint: Checkpoint) -> None:
