@@ -4,16 +4,18 @@ Three filters, each fed with what the one before it shows: masked values, tokens
 among a URL's parameters. How the stream is cut makes no difference to what comes out in the end.
 """
 
+import heapq
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
+
+from paas_runner.inner.secret_search import Search
 
 MASK = b"[MASKED]"
 KNOWN_PREFIXES = (
     "glpat-",
-    *("gloas-", "gldt-", "glrt-", "glcbt-", "glptt-", "glft-", "glimt-", "glagent-", "glsoat-", "glffct-"),
-    "_gitlab_session=",
-    "gltok-",
+    *("gloas-", "gldt-", "glrt-", "glrtr-", "glcbt-", "glptt-", "glft-", "glimt-", "glagent-", "glwt-"),
+    *("glsoat-", "glffct-", "gltok-", "_gitlab_session=", "GR1348941"),
 )
 _TOKEN = rb"[A-Za-z0-9_.=-]"
 _PARAMETERS = (
@@ -59,32 +61,45 @@ class Masks:
 
 
 class Masker:
-    """Replaces each secret, the longest that fits first."""
+    """Replaces each secret: of those that overlap the one that begins first, and of these the longest."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         found = {secret.encode(errors="replace") for secret in secrets if secret}
-        self._secrets = sorted(found, key=len, reverse=True)
-        self._pattern = re.compile(b"|".join(map(re.escape, self._secrets))) if self._secrets else None
+        self._search = Search(found) if found else None
+        self._found: list[tuple[int, int]] = []  # a heap: where one begins, minus its length
         self._held = b""
+        self._held_from = 0  # its place in the whole stream, as are those of what was found
 
     def feed(self, data: bytes) -> bytes:
         """What may be shown; the beginning of a possible secret is held back."""
-        if self._pattern is None:
+        if self._search is None:
             return data
-        text, shown, done = self._held + data, bytearray(), 0
-        hold = _possible_beginning(text, 0, self._secrets)
-        while (match := self._pattern.search(text, done)) and match.start() < hold:
-            shown += text[done : match.start()] + MASK
-            done = match.end()
-            hold = max(hold, _possible_beginning(text, done, self._secrets))
-        shown += text[done:hold]
-        self._held = text[hold:]
-        return bytes(shown)
+        text, known = self._held + data, len(self._held)
+        for start, end in self._search.over(text, known):
+            heapq.heappush(self._found, (self._held_from + start, start - end))
+        return self._shown(text, self._search)
 
     def flush(self) -> bytes:
         """The rest; a secret may be whole in it while a longer one was still possible."""
-        rest, self._held = self._held, b""
-        return self._pattern.sub(MASK, rest) if self._pattern else rest
+        if self._search is None:
+            return b""
+        self._search.forget(0)
+        return self._shown(self._held, self._search)
+
+    def _shown(self, text: bytes, search: Search) -> bytes:
+        """All that no secret can begin in any more; `text` is what was held, and what came after it."""
+        shown, done, size = bytearray(), 0, len(text)
+        while self._found and (start := self._found[0][0] - self._held_from) < size - search.pending:
+            _, length = heapq.heappop(self._found)
+            if start >= done:
+                shown += text[done:start] + MASK
+                done = start - length
+                search.forget(size - done)
+        hold = max(done, size - search.pending)
+        shown += text[done:hold]
+        self._held = text[hold:]
+        self._held_from += hold
+        return bytes(shown)
 
 
 class RunMasker:
@@ -94,7 +109,7 @@ class RunMasker:
         self._ignore_case = ignore_case
         self._beginnings = _prefix_free({text.encode() for text in beginnings})
         flags = re.IGNORECASE if ignore_case else 0
-        self._pattern = re.compile(b"|".join(map(re.escape, self._beginnings)), flags)
+        self._pattern = re.compile(_one_of(self._beginnings), flags)
         self._run = re.compile(kind + b"*")
         self._held = b""
         self._begun = False  # the last thing shown is a beginning
@@ -111,11 +126,15 @@ class RunMasker:
     def _shown(self, data: bytes, *, final: bool) -> bytes:
         text, self._held = self._held + data, b""
         shown, done = bytearray(), 0
+        look = text.lower() if self._ignore_case else text
+        hold = len(text) if final else _possible_beginning(look, 0, self._beginnings)
         while done < len(text):
             if self._begun or self._masking:
                 done = self._swallowed(text, done, shown)
-            else:
-                done = self._copied(text, done, shown, final=final)
+                continue
+            if hold < done and not final:
+                hold = _possible_beginning(look, done, self._beginnings)
+            done = self._copied(text, done, shown, hold)
         return bytes(shown)
 
     def _swallowed(self, text: bytes, done: int, shown: bytearray) -> int:
@@ -129,10 +148,8 @@ class RunMasker:
             self._begun = self._masking = False
         return end
 
-    def _copied(self, text: bytes, done: int, shown: bytearray, *, final: bool) -> int:
-        """Show the text up to and with the next beginning, and no further than what could become one."""
-        look = text.lower() if self._ignore_case else text
-        hold = len(text) if final else _possible_beginning(look, done, self._beginnings)
+    def _copied(self, text: bytes, done: int, shown: bytearray, hold: int) -> int:
+        """Show the text up to and with the next beginning, and not beyond `hold`, where one may begin."""
         if (match := self._pattern.search(text, done)) and match.start() < hold:
             shown += text[done : match.end()]
             self._begun = True
@@ -146,6 +163,14 @@ def _prefix_free(wanted: set[bytes]) -> list[bytes]:
     """Without those that begin with another: it is found first anyway."""
     found = [item for item in wanted if not any(item != other and item.startswith(other) for other in wanted)]
     return sorted(found, key=len, reverse=True)
+
+
+def _one_of(wanted: Sequence[bytes]) -> bytes:
+    """A pattern that looks at the first two bytes before it tries each; the longest comes first."""
+    groups: dict[bytes, list[bytes]] = {}
+    for item in wanted:
+        groups.setdefault(item[:1], []).append(re.escape(item[1:]))
+    return b"|".join(re.escape(first) + b"(?:" + b"|".join(rest) + b")" for first, rest in groups.items())
 
 
 def _possible_beginning(text: bytes, start: int, wanted: list[bytes]) -> int:

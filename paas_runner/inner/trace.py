@@ -32,6 +32,8 @@ class Trace:
 
     def write(self, data: bytes) -> None:
         """Take output; a possible beginning of a secret shows only when more has come."""
+        if self._full:
+            return
         self._keep(self._masks.feed(self._decoder.decode(data).encode()))
 
     def finish(self) -> None:

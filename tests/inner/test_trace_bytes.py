@@ -1,5 +1,10 @@
+import re
+import sys
 import zlib
+from collections.abc import Callable
 from itertools import pairwise
+from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -43,6 +48,63 @@ def test_no_secret_remains(secrets: list[str], text: str) -> None:
     assert not any(secret.encode() in shown for secret in secrets)
 
 
+WORDS = st.text("ab", min_size=1, max_size=9)
+
+
+@given(st.lists(WORDS, min_size=1, max_size=5), st.text("abc", max_size=60), st.lists(st.integers(0, 60)))
+def test_of_secrets_that_overlap_the_first_and_longest_is_masked(
+    secrets: list[str], text: str, cuts: list[int]
+) -> None:
+    by_length = sorted(secrets, key=len, reverse=True)
+    expected = re.sub("|".join(by_length), "[MASKED]", text).encode()
+    assert masked(secrets, *cut(text.encode(), cuts)) == expected
+
+
+def test_the_work_does_not_grow_with_the_length_of_a_secret_that_almost_fits() -> None:
+    def work(length: int) -> int:
+        masker = Masker(["a" * length + "b", "a" * length + "c"])
+        return lines_run(lambda: [masker.feed(b"a" * 4096) for _ in range(3)])
+
+    assert work(3000) < 1.5 * work(300)
+
+
+def test_the_work_does_not_grow_with_what_is_held_back() -> None:
+    """Each byte by itself, behind as many as a secret begins with."""
+
+    def work(length: int) -> int:
+        masker = Masker(["a" * 5000 + "b"])
+        masker.feed(b"a" * length)
+        return lines_run(lambda: [masker.feed(b"a") for _ in range(300)])
+
+    assert work(4000) < 1.5 * work(400)
+
+
+def test_the_work_grows_with_the_number_of_tokens_alone() -> None:
+    def work(count: int) -> int:
+        masks = Masks(["sesame"])
+        return lines_run(lambda: masks.feed(b"?private_token=\nglpat- " * count))
+
+    assert work(2000) < 13 * work(200)
+
+
+def lines_run(call: Callable[[], object]) -> int:
+    """How many lines of Python it takes: unlike time, the same on every machine."""
+    count = 0
+
+    def trace(_frame: FrameType, event: str, _argument: object) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return count
+
+
 TOKEN = "glpat-0123456789abcdefABCD"
 
 
@@ -54,6 +116,10 @@ TOKEN = "glpat-0123456789abcdefABCD"
         ("glpat- x", "glpat- x"),
         ("glpat-a glpat-b", "glpat-[MASKED] glpat-[MASKED]"),
         ("glrt-t1_abc.def=", "glrt-[MASKED]"),
+        ("glrtr-ABCDEFGHIJKLMNOP", "glrtr-[MASKED]"),
+        ("glwt-abc", "glwt-[MASKED]"),
+        ("acme-glrt-t1_abc.def acme-glpat-x", "acme-glrt-[MASKED] acme-glpat-[MASKED]"),
+        ("GR1348941aBcDeF", "GR1348941[MASKED]"),
         ("own-abc", "own-[MASKED]"),
         ("https://h/x?private_token=abc&b=1", "https://h/x?private_token=[MASKED]&b=1"),
         ("https://h/x?a=1&X-Amz-Signature=0af9 end", "https://h/x?a=1&X-Amz-Signature=[MASKED] end"),
@@ -131,6 +197,15 @@ def test_a_cut_never_splits_a_character() -> None:
     trace.write("ääää".encode())
     trace.write(b"more")
     assert trace.piece(0).decode().startswith("ää\n\x1b[33;1mJob's log exceeded limit of 5 bytes.")
+
+
+def test_what_is_over_the_limit_costs_nothing() -> None:
+    trace = Trace(["sesame"], 5)
+    trace.write(b"123456")
+    size = trace.size
+    assert lines_run(lambda: trace.write(b"\xff" + b"sesame glpat-" * 1000)) < 5
+    trace.finish()
+    assert trace.size == size
 
 
 def test_a_piece_is_at_most_a_mebibyte() -> None:
