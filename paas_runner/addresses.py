@@ -60,6 +60,11 @@ def parsed(text: str, schemes: Collection[str]) -> Address:
     return Address(scheme=parts.scheme, host=host, port=port, path=parts.path)
 
 
+def coordinator_api(url: str) -> str:
+    """Where the API of a coordinator is; as for GitLab Runner, the `/ci` of an old address counts nothing."""
+    return f"{url.rstrip('/').removesuffix('/ci')}/api/v4"
+
+
 def host_and_port(text: str) -> tuple[str, int | None]:
     """The two parts of `name:port`, where IPv6 has brackets and the port may be absent."""
     found = re.fullmatch(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([^:]*))?", text)

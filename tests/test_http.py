@@ -1,17 +1,22 @@
 """Deadlines, retries and what counts as transient, on real sockets."""
 
 import asyncio
+import gzip
 import random
 import ssl
 import subprocess
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 
-from paas_runner.errors import Transient
-from paas_runner.http import Http, Tls
+from paas_runner.errors import Rejected, Transient
+from paas_runner.http import MOST_BODY_BYTES, Http, Tls
+from paas_runner.http.client import _same_host
+from paas_runner.http.response import LONGEST_PAUSE_SECONDS, Response
 from paas_runner.secret import Secret
+from tests.support.bounded import cheap
 
 JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -228,3 +233,140 @@ async def test_a_foreign_certificate_gets_nothing_however_the_scheme_is_written(
         await api.aclose()
         await trusting.aclose()
         listening.close()
+
+
+async def test_an_answer_is_asked_for_as_it_is_and_never_unpacked():
+    bomb = gzip.compress(gzip.compress(b"0" * 100_000_000))
+    async with server(answer(200, "Content-Encoding: gzip, gzip", body=bomb)) as (api, seen):
+        with cheap(), pytest.raises(Transient, match="in an encoding that was not asked for"):
+            await api.call("GET", "/x", op="look")
+    assert b"Accept-Encoding: identity\r\n" in seen[0]
+
+
+async def test_what_says_that_it_is_not_packed_is_read():
+    async with server(answer(200, "Content-Encoding: Identity", body=b"{}")) as (api, _):
+        assert (await api.call("GET", "/x", op="look")).json() == {}
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 99999999999", "Transfer-Encoding: chunked"])
+async def test_no_more_is_taken_of_an_answer_than_is_allowed(framing):
+    chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n" if "chunked" in framing else b"x" * 0x100000
+    endless = f"HTTP/1.1 200 OK\r\n{framing}\r\n\r\n".encode() + 8 * chunk
+    async with server(endless) as (api, _):
+        with pytest.raises(Transient, match="answered more than 4 MiB"):
+            await api.call("GET", "/x", op="look")
+        beginning = await api.call("GET", "/x", op="look", most_bytes=1000, cut=True)
+    assert beginning.body == b"x" * 1001
+
+
+async def test_an_answer_of_the_largest_size_is_taken():
+    async with server(answer(200, body=b"x" * MOST_BODY_BYTES)) as (api, _):
+        assert len((await api.call("GET", "/x", op="look")).body) == MOST_BODY_BYTES
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"message": ' + b"[" * 5000 + b"]" * 5000 + b"}", b"NaN"])
+@pytest.mark.parametrize("status", [502, 403])
+async def test_an_error_that_cannot_be_decoded_says_nothing_but_its_status(status, body):
+    async with server(answer(status, body=body)) as (api, _):
+        try:
+            told = (await api.call("GET", "/x", op="look")).summary
+        except Transient as error:
+            told = error.text
+    assert told == f"answered {status}"
+
+
+@pytest.mark.parametrize(
+    ("wish", "seconds"),
+    [
+        ("Retry-After: 17", 17.0),
+        ("Retry-After: 1.5", 1.5),
+        ("Retry-After: -5", 0.0),
+        ("Retry-After: 1e300", LONGEST_PAUSE_SECONDS),
+        ("Retry-After: 99999999999999999999", LONGEST_PAUSE_SECONDS),
+        ("Retry-After: nan", None),
+        ("Retry-After: inf", None),
+        ("Retry-After: -inf", None),
+        ("Retry-After: soon", None),
+        ("Retry-After: ", None),
+        ("Retry-After: Sun, 01 Mar 2026 10:01:30 GMT", 90.0),
+        ("Retry-After: Sun, 01 Mar 2026 09:00:00 GMT", 0.0),
+        ("Retry-After: Sun, 01 Mar 9999 10:00:00 GMT", LONGEST_PAUSE_SECONDS),
+        ("Retry-After: Sun, 99 Mar 2026 10:00:00 GMT", None),
+        ("Retry-After: Sun, 01 Mar 2026 10:00:00 +9999", None),
+        ("RateLimit-ResetTime: Sun, 01 Mar 2026 10:00:20 GMT", 20.0),
+    ],
+)
+async def test_a_wish_to_wait_is_a_number_or_a_date_and_has_bounds(wish, seconds):
+    async with server(answer(503, "Date: Sun, 01 Mar 2026 10:00:00 GMT", wish)) as (api, _):
+        with pytest.raises(Transient) as caught:
+            await api.call("GET", "/x", op="look")
+    assert caught.value.retry_after == seconds
+
+
+@pytest.mark.parametrize("status", [307, 308])
+async def test_a_redirect_of_the_whole_request_is_followed_on_the_same_host(status):
+    async with server(answer(status, "Location: /new/place"), JSON) as (api, seen):
+        got = await api.call("POST", "/x", op="ask", payload={"a": 1}, headers={"JOB-TOKEN": Secret("t")})
+    assert (got.status, len(seen)) == (200, 2)
+    first, second = (head.decode().split("\r\n") for head in seen)
+    assert second[0] == '{"a":1}POST /new/place HTTP/1.1'  # behind the body of the first
+    assert {line.lower() for line in first[1:]} == {line.lower() for line in second[1:]}
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://127.0.0.2:9/x",
+        "http://user:word@127.0.0.1:9/x",
+        "ftp://127.0.0.1/x",
+        "//127.0.0.2/x",
+        "http://[",
+        "",
+    ],
+)
+async def test_a_redirect_elsewhere_is_told_and_not_followed(location):
+    async with server(answer(308, f"Location: {location}")) as (api, seen):
+        assert (await api.call("POST", "/x", op="ask", payload={})).status == 308
+        assert len(seen) == 1
+
+
+async def test_redirects_in_a_circle_end():
+    async with server(answer(307, "Location: /x")) as (api, seen):
+        assert (await api.call("POST", "/x", op="ask")).status == 307
+    assert len(seen) == 3
+
+
+def test_tls_is_never_left_by_a_redirect():
+    asked = httpx.URL("https://git.example/api")
+    for place, followed in (("http://git.example/api", False), ("https://git.example:8443/x", True)):
+        there = Response(status=307, headers={"location": place}, body=b"")
+        assert (_same_host(asked, there) is not None) is followed
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("https://git.example/x?token=secret#a", "answered 301: redirects to https://git.example/x"),
+        ("https://user:word@git.example/x", "answered 301: redirects to https://git.example/x"),
+        ("https://git.example/" + "x" * 5000, "answered 301: redirects to https://git.example/" + "x" * 180),
+        ("http://[", "answered 301"),
+        ("", "answered 301"),
+    ],
+)
+def test_where_a_redirect_leads_is_told_without_what_may_be_secret(location, told):
+    assert Response(status=301, headers={"location": location}, body=b"").summary == told
+
+
+@pytest.mark.parametrize("value", ["t\u200b", "\udc80"])
+async def test_what_cannot_be_sent_is_refused_once_and_for_all(value):
+    async with server(JSON) as (api, seen):
+        with pytest.raises(Rejected, match="cannot be sent"):
+            await api.call("GET", "/x", op="look", headers={"JOB-TOKEN": Secret(value)})
+    assert seen == []
+
+
+async def test_a_port_that_is_none_is_refused():
+    api = Http()("http://127.0.0.1:99999", service="test")
+    with pytest.raises(Rejected, match="cannot be sent"):
+        await api.call("GET", "/x", op="look")
+    await api.aclose()

@@ -12,7 +12,7 @@ import attrs
 
 from executors.clever.refusals import RATE_LIMITED_SECONDS, SERVICE, decoded, objects, refusal
 from paas_runner.errors import Rejected, Transient
-from paas_runner.http import QUICK_TRIES, Connect
+from paas_runner.http import MOST_BODY_BYTES, MOST_LIST_BYTES, QUICK_TRIES, Connect
 from paas_runner.secret import Secret
 
 CALLS_AT_ONCE = 8
@@ -81,7 +81,7 @@ class CleverApi:
     async def applications(self) -> Sequence[Application]:
         """All applications of the organisation, also those that are not hosts."""
         op = "list the applications"
-        found = await self._called("GET", "", op, attempts=QUICK_TRIES)
+        found = await self._called("GET", "", op, attempts=QUICK_TRIES, most_bytes=MOST_LIST_BYTES)
         return [_application(entry, op) for entry in objects(found)]
 
     async def application(self, ref: str) -> Application:
@@ -149,6 +149,7 @@ class CleverApi:
         payload: Any = None,
         params: Mapping[str, str] | None = None,
         attempts: int = 1,
+        most_bytes: int = MOST_BODY_BYTES,
     ) -> Any:
         """The decoded answer; a rate limit that one call meets holds back all others of the organisation."""
         now = asyncio.get_running_loop().time()
@@ -163,6 +164,7 @@ class CleverApi:
                 payload=payload,
                 params=params,
                 attempts=attempts,
+                most_bytes=most_bytes,
             )
             return decoded(answer, op)
         except Transient as error:

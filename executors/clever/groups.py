@@ -12,6 +12,7 @@ from urllib.parse import quote
 import attrs
 
 from executors.clever.settings import CleverSettings
+from paas_runner.addresses import coordinator_api
 from paas_runner.errors import Rejected, Transient
 from paas_runner.executor.contract import RunnerSection
 from paas_runner.http import QUICK_TRIES, Connect, HttpClient, Response
@@ -51,7 +52,7 @@ class GroupsApi:
         self.url = section.url
         self.token = settings.cc_gitlab_namespace_attributes_token or Secret("")
         self._api: HttpClient = connect(
-            f"{section.url}/api/v4", service=f"coordinator {section.url}", tls=section.tls
+            coordinator_api(section.url), service=f"coordinator {section.url}", tls=section.tls
         )
 
     def follow(self, other: "GroupsApi") -> None:

@@ -4,19 +4,25 @@ Credentials travel in bodies and headers, never in URLs. Every status of the spe
 what is worth repeating is raised as `Transient`, anything else that is unexpected as `Rejected`.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from paas_runner.addresses import coordinator_api
 from paas_runner.coordinator.protocol import JobStatus, TraceState
 from paas_runner.coordinator.system_id import INFO
 from paas_runner.errors import Rejected, Transient
 from paas_runner.http import QUICK_TRIES, Connect, HttpClient, Response, Tls
 from paas_runner.job.failure import Failure
+from paas_runner.job.payload import MOST_BYTES
 from paas_runner.secret import Secret
 
 LONG_POLL_SECONDS = 90.0  # a coordinator holds an empty request for 50 s, usually (§2.4)
 JOB_CALLS_AT_ONCE = 10
+MOST_UPDATE_CHARACTERS = 256  # a digest; it goes back with the next request
 MOST_APPENDS = 3  # of one text: each tells the size at which the next one is right
+
+_SIZE = re.compile(r"[0-9]{1,15}")
 
 
 class GitLabCoordinator:
@@ -26,7 +32,7 @@ class GitLabCoordinator:
         self, url: str, *, token: Secret, system_id: str, connect: Connect, tls: Tls | None = None
     ) -> None:
         """Open separate connections for asking and for following, so that neither waits for the other."""
-        base = f"{url.rstrip('/')}/api/v4"
+        base = coordinator_api(url)
         self._token = token
         self._system_id = system_id
         self._last_update = ""
@@ -34,7 +40,10 @@ class GitLabCoordinator:
         self._jobs = connect(base, service=f"coordinator {url}", at_once=JOB_CALLS_AT_ONCE, tls=tls)
 
     async def request_job(self, *, hold: bool) -> bytes | None:
-        """§2.3; a request that tells the last update is held (§2.4)."""
+        """§2.3; a request that tells the last update is held (§2.4).
+
+        A payload that is too long is ours as well: enough of it is kept to say which job it is.
+        """
         payload: dict[str, Any] = {
             "token": self._token.reveal(),
             "system_id": self._system_id,
@@ -49,8 +58,12 @@ class GitLabCoordinator:
             headers={"RUNNER-TOKEN": self._token, "Accept": "application/json"},
             payload=payload,
             within=LONG_POLL_SECONDS,
+            most_bytes=MOST_BYTES,
+            cut=True,
         )
-        self._last_update = answer.headers.get("x-gitlab-last-update", self._last_update)
+        self._last_update = answer.headers.get("x-gitlab-last-update", self._last_update)[
+            :MOST_UPDATE_CHARACTERS
+        ]
         if answer.status == 201:
             return answer.body
         if answer.status in (204, 409):  # 409: another runner was faster
@@ -86,11 +99,15 @@ class GitLabCoordinator:
         """
         return await self._patch(job_id, token, start=1, content=b"\n", op="look at the job's log")
 
-    async def append_trace(self, job_id: int, token: Secret, text: str) -> None:
-        """§4: where the coordinator says the trace ends: after a lost answer that is behind `text`."""
-        content = text.encode()
+    async def append_trace(self, job_id: int, token: Secret, text: str, *, begun: bool) -> None:
+        """§4: where the coordinator says the trace ends: after a lost answer that is behind `text`.
+
+        A log of just this length holds `text`, then, unless the host has written it: there the size is asked
+        for first.
+        """
+        content = text.encode(errors="replace")
         op = "write to the job's log"
-        start = 0
+        start = (await self.trace_state(job_id, token)).size if begun else 0
         for _ in range(MOST_APPENDS):
             state = await self._patch(job_id, token, start=start, content=content, op=op)
             if state.status is JobStatus.ENDED or state.size == start + len(content):
@@ -144,7 +161,7 @@ class GitLabCoordinator:
             case 403 | 404 | 409:  # 409: another runner has it (§2.8), or a conflict of the moment
                 return JobStatus.ENDED if status is JobStatus.ENDED else None
             case 202 | 412:  # 202: the log is still being stored, to be repeated later
-                wait = answer.number("x-gitlab-trace-update-interval")
+                wait = answer.pause("x-gitlab-trace-update-interval")
                 raise Transient(
                     f"answered {answer.status}",
                     service=self._jobs.service,
@@ -173,7 +190,7 @@ class GitLabCoordinator:
         if answer.status not in (202, 416):
             raise self._unexpected(self._jobs, answer, op)
         size = answer.headers.get("range", "").rpartition("-")[2]
-        if not size.isdecimal():
+        if not _SIZE.fullmatch(size):
             raise self._garbled(op, answer)
         return TraceState(size=int(size), status=_status(answer.headers.get("job-status", "running")))
 

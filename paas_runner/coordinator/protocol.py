@@ -49,9 +49,10 @@ class CoordinatorClient(Protocol):
     async def trace_state(self, job_id: int, token: Secret) -> TraceState:
         """How long the job's trace is, found out without writing to it."""
 
-    async def append_trace(self, job_id: int, token: Secret, text: str) -> None:
+    async def append_trace(self, job_id: int, token: Secret, text: str, *, begun: bool) -> None:
         """Write `text` at the end of the trace; repeated after a lost answer it stands there once.
 
+        `begun` is whether the job's host has written to the trace before.
         A trace that takes nothing more, because the job is over, is left as it is.
         """
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from paas_runner.addresses import coordinator_api
 from paas_runner.coordinator.system_id import INFO
 from paas_runner.errors import Rejected, Transient
 from paas_runner.http import Connect, Response, Tls
@@ -155,7 +156,8 @@ class RunnerRecords:
         body = {"token": token.reveal(), "info": INFO} | ({"system_id": system_id} if system_id else {})
         answer = await self._call("POST", "/runners/verify", body, op=op)
         if answer.status not in (200, 201):
-            raise self._refused(answer, op, f"answered {answer.status}: is the address complete?")
+            fault = f"redirects to {answer.redirect}: give that address" if answer.redirect else ""
+            raise self._refused(answer, op, fault or f"answered {answer.status}: is the address complete?")
         try:
             found = answer.json()
         except ValueError:
@@ -181,7 +183,7 @@ class RunnerRecords:
     async def _call(
         self, method: str, path: str, body: Any, *, op: str, attempts: int = _ATTEMPTS
     ) -> Response:
-        api = self.connect(f"{self.url.rstrip('/')}/api/v4", service=self._service, at_once=1, tls=self.tls)
+        api = self.connect(coordinator_api(self.url), service=self._service, at_once=1, tls=self.tls)
         try:
             return await api.call(method, path, op=op, payload=body, attempts=attempts)
         finally:

@@ -45,7 +45,7 @@ from paas_runner.job.events import (
     Unchecked,
 )
 from paas_runner.job.failure import Failure, FailureReason, as_trace, call_facts
-from paas_runner.job.tracked import TrackedJob
+from paas_runner.job.tracked import Phase, TrackedJob
 from paas_runner.loop.timing import LONGEST_OUTAGE_BACKOFF, Clock, backoff
 
 E = TypeVar("E")
@@ -201,7 +201,8 @@ class Effects:
 
     async def _explain(self, job: TrackedJob) -> Event:
         text = as_trace(_failure(job), runner=self.runner.name, version=__version__)
-        await self.runner.coordinator.append_trace(job.key.job_id, job.token, text)
+        begun = Phase.RUNNING in job.entered
+        await self.runner.coordinator.append_trace(job.key.job_id, job.token, text, begun=begun)
         return Explained()
 
     async def _report(self, job: TrackedJob) -> Event:

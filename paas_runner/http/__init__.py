@@ -1,6 +1,25 @@
 """HTTP as the service uses it; `client` is the one module that speaks httpx."""
 
-from paas_runner.http.client import QUICK_TRIES, Connect, Http, HttpClient, OnResponse, Tls
+from paas_runner.http.client import (
+    MOST_BODY_BYTES,
+    MOST_LIST_BYTES,
+    QUICK_TRIES,
+    Connect,
+    Http,
+    HttpClient,
+    OnResponse,
+    Tls,
+)
 from paas_runner.http.response import Response
 
-__all__ = ["QUICK_TRIES", "Connect", "Http", "HttpClient", "OnResponse", "Response", "Tls"]
+__all__ = [
+    "MOST_BODY_BYTES",
+    "MOST_LIST_BYTES",
+    "QUICK_TRIES",
+    "Connect",
+    "Http",
+    "HttpClient",
+    "OnResponse",
+    "Response",
+    "Tls",
+]

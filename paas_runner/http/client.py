@@ -1,8 +1,10 @@
 """Calls to one service: a deadline on every call, bounded retries, answers as values.
 
 The only module that imports httpx. It decides once what is transient (`Transient`: no answer, 408, 425, 429,
-5xx); what every other status means is for the caller, who knows the protocol. Redirects are not followed,
-they would carry credentials to another host. Nothing of a request but its operation's name is logged.
+5xx); what every other status means is for the caller, who knows the protocol. What an answer may cost is
+bounded: its time, its bytes, which are taken as they come and never unpacked. A redirect is followed where
+method and body stay (307, 308) and the host does: any other would carry credentials to somebody else.
+Nothing of a request but its operation's name is logged.
 """
 
 import asyncio
@@ -18,7 +20,7 @@ import structlog
 import tenacity
 
 from paas_runner import __version__
-from paas_runner.errors import Transient
+from paas_runner.errors import Rejected, RemoteError, Transient
 from paas_runner.http.response import Response, cause
 from paas_runner.secret import Secret
 
@@ -26,7 +28,9 @@ log = structlog.stdlib.get_logger(__name__)
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
-MOST_BODY_BYTES = 32 * 1024 * 1024
+MOST_BODY_BYTES = 4 * 1024 * 1024
+MOST_LIST_BYTES = 32 * 1024 * 1024  # of an answer that grows with what somebody has there
+MOST_REDIRECTS = 3
 LONGEST_WAIT_SECONDS = 10.0  # a longer Retry-After is for the caller's own schedule
 QUICK_TRIES = 3
 """Attempts of a call that may be repeated right away: a hiccup passes, an outage is reported."""
@@ -90,38 +94,51 @@ class HttpClient:
         params: Mapping[str, str] | None = None,
         within: float = ANSWER_SECONDS,
         attempts: int = 1,
+        most_bytes: int = MOST_BODY_BYTES,
+        cut: bool = False,
     ) -> Response:
         """One answer, from the last of at most `attempts` calls of at most `within` seconds each.
 
-        Raises `Transient`. Give `attempts` only to calls that may be repeated.
+        Raises `Transient`, and `Rejected` for what cannot be sent. Give `attempts` only to calls that may be
+        repeated. A body of more than `most_bytes` is transient, too, unless its beginning is worth something:
+        with `cut` that is the answer, one byte longer than allowed.
         """
-        request = self._client.build_request(
-            method,
-            path,
-            headers={name: _revealed(value) for name, value in (headers or {}).items()},
-            json=payload,
-            content=content,
-            params=params,
-            timeout=httpx.Timeout(within, connect=min(CONNECT_SECONDS, within)),
-        )
+        try:
+            request = self._client.build_request(
+                method,
+                path,
+                headers={name: _revealed(value) for name, value in (headers or {}).items()},
+                json=payload,
+                content=content,
+                params=params,
+                timeout=httpx.Timeout(within, connect=min(CONNECT_SECONDS, within)),
+            )
+        except (httpx.InvalidURL, ValueError) as error:  # UnicodeEncodeError is one
+            raise self._unsendable(op, error) from error
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(_worth_repeating),
             wait=self._pause,
             stop=tenacity.stop_after_attempt(attempts),
             reraise=True,
         )
-        return await retrying(self._once, request, op, within)
+        most = _Most(bytes=most_bytes, cut=cut)
+        return await retrying(self._once, request, op, within, most)
 
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    async def _once(self, request: httpx.Request, op: str, within: float) -> Response:
+    async def _once(self, request: httpx.Request, op: str, within: float, most: "_Most") -> Response:
         async with self._places:
             try:
                 async with asyncio.timeout(within):
-                    answer = await self._exchange(request, op)
+                    answer = await self._followed(request, op, most)
             except (httpx.RequestError, TimeoutError) as error:
                 raise self._transient(f"no answer ({cause(error)})", op) from error
+            except RemoteError:
+                raise
+            except Exception as error:
+                # an address that is none, found as late as here, or whatever else the library did not foresee
+                raise self._unsendable(op, error) from error
         log.debug("http_call", service=self._service, op=op, status=answer.status)
         if self._on_response:
             self._on_response(self._service, answer)
@@ -136,18 +153,44 @@ class HttpClient:
             )
         return answer
 
-    async def _exchange(self, request: httpx.Request, op: str) -> Response:
+    async def _followed(self, request: httpx.Request, op: str, most: "_Most") -> Response:
+        for _ in range(MOST_REDIRECTS):
+            answer = await self._exchange(request, op, most)
+            address = _same_host(request.url, answer)
+            if address is None:
+                return answer
+            headers = [(name, value) for name, value in request.headers.multi_items() if name != "host"]
+            request = self._client.build_request(
+                request.method,
+                address,
+                headers=headers,
+                content=request.content,
+                extensions=request.extensions,
+            )
+        return answer
+
+    async def _exchange(self, request: httpx.Request, op: str, most: "_Most") -> Response:
         response = await self._client.send(request, stream=True)
+        status = response.status_code
         try:
+            if response.headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
+                raise self._transient("answered in an encoding that was not asked for", op, status=status)
             body = bytearray()
             async for chunk in response.aiter_bytes():
                 body += chunk
-                if len(body) > MOST_BODY_BYTES:
-                    raise self._transient("answered more than 32 MiB", op, status=response.status_code)
+                if len(body) > most.bytes:
+                    if most.cut:
+                        del body[most.bytes + 1 :]
+                        break
+                    mebibytes = most.bytes // 1024 // 1024
+                    raise self._transient(f"answered more than {mebibytes} MiB", op, status=status)
         finally:
             await response.aclose()
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Response(status=response.status_code, headers=headers, body=bytes(body))
+        return Response(status=status, headers=headers, body=bytes(body))
+
+    def _unsendable(self, op: str, error: Exception) -> Rejected:
+        return Rejected(f"cannot be sent ({type(error).__name__})", service=self._service, op=op)
 
     def _transient(self, text: str, op: str, *, status: int | None = None) -> Transient:
         return Transient(text, service=self._service, op=op, status=status)
@@ -193,7 +236,7 @@ class Http:
         """Build the client; raises OSError for certificates that cannot be read."""
         client = httpx.AsyncClient(
             base_url=base_url,
-            headers={"User-Agent": f"paas-runner {__version__}"}
+            headers={"User-Agent": f"paas-runner {__version__}", "Accept-Encoding": "identity"}
             | {name: value.reveal() for name, value in (headers or {}).items()},
             follow_redirects=False,
             limits=httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once),
@@ -203,6 +246,26 @@ class Http:
         return HttpClient(
             client, service=service, at_once=at_once, rng=self.rng, on_response=self.on_response
         )
+
+
+@attrs.frozen(kw_only=True)
+class _Most:
+    """What is taken of a body: so many bytes, and of a longer one nothing, or what it begins with."""
+
+    bytes: int
+    cut: bool
+
+
+def _same_host(asked: httpx.URL, answer: Response) -> httpx.URL | None:
+    """Where the request is to be repeated as it is: on the host that has our credentials, no less safely."""
+    if answer.status not in (307, 308) or not answer.headers.get("location"):
+        return None
+    try:
+        address = asked.join(answer.headers["location"])
+    except (httpx.InvalidURL, ValueError):
+        return None
+    safe = address.scheme == "https" or address.scheme == asked.scheme == "http"
+    return address if safe and address.host == asked.host and not address.userinfo else None
 
 
 def _revealed(value: Secret | str) -> str:

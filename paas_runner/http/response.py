@@ -5,19 +5,24 @@ address, the other side's name for the request.
 """
 
 import email.utils
-import json
+import math
 import os
 import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 
+from paas_runner import foreign_json
 from paas_runner.plain_text import one_line, printable
 
 MOST_MESSAGE_CHARACTERS = 300
-LONGEST_RETRY_AFTER_SECONDS = 600.0
+LONGEST_PAUSE_SECONDS = 600.0
+"""Of whatever the other side wishes: what is longer is asked for again (`gitlab-runner-api.md` §8.1)."""
+
+MOST_ADDRESS_CHARACTERS = 200
 REQUEST_IDS = ("sozu-id", "x-request-id")  # Clever Cloud's proxy; GitLab
 
 
@@ -30,12 +35,31 @@ class Response:
     body: bytes = attrs.field(repr=False)
 
     def json(self) -> Any:
-        """The decoded body; raises ValueError."""
-        return json.loads(self.body)
+        """The decoded body; raises ValueError, also for what would cost too much to read."""
+        return foreign_json.loads(self.body)
 
-    def number(self, header: str) -> float | None:
-        """A header's value when it is a number, else None."""
-        return _number(self.headers.get(header, ""))
+    def pause(self, header: str) -> float | None:
+        """The seconds that a header tells us to wait, within bounds; None when it does not.
+
+        As a number or as the date of the end (RFC 9110 §10.2.3), which counts from the other side's clock.
+        """
+        text = self.headers.get(header, "")
+        seconds, end = _number(text), _date(text)
+        if seconds is None and end is not None:
+            seconds = (end - (self.date or datetime.now(UTC))).total_seconds()
+        return None if seconds is None else min(max(seconds, 0.0), LONGEST_PAUSE_SECONDS)
+
+    @property
+    def redirect(self) -> str:
+        """Where another address is named instead of an answer: that, without what may be secret in it."""
+        if self.status not in (301, 302, 303, 307, 308):
+            return ""
+        try:
+            parts = urlsplit(self.headers.get("location", ""))
+            place = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        except ValueError:
+            return ""
+        return one_line(printable(place))[:MOST_ADDRESS_CHARACTERS]
 
     @property
     def message(self) -> str:
@@ -55,8 +79,9 @@ class Response:
 
     @property
     def summary(self) -> str:
-        """For a reader: the status, and an error's own words."""
-        return f"answered {self.status}" + (f": {self.message}" if self.message else "")
+        """For a reader: the status, and an error's own words, or where it sends us."""
+        told = f"redirects to {self.redirect}" if self.redirect else self.message
+        return f"answered {self.status}" + (f": {told}" if told else "")
 
     @property
     def reference(self) -> str:
@@ -71,11 +96,8 @@ class Response:
     @property
     def retry_after(self) -> float | None:
         """Seconds to wait: `Retry-After`, else `RateLimit-ResetTime` (`gitlab-runner-api.md` §0.4, §8.1)."""
-        seconds = self.number("retry-after")
-        if seconds is None:
-            reset = _date(self.headers.get("ratelimit-resettime", ""))
-            seconds = None if reset is None else (reset - datetime.now(UTC)).total_seconds()
-        return None if seconds is None else min(max(seconds, 0.0), LONGEST_RETRY_AFTER_SECONDS)
+        wish = self.pause("retry-after")
+        return self.pause("ratelimit-resettime") if wish is None else wish
 
 
 def cause(error: BaseException) -> str:
@@ -108,15 +130,16 @@ def _system_words(error: BaseException) -> str:
 
 def _number(text: str) -> float | None:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def _date(text: str) -> datetime | None:
     """A header's moment; HTTP dates are in UTC, whether they say so or not."""
     try:
         found = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError, IndexError):
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

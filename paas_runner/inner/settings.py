@@ -88,7 +88,7 @@ def read_section(text: str) -> RunnerSection:
         raise InnerRunnerError("runner.toml: the section needs `url` (http or https) and `token`")
     limit = section.get("output_limit")
     return RunnerSection(
-        url=url.rstrip("/"),
+        url=url.rstrip("/").removesuffix("/ci"),  # as GitLab Runner does
         token=token,
         environment=tuple(str(entry) for entry in section.get("environment") or ()),
         output_limit_bytes=(limit if isinstance(limit, int) and limit > 0 else DEFAULT_OUTPUT_LIMIT_KIB)

@@ -17,6 +17,7 @@ from paas_runner.job.variables import Budget, BudgetExceededError, Variable, val
 from paas_runner.secret import Secret
 
 DEFAULT_TIMEOUT = timedelta(seconds=7200)  # what GitLab Runner takes for an absent or zero timeout
+MOST_BYTES = 32 * 1024 * 1024
 MOST_VARIABLES = 50_000
 MOST_ID = 2**63 - 1  # what a coordinator's database has, and ours
 MOST_VALUE_CHARACTERS = 4096
@@ -98,6 +99,8 @@ def decode(body: bytes) -> Payload:
 
     Raises `PayloadError`, with the job's id and token whenever they can be made out.
     """
+    if len(body) > MOST_BYTES:
+        raise _salvaged(body, f"more than {MOST_BYTES // 1024 // 1024} MiB")
     try:
         raw = foreign_json.loads(body)
     except ValueError as error:

@@ -12,7 +12,7 @@ from paas_runner.coordinator.protocol import JobStatus
 from paas_runner.errors import Rejected, Transient
 from paas_runner.http import Http
 from paas_runner.job.failure import Failure, FailureReason
-from paas_runner.job.payload import decode
+from paas_runner.job.payload import PayloadError, decode
 from paas_runner.pipelines.coordinator import Coordinator as GitLab
 from paas_runner.pipelines.options import CoordinatorOptions
 from paas_runner.pipelines.spec import JobSpec
@@ -48,7 +48,8 @@ class World:
                 requests.append(request)
                 return await inner.handle_async_request(request)
 
-        self.client = client(Recording(), token=runner.token.reveal())
+        self.transport = Recording()
+        self.client = client(self.transport, token=runner.token.reveal())
 
     def submit(self, name="build"):
         return submitted(self.gitlab, JobSpec(name=name, script=("true",)))
@@ -100,7 +101,7 @@ async def test_no_credential_is_ever_in_a_url(world):
     await world.client.touch(job.job_id, payload.token)
     await world.client.status(job.job_id, payload.token)
     await world.client.trace_state(job.job_id, payload.token)
-    await world.client.append_trace(job.job_id, payload.token, "text")
+    await world.client.append_trace(job.job_id, payload.token, "text", begun=False)
     await world.client.report_failed(job.job_id, payload.token, FAILURE)
     assert {request.url.query for request in world.requests} == {b""}
     assert payload.token.reveal() not in "".join(str(request.url) for request in world.requests)
@@ -126,14 +127,53 @@ async def test_the_logs_length_is_seen_without_writing_to_it(world):
     assert job.trace == "héllo".encode()
 
 
+async def test_an_explanation_as_long_as_what_the_host_wrote_is_written_behind_it(world):
+    job, payload = await world.acquire()
+    world.gitlab.append_trace(job.job_id, 0, b"1234567")
+    await world.client.append_trace(job.job_id, payload.token, "account", begun=True)
+    assert job.trace == b"1234567account"
+
+
+@pytest.mark.parametrize("url", ["http://coordinator/ci", "http://coordinator/ci/", "http://coordinator/"])
+async def test_the_address_of_an_old_configuration_leads_to_the_api(world, url):
+    world.client = GitLabCoordinator(
+        url,
+        token=Secret("x"),
+        system_id="s_0123456789ab",
+        connect=Http(rng=random.Random(1), transport=lambda _url: world.transport),
+    )
+    with pytest.raises(Rejected, match="403"):
+        await world.client.request_job(hold=False)
+    assert world.requests[-1].url.path == "/api/v4/jobs/request"
+
+
+async def test_the_wish_of_a_coordinator_for_a_pause_has_bounds():
+    for wish in ("1e9", "inf", "nan", "-3"):
+        answered = httpx.Response(202, headers={"X-GitLab-Trace-Update-Interval": wish})
+        api = client(httpx.MockTransport(lambda _request, reply=answered: reply))
+        with pytest.raises(Transient) as caught:
+            await api.touch(1, TOKEN)
+        assert caught.value.retry_after in (600.0, 0.0, None)
+
+
+async def test_a_payload_that_is_too_long_still_tells_which_job_to_report(monkeypatch):
+    monkeypatch.setattr("paas_runner.coordinator.gitlab.MOST_BYTES", 1000)
+    monkeypatch.setattr("paas_runner.job.payload.MOST_BYTES", 1000)
+    body = b'{"id": 4711, "token": "glcbt-64_AbC", "x": "' + b"x" * 5000 + b'"}'
+    api = client(httpx.MockTransport(lambda _request: httpx.Response(201, content=body)))
+    with pytest.raises(PayloadError, match="more than") as caught:
+        decode(await api.request_job(hold=False))
+    assert (caught.value.job_id, caught.value.token.reveal()) == (4711, "glcbt-64_AbC")
+
+
 @pytest.mark.parametrize("already", [b"", b"what the host had written\n"])
 async def test_the_explanation_stands_at_the_end_of_the_log_once(world, already):
     job, payload = await world.acquire()
     if already:
         world.gitlab.append_trace(job.job_id, 0, already)
-    await world.client.append_trace(job.job_id, payload.token, "Désolé\n")
+    await world.client.append_trace(job.job_id, payload.token, "Désolé\n", begun=bool(already))
     if not already:
-        await world.client.append_trace(job.job_id, payload.token, "Désolé\n")
+        await world.client.append_trace(job.job_id, payload.token, "Désolé\n", begun=bool(already))
     assert job.trace == already + "Désolé\n".encode()
 
 

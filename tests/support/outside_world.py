@@ -182,7 +182,7 @@ class OneJobCoordinator(Side):
         self._called("trace")
         return TraceState(size=1 if any(self.executor.alive.values()) else 0, status=self._status())
 
-    async def append_trace(self, _job_id, _token, text):
+    async def append_trace(self, _job_id, _token, text, *, begun):
         self.trace += text
         self._called("explain")
 
