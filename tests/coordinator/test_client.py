@@ -272,3 +272,58 @@ async def test_the_job_status_header_ends_a_job_whatever_the_status_is(word):
     assert await answering(200, {"Job-Status": word}).touch(1, TOKEN) is JobStatus.ENDED
     state = await answering(202, {"Job-Status": word, "Range": "0-1"}).trace_state(1, TOKEN)
     assert state.status is JobStatus.ENDED
+
+
+# --- what goes over the wire ---------------------------------------------------------------------------------
+
+
+def listening(*answers):
+    """A client, and the requests that it makes of a coordinator with these answers, the last one for ever."""
+    seen = []
+
+    def answer(request):
+        seen.append(request)
+        return answers[min(len(seen), len(answers)) - 1]
+
+    return client(httpx.MockTransport(answer)), seen
+
+
+async def test_a_request_for_a_job_shows_the_runners_token_in_its_header_as_in_its_body():
+    coordinator, seen = listening(httpx.Response(204))
+    await coordinator.request_job(hold=True)
+    assert seen[0].headers["RUNNER-TOKEN"] == "runner-token-canary"
+    assert json.loads(seen[0].content)["token"] == "runner-token-canary"
+
+
+async def test_what_the_coordinator_last_told_is_remembered_over_answers_that_tell_nothing():
+    told = httpx.Response(204, headers={"X-GitLab-Last-Update": "a1"})
+    coordinator, seen = listening(told, httpx.Response(409))
+    for _ in range(3):
+        await coordinator.request_job(hold=True)
+    assert [json.loads(request.content).get("last_update") for request in seen] == [None, "a1", "a1"]
+
+
+@pytest.mark.parametrize("call", ["touch", "report_failed"])
+async def test_an_update_passes_over_a_hiccup_of_the_coordinator(call):
+    coordinator, seen = listening(httpx.Response(502, headers={"Retry-After": "0"}), httpx.Response(200))
+    arguments = (FAILURE,) if call == "report_failed" else ()
+    await getattr(coordinator, call)(1, TOKEN, *arguments)
+    assert [request.method for request in seen] == ["PUT", "PUT"]
+
+
+async def test_a_piece_of_the_log_names_its_first_and_its_last_byte():
+    coordinator, seen = listening(httpx.Response(202, headers={"Range": "0-10"}))
+    await coordinator.append_trace(1, TOKEN, "Désolé!\n")
+    assert seen[0].headers["Content-Range"] == "0-9"
+    assert len(seen[0].content) == 10
+
+
+async def test_a_skipped_job_is_over():
+    assert await answering(200, {"Job-Status": "skipped"}).touch(1, TOKEN) is JobStatus.ENDED
+
+
+@pytest.mark.parametrize("status", [403, 404, 409])
+async def test_a_refusal_that_says_how_the_job_ended_is_believed_without_another_question(status):
+    coordinator, seen = listening(httpx.Response(status, headers={"Job-Status": "failed"}))
+    assert await coordinator.touch(1, TOKEN) is JobStatus.ENDED
+    assert len(seen) == 1
