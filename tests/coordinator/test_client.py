@@ -274,7 +274,7 @@ async def test_the_job_status_header_ends_a_job_whatever_the_status_is(word):
     assert state.status is JobStatus.ENDED
 
 
-# --- what goes over the wire ---------------------------------------------------------------------------------
+# --- what goes over the wire ------------------------------------------------------------------------------
 
 
 def listening(*answers):

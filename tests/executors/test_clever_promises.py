@@ -1,4 +1,4 @@
-"""What hosts cost and whose they are: promises of `clever-docker` that only show when something goes wrong."""
+"""What hosts cost and whose they are: promises of `clever-docker` that show when something goes wrong."""
 
 import asyncio
 
@@ -64,7 +64,8 @@ async def test_of_two_hosts_of_a_job_the_oldest_is_adopted_and_both_are_removed_
 
 async def test_a_host_that_cannot_be_launched_is_not_made(clever, make):  # noqa: F811
     order = attrs.evolve(
-        requested(), payload=attrs.evolve(requested().payload, raw={"id": 42, "token": "t", "image": {"name": "a b"}})
+        requested(),
+        payload=attrs.evolve(requested().payload, raw={"id": 42, "token": "t", "image": {"name": "a b"}}),
     )
     with pytest.raises(JobRefusedError):
         await make().provision(order)

@@ -209,7 +209,8 @@ class OutsideWorld:
     def entries(self):
         return self.journal.entries
 
-    def _parts(self, jobs=()):
+    def parts(self, jobs=()):
+        """What a process is put together from."""
         runner = ActiveRunner(
             key=RUNNER,
             name="model",
@@ -231,7 +232,7 @@ class OutsideWorld:
         jobs = [resumed(job, virtual_now()) for job in await self.store.jobs()]
         if not jobs and not await self.store.ended():
             jobs = [acquired(RUNNER, payload(1), virtual_now())]
-        runner, _registry, records = self._parts(jobs)
+        runner, _registry, records = self.parts(jobs)
         for job in jobs:
             loop = JobLoop(
                 job,
@@ -246,7 +247,7 @@ class OutsideWorld:
     @contextlib.asynccontextmanager
     async def acquisition(self):
         """A runner that asks for jobs; those that it starts are in `started`."""
-        runner, registry, records = self._parts()
+        runner, registry, records = self.parts()
         ending = asyncio.Event()
 
         def start(job):
