@@ -86,7 +86,6 @@ class TenantSweep:
 
     def __init__(self, runner: ActiveRunner, tenant: str, *, records: KnownRecords, clock: Clock) -> None:
         self._counters = runner.counters
-        self._tenant = tenant
         self._records = records
         self._clock = clock
         self._search = Search(SearchedRunner.of(runner), tenant, records=records, clock=clock)
@@ -95,7 +94,7 @@ class TenantSweep:
 
     async def compare(self) -> None:
         """Compare once, and remove what was unknown at the comparison before, too, and is old enough."""
-        before = [job for job in await self._records.jobs() if job.tenant == self._tenant]
+        before = await self._records.jobs()
         verdicts = await self._search.compare()
         listed = frozenset(verdict.host.ref for verdict in verdicts)
         await self._count_missing(before, listed)

@@ -6,12 +6,20 @@ The loop and the acquisition alone, in virtual time, against models whose journa
 import asyncio
 import itertools
 import json
+from datetime import timedelta
 
+import attrs
 import pytest
 
+from paas_runner.dispatch.registry import Registry
 from paas_runner.errors import Rejected, Transient
+from paas_runner.job.capacity import Limits
+from paas_runner.job.cost import closed_by
+from paas_runner.job.events import Decommissioned
+from paas_runner.job.tracked import Phase
 from paas_runner.testing.virtual_time import run_virtual
 from tests.support.outside_world import CrashedError, OutsideWorld, without_looks
+from tests.support.records import NOW, job, job_in
 
 A_LIFE = [
     "saved provisioning",
@@ -241,3 +249,47 @@ def test_while_the_disk_refuses_a_new_job_it_is_not_started_and_no_other_is_aske
     assert world.entries.count("request") >= 2
     recorded = [entry for entry in world.entries if entry != "refused"]
     assert recorded[:6] == ["request", "saved acquired", "started", "request", "saved acquired", "started"]
+
+
+# --- what a record leaves behind ---------------------------------------------------------------------------
+
+
+def test_a_job_that_was_given_back_unacknowledged_may_come_again():
+    """Another runner may get it: nothing of it is known to be over."""
+
+    async def known_to_be_over(*, acknowledged):
+        world = OutsideWorld()
+        _, _, records = world.parts()
+        await records.remove(attrs.evolve(job_in(Phase.GONE), acknowledged=acknowledged))
+        return await world.store.ended()
+
+    assert run_virtual(known_to_be_over(acknowledged=False)) == frozenset()
+    assert len(run_virtual(known_to_be_over(acknowledged=True))) == 1
+
+
+def test_while_the_ledger_refuses_a_hosts_cost_its_job_keeps_the_host_in_its_record():
+    async def main():
+        world = OutsideWorld()
+        _, _, records = world.parts()
+        job = job_in(Phase.DECOMMISSIONING)
+        await records.save(job)
+        world.store.refusals = 1
+        records.charge(charge_of(job))
+        await records.save(attrs.evolve(job, host=None))
+        return world
+
+    world = run_virtual(main())
+    assert world.entries == ["saved decommissioning with its host", "refused"]
+
+
+def charge_of(job):
+    return closed_by(Decommissioned(), job, NOW + timedelta(minutes=5))
+
+
+def test_a_start_planned_for_later_is_not_forgotten_when_an_earlier_job_changes():
+    limits = Limits(concurrent=9, provisioning=9, launch_distance=timedelta(seconds=10))
+    registry = Registry(limits)
+    later = attrs.evolve(job_in(Phase.ACQUIRED), start_due=NOW + timedelta(seconds=60))
+    registry.put(later)
+    registry.put(attrs.evolve(job(2), start_due=NOW))
+    assert registry.planned_start(NOW) == NOW + timedelta(seconds=70)

@@ -161,3 +161,41 @@ async def test_a_recorded_host_that_was_there_and_is_not_any_more_is_counted_onc
     for _ in range(3):
         await scene.sweep.compare()
     assert scene.counters.numbers["drift"] == 1
+
+
+async def test_a_host_that_went_with_its_job_while_hosts_were_listed_is_not_missed(scene):
+    running = job_in(Phase.RUNNING, host=Host(ref="app_1"))
+    scene.registry.put(running)
+    scene.provider.add(running)
+    await scene.sweep.compare()
+    scene.provider.there.clear()
+    scene.provider.meanwhile = lambda: scene.registry.remove(running.key)
+    await scene.sweep.compare()
+    assert scene.counters.numbers["drift"] == 0
+
+
+async def test_only_the_look_right_before_makes_an_unknown_host_an_orphan(scene):
+    scene.provider.add(new_job(1))
+    await scene.is_over(new_job(1))
+    await scene.sweep.compare()
+    listed, scene.provider.there = scene.provider.there, {}
+    await scene.sweep.compare()
+    scene.provider.there = listed
+    await scene.sweep.compare()
+    assert not scene.provider.removed
+    await scene.sweep.compare()
+    assert scene.provider.removed == ["app_1"]
+
+
+async def test_an_executor_that_breaks_while_it_lists_hosts_ends_one_look(scene):
+    def breaks():
+        raise ZeroDivisionError
+
+    scene.provider.meanwhile = breaks
+    await scene.sweep.compare()
+    scene.provider.meanwhile = lambda: None
+    scene.provider.add(new_job(1))
+    await scene.is_over(new_job(1))
+    await scene.sweep.compare()
+    await scene.sweep.compare()
+    assert scene.provider.removed == ["app_1"]

@@ -1,8 +1,19 @@
 """What stands in a job's log: the form of GitLab Runner, one line or many."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from paas_runner.job.failure import MOST_COLUMNS, Failure, FailureReason, as_trace, fact_sheet, reference
+from paas_runner.errors import Rejected
+from paas_runner.job.failure import (
+    MOST_COLUMNS,
+    Failure,
+    FailureReason,
+    as_trace,
+    call_facts,
+    fact_sheet,
+    reference,
+)
 
 
 def trace(text, reason=FailureReason.SYSTEM):
@@ -49,3 +60,13 @@ def test_no_fact_breaks_out_of_its_line(text):
 def test_a_reference_says_for_whom_it_is():
     assert reference("app_1", "", "request 2") == "app_1 request 2 (for the operators of this runner)"
     assert reference("", "") == ""
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_refused_credentials_are_for_the_operators_and_nothing_else_is_a_reason_not_to_retry(status):
+    def told(status):
+        error = Rejected("no", service="Clever Cloud", op="create the host", status=status)
+        return call_facts(error, datetime(2026, 11, 28, tzinfo=UTC))
+
+    assert "no retry helps" in told(status)
+    assert "no retry helps" not in told(500)
