@@ -3,11 +3,13 @@
 import hashlib
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import Job
+from paas_runner.pipelines.jobs import Job, Project
+from paas_runner.pipelines.spec import JobSpec
+from paas_runner.secret import Secret
 
 BRANCH = "main"
 SERVER_NAME = "PaaS Runner sandbox"
@@ -17,6 +19,27 @@ SERVER_VERSION = (18, 0, 0)
 COMMIT_TITLE = "A commit of the sandbox"
 USER_NAME, USER_EMAIL = "Sandbox User", "sandbox@example.org"
 _PORTS = {"http": 80, "https": 443}
+
+
+_LATER = re.compile(r"CI_(JOB_(ID|URL|TOKEN|STARTED_AT)|PIPELINE_(ID|URL)|RUNNER_.*|REPOSITORY_URL)")
+"""What is not known yet when a pipeline is made, so that its rules cannot ask for it."""
+
+_MADE_UP = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def before_the_start(
+    project: Project | None = None, url: str = "http://127.0.0.1", *, name: str = "", stage: str = ""
+) -> dict[str, str]:
+    """What the rules of a job may ask for: of what is not known yet, only that it is set counts."""
+    job = Job(
+        job_id=0,
+        pipeline_id=0,
+        project=project or Project(),
+        spec=JobSpec(name=name, stage=stage),
+        token=Secret(""),
+        created_at=_MADE_UP,
+    )
+    return {found.key: found.value for found in predefined(job, url) if not _LATER.fullmatch(found.key)}
 
 
 def predefined(job: Job, url: str) -> Iterator[Variable]:

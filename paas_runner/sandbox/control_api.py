@@ -16,6 +16,7 @@ from paas_runner.pipelines.coordinator import Coordinator
 from paas_runner.pipelines.gitlab_ci.includes import RepositoryFiles
 from paas_runner.pipelines.gitlab_ci.pipeline import load_pipeline
 from paas_runner.pipelines.jobs import Job, Project
+from paas_runner.pipelines.predefined import before_the_start
 from paas_runner.server.api import create_app
 from paas_runner.server.wire import is_admin, not_found, number, unauthorized
 
@@ -39,13 +40,17 @@ class ControlApi:
     async def submit(self, request: Request) -> Response:
         """Start the pipeline whose `.gitlab-ci.yml` is the body, in the project `?project=<full path>`."""
         self._authorize(request)
+        path = request.query_params.get("project")
+        project = Project(full_path=path) if path else None
+        options = self._coordinator.options
+        known = before_the_start(project or options.project)
+        known |= {variable.key: variable.value for variable in options.variables}
         try:
-            pipeline = load_pipeline((await request.body()).decode(errors="replace"), self._files)
+            text = (await request.body()).decode(errors="replace")
+            pipeline = load_pipeline(text, self._files, known)
         except PipelineError as error:
             warnings = [str(warning) for warning in error.warnings]
             return JSONResponse({"message": str(error), "line": error.line, "warnings": warnings}, 400)
-        path = request.query_params.get("project")
-        project = Project(full_path=path) if path else None
         submitted = self._coordinator.submit(pipeline, project)
         return JSONResponse(
             {

@@ -250,7 +250,6 @@ def test_a_reference_brings_in_what_it_names() -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        "rules",
         "only",
         "except",
         "environment",
@@ -265,10 +264,10 @@ def test_a_keyword_without_effect_is_named_with_job_and_line(key: str) -> None:
     assert (warning.job, warning.key, warning.line) == ("j", key, 3)
 
 
-@pytest.mark.parametrize("key", ["workflow", "spec"])
-def test_a_top_level_keyword_without_effect_is_named(key: str) -> None:
+@pytest.mark.parametrize(("key", "named"), [("workflow", "workflow.a"), ("spec", "spec")])
+def test_a_top_level_keyword_without_effect_is_named(key: str, named: str) -> None:
     (warning,) = load(f"j:\n  script: x\n{key}: {{a: b}}\n").warnings
-    assert (warning.job, warning.key, warning.line) == ("", key, 3)
+    assert (warning.job, warning.key, warning.line) == ("", named, 3)
 
 
 @pytest.mark.parametrize(
@@ -292,7 +291,7 @@ def test_a_part_without_effect_is_named(text: str, words: str) -> None:
 
 
 def test_a_warning_names_the_inherited_line_once() -> None:
-    pipeline = load(".b: &b\n  rules: []\nj:\n  <<: *b\n  script: x\n")
+    pipeline = load(".b: &b\n  only: []\nj:\n  <<: *b\n  script: x\n")
     assert [(warning.job, warning.line) for warning in pipeline.warnings] == [("j", 2)]
 
 

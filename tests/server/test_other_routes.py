@@ -165,7 +165,7 @@ async def test_an_unknown_route_is_a_404_in_json(world: World) -> None:
 
 
 async def test_a_pipeline_is_submitted_and_watched_from_outside(world: World) -> None:
-    text = "a:\n  script: [echo 1]\n  rules: []\n"
+    text = "a:\n  script: [echo 1]\n  only: []\n"
     answer = await world.http.post("/sandbox/pipelines?project=team/app", content=text, headers=world.admin)
     assert answer.status_code == 201
     job_id = answer.json()["jobs"]["a"]

@@ -1,6 +1,6 @@
 """How much one pipeline may be: its authors are not trusted, and a few lines of YAML can stand for gigabytes.
 
-The first two bounds are ours, of a size that no pipeline written by people comes near; depth is GitLab's.
+The bounds are ours, of a size that no pipeline written by people comes near; depth is GitLab's.
 """
 
 from typing import Any
@@ -12,6 +12,9 @@ MOST_BYTES = 512 * 1024
 MOST_VALUES = 300_000
 MOST_DEPTH = 100
 MOST_JOBS = 1000
+MOST_STEPS = 3_000_000
+"""Of patterns in `rules`, over all characters of the texts: a few seconds."""
+
 _TOO_DEEP = f"nested too deeply: more than {MOST_DEPTH} levels"
 
 
@@ -21,6 +24,7 @@ class Budget:
     def __init__(self) -> None:
         self._bytes = MOST_BYTES
         self._values = MOST_VALUES
+        self._steps = MOST_STEPS
 
     def take_text(self, text: str, line: int | None = None) -> None:
         """A file is to be read."""
@@ -34,6 +38,12 @@ class Budget:
         if self._values < 0:
             text = f"anchors, references, defaults and copies of jobs come to more than {MOST_VALUES} values"
             raise PipelineError(text, line=line)
+
+    def take_steps(self, count: int, line: int | None = None) -> None:
+        """A text of this length is to be made, or searched for a pattern of this size."""
+        self._steps -= count
+        if self._steps < 0:
+            raise PipelineError("the rules of all jobs take too long to work out", line=line)
 
     def take_all(self, value: Any) -> None:
         """Every value inside `value`, as often as aliases repeat it."""

@@ -1,6 +1,6 @@
 """One job of the text, read but not yet fitted into its pipeline."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import attrs
@@ -8,10 +8,13 @@ import attrs
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.complaints import PipelineError, PipelineWarning
 from paas_runner.pipelines.gitlab_ci import artifact_keywords, instances, keywords
+from paas_runner.pipelines.gitlab_ci.bounds import Budget
 from paas_runner.pipelines.gitlab_ci.instances import Instance
 from paas_runner.pipelines.gitlab_ci.keywords import AllowedFailure, Need
 from paas_runner.pipelines.gitlab_ci.places import YamlPlace
+from paas_runner.pipelines.gitlab_ci.rules import KnownVariables, decided
 from paas_runner.pipelines.gitlab_ci.sections import YamlSection
+from paas_runner.pipelines.predefined import BRANCH
 from paas_runner.pipelines.spec import ArtifactSpec, JobSpec, Retry, RunWhen
 
 T = TypeVar("T")
@@ -28,6 +31,7 @@ KNOWN = frozenset(
         "needs",
         "parallel",
         "retry",
+        "rules",
         "script",
         "services",
         "stage",
@@ -41,42 +45,36 @@ KNOWN = frozenset(
 
 @attrs.frozen(kw_only=True)
 class JobDraft:
-    """A job whose needs are not yet known to exist, and which may become several."""
+    """A job whose needs are not yet known to exist, and the jobs that it becomes."""
 
-    spec: JobSpec
+    name: str
+    stage: str
     needs: tuple[Need, ...] | None
     dependencies: tuple[str, ...] | None
-    instances: tuple[Instance, ...]
+    jobs: tuple[JobSpec, ...]  # none: rules leave it out
     line: int | None
+    left_out: frozenset[str] = frozenset()  # the names of those that rules leave out
 
     @property
     def names(self) -> list[str]:
         """What the jobs that it becomes are called."""
-        return [instance.name for instance in self.instances]
-
-    def specs(self, needs: tuple[str, ...] | None, dependencies: tuple[str, ...] | None) -> list[JobSpec]:
-        return [
-            attrs.evolve(
-                self.spec,
-                name=instance.name,
-                variables=last_of_each((*self.spec.variables, *instance.variables)),
-                needs=needs,
-                dependencies=dependencies,
-            )
-            for instance in self.instances
-        ]
+        return [spec.name for spec in self.jobs]
 
 
-def draft(
-    name: str,
-    job: YamlSection,
-    line: int | None,
-    common: tuple[Variable, ...],
-    warnings: list[PipelineWarning],
-) -> JobDraft | None:
+@attrs.frozen(kw_only=True)
+class Surroundings:
+    """What all jobs of a pipeline have in common."""
+
+    variables: tuple[Variable, ...]
+    predefined: Mapping[str, str]
+    budget: Budget
+    warnings: list[PipelineWarning]
+
+
+def draft(name: str, job: YamlSection, line: int | None, around: Surroundings) -> JobDraft | None:
     """The job `name`, with what it inherits; None, and a warning, for one that cannot run here."""
     places = {
-        key: YamlPlace(job=name, key=key, value=value, line=job.lines.get(key), warnings=warnings)
+        key: YamlPlace(job=name, key=key, value=value, line=job.lines.get(key), warnings=around.warnings)
         for key, value in job.items()
         if value is not None
     }
@@ -85,15 +83,44 @@ def draft(
         return None
     for key in places.keys() - KNOWN:
         places[key].warn()
-    spec = _spec(name, places, common)
+    spec = _spec(name, places, around.variables)
     if not spec.script:
         raise PipelineError(f"job `{name}` has no `script`", line=line)
+    found = _read(places, "parallel", instances.parallel, instances.only(name))
+    around.budget.take_values(len(spec.variables) * len(found), line)
+    jobs = [_single(spec, instance, places.get("rules"), around) for instance in found]
+    kept = tuple(job for job in jobs if job is not None)
     return JobDraft(
-        spec=spec,
+        name=name,
+        stage=spec.stage,
         needs=_read(places, "needs", keywords.needs, None),
         dependencies=_read(places, "dependencies", YamlPlace.texts, None),
-        instances=_read(places, "parallel", instances.parallel, instances.only(name)),
+        jobs=kept,
         line=line,
+        left_out=frozenset(instance.name for instance in found) - {job.name for job in kept},
+    )
+
+
+def _single(
+    spec: JobSpec, instance: Instance, rules: YamlPlace | None, around: Surroundings
+) -> JobSpec | None:
+    """One of the jobs that a job becomes; None when its rules leave it out."""
+    variables = last_of_each((*spec.variables, *instance.variables))
+    spec = attrs.evolve(spec, name=instance.name, variables=variables)
+    if rules is None:
+        return spec
+    own = {"CI_JOB_NAME": instance.name, "CI_JOB_STAGE": spec.stage}
+    verdict = decided(rules, KnownVariables({**around.predefined, **own}, variables, around.budget))
+    if verdict is None:
+        rules.warn(f"none holds for a push to `{BRANCH}`, this job is left out")
+        return None
+    allowed = verdict.allowed
+    return attrs.evolve(
+        spec,
+        when=verdict.when or spec.when,
+        allow_failure=spec.allow_failure if allowed is None else allowed.always,
+        allowed_exit_codes=spec.allowed_exit_codes if allowed is None else allowed.exit_codes,
+        variables=last_of_each((*variables, *verdict.variables)),
     )
 
 

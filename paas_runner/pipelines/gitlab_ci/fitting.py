@@ -22,30 +22,32 @@ def ordered(named: Iterable[str]) -> tuple[str, ...]:
 
 @attrs.frozen(kw_only=True)
 class Fitting:
-    """The drafts of one pipeline; `left_out` are the names of the jobs that will not be in it."""
+    """The drafts of one pipeline; `unplayed` are the names of jobs that the sandbox cannot run."""
 
     drafts: Sequence[JobDraft]
     stages: tuple[str, ...]
-    left_out: frozenset[str]
+    unplayed: frozenset[str]
     warnings: list[PipelineWarning]
-    _by_name: dict[str, JobDraft] = attrs.field(
-        init=False,
-        default=attrs.Factory(
-            lambda self: {name: each for each in self.drafts for name in (*each.names, each.spec.name)},
-            takes_self=True,
-        ),
-    )
+    _by_name: dict[str, JobDraft] = attrs.field(init=False)
+
+    @_by_name.default
+    def _all_names(self) -> dict[str, JobDraft]:
+        return {name: each for each in self.drafts for name in (*each.names, *each.left_out, each.name)}
 
     def jobs(self) -> tuple[JobSpec, ...]:
         """All jobs; raises `PipelineError` for a stage or a job that does not exist."""
         for each in self.drafts:
-            if each.spec.stage not in self.stages:
+            if each.stage not in self.stages:
                 known = ", ".join(self.stages)
-                text = f"job `{each.spec.name}` is in stage `{each.spec.stage}`, the stages are {known}"
+                text = f"job `{each.name}` is in stage `{each.stage}`, the stages are {known}"
                 raise PipelineError(text, line=each.line)
         found: dict[str, JobSpec] = {}
         for each in self.drafts:
-            for spec in each.specs(self._needed(each), self._dependencies(each)):
+            if not each.jobs:
+                continue
+            needs, dependencies = self._needed(each), self._dependencies(each)
+            for job in each.jobs:
+                spec = attrs.evolve(job, needs=needs, dependencies=dependencies)
                 if spec.name in found:
                     text = "several jobs are called so, the last one counts"
                     self.warnings.append(PipelineWarning(job="", key=spec.name, text=text, line=each.line))
@@ -76,31 +78,33 @@ class Fitting:
         everything = {name for need in each.needs for name in self._instances(need, each, "need")}
         foreign = [name for name in names if name not in everything]
         if foreign:
-            text = f"job `{each.spec.name}`: the dependency `{foreign[0]}` should be part of `needs`"
+            text = f"job `{each.name}`: the dependency `{foreign[0]}` should be part of `needs`"
             raise PipelineError(text, line=each.line)
         return tuple(name for name in names if name in from_needs)
 
     def _instances(self, need: Need, each: JobDraft, kind: str) -> Iterator[str]:
         """The jobs that one entry names."""
-        owner = f"job `{each.spec.name}`"
+        owner = f"job `{each.name}`"
         for name in need.instances or (need.name,):
             found = self._by_name.get(name)
             if found is None:
-                if need.name in self.left_out:
-                    text = f"`{need.name}` is left out, this job does not wait for it"
-                    self.warnings.append(
-                        PipelineWarning(job=each.spec.name, key=_KEYWORDS[kind], text=text, line=each.line)
-                    )
+                if need.name in self.unplayed:
+                    self._warn(each, kind, f"`{need.name}` is left out, this job does not wait for it")
                 elif not need.optional:
                     raise PipelineError(f"{owner}: {kind} `{name}` is not defined", line=each.line)
                 continue
-            if self.stages.index(found.spec.stage) > self.stages.index(each.spec.stage):
+            if self.stages.index(found.stage) > self.stages.index(each.stage):
                 text = f"{owner}: {kind} `{name}` is not defined in current or prior stages"
                 raise PipelineError(text, line=each.line)
-            yield from (found.names if name == found.spec.name else (name,))
+            names = found.names if name == found.name else [one for one in found.names if one == name]
+            if not names and kind == "need" and not need.optional:
+                text = f"{owner} needs `{name}`, which its rules leave out, and the need is not `optional`"
+                raise PipelineError(text, line=each.line)
+            yield from names
 
-
-_KEYWORDS = {"need": "needs", "dependency": "dependencies"}
+    def _warn(self, each: JobDraft, kind: str, text: str) -> None:
+        key = {"need": "needs", "dependency": "dependencies"}[kind]
+        self.warnings.append(PipelineWarning(job=each.name, key=key, text=text, line=each.line))
 
 
 def check_order(pipeline: Pipeline) -> None:

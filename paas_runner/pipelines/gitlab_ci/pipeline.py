@@ -1,17 +1,22 @@
 """`.gitlab-ci.yml` text into a `Pipeline`; what has no effect here is named in a warning."""
 
+from collections.abc import Mapping
+
 import attrs
 
+from paas_runner.job.variables import Variable
 from paas_runner.pipelines.complaints import PipelineError, PipelineWarning, summarized
 from paas_runner.pipelines.gitlab_ci import keywords
 from paas_runner.pipelines.gitlab_ci.bounds import MOST_JOBS, Budget
-from paas_runner.pipelines.gitlab_ci.drafts import JobDraft, draft
+from paas_runner.pipelines.gitlab_ci.drafts import JobDraft, Surroundings, draft, last_of_each
 from paas_runner.pipelines.gitlab_ci.fitting import Fitting, check_order, ordered
 from paas_runner.pipelines.gitlab_ci.includes import Assembly, RepositoryFiles
 from paas_runner.pipelines.gitlab_ci.inheritance import INHERITED, Family, resolved, with_defaults
 from paas_runner.pipelines.gitlab_ci.inputs import YamlFile
 from paas_runner.pipelines.gitlab_ci.places import YamlPlace
+from paas_runner.pipelines.gitlab_ci.rules import KnownVariables, decided
 from paas_runner.pipelines.gitlab_ci.sections import YamlSection
+from paas_runner.pipelines.predefined import BRANCH, before_the_start
 from paas_runner.pipelines.spec import DEFAULT_STAGES, Pipeline
 
 _TOP_LEVEL_DEFAULTS = frozenset({"image", "services", "before_script", "after_script", "cache"})
@@ -19,12 +24,16 @@ _UNDERSTOOD = frozenset({"stages", "default", "variables"}) | _TOP_LEVEL_DEFAULT
 _NO_JOBS = frozenset({"workflow", "spec"})
 
 
-def load_pipeline(text: str, files: RepositoryFiles | None = None) -> Pipeline:
+def load_pipeline(
+    text: str, files: RepositoryFiles | None = None, predefined: Mapping[str, str] | None = None
+) -> Pipeline:
     """The pipeline that `text` describes, with what it includes out of `files`.
 
-    Raises `PipelineError` with the line where it is at fault, and the warnings that were found before.
+    Rules see `predefined`, by default what a push to the sandbox's own project has. Raises `PipelineError`
+    with the line where the text is at fault, and the warnings that were found before.
     """
-    reading = _Reading(budget=Budget(), warnings=[])
+    known = before_the_start() if predefined is None else predefined
+    reading = _Reading(budget=Budget(), warnings=[], predefined=known)
     try:
         return reading.pipeline(text, files)
     except PipelineError as error:
@@ -40,19 +49,20 @@ class _Reading:
 
     budget: Budget
     warnings: list[PipelineWarning]
+    predefined: Mapping[str, str]
 
     def pipeline(self, text: str, files: RepositoryFiles | None) -> Pipeline:
         raw = Assembly(files, self.budget, self.warnings).document(YamlFile(text=text))
         document: YamlSection = resolved(raw, raw, self.budget)
         top = {key: self._place(document, key) for key, value in document.items() if value is not None}
-        for key in sorted(top.keys() & _NO_JOBS):
-            top[key].warn()
-        drafts, left_out = self._drafts(document, top)
-        if not drafts:
-            raise PipelineError("there is no job to run")
+        if "spec" in top:
+            top["spec"].warn()
+        drafts, unplayed = self._drafts(document, top)
         stages = ordered(top["stages"].texts() if "stages" in top else DEFAULT_STAGES)
-        fitting = Fitting(drafts=drafts, stages=stages, left_out=left_out, warnings=self.warnings)
+        fitting = Fitting(drafts=drafts, stages=stages, unplayed=unplayed, warnings=self.warnings)
         jobs = fitting.jobs()
+        if not jobs:
+            raise PipelineError("there is no job to run")
         pipeline = Pipeline(jobs=jobs, stages=stages, warnings=summarized(self.warnings))
         check_order(pipeline)
         return pipeline
@@ -64,12 +74,17 @@ class _Reading:
     def _drafts(
         self, document: YamlSection, top: dict[str, YamlPlace]
     ) -> tuple[list[JobDraft], frozenset[str]]:
-        """The jobs, and the names of those that are left out."""
+        """The jobs, and the names of those that the sandbox cannot run."""
         defaults = self._defaults(top)
-        common = keywords.variables(top["variables"]) if "variables" in top else ()
+        around = Surroundings(
+            variables=self._common_variables(top),
+            predefined=self.predefined,
+            budget=self.budget,
+            warnings=self.warnings,
+        )
         family = Family(document, self.budget)
         drafts: list[JobDraft] = []
-        left_out: set[str] = set()
+        unplayed: set[str] = set()
         total = 0
         for name in document:
             if name in _UNDERSTOOD | _NO_JOBS or name.startswith("."):
@@ -77,17 +92,28 @@ class _Reading:
             line = document.lines.get(name)
             job = with_defaults(family.extended(name), defaults)
             self.budget.take_all(job)
-            self.budget.take_values(len(common), line)
-            found = draft(name, job, line, common, self.warnings)
+            found = draft(name, job, line, around)
             if found is None:
-                left_out.add(name)
+                unplayed.add(name)
                 continue
             drafts.append(found)
-            self.budget.take_values(len(found.spec.variables) * len(found.instances), line)
-            total += len(found.instances)
+            total += len(found.jobs)
             if total > MOST_JOBS:
                 raise PipelineError(f"a pipeline may have {MOST_JOBS} jobs at most", line=line)
-        return drafts, frozenset(left_out)
+        return drafts, frozenset(unplayed)
+
+    def _common_variables(self, top: dict[str, YamlPlace]) -> tuple[Variable, ...]:
+        """Those of the text and of `workflow:rules`; raises `PipelineError` if none of these holds."""
+        variables = keywords.variables(top["variables"]) if "variables" in top else ()
+        if "workflow" not in top:
+            return variables
+        parts = top["workflow"].known("rules")
+        if "rules" not in parts:
+            return variables
+        verdict = decided(parts["rules"], KnownVariables(self.predefined, variables, self.budget))
+        if verdict is None:
+            parts["rules"].refuse(f"leave the pipeline out: none holds for a push to `{BRANCH}`")
+        return last_of_each((*variables, *verdict.variables))
 
     def _defaults(self, top: dict[str, YamlPlace]) -> YamlSection:
         """`default`, completed by the older way of writing some of its keys at the top level."""
