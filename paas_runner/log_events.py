@@ -11,7 +11,8 @@ from structlog.typing import EventDict
 SENTENCES: Mapping[str, str] = {
     # the service
     "started": "started",
-    "stopping": "stopping: no new jobs; calls in flight are finished",
+    "stopping": "stopping: no new jobs; calls in flight are finished; a second signal ends at once",
+    "request_awaited": "the request for a job that is in flight is waited for: it may bring one",
     "calls_cut_off": "calls in flight were cut off: the next start looks at what became of them",
     "stopped_at_once": "stopped at once: the next start looks at what became of the calls in flight",
     "stopped": "stopped",

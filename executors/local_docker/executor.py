@@ -63,7 +63,14 @@ class LocalDockerExecutor:
         self._engine = engine
 
     async def provision(self, request: HostRequest) -> Host:
-        """Build the image, create the container; it does not run yet."""
+        """Build the image, create the container; it does not run yet. A refusal leaves nothing of both."""
+        try:
+            return await self._provisioned(request)
+        except Rejected:
+            await self.decommission(Removal(name=request.host_name, host=None, search=True))
+            raise
+
+    async def _provisioned(self, request: HostRequest) -> Host:
         image = await self._engine.call("build the host's image", self._recipe(request).build)
         create = functools.partial(self._create, request=request, image=image)
         try:

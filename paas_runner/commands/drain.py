@@ -18,8 +18,11 @@ fields of --json:
   open_intents   jobs of which a host may still exist
   unreported     jobs whose end the coordinator has not been told
   left_hosts     those hosts: runner, name, host (the provider's id)
-  left_jobs      all jobs that are still recorded: runner, job, phase, host
+  left_jobs      all jobs that are still recorded: runner, job, phase, host, why
   unknown        what could not be looked at, and why
+
+A job that is over, but that cannot be reported or whose host cannot be removed, is waited for 10 minutes and
+then named among what is left.
 
 exit codes:
   0   drained: nothing is left; without --wait: draining has begun
@@ -78,6 +81,7 @@ def _lines(certificate: Mapping[str, Any]) -> Sequence[str]:
     ]
     lines += [
         f"  job {job['job']} of {job['runner']}: {job['phase']}, host {job['host'] or 'none'}"
+        + (f", {job['why']}" if job.get("why") else "")
         for job in certificate["left_jobs"]
     ]
     lines += [f"  not known: {text}" for text in certificate["unknown"]]

@@ -6,6 +6,7 @@ what is worth repeating is raised as `Transient`, anything else that is unexpect
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from paas_runner.addresses import coordinator_api
@@ -16,6 +17,9 @@ from paas_runner.http import QUICK_TRIES, Connect, HttpClient, Response, Tls
 from paas_runner.job.failure import Failure
 from paas_runner.job.payload import MOST_BYTES
 from paas_runner.secret import Secret
+
+SURELY_HELD_AFTER = timedelta(seconds=15)
+"""The time to connect, and then several times what the slowest answer takes that may bring a job (§2.4)."""
 
 LONG_POLL_SECONDS = 90.0  # a coordinator holds an empty request for 50 s, usually (§2.4)
 JOB_CALLS_AT_ONCE = 10
@@ -36,6 +40,8 @@ class GitLabCoordinator:
         self._token = token
         self._system_id = system_id
         self._last_update = ""
+        self._holds = False
+        self._held = False
         self._requests = connect(base, service=f"coordinator {url}", at_once=2, tls=tls)
         self._jobs = connect(base, service=f"coordinator {url}", at_once=JOB_CALLS_AT_ONCE, tls=tls)
 
@@ -49,7 +55,8 @@ class GitLabCoordinator:
             "system_id": self._system_id,
             "info": INFO,
         }
-        if hold and self._last_update:
+        self._held = hold and bool(self._last_update)
+        if self._held:
             payload["last_update"] = self._last_update
         answer = await self._requests.call(
             "POST",
@@ -64,11 +71,17 @@ class GitLabCoordinator:
         self._last_update = answer.headers.get("x-gitlab-last-update", self._last_update)[
             :MOST_UPDATE_CHARACTERS
         ]
+        self._holds = answer.headers.get("gitlab-ci-builds-polling") == "yes"
         if answer.status == 201:
             return answer.body
         if answer.status in (204, 409):  # 409: another runner was faster
             return None
         raise self._unexpected(self._requests, answer, "request a job")
+
+    @property
+    def let_go_after(self) -> timedelta | None:
+        """A held request is answered by 204 alone (§2.4); one that was passed on is answered long before."""
+        return SURELY_HELD_AFTER if self._held and self._holds else None
 
     async def touch(self, job_id: int, token: Secret) -> JobStatus:
         """§2.8, §3.5: the answer to an update has the job's status."""

@@ -6,6 +6,7 @@ with that job's own token.
 """
 
 import enum
+from datetime import timedelta
 from typing import Protocol
 
 import attrs
@@ -38,6 +39,13 @@ class CoordinatorClient(Protocol):
 
         The payload is not decoded here: a job that cannot be read is ours all the same, and must be failed.
         Raises `Rejected` with status 403 when the coordinator does not know the runner.
+        """
+
+    @property
+    def let_go_after(self) -> timedelta | None:
+        """After how long the request in flight is surely held, and brings no job, so that it may be cut off.
+
+        None: it may bring one at any time.
         """
 
     async def touch(self, job_id: int, token: Secret) -> JobStatus:

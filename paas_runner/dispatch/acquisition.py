@@ -83,7 +83,7 @@ class Acquisition:
         """One request, and what it brought taken in: whether a job, and how long to wait before the next."""
         asked_at = self._clock()
         try:
-            body = await self._runner.coordinator.request_job(hold=self._registry.has_spare_room)
+            body = await self._requested()
         except RemoteError as error:
             delay = self._after_failure(error)
             until = self._clock() + delay
@@ -96,6 +96,26 @@ class Acquisition:
             return True, timedelta()
         held = self._clock() - asked_at
         return False, max(self._runner.check_interval - held, timedelta())
+
+    async def _requested(self) -> bytes | None:
+        """The answer; when the runner is sent away, a request that can bring no job is not waited for."""
+        coordinator = self._runner.coordinator
+        asked_at = self._clock()
+        asking = asyncio.ensure_future(coordinator.request_job(hold=self._registry.has_spare_room))
+        ending = asyncio.ensure_future(self._ending.wait())
+        try:
+            await asyncio.wait([asking, ending], return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done() and (within := coordinator.let_go_after) is not None:
+                left = (asked_at + within - self._clock()).total_seconds()
+                if left > 1:
+                    log.info("request_awaited", runner=self._runner.name, at_most_seconds=round(left))
+                await asyncio.wait([asking], timeout=max(left, 0.0))
+                if not asking.done():
+                    return None
+            return await asking
+        finally:
+            ending.cancel()
+            asking.cancel()
 
     async def _take(self, body: bytes, reservation: Reservation) -> None:
         """From here to the durable record there is nothing but the record."""

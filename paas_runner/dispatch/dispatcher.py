@@ -24,13 +24,14 @@ from paas_runner.dispatch.sweep import Sweep
 from paas_runner.dispatch.view import DispatchView, Observer, Observers
 from paas_runner.executor.contract import JobRefusedError
 from paas_runner.executor.optional import follow, tenant_of
-from paas_runner.job.tracked import TrackedJob
+from paas_runner.job.tracked import TrackedJob, is_stuck
 from paas_runner.loop.heartbeat import LONGEST_ROUND_SECONDS, Heartbeats
 from paas_runner.loop.timing import Clock
 from paas_runner.store import Store
 
 log = structlog.stdlib.get_logger(__name__)
 
+DRAIN_LOOK_SECONDS = 5.0
 LONGEST_REQUEST_SECONDS = 600.0  # for a job: no queue, one deadline, and what it brought goes to the disk
 
 
@@ -62,6 +63,7 @@ class Dispatcher:
         self._clock = clock
         self._rng = rng
         self._stopping = stopping
+        self._leaving = asyncio.Event()
         self._draining = False
         self._loops = asyncio.TaskGroup()
         self.running = asyncio.Event()
@@ -103,7 +105,10 @@ class Dispatcher:
         self._observers.add(observer)
 
     async def run(self) -> None:
-        """Until `stopping`, and then until each loop has ended with everything recorded."""
+        """Until `stopping`, and then until each loop has ended with everything recorded.
+
+        Jobs are cared for as long as a request for one is in flight.
+        """
         async with self._loops:
             self._take_on(self._registry.jobs)
             for generation in self._present.values():
@@ -115,6 +120,9 @@ class Dispatcher:
             for generation in self._generations:
                 generation.retire()
             load_log.cancel()
+            while asking := [task for generation in self._generations for task in generation.asking]:
+                await asyncio.wait(asking)
+            self._leaving.set()
 
     def reload(self, config: ServedConfig) -> None:
         """Serve this from now on; what has begun is not touched, and goes on with what it began with."""
@@ -142,10 +150,20 @@ class Dispatcher:
         for generation in self._generations:
             generation.ending.set()
 
-    async def drained(self) -> None:
-        """After `drain`: wait until no request is in flight and no job has anything left to be done."""
+    async def drained(self, *, patience: timedelta) -> None:
+        """After `drain`: wait until no request is in flight and no job has anything left to be done.
+
+        Left are jobs that are over, but that for so long could not be reported or whose hosts not removed.
+        """
         while work := [task for generation in self._generations for task in generation.work]:
-            await asyncio.wait(work)
+            asking = any(generation.asking for generation in self._generations)
+            if not asking and all(self._is_stuck(job, patience) for job in self._registry.jobs):
+                return
+            await asyncio.wait(work, timeout=DRAIN_LOOK_SECONDS)
+
+    def _is_stuck(self, job: TrackedJob, patience: timedelta) -> bool:
+        unserved = all(job.key.runner != generation.runner.key for generation in self._generations)
+        return unserved or is_stuck(job, self._clock(), patience)
 
     @contextmanager
     def held(self) -> Iterator[Sequence[ActiveRunner]]:
@@ -172,7 +190,7 @@ class Dispatcher:
             observer=self._observers,
         )
         name = f"acquisition for {generation.runner.name}"
-        generation.add(self._loop(name, acquisition.run, LONGEST_REQUEST_SECONDS))
+        generation.add_asking(self._loop(name, acquisition.run, LONGEST_REQUEST_SECONDS))
         self._start_periodic(generation)
 
     def _start_periodic(self, generation: Generation) -> None:
@@ -229,7 +247,7 @@ class Dispatcher:
             records=self._records,
             clock=self._clock,
             rng=self._rng,
-            stopping=self._stopping,
+            stopping=self._leaving,
         )
         generation.add(self._loop(f"job {job.key}", loop.run))
 

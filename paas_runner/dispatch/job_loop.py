@@ -8,7 +8,7 @@ from structlog.contextvars import bind_contextvars, bound_contextvars
 
 from paas_runner.dispatch.counters import figures
 from paas_runner.dispatch.effects import AFTER_A_BUG_SECONDS, Effects
-from paas_runner.dispatch.records import Records
+from paas_runner.dispatch.records import AGAIN_AFTER_SECONDS, Records
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.job.cost import Charge, closed_by
 from paas_runner.job.decision import Act, Action, Done, Settle, Wait, next_action
@@ -34,7 +34,7 @@ class JobLoop:
         rng: random.Random,
         stopping: asyncio.Event,
     ) -> None:
-        """The loop owns the job's record from now on."""
+        """The loop owns the job's record from now on; it ends at `stopping`, the job where it is then."""
         self._job = job
         self._runner = runner
         self._effects = Effects(runner=runner, clock=clock, rng=rng)
@@ -64,6 +64,8 @@ class JobLoop:
                     await self._happened(refusal)
                 elif intent is None or await self._intend(intent):
                     await self._happened(await self._effects.perform(action, self._job))
+                else:
+                    await sleep_until_stopped(AGAIN_AFTER_SECONDS, self._stopping)
             case Settle(event=event):
                 await self._happened(event)
             case Wait(until=until):

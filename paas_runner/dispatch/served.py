@@ -80,6 +80,7 @@ class Generation:
         """Set when the runner is to ask for no further job under this setting."""
 
         self._work: set[asyncio.Future[None]] = set()
+        self._asking: set[asyncio.Future[None]] = set()
         self._periodic: set[asyncio.Task[None]] = set()
 
     @property
@@ -90,6 +91,16 @@ class Generation:
     def add(self, work: asyncio.Future[None]) -> None:
         self._work.add(work)
         work.add_done_callback(self._work.discard)
+
+    @property
+    def asking(self) -> Sequence[asyncio.Future[None]]:
+        """What of the work may bring another job."""
+        return list(self._asking)
+
+    def add_asking(self, work: asyncio.Future[None]) -> None:
+        self._asking.add(work)
+        work.add_done_callback(self._asking.discard)
+        self.add(work)
 
     def add_periodic(self, task: asyncio.Task[None]) -> None:
         """A task that may be cut off at any time."""

@@ -148,9 +148,9 @@ def _before_the_launch(job: TrackedJob, now: datetime, policy: Policy) -> Decisi
         case Phase.PROVISIONING:
             return _until_ready(job, policy)
         case Phase.PROVISIONED:
-            return _launch(job, now, intent=LaunchIntended())
+            return _look_first(job, now, intent=LaunchIntended())
         case _:
-            return _launch(job, now, intent=None)
+            return _launch(job, now)
 
 
 def _until_ready(job: TrackedJob, policy: Policy) -> Decision:
@@ -161,11 +161,20 @@ def _until_ready(job: TrackedJob, policy: Policy) -> Decision:
     return Act(Action.CHECK_READY)
 
 
-def _launch(job: TrackedJob, now: datetime, *, intent: Event | None) -> Decision:
-    """Push, but never a job that was canceled before: each push comes right after a look at its status."""
+def _launch(job: TrackedJob, now: datetime) -> Decision:
+    """Push, but never a job that was canceled before: nothing is between a look at its status and the push.
+
+    So the look comes after the record of the intent, which may take its time.
+    """
     if job.checked_at < max(job.since, job.due or job.since):
-        return Wait(job.check_due) if job.check_due and now < job.check_due else Act(Action.TOUCH)
-    return Act(Action.LAUNCH, intent=intent)
+        return _look_first(job, now, intent=None)
+    return Act(Action.LAUNCH)
+
+
+def _look_first(job: TrackedJob, now: datetime, *, intent: Event | None) -> Decision:
+    if job.check_due and now < job.check_due:
+        return Wait(job.check_due)
+    return Act(Action.TOUCH, intent=intent)
 
 
 def _until_first_life(job: TrackedJob, now: datetime, policy: Policy) -> Decision:

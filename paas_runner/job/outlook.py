@@ -49,7 +49,7 @@ def _why(action: Action, job: TrackedJob, at: datetime, policy: Policy) -> str:
     match action:
         case Action.PROVISION if job.start_due and at == job.start_due:
             return "launches are kept apart (`paas_min_seconds_between_launches`)"
-        case Action.TOUCH if job.phase is Phase.PROVISIONED:
+        case Action.TOUCH if job.phase in (Phase.PROVISIONED, Phase.LAUNCHING):
             return "a job that was canceled meanwhile must not be launched"
         case Action.LOOK_FOR_LIFE:
             return f"its log is empty; it is given up at {job.since + policy.life_within:%H:%M:%S}"

@@ -86,6 +86,12 @@ def host_name_prefix(runner: str) -> str:
     return f"hpd-job-{runner}-"
 
 
+def is_stuck(job: "TrackedJob", now: datetime, patience: timedelta) -> bool:
+    """Whether the job is over and what is left to be done has failed for so long, the last time included."""
+    over = job.phase in (Phase.FAILING, Phase.DECOMMISSIONING)
+    return over and job.attempts > 0 and now - job.since >= patience
+
+
 @attrs.frozen(kw_only=True)
 class TrackedJob:
     """Immutable; changed only by `lifecycle.apply`. All times are UTC."""

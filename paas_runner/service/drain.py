@@ -28,6 +28,9 @@ INSPECTIONS = 3
 """How often leftovers are looked for: a provider's list may lag behind."""
 
 BETWEEN_INSPECTIONS = timedelta(seconds=3)
+PATIENCE = timedelta(minutes=10)
+"""How long it is tried to report and to clean up after a job that is over; then the job is left and named."""
+
 PROGRESS_EVERY_SECONDS = 1.0
 
 
@@ -76,6 +79,7 @@ def _describe_job(job: TrackedJob) -> Mapping[str, Any]:
         "job": job.key.job_id,
         "phase": str(job.phase),
         "host": job.host.ref if job.host else job.host_name if job.host_intended else None,
+        "why": job.trouble,
     }
 
 
@@ -92,8 +96,8 @@ class Drainable(Protocol):
     def drain(self) -> None:
         """Ask for no more jobs."""
 
-    async def drained(self) -> None:
-        """Wait for the last one."""
+    async def drained(self, *, patience: timedelta) -> None:
+        """Wait for the last one, but for those that are over and stuck for so long."""
 
     def held(self) -> AbstractContextManager[Sequence[ActiveRunner]]:
         """The runners in service, not closed while they are held."""
@@ -123,7 +127,7 @@ class Drain:
         await self._dispatcher.running.wait()
         await self._wanted.wait()
         self._dispatcher.drain()
-        await self._dispatcher.drained()
+        await self._dispatcher.drained(patience=PATIENCE)
         if self._stopping.is_set():
             return
         self.certificate = await self._certified()

@@ -27,7 +27,7 @@ def decide(record, after=timedelta(), policy=POLICY):
         (job_in(Phase.ACQUIRED), Act(Action.PROVISION, intent=ev.ProvisionIntended())),
         (apply(job(), ev.ProvisionIntended(), NOW), Act(Action.ADOPT)),
         (job_in(Phase.PROVISIONING, host=HOST, host_since=NOW), Act(Action.CHECK_READY)),
-        (job_in(Phase.PROVISIONED), Act(Action.LAUNCH, intent=ev.LaunchIntended())),
+        (job_in(Phase.PROVISIONED), Act(Action.TOUCH, intent=ev.LaunchIntended())),
         (job_in(Phase.LAUNCHING), Act(Action.LAUNCH)),
         (job_in(Phase.LAUNCHED), Act(Action.LOOK_FOR_LIFE)),
         (job_in(Phase.RUNNING), Wait(NOW + POLICY.status_every)),
@@ -57,11 +57,12 @@ def test_a_coordinator_that_cannot_be_asked_does_not_hold_up_the_host():
 
 
 def test_each_launch_comes_right_after_a_look_at_the_status():
-    provisioned = job_in(Phase.PROVISIONED, since=NOW + SECOND)
-    assert decide(provisioned, 2 * SECOND) == Act(Action.TOUCH)
-    looked = apply(provisioned, ev.Checked(), NOW + 2 * SECOND)
-    assert decide(looked, 2 * SECOND) == Act(Action.LAUNCH, intent=ev.LaunchIntended())
-    launching = apply(looked, ev.LaunchIntended(), NOW + 3 * SECOND)
+    provisioned = job_in(Phase.PROVISIONED, checked_at=NOW + SECOND)
+    assert decide(provisioned, 2 * SECOND) == Act(Action.TOUCH, intent=ev.LaunchIntended())
+    intended = apply(provisioned, ev.LaunchIntended(), NOW + 3 * SECOND)
+    assert decide(intended, 3 * SECOND) == Act(Action.TOUCH)
+    launching = apply(intended, ev.Checked(), NOW + 4 * SECOND)
+    assert decide(launching, 4 * SECOND) == Act(Action.LAUNCH)
     again = apply(launching, ev.Deferred(until=NOW + 5 * SECOND, trouble="reset"), NOW + 4 * SECOND)
     assert decide(again, 5 * SECOND) == Act(Action.TOUCH)
 

@@ -48,7 +48,7 @@ def test_a_request_in_flight_may_still_bring_a_job_which_is_run(operate):
     async def story(world):
         async with world.service():
             await world.reload()
-            world.coordinator_faults.add(Delay(20), path="/api/v4/jobs/request")
+            world.coordinator_faults.add(Delay(13), path="/api/v4/jobs/request")
             await asyncio.sleep(10)
             asking = asyncio.ensure_future(world.ask("drain", wait=True))
             await asyncio.sleep(1)

@@ -163,6 +163,8 @@ class OneJobCoordinator(Side):
         over = self.life_since and virtual_now() - self.life_since > timedelta(minutes=1)
         return JobStatus.ENDED if self.failed or over else JobStatus.RUNNING
 
+    let_go_after = None
+
     async def request_job(self, *, hold):
         self._called("request")
         if self.bodies:
