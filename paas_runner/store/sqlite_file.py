@@ -62,8 +62,7 @@ def _make(path: Path, schema: Schema) -> None:
     if _journal_bytes(path):
         raise unusable(path, "is missing, but its -wal is there")
     fresh = path.with_name(f"{path.name}.new")
-    for leftover in (fresh, _companion(fresh, "-wal"), _companion(fresh, "-shm")):
-        leftover.unlink(missing_ok=True)
+    fresh.unlink(missing_ok=True)  # of an empty file SQLite itself drops the journal
     _up_to_date(_opened(fresh), schema).close()
     fresh.rename(path)
 

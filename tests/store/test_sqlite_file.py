@@ -4,6 +4,7 @@ brought up to date, whole or not at all.
 
 import os
 import sqlite3
+from contextlib import closing
 
 import attrs
 import pytest
@@ -103,11 +104,32 @@ async def test_what_is_no_file_is_refused(path):
 
 
 async def test_a_store_half_made_by_a_killed_process_is_made_anew(path):
+    with closing(sqlite3.connect(path.with_name("s.db.new"), isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("CREATE TABLE job (of_another_time TEXT)")
+        journal = path.with_name("s.db.new-wal").read_bytes()
     path.with_name("s.db.new").write_bytes(b"half")
+    path.with_name("s.db.new-wal").write_bytes(journal)
     store = await SqliteStore.open(path)
     await store.save(job(1))
     await store.aclose()
-    assert not path.with_name("s.db.new").exists()
+    assert [each.name for each in path.parent.iterdir() if ".new" in each.name] == []
+
+
+async def test_a_store_that_is_refused_keeps_its_journal_as_it_was(path):
+    """Of a newer version, whose process was killed: it will want both files back."""
+    store = await SqliteStore.open(path)
+    await store.save(job(1))
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 99")
+    journal = path.with_name("s.db-wal")
+    files = {file: file.read_bytes() for file in (path, journal)}
+    await store.aclose()
+    for file, content in files.items():
+        file.write_bytes(content)
+    assert files[journal]
+    await refused(path, "newer version")
+    assert journal.read_bytes() == files[journal]
 
 
 async def test_a_payload_with_half_a_character_in_it_is_stored_like_any_other(path):
