@@ -4,7 +4,6 @@
 """
 
 import contextlib
-import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import NoReturn, Protocol
 import attrs
 
 from paas_runner.inner.ending import Reason, StageError, broken
+from paas_runner.inner.environment import exports, process_environment, startable
 from paas_runner.inner.files.folder import Folder
 from paas_runner.inner.job import Job, Workspace, write_files
 from paas_runner.inner.job_script import Script
@@ -93,10 +93,13 @@ class ProcessShell:
 
     def launch(self, script: Script, write: Write) -> AbstractAsyncContextManager[RunningProgram]:
         """Start the shell; leaving the context kills all that it has started."""
+        environment = process_environment(script.environment, script.workspace)
+        started = startable(environment)
+        late = {name: value for name, value in environment.items() if name not in started}
         return launched(
-            (_shell(), str(_written(script))),
+            (_shell(), str(_written(script, late))),
             folder=script.workspace.project,
-            environment=process_environment(script.environment, script.workspace),
+            environment=started,
             write=write,
         )
 
@@ -112,13 +115,6 @@ class _UnknownShell(ProcessShell):
         raise StageError(broken(text, Reason.CONFIGURATION))
 
 
-def process_environment(variables: Mapping[str, str], workspace: Workspace) -> dict[str, str]:
-    """What a process of the job on the host itself has in its environment."""
-    private = str(workspace.files)
-    own = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": private, "TMPDIR": private}
-    return {**own, **variables}
-
-
 def _removed(folder: Folder, path: str) -> None:
     with contextlib.suppress(OSError):
         folder.remove_tree(path)
@@ -132,8 +128,9 @@ def _shell() -> str:
     return shutil.which("bash") or "/bin/sh"
 
 
-def _written(script: Script) -> Path:
-    """The script as a file beside the project, and its file variables."""
+def _written(script: Script, variables: Mapping[str, str]) -> Path:
+    """The script as a file beside the project, which begins by setting these; and its file variables."""
     path = Path(script.workspace.files, f".{script.name}.sh")
-    write_files(script.workspace, {**script.files, path: script.text()})
+    text = "\n".join([*exports(variables), script.text()])
+    write_files(script.workspace, {**script.files, path: text})
     return path

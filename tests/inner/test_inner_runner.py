@@ -88,6 +88,23 @@ async def test_the_end_of_the_log_is_not_lost_to_a_helper_that_the_script_writes
     assert "LASTLINE" in lines
 
 
+async def test_a_variable_that_is_too_long_for_a_program_is_there_for_the_shell_alone() -> None:
+    long = Variable(key="LONG", value="x" * 140_000, public=True)
+    spec = script("echo ${#LONG}", "ls", after_script=("echo after ${#LONG}",), variables=(long,))
+    job = await hosts().ran(spec)
+    assert "\n140000\n" in text(job)
+    assert "Argument list too long" in text(job)
+    assert "\nafter 140000\n" in text(job)
+    assert (job.failure_reason, job.exit_code) == ("script_failure", 126)
+
+
+async def test_many_variables_that_are_too_long_together_are_there_for_the_shell() -> None:
+    many = tuple(Variable(key=f"V{number}", value=str(number) * 50_000) for number in range(60))
+    job = await hosts().ran(script('echo "${#V7} ${#V31}"', variables=many))
+    assert "\n50000 100000\n" in text(job)
+    assert job.status is JobState.SUCCESS
+
+
 async def test_sections_stand_around_each_stage() -> None:
     job = await hosts().ran(script("true", after_script=("true",)))
     marks = re.findall(r"section_(start|end):\d{10}:(\w+)\r\x1b\[0K", text(job))
@@ -333,10 +350,11 @@ async def test_the_coordinators_pace_replaces_our_own() -> None:
     assert job.status is JobState.SUCCESS
 
 
-async def test_a_variable_that_no_process_can_have_is_a_system_failure() -> None:
-    job = await hosts().ran(script("true", variables=(Variable(key="BIG", value="x" * 3_000_000),)))
+async def test_a_file_that_cannot_be_written_is_a_system_failure() -> None:
+    key = Variable(key="K" * 300, value="x", file=True)
+    job = await hosts().ran(script("true", variables=(key,)))
     assert (job.status, job.failure_reason) == ("failed", "runner_system_failure")
-    assert "ERROR: Job failed (system failure): the script cannot be run" in text(job)
+    assert "ERROR: Job failed (system failure): " in text(job)
 
 
 @pytest.mark.parametrize(

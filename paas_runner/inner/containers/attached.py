@@ -11,7 +11,6 @@ has left with its output in their hands: they may still be writing it (`exec > >
 
 import asyncio
 import contextlib
-import re
 import shlex
 import socket
 import threading
@@ -21,6 +20,7 @@ from paas_runner.docker.containers import attached, output, released
 from paas_runner.docker.engine import Client, Engine, in_thread
 from paas_runner.docker.errors import describe_failure
 from paas_runner.errors import RemoteError
+from paas_runner.inner.environment import exports
 from paas_runner.inner.job_script import Script
 from paas_runner.inner.process import RunningProgram, Write
 
@@ -54,8 +54,6 @@ open files: of processes that belong to another user, whose files are not shown,
 TERMINATE = ("sh", "-c", "kill -TERM -1; kill -TERM 1")
 """Run beside a script: SIGTERM for all others; the first process gets it only if it wants to."""
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_READ_ONLY = frozenset({"BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"})
 _MOST_PIECES = 16  # of output, that wait to be written
 _LAST_OUTPUT_SECONDS = 1.0
 _NOT_RUNNING = (404, 409)
@@ -64,16 +62,10 @@ _NOT_RUNNING = (404, 409)
 def shell_input(script: Script) -> bytes:
     """What the shell reads; raises ValueError for text that no shell can be given. Pure.
 
-    Errors go the way of all output: by two ways they would come in any order. Variables whose names no shell
-    knows, or that it does not allow to be set, are left out.
+    Errors go the way of all output: by two ways they would come in any order.
     """
-    exports = [
-        f"export {name}={shlex.quote(value)}"
-        for name, value in script.environment.items()
-        if _NAME.fullmatch(name) and name not in _READ_ONLY
-    ]
     folder = shlex.quote(str(script.workspace.project))
-    body = "\n".join([*exports, f"cd {folder} || exit 1", script.text()])
+    body = "\n".join([*exports(script.environment), f"cd {folder} || exit 1", script.text()])
     if "\0" in body:
         raise ValueError("it contains a NUL character")
     return f"eval {shlex.quote(body)} </dev/null 2>&1\nexit\n".encode()

@@ -116,9 +116,13 @@ def _job_image(job: Job, settings: DockerSettings) -> _JobImage:
     """Raises `StageError` where there is none, or its user is not allowed."""
     given = job.payload.raw.get("image")
     image: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
-    name = job.variables.expand(str(image.get("name") or settings.image))
+    wanted = str(image.get("name") or settings.image)
+    name = job.variables.expand(wanted)
     if not name:
         text = "the job names no image, and runner.toml has no [runners.docker] `image`"
+        if wanted:
+            whose = "the job's" if image.get("name") else "runner.toml's"
+            text = f"{whose} image is `{wanted}`, which is empty: a variable in it is not set"
         raise StageError(broken(text, Reason.CONFIGURATION))
     user, platform = docker_options(image, job.variables.expand)
     settings.check_user(user)

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from paas_runner.inner.environment import startable
 from paas_runner.inner.job import Job, mappings, texts
 from paas_runner.job.images import InvalidReferenceError, is_image_id, parse
 
@@ -65,7 +66,7 @@ def read_services(job: Job, configured: Sequence[Mapping[str, Any]]) -> Services
 def public_environment(job: Job) -> dict[str, str]:
     """The job's public variables: an engine shows what a container was given to all its clients."""
     public = {variable.key for variable in job.variables.variables if variable.public}
-    return {key: value for key, value in job.variables.environment.items() if key in public}
+    return startable({key: value for key, value in job.variables.environment.items() if key in public})
 
 
 def docker_options(entry: Mapping[str, Any], expand: Callable[[str], str]) -> tuple[str, str]:
@@ -83,7 +84,7 @@ def _service(job: Job, entry: Mapping[str, Any], image: str, names: tuple[str, .
         names=names,
         command=texts(entry.get("command")),
         entrypoint=texts(entry.get("entrypoint")),
-        environment={**public_environment(job), **dict(_variables(job, entry))},
+        environment=startable({**public_environment(job), **dict(_variables(job, entry))}),
         pull_policy=entry.get("pull_policy"),
         user=user,
         platform=platform,

@@ -9,12 +9,13 @@ import pytest
 from paas_runner.inner.containers.attached import COMMAND, shell_input
 from paas_runner.inner.containers.images import Credentials, CredentialsError
 from paas_runner.inner.containers.own_container import OwnContainer, shared
+from paas_runner.inner.containers.preparation import job_container
 from paas_runner.inner.containers.services import read_services
 from paas_runner.inner.containers.settings import PullPolicy, read_docker
 from paas_runner.inner.ending import StageError
 from paas_runner.inner.job import Workspace
 from paas_runner.inner.job_script import Script
-from tests.support.kept_files import job_in
+from tests.support.kept_files import Log, job_in
 
 
 def script(folder: Path, *commands: str, **environment: str) -> Script:
@@ -127,6 +128,25 @@ def test_a_services_variables_may_refer_to_the_jobs_and_hide_them(tmp_path: Path
     assert environment["SHOWN"] == "seen again"
     assert environment["RAW"] == "$SECRET"
     assert "SECRET" not in environment
+
+
+@pytest.mark.parametrize(
+    ("given", "configured", "words"),
+    [
+        (None, "", "the job names no image, and runner.toml has no [runners.docker] `image`"),
+        ("$NOPE", "usual:1", "the job's image is `$NOPE`, which is empty: a variable in it is not set"),
+        (None, "${NOPE}", "runner.toml's image is `${NOPE}`, which is empty: a variable in it is not set"),
+    ],
+)
+async def test_a_job_without_an_image_is_told_whose_is_missing(
+    tmp_path: Path, given: str | None, configured: str, words: str
+) -> None:
+    toml = f'[[runners]]\nurl = "http://h"\ntoken = "t"\n[runners.docker]\nimage = "{configured}"\n'
+    job = job_in(tmp_path / "project", toml, image={"name": given} if given else None)
+    with pytest.raises(StageError) as raised:
+        async with job_container(job, Log().narrator):
+            raise AssertionError("there is nothing to be in")
+    assert raised.value.ending.text == words
 
 
 def test_settings_are_gitlab_runners() -> None:

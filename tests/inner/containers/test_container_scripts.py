@@ -49,6 +49,13 @@ async def test_variables_arrive_as_they_are_whatever_is_in_them(docker) -> None:
     assert f"{values['ODD']}|a:b|" in text(job)
 
 
+async def test_a_variable_that_is_too_long_for_a_program_is_there_for_the_shell_alone(docker) -> None:
+    long = Variable(key="LONG", value="x" * 140_000, public=True)
+    job = await docker.ran("echo ${#LONG}", "ls", variables=(long,))
+    assert "\n140000\n" in text(job)
+    assert (job.failure_reason, job.exit_code) == ("script_failure", 126)
+
+
 async def test_file_variables_are_where_the_variable_says(docker) -> None:
     key = Variable(key="KEY", value="line one\nline two", file=True)
     job = await docker.ran('cat "$KEY"', after_script=('wc -l < "$KEY"',), variables=(key,))
