@@ -4,7 +4,9 @@ Such a log may contain anything: its lines are made printable before they stand 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+
+from paas_runner.job.masks import masked
 
 MOST_CHARACTERS = 200  # of a line, indentation included
 
@@ -30,9 +32,12 @@ def log_state(lines: Sequence[str] | None) -> str:
     return "not available to this runner" if lines is None else "empty"
 
 
-def quoted(lines: Sequence[str] | None) -> str:
-    """What is added to a fact sheet: nothing without lines."""
-    shown = [_cut(_INDENTATION + line) for line in lines or ()]
+def quoted(lines: Sequence[str] | None, hidden: Collection[str] = ()) -> str:
+    """What is added to a fact sheet: nothing without lines.
+
+    The hidden values are masked before a line is cut: half of a secret is too much.
+    """
+    shown = [_cut(_INDENTATION + masked(line, hidden)) for line in lines or ()]
     return "\n  The last lines of its own log:\n" + "\n".join(shown) if shown else ""
 
 

@@ -29,6 +29,7 @@ LEVELS: Mapping[str, int] = {
 }
 
 _SHORTEST_SECRET = 8  # a shorter one would take ordinary words with it
+_WORD = re.compile(r"[A-Za-z0-9_.~-]{8,}")  # what tokens of jobs consist of
 _SECRET_KEYS = re.compile(r"(?i)(^|_)(token|password|secret|authorization)$")
 _HIDDEN = "[secret]"
 
@@ -39,6 +40,7 @@ class Redactor:
     def __init__(self) -> None:
         self._known: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
+        self._tracked: set[str] = set()
 
     def add(self, secrets: Iterable[Secret]) -> None:
         """Register values; those too short to be distinguished from ordinary words are left out."""
@@ -47,6 +49,14 @@ class Redactor:
             self._known |= fresh
             longest_first = sorted(self._known, key=len, reverse=True)
             self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+    def track(self, token: Secret) -> None:
+        """Register a job's token for as long as the job is tracked; there may be thousands of them."""
+        self._tracked.add(token.reveal())
+
+    def untrack(self, token: Secret) -> None:
+        """Its job is gone."""
+        self._tracked.discard(token.reveal())
 
     def __call__(self, _logger: object, _method: str, event: EventDict) -> EventDict:
         """As a processor: the whole event, tracebacks included."""
@@ -63,7 +73,13 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """`text` without any registered value."""
-        return self._pattern.sub(_HIDDEN, text) if self._pattern else text
+        text = self._pattern.sub(_HIDDEN, text) if self._pattern else text
+        return _WORD.sub(self._without_token, text) if self._tracked else text
+
+    def _without_token(self, word: re.Match[str]) -> str:
+        """Looked up, not searched for: the number of jobs costs nothing."""
+        bare = word[0].strip(".~")
+        return word[0].replace(bare, _HIDDEN) if bare in self._tracked else word[0]
 
 
 def _forms(value: str) -> set[str]:

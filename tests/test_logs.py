@@ -138,3 +138,23 @@ def test_urls_of_the_http_library_are_not_logged(out):
     configured(out, level="debug")
     logging.getLogger("httpx").info("HTTP Request: GET https://x/?job_token=abc")
     assert out.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "as gitlab-ci-token:{}@gitlab.example",
+        "?job_token={}&x=1",
+        "It is {}.",
+        '{{"token": "{}"}}',
+        "{}",
+    ],
+)
+def test_the_token_of_a_tracked_job_is_taken_out_as_long_as_it_is_tracked(text):
+    redactor = logs.Redactor()
+    token = Secret("glcbt-64_AbC-d.e~f")
+    redactor.track(token)
+    redactor.track(Secret("another-token"))
+    assert redactor.text(text.format(token.reveal())) == text.format("[secret]")
+    redactor.untrack(token)
+    assert redactor.text(text.format(token.reveal())) == text.format(token.reveal())

@@ -166,14 +166,14 @@ class CleverDockerExecutor:
         """Whether the application is gone, its deployment failed or its machine stopped; seen twice."""
         host = provisioned.host
         return await self._for_its_host(
-            provisioned.tenant, host, lambda account: self._watch.trouble(account, host)
+            provisioned.tenant, host, lambda account: self._watch.trouble(account, provisioned)
         )
 
     async def silence(self, provisioned: ProvisionedHost) -> str | None:
         """How far the deployment and its machine have come."""
         host = provisioned.host
         return await self._for_its_host(
-            provisioned.tenant, host, lambda account: self._watch.silence(account, host)
+            provisioned.tenant, host, lambda account: self._watch.silence(account, provisioned)
         )
 
     async def decommission(self, removal: Removal) -> None:

@@ -2,7 +2,7 @@
 
 For the job's author and for the operators: what was asked for, what the cloud says, the likely cause, who can
 do what, where to look further, and the end of the host's own log where we may read it. Values that are the
-operators' own are masked: a build may print its environment, to all who may read the job.
+job's or the operators' own are masked: a build may print its environment, to all who may read the job.
 """
 
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ def particulars(facts: HostFacts) -> str:
             "Its own log": log_state(facts.lines) if facts.case.has_log else "",
         }
     )
-    return sheet + quoted([_masked(line, facts.hidden) for line in facts.lines or ()])
+    return sheet + quoted(facts.lines, facts.hidden)
 
 
 def _place(facts: HostFacts) -> str:
@@ -97,10 +97,3 @@ def _machine(seen: Sighting) -> str:
     if not seen.alive:
         return "it has no machine"
     return f"its machine is {' and '.join(machine.state for machine in seen.alive)}"
-
-
-def _masked(line: str, hidden: Sequence[str]) -> str:
-    """To be done before the line is cut: half of a secret is too much."""
-    for value in sorted(filter(None, hidden), key=len, reverse=True):
-        line = line.replace(value, "[MASKED]")
-    return line

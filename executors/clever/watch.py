@@ -21,6 +21,7 @@ from executors.clever.failure_account import HostFacts, ended, particulars
 from executors.clever.settings import CleverSettings
 from executors.host_log import clean_lines
 from paas_runner.errors import RemoteError
+from paas_runner.executor.contract import ProvisionedHost
 from paas_runner.job.tracked import Host
 
 log = structlog.stdlib.get_logger(__name__)
@@ -40,8 +41,9 @@ class HostWatch:
     second_look_after: timedelta
     """A verdict must hold that long; the log lags behind it, too (§5.3)."""
 
-    async def trouble(self, payer: Account, host: Host) -> str | None:
+    async def trouble(self, payer: Account, provisioned: ProvisionedHost) -> str | None:
         """The account for the job's author, None while the host may go on; raises `Transient`, `Rejected`."""
+        host = provisioned.host
         if verdict(await look(payer.api, host.ref)) is None:
             return None
         await asyncio.sleep(self.second_look_after.total_seconds())
@@ -49,14 +51,19 @@ class HostWatch:
         case = verdict(seen)
         if case is None:
             return None
-        return ended(await self._facts(payer, host, case, await look_closer(seen, payer.api, host.ref)))
+        seen = await look_closer(seen, payer.api, host.ref)
+        return ended(await self._facts(payer, provisioned, case, seen))
 
-    async def silence(self, payer: Account, host: Host) -> str:
+    async def silence(self, payer: Account, provisioned: ProvisionedHost) -> str:
         """What is known of a host whose job never wrote to its trace; raises `Transient`, `Rejected`."""
+        host = provisioned.host
         seen = await look_closer(await look(payer.api, host.ref), payer.api, host.ref)
-        return particulars(await self._facts(payer, host, standstill(seen), seen))
+        return particulars(await self._facts(payer, provisioned, standstill(seen), seen))
 
-    async def _facts(self, payer: Account, host: Host, case: Case, seen: Sighting) -> HostFacts:
+    async def _facts(
+        self, payer: Account, provisioned: ProvisionedHost, case: Case, seen: Sighting
+    ) -> HostFacts:
+        host = provisioned.host
         return HostFacts(
             host=host,
             zone=host.details.get("zone", self.settings.zones[0]),
@@ -64,7 +71,7 @@ class HostWatch:
             case=case,
             now=self.clock(),
             lines=await self._log(payer, host, case, seen),
-            hidden=[payer.token.reveal(), *self._environment],
+            hidden=[payer.token.reveal(), *self._environment, *provisioned.hidden],
         )
 
     async def _log(self, payer: Account, host: Host, case: Case, seen: Sighting) -> Sequence[str] | None:

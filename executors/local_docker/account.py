@@ -19,6 +19,8 @@ class Facts:
 
     lines: Sequence[str] | None = None
     reference: str
+    hidden: Sequence[str] = attrs.field(default=(), repr=False)
+    """Values to be masked."""
 
     @property
     def going(self) -> bool:
@@ -44,7 +46,7 @@ def particulars(facts: Facts) -> str:
             "Its own log": log_state(facts.lines) if facts.state else "",
         }
     )
-    return sheet + quoted(facts.lines)
+    return sheet + quoted(facts.lines, facts.hidden)
 
 
 def _describe(state: Mapping[str, Any]) -> str:

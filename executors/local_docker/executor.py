@@ -111,12 +111,12 @@ class LocalDockerExecutor:
 
     async def trouble(self, provisioned: ProvisionedHost) -> str | None:
         """Whether the container has ended or is gone; an engine that does not answer is no verdict."""
-        facts = await self._facts(provisioned.host)
+        facts = await self._facts(provisioned)
         return None if facts.going else ended(facts)
 
     async def silence(self, provisioned: ProvisionedHost) -> str | None:
         """How the container stands, and the end of its log."""
-        return particulars(await self._facts(provisioned.host))
+        return particulars(await self._facts(provisioned))
 
     async def hosts(self, tenant: str) -> Sequence[SeenHost]:
         """All that has our labels, by host: a container, or what is left without one; no one pays for any."""
@@ -188,13 +188,14 @@ class LocalDockerExecutor:
         )
         return found
 
-    async def _facts(self, host: Host) -> Facts:
+    async def _facts(self, provisioned: ProvisionedHost) -> Facts:
+        host, hidden = provisioned.host, provisioned.hidden
         known = reference(host.ref[:12])
         try:
             state = (await self._inspected(host.ref))["State"]
         except AbsentError:
             return Facts(state={}, reference=known)
-        return Facts(state=state, lines=await self._log(host), reference=known)
+        return Facts(state=state, lines=await self._log(host), reference=known, hidden=hidden)
 
     async def _log(self, host: Host) -> Sequence[str] | None:
         """The last lines; None when the engine sends logs elsewhere: the other facts are reported anyway."""

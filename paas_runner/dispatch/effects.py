@@ -45,6 +45,7 @@ from paas_runner.job.events import (
     Unchecked,
 )
 from paas_runner.job.failure import Failure, FailureReason, as_trace, call_facts
+from paas_runner.job.masks import masked
 from paas_runner.job.tracked import Phase, TrackedJob
 from paas_runner.loop.timing import LONGEST_OUTAGE_BACKOFF, Clock, backoff
 
@@ -159,7 +160,7 @@ class Effects:
         try:
             account = await silence_of(self.runner.executor, _provisioned(job))
         except RemoteError as error:
-            log.info("host_account_unavailable", reason=str(error))
+            log.info("host_account_unavailable", reason=masked(str(error), job.hidden))
             account = _call_facts(error, job, self.clock())
         except Exception:
             log.exception("job_error")
@@ -214,13 +215,14 @@ class Effects:
     def _later(self, action: Action, job: TrackedJob, error: RemoteError) -> Event:
         longest = _LONGEST_FINISHING_BACKOFF if action in _FINISHING else LONGEST_OUTAGE_BACKOFF
         attempts = 0 if action in _SIDE_CHECKS else job.attempts
+        reason = masked(str(error), job.hidden)
         delay = backoff(attempts, self.rng, longest=longest, retry_after=error.retry_after)
         if action is Action.CHECK_HOST:
             delay = max(delay, self.runner.policy.host_every)
         log.warning(
             "action_postponed",
             action=str(action),
-            reason=str(error),
+            reason=reason,
             attempts=attempts + 1,
             next_try_seconds=round(delay.total_seconds(), 1),
         )
@@ -229,7 +231,7 @@ class Effects:
         if action is Action.CHECK_HOST:
             return HostChecked(until=self._after(delay))
         unreachable = action is Action.DECOMMISSION and job.tenant != "" and _without_account(error)
-        return Deferred(until=self._after(delay), trouble=str(error), unreachable=unreachable)
+        return Deferred(until=self._after(delay), trouble=reason, unreachable=unreachable)
 
     def _after(self, delay: timedelta) -> datetime:
         return self.clock() + delay
@@ -241,8 +243,7 @@ def _checked(status: JobStatus) -> Event:
 
 def _failed(failure: Failure, job: TrackedJob, action: Action | None = None) -> Failed:
     """A refusal of the first and only request for a host leaves nothing: so the contract of executors."""
-    masked = failure.masked(job.payload.variables if job.payload else ())
-    return Failed(failure=masked, nothing_made=action is Action.PROVISION)
+    return Failed(failure=failure.hiding(job.hidden), nothing_made=action is Action.PROVISION)
 
 
 def _unforeseen(error: Exception, action: Action) -> Transient:
@@ -281,7 +282,7 @@ def _host_request(job: TrackedJob) -> HostRequest:
 def _provisioned(job: TrackedJob) -> ProvisionedHost:
     if job.host is None:
         raise RuntimeError(f"job {job.key} has no host while {job.phase}")
-    return ProvisionedHost(name=job.host_name, tenant=job.tenant, host=job.host)
+    return ProvisionedHost(name=job.host_name, tenant=job.tenant, host=job.host, hidden=job.hidden)
 
 
 def _failure(job: TrackedJob) -> Failure:

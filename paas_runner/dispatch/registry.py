@@ -14,6 +14,7 @@ import attrs
 
 from paas_runner.job.capacity import Flavors, Limits, Load, Reservation, next_to_ask, planned_start
 from paas_runner.job.tracked import JobKey, TrackedJob
+from paas_runner.logs import redactor
 from paas_runner.loop.heartbeat import beat, beat_when_woken
 
 
@@ -96,6 +97,7 @@ class Registry:
         start = job.start_due or job.acquired_at
         self._latest_start = max(self._latest_start or start, start)
         self._jobs[job.key] = job
+        redactor.track(job.token)
         self._give_turns()
 
     def refresh(self, job: TrackedJob) -> None:
@@ -103,7 +105,8 @@ class Registry:
         self._jobs[job.key] = job
 
     def remove(self, key: JobKey) -> None:
-        self._jobs.pop(key, None)
+        if job := self._jobs.pop(key, None):
+            redactor.untrack(job.token)
         self._give_turns()
 
     def offer(self, runner: str, flavors: Flavors) -> None:

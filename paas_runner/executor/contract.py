@@ -56,6 +56,8 @@ class ProvisionedHost:
     name: HostName
     tenant: str = ""
     host: Host
+    hidden: Sequence[str] = attrs.field(default=(), repr=False)
+    """What no account of it may show, to be masked before anything is cut: the job's token, masked values."""
 
 
 @attrs.frozen(kw_only=True)

@@ -8,6 +8,7 @@ from datetime import datetime
 import attrs
 
 from paas_runner.errors import RemoteError, RunnerError
+from paas_runner.job.masks import masked, masked_values
 from paas_runner.job.variables import Variable
 from paas_runner.plain_text import one_line, printable
 
@@ -35,10 +36,11 @@ class Failure:
 
     def masked(self, variables: Iterable[Variable]) -> "Failure":
         """The same without the values of masked variables, which an answer may have quoted."""
-        text = self.text
-        for value in sorted((v.value for v in variables if v.masked and v.value), key=len, reverse=True):
-            text = text.replace(value, "[MASKED]")
-        return attrs.evolve(self, text=text)
+        return self.hiding(masked_values(variables))
+
+    def hiding(self, values: Iterable[str]) -> "Failure":
+        """The same without any of the values."""
+        return attrs.evolve(self, text=masked(self.text, values))
 
 
 class JobRefusedError(RunnerError):

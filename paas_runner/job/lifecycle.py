@@ -35,6 +35,7 @@ from paas_runner.job.events import (
 )
 from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.job.history import begun, continued, entry, grown
+from paas_runner.job.masks import masks_of
 from paas_runner.job.payload import DEFAULT_TIMEOUT, Payload
 from paas_runner.job.tracked import JobKey, Phase, TrackedJob
 from paas_runner.secret import Secret
@@ -237,11 +238,12 @@ def _noted(job: TrackedJob, event: Event, now: datetime) -> TrackedJob:
 
 
 def _entered(job: TrackedJob, phase: Phase, now: datetime) -> TrackedJob:
+    if job.payload and phase not in _NEEDING_THE_PAYLOAD:
+        job = attrs.evolve(job, payload=None, masks=masks_of(job.payload.variables))
     return attrs.evolve(
         job,
         phase=phase,
         since=now,
-        payload=job.payload if phase in _NEEDING_THE_PAYLOAD else None,
         entered={**job.entered, phase: now},
         **_NO_TROUBLE,
     )

@@ -1,13 +1,14 @@
 """The record of one tracked job: everything that is needed to go on after any interruption."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NewType, TypeAlias
 
 import attrs
 
 from paas_runner.job.failure import Failure
+from paas_runner.job.masks import masks_of
 from paas_runner.job.payload import Payload
 from paas_runner.secret import Secret
 
@@ -105,6 +106,7 @@ class TrackedJob:
     since: datetime  # when the present phase began
     phase: Phase = Phase.ACQUIRED
     payload: Payload | None = None  # dropped once the host has it
+    masks: tuple[Secret, ...] = ()  # what the dropped payload had of masked values
     tenant: str = ""  # who pays for its host, as its executor calls them; empty where all pay alike
     namespace_id: int | None = None  # the coordinator's id of the project's top-level namespace
     expected_weight: float | None = None  # what its host may weigh at most; None without a quota
@@ -132,6 +134,12 @@ class TrackedJob:
         A host that cannot be reached does not: whoever lacks the account to remove it gets no other one.
         """
         return not self.unreachable
+
+    @property
+    def hidden(self) -> Sequence[str]:
+        """What no text about it may show."""
+        masks = masks_of(self.payload.variables) if self.payload else self.masks
+        return [self.token.reveal(), *(each.reveal() for each in masks)]
 
     @property
     def host_name(self) -> HostName:

@@ -45,3 +45,10 @@ def test_long_lines_are_cut():
     assert (
         max(map(len, ended(facts(["x" * 999], Status="exited", ExitCode=1)).splitlines())) == MOST_CHARACTERS
     )
+
+
+def test_what_is_hidden_is_masked_before_a_line_is_cut():
+    line = "x" * (MOST_CHARACTERS - 12) + "a-masked-value and the rest"
+    said = ended(Facts(state={"Status": "exited"}, lines=[line], reference="r", hidden=["a-masked-value"]))
+    assert "a-mas" not in said
+    assert "[MASK" in said

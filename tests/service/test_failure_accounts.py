@@ -1,9 +1,11 @@
 """What the author of a job reads when its host is the reason, and what the operator finds for it."""
 
 import asyncio
+import json
 import re
 from datetime import timedelta
 
+import attrs
 import pytest
 
 from paas_runner.errors import Rejected
@@ -241,5 +243,35 @@ def test_what_is_masked_in_the_job_is_masked_in_the_account(play, logs):
             await world.settled(job)
         _, facts = read(job, logs)
         assert facts["Answer"] == "Clever Cloud: no flavor for [MASKED] (status 400)"
+
+    play(story)
+
+
+SECRETS = {"job": "my-masked-value", "key": "first-line-of-a-key\nsecond-line-of-a-key"}
+
+
+def test_what_is_masked_in_the_job_is_masked_in_its_hosts_account_after_a_restart(play, logs):
+    """The host's log quotes it all: the job's definition is long gone when the account is made."""
+
+    async def story(world):
+        async def program(host):
+            definition = json.loads(host.files["job.json"])
+            await asyncio.sleep(100)
+            quoted = "; ".join([*SECRETS.values(), definition["token"]]).replace("\n", "; ")
+            raise RuntimeError(f"{'x' * 100} {quoted}")
+
+        world.cloud._platform.program = program
+        variables = tuple(Variable(key=key, value=value, masked=True) for key, value in SECRETS.items())
+        world.gitlab.options = attrs.evolve(world.gitlab.options, variables=variables)
+        async with world.service():
+            job = world.submit()
+            await asyncio.sleep(60)
+        async with world.service():
+            await world.settled(job)
+        read(job, logs)
+        for text in (job.trace.decode(), str(logs)):
+            assert "[MASKED]; [MASKED]" in text
+            for secret in (*SECRETS["key"].split("\n"), SECRETS["job"], job.token.reveal()):
+                assert secret[:10] not in text
 
     play(story)
