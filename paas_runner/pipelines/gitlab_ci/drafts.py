@@ -88,7 +88,7 @@ def draft(name: str, job: YamlSection, line: int | None, around: Surroundings) -
         raise PipelineError(f"job `{name}` has no `script`", line=line)
     found = _read(places, "parallel", instances.parallel, instances.only(name))
     around.budget.take_values(len(spec.variables) * len(found), line)
-    jobs = [_single(spec, instance, places.get("rules"), around) for instance in found]
+    jobs = [_single(spec, instance, places, around) for instance in found]
     kept = tuple(job for job in jobs if job is not None)
     return JobDraft(
         name=name,
@@ -102,13 +102,14 @@ def draft(name: str, job: YamlSection, line: int | None, around: Surroundings) -
 
 
 def _single(
-    spec: JobSpec, instance: Instance, rules: YamlPlace | None, around: Surroundings
+    spec: JobSpec, instance: Instance, places: dict[str, YamlPlace], around: Surroundings
 ) -> JobSpec | None:
     """One of the jobs that a job becomes; None when its rules leave it out."""
     variables = last_of_each((*spec.variables, *instance.variables))
     spec = attrs.evolve(spec, name=instance.name, variables=variables)
-    if rules is None:
-        return spec
+    if "rules" not in places:
+        return attrs.evolve(spec, when=_when(places))
+    rules = places["rules"]
     own = {"CI_JOB_NAME": instance.name, "CI_JOB_STAGE": spec.stage}
     verdict = decided(rules, KnownVariables({**around.predefined, **own}, variables, around.budget))
     if verdict is None:
@@ -117,11 +118,16 @@ def _single(
     allowed = verdict.allowed
     return attrs.evolve(
         spec,
-        when=verdict.when or spec.when,
+        when=verdict.when or _when(places),
         allow_failure=spec.allow_failure if allowed is None else allowed.always,
         allowed_exit_codes=spec.allowed_exit_codes if allowed is None else allowed.exit_codes,
         variables=last_of_each((*variables, *verdict.variables)),
     )
+
+
+def _when(places: dict[str, YamlPlace]) -> RunWhen:
+    """The job's own word, read only where no rule has another: it may come with a warning."""
+    return _read(places, "when", keywords.when, RunWhen.ON_SUCCESS)
 
 
 def last_of_each(variables: tuple[Variable, ...]) -> tuple[Variable, ...]:
@@ -147,7 +153,6 @@ def _spec(name: str, places: dict[str, YamlPlace], common: tuple[Variable, ...])
         allow_failure=allowed.always,
         allowed_exit_codes=allowed.exit_codes,
         retry=_read(places, "retry", keywords.retry, Retry()),
-        when=_read(places, "when", keywords.when, RunWhen.ON_SUCCESS),
         tags=_read(places, "tags", keywords.tags, ()),
     )
 
