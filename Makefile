@@ -59,7 +59,7 @@ deb: .venv/ready
 
 .venv/ready: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
-	@echo "setting up .venv (once) ..."
+	@echo "setting up .venv (once, half a minute or so) ..." >&2
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@

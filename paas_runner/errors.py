@@ -40,6 +40,15 @@ class IllegalTransitionError(RunnerError):
     """A bug of ours: an event that the job's phase does not know."""
 
 
+class MissingPackagesError(RunnerError):
+    """The packages of the extra `demo` are not installed; `error` names the first."""
+
+    def __init__(self, error: ModuleNotFoundError) -> None:
+        super().__init__(
+            f"needs more packages ({error.name}): in a checkout of PaaS Runner, pip install '.[demo]'"
+        )
+
+
 class RemoteError(RunnerError):
     """Another system did not do what it was asked; `op` names the call, never its credentials."""
 

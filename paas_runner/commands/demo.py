@@ -13,12 +13,11 @@ import attrs
 
 from paas_runner.commands import output, progress
 from paas_runner.commands.command import Command
-from paas_runner.errors import Exit, RunnerError
+from paas_runner.errors import Exit, MissingPackagesError, RunnerError
 
 if TYPE_CHECKING:
     from paas_runner.demo import JobStory, Verdict
 
-MORE_PACKAGES = "in a checkout of PaaS Runner, pip install '.[demo]'"
 _COLUMNS = ("job", "result", "flavor", "provision", "launch", "boot", "run", "remove", "total")
 _STATUS_STYLES = {"success": "green", "failed": "red"}
 
@@ -54,7 +53,7 @@ def _call(arguments: argparse.Namespace) -> int:
     try:
         from paas_runner.demo import run
     except ModuleNotFoundError as error:
-        raise RunnerError(f"needs more packages ({error.name}): {MORE_PACKAGES}") from error
+        raise MissingPackagesError(error) from error
     with closing(_view(as_json=arguments.json)) as view:
         try:
             verdict = run(arguments.pipeline, view, executor=arguments.executor, image=arguments.image)

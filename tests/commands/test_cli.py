@@ -191,12 +191,12 @@ def test_the_demo_keeps_the_promise_and_says_so_in_json():
 @pytest.mark.long
 def test_the_demo_runs_a_pipeline_of_the_users_own_and_names_what_it_does_not_understand(tmp_path):
     (tmp_path / "ci.yml").write_text(
-        "lint:\n  script: [echo clean]\n  rules: [{when: always}]\n"
+        "lint:\n  script: [echo clean]\n  coverage: /x/\n"
         "test:\n  needs: [lint]\n  script: [exit 7]\n  retry: 1\n"
     )
     told = run("paas-runner", "demo", "--pipeline", str(tmp_path / "ci.yml"))
     assert told.returncode == 0, told.stdout + told.stderr
-    assert "warning: line 3: job `lint`, `rules`" in told.stdout
+    assert "warning: line 3: job `lint`, `coverage`" in told.stdout
     assert "clean" in told.stdout
     assert told.stdout.count("ERROR: Job failed: exit code 7") == 2
     assert "\x1b" not in told.stdout
@@ -219,4 +219,20 @@ def test_a_pipeline_that_cannot_be_run_is_refused_with_its_line(tmp_path, conten
 def test_a_pipeline_that_is_not_there_is_a_clear_error(tmp_path):
     told = run("paas-runner", "demo", "--pipeline", str(tmp_path / "none.yml"))
     assert told.returncode == 1
-    assert "No such file" in told.stderr
+    assert told.stderr == f"paas-runner demo: {tmp_path}/none.yml: No such file or directory\n"
+
+
+SANDBOX = ("python", "-m", "paas_runner.sandbox")
+
+
+@pytest.mark.parametrize("command", [("paas-runner", "demo"), SANDBOX])
+def test_what_the_sandbox_needs_and_is_not_there_is_named(tmp_path, command):
+    told = run(*command, env={**os.environ, "PATH": "/nonexistent"})
+    assert told.returncode == 1
+    assert "the program `git` was not found on PATH: install it" in told.stderr
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['starlette'] = None")
+    told = run(*command, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert told.returncode == 1
+    assert "needs more packages (starlette" in told.stderr
+    assert "in a checkout of PaaS Runner, pip install '.[demo]'" in told.stderr
+    assert "Traceback" not in told.stderr

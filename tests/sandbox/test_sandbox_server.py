@@ -1,6 +1,7 @@
 """The whole sandbox: it works as one, and leaves nothing behind."""
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from paas_runner.pipelines.spec import JobSpec
 from paas_runner.pipelines.states import JobState
 from paas_runner.sandbox.cloud import HostFiles
 from paas_runner.sandbox.faults import Answer
+from paas_runner.sandbox.playground import registration_environment
 from paas_runner.sandbox.server import Sandbox, SandboxOptions, host_program
 from paas_runner.server.waiting import settled
 from tests.support.clouds import CREATION, FILES
@@ -161,9 +163,27 @@ async def test_the_command_tells_how_to_use_it_and_ends_on_a_signal(tmp_path: Pa
         assert config.stat().st_mode & 0o777 == 0o600
         assert config.read_text() in result
         assert "export API_HOST=http://127.0.0.1:" in result
+        assert "export REGISTRATION_TOKEN=" in result
         command.terminate()
         await command.communicate()
     assert (command.returncode, config.exists()) == (0, False)
+
+
+async def test_registration_can_be_rehearsed_with_what_the_sandbox_tells(tmp_path: Path) -> None:
+    async with Sandbox() as sandbox:
+        told = registration_environment(sandbox)
+        register = Path(sys.executable).with_name("paas-runner")
+        command = await asyncio.create_subprocess_exec(
+            *(register, "register", "-n", "--name", "rehearsal", "--executor", "clever-docker"),
+            *("--set", f"cc_api_url={sandbox.cloud_api_url}", tmp_path / "rehearsal.toml"),
+            env={**os.environ, **told},
+            stdout=subprocess.DEVNULL,
+        )
+        async with asyncio.timeout(60):
+            assert await command.wait() == 0
+        assert [runner.description for runner in sandbox.coordinator.runners] == ["sandbox", "rehearsal"]
+    (section,) = tomllib.loads((tmp_path / "rehearsal.toml").read_text())["runners"]
+    assert section["cc_api_url"] == sandbox.cloud_api_url
 
 
 async def test_a_job_is_run_from_the_coordinator_to_the_end_of_its_host(client: httpx.AsyncClient) -> None:

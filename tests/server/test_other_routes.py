@@ -178,6 +178,10 @@ async def test_a_pipeline_is_submitted_and_watched_from_outside(world: World) ->
     shown = (await world.http.get(f"/sandbox/jobs/{job_id}", headers=world.admin)).json()
     assert (shown["status"], shown["project"], shown["trace"]) == ("running", "team/app", "")
     assert [event["what"] for event in shown["events"]] == ["created", "pending", "acquired"]
+    world.coordinator.append_trace(job_id, 0, b"a log\n")
+    trace = await world.http.get(f"/sandbox/jobs/{job_id}/trace", headers=world.admin)
+    assert (trace.text, trace.headers["content-type"]) == ("a log\n", "text/plain; charset=utf-8")
+    assert (await world.http.get(f"/sandbox/jobs/{job_id}/trace")).status_code == 401
     canceled = await world.http.post(f"/sandbox/jobs/{job_id}/cancel", headers=world.admin)
     assert canceled.json()["status"] == "canceled"
 
@@ -186,6 +190,12 @@ async def test_a_wrong_pipeline_is_a_400_with_its_line(world: World) -> None:
     answer = await world.http.post("/sandbox/pipelines", content="a:\n  stage: test\n", headers=world.admin)
     assert answer.status_code == 400
     assert answer.json() == {"message": "line 1: job `a` has no `script`", "line": 1, "warnings": []}
+
+
+async def test_rules_of_a_pipeline_see_the_project_it_is_for(world: World) -> None:
+    text = "a: {script: x, rules: [{if: '$CI_PROJECT_PATH == \"team/app\"'}]}\nb: {script: x}"
+    answer = await world.http.post("/sandbox/pipelines?project=team/app", content=text, headers=world.admin)
+    assert list(answer.json()["jobs"]) == ["a", "b"]
 
 
 async def test_no_token_shows_in_a_repr(world: World) -> None:
