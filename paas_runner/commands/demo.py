@@ -88,12 +88,13 @@ class Lines:
         self._line(output.Painted(story.name, "cyan"), f": {story.phase}{after}{where}")
 
     def finished(self, story: "JobStory", trace: bytes) -> None:
-        """The trace, indented under the job's name."""
+        """The trace, if there is one, indented under the job's name."""
         from paas_runner.demo import as_author_sees_it
 
         status = output.Painted(story.status, _STATUS_STYLES.get(story.status, "yellow"))
-        self._line(output.Painted(story.name, "cyan"), ": ", status, "; its log:")
-        for line in as_author_sees_it(trace, colours=True):
+        lines = as_author_sees_it(trace, colours=True)
+        self._line(output.Painted(story.name, "cyan"), ": ", status, "; its log:" if lines else "")
+        for line in lines:
             self._show(("          │ ", output.Coloured(line)))
 
     def tick(self, stories: "Iterable[JobStory]") -> None:

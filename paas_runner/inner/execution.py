@@ -65,7 +65,7 @@ class Execution:
 
     async def _stages(self) -> Ending:
         async with contextlib.AsyncExitStack() as stack:
-            title = f'Preparing the "{self.job.section.executor or "shell"}" executor'
+            title = f'Preparing the "{self.shell.executor}" executor'
             with self.narrator.section("prepare_executor", title):
                 if self.job.unsupported:
                     raise StageError(

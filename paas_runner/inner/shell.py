@@ -27,6 +27,10 @@ from paas_runner.inner.trace import Narrator
 class Shell(Protocol):
     """Runs scripts; whatever it starts is gone when its contexts are left, however that comes about."""
 
+    @property
+    def executor(self) -> str:
+        """What the trace calls it, by GitLab Runner's names."""
+
     def workspace(self, place: Place) -> AbstractContextManager[Workspace]:
         """Folders for one job; what no later job may see is gone at the end."""
 
@@ -53,7 +57,7 @@ def shell_for(section: RunnerSection) -> Shell:
 
             return ContainerShell(builds_dir=section.builds_dir)
         case _:
-            return _UnknownShell()
+            return _UnknownShell(executor=section.executor)
 
 
 @attrs.frozen(kw_only=True)
@@ -63,6 +67,7 @@ class ProcessShell:
     When a script's shell has ended, whatever it left behind is killed.
     """
 
+    executor: str = "shell"
     builds_dir: str = ""
     """Where projects stay from one job to the next; without it each job has a folder for itself alone."""
 
@@ -111,7 +116,7 @@ class _UnknownShell(ProcessShell):
     def prepared(self, job: Job, narrator: Narrator) -> NoReturn:  # noqa: ARG002 - as its class says
         """Raises `StageError`."""
         known = 'this inner runner knows `executor = "shell"` and "docker"'
-        text = f'runner.toml has `executor = "{job.section.executor}"`, but {known}'
+        text = f'runner.toml has `executor = "{self.executor}"`, but {known}'
         raise StageError(broken(text, Reason.CONFIGURATION))
 
 

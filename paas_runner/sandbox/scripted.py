@@ -29,6 +29,8 @@ _TERMINATED = 143
 class ScriptedShell:
     """Plays scripts; touches neither disk nor processes."""
 
+    executor = "scripted"
+
     @contextlib.contextmanager
     def workspace(self, place: Place) -> Iterator[Workspace]:
         """Directories that exist in name only."""

@@ -107,7 +107,7 @@ def test_a_good_job_goes_through_all_stages_in_order() -> None:
     assert found.helper.begun == BEFORE + GOOD
     assert found.written(
         "Running with paas-runner-inner",
-        'Preparing the "docker" executor',
+        'Preparing the "scripted" executor',
         "Preparing environment",
         "Getting source from Git repository",
         "Restoring cache",

@@ -105,6 +105,13 @@ async def test_many_variables_that_are_too_long_together_are_there_for_the_shell
     assert job.status is JobState.SUCCESS
 
 
+async def test_the_executor_that_is_named_is_the_one_that_runs_the_scripts() -> None:
+    """The configuration is for containers, and this machine's own shell was given."""
+    trace = text(await hosts().ran(script("true")))
+    assert 'Preparing the "shell" executor' in trace
+    assert "Using Shell (bash) executor..." in trace
+
+
 async def test_sections_stand_around_each_stage() -> None:
     job = await hosts().ran(script("true", after_script=("true",)))
     marks = re.findall(r"section_(start|end):\d{10}:(\w+)\r\x1b\[0K", text(job))

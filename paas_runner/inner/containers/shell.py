@@ -25,6 +25,7 @@ SHARED_FOLDER = "/builds"
 class ContainerShell:
     """Runs each script in the same container, one after another, with fresh processes."""
 
+    executor: str = "docker"
     builds_dir: str = ""
     """Where projects stay from one job to the next; without it each job has a folder for itself alone."""
 
