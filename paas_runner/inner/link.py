@@ -77,6 +77,7 @@ class JobLink:
         self._on_canceling = on_canceling
         self._debug = "true" if debug else "false"  # such a trace is hidden from most readers (§4.1)
         self._interval = timings.interval
+        self._keep_alive = timings.keep_alive
         self._asked_pause = 0.0  # by an answer to the last piece
         self._sent = 0
         self._last_call_at = asyncio.get_running_loop().time()
@@ -110,7 +111,7 @@ class JobLink:
         clock = asyncio.get_running_loop().time
         end = clock() + seconds
         while (now := clock()) < end:
-            silent_until = self._last_call_at + self._timings.keep_alive
+            silent_until = self._last_call_at + self._keep_alive
             if silent_until <= now:
                 await self._put(StateUpdate(state="running"))
             else:
@@ -130,7 +131,9 @@ class JobLink:
         headers = {"Content-Type": "text/plain", "Content-Range": f"{self._sent}-{last}"}
         path = f"{self._path}/trace?debug_trace={self._debug}"
         reply = await self._call("PATCH", path, headers=headers, content=piece)
-        self._interval = reply.seconds("x-gitlab-trace-update-interval") or self._interval
+        if asked := reply.seconds("x-gitlab-trace-update-interval"):
+            self._interval = asked
+            self._keep_alive = self._timings.keep_alive_for(asked)
         self._asked_pause = reply.seconds("retry-after")
         if reply.status == 202:
             self._sent += len(piece)

@@ -37,7 +37,8 @@ class Timings:
     """All in seconds."""
 
     interval: float = 3.0  # between pieces of the trace, unless the coordinator asks for another
-    keep_alive: float = 30.0  # of silence
+    keep_alive: float = 30.0  # of silence, at most
+    shortest_keep_alive: float = 5.0  # the same, where the coordinator wants pieces of the trace often
     first_backoff: float = 1.0  # after a failed try; it doubles
     longest_backoff: float = 60.0
     report_timeout: float = 1800.0  # to report the result
@@ -45,6 +46,14 @@ class Timings:
     grace: float = 10.0  # between SIGTERM and SIGKILL
     hurried_grace: float = 2.0  # the same, when the host is about to end
     stage_backoff: float = 5.0  # before a stage is tried again; it grows
+
+    def keep_alive_for(self, interval: float) -> float:
+        """How long to be silent where the coordinator asked for this interval between pieces of the trace.
+
+        GitLab asks for a short one while someone looks at the job, who may cancel it, and a job that writes
+        nothing learns of that by its signs of life alone (spec gitlab-runner-api.md §4.3).
+        """
+        return min(self.keep_alive, max(interval, self.shortest_keep_alive))
 
 
 class InnerRunnerError(RunnerError):

@@ -44,6 +44,28 @@ def test_a_long_silence_is_kept_alive_every_half_minute() -> None:
     assert 8 <= job.count(LedgerKind.PUT) <= 11
 
 
+@pytest.mark.parametrize(("seconds", "fewest", "most"), [(1, 55, 62), (3, 55, 62), (10, 26, 31), (60, 8, 11)])
+def test_signs_of_life_are_as_frequent_as_the_coordinator_wants_the_trace(
+    seconds: int, fewest: int, most: int
+) -> None:
+    """Within bounds: at least every half minute, at most every five seconds."""
+    job, _ = played(script("sleep 300"), trace_interval_seconds=seconds)
+    assert fewest <= job.count(LedgerKind.PUT) <= most
+
+
+def test_a_silent_job_that_someone_looks_at_learns_in_seconds_that_it_is_canceled() -> None:
+    async def main() -> float:
+        world = hosts(clock=virtual_now, trace_interval_seconds=3)
+        job, job_json = world.handed_out(script("sleep 3000"))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(scripted(world).run(RUNNER_TOML, job_json))
+            await asyncio.sleep(101)
+            world.coordinator.cancel(job.job_id)
+        return asyncio.get_running_loop().time()
+
+    assert run_virtual(main()) < 101 + 10
+
+
 def test_a_script_over_its_time_ends_as_a_timeout() -> None:
     job, _ = played(script("sleep 5000", timeout=timedelta(hours=1)))
     assert job.failure_reason == "job_execution_timeout"
