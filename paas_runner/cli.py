@@ -64,9 +64,9 @@ def service(arguments: Sequence[str] | None = None) -> int:
         epilog=run.COMMAND.epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"paas-runner {__version__}")
     run.COMMAND.arguments(parser)
-    chosen = parser.parse_args(arguments)
-    return exit_code_of(parser.prog, lambda: run.COMMAND.run(chosen))
+    return exit_code_of(parser.prog, lambda: run.COMMAND.run(parser.parse_args(arguments)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -25,8 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     REGISTER.arguments(parser)
-    chosen = parser.parse_args(arguments)
-    return exit_code_of(parser.prog, lambda: REGISTER.run(chosen))
+    return exit_code_of(parser.prog, lambda: REGISTER.run(parser.parse_args(arguments)))
 
 
 # --- register ---------------------------------------------------------------------------------------------

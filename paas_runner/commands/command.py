@@ -7,12 +7,14 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import attrs
 
+from paas_runner.any_locale import print_in_any_locale
 from paas_runner.errors import Exit, RunnerError
 
 if TYPE_CHECKING:
@@ -59,13 +61,42 @@ def exit_code_of(program: str, call: Callable[[], int]) -> int:
 
     An unforeseen error keeps its traceback.
     """
+    print_in_any_locale()
     try:
-        return call()
+        with _printed_to_the_end():
+            return call()
     except RunnerError as error:
         print(error if error.names_its_place else f"{program}: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
         return Exit.FAILED
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+class OutputError(RunnerError):
+    """What a command had to say could not be written, to a disk that is full, say."""
+
+    exit_code = Exit.STATE
+
+
+@contextmanager
+def _printed_to_the_end() -> Iterator[None]:
+    """Raises `OutputError` where the standard output takes no more; what was printed has been written."""
+    try:
+        yield
+    finally:
+        try:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            _print_no_more()
+            raise OutputError(f"the output cannot be written: {error.strerror}") from None
+
+
+def _print_no_more() -> None:
+    """What is left in the buffer goes nowhere, so that the interpreter's end finds nothing wrong."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

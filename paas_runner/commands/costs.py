@@ -101,7 +101,7 @@ def _call(arguments: argparse.Namespace) -> int:
         case "json":
             output.show_json(_document(answer))
         case "csv":
-            print(_sheet(answer))
+            output.show_data(_sheet(answer))
         case _:
             output.show(*_page(answer))
     return Exit.OK

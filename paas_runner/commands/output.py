@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias
 
 import attrs
 
+from paas_runner.any_locale import OTHER_SIGNS
 from paas_runner.plain_text import aligned, printable
 
 if TYPE_CHECKING:
@@ -100,6 +101,12 @@ def show_json(value: object, *, indent: int | None = 2) -> None:
     print(text, flush=True)
 
 
+def show_data(text: str) -> None:
+    """Print what another program reads, on the standard output and as it is, but for secrets."""
+    if sys.stdout is not None:
+        _write(_redacted(text), sys.stdout)
+
+
 def clean(text: str) -> str:
     return printable(_redacted(text))
 
@@ -111,9 +118,8 @@ def _redacted(text: str) -> str:
 
 
 def _write(text: str, out: TextIO) -> None:
-    """What the output cannot encode is written as an escape, rather than not at all."""
     encoding = out.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), file=out, flush=True)
+    print(text.encode(encoding, OTHER_SIGNS).decode(encoding), file=out, flush=True)
 
 
 def _pieces(line: Line) -> Sequence[Piece]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from paas_runner.any_locale import print_in_any_locale
 from paas_runner.errors import MissingPackagesError, RunnerError
 
 _EPILOG = """\
@@ -67,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--slow", action="store_true", help="let repositories, machines and deletions take about real time"
     )
+    print_in_any_locale()
     options = parser.parse_args(arguments)
     try:
         _serve(options)

@@ -128,10 +128,10 @@ def test_a_message_goes_to_the_standard_error(capsys):
     assert capsys.readouterr() == ("", "a second look in 3 s\n")
 
 
-def test_what_the_output_cannot_encode_is_escaped(monkeypatch):
+def test_what_the_output_cannot_encode_is_another_sign_or_an_escape(monkeypatch):
     out = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
-    show("é ✓", Table(rows=[("→",)]), out=out)
-    assert out.buffer.getvalue().decode("latin-1") == "é \\u2713\n\\u2192\n"
+    show("é ✓ 中", Table(rows=[("→",)]), out=out)
+    assert out.buffer.getvalue().decode("latin-1") == "é ok \\u4e2d\n->\n"
 
 
 def test_a_stream_that_was_closed_before_the_start_is_told_nothing(monkeypatch, capsys):
