@@ -68,6 +68,20 @@ FORWARDED_KEYS = RUNNER_TABLES | {
 WITHOUT_EFFECT = frozenset({"heptapod_paas_runner_helper_image", "paas_keep_resources_for_reuse_seconds"})
 """Of `[[runners]]`, with a meaning in 1.1.1 only."""
 
+ASKED_IN_VAIN: Mapping[type[Any], Mapping[str, str]] = {
+    Config: {
+        "listen_address": "no metrics are served: `paas-runner status --json` and the log have them",
+        "sentry_dsn": "errors are in the log alone",
+        "session_server": "there are no interactive terminals",
+        "user": "the service runs as the user who starts it",
+    },
+    Runner: {
+        "request_concurrency": "a runner has one request open at a time",
+        "strict_check_interval": "after a job the next is asked for at once",
+    },
+}
+"""Keys of GitLab Runner with which something is asked for that nobody does, and what is so instead."""
+
 SECRETS_FILE_KEY = "secrets_file"
 
 ALIASES: Mapping[type[Any], Mapping[str, str]] = {

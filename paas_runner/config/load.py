@@ -21,6 +21,7 @@ from paas_runner.config.sections import (
     Executors,
     check_tables,
     find_contradictions,
+    note_what_is_in_vain,
     read_sections,
     with_secrets_file,
 )
@@ -102,6 +103,7 @@ def _syntax_complaint(path: Path, text: str, message: str) -> Complaint:
 def _global_values(document: Mapping[str, Any], reader: Reader) -> dict[str, Any]:
     values = reader.values(Config, document, ())
     check_tables(document, (), dialect.GLOBAL_TABLES, reader)
+    note_what_is_in_vain(document, (), Config, reader)
     reader.refuse_unknown(document, (), _KNOWN_KEYS)
     for name in _ZERO_IS_DEFAULT:
         if (values.get(name) or timedelta()) <= timedelta():

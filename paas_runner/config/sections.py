@@ -86,12 +86,22 @@ def check_tables(table: Mapping[str, Any], at: KeyPath, names: frozenset[str], r
             reader.findings.wrong((*at, key), described(table[key], quote=False), expected="a table")
 
 
+def note_what_is_in_vain(table: Mapping[str, Any], at: KeyPath, owner: type[Any], reader: Reader) -> None:
+    """Warn of each key that has no effect and asks for one; as GitLab Runner writes them, they do not."""
+    for key, instead in dialect.ASKED_IN_VAIN[owner].items():
+        value = table.get(key)
+        asked = value.get("listen_address") if isinstance(value, dict) else value
+        if asked is True or (asked and asked != 1):  # one request at a time is what it gets
+            reader.findings.warn((*at, key), "has no effect", hint=instead)
+
+
 def _read_section(table: Mapping[str, Any], at: KeyPath, reader: Reader, executors: Executors) -> Section:
     reader = with_secrets_file(table, at, reader)
     values = reader.values(Runner, table, at)
     check_tables(table, at, dialect.RUNNER_TABLES, reader)
     for key in sorted(dialect.WITHOUT_EFFECT & table.keys()):
         reader.findings.warn((*at, key), "has no effect")
+    note_what_is_in_vain(table, at, Runner, reader)
     if (name := values.get("executor")) is not None:
         values["settings"] = reader.plugin(table, at, executors, key="executor", name=name, known=_KNOWN_KEYS)
     values["forwarded"] = {key: table[key] for key in table if key in dialect.FORWARDED_KEYS}

@@ -41,7 +41,7 @@ connection_max_age = "15m0s"
   token_expires_at = 0001-01-01T00:00:00Z
   executor = "clever-docker"
   limit = 4
-  request_concurrency = 2
+  request_concurrency = 1
   output_limit = 8192
   environment = ["A=$B"]
   cc_orga_id = "orga_1"
@@ -287,6 +287,27 @@ def test_names_that_1_1_1_documents_wrongly_are_understood_with_a_warning(
         f"{file}:11: runners[0].job_trace_watch: accepted, but its name is `paas_job_trace_watch`",
         f"{file}:13: runners[0].job_trace_watch.timout_seconds: accepted, but its name is `timeout_seconds`",
     )
+
+
+def test_what_is_asked_for_in_vain_is_named_and_what_happens_instead(
+    load_text: LoadText, tmp_path: Path
+) -> None:
+    config = load_text(
+        "listen_address = ':9252'\nsentry_dsn = 'https://x'\nuser = 'ci'\n"
+        "[session_server]\n  listen_address = '0.0.0.0:8093'\n"
+        f"{RUNNER}  request_concurrency = 4\n  strict_check_interval = true\n"
+    )
+
+    told = [warning.removeprefix(f"{tmp_path / 'config.toml'}:") for warning in config.warnings]
+    assert [line.partition(";")[0] for line in told] == [
+        "1: listen_address: has no effect",
+        "2: sentry_dsn: has no effect",
+        "3: user: has no effect",
+        "4: session_server: has no effect",
+        "14: runners[0].request_concurrency: has no effect",
+        "15: runners[0].strict_check_interval: has no effect",
+    ]
+    assert "`paas-runner status --json`" in told[0]
 
 
 def test_keys_of_1_1_1_without_a_meaning_for_us_are_accepted_with_a_warning(load_text: LoadText) -> None:
