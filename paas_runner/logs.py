@@ -2,11 +2,15 @@
 
 `log_level` and `log_format` as in GitLab Runner: `runner` and `text` are lines for people, `json` is one
 object a line. Without a format it is lines on a terminal and JSON elsewhere.
+
+For systemd's journal each line begins with its priority, so that `journalctl -p err` finds it: sd-daemon(3),
+and $JOURNAL_STREAM in systemd.exec(5).
 """
 
 import base64
 import json
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -123,7 +127,7 @@ def configure(*, level: str, form: str | None, stream: TextIO | None = None) -> 
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream)
+    handler = (_ForTheJournal if _is_the_journal(stream, os.environ) else logging.StreamHandler)(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -135,3 +139,29 @@ def configure(*, level: str, form: str | None, stream: TextIO | None = None) -> 
     root.setLevel(LEVELS[level])
     for talkative in ("httpx", "httpcore", "git", "asyncio"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
+
+
+class _ForTheJournal(logging.StreamHandler[TextIO]):
+    """Each line with a syslog priority before it, which the journal takes off."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        priority = next(number for level, number in _PRIORITIES.items() if record.levelno >= level)
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).split("\n"))
+
+
+_PRIORITIES: Mapping[int, int] = {
+    logging.CRITICAL: 2,
+    logging.ERROR: 3,
+    logging.WARNING: 4,
+    logging.INFO: 6,
+    logging.NOTSET: 7,
+}
+
+
+def _is_the_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether it is what systemd gave to this process, rather than a file or a pipe that came later."""
+    try:
+        there = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{there.st_dev}:{there.st_ino}"

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import logging
+import os
 
 import pytest
 import structlog
@@ -158,3 +159,23 @@ def test_the_token_of_a_tracked_job_is_taken_out_as_long_as_it_is_tracked(text):
     assert redactor.text(text.format(token.reveal())) == text.format("[secret]")
     redactor.untrack(token)
     assert redactor.text(text.format(token.reveal())) == text.format(token.reveal())
+
+
+def test_each_line_for_the_journal_begins_with_its_priority(tmp_path, monkeypatch, out):
+    with (tmp_path / "journal").open("w+") as journal:
+        there = os.fstat(journal.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{there.st_dev}:{there.st_ino}")
+        log = configured(journal, level="debug", form="text")
+        for level in ("critical", "error", "warning", "info", "debug"):
+            getattr(log, level)("x")
+        try:
+            int("many")
+        except ValueError:
+            log.exception("unexpected")
+        journal.seek(0)
+        told = journal.read().splitlines()
+    assert [line[:3] for line in told[:5]] == ["<2>", "<3>", "<4>", "<6>", "<7>"]
+    assert len(told) > 6
+    assert {line[:3] for line in told[5:]} == {"<3>"}
+    configured(out).info("not the journal")
+    assert lines(out)[0]["event"] == "not the journal"

@@ -19,7 +19,8 @@ SECONDS_BETWEEN_REPORTS = 2.0
 _EPILOG = """\
 fields of --json:
   at            when this was so; all times are in UTC
-  service       state (running, draining, stopping or down), version, pid, since, state_file
+  service       state (running, draining, stopping or down), version, pid, since, state_file, trouble (why
+                its records cannot be written; empty when they can)
   capacity      concurrent, provisioning and quota (null without a rule), each with used and limit
                 (null while it is unknown)
   runners       name, runner (its short token), state (polling, no room, paused, backing off, draining or

@@ -91,6 +91,7 @@ class Dispatcher:
                 for generation in [*self._generations, *present]
             },
             backoffs=self._registry.backoffs,
+            refused=self._records.refused,
             draining=self._draining,
             stopping=self._stopping.is_set(),
         )

@@ -6,6 +6,7 @@ the host gone once more, and the ledger keeps the first end.
 """
 
 import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 
 import structlog
@@ -34,6 +35,12 @@ class Records:
         self._ledger = ledger
         self._registry = registry
         self._stopping = stopping
+        self._refused: dict[JobKey, str] = {}
+
+    @property
+    def refused(self) -> Mapping[JobKey, str]:
+        """The jobs that wait for a record which the disk refuses, and why it does."""
+        return dict(self._refused)
 
     async def save_intent(self, job: TrackedJob) -> bool:
         """Record, trying until it is on the disk; False when a shutdown came first.
@@ -41,16 +48,20 @@ class Records:
         For what must not be done unrecorded: to hold a new job, to touch the outside world.
         """
         self._registry.put(job)
-        while not await self._saved(job):
-            if self._stopping.is_set():
-                return False
-            await sleep_until_stopped(AGAIN_AFTER_SECONDS, self._stopping)
+        try:
+            while refusal := await self._refusal(job):
+                self._refused[job.key] = refusal
+                if self._stopping.is_set():
+                    return False
+                await sleep_until_stopped(AGAIN_AFTER_SECONDS, self._stopping)
+        finally:
+            self._refused.pop(job.key, None)
         return True
 
     async def save(self, job: TrackedJob) -> None:
         """Record what happened; if the disk refuses, the next record of this job has all of it."""
         self._registry.put(job)
-        await self._saved(job)
+        await self._refusal(job)
 
     def keep_in_memory(self, job: TrackedJob) -> None:
         """What happened is worth no write: a restart would miss nothing of it."""
@@ -76,14 +87,15 @@ class Records:
             return False
         return True
 
-    async def _saved(self, job: TrackedJob) -> bool:
+    async def _refusal(self, job: TrackedJob) -> str:
+        """Write the record; why that did not work, empty if it did."""
         try:
             await self._ledger.write(job.key)
             await self._store.save(job)
         except StoreError as error:
             log.error("record_not_written", reason=str(error))
-            return False
-        return True
+            return str(error)
+        return ""
 
 
 class Ledger:

@@ -7,7 +7,7 @@ import attrs
 from paas_runner.dispatch.registry import Backoff
 from paas_runner.job.capacity import Load
 from paas_runner.job.decision import Policy
-from paas_runner.job.tracked import TrackedJob
+from paas_runner.job.tracked import JobKey, TrackedJob
 
 
 @attrs.frozen(kw_only=True)
@@ -28,6 +28,9 @@ class DispatchView:
 
     backoffs: Mapping[str, Backoff]
     """The runners whose coordinators could not be asked for jobs the last time."""
+
+    refused: Mapping[JobKey, str]
+    """The jobs that wait for a record which the disk refuses, and why it does."""
 
     draining: bool
     """Whether no more jobs are taken, so that the service ends with the last one."""

@@ -48,6 +48,7 @@ class LiveStatus:
                 state_file=self.state_file,
                 pid=os.getpid(),
                 since=self.since,
+                trouble=_trouble(view),
             ),
             capacity=report.capacity(view.load),
             runners=[_runner(view, key, name) for key, name in _names(view).items()],
@@ -92,6 +93,11 @@ def _service_state(view: DispatchView) -> report.ServiceState:
     return report.ServiceState.DRAINING if view.draining else report.ServiceState.RUNNING
 
 
+def _trouble(view: DispatchView) -> str:
+    reasons = sorted(set(view.refused.values()))
+    return f"the records cannot be written: {'; '.join(reasons)}" if reasons else ""
+
+
 def _runner(view: DispatchView, key: str, name: str) -> report.RunnerReport:
     state, why, until = _runner_state(view, key)
     jobs = sum(job.key.runner == key for job in view.jobs)
@@ -107,6 +113,9 @@ def _runner_state(view: DispatchView, key: str) -> tuple[report.RunnerState, str
     obstacle = attrs.evolve(view.load, reservations=()).obstacle(key)
     if obstacle and obstacle.bound is Bound.PAUSED:
         return report.RunnerState.PAUSED, obstacle.text, None
+    if waiting := [job.job_id for job in view.refused if job.runner == key]:
+        why = f"asks for no job before the record of job {min(waiting)} can be written"
+        return report.RunnerState.BACKING_OFF, why, None
     if backoff := view.backoffs.get(key):
         return report.RunnerState.BACKING_OFF, backoff.why, backoff.until
     if obstacle:

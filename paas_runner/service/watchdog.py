@@ -90,12 +90,15 @@ class Supervision(Observer):
 
 
 def status_line(view: DispatchView) -> str:
-    """Such as `2 runners, 3 jobs: 1 provisioning, 2 running`, after `draining, ` where that is so."""
+    """Such as `2 runners (1 backing off), 3 jobs: 1 provisioning, 2 running`, after `draining, `, if so."""
     counts = Counter(job.phase for job in view.jobs)
     phases = ", ".join(f"{counts[phase]} {phase}" for phase in Phase if counts[phase])
     jobs = _number(len(view.jobs), "job") + (f": {phases}" if phases else "")
     draining = "draining, " if view.draining else ""
-    return f"{draining}{_number(len(view.runners), 'runner')}, {jobs}"
+    trouble = "the records cannot be written, " if view.refused else ""
+    backing_off = len(view.backoffs.keys() & view.runners.keys())
+    back = f" ({backing_off} backing off)" if backing_off else ""
+    return f"{trouble}{draining}{_number(len(view.runners), 'runner')}{back}, {jobs}"
 
 
 def _number(count: int, what: str) -> str:

@@ -56,6 +56,8 @@ class ServiceReport:
     state_file: Path
     pid: int | None = None
     since: datetime | None = None
+    trouble: str = ""
+    """What keeps it from its work: the disk does not take its records."""
 
 
 @attrs.frozen(kw_only=True)

@@ -49,8 +49,9 @@ def page(report: StatusReport) -> str:
 def changes(before: StatusReport | None, after: StatusReport) -> Iterator[str]:
     """One line for each thing that is different, all of them at first."""
     clock = f"{after.at:%H:%M:%S}"
-    if before is None or before.service.state is not after.service.state:
-        yield f"{clock} service: {after.service.state}"
+    known_service = (before.service.state, before.service.trouble) if before else None
+    if known_service != (after.service.state, after.service.trouble):
+        yield f"{clock} service: {_with_reason(after.service.state, after.service.trouble)}"
     runners = {runner.runner: runner for runner in before.runners} if before else {}
     for runner in after.runners:
         known = runners.get(runner.runner)
@@ -86,7 +87,8 @@ def _service(service: ServiceReport, at: datetime) -> str:
     if service.state is ServiceState.DOWN:
         return f"paas-runner is not running; this is what it left in the store beside {service.state_file}"
     since = f", since {span((at - service.since).total_seconds())}" if service.since else ""
-    return f"paas-runner {service.version} is {service.state}, process {service.pid}{since}"
+    trouble = f"; {one_line(service.trouble)}" if service.trouble else ""
+    return f"paas-runner {service.version} is {service.state}, process {service.pid}{since}{trouble}"
 
 
 def _capacity(capacity: Capacity) -> str:

@@ -12,6 +12,8 @@ from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Answer
 from paas_runner.status.report import RunnerReport, RunnerState, ServiceState, StatusReport, from_data
 from paas_runner.status.views import JobExplanation, format_explanation, page
+from paas_runner.store import StoreError
+from paas_runner.testing import MemoryStore
 from paas_runner.testing.virtual_time import run_virtual
 from tests.support.operated_world import OperatedWorld
 
@@ -259,5 +261,39 @@ def test_a_dump_logs_everything_and_no_secret(play):
                 assert secret not in shown
             assert "deploy_url" not in shown
             await world.settled(job)
+
+    play(story)
+
+
+class FullDisk(MemoryStore):
+    """One that refuses records while it is full."""
+
+    full = False
+
+    async def save(self, job):
+        if self.full:
+            raise StoreError("state.db: disk I/O error: No space left on device")
+        await super().save(job)
+
+
+def test_a_disk_that_takes_no_records_is_shown_until_it_does(play):
+    async def story(world):
+        world.store = FullDisk()
+        async with world.service():
+            await asyncio.sleep(1)
+            world.store.full = True
+            job = world.submit("true")
+            await asyncio.sleep(20)
+            found = await report(world)
+            assert found.service.trouble.startswith("the records cannot be written: state.db")
+            assert f"; {found.service.trouble}" in page(found)
+            [shown] = found.runners
+            assert shown.state is RunnerState.BACKING_OFF
+            assert f"before the record of job {job.job_id} can be written" in shown.why
+            world.store.full = False
+            await world.settled(job)
+            await asyncio.sleep(10)
+            found = await report(world)
+            assert (found.service.trouble, found.runners[0].state) == ("", RunnerState.POLLING)
 
     play(story)
