@@ -104,8 +104,8 @@ class OwnQuestions:
             try:
                 url = SCALARS[Url].read(answer, self.around)
             except UnfitError as error:
-                text = str(error) or "an address such as https://gitlab.example.com was expected"
-                raise AnswerRefusedError(text) from None
+                expected = "an address such as https://gitlab.example.com was expected"
+                raise AnswerRefusedError("; ".join(filter(None, (str(error), expected)))) from None
             self._ask_coordinator(lambda: asyncio.run(self._records(url).probe()))
             self.interview.show(f"✓ a coordinator answers at {url}")
             return str(url)

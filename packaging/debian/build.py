@@ -115,7 +115,7 @@ def _write_control(product: Distribution, tree: Path) -> None:
             summary=product.metadata["Summary"],
         )
     )
-    for script in ("postinst", "prerm", "postrm"):
+    for script in ("preinst", "postinst", "prerm", "postrm"):
         shutil.copy(HERE / script, control / script)
         (control / script).chmod(0o755)
 

@@ -14,8 +14,8 @@ from paas_runner.http import Http
 from paas_runner.job.known_runner import short_token
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.server.waiting import settled
-from tests.register.conftest import CONTROL_C
 from tests.support.live_records import submitted
+from tests.support.person import CONTROL_C
 
 NOTHING = ([], [])
 ABSENT = "paas-runner-test/none"

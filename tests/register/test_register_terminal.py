@@ -7,7 +7,7 @@ import tomllib
 import pytest
 
 from paas_runner.sandbox.faults import Hang
-from tests.register.conftest import CONTROL_C, CONTROL_D
+from tests.support.person import CONTROL_C, CONTROL_D
 
 pytestmark = pytest.mark.long
 
@@ -38,7 +38,7 @@ async def test_a_person_who_gets_everything_wrong_first_ends_with_a_good_file(wo
         await person.answer("Jobs at once", "4")
         for wrong, words in {
             "": "an address such as https://gitlab.example.com was expected",
-            "gitlab.example.com": "an address such as",
+            "gitlab.example.com": "must begin with https://",
             "https://somebody:secret@gitlab.example.com": "credentials, query and fragment have no place",
             "http://127.0.0.1:1": "Connection refused",
             "http://nowhere.invalid": "can it be reached?",
