@@ -13,6 +13,7 @@ from functools import partial
 import attrs
 import structlog
 
+from paas_runner.dispatch.account_watch import AccountWatch
 from paas_runner.dispatch.acquisition import Acquisition
 from paas_runner.dispatch.flavors import FlavorRefresh
 from paas_runner.dispatch.job_loop import JobLoop
@@ -51,17 +52,17 @@ class Dispatcher:
     ) -> None:
         """Begin with the records in `jobs`; end in an orderly way on `stopping`."""
         self._config = config
-        self._present = {key: Generation(runner) for key, runner in config.runners.items()}
-        self._generations = set(self._present.values())
         self._stranded: Sequence[TrackedJob] = ()
         self._registry = Registry(config.limits, jobs)
+        self._rng = rng
+        self._present = {key: self._generation(runner) for key, runner in config.runners.items()}
+        self._generations = set(self._present.values())
         self._observers = Observers()
         self._load_log = LoadLog(self._registry, config=lambda: self._config, observer=self._observers)
         self._heartbeats = Heartbeats()
         self._records = Records(store, self._registry, ledger, stopping)
         self._store = store
         self._clock = clock
-        self._rng = rng
         self._stopping = stopping
         self._leaving = asyncio.Event()
         self._draining = False
@@ -135,7 +136,7 @@ class Dispatcher:
         same_periodic = _periodic(before) == _periodic(config)
         for key, runner in config.runners.items():
             if key not in self._present:
-                self._present[key] = generation = Generation(runner)
+                self._present[key] = generation = self._generation(runner)
                 self._let_predecessors_follow(runner)
                 self._generations.add(generation)
                 self._put_in_service(generation)
@@ -179,6 +180,13 @@ class Dispatcher:
 
     # --- the loops of one runner -------------------------------------------------------------------------
 
+    def _generation(self, runner: ActiveRunner) -> Generation:
+        generation = Generation(runner)
+        generation.account = AccountWatch(
+            runner, registry=self._registry, rng=self._rng, ending=generation.ending
+        )
+        return generation
+
     def _put_in_service(self, generation: Generation) -> None:
         acquisition = Acquisition(
             generation.runner,
@@ -195,8 +203,10 @@ class Dispatcher:
         self._start_periodic(generation)
 
     def _start_periodic(self, generation: Generation) -> None:
-        """The searches for orphans, and the readings of what hosts weigh."""
+        """The searches for orphans, the readings of what hosts weigh, the looks at refused credentials."""
         runner, every = generation.runner, self._config.sweep_every
+        account = self._loop(f"account of {runner.name}", generation.account.run)
+        generation.add_periodic(account)
         if every > timedelta():
             sweep = Sweep(runner, every=every, registry=self._registry, store=self._store, clock=self._clock)
             generation.add_periodic(self._loop(f"sweep for {runner.name}", sweep.run))
@@ -212,6 +222,7 @@ class Dispatcher:
 
     def _retire(self, generation: Generation) -> None:
         generation.retire()
+        self._registry.accept(generation.runner.key)
         self._registry.dismiss(generation.runner.key)
         self._loops.create_task(
             self._close_when_finished(generation), name=f"end of {generation.runner.name}"
@@ -249,6 +260,7 @@ class Dispatcher:
             clock=self._clock,
             rng=self._rng,
             stopping=self._leaving,
+            account=generation.account,
         )
         generation.add(self._loop(f"job {job.key}", loop.run))
 

@@ -16,7 +16,7 @@ import structlog
 from paas_runner import __version__
 from paas_runner.coordinator.protocol import JobStatus
 from paas_runner.dispatch.counters import CounterName
-from paas_runner.dispatch.served import ActiveRunner
+from paas_runner.dispatch.served import Account, ActiveRunner
 from paas_runner.errors import Rejected, RemoteError, Transient
 from paas_runner.executor.contract import (
     HostRequest,
@@ -58,6 +58,7 @@ _LONGEST_FINISHING_BACKOFF = timedelta(minutes=5)  # reports and removals are ne
 _ACCOUNT_REFUSED = (401, 403)
 
 _PREPARING = frozenset({Action.PROVISION, Action.ADOPT, Action.CHECK_READY, Action.LAUNCH})
+_MAKING = _PREPARING - {Action.LAUNCH}  # all that is done with the provider's own API
 _FINISHING = frozenset({Action.EXPLAIN, Action.REPORT, Action.DECOMMISSION})
 _SIDE_CHECKS = frozenset({Action.TOUCH, Action.CHECK_HOST})  # their failure holds up nothing else
 
@@ -69,6 +70,8 @@ class Effects:
     runner: ActiveRunner
     clock: Clock
     rng: random.Random
+    account: Account = attrs.field(factory=Account)
+    """Is told whether the provider takes the credentials of the runner."""
 
     async def perform(self, action: Action, job: TrackedJob) -> Event:
         return await self._event(action, job, self._verb(action)(job))
@@ -84,6 +87,9 @@ class Effects:
         except JobRefusedError as refused:
             return _failed(refused.failure, job, action)
         except Rejected as error:
+            if action in _MAKING and not job.tenant and error.status in _ACCOUNT_REFUSED:
+                self.account.refused(str(error))
+                return self._later(action, job, error)
             if action in _PREPARING:
                 return _failed(_system_failure(error, job, self.clock()), job, action)
             return self._later(action, job, error)
@@ -123,7 +129,9 @@ class Effects:
     # --- the host ----------------------------------------------------------------------------------------
 
     async def _provision(self, job: TrackedJob) -> Event:
-        return HostCreated(host=await self.runner.executor.provision(_host_request(job)), doubtful=False)
+        host = await self.runner.executor.provision(_host_request(job))
+        self.account.accepted()
+        return HostCreated(host=host, doubtful=False)
 
     async def _adopt(self, job: TrackedJob) -> Event:
         """An earlier request for this host may have been served, even if its answer was lost."""
@@ -135,7 +143,9 @@ class Effects:
                 "host_found_again",
                 host=host.ref,
             )
-        return HostCreated(host=host or await self.runner.executor.provision(request), doubtful=True)
+        host = host or await self.runner.executor.provision(request)
+        self.account.accepted()
+        return HostCreated(host=host, doubtful=True)
 
     async def _check_ready(self, job: TrackedJob) -> Event:
         if await self.runner.executor.ready(_provisioned(job)):
@@ -230,7 +240,7 @@ class Effects:
             return Unchecked(until=self._after(delay))
         if action is Action.CHECK_HOST:
             return HostChecked(until=self._after(delay))
-        unreachable = action is Action.DECOMMISSION and job.tenant != "" and _without_account(error)
+        unreachable = action not in _SIDE_CHECKS and _without_account(error)
         return Deferred(until=self._after(delay), trouble=reason, unreachable=unreachable)
 
     def _after(self, delay: timedelta) -> datetime:

@@ -9,7 +9,7 @@ from structlog.contextvars import bind_contextvars, bound_contextvars
 from paas_runner.dispatch.counters import figures
 from paas_runner.dispatch.effects import AFTER_A_BUG_SECONDS, Effects
 from paas_runner.dispatch.records import AGAIN_AFTER_SECONDS, Records
-from paas_runner.dispatch.served import ActiveRunner
+from paas_runner.dispatch.served import Account, ActiveRunner
 from paas_runner.job.cost import Charge, closed_by
 from paas_runner.job.decision import Act, Action, Done, Settle, Wait, next_action
 from paas_runner.job.events import Event, Failed, HostLeft
@@ -33,11 +33,12 @@ class JobLoop:
         clock: Clock,
         rng: random.Random,
         stopping: asyncio.Event,
+        account: Account | None = None,
     ) -> None:
         """The loop owns the job's record from now on; it ends at `stopping`, the job where it is then."""
         self._job = job
         self._runner = runner
-        self._effects = Effects(runner=runner, clock=clock, rng=rng)
+        self._effects = Effects(runner=runner, clock=clock, rng=rng, account=account or Account())
         self._records = records
         self._clock = clock
         self._stopping = stopping

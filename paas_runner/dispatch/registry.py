@@ -42,6 +42,7 @@ class Registry:
         self._waiting: list[_Waiting] = []
         self._flavors: dict[str, Flavors] = {}
         self._backoffs: dict[str, Backoff] = {}
+        self._refused: dict[str, str] = {}
         self._open = True
         self._latest_start: datetime | None = None
         self.changed = asyncio.Event()
@@ -62,7 +63,11 @@ class Registry:
     def load(self) -> Load:
         """All that capacity depends on, as it is now."""
         return Load(
-            limits=self._limits, jobs=self.jobs, reservations=list(self._reservations), flavors=self._flavors
+            limits=self._limits,
+            jobs=self.jobs,
+            reservations=list(self._reservations),
+            flavors=self._flavors,
+            refused=dict(self._refused),
         )
 
     @property
@@ -117,6 +122,15 @@ class Registry:
     def limit(self, limits: Limits) -> None:
         """Other bounds from now on; what exceeds them runs to its end."""
         self._limits = limits
+        self._give_turns()
+
+    def refuse(self, runner: str, reason: str) -> None:
+        """The runner's provider refuses its credentials: no job is asked for until `accept`."""
+        self._refused[runner] = reason
+        self._give_turns()
+
+    def accept(self, runner: str) -> None:
+        self._refused.pop(runner, None)
         self._give_turns()
 
     def set_backoff(self, runner: str, backoff: Backoff) -> None:

@@ -71,11 +71,25 @@ class ServedConfig:
         return attrs.evolve(self, limits=attrs.evolve(self.limits, paused=frozenset(paused)))
 
 
+class Account:
+    """What is told of an account; nobody listens."""
+
+    def refused(self, reason: str) -> None:
+        """The provider refused its credentials for a job."""
+
+    def accepted(self) -> None:
+        """A host was made with them."""
+
+    async def run(self) -> None:
+        """Until canceled."""
+
+
 class Generation:
     """An `ActiveRunner` from the first task that needs it to the last."""
 
     def __init__(self, runner: ActiveRunner) -> None:
         self.runner = runner
+        self.account = Account()
         self.ending = asyncio.Event()
         """Set when the runner is to ask for no further job under this setting."""
 

@@ -81,6 +81,7 @@ class Bound(enum.StrEnum):
     """What keeps a runner from asking for a job."""
 
     PAUSED = "paused"
+    CREDENTIALS = "credentials refused"
     CONCURRENT = "concurrent"
     PROVISIONING = "provisioning"
     LIMIT = "limit"
@@ -115,6 +116,9 @@ class Load:
     reservations: Sequence[Reservation] = ()
     flavors: Mapping[str, Flavors] = attrs.field(factory=dict)
     """What is known of each runner's hosts."""
+
+    refused: Mapping[str, str] = attrs.field(factory=dict)
+    """The runners whose provider refuses their credentials, and what it says."""
 
     # --- the weight quota ---------------------------------------------------------------------------------
 
@@ -164,7 +168,11 @@ class Load:
     def obstacle(self, runner: str) -> Obstacle | None:
         """What keeps the runner from asking for one more job; None when nothing does."""
         return (
-            self._paused(runner) or self._too_many() or self._too_many_of(runner) or self._too_heavy(runner)
+            self._paused(runner)
+            or self._refused(runner)
+            or self._too_many()
+            or self._too_many_of(runner)
+            or self._too_heavy(runner)
         )
 
     def room_besides(self, others: Collection[str]) -> bool:
@@ -192,6 +200,12 @@ class Load:
     def _paused(self, runner: str) -> Obstacle | None:
         if runner in self.limits.paused:
             return Obstacle(bound=Bound.PAUSED, text="the operator has paused the runner")
+        return None
+
+    def _refused(self, runner: str) -> Obstacle | None:
+        if reason := self.refused.get(runner):
+            text = f"no host can be had until the provider takes the credentials: {reason}"
+            return Obstacle(bound=Bound.CREDENTIALS, text=text)
         return None
 
     def _too_many(self) -> Obstacle | None:

@@ -17,7 +17,7 @@ from paas_runner.job.events import (
     LaunchIntended,
     ProvisionIntended,
 )
-from paas_runner.job.failure import RETRY, Failure, FailureReason, fact_sheet, reference
+from paas_runner.job.failure import NO_RETRY, RETRY, Failure, FailureReason, fact_sheet, reference
 from paas_runner.job.tracked import Phase, TrackedJob
 from paas_runner.plain_text import exact_span
 
@@ -236,7 +236,7 @@ CANCELED = Failure(reason=FailureReason.SYSTEM, text="The job was canceled.")
 def _not_launched(job: TrackedJob, policy: Policy) -> Failure:
     facts = {
         "Last answer": job.trouble or "the coordinator did not say whether the job is still to be run",
-        "What to do": RETRY,
+        "What to do": NO_RETRY if job.unreachable else RETRY,
         "Reference": _reference(job),
     }
     within = f"within {exact_span(policy.host_within)}"

@@ -107,7 +107,7 @@ class Deferred(Happened):
     until: datetime
     trouble: str
     unreachable: bool = False
-    """Whether nobody can do anything to the host, and so make another there: its payer has no account."""
+    """Whether no host can be made or removed: there is no account for it, or its credentials are refused."""
 
 
 @attrs.frozen(kw_only=True)

@@ -14,6 +14,7 @@ from paas_runner.plain_text import one_line, printable
 
 MOST_COLUMNS = 140  # of a fact sheet: what a job's page shows without wrapping
 RETRY = "retry the job; if that does not help, ask the operators of this runner"
+NO_RETRY = "ask the operators of this runner, whose credentials were refused: no retry helps before"
 
 
 class FailureReason(enum.StrEnum):
@@ -100,7 +101,7 @@ def call_facts(error: RemoteError, at: datetime, *names: str) -> str:
 
 def _advice(error: RemoteError) -> str:
     if error.status in (401, 403):
-        return "ask the operators of this runner, whose credentials were refused: no retry helps before"
+        return NO_RETRY
     return RETRY
 
 

@@ -120,7 +120,7 @@ class TrackedJob:
     attempts: int = 0  # failed tries in this phase
     due: datetime | None = None  # no further try before
     trouble: str = ""  # what the last failed try said
-    unreachable: bool = False  # the last try found no account through which its host can be removed
+    unreachable: bool = False  # the last try found no account through which a host is made or removed
     canceling_since: datetime | None = None
     failure: Failure | None = None
     explained: bool = False  # the failure's text is in the job's trace
@@ -131,9 +131,10 @@ class TrackedJob:
     def takes_room(self) -> bool:
         """Whether it counts against the bounds.
 
-        A host that cannot be reached does not: whoever lacks the account to remove it gets no other one.
+        A tenant's host that cannot be reached does not: whoever lacks the account to remove it gets no other.
         """
-        return not self.unreachable
+        over = self.phase in (Phase.FAILING, Phase.DECOMMISSIONING)
+        return not (over and self.unreachable and self.tenant)
 
     @property
     def hidden(self) -> Sequence[str]:

@@ -118,6 +118,8 @@ def _runner_state(view: DispatchView, key: str) -> tuple[report.RunnerState, str
         return report.RunnerState.BACKING_OFF, why, None
     if backoff := view.backoffs.get(key):
         return report.RunnerState.BACKING_OFF, backoff.why, backoff.until
+    if obstacle and obstacle.bound is Bound.CREDENTIALS:
+        return report.RunnerState.BACKING_OFF, obstacle.text, None
     if obstacle:
         return report.RunnerState.NO_ROOM, obstacle.text, None
     return report.RunnerState.POLLING, "", None

@@ -153,8 +153,6 @@ def test_a_silent_host_in_a_cloud_that_refuses_to_tell_of_it(play, logs):
 @pytest.mark.parametrize(
     ("refusal", "answer", "word"),
     [
-        (Answer(401, body=REFUSED), "Not connected (status 401)", "cc_token"),
-        (Answer(403, body=REFUSED), "Not connected (status 403)", "cc_orga_id"),
         (Answer(404, body=b"<html>"), "refused without a reason (status 404)", "cc_api_url"),
         (
             Answer(400, body=b'{"id": 9018, "message": "Invalid value\\n\\u001b[31mfor zone"}'),
@@ -180,6 +178,22 @@ def test_a_creation_that_is_refused(play, logs, refusal, answer, word):
         assert word in facts["What to do"]
         assert facts["Reference"].startswith(f"hpd-job-{world.key}-{job.job_id} request the-request (")
         assert "the-request" in {entry.get("request") for entry in logs}
+
+    play(story)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_creation_for_which_the_credentials_are_refused_until_it_is_too_late(play, logs, status):
+    async def story(world):
+        refused = Answer(status, headers={"Sozu-Id": "the-request"}, body=REFUSED)
+        world.cloud_faults.add(refused, method="POST", path="**/applications")
+        async with world.service():
+            job = world.submit()
+            await world.settled(job)
+        said, facts = read(job, logs)
+        assert said == "No host could be had for this job within 15 min."
+        assert f"Not connected (status {status}) (request the-request)" in facts["Last answer"]
+        assert "whose credentials were refused: no retry helps" in facts["What to do"]
 
     play(story)
 
