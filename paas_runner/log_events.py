@@ -96,6 +96,8 @@ SENTENCES: Mapping[str, str] = {
     "http_call": "call",
     "clever_cloud_refused": "Clever Cloud refused",
     "catalogue_unreadable": "the catalogue cannot be read again yet",
+    "catalogue_entries_skipped": "odd entries of the catalogue are left out",
+    "max_flavor_absent": "the largest flavor that is allowed is not on offer: nothing heavier is given",
     "trying_another_place": "no host available here, trying another place",
     "host_removed_by_name": "removing a host by its name",
     "host_details_unavailable": "the host cannot be looked at more closely",

@@ -12,7 +12,7 @@ import attrs
 
 from executors.clever.accounts import Account
 from executors.clever.api import Application, CleverApi
-from executors.clever.catalogue import Flavor
+from executors.clever.offer import Flavor
 from executors.clever.refusals import NoSuchApplicationError
 from executors.clever.settings import CleverSettings
 from paas_runner.errors import Rejected, Transient

@@ -2,13 +2,13 @@
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import attrs
 import structlog
 
+from executors.clever import offer as offers
 from executors.clever.api import CatalogueApi
+from executors.clever.offer import Flavor, Offer
 from executors.clever.refusals import SERVICE
 from executors.clever.settings import CleverSettings
 from paas_runner.errors import Rejected, Transient
@@ -16,6 +16,7 @@ from paas_runner.executor.contract import JobRefusedError
 from paas_runner.http import Connect
 from paas_runner.job.capacity import fits
 from paas_runner.job.failure import Failure, FailureReason
+from paas_runner.plain_text import one_line, printable
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -23,30 +24,7 @@ FRESH_SECONDS = 3600.0
 AGAIN_SECONDS = 60.0  # after a reading that failed while there is an earlier one
 FLAVOR_VARIABLE = "CI_CLEVER_CLOUD_FLAVOR"
 LONGEST_FLAVOR_NAME = 100
-
-
-@attrs.frozen(kw_only=True)
-class Flavor:
-    """`name` is what users say, `cloud_name` what the cloud says."""
-
-    name: str
-    cloud_name: str
-    memory_mib: int
-    price: float | None = None  # per hour, in the cloud's own unit
-
-    @property
-    def weight(self) -> float:
-        """What a host of this flavor counts against a quota (core-features.md H126)."""
-        return float((self.memory_mib / 1024) ** 1.25)
-
-
-@attrs.frozen(kw_only=True)
-class Offer:
-    """One reading of the catalogue."""
-
-    flavors: Mapping[str, Flavor]  # by name, those that may be asked for, smallest first
-    version: str
-    variant_listed: bool = True  # whether the version is one of the configured variant
+_MOST_SHOWN = 60
 
 
 class Catalogue:
@@ -57,6 +35,7 @@ class Catalogue:
         self._api = CatalogueApi(settings.cc_api_url, connect)
         self._reading = asyncio.Lock()
         self._read_again = 0.0
+        self._before: Offer | None = None
         self.last: Offer | None = None
         """The latest reading, if there was one."""
 
@@ -74,14 +53,16 @@ class Catalogue:
 
     def expire(self) -> None:
         """It has turned out to be out of date."""
-        self.last = None
+        self._before, self.last = self.last or self._before, None
 
     async def aclose(self) -> None:
         await self._api.aclose()
 
     async def _renewed(self, last: Offer | None, now: float) -> tuple[Offer, float]:
         try:
-            return await self._read(), now + FRESH_SECONDS
+            offer = (await self._read()).after(last or self._before)
+            self._warn(offer)
+            return offer, now + FRESH_SECONDS
         except (Transient, Rejected) as error:
             if last is None:
                 raise
@@ -90,13 +71,18 @@ class Catalogue:
 
     async def _read(self) -> Offer:
         flavors = await self._api.flavors(self._settings.cc_flavor_context)
-        instances = _docker(await self._api.instances())
-        exact = _of_variant(instances, self._settings.cc_instance_variant_uuid)
-        return Offer(
-            flavors=_flavors(flavors, self._settings.flavor_prefix),
-            version=_newest_version(exact or instances),
-            variant_listed=bool(exact),
-        )
+        offer = offers.read(flavors, await self._api.instances(), self._settings)
+        if not offer.version:
+            raise Rejected("no docker instances on offer", service=SERVICE, op="list the instance types")
+        if offer.odd_entries:
+            log.warning("catalogue_entries_skipped", count=offer.odd_entries)
+        return offer
+
+    def _warn(self, offer: Offer) -> None:
+        largest = self._settings.cc_max_flavor
+        if largest and largest not in offer.flavors:
+            allowed = ", ".join(each.name for each in _allowed(offer, self._settings))
+            log.warning("max_flavor_absent", flavor=largest, allowed=allowed)
 
 
 def choose(
@@ -115,7 +101,7 @@ def choose(
         return chain
     listed = ", ".join(fitting) or "none at present"
     if wanted:
-        raise _refused(f'The flavor "{name}" {_why_not(name, offer, allowed)}. Choices: {listed}.')
+        raise _refused(f'The flavor "{_shown(name)}" {_why_not(name, offer, allowed)}. Choices: {listed}.')
     if name in offer.flavors and fitting:
         return list(fitting.values())[-1:]
     if name in offer.flavors:
@@ -126,8 +112,7 @@ def choose(
 
 
 def _allowed(offer: Offer, settings: CleverSettings) -> Sequence[Flavor]:
-    largest = offer.flavors.get(settings.cc_max_flavor or "")
-    return [each for each in offer.flavors.values() if not largest or each.weight <= largest.weight]
+    return [each for each in offer.flavors.values() if each.weight <= offer.most_weight(settings)]
 
 
 def _why_not(name: str, offer: Offer, allowed: Sequence[Flavor]) -> str:
@@ -138,39 +123,11 @@ def _why_not(name: str, offer: Offer, allowed: Sequence[Flavor]) -> str:
     return f"is more than this runner's quota allows ({FLAVOR_VARIABLE})"
 
 
+def _shown(name: str) -> str:
+    """What an author wrote may be anything."""
+    text = one_line(printable(name))
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+
+
 def _refused(text: str) -> JobRefusedError:
     return JobRefusedError(Failure(reason=FailureReason.SCRIPT, text=text))
-
-
-def _flavors(found: Sequence[Mapping[str, Any]], prefix: str) -> Mapping[str, Flavor]:
-    flavors = [
-        Flavor(
-            name=entry["name"].removeprefix(prefix),
-            cloud_name=entry["name"],
-            memory_mib=int(entry["mem"]),
-            price=_price(entry.get("price")),
-        )
-        for entry in found
-        if entry.get("available") and entry.get("mem") and str(entry.get("name", "")).startswith(prefix)
-    ]
-    return {flavor.name: flavor for flavor in sorted(flavors, key=lambda flavor: flavor.memory_mib)}
-
-
-def _price(found: object) -> float | None:
-    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
-
-
-def _docker(found: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    return [entry for entry in found if entry.get("enabled", True) and entry.get("type") == "docker"]
-
-
-def _of_variant(found: Sequence[Mapping[str, Any]], variant: str) -> Sequence[Mapping[str, Any]]:
-    return [entry for entry in found if (entry.get("variant") or {}).get("id") == variant]
-
-
-def _newest_version(found: Sequence[Mapping[str, Any]]) -> str:
-    """Of the configured variant if that is listed, else of any (§2.2)."""
-    versions = [str(entry.get("version", "")) for entry in found]
-    if not versions:
-        raise Rejected("no docker instances on offer", service=SERVICE, op="list the instance types")
-    return max(versions)

@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from executors.clever.accounts import Account, CloudAccounts
 from executors.clever.api import Application
-from executors.clever.catalogue import Catalogue, Offer
+from executors.clever.catalogue import Catalogue
 from executors.clever.groups import Group
+from executors.clever.offer import Offer
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import TenantError
 from paas_runner.errors import Rejected, RemoteError
@@ -79,8 +80,11 @@ def _flavors(settings: CleverSettings, offer: Offer) -> Iterator[CheckResult]:
     if default not in offer.flavors:
         text = f'`cc_default_flavor` = "{default}" is not on offer'
         yield fault("flavors", text, f"choose one of {listed}")
-    if largest and largest not in offer.flavors:
-        text = f'`cc_max_flavor` = "{largest}" is not on offer, so it bounds nothing'
+    if largest and largest in offer.unavailable:
+        text = f'`cc_max_flavor` = "{largest}" is not available at present; nothing larger is allowed'
+        yield warning("flavors", text, f"available are {listed}")
+    elif largest and largest not in offer.flavors:
+        text = f'`cc_max_flavor` = "{largest}" is not on offer, so nothing larger than the default is allowed'
         yield fault("flavors", text, f"choose one of {listed}")
     weights = {name: flavor.weight for name, flavor in offer.flavors.items()}
     if weights.get(default, 0.0) > weights.get(largest or "", math.inf):

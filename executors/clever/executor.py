@@ -1,6 +1,5 @@
 """`clever-docker`: each job on a Clever Cloud application of its own, launched by a push."""
 
-import math
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import timedelta
 from typing import TypeVar
@@ -11,9 +10,10 @@ import structlog
 from executors.build_context import Push, build_context, job_definition
 from executors.clever.accounts import Account, CloudAccounts
 from executors.clever.applications import Applications, placements
-from executors.clever.catalogue import FLAVOR_VARIABLE, LONGEST_FLAVOR_NAME, Catalogue, Flavor, Offer, choose
+from executors.clever.catalogue import FLAVOR_VARIABLE, LONGEST_FLAVOR_NAME, Catalogue, choose
 from executors.clever.examination import examine
 from executors.clever.groups import Group
+from executors.clever.offer import Flavor, Offer
 from executors.clever.refusals import SERVICE, UnknownVersionError
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import TenantError, group_of
@@ -72,11 +72,10 @@ class CleverDockerExecutor:
 
     async def flavors(self) -> Flavors:
         """The catalogue's flavors; `cc_max_flavor` bounds what a job may have, not what a quota counts."""
-        flavors = (await self._catalogue.offer()).flavors
-        largest = flavors.get(self._settings.cc_max_flavor or "")
+        offer = await self._catalogue.offer()
         return Flavors(
-            weights={name: flavor.weight for name, flavor in flavors.items()},
-            most_weight=largest.weight if largest else math.inf,
+            weights={name: flavor.weight for name, flavor in offer.flavors.items()},
+            most_weight=offer.most_weight(self._settings),
         )
 
     def weigh(self, payload: Payload, *, most: float) -> float:

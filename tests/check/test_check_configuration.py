@@ -123,7 +123,7 @@ async def test_a_cloud_that_cannot_be_reached_is_a_fault_at_everything_that_need
         ('cc_zone = "nowhere"', "zones", Grade.FAULT, "unknown: nowhere"),
         ('cc_zones = ["par", "nowhere"]', "zones", Grade.WARNING, "unknown: nowhere"),
         ('cc_default_flavor = "9XL"', "flavors", Grade.FAULT, "is not on offer"),
-        ('cc_max_flavor = "9XL"', "flavors", Grade.FAULT, "so it bounds nothing"),
+        ('cc_max_flavor = "9XL"', "flavors", Grade.FAULT, "so nothing larger than the default is allowed"),
         ('cc_max_flavor = "XS"', "flavors", Grade.WARNING, 'is larger than `cc_max_flavor` = "XS"'),
         ('cc_flavor_fallback = {M = ["9XL"]}', "flavors", Grade.WARNING, "not on offer: 9XL"),
         ('cc_flavor_context = "odd"', "flavors", Grade.FAULT, 'none in the context "odd"'),

@@ -3,7 +3,8 @@
 import attrs
 import pytest
 
-from executors.clever.catalogue import Flavor, Offer, choose
+from executors.clever.catalogue import choose
+from executors.clever.offer import Flavor, Offer
 from executors.clever.settings import CleverSettings
 from paas_runner.errors import Rejected, Transient
 from paas_runner.executor.contract import JobRefusedError
