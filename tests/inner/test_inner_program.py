@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import attrs
 import pytest
 
 from paas_runner.inner.cli import main
@@ -31,6 +32,25 @@ async def test_the_exit_code_says_whether_the_job_succeeded(
         assert await process.wait() == code
     assert job.status == state
     assert machine.leftovers() == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "line",
+    [
+        "head -c 400000000 /dev/zero | tr '\\0' x",
+        "head -c 400000000 /dev/zero",
+        "head -c 400000000 /dev/urandom",
+        "yes $'section_start:1:a\\r\\e[0K\\e[31;1m' | head -c 400000000",
+    ],
+)
+async def test_however_much_a_script_writes_it_takes_no_more_memory(machine: Machine, line: str) -> None:
+    """400 MB, more than twice what the program may have."""
+    small = attrs.evolve(machine, program=("prlimit", "--data=180000000", *machine.program))
+    async with small.running(script(f"{line} || true")) as (job, process):
+        assert await process.wait() == 0
+    assert job.status is JobState.SUCCESS
+    assert b"Job's log exceeded limit of 4194304 bytes." in job.trace[-300:]
 
 
 async def test_no_process_shows_a_secret_among_its_arguments(machine: Machine) -> None:
