@@ -15,6 +15,7 @@ from typing import Any, Self, TypeAlias
 
 import structlog
 
+from paas_runner import foreign_json
 from paas_runner.errors import RunnerError
 from paas_runner.logs import redactor
 
@@ -115,6 +116,9 @@ class ControlServer:
                 await writer.drain()
         except ConnectionError:
             log.debug("control_client_gone")
+        except Exception:
+            # a bug in an answer must not end the service
+            log.exception("control_error")
         finally:
             writer.close()
 
@@ -127,7 +131,6 @@ class ControlServer:
         except RunnerError as error:
             yield {"error": str(error)}
         except Exception:
-            # a bug in an answer must not end the service
             log.exception("control_error")
             yield {"error": "unexpected error: the service's log tells more"}
         else:
@@ -144,7 +147,7 @@ class ControlServer:
 async def _request(reader: asyncio.StreamReader) -> Mapping[str, Any]:
     try:
         async with asyncio.timeout(REQUEST_WITHIN_SECONDS):
-            request = json.loads(await reader.readline())
+            request = foreign_json.loads(await reader.readline())
     except TimeoutError:
         raise RunnerError(f"nothing was asked within {REQUEST_WITHIN_SECONDS:g} seconds") from None
     except ValueError:  # too long, or no JSON

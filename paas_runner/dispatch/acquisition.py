@@ -47,9 +47,13 @@ class Acquisition:
         clock: Clock,
         rng: random.Random,
         ending: asyncio.Event,
+        stopping: asyncio.Event,
         observer: Observer,
     ) -> None:
-        """`start` gets each job that was acquired and recorded; with `ending` set it asks no more."""
+        """`start` gets each job that was acquired and recorded.
+
+        With `ending` set it asks no more, nor with `stopping`, which an observer may set.
+        """
         self._runner = runner
         self._registry = registry
         self._records = records
@@ -57,6 +61,7 @@ class Acquisition:
         self._clock = clock
         self._rng = rng
         self._ending = ending
+        self._stopping = stopping
         self._observer = observer
         self._failures = 0
         self._refusals = 0
@@ -64,12 +69,12 @@ class Acquisition:
     async def run(self) -> None:
         """Ask until sent away; a request in flight is waited for, it may bring a job."""
         got_one = False
-        while not self._ending.is_set():
+        while not self._ending.is_set() and not self._stopping.is_set():
             first = got_one and self._runner.repoll_immediately
             async with self._registry.turn(self._runner.key, first=first) as reservation:
                 if reservation is None:
                     return
-                got_one, delay = await self._ask(reservation)
+                got_one, delay = await self._turn(reservation)
             if not got_one:
                 self._observer.no_job(self._runner.key)
             await self._wait(delay)
@@ -79,6 +84,15 @@ class Acquisition:
         while not self._ending.is_set() and (left := (until - self._clock()).total_seconds()) > 0:
             await sleep_until_stopped(left, self._ending)
 
+    async def _turn(self, reservation: Reservation) -> tuple[bool, timedelta]:
+        try:
+            return await self._ask(reservation)
+        except Exception as error:
+            # what nobody foresaw ends this turn: other runners, and the jobs, go on
+            log.exception("acquisition_error", runner=self._runner.name)
+            self._runner.counters.count_unforeseen()
+            return False, self._paused(f"unexpected error ({type(error).__name__})")
+
     async def _ask(self, reservation: Reservation) -> tuple[bool, timedelta]:
         """One request, and what it brought taken in: whether a job, and how long to wait before the next."""
         asked_at = self._clock()
@@ -86,13 +100,14 @@ class Acquisition:
             body = await self._requested()
         except RemoteError as error:
             delay = self._after_failure(error)
-            until = self._clock() + delay
-            self._registry.set_backoff(self._runner.key, Backoff(until=until, why=str(error)))
+            self._show_backoff(delay, str(error))
             return False, delay
-        self._failures = self._refusals = 0
+        self._refusals = 0
+        if body is not None and (useless := await self._take(body, reservation)):
+            return False, self._paused(useless)
+        self._failures = 0
         self._registry.clear_backoff(self._runner.key)
         if body is not None:
-            await self._take(body, reservation)
             return True, timedelta()
         held = self._clock() - asked_at
         return False, max(self._runner.check_interval - held, timedelta())
@@ -117,20 +132,23 @@ class Acquisition:
             ending.cancel()
             asking.cancel()
 
-    async def _take(self, body: bytes, reservation: Reservation) -> None:
-        """From here to the durable record there is nothing but the record."""
+    async def _take(self, body: bytes, reservation: Reservation) -> str:
+        """From here to the durable record there is nothing but the record.
+
+        Why it is no job to begin with; empty for one that has begun.
+        """
         now = self._clock()
         try:
             job = self._first_record(decode(body), reservation.most_weight, now)
         except PayloadError as error:
             log.error("job_unreadable", reason=error.why, job=error.job_id)
             if error.job_id is None or error.token is None:
-                return
+                return f"the coordinator handed out what is no job: {error.why}"
             job = acquired_undecodable(self._runner.key, error.job_id, error.token, now)
         if job.key in self._registry:
             log.warning("job_handed_out_again", job=job.key.job_id)
-            return
-        recorded = await self._records.save_intent(job)
+            return f"the coordinator handed out job {job.key.job_id} again, which is tracked already"
+        job, recorded = await self._recorded(job)
         log.info(
             "job_acquired",
             runner=self._runner.name,
@@ -140,6 +158,21 @@ class Acquisition:
             recorded=recorded,
         )
         self._start(job)
+        return ""
+
+    async def _recorded(self, job: TrackedJob) -> tuple[TrackedJob, bool]:
+        """The record, and whether it is on the disk; what cannot be recorded is recorded to be failed."""
+        try:
+            return job, await self._records.save_intent(job)
+        except Exception:
+            log.exception("job_reading_error", job=job.key.job_id)
+            self._runner.counters.count_unforeseen()
+            bare = acquired_undecodable(self._runner.key, job.key.job_id, job.token, job.acquired_at)
+        try:
+            return bare, await self._records.save_intent(bare)
+        except Exception:
+            self._registry.remove(bare.key)
+            raise
 
     def _first_record(self, payload: Payload, most_weight: float, now: datetime) -> TrackedJob:
         """With all that the executor makes of the payload; a job that it refuses is recorded to be failed."""
@@ -152,6 +185,7 @@ class Acquisition:
         except Exception:
             # the job is ours: whatever an executor does wrong, its author must hear of it
             log.exception("job_reading_error", job=payload.job_id)
+            self._runner.counters.count_unforeseen()
             return acquired(key, payload, now, failure=_HOST_UNDECIDED)
         start_due = self._registry.planned_start(now)
         return acquired(key, payload, now, tenant=tenant, expected_weight=weight, start_due=start_due)
@@ -185,6 +219,16 @@ class Acquisition:
             next_try_seconds=round(delay.total_seconds()),
         )
         return delay
+
+    def _paused(self, why: str) -> timedelta:
+        """How long to wait after an answer that says nothing: longer each time, as after a refusal."""
+        delay = max(self._runner.check_interval, self._growing(self._failures))
+        self._failures += 1
+        self._show_backoff(delay, why)
+        return delay
+
+    def _show_backoff(self, delay: timedelta, why: str) -> None:
+        self._registry.set_backoff(self._runner.key, Backoff(until=self._clock() + delay, why=why))
 
     def _growing(self, attempts: int) -> timedelta:
         return backoff(attempts, self._rng, longest=self._runner.longest_backoff)

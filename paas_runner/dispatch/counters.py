@@ -1,6 +1,7 @@
-"""What one process counts from its start on, for its log: broken promises, and what hosts have cost.
+"""What one process counts from its start on, for its log and `status`: broken promises, and what hosts cost.
 
-Each part of the promise (no orphan, no duplicate, no drift) has a number, 0 as long as it holds. A host costs
+Each part of the promise (no orphan, no duplicate, no drift) has a number, 0 as long as it holds; so have the
+exceptions that nobody foresaw, each of which ended one turn of a loop and nothing else. A host costs
 once it is gone; what has cost so far in all is in the store's ledger.
 """
 
@@ -21,10 +22,11 @@ class CounterName(enum.StrEnum):
     ORPHANS_FOUND = "orphans_found"  # hosts that no job needed and that nothing else was about to remove
     DUPLICATES_PREVENTED = "duplicates_prevented"  # a second host or launch that was not made
     DRIFT = "drift"  # hosts that are recorded and not there, or there and unknown
+    UNFORESEEN_ERRORS = "unforeseen_errors"  # each with a traceback in the log
 
 
 class Counters:
-    """What happened although it must not; each change is a warning in the log."""
+    """What happened although it must not; each change is in the log."""
 
     def __init__(self) -> None:
         self._numbers: Counter[CounterName] = Counter()
@@ -33,6 +35,10 @@ class Counters:
         """One more; `event` (of `log_events`) and `facts` say to the operator what."""
         self._numbers[counter] += 1
         log.warning(event, **facts, **{counter: self._numbers[counter]})
+
+    def count_unforeseen(self) -> None:
+        """One more exception that the last resort of a loop has logged."""
+        self._numbers[CounterName.UNFORESEEN_ERRORS] += 1
 
     @property
     def numbers(self) -> Mapping[str, int]:

@@ -196,6 +196,7 @@ class Dispatcher:
             clock=self._clock,
             rng=self._rng,
             ending=generation.ending,
+            stopping=self._stopping,
             observer=self._observers,
         )
         name = f"acquisition for {generation.runner.name}"

@@ -6,6 +6,7 @@ work later is put off. Nothing is recorded here; the caller has recorded the int
 
 import math
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -65,13 +66,15 @@ _SIDE_CHECKS = frozenset({Action.TOUCH, Action.CHECK_HOST})  # their failure hol
 
 @attrs.frozen(kw_only=True)
 class Effects:
-    """The actions for the jobs of one runner."""
+    """The actions for one job."""
 
     runner: ActiveRunner
     clock: Clock
     rng: random.Random
     account: Account = attrs.field(factory=Account)
     """Is told whether the provider takes the credentials of the runner."""
+    missed: Counter[Action] = attrs.field(factory=Counter)
+    """How often in a row each side check has failed: no record counts that."""
 
     async def perform(self, action: Action, job: TrackedJob) -> Event:
         return await self._event(action, job, self._verb(action)(job))
@@ -83,7 +86,7 @@ class Effects:
     async def _event(self, action: Action, job: TrackedJob, call: Awaitable[E]) -> E | Event:
         """What comes of the call; what nobody foresaw counts as one more try in vain."""
         try:
-            return await call
+            event = await call
         except JobRefusedError as refused:
             return _failed(refused.failure, job, action)
         except Rejected as error:
@@ -97,7 +100,11 @@ class Effects:
             return self._later(action, job, error)
         except Exception as error:
             log.exception("job_error")
+            self.runner.counters.count_unforeseen()
             return self._later(action, job, _unforeseen(error, action))
+        else:
+            self.missed[action] = 0
+            return event
 
     def _verb(self, action: Action) -> Callable[[TrackedJob], Awaitable[Event]]:
         match action:
@@ -224,7 +231,8 @@ class Effects:
 
     def _later(self, action: Action, job: TrackedJob, error: RemoteError) -> Event:
         longest = _LONGEST_FINISHING_BACKOFF if action in _FINISHING else LONGEST_OUTAGE_BACKOFF
-        attempts = 0 if action in _SIDE_CHECKS else job.attempts
+        attempts = self.missed[action] if action in _SIDE_CHECKS else job.attempts
+        self.missed[action] += 1
         reason = masked(str(error), job.hidden)
         delay = backoff(attempts, self.rng, longest=longest, retry_after=error.retry_after)
         if action is Action.CHECK_HOST:

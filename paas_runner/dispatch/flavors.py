@@ -44,6 +44,12 @@ class FlavorRefresh:
             self._failures += 1
             log.warning("flavors_unreadable", reason=str(error), known=self._known is not None)
             return backoff(self._failures, self._rng, longest=LONGEST_BACKOFF, retry_after=error.retry_after)
+        except Exception:
+            # whatever an executor makes of a catalogue, the jobs and the other runners go on
+            self._failures += 1
+            log.exception("flavors_error", known=self._known is not None)
+            self._runner.counters.count_unforeseen()
+            return backoff(self._failures, self._rng, longest=LONGEST_BACKOFF)
         self._failures = 0
         if flavors != self._known:
             self._known = flavors

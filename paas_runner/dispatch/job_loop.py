@@ -56,6 +56,7 @@ class JobLoop:
                 except Exception:
                     # one job's bug must neither end the service nor lose the job
                     log.exception("job_error")
+                    self._runner.counters.count_unforeseen()
                     await sleep_until_stopped(AFTER_A_BUG_SECONDS, self._stopping)
 
     async def _step(self) -> bool:

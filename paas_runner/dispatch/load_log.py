@@ -37,8 +37,12 @@ class LoadLog:
             await self._registry.changed.wait()
             await sleep(SETTLING)
             self._registry.changed.clear()
-            self._log_changes()
-            self._observer.changed()
+            try:
+                self._log_changes()
+                self._observer.changed()
+            except Exception:
+                # numbers in the log are no reason to end the service
+                log.exception("statistics_error")
 
     def _log_changes(self) -> None:
         load, waiting = self._registry.load, self._registry.waiting

@@ -12,12 +12,15 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import attrs
+import structlog
 
 from paas_runner.coordinator.protocol import CoordinatorClient
 from paas_runner.dispatch.counters import Counters
 from paas_runner.executor.contract import Executor
 from paas_runner.job.capacity import Limits
 from paas_runner.job.decision import Policy
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -44,8 +47,13 @@ class ActiveRunner:
     """What it was made from: while that stays equal nothing has to be made anew."""
 
     async def aclose(self) -> None:
-        await self.coordinator.aclose()
-        await self.executor.aclose()
+        """Close all connections; whatever goes wrong then is only logged."""
+        for side in (self.coordinator, self.executor):
+            try:
+                await side.aclose()
+            except Exception:
+                log.exception("close_error", runner=self.name)
+                self.counters.count_unforeseen()
 
 
 @attrs.frozen(kw_only=True)

@@ -10,7 +10,7 @@ from paas_runner.dispatch.counters import CounterName
 from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.search import KnownRecords, Search, SearchedRunner, ask_tenants
 from paas_runner.dispatch.served import ActiveRunner
-from paas_runner.errors import RemoteError
+from paas_runner.errors import RemoteError, RunnerError
 from paas_runner.job.orphans import HostKind, HostVerdict, missing, unknown_hosts
 from paas_runner.job.tracked import JobKey, SeenHost, TrackedJob
 from paas_runner.loop.timing import Clock, sleep
@@ -63,7 +63,12 @@ class Sweep:
         with bound_contextvars(runner=self._runner.name):
             await sleep(min(FIRST_AFTER, self._every))
             while True:
-                await self.compare()
+                try:
+                    await self.compare()
+                except Exception:
+                    # the next search may go better; jobs and other runners do not depend on it
+                    log.exception("sweep_error")
+                    self._runner.counters.count_unforeseen()
                 await sleep(self._every)
 
     async def compare(self) -> None:
@@ -78,7 +83,13 @@ class Sweep:
             self._of_tenant[tenant] = TenantSweep(
                 self._runner, tenant, records=self._records, clock=self._clock
             )
-        await self._of_tenant[tenant].compare()
+        try:
+            await self._of_tenant[tenant].compare()
+        except RunnerError:
+            raise
+        except Exception:
+            self._runner.counters.count_unforeseen()  # logged where the other tenants are waited for
+            raise
 
 
 class TenantSweep:

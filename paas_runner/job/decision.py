@@ -230,7 +230,7 @@ def _when_due(job: TrackedJob, now: datetime, act: Act) -> Decision:
     return Wait(job.due) if job.due and now < job.due else act
 
 
-CANCELED = Failure(reason=FailureReason.SYSTEM, text="The job was canceled.")
+CANCELED = Failure(reason=FailureReason.CANCELED, text="canceled")
 
 
 def _not_launched(job: TrackedJob, policy: Policy) -> Failure:

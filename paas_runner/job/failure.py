@@ -23,6 +23,9 @@ class FailureReason(enum.StrEnum):
     SCRIPT = "script_failure"  # the author's: no banner, no automatic retry
     SYSTEM = "runner_system_failure"  # ours or the cloud's: `retry:when` may run the job again
     TIMEOUT = "job_execution_timeout"
+    CANCELED = (
+        "unknown_failure"  # as GitLab Runner's `job_canceled` leaves it; the coordinator stores "canceled"
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -110,7 +113,8 @@ def as_trace(failure: Failure, *, runner: str, version: str) -> str:
 
     Only the first line is coloured: the rest is to be read.
     """
-    kind = "" if failure.reason is FailureReason.SCRIPT else " (system failure)"
+    theirs = failure.reason in (FailureReason.SCRIPT, FailureReason.CANCELED)
+    kind = "" if theirs else " (system failure)"
     headline, newline, more = failure.text.partition("\n")
     return (
         f"Running with paas-runner {version} on {runner}\n"

@@ -80,7 +80,13 @@ async def serve(
 
         live = LiveConfig(config, assembly=assembly, dispatcher=dispatcher, store=store, stopping=stopping)
         drain = Drain(dispatcher, store=store, clock=clock, stopping=stopping)
-        status = LiveStatus(dispatcher=dispatcher, clock=clock, since=clock(), state_file=config.state_file)
+        status = LiveStatus(
+            dispatcher=dispatcher,
+            clock=clock,
+            since=clock(),
+            state_file=config.state_file,
+            counters=counters,
+        )
         operations = Operations(status=status, config=live, drain=drain)
         on_start(operations)
         control = edges.control(control_path(config.state_file), handlers(operations))

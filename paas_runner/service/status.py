@@ -10,6 +10,7 @@ import attrs
 import structlog
 
 from paas_runner import __version__
+from paas_runner.dispatch.counters import Counters
 from paas_runner.dispatch.view import DispatchView
 from paas_runner.job.capacity import Bound
 from paas_runner.job.wording import describe_history
@@ -36,6 +37,7 @@ class LiveStatus:
     clock: Clock
     since: datetime
     state_file: Path
+    counters: Counters
 
     def now(self) -> report.StatusReport:
         """Everything as it is now."""
@@ -53,6 +55,7 @@ class LiveStatus:
             capacity=report.capacity(view.load),
             runners=[_runner(view, key, name) for key, name in _names(view).items()],
             jobs=self._jobs(view),
+            counters=self.counters.numbers,
         )
 
     def explain(self, job_id: object) -> Sequence[JobExplanation]:
@@ -68,7 +71,7 @@ class LiveStatus:
     def log(self) -> report.StatusReport:
         """The report in the log: a line for the service, one for each runner, one for each job."""
         found = self.now()
-        log.warning("service_state", **to_data(found.service), **to_data(found.capacity))
+        log.warning("service_state", **to_data(found.service), **to_data(found.capacity), **found.counters)
         for runner in found.runners:
             log.warning("runner_state", **to_data(runner))
         for job in found.jobs:

@@ -123,6 +123,8 @@ class StatusReport:
     capacity: Capacity
     runners: Sequence[RunnerReport]
     jobs: Sequence[JobReport]
+    counters: Mapping[str, int] = attrs.field(factory=dict)
+    """What must not happen, and how often it has since the process began; empty of one that is down."""
 
 
 def capacity(load: Load) -> Capacity:

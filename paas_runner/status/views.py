@@ -3,7 +3,7 @@
 An explanation is the answer to `paas-runner explain`: one job from its acquisition to what will be done next.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 import attrs
@@ -38,6 +38,7 @@ def page(report: StatusReport) -> str:
         [
             _service(report.service, report.at),
             _capacity(report.capacity),
+            *_counters(report.counters),
             "",
             *aligned([("RUNNER", "TOKEN", "STATE", "JOBS", "WHY"), *map(_runner, report.runners)]),
             "",
@@ -96,6 +97,12 @@ def _capacity(capacity: Capacity) -> str:
     if capacity.quota:
         uses.append(("of the weight quota", capacity.quota))
     return ", ".join(f"{_use(use)} {what}" for what, use in uses)
+
+
+def _counters(counters: Mapping[str, int]) -> Sequence[str]:
+    """What has happened although it must not; nothing as long as nothing has."""
+    happened = [f"{name} {number}" for name, number in counters.items() if number]
+    return [f"since the start: {', '.join(happened)}; the log tells more"] if happened else []
 
 
 def _use(use: Use) -> str:

@@ -14,7 +14,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -88,13 +88,16 @@ class Database:
             batch = [request, *self._waiting()]
             try:
                 db = db or connected(self.path, self._schema)
-            except StoreError as error:
-                results: list[Any] = [error] * len(batch)
-            else:
                 results = self._committed(db, batch)
-            self._loop.call_soon_threadsafe(_answer, batch, results)
+            except BaseException as error:  # noqa: BLE001 - without this thread nobody would ever be answered
+                results = [self._told(error)] * len(batch)
+            if db and db.in_transaction:  # it could not even be rolled back
+                _close(db)
+                db = None
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(_answer, batch, results)
         if db:
-            db.close()
+            _close(db)
 
     def _waiting(self) -> list[_Request]:
         found: list[_Request] = []
@@ -107,15 +110,25 @@ class Database:
         return found
 
     def _committed(self, db: sqlite3.Connection, batch: Sequence[_Request]) -> list[Any]:
-        """The result of each request, or its error."""
+        """The result of each request, or its error: one that cannot be done does not fail its neighbours."""
         try:
             return _in_one_transaction(db, batch)
-        except (sqlite3.Error, OSError) as error:
-            return [StoreError(f"{self.path}: {error}")] * len(batch)
         except Exception as error:  # noqa: BLE001 - one caller's bug must not end the thread, nor hit the others
-            if len(batch) == 1:
-                return [error]
-            return [result for request in batch for result in self._committed(db, [request])]
+            if len(batch) == 1 or isinstance(error, sqlite3.OperationalError | OSError):  # of the whole disk
+                return [self._told(error)] * len(batch)
+        return [result for request in batch for result in self._committed(db, [request])]
+
+    def _told(self, error: BaseException) -> Exception:
+        """What the caller gets: its own bug as it is, and else what went wrong with the file."""
+        match error:
+            case StoreError():
+                return error
+            case sqlite3.Error() | OSError():
+                return StoreError(f"{self.path}: {error}")
+            case Exception() if not isinstance(error, StopIteration):  # which no future takes
+                return error
+            case _:
+                return StoreError(f"{self.path}: unexpected error ({type(error).__name__})")
 
 
 def _in_one_transaction(db: sqlite3.Connection, batch: Sequence[_Request]) -> list[Any]:
@@ -130,9 +143,14 @@ def _in_one_transaction(db: sqlite3.Connection, batch: Sequence[_Request]) -> li
     return results
 
 
+def _close(db: sqlite3.Connection) -> None:
+    with suppress(sqlite3.Error):
+        db.close()
+
+
 def _answer(batch: Sequence[_Request], results: Sequence[Any]) -> None:
     for request, result in zip(batch, results, strict=True):
-        if request.answer.cancelled():
+        if request.answer.done():  # cancelled
             continue
         if isinstance(result, Exception):
             request.answer.set_exception(result)

@@ -35,7 +35,11 @@ async def quote(request):
     yield {"said": request["say"]}
 
 
-ANSWERS = {"count": count, "refuse": refuse, "break down": break_down, "quote": quote}
+async def show(_request):
+    yield {"what": object()}
+
+
+ANSWERS = {"show": show, "count": count, "refuse": refuse, "break down": break_down, "quote": quote}
 
 
 @pytest.fixture
@@ -79,18 +83,23 @@ async def test_what_the_service_refuses_is_an_error_with_its_words(path, server)
 
 
 async def test_an_unknown_question_is_answered_with_the_known_ones(path, server):
-    with pytest.raises(RefusedError, match='no question "sing"; it knows: break down, count, quote, refuse'):
+    with pytest.raises(
+        RefusedError, match='no question "sing"; it knows: break down, count, quote, refuse, show'
+    ):
         await asked(path, {"ask": "sing"})
 
 
 async def test_a_bug_in_an_answer_ends_neither_the_service_nor_the_conversation(path, server):
     with pytest.raises(RefusedError, match="unexpected error"):
         await asked(path, {"ask": "break down"})
+    with pytest.raises(ControlError):
+        await asked(path, {"ask": "show"})
     assert await asked(path, {"ask": "count", "to": 1}) == [{"number": 0}]
 
 
 @pytest.mark.parametrize(
-    "line", [b"hello\n", b"[1]\n", b"\n", b"", b'{"ask": "count"', b"x" * 200_000 + b"\n"]
+    "line",
+    [b"hello\n", b"[1]\n", b"\n", b"", b'{"ask": "count"', b"x" * 200_000 + b"\n", b"[" * 60_000 + b"\n"],
 )
 async def test_what_is_no_question_is_told_so(path, server, line):
     [answer] = await raw(path, line)

@@ -117,6 +117,7 @@ class Asking:
             clock=virtual_now,
             rng=random.Random(1),
             ending=self.ending,
+            stopping=self.world.stopping,
             observer=self.observer,
         )
         running = asyncio.ensure_future(acquisition.run())

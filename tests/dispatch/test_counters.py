@@ -11,7 +11,12 @@ from tests.support.records import NOW
 
 
 def test_all_numbers_are_there_from_the_beginning_and_are_0():
-    assert Counters().numbers == {"orphans_found": 0, "duplicates_prevented": 0, "drift": 0}
+    assert Counters().numbers == {
+        "orphans_found": 0,
+        "duplicates_prevented": 0,
+        "drift": 0,
+        "unforeseen_errors": 0,
+    }
 
 
 def test_each_change_is_a_warning_with_the_new_number():

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from paas_runner.errors import Rejected
+from paas_runner.job.decision import CANCELED
 from paas_runner.job.failure import (
     MOST_COLUMNS,
     Failure,
@@ -70,3 +71,8 @@ def test_refused_credentials_are_for_the_operators_and_nothing_else_is_a_reason_
 
     assert "no retry helps" in told(status)
     assert "no retry helps" not in told(500)
+
+
+def test_a_canceled_job_is_told_as_gitlab_runner_tells_it():
+    assert CANCELED.reason == "unknown_failure"
+    assert "ERROR: Job failed: canceled" in as_trace(CANCELED, runner="r", version="1")

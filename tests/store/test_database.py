@@ -147,3 +147,38 @@ def test_an_upgrade_is_the_same_as_a_new_file():
     assert tables[0] == tables[1]
     for db in (at_once, step_by_step):
         db.close()
+
+
+def overflowing(db):
+    return db.execute("INSERT INTO wish VALUES (?)", (2**63,))
+
+
+def stopping(_db):
+    raise StopIteration
+
+
+def exiting(_db):
+    raise SystemExit(1)
+
+
+def left_open(db):
+    db.execute("COMMIT")
+    db.execute("BEGIN EXCLUSIVE")
+    raise sqlite3.OperationalError("made up")
+
+
+@pytest.mark.parametrize("bad", [overflowing, stopping, exiting, left_open, wish("peace"), wish(object())])
+async def test_a_request_that_cannot_be_done_is_answered_and_fails_no_neighbour(database, bad):
+    await database.transaction(wish("peace"))
+    asked = [database.transaction(work) for work in (wish("bread"), bad, wish("rain"))]
+    first, failed, last = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 10)
+    assert isinstance(failed, Exception)
+    assert await asyncio.wait_for(database.transaction(wish("sun")), 10) == 1
+    if bad not in (exiting, left_open):  # those are about more than themselves
+        assert (first, last) == (1, 1)
+        assert await database.transaction(wishes) == ["bread", "peace", "rain", "sun"]
+
+
+async def test_a_refusal_by_the_file_says_which_one(database):
+    with pytest.raises(StoreError, match=r"w\.db: .*UNIQUE"):
+        await asyncio.gather(*(database.transaction(wish("peace")) for _ in range(2)))

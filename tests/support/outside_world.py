@@ -205,6 +205,7 @@ class OutsideWorld:
         self.executor = HostsInMemory(self.journal, self.store)
         self.coordinator = OneJobCoordinator(self.journal, self.store, self.executor)
         self.stopping = asyncio.Event()
+        self.counters = Counters()
         self.started = []
 
     @property
@@ -222,7 +223,7 @@ class OutsideWorld:
             check_interval=timedelta(seconds=3),
             refusals_tolerated=3,
             longest_backoff=timedelta(minutes=1),
-            counters=Counters(),
+            counters=self.counters,
         )
         limits = Limits(concurrent=9, provisioning=9, per_runner={RUNNER: 0})
         registry = Registry(limits, jobs)
@@ -247,7 +248,7 @@ class OutsideWorld:
             await loop.run()
 
     @contextlib.asynccontextmanager
-    async def acquisition(self):
+    async def acquisition(self, observer=None):
         """A runner that asks for jobs; those that it starts are in `started`."""
         runner, registry, records = self.parts()
         ending = asyncio.Event()
@@ -264,7 +265,8 @@ class OutsideWorld:
             clock=virtual_now,
             rng=random.Random(1),
             ending=ending,
-            observer=Observer(),
+            stopping=self.stopping,
+            observer=observer or Observer(),
         )
         running = asyncio.ensure_future(acquisition.run())
         try:
