@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from paas_runner.pipelines.coordinator import Coordinator
-from paas_runner.pipelines.gitlab_ci.durations import duration
+from paas_runner.pipelines.gitlab_ci.durations import NEVER, duration
 from paas_runner.pipelines.reports import Artifact
 from paas_runner.pipelines.runners import same
 from paas_runner.pipelines.spec import ARCHIVE
@@ -106,7 +106,7 @@ def _too_large() -> Refused:
 
 def _lifetime(text: str) -> timedelta | None:
     """How long it is to be stored; None for ever. Raises `Refused` with 400."""
-    if not text:
+    if not text or text.lower() == NEVER:
         return None
     found = duration(text)
     if found is None:

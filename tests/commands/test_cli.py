@@ -191,12 +191,13 @@ def test_the_demo_keeps_the_promise_and_says_so_in_json():
 @pytest.mark.long
 def test_the_demo_runs_a_pipeline_of_the_users_own_and_names_what_it_does_not_understand(tmp_path):
     (tmp_path / "ci.yml").write_text(
-        "lint:\n  script: [echo clean]\n  coverage: /x/\n"
+        "lint:\n  script: [echo clean]\n  coverage: /x/\n  image: debian\n"
         "test:\n  needs: [lint]\n  script: [exit 7]\n  retry: 1\n"
     )
     told = run("paas-runner", "demo", "--pipeline", str(tmp_path / "ci.yml"))
     assert told.returncode == 0, told.stdout + told.stderr
     assert "warning: line 3: job `lint`, `coverage`" in told.stdout
+    assert "warning: `image` and `services` have no effect here" in told.stdout
     assert "clean" in told.stdout
     assert told.stdout.count("ERROR: Job failed: exit code 7") == 2
     assert "\x1b" not in told.stdout

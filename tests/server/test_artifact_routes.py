@@ -127,6 +127,17 @@ async def test_artifacts_expire(world: World) -> None:
     assert (await download(world, build["id"], test["token"])).status_code == 404
 
 
+@pytest.mark.parametrize(
+    "words", ["never", "Never", "1 year", "3 months", "6 mos 1 day", "47 yrs 6 mos and 4d"]
+)
+async def test_artifacts_are_kept_as_long_as_gitlab_understands(world: World, words: str) -> None:
+    world.coordinator.submit(STAGES)
+    build = await running(world)
+    assert (await upload(world, build, expire_in=words)).status_code == 201
+    world.clock.advance(days=20)
+    assert world.coordinator.archive_of(build["id"]) is not None
+
+
 async def test_an_upload_may_outlast_its_job(world: World) -> None:
     world.coordinator.submit_job(JobSpec(name="j"))
     job = await running(world)

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 
-from paas_runner.pipelines.gitlab_ci.durations import duration
+from paas_runner.pipelines.gitlab_ci.durations import NEVER, duration
 from paas_runner.pipelines.gitlab_ci.places import YamlPlace
 from paas_runner.pipelines.gitlab_ci.sections import YamlSection
 from paas_runner.pipelines.spec import REPORTS, ArtifactSpec, CacheSpec
@@ -12,7 +12,6 @@ MOST_CACHES = 4
 MOST_FALLBACK_KEYS = 5
 _WHENS = ("on_success", "on_failure", "always")
 _POLICIES = ("pull-push", "pull", "push")
-_NEVER = "never"
 
 
 def artifacts(place: YamlPlace) -> ArtifactSpec:
@@ -86,7 +85,7 @@ def _reports(place: YamlPlace) -> Iterator[tuple[str, tuple[str, ...]]]:
 def _lifetime(place: YamlPlace) -> str | None:
     """A duration in words, as it is; None for `never`."""
     words = place.text()
-    if words.lower() == _NEVER:
+    if words.lower() == NEVER:
         return None
     if duration(words) is None:
         place.refuse(f"is no duration such as `1 week`: `{words}`")

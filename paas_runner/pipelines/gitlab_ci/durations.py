@@ -7,6 +7,9 @@ The units and their lengths are those of GitLab's `gitlab-chronic-duration`: a m
 import re
 from datetime import timedelta
 
+NEVER = "never"
+"""What `expire_in` may say instead of a duration, in any case."""
+
 _LONGEST = timedelta(days=365_250)
 """A thousand years: what is longer is a mistake, and would not fit into a date."""
 

@@ -34,7 +34,7 @@ def parse(text: str, budget: Budget, *, file: str = "") -> tuple[YamlSection, li
         problem = error.problem or error.context or ""
         words = "nested too deeply" if "nesting depth" in problem else f"not YAML: {problem}"
         raise PipelineError(words, line=line) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeEncodeError) as error:
         where = f" (in {file})" if file else ""
         raise PipelineError(f"not YAML: {' '.join(str(error).split())}{where}") from None
     except RecursionError:
