@@ -6,19 +6,20 @@ it is pushed is a protocol here, and `git_push` one way, which needs the git pro
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
 
 from executors.toml_text import UnwritableTomlError, dumps
-from paas_runner.errors import Rejected
+from paas_runner.errors import Rejected, Transient
 from paas_runner.executor.contract import HostRequest, RunnerSection
 from paas_runner.job.dependency_proxy import through_dependency_proxy
 from paas_runner.job.payload import Payload
 from paas_runner.secret import Secret
 
 CONFIGURATION_FOLDER = "/etc/heptapod-runner"
+AUTHORITY_FILE = "coordinator-ca.crt"
 
 
 def build_context(
@@ -26,14 +27,30 @@ def build_context(
 ) -> Mapping[str, bytes]:
     """The files by name; the same job and configuration always give the same bytes.
 
-    Raises `Rejected` when the forwarded configuration cannot be written, `JobRefusedError` as
-    `job_definition` does.
+    Raises `Rejected` when the forwarded configuration cannot be written, `Transient` when the file of
+    `tls-ca-file` cannot be read, `JobRefusedError` as `job_definition` does.
     """
-    return {
-        "Dockerfile": _dockerfile(main_image).encode(),
-        "runner.toml": _inner_configuration(section, inner_executor).encode(),
+    authority = _authority(section)
+    files = {
+        "runner.toml": _inner_configuration(section, inner_executor, authority).encode(),
         "job.json": _as_json(job_definition(request.payload)),
+        **authority,
     }
+    return {"Dockerfile": _dockerfile(main_image, list(files)).encode(), **files}
+
+
+def _authority(section: RunnerSection) -> Mapping[str, bytes]:
+    """What a host has to trust to reach the coordinator: it gets the file itself, wherever that is here.
+
+    Certificates by which we show ourselves stay here: every job could read them on its host.
+    """
+    if section.tls is None or section.tls.ca_file is None:
+        return {}
+    try:
+        return {AUTHORITY_FILE: section.tls.ca_file.read_bytes()}
+    except OSError as error:
+        text = f"{section.tls.ca_file}: {error.strerror}"
+        raise Transient(text, service="the runner's own machine", op="read `tls-ca-file`") from error
 
 
 def job_definition(payload: Payload) -> Mapping[str, Any]:
@@ -49,7 +66,7 @@ def _as_json(definition: Mapping[str, Any]) -> bytes:
     return json.dumps(definition, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
 
 
-def _dockerfile(main_image: str) -> str:
+def _dockerfile(main_image: str, files: Sequence[str]) -> str:
     folder = CONFIGURATION_FOLDER
     command = [
         "/usr/bin/gitlab-runner",
@@ -60,19 +77,21 @@ def _dockerfile(main_image: str) -> str:
     ]
     return (
         f"FROM {main_image}\n"
-        f"COPY runner.toml job.json {folder}/\n"
+        f"COPY {' '.join(files)} {folder}/\n"
         'ENV DEBUG="true"\n'
         f"ENTRYPOINT {json.dumps(command)}\n"
     )
 
 
-def _inner_configuration(section: RunnerSection, inner_executor: str) -> str:
+def _inner_configuration(section: RunnerSection, inner_executor: str, authority: Mapping[str, bytes]) -> str:
     inner = {
         "name": section.name,
         "url": section.url,
         "token": section.short_token,
         "executor": inner_executor,
     }
+    if authority:
+        inner["tls-ca-file"] = f"{CONFIGURATION_FOLDER}/{AUTHORITY_FILE}"
     try:
         return dumps({"runners": [{**inner, **section.forwarded}]})
     except UnwritableTomlError as error:

@@ -71,7 +71,7 @@ class Runner:
     executor: str = setting("Where the jobs run.")
     limit: int = setting("Jobs at once for this section; 0 is unlimited.", default=0, minimum=0)
     tls_ca_file: ReadableFile | None = setting(
-        "Certificates to trust beside the system's.", default=None, key="tls-ca-file"
+        "Certificates to trust beside the system's; hosts get the file, too.", default=None, key="tls-ca-file"
     )
     tls_cert_file: ReadableFile | None = setting(
         "Our certificate for the coordinator.", default=None, key="tls-cert-file"

@@ -1,14 +1,18 @@
 """What a host is given, and the keys that shape it."""
 
 import json
+import tomllib
 
+import attrs
 import pytest
 
 from executors.build_context import build_context
 from executors.clever import KIND
 from executors.clever.settings import CleverSettings
 from paas_runner.config import load
+from paas_runner.errors import Transient
 from paas_runner.executor.contract import HostRequest, JobRefusedError
+from paas_runner.http import Tls
 from paas_runner.job.failure import FailureReason
 from paas_runner.job.tracked import HostName
 from paas_runner.secret import Secret
@@ -53,6 +57,28 @@ def test_an_image_that_cannot_exist_is_the_authors_to_correct():
     with pytest.raises(JobRefusedError, match="'my image', is no image name: it contains a space") as caught:
         build_context(requested(image={"name": "my image"}), SECTION, main_image="img:1")
     assert caught.value.failure.reason is FailureReason.SCRIPT
+
+
+def test_a_private_authority_goes_along_and_no_key_of_ours(tmp_path):
+    ca, key = tmp_path / "any name.pem", tmp_path / "key.pem"
+    ca.write_bytes(b"the authority")
+    key.write_bytes(b"private-key-canary")
+    section = attrs.evolve(SECTION, tls=Tls(ca_file=ca, cert_file=key, key_file=key))
+    tree, plain = (build_context(requested(), each, main_image="img:1") for each in (section, SECTION))
+    assert tree["coordinator-ca.crt"] == b"the authority"
+    inner = tomllib.loads(tree["runner.toml"].decode())["runners"][0]
+    assert inner.pop("tls-ca-file") == "/etc/heptapod-runner/coordinator-ca.crt"
+    assert inner == tomllib.loads(plain["runner.toml"].decode())["runners"][0]
+    assert b"COPY runner.toml job.json coordinator-ca.crt /etc/heptapod-runner/\n" in tree["Dockerfile"]
+    assert not [content for content in tree.values() if b"canary" in content]
+    only_ours = attrs.evolve(SECTION, tls=Tls(cert_file=key, key_file=key))
+    assert build_context(requested(), only_ours, main_image="img:1") == plain
+
+
+def test_an_authority_that_cannot_be_read_is_tried_again_with_words(tmp_path):
+    section = attrs.evolve(SECTION, tls=Tls(ca_file=tmp_path / "gone.pem"))
+    with pytest.raises(Transient, match=r"read `tls-ca-file`: .*gone\.pem: No such file"):
+        build_context(requested(), section, main_image="img:1")
 
 
 def problems(**keys):
