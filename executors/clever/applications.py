@@ -60,7 +60,10 @@ class Applications:
     async def configure(self, account: Account, application: Application, flavor: Flavor) -> Host:
         """With its whole environment; a cloud that ignores `env` at creation gets it in a second request."""
         if not self._env.items() <= (application.env or {}).items():
-            await account.api.set_env(application.ref, self._env)
+            try:
+                await account.api.set_env(application.ref, self._env)
+            except NoSuchApplicationError as error:  # a list, or the creation, is ahead of other answers
+                raise Transient(error.text, service=error.service, op=error.op, status=404) from error
         notes = {
             "deploy_url": application.push_url,
             "organisation": account.api.organisation,

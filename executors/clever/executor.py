@@ -14,7 +14,7 @@ from executors.clever.catalogue import FLAVOR_VARIABLE, LONGEST_FLAVOR_NAME, Cat
 from executors.clever.examination import examine
 from executors.clever.groups import Group
 from executors.clever.offer import Flavor, Offer
-from executors.clever.refusals import SERVICE, UnknownVersionError
+from executors.clever.refusals import SERVICE, NoSuchApplicationError, UnknownVersionError
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import TenantError, group_of
 from executors.clever.watch import HostWatch
@@ -128,10 +128,16 @@ class CleverDockerExecutor:
         return await self._for_a_new_host(request, work)
 
     async def ready(self, provisioned: ProvisionedHost) -> bool:
-        """Whether the git repository exists, a moment after the application does."""
+        """Whether the git repository exists, a moment after the application does.
+
+        An application that was just created may not be known everywhere at once.
+        """
 
         async def work(account: Account) -> bool:
-            return (await account.api.application(provisioned.host.ref)).repository_ready
+            try:
+                return (await account.api.application(provisioned.host.ref)).repository_ready
+            except NoSuchApplicationError:
+                return False
 
         return await self._for_its_host(provisioned.tenant, provisioned.host, work)
 

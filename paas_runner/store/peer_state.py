@@ -37,6 +37,10 @@ from paas_runner.secret import Secret
 _UNKNOWN_TIMEOUT = timedelta(days=31)  # a launched handle does not say; GitLab allows no more than a month
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)  # the coordinator was not asked since: that is done first
 _LAUNCHED: Sequence[Event] = (HostReady(), LaunchIntended(), Launched())
+_OTHER_KIND = Failure(
+    reason=FailureReason.SYSTEM,
+    text="The host of this job was made by another program, in a way of which this runner knows nothing.",
+)
 _REPORT_OWED = Failure(reason=FailureReason.SYSTEM, text="The job could not be launched.")
 
 
@@ -108,12 +112,14 @@ def imported(document: Mapping[str, Any], names: Mapping[str, str], now: datetim
     hosts: set[str] = set()
     possible: list[str] = []
     for handle, job in _read_in_order(document, names, now):
+        if handle.foreign:
+            possible.append(handle.foreign)
         if job.key in found or (handle.host and handle.host.ref in hosts) or job.phase is Phase.GONE:
             continue
         found[job.key] = job
         if handle.host:
             hosts.add(handle.host.ref)
-        elif job.phase is Phase.ACQUIRED:
+        elif job.phase is Phase.ACQUIRED and not handle.foreign:
             possible.append(f"{host_name_prefix(handle.runner)}{handle.job_id}")
     return Imported(jobs=list(found.values()), possible_hosts=possible)
 
@@ -134,6 +140,8 @@ class _Handle:
     host: Host | None
     tenant: str
     launched: bool
+    foreign: str = ""
+    """The id of a host of a kind that we do not have (its executor `service-docker`): it is only named."""
 
 
 def _read_in_order(
@@ -169,6 +177,8 @@ def _pending(handle: _Handle, raw: object, ours: Mapping[str, str], now: datetim
         return _after(acquired_undecodable(runner, handle.job_id, handle.token, now), handle, (), now)
     job = acquired(runner, payload, now, tenant=handle.tenant)
     job = attrs.evolve(job, acknowledged=True, checked_at=_NEVER)
+    if handle.foreign:
+        return attrs.evolve(job, failure=_OTHER_KIND)
     if handle.trace_written:  # it explained a failure to the author, and stopped before it reported it
         return _after(job, handle, (Failed(failure=_REPORT_OWED), Explained()), now)
     return _after(job, handle, _LAUNCHED if handle.launched else (), now)
@@ -217,15 +227,24 @@ def _read_handle(entry: object, where: str) -> _Handle:
     if not isinstance(token, str) or not token:
         raise ValueError(f"{where}: `token` is missing")
     resource = entry.get("paas_resource")
+    foreign = _foreign(resource)
     return _Handle(
         runner=runner,
         job_id=job_id,
         token=Secret(token),
         trace_written=bool(entry.get("trace_offset")),
-        host=None if resource is None else _host(resource, where),
+        host=None if resource is None or foreign else _host(resource, where),
         tenant=_tenant(resource),
         launched=isinstance(resource, Mapping) and resource.get("launched") is True,
+        foreign=foreign,
     )
+
+
+def _foreign(resource: object) -> str:
+    if not isinstance(resource, Mapping) or "id" in resource:
+        return ""
+    found = resource.get("app_id")
+    return found if isinstance(found, str) else ""
 
 
 def _host(resource: object, where: str) -> Host:

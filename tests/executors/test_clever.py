@@ -99,6 +99,27 @@ async def test_a_cloud_that_ignores_the_environment_at_creation_gets_it_again(cl
     assert application.env[OWNER_VARIABLE] == "installation-1"
 
 
+UNKNOWN = Answer(404, body=b'{"id": 4004, "message": "The application does not exist.", "type": "error"}')
+
+
+async def test_an_application_that_is_not_known_everywhere_yet_is_waited_for(clever, make):
+    executor = make()
+    host = await executor.provision(requested())
+    clever.faults.add(UNKNOWN, path=f"**/applications/{host.ref}", times=2)
+    assert [await executor.ready(provisioned(host)) for _ in range(3)] == [False, False, True]
+
+
+@pytest.mark.parametrize("cloud_options", [CloudOptions(env_at_creation=False)])
+async def test_an_environment_that_cannot_be_set_yet_is_set_when_the_application_is_found_again(clever, make):
+    executor = make()
+    clever.faults.add(UNKNOWN, method="PUT", path="**/env", times=1)
+    with pytest.raises(Transient, match="does not exist"):
+        await executor.provision(requested())
+    assert await executor.adopt(requested())
+    [application] = clever.cloud.applications(clever.organisation)
+    assert application.env[OWNER_VARIABLE] == "installation-1"
+
+
 @pytest.mark.parametrize("cloud_options", [CloudOptions(repository_delay=timedelta(seconds=0.2))])
 async def test_a_host_is_ready_when_its_repository_exists(make):
     executor = make()

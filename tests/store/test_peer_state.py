@@ -158,6 +158,23 @@ def test_of_runners_that_share_their_name_over_there_the_last_has_the_jobs():
     assert taken(document, names)[1].key.runner == short_token(tokens[1])
 
 
+def test_a_host_of_a_kind_that_we_do_not_have_keeps_nothing_else_out():
+    other = {"app_id": "app_other", "http_url": "https://x", "launched": True}
+    document = {
+        "launched": [newer(1, resource=other), newer(2, resource=app_111(2))],
+        "pending": [[newer(3, resource={"app_id": "app_pending"}), definition(3)]],
+        "to_decommission": [newer(4, resource={"app_id": "app_old"})],
+    }
+    found = imported(document, NAMES, NOW)
+    assert [(known.key.job_id, known.phase) for known in found.jobs] == [
+        (2, Phase.RUNNING),
+        (3, Phase.ACQUIRED),
+    ]
+    assert "made by another program" in found.jobs[1].failure.text
+    assert found.jobs[1].host is None
+    assert list(found.possible_hosts) == ["app_other", "app_pending", "app_old"]
+
+
 @pytest.mark.parametrize(
     ("document", "why"),
     [
