@@ -8,7 +8,7 @@ import os
 import socket
 import ssl
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from docker.errors import DockerException
@@ -16,7 +16,18 @@ from docker.types import LogConfig, Mount, Ulimit
 
 from paas_runner.docker.engine import Client
 
-__all__ = ["LogConfig", "Mount", "Ulimit", "attached", "host_config", "log_lines", "output", "released"]
+__all__ = [
+    "LogConfig",
+    "Mount",
+    "Ulimit",
+    "attached",
+    "executed",
+    "host_config",
+    "log_lines",
+    "output",
+    "pieces",
+    "released",
+]
 
 _HEAD = struct.Struct(">BxxxL")  # before each piece of output: which stream, how long
 _MOST_BYTES = 64 * 1024
@@ -35,7 +46,17 @@ def host_config(client: Client, **options: Any) -> Mapping[str, Any]:
 def attached(client: Client, container: str) -> socket.socket:
     """A connection to the container's standard streams, without time limits."""
     streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-    raw = client.attach_socket(container, params=streams)
+    return _lasting(client.attach_socket(container, params=streams))
+
+
+def executed(client: Client, container: str, command: Sequence[str]) -> tuple[str, socket.socket]:
+    """The id of a command that runs in a container, and a connection to its standard streams."""
+    run = client.exec_create(container, list(command), stdin=True)["Id"]
+    return str(run), _lasting(client.exec_start(run, socket=True))
+
+
+def _lasting(raw: Any) -> socket.socket:
+    """A connection of ours, without time limits, from one of the SDK."""
     if isinstance(raw, ssl.SSLSocket):
         connection: socket.socket = raw
     else:
@@ -56,14 +77,20 @@ def released(connection: socket.socket) -> Iterator[None]:
 
 def output(connection: socket.socket) -> Iterator[bytes]:
     """What comes by both output streams of an attached container, as it comes."""
+    for _, data in pieces(connection):
+        yield data
+
+
+def pieces(connection: socket.socket) -> Iterator[tuple[int, bytes]]:
+    """The same with the numbers of the streams: 1 for output, 2 for errors."""
     while head := _exactly(connection, _HEAD.size):
-        _, length = _HEAD.unpack(head)
+        stream, length = _HEAD.unpack(head)
         while length:
             data = connection.recv(min(length, _MOST_BYTES))
             if not data:
                 return
             length -= len(data)
-            yield data
+            yield stream, data
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes:

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from docker.auth import AuthConfig, load_config, resolve_repository_name
 from docker.errors import DockerException
 from docker.utils import parse_repository_tag
+from docker.utils.config import find_config_file
 
 from paas_runner.docker.engine import Client
 from paas_runner.errors import Transient
@@ -31,6 +33,12 @@ def own_login(registry: str) -> RegistryLogin | None:
     password in it.
     """
     return _resolved(load_config, registry)
+
+
+def own_login_files() -> tuple[Path, ...]:
+    """Where that is, if it is anywhere."""
+    found = find_config_file()
+    return (Path(str(found)),) if found else ()
 
 
 def login_in(text: str, registry: str) -> RegistryLogin | None:

@@ -18,6 +18,7 @@ from paas_runner.inner.files.archive import ArchiveError, Format, write_archive
 from paas_runner.inner.files.folder import Folder, in_thread
 from paas_runner.inner.files.selection import found
 from paas_runner.inner.files.unpack import unpack_in_thread
+from paas_runner.inner.git_program import Launch
 from paas_runner.inner.job import Job
 from paas_runner.inner.trace import Narrator
 from paas_runner.secret import Secret
@@ -34,6 +35,7 @@ class Artifacts:
     dependencies: tuple[Dependency, ...]
     transfer: ArtifactTransfer
     narrator: Narrator
+    launch: Launch
 
     def to_upload(self, *, succeeded: bool) -> tuple[ArtifactEntry, ...]:
         """The entries that are uploaded after such a result of the scripts."""
@@ -69,7 +71,7 @@ class Artifacts:
 
     async def _upload(self, entry: ArtifactEntry) -> None:
         kind = _format(entry)
-        selection = await found(self.folder, entry.wanted, self.narrator)
+        selection = await found(self.folder, entry.wanted, self.narrator, self.launch)
         if not selection.files:
             self.narrator.error("No files to upload")
             return
@@ -81,7 +83,7 @@ class Artifacts:
 
 
 def job_artifacts(
-    job: Job, narrator: Narrator, client: httpx.AsyncClient, *, pause: float = PAUSE_SECONDS
+    job: Job, narrator: Narrator, client: httpx.AsyncClient, launch: Launch, *, pause: float = PAUSE_SECONDS
 ) -> Artifacts:
     """Those of a job in its folder; to be made before any script runs. `client` knows the coordinator."""
     return Artifacts(
@@ -92,6 +94,7 @@ def job_artifacts(
         dependencies=read_dependencies(job.payload.raw.get("dependencies")),
         transfer=ArtifactTransfer(client=client, narrator=narrator, pause=pause),
         narrator=narrator,
+        launch=launch,
     )
 
 

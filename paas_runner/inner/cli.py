@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import enum
+import functools
 import signal
 import sys
 from collections.abc import Sequence
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         check_alone(Path(paas_runner.__file__).parents[1])
-        return asyncio.run(_run(_text(chosen.config), _text(chosen.job)))
+        return asyncio.run(_run(_text(chosen.config), _text(chosen.job), (chosen.config, chosen.job)))
     except UnreportedError as error:
         return _fail(error, InnerExit.UNREPORTED)
     except InnerRunnerError as error:
@@ -99,10 +100,11 @@ def check_alone(folder: Path) -> None:
         )
 
 
-async def _run(runner_toml: str, job_json: str) -> int:
+async def _run(runner_toml: str, job_json: str, files: Sequence[Path]) -> int:
     """Run the job as a task of its own, which the first signal asks to end and the second ends."""
     stops = Stops()
-    runner = InnerRunner(clock=lambda: datetime.now(UTC), shell=shell_for, trust_environment=True)
+    shell = functools.partial(shell_for, hidden=files)
+    runner = InnerRunner(clock=lambda: datetime.now(UTC), shell=shell, trust_environment=True)
     running = asyncio.ensure_future(runner.run(runner_toml, job_json, stops))
     numbers: list[signal.Signals] = []
 

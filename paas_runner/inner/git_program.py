@@ -24,7 +24,7 @@ import attrs
 from paas_runner import __version__
 from paas_runner.inner.ending import StageError, broken, exited
 from paas_runner.inner.git import CI_USER, Repository
-from paas_runner.inner.process import RunningProgram, Write, launched
+from paas_runner.inner.process import RunningProgram, Write
 
 _USER, _PASSWORD = "PAAS_RUNNER_GIT_USER", "PAAS_RUNNER_GIT_PASSWORD"
 _NOWHERE = "/nonexistent"
@@ -87,7 +87,7 @@ class Git:
     folder: PurePath
     environment: Mapping[str, str] = attrs.field(repr=False)
     write: Write
-    launch: Launch = launched
+    launch: Launch
 
     async def code(self, *arguments: str) -> int:
         """Run it; returns its exit code. Raises `StageError` where it cannot be run."""

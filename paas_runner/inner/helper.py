@@ -1,6 +1,7 @@
 """What the inner runner does itself in a job's folder, around the scripts: sources, cache, artifacts.
 
-GitLab Runner does it in a helper container; here it is the inner runner's own process, wherever scripts run.
+GitLab Runner does it in a helper container. Here it is the inner runner's own process, but for programs that
+obey what is in the folder, git, which run where the shell of the job lets them.
 """
 
 import enum
@@ -11,6 +12,7 @@ import httpx
 
 from paas_runner.inner.artifacts import Artifacts, job_artifacts
 from paas_runner.inner.cache import Cache, job_cache
+from paas_runner.inner.git_program import Launch
 from paas_runner.inner.job import Job
 from paas_runner.inner.sources import job_sources
 from paas_runner.inner.trace import Narrator
@@ -72,6 +74,7 @@ class JobHelper:
     narrator: Narrator
     cache: Cache
     artifacts: Artifacts
+    launch: Launch
 
     def has(self, stage: Stage) -> bool:
         """Sources have a section in every trace, all else where the payload names it."""
@@ -91,13 +94,13 @@ class JobHelper:
         """Do it; raises `StageError`."""
         match stage:
             case Stage.GET_SOURCES:
-                sources = job_sources(self.job, self.narrator)
+                sources = job_sources(self.job, self.narrator, self.launch)
                 if sources is None:
                     self.narrator.line("The job's payload names no repository: there are no sources to fetch")
                 else:
                     await sources.fetch()
             case Stage.CLEAR_WORKTREE:
-                sources = job_sources(self.job, self.narrator)
+                sources = job_sources(self.job, self.narrator, self.launch)
                 if sources is not None:
                     await sources.clear()
             case Stage.RESTORE_CACHE:
@@ -110,11 +113,15 @@ class JobHelper:
                 await self.artifacts.upload(succeeded=stage is Stage.UPLOAD_ARTIFACTS)
 
 
-def job_helper(job: Job, narrator: Narrator, client: httpx.AsyncClient) -> JobHelper:
-    """The helper of a job whose folder has just been made; `client` knows the coordinator."""
+def job_helper(job: Job, narrator: Narrator, client: httpx.AsyncClient, launch: Launch) -> JobHelper:
+    """The helper of a job whose folder has just been made.
+
+    `client` knows the coordinator, `launch` starts programs that work on the folder.
+    """
     return JobHelper(
         job=job,
         narrator=narrator,
-        cache=job_cache(job, narrator, client),
-        artifacts=job_artifacts(job, narrator, client),
+        cache=job_cache(job, narrator, client, launch),
+        artifacts=job_artifacts(job, narrator, client, launch),
+        launch=launch,
     )

@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from typing import Protocol
 
 Write = Callable[[bytes], None]
-_KEEPER = Path(__file__).with_name("keeper.py")
+KEEPER_COMMAND = (sys.executable, "-I", "-S", "-X", "utf8", str(Path(__file__).with_name("keeper.py")))
 _LAST_OUTPUT_SECONDS = 1.0  # for output that is still in the pipe when all processes are dead
 
 
@@ -35,13 +35,12 @@ async def launched(
 
     Raises OSError when it cannot be started, as its `wait` does, and ValueError for text that is none.
     """
-    task = _task((_path_of(command[0]), *command[1:]), folder, environment)
+    task = keepers_task(command, folder, environment)
     reading, writing = os.pipe()
     output = await _collect(reading, write)
     try:
         keeper = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-I", "-S", "-X", "utf8", str(_KEEPER)),
+            *KEEPER_COMMAND,
             cwd="/",
             env={name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ},
             stdin=asyncio.subprocess.PIPE,
@@ -63,10 +62,10 @@ async def launched(
         await program.end()
 
 
-def _task(command: Sequence[str], folder: PurePath, environment: Mapping[str, str]) -> bytes:
-    """What `keeper.py` reads first."""
+def keepers_task(command: Sequence[str], folder: PurePath, environment: Mapping[str, str]) -> bytes:
+    """What `keeper.py` reads first; raises OSError for a program that is not on this host."""
     entries = (f"{key}={value}" for key, value in environment.items())
-    parts = (str(folder), str(len(command)), *command, *entries)
+    parts = (str(folder), str(len(command)), _path_of(command[0]), *command[1:], *entries)
     text = "\0".join(parts).encode(errors="surrogateescape")
     return b"%d\n%b" % (len(text), text)
 

@@ -11,6 +11,7 @@ import httpx
 from paas_runner.inner.ending import StateUpdate
 from paas_runner.inner.execution import Execution
 from paas_runner.inner.git import credentials
+from paas_runner.inner.git_program import Launch
 from paas_runner.inner.helper import Helper, job_helper
 from paas_runner.inner.job import Job, mappings, read_job
 from paas_runner.inner.job_script import job_scripts
@@ -41,7 +42,7 @@ class InnerRunner:
     shell: Callable[[RunnerSection], Shell] = _on_this_machine
     """Where scripts run: on this machine, in a folder for this job alone, unless another is given."""
 
-    helper: Callable[[Job, Narrator, httpx.AsyncClient], Helper] = job_helper
+    helper: Callable[[Job, Narrator, httpx.AsyncClient, Launch], Helper] = job_helper
     transport: Callable[[str], httpx.AsyncBaseTransport] | None = None
     timings: Timings = attrs.field(factory=Timings)
     trust_environment: bool = False
@@ -83,7 +84,7 @@ class InnerRunner:
             job=job,
             scripts=job_scripts(job),
             shell=shell,
-            helper=self.helper(job, narrator, client),
+            helper=self.helper(job, narrator, client, shell.launch_own),
             trace=trace,
             narrator=narrator,
             timings=self.timings,

@@ -6,9 +6,9 @@
 import contextlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NoReturn, Protocol
 
 import attrs
@@ -46,16 +46,24 @@ class Shell(Protocol):
         Raises OSError, or ValueError for text that no process can be given.
         """
 
+    def launch_own(
+        self, command: Sequence[str], *, folder: PurePath, environment: Mapping[str, str], write: Write
+    ) -> AbstractAsyncContextManager[RunningProgram]:
+        """Start a program of ours, as `process.launched` does, where it has no more than the job has."""
 
-def shell_for(section: RunnerSection) -> Shell:
-    """The shell that the section's `executor` names; one that is not known fails the job with words."""
+
+def shell_for(section: RunnerSection, hidden: Sequence[Path] = ()) -> Shell:
+    """The shell that the section's `executor` names; one that is not known fails the job with words.
+
+    `hidden` are the operator's files, which no program that works on the job's files may read.
+    """
     match section.executor:
         case "shell" | "":
             return ProcessShell(builds_dir=section.builds_dir)
         case "docker":
             from paas_runner.inner.containers import ContainerShell
 
-            return ContainerShell(builds_dir=section.builds_dir)
+            return ContainerShell(builds_dir=section.builds_dir, hidden=hidden)
         case _:
             return _UnknownShell(executor=section.executor)
 
@@ -107,6 +115,12 @@ class ProcessShell:
             environment=started,
             write=write,
         )
+
+    def launch_own(
+        self, command: Sequence[str], *, folder: PurePath, environment: Mapping[str, str], write: Write
+    ) -> AbstractAsyncContextManager[RunningProgram]:
+        """Start it beside this process: scripts have all that this user has."""
+        return launched(command, folder=folder, environment=environment, write=write)
 
 
 @attrs.frozen(kw_only=True)

@@ -16,7 +16,7 @@ from paas_runner.inner.git_folder import (
     taken_over,
     write_settings,
 )
-from paas_runner.inner.git_program import JOB_TOKEN_HELPER, Git, fetching_environment
+from paas_runner.inner.git_program import JOB_TOKEN_HELPER, Git, Launch, fetching_environment
 from paas_runner.inner.job import Job, write_files
 from paas_runner.inner.settings import GitStrategy, Settings, Submodules
 from paas_runner.inner.trace import Narrator
@@ -149,7 +149,7 @@ class Sources:
         return f"credential.{self.repository.origin}.helper", JOB_TOKEN_HELPER
 
 
-def job_sources(job: Job, narrator: Narrator) -> Sources | None:
+def job_sources(job: Job, narrator: Narrator, launch: Launch) -> Sources | None:
     """The sources of a job in its folder; None when its payload names no repository. Raises `StageError`."""
     repository = read_repository(job)
     if repository is None:
@@ -166,6 +166,7 @@ def job_sources(job: Job, narrator: Narrator) -> Sources | None:
             certificates=_certificates(job),
         ),
         write=narrator.write,
+        launch=launch,
     )
     with_token = repository.password.reveal() == job.variables.get("CI_JOB_TOKEN")
     return Sources(

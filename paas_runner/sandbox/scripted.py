@@ -6,12 +6,14 @@ code, `false` ends with 1; any other line does nothing. Lines are expanded as va
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import PurePosixPath
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from pathlib import PurePath, PurePosixPath
+from typing import NoReturn
 
 import attrs
 import httpx
 
+from paas_runner.inner.git_program import Launch
 from paas_runner.inner.helper import Helper, NoHelper
 from paas_runner.inner.job import Job, Workspace
 from paas_runner.inner.job_script import Script
@@ -50,13 +52,19 @@ class ScriptedShell:
         finally:
             play.terminate()
 
+    def launch_own(
+        self, command: Sequence[str], *, folder: PurePath, environment: Mapping[str, str], write: Write
+    ) -> NoReturn:
+        """There are no files for a program to work on."""
+        raise NotImplementedError
+
 
 @attrs.frozen(kw_only=True)
 class ScriptedInnerRunner(InnerRunner):
     """An inner runner without processes and files: its time is the loop's."""
 
     shell: Callable[[RunnerSection], Shell] = lambda _section: ScriptedShell()
-    helper: Callable[[Job, Narrator, httpx.AsyncClient], Helper] = lambda _job, _narrator, _client: NoHelper()
+    helper: Callable[[Job, Narrator, httpx.AsyncClient, Launch], Helper] = lambda *_: NoHelper()
 
 
 class _Play:

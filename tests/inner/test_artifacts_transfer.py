@@ -12,6 +12,7 @@ import pytest
 from paas_runner.inner.artifacts import Artifacts, job_artifacts
 from paas_runner.inner.ending import StageError, exited
 from paas_runner.inner.entries import read_artifacts, read_dependencies
+from paas_runner.inner.process import launched
 from tests.support.hosts import URL
 from tests.support.kept_files import Log, client, job_in, written
 
@@ -48,7 +49,7 @@ class Case:
 
     def artifacts(self, http: httpx.AsyncClient, **payload: Any) -> Artifacts:
         job = job_in(self.folder, **payload)
-        return job_artifacts(job, self.log.narrator, http, pause=0.001)
+        return job_artifacts(job, self.log.narrator, http, launched, pause=0.001)
 
     async def upload(self, *entries: dict[str, Any]) -> bool:
         async with client(self.wire) as http:

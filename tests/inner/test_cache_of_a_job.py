@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from paas_runner.inner.cache import Cache, job_cache
+from paas_runner.inner.process import launched
 from tests.support.hosts import URL
 from tests.support.kept_files import Log, client, job_in, written
 from tests.support.s3_server import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, S3Server
@@ -45,7 +46,7 @@ class Place:
         self.log = Log()
         found = [ENTRY | entry for entry in entries or ({},)]
         job = job_in(self.path / name, self.toml, cache=found, **payload)
-        return job_cache(job, self.log.narrator, self.http, pause=0.01)
+        return job_cache(job, self.log.narrator, self.http, launched, pause=0.01)
 
 
 @pytest.fixture

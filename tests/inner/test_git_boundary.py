@@ -130,41 +130,78 @@ async def test_what_is_untracked_is_listed_without_any_way_to_fetch(forge: Forge
     assert "/author" not in " ".join(environment.values())
 
 
+INIT = "git init -q . && git remote add origin u"
+ELSEWHERE = "git init -q {elsewhere}/g && git -C {elsewhere}/g remote add origin u"
 HOOK = 'printf "#!/bin/sh\\ntouch {marker}\\n" > {place} && chmod +x {place}'
 PLANTED = {
     "a folder of hooks": (
-        "git init -q . && mkdir h && git config core.hooksPath $PWD/h",
+        INIT,
+        "mkdir h && git config core.hooksPath $PWD/h",
         HOOK.replace("{place}", "h/reference-transaction"),
     ),
-    "a hook": ("git init -q . && mkdir -p .git/hooks", HOOK.replace("{place}", ".git/hooks/post-checkout")),
+    "a hook": (
+        INIT,
+        "mkdir -p .git/hooks",
+        HOOK.replace("{place}", ".git/hooks/post-checkout"),
+    ),
     "a filter": (
-        "git init -q . && git config filter.f.smudge 'touch {marker}; cat' && mkdir -p .git/info",
+        INIT,
+        "git config filter.f.smudge 'touch {marker}; cat' && mkdir -p .git/info",
         "echo '* filter=f' > .git/info/attributes",
     ),
     "an included file": (
-        "git init -q . && git config include.path ../more",
+        INIT,
+        "git config include.path ../more",
         "printf '[filter \"f\"]\\n smudge = touch {marker}\\n' > more",
         "mkdir -p .git/info && echo '* filter=f' > .git/info/attributes",
     ),
     "settings of a worktree": (
-        "git init -q . && git config extensions.worktreeConfig true && mkdir -p .git/info",
+        INIT,
+        "git config extensions.worktreeConfig true && mkdir -p .git/info",
         "git config --worktree filter.f.smudge 'touch {marker}; cat'",
         "echo '* filter=f' > .git/info/attributes",
     ),
-    "a credential helper": ("git init -q . && git config credential.helper '!touch {marker}; false'",),
+    "a credential helper": (
+        INIT,
+        "git config credential.helper '!touch {marker}; false'",
+    ),
     "another address": (
-        "git init -q . && git config protocol.ext.allow always",
+        INIT,
+        "git config protocol.ext.allow always",
         "git config url.'ext::sh -c touch% {marker} '.insteadOf http",
     ),
-    "a remote helper": ("git init -q . && git config remote.origin.vcs ext",),
-    "another work tree": ("git init -q . && git config core.worktree {elsewhere}",),
-    "a file": ("git init -q {elsewhere}/g && echo 'gitdir: {elsewhere}/g/.git' > .git",),
-    "a link": ("git init -q {elsewhere}/g && ln -s {elsewhere}/g/.git .git",),
-    "a linked index": ("git init -q . && ln -s {elsewhere}/file .git/index",),
-    "linked refs": ("git init -q . && rm -r .git/refs && ln -s {elsewhere} .git/refs",),
-    "objects elsewhere": ("git init -q . && echo {elsewhere} > .git/objects/info/alternates",),
+    "a remote helper": (
+        INIT,
+        "git config remote.origin.vcs ext",
+    ),
+    "another work tree": (
+        INIT,
+        "git config core.worktree {elsewhere}",
+    ),
+    "a file": (
+        ELSEWHERE,
+        "echo 'gitdir: {elsewhere}/g/.git' > .git",
+    ),
+    "a link": (
+        ELSEWHERE,
+        "ln -s {elsewhere}/g/.git .git",
+    ),
+    "a linked index": (
+        INIT,
+        "ln -s {elsewhere}/file .git/index",
+    ),
+    "linked refs": (
+        INIT,
+        "rm -r .git/refs && ln -s {elsewhere} .git/refs",
+    ),
+    "objects elsewhere": (
+        INIT,
+        "echo {elsewhere} > .git/objects/info/alternates",
+    ),
     "a common folder": (
-        "git init -q {elsewhere}/g && git init -q . && echo {elsewhere}/g/.git > .git/commondir",
+        ELSEWHERE,
+        INIT,
+        "echo {elsewhere}/g/.git > .git/commondir",
     ),
     "no repository at all": ("mkdir -p .git/HEAD .git/config",),
 }
@@ -196,7 +233,7 @@ async def test_a_repository_that_a_hook_has_made_is_not_obeyed(
 @pytest.mark.long
 async def test_what_a_hook_fetches_before_is_used(forge: Forge) -> None:
     """A hook may bring objects from a nearer place."""
-    warm = "git init -q . && echo warm | git hash-object -w --stdin > ../id"
+    warm = INIT, "echo warm | git hash-object -w --stdin > ../id"
     job = await forge.ran(
         script("git cat-file blob $(cat ../id)", "git remote get-url origin"), more=after_hook(warm)
     )
@@ -249,7 +286,8 @@ async def test_submodules_come_by_http_alone(forge: Forge, marker: Path, url: st
 async def test_a_submodule_that_a_hook_has_made_is_not_obeyed(forge: Forge, marker: Path, place: str) -> None:
     change = with_submodule(forge, "")
     planted = (
-        "git init -q . && git init -q inner && cd inner",
+        INIT,
+        "git init -q inner && cd inner",
         f"git fetch -q {forge.server.root}/sandbox/inner.git main && git checkout -q FETCH_HEAD",
         f"git config filter.f.smudge 'touch {marker}; cat' && cd ..",
         f"test {place} = inner/.git || {{ mkdir .git/modules && mv inner/.git {place}; }}",

@@ -21,6 +21,7 @@ from paas_runner.inner.files.archive import ArchiveError, Format, write_archive
 from paas_runner.inner.files.folder import Folder, in_thread
 from paas_runner.inner.files.selection import found
 from paas_runner.inner.files.unpack import unpack_in_thread
+from paas_runner.inner.git_program import Launch
 from paas_runner.inner.job import Job, mappings
 from paas_runner.inner.trace import Narrator
 from paas_runner.job.known_runner import short_token
@@ -42,6 +43,7 @@ class Cache:
 
     project_id: int
     narrator: Narrator
+    launch: Launch
 
     def to_archive(self, *, succeeded: bool) -> tuple[CacheEntry, ...]:
         """The entries that are looked at after such a result of the scripts."""
@@ -128,7 +130,7 @@ class Cache:
 
     async def _create(self, key: str, wanted: FileRules) -> bool:
         """Whether there is a cache now; without files an earlier one stays, and fallbacks can be found."""
-        selection = await found(self.folder, wanted, self.narrator)
+        selection = await found(self.folder, wanted, self.narrator, self.launch)
         if not selection.files:
             self.narrator.line("No files to cache: no archive is made")
             return False
@@ -161,7 +163,7 @@ class Cache:
 
 
 def job_cache(
-    job: Job, narrator: Narrator, client: httpx.AsyncClient, *, pause: float = PAUSE_SECONDS
+    job: Job, narrator: Narrator, client: httpx.AsyncClient, launch: Launch, *, pause: float = PAUSE_SECONDS
 ) -> Cache:
     """The caches of a job in its folder; to be made before any script runs.
 
@@ -189,6 +191,7 @@ def job_cache(
         runner=short_token(job.section.token),
         project_id=project_id,
         narrator=narrator,
+        launch=launch,
     )
 
 

@@ -28,7 +28,9 @@ class ContainerSpec:
     options: ContainerOptions
     command: Sequence[str] | None = None
     entrypoint: Sequence[str] | None = None
-    environment: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    environment: Mapping[str, str | None] = attrs.field(factory=dict, repr=False)
+    """None removes a variable of the image."""
+
     user: str = ""
     platform: str = ""
     hostname: str = ""
@@ -60,7 +62,9 @@ class ContainerFactory:
                 labels=dict(self.labels),
                 command=list(spec.command) if spec.command else None,
                 entrypoint=list(spec.entrypoint) if spec.entrypoint else None,
-                environment=dict(spec.environment),
+                environment=[
+                    name if value is None else f"{name}={value}" for name, value in spec.environment.items()
+                ],
                 user=spec.user or None,
                 platform=spec.platform or None,
                 hostname=spec.hostname or None,

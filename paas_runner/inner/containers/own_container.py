@@ -19,6 +19,7 @@ from paas_runner.inner.ending import Reason, StageError, broken
 
 _MOUNTS = Path("/proc/self/mountinfo")
 _ID = re.compile(r"/containers/([0-9a-f]{64})/(?:hostname|hosts|resolv\.conf)\b")
+_CONFINEMENT = {"userns_mode": "UsernsMode", "security_opt": "SecurityOpt"}
 _SHAREABLE = ("volume", "bind")
 
 
@@ -29,6 +30,12 @@ class OwnContainer:
     ref: str
     mounts: tuple[Mapping[str, Any], ...]
     network_mode: str
+    image: str
+    variables: tuple[str, ...] = ()
+    """The names of those in its environment, but for what every program needs."""
+
+    confinement: Mapping[str, Any] = attrs.field(factory=dict)
+    """What another container that shares its files has to have in common with it."""
 
     @property
     def may_join_networks(self) -> bool:
@@ -47,10 +54,14 @@ async def own_container(engine: Engine) -> OwnContainer | None:
         )
     except AbsentError:
         return None
+    host, names = found["HostConfig"], (each.partition("=")[0] for each in found["Config"].get("Env") or ())
     return OwnContainer(
         ref=ref,
         mounts=tuple(found.get("Mounts") or ()),
-        network_mode=str(found["HostConfig"]["NetworkMode"]),
+        network_mode=str(host["NetworkMode"]),
+        image=str(found["Image"]),
+        variables=tuple(name for name in names if name != "PATH"),
+        confinement={name: host[key] for name, key in _CONFINEMENT.items() if host.get(key)},
     )
 
 

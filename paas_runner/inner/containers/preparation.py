@@ -3,13 +3,14 @@
 import contextlib
 import os
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from paas_runner.docker.engine import UNBOUNDED, Address, Client, Engine
+from paas_runner.docker.registries import own_login_files
 from paas_runner.inner.containers.attached import COMMAND
 from paas_runner.inner.containers.creation import (
     ContainerFactory,
@@ -20,6 +21,7 @@ from paas_runner.inner.containers.creation import (
 from paas_runner.inner.containers.images import Credentials, Images, check_allowed
 from paas_runner.inner.containers.leftovers import job_label, kept_clear, object_labels
 from paas_runner.inner.containers.own_container import OwnContainer, own_container, shared
+from paas_runner.inner.containers.own_programs import OwnPrograms, own_programs
 from paas_runner.inner.containers.running_services import RunningServices, logs_shown
 from paas_runner.inner.containers.services import (
     docker_options,
@@ -45,6 +47,8 @@ class JobContainer:
 
     engine: Engine
     ref: str
+    own_programs: OwnPrograms | None
+    """Where the runner's own programs run; None where it is in no container itself."""
 
 
 @attrs.frozen(kw_only=True)
@@ -59,10 +63,10 @@ class _JobImage:
 
 
 @contextlib.asynccontextmanager
-async def job_container(job: Job, narrator: Narrator) -> AsyncIterator[JobContainer]:
+async def job_container(job: Job, narrator: Narrator, hidden: Sequence[Path]) -> AsyncIterator[JobContainer]:
     """Make all that the job needs on the engine; it is gone when the context is left.
 
-    Raises `StageError` and `RemoteError`.
+    `hidden` are files of the operator. Raises `StageError` and `RemoteError`.
     """
     settings = read_docker(job.section.tables.get("docker", {}))
     image = _job_image(job, settings)
@@ -74,13 +78,16 @@ async def job_container(job: Job, narrator: Narrator) -> AsyncIterator[JobContai
     label = job_label(job.section.url, job.payload.job_id)
     async with _reached(settings.engine) as engine, kept_clear(settings.engine, label, narrator):
         own = await own_container(engine)
+        builds = shared(job.workspace.builds, own)
         factory = await prepared_factory(
             engine,
             settings,
             name=f"runner-{_FOREIGN.sub('-', job.section.token)}-job-{job.payload.job_id}",
             labels=object_labels(job.section.url, job.payload.job_id, os.environ),
-            builds=shared(job.workspace.builds, own),
+            builds=builds,
         )
+        hidden = [*hidden, *own_login_files(), *settings.engine.files]
+        programs = own_programs(factory, own, builds=builds, hidden=hidden) if own else None
         images = Images(engine=engine, settings=settings, credentials=Credentials(job), narrator=narrator)
         async with _services(job, settings, factory, images, own):
             usual = job.variables.expand(settings.image)
@@ -101,7 +108,7 @@ async def job_container(job: Job, narrator: Narrator) -> AsyncIterator[JobContai
             )
             container = await factory.create(spec)
             with _open_to(image.user or found.user, job.workspace):
-                yield JobContainer(engine=engine, ref=container)
+                yield JobContainer(engine=engine, ref=container, own_programs=programs)
 
 
 @contextlib.asynccontextmanager

@@ -3,8 +3,9 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path, PurePath
 
 import attrs
 
@@ -12,7 +13,7 @@ from paas_runner.inner.containers.attached import as_os_error, script_in, shell_
 from paas_runner.inner.containers.preparation import JobContainer, job_container
 from paas_runner.inner.job import Job, Workspace, write_files
 from paas_runner.inner.job_script import Script
-from paas_runner.inner.process import RunningProgram, Write
+from paas_runner.inner.process import RunningProgram, Write, launched
 from paas_runner.inner.project_folder import Place
 from paas_runner.inner.shell import ProcessShell
 from paas_runner.inner.trace import Narrator
@@ -28,6 +29,9 @@ class ContainerShell:
     executor: str = "docker"
     builds_dir: str = ""
     """Where projects stay from one job to the next; without it each job has a folder for itself alone."""
+
+    hidden: Sequence[Path] = ()
+    """Files of the operator, which programs that work on the job's files must not read."""
 
     _container: JobContainer | None = attrs.field(init=False, default=None)
 
@@ -48,7 +52,7 @@ class ContainerShell:
         Raises `StageError` and OSError.
         """
         with as_os_error():
-            async with job_container(job, narrator) as container:
+            async with job_container(job, narrator, self.hidden) as container:
                 self._container = container
                 try:
                     yield
@@ -66,3 +70,11 @@ class ContainerShell:
         with as_os_error():
             async with script_in(engine, container, text, write) as launched:
                 yield launched
+
+    def launch_own(
+        self, command: Sequence[str], *, folder: PurePath, environment: Mapping[str, str], write: Write
+    ) -> AbstractAsyncContextManager[RunningProgram]:
+        """Start the program in a container of its own, or beside this process if that is in none."""
+        programs = self._container.own_programs if self._container else None
+        launch = programs.launch if programs else launched
+        return launch(command, folder=folder, environment=environment, write=write)

@@ -16,8 +16,7 @@ import attrs
 from paas_runner.inner.entries import FileRules
 from paas_runner.inner.files.folder import Checkpoint, Folder, in_thread, never_stopping
 from paas_runner.inner.files.globs import ANY_DEPTH, Glob, GlobError, Part, escaped, fits, fixed_part, parse
-from paas_runner.inner.git_program import listing_environment
-from paas_runner.inner.process import launched
+from paas_runner.inner.git_program import Launch, listing_environment
 from paas_runner.inner.trace import Narrator
 
 
@@ -212,21 +211,21 @@ _UNTRACKED = (
 )
 
 
-async def found(folder: Folder, wanted: FileRules, narrator: Narrator) -> Selection:
+async def found(folder: Folder, wanted: FileRules, narrator: Narrator, launch: Launch) -> Selection:
     """What is wanted of a folder, with its notes in the trace."""
-    untracked = await _untracked(folder.path) if wanted.untracked else None
+    untracked = await _untracked(folder.path, launch) if wanted.untracked else None
     selection = await in_thread(lambda checkpoint: select(folder, wanted, untracked, checkpoint))
     for note in selection.notes:
         (narrator.warning if note.is_warning else narrator.line)(note.text)
     return selection
 
 
-async def _untracked(folder: Path) -> Sequence[str] | None:
+async def _untracked(folder: Path, launch: Launch) -> Sequence[str] | None:
     """What git knows nothing of, ignored files too; None where git cannot list it."""
     output: list[bytes] = []
     environment = listing_environment(folder)
     try:
-        async with launched(_UNTRACKED, folder=folder, environment=environment, write=output.append) as git:
+        async with launch(_UNTRACKED, folder=folder, environment=environment, write=output.append) as git:
             if await git.wait():
                 return None
     except OSError:

@@ -222,14 +222,14 @@ ROOT = {"Type": "bind", "Source": "/srv/root", "Destination": "/"}
     ],
 )
 def test_a_folder_is_shared_by_the_mount_that_it_is_on(mounts, folder, shown) -> None:
-    own = OwnContainer(ref="r", mounts=mounts, network_mode="bridge")
+    own = OwnContainer(ref="r", mounts=mounts, network_mode="bridge", image="i")
     mount = shared(PurePath(folder), own)
     assert (mount["Type"], mount["Source"], mount["Target"]) == shown
 
 
 def test_a_folder_that_no_one_else_can_see_fails_the_job() -> None:
     temporary = {"Type": "tmpfs", "Source": "", "Destination": "/builds"}
-    own = OwnContainer(ref="r", mounts=(temporary,), network_mode="bridge")
+    own = OwnContainer(ref="r", mounts=(temporary,), network_mode="bridge", image="i")
     with pytest.raises(StageError, match="a container without a volume for /builds"):
         shared(PurePath("/builds"), own)
 
