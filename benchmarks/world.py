@@ -78,9 +78,7 @@ class CountingSandbox(Sandbox):
 
 
 def sandbox_options() -> SandboxOptions:
-    return SandboxOptions(
-        coordinator=lambda options: attrs.evolve(options, long_poll_seconds=0.5, trace_interval_seconds=1)
-    )
+    return SandboxOptions(coordinator=lambda options: attrs.evolve(options, trace_interval_seconds=1))
 
 
 def configured(folder: Path, sandbox: Sandbox, concurrent: int) -> Path:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from paas_runner import cli
-from paas_runner.commands.command import exit_code_of
+from paas_runner.commands.command import OutputError, exit_code_of
 from paas_runner.config.complaints import Complaint, ConfigError
+from paas_runner.config.packaged import WrongUserError
 from paas_runner.control import ControlError, NotRunningError
 from paas_runner.errors import Exit, Rejected, RunnerError, Transient, UsageError
 from paas_runner.service.assembly import StartError
@@ -43,7 +44,7 @@ def test_a_malformed_configuration_ends_with_78_and_every_complaint(path, capsys
         line[10:] for line in path.read_text(errors="replace").splitlines() if line[:9] == "# expect:"
     ]
     assert expected
-    assert told.err.splitlines() == [str(path.parent / line) for line in expected]
+    assert told.err.splitlines() == [f"{path.parent}/{line}" for line in expected]
 
 
 @pytest.mark.parametrize("command", [["heptapod-paas-runner"], ["paas-runner", "run"]])
@@ -111,9 +112,11 @@ CODES = {
     UsageError: 2,
     StoreError: 74,
     StateFileError: 74,
+    OutputError: 74,
     StoreInUseError: 75,
     ConfigError: 78,
     StartError: 78,
+    WrongUserError: 78,
 }
 
 

@@ -69,9 +69,7 @@ def debian(deb, pytestconfig, tmp_path):
 @pytest.fixture
 async def world(tmp_path):
     """A sandbox, and a configuration for it."""
-    options = SandboxOptions(
-        coordinator=lambda options: attrs.evolve(options, long_poll_seconds=0.5, trace_interval_seconds=1)
-    )
+    options = SandboxOptions(coordinator=lambda options: attrs.evolve(options, trace_interval_seconds=1))
     async with Sandbox(options) as sandbox:
         world = RealWorld(sandbox, tmp_path)
         world.configure()

@@ -94,9 +94,7 @@ class Walk:
 
 @pytest.fixture
 async def walk(debian_of_a_person, deb, tmp_path):
-    options = SandboxOptions(
-        coordinator=lambda options: attrs.evolve(options, long_poll_seconds=0.5, trace_interval_seconds=1)
-    )
+    options = SandboxOptions(coordinator=lambda options: attrs.evolve(options, trace_interval_seconds=1))
     async with Sandbox(options) as sandbox:
         # the other program shows its credentials over TLS only, which the sandbox does not speak
         sandbox.cloud.options = CloudOptions(anonymous_push_token=sandbox.cloud_token)

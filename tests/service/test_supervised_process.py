@@ -5,7 +5,6 @@ import signal
 import time
 from pathlib import Path
 
-import attrs
 import pytest
 
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
@@ -18,7 +17,7 @@ pytestmark = pytest.mark.process
 async def real(tmp_path, monkeypatch, listener):
     monkeypatch.setenv("NOTIFY_SOCKET", listener.address)
     monkeypatch.setenv("WATCHDOG_USEC", "600000")
-    options = SandboxOptions(coordinator=lambda options: attrs.evolve(options, long_poll_seconds=0.5))
+    options = SandboxOptions()
     async with Sandbox(options) as sandbox:
         world = RealWorld(sandbox, tmp_path)
         world.configure()
@@ -78,3 +77,13 @@ async def test_a_process_that_stands_still_feeds_no_watchdog_and_its_abort_says_
     told = "\n".join(real.last_words)
     assert "Fatal Python error: Aborted" in told
     assert "most recent call first" in told
+
+
+@pytest.mark.long
+async def test_a_stop_while_the_coordinator_holds_a_request_takes_moments(real, listener):
+    service = await real.start()
+    await real.until(lambda: listener.all("READY"))
+    await asyncio.sleep(5)  # by then it is held, as GitLab does for 50 s
+    begun = time.monotonic()
+    assert await service.terminate() == 0
+    assert time.monotonic() - begun < 15
