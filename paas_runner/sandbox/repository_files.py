@@ -48,12 +48,14 @@ class RepositoryFolder:
 
     root: Path
 
-    def __call__(self, path: str) -> Sequence[tuple[str, str]]:
+    def __call__(self, path: str) -> Iterator[tuple[str, str]]:
         """Each file's path from the root, and its text; raises `PipelineError` for what may not be read."""
         if ".." in PurePosixPath(path).parts:
             raise PipelineError("`..` would lead out of the repository")
         names = sorted(self._matching(path)) if "*" in path else [path]
-        return [(name, text) for name in names if (text := self._text(name)) is not None]
+        for name in names:
+            if (text := self._text(name)) is not None:
+                yield name, text
 
     def _matching(self, pattern: str) -> Iterator[str]:
         pieces = _PIECES.findall(pattern)

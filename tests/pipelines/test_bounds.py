@@ -31,13 +31,29 @@ HARMFUL = {
     "defaults": "default: {before_script: ["
     + ", ".join(["x"] * 1000)
     + "]}\n"
-    + "".join(f"j{n}: {{script: x}}\n" for n in range(400)),
+    + "".join(f"j{n}: {{script: x}}\n" for n in range(600)),
     "variables": "variables: {"
     + ", ".join(f"V{n}: x" for n in range(2000))
     + "}\n"
     + "".join(f"j{n}: {{script: x}}\n" for n in range(400)),
     "extends": "".join(f".j{n}: {{extends: .j{n + 1}}}\n" for n in range(12))
     + ".j12: {script: x}\nj: {extends: .j0}\n",
+    "needs": "a: {script: x, parallel: 200}\n.b: {script: x, needs: ["
+    + ", ".join(["a"] * 5000)
+    + "]}\n"
+    + "".join(f"j{n}: {{extends: .b}}\n" for n in range(50)),
+    "bases": ".base: {variables: {"
+    + ", ".join(f"V{n}: x" for n in range(10_000))
+    + "}}\n"
+    + "".join(f".h{n}: {{extends: .base, variables: {{A: b}}}}\n" for n in range(3000))
+    + "j: {script: x, extends: ["
+    + ", ".join(f".h{n}" for n in range(3000))
+    + "]}\n",
+    "rules": ".r: {rules: [{if: '"
+    + " || ".join(["$NO =~ /x{900}y/"] * 30)
+    + "'}]}\n"
+    + "".join(f"j{n}: {{script: x, extends: .r}}\n" for n in range(900)),
+    "patterns": "variables: {A: " + "a" * 20_000 + "}\nj: {script: x, rules: [{if: $A =~ /(a?){800}b/}]}\n",
     "bytes": "j: {script: '" + "x" * 600_000 + "'}",
     "inputs": "spec: {inputs: {a: {default: x}}}\n---\nj: {script: '" + "$[[ inputs.a ]]" * 10_001 + "'}",
     "growing inputs": "spec: {inputs: {a: {default: '" + "x" * 100_000 + "'}}}\n---\nj: {script: '"

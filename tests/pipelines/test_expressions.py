@@ -150,7 +150,7 @@ def test_no_pattern_keeps_the_reader_busy() -> None:
         Pattern(pattern).found_in("a" * 300 + "c")
     assert time.process_time() - began < 5
     with pytest.raises(PipelineError, match="take too long"):
-        holds("$A =~ /(a?){500}b/", {"A": "a" * 100_000}.get, Budget())
+        holds("$A =~ /(a?){500}b/", {"A": "a" * 20_000}.get, Budget())
 
 
 PIECES = st.sampled_from(

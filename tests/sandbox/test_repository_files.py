@@ -40,12 +40,12 @@ def root(tmp_path: Path) -> Path:
     ],
 )
 def test_a_path_names_a_file_and_a_pattern_several(root: Path, path: str, found: list[str]) -> None:
-    assert RepositoryFolder(root)(path) == [(name, name) for name in found]
+    assert list(RepositoryFolder(root)(path)) == [(name, name) for name in found]
 
 
 def test_a_pattern_is_held_against_paths_in_one_pass(root: Path) -> None:
     (root / ("a" * 200 + ".yml")).write_text("")
-    assert RepositoryFolder(root)("*a" * 150 + "*b*.yml") == []
+    assert list(RepositoryFolder(root)("*a" * 150 + "*b*.yml")) == []
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_nothing_outside_of_the_folder_is_read(root: Path, path: str) -> None:
     (root / "link.yml").symlink_to(root.parent / "secret.yml")
     (root / "ci/folder").symlink_to(root.parent)
     with pytest.raises(PipelineError):
-        RepositoryFolder(root)(path)
+        list(RepositoryFolder(root)(path))
 
 
 def test_what_is_no_text_file_is_refused(root: Path) -> None:
@@ -70,7 +70,7 @@ def test_what_is_no_text_file_is_refused(root: Path) -> None:
         "latin.yml": "not UTF-8",
     }.items():
         with pytest.raises(PipelineError, match=words):
-            RepositoryFolder(root)(name)
+            list(RepositoryFolder(root)(name))
 
 
 def test_the_folder_of_a_pipeline_is_where_its_includes_are(root: Path) -> None:

@@ -44,6 +44,7 @@ def holds(text: str, lookup: Lookup, budget: Budget) -> bool:
     Raises `ExpressionError`, also for the part that is not looked at in the end; `PatternError` for a pattern
     that is wrong or not understood, `PipelineError` when patterns have taken too long.
     """
+    budget.take_steps(len(text) // 100)  # that is how much longer a pattern takes
     parser = _Parser(_tokens(text), lookup, budget)
     value = parser.alternatives()
     if parser.left:
@@ -116,11 +117,15 @@ class _Parser:
             written = _PATTERN_TEXT.fullmatch(right)
             if written is None:
                 return text in right
-            right = Pattern(written["pattern"].replace("\\/", "/"), written["flags"])
+            right = self._pattern(written["pattern"], written["flags"])
         if not isinstance(right, Pattern):
             return False
-        self._budget.take_steps(right.size * (len(text) + 1))
-        return right.found_in(text)
+        return right.found_in(text, self._budget.take_steps)
+
+    def _pattern(self, text: str, flags: str) -> Pattern:
+        pattern = Pattern(text.replace("\\/", "/"), flags)
+        self._budget.take_steps(pattern.size)
+        return pattern
 
     def _value(self) -> Value:
         if not self.left:
@@ -132,7 +137,7 @@ class _Parser:
             case "double" | "single":
                 return token.value
             case "pattern":
-                return Pattern(token.value.replace("\\/", "/"), token.flags)
+                return self._pattern(token.value, token.flags)
             case "word":
                 return _WORDS[token.value]
         if token.value == "(":

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import attrs
 
 from paas_runner.pipelines.complaints import PipelineError, PipelineWarning
+from paas_runner.pipelines.gitlab_ci.bounds import Budget
 from paas_runner.pipelines.gitlab_ci.drafts import JobDraft
 from paas_runner.pipelines.gitlab_ci.keywords import Need
 from paas_runner.pipelines.spec import FIRST_STAGE, LAST_STAGE, JobSpec, Pipeline
@@ -27,8 +28,15 @@ class Fitting:
     drafts: Sequence[JobDraft]
     stages: tuple[str, ...]
     unplayed: frozenset[str]
+    budget: Budget
     warnings: list[PipelineWarning]
     _by_name: dict[str, JobDraft] = attrs.field(init=False)
+
+    _place: dict[str, int] = attrs.field(init=False)
+
+    @_place.default
+    def _places_of_stages(self) -> dict[str, int]:
+        return {stage: place for place, stage in enumerate(self.stages)}
 
     @_by_name.default
     def _all_names(self) -> dict[str, JobDraft]:
@@ -37,7 +45,7 @@ class Fitting:
     def jobs(self) -> tuple[JobSpec, ...]:
         """All jobs; raises `PipelineError` for a stage or a job that does not exist."""
         for each in self.drafts:
-            if each.stage not in self.stages:
+            if each.stage not in self._place:
                 known = ", ".join(self.stages)
                 text = f"job `{each.name}` is in stage `{each.stage}`, the stages are {known}"
                 raise PipelineError(text, line=each.line)
@@ -93,13 +101,14 @@ class Fitting:
                 elif not need.optional:
                     raise PipelineError(f"{owner}: {kind} `{name}` is not defined", line=each.line)
                 continue
-            if self.stages.index(found.stage) > self.stages.index(each.stage):
+            if self._place[found.stage] > self._place[each.stage]:
                 text = f"{owner}: {kind} `{name}` is not defined in current or prior stages"
                 raise PipelineError(text, line=each.line)
             names = found.names if name == found.name else [one for one in found.names if one == name]
             if not names and kind == "need" and not need.optional:
                 text = f"{owner} needs `{name}`, which its rules leave out, and the need is not `optional`"
                 raise PipelineError(text, line=each.line)
+            self.budget.take_values(len(names) + 1, each.line)
             yield from names
 
     def _warn(self, each: JobDraft, kind: str, text: str) -> None:

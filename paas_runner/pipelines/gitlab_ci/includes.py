@@ -3,7 +3,7 @@
 GitLab's order: what is included first, each file over those before it, at last the file's own keys.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
 import attrs
@@ -15,8 +15,8 @@ from paas_runner.pipelines.gitlab_ci.places import YamlPlace
 from paas_runner.pipelines.gitlab_ci.sections import YamlSection
 from paas_runner.pipelines.gitlab_ci.yaml_text import parse
 
-RepositoryFiles: TypeAlias = Callable[[str], Sequence[tuple[str, str]]]
-"""The files that a path or a pattern (`*` within a folder, `**` also across) names, and their texts.
+RepositoryFiles: TypeAlias = Callable[[str], Iterable[tuple[str, str]]]
+"""The files that a path or a pattern (`*` within a folder, `**` also across) names, each with its text.
 
 Paths count from the root of the repository. Raises `PipelineError` for what may not or cannot be read.
 """
@@ -92,11 +92,14 @@ class Assembly:
         return merged
 
 
-def _read(files: RepositoryFiles, place: YamlPlace, path: str) -> Sequence[tuple[str, str]]:
+def _read(files: RepositoryFiles, place: YamlPlace, path: str) -> Iterator[tuple[str, str]]:
+    """One after the other, so that too many are not all read."""
+    found = False
     try:
-        found = files(path.lstrip("/"))
+        for file in files(path.lstrip("/")):
+            found = True
+            yield file
     except PipelineError as error:
         place.refuse(f"of `{path}`: {error}")
     if not found:
         place.refuse(f"names the file `{path}`, which does not exist")
-    return found

@@ -67,7 +67,7 @@ class Family:
                 line = job.lines["extends"]
                 raise PipelineError(f"job `{name}` extends `{base}`, which does not exist", line=line)
             found = self.extended(base, (*trail, name))
-            self._budget.take_values(len(found), job.lines["extends"])
+            self._budget.take_all(found)
             merged = merged.under(found)
         return merged.under(job).without("extends")
 

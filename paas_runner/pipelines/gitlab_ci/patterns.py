@@ -5,6 +5,7 @@ can keep it busy for hours; here all possibilities are followed at once, as stat
 understood is in `pattern_text.py`.
 """
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 import attrs
@@ -60,14 +61,15 @@ class Pattern:
 
     @property
     def size(self) -> int:
-        """How many steps each character of a text may take."""
+        """How many states it has."""
         return len(self._states)
 
-    def found_in(self, text: str) -> bool:
-        """Whether any part of the text matches."""
+    def found_in(self, text: str, spend: Callable[[int], None] = lambda _count: None) -> bool:
+        """Whether any part of the text matches; `spend` is told how many states are looked at."""
         places: set[int] = set()
         for position in range(len(text) + 1):
             places = self._closure({*places, self._start}, text, position)
+            spend(len(places))
             if _END in places:
                 return True
             if position < len(text):

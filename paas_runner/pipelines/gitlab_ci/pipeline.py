@@ -59,7 +59,9 @@ class _Reading:
             top["spec"].warn()
         drafts, unplayed = self._drafts(document, top)
         stages = ordered(top["stages"].texts() if "stages" in top else DEFAULT_STAGES)
-        fitting = Fitting(drafts=drafts, stages=stages, unplayed=unplayed, warnings=self.warnings)
+        fitting = Fitting(
+            drafts=drafts, stages=stages, unplayed=unplayed, budget=self.budget, warnings=self.warnings
+        )
         jobs = fitting.jobs()
         if not jobs:
             raise PipelineError("there is no job to run")

@@ -1,6 +1,6 @@
 """What YAML text is read into: mappings that remember their lines, and references to be followed later."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -35,11 +35,15 @@ class YamlReference:
     line: int
 
 
-def every(value: Any) -> Iterator[tuple[Any, int]]:
-    """`value` and all inside it, each with its depth: as often as aliases repeat it."""
-    left = [(value, 0)]
-    while left:
-        found, depth = left.pop()
-        yield found, depth
-        inside = found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
-        left.extend((item, depth + 1) for item in inside)
+def measured(value: Any, most: int) -> tuple[int, int]:
+    """How many values are in `value`, as often as aliases repeat them, and how deeply; counts to `most`."""
+    count, depth = 1, 0
+    level = [value]
+    while level:
+        below: list[Any] = []
+        for each in level:
+            below.extend(each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
+            if count + len(below) > most:
+                return count + len(below), depth
+        count, depth, level = count + len(below), depth + 1, below
+    return count, depth
