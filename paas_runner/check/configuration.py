@@ -19,7 +19,7 @@ from paas_runner.config.sections import Executors
 from paas_runner.coordinator.system_id import foreseen_system_id
 from paas_runner.executor.checks import CheckResult, Grade, fault, fine, skipped, warning
 from paas_runner.http import Http, Response
-from paas_runner.job.capacity import Flavors, Load, jobs_that_fit
+from paas_runner.job.capacity import Flavors, Load, jobs_at_once
 from paas_runner.plain_text import exact_span
 from paas_runner.service.assembly import Edges
 from paas_runner.store.sqlite import SqliteStore
@@ -28,6 +28,7 @@ _CONFIGURATION, _QUOTA, _CLOCK = "configuration", "quota", "clock"
 """The subjects of the results."""
 
 TOLERATED_CLOCK_DIFFERENCE = timedelta(seconds=5)
+_KEPT_FREE = 0.5  # of a quota, for the heaviest job: more than that is worth a word
 _HALF_A_SECOND = timedelta(seconds=0.5)  # a Date header has whole seconds, cut off
 
 
@@ -158,10 +159,18 @@ def _quota_of_runner(key: str, load: Load) -> Iterator[CheckResult]:
         return
     allowed, heaviest = load.allowance(key) or 0.0, load.heaviest(key)
     granted = load.flavors[key].granted
-    counts = jobs_that_fit(granted, allowed)
+    counts = jobs_at_once(load.flavors[key], allowed)
     fitting = ", ".join(f"{flavor} {count}" for flavor, count in counts.items() if count)
     yield fine(_QUOTA, f"may use {allowed:.1f} of {load.quota or 0.0:.1f}; jobs at once: {fitting}")
     too_heavy = [flavor for flavor, weight in granted.items() if weight > heaviest]
     if too_heavy:
         text = f"too small for {', '.join(too_heavy)}: jobs that ask for one of them are failed"
         yield warning(_QUOTA, text, "raise the quota, or set the largest size that a job may ask for")
+    elif heaviest > allowed * _KEPT_FREE and len(counts) > 1:
+        largest = next(flavor for flavor, weight in granted.items() if weight == heaviest)
+        text = (
+            f"lighter jobs cannot use most of it: a job may get {largest}, and is asked for only while "
+            f"{heaviest:.1f} of {allowed:.1f} are free"
+        )
+        advice = "set the largest flavor that a job may ask for (`cc_max_flavor`), or raise the quota"
+        yield warning(_QUOTA, text, advice)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from paas_runner.config import Config, Runner
 from paas_runner.config.lines import KeyPath
-from paas_runner.job.capacity import Flavors, Load, jobs_that_fit
+from paas_runner.job.capacity import Flavors, Load, jobs_at_once
 from paas_runner.job.decision import Policy
 from paas_runner.plain_text import exact_span
 
@@ -103,6 +103,6 @@ def _capacity(config: Config, runner: Runner, load: Load) -> str:
     allowed = load.allowance(runner.short_token)
     if allowed is None:
         return f"at most {most} jobs at once, of each of {', '.join(flavors.granted)}"
-    fitting = jobs_that_fit(flavors.granted, allowed)
+    fitting = jobs_at_once(flavors, allowed)
     counts = ", ".join(f"{flavor} {min(count, most)}" for flavor, count in fitting.items())
     return f"jobs at once if all are of one flavor, within {allowed:.1f} of the quota: {counts}"

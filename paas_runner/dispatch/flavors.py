@@ -10,7 +10,7 @@ from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.errors import RemoteError
 from paas_runner.executor.optional import flavors_of
-from paas_runner.job.capacity import Flavors, Load, jobs_that_fit
+from paas_runner.job.capacity import Flavors, Load, jobs_at_once
 from paas_runner.loop.timing import backoff, sleep
 
 log = structlog.stdlib.get_logger(__name__)
@@ -67,7 +67,7 @@ class FlavorRefresh:
             "weight_quota",
             quota=round(load.quota or 0.0, 1),
             runner_may_use=round(allowed, 1),
-            jobs_that_fit=dict(jobs_that_fit(flavors.weights, allowed)),
+            jobs_that_fit=dict(jobs_at_once(flavors, allowed)),
         )
         heaviest = load.heaviest(key)
         too_heavy = [

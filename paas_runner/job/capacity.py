@@ -270,9 +270,18 @@ def planned_start(latest: datetime | None, now: datetime, distance: timedelta) -
     return None if latest is None or latest + distance <= now else latest + distance
 
 
-def jobs_that_fit(weights: Mapping[str, float], bound: float) -> Mapping[str, int]:
-    """For each flavor how many jobs of it weigh no more than `bound`; what weighs nothing is left out."""
-    return {flavor: int(bound / weight * (1 + _ROUNDING)) for flavor, weight in weights.items() if weight}
+def jobs_at_once(flavors: Flavors, bound: float) -> Mapping[str, int]:
+    """For each flavor that a job may get how many jobs of it alone come to run at the same time.
+
+    One is asked for only while the heaviest job would fit into what is left of `bound`, since a coordinator
+    cannot be asked for light ones. What weighs nothing is left out.
+    """
+    left = bound * (1 + _ROUNDING) - flavors.heaviest(bound)
+    return {
+        flavor: 1 + int(left / weight) if fits(weight, bound) else 0
+        for flavor, weight in flavors.granted.items()
+        if weight
+    }
 
 
 def fits(weight: float, bound: float) -> bool:

@@ -16,6 +16,8 @@ from paas_runner.job.capacity import (
     Load,
     QuotaRule,
     Reservation,
+    fits,
+    jobs_at_once,
     next_to_ask,
     planned_start,
 )
@@ -250,3 +252,37 @@ class QuotaMachine(RuleBasedStateMachine):
 
 TestQuota = QuotaMachine.TestCase
 TestQuota.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+WEIGHTS = st.dictionaries(
+    st.sampled_from("ABCDE"), st.floats(0.5, 200).map(lambda w: round(w, 2)), min_size=1
+)
+
+
+@settings(max_examples=60)
+@given(weights=WEIGHTS, most=st.floats(1, 200), jobs=st.integers(1, 12), of_flavor=st.sampled_from("ABCDE"))
+def test_the_jobs_at_once_that_are_told_are_those_that_come_to_run(weights, most, jobs, of_flavor):
+    known = Flavors(weights={"M": 13.5, **weights}, most_weight=most)
+    bound = 13.5 * jobs
+    told = jobs_at_once(known, bound)
+    weight = known.granted.get(of_flavor)
+    if weight is None:
+        assert of_flavor not in told
+        return
+    limits = attrs.evolve(
+        ROOMY, concurrent=999, provisioning=999, quota=attrs.evolve(RULE, reference_jobs=jobs)
+    )
+    running = []
+    while fits(weight, bound):
+        now = Load(limits=limits, jobs=running, flavors={"a": known})
+        if now.obstacle("a"):
+            break
+        running.append(heavy(len(running) + 1, weight))
+    assert told[of_flavor] == len(running)
+
+
+def test_the_heaviest_flavor_makes_the_others_wait():
+    clever = {"M": 13.45, "2XL": 126.3}
+    assert jobs_at_once(Flavors(weights=clever), 134.5) == {"M": 1, "2XL": 1}
+    assert jobs_at_once(Flavors(weights=clever, most_weight=13.45), 134.5) == {"M": 10}
+    assert jobs_at_once(Flavors(weights={"M": 13.45, "3XL": 181.0}), 134.5) == {"M": 10, "3XL": 0}
