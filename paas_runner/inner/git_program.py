@@ -112,17 +112,20 @@ def fetching_environment(
     rewritten: Sequence[tuple[str, str]],
     *,
     folder: PurePath,
-    certificates: str = "",
+    certificates: str,
+    authorities: Mapping[str, str],
 ) -> dict[str, str]:
     """The environment of git processes that get sources.
 
-    Of each pair, the second is replaced by the first in URLs; `certificates` is a file with trusted ones.
+    Of each pair, the second is replaced by the first in URLs. `certificates` is a file with trusted ones,
+    `authorities` has such files by the URLs that they are for.
     """
     settings = [*_SETTINGS]
     if urlsplit(repository.url).scheme in ("http", "https"):
         helper = _reading(f"${_USER}", f"${_PASSWORD}")
         section = f"credential.{repository.origin}.helper"
         settings += [(section, ""), (section, helper)]  # the first forgets all others
+    settings += [(f"http.{url}.sslCAInfo", file) for url, file in authorities.items()]
     settings += [(f"url.{better}.insteadOf", prefix) for better, prefix in rewritten]
     return {
         **_environment(folder, settings),

@@ -16,6 +16,9 @@ from paas_runner.inner.settings import RunnerSection, Settings, read_settings
 from paas_runner.job.payload import Payload
 from paas_runner.job.variables import Variable, expand, values
 
+AUTHORITY = "CI_SERVER_TLS_CA_FILE"
+"""The file variable with the certificates that the coordinator's own is to be checked with."""
+
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -156,7 +159,7 @@ def job_variables(payload: Payload, section: RunnerSection, workspace: Workspace
     found = (
         *_before(payload, section, workspace),
         *payload.variables,
-        *_after(workspace),
+        *_after(section, workspace),
     )
     last = {variable.key: variable for variable in found}
     paths = {key: str(workspace.files / key) for key, variable in last.items() if variable.file}
@@ -200,8 +203,10 @@ def _before(payload: Payload, section: RunnerSection, workspace: Workspace) -> I
         yield Variable(key=key, value=value, public=True)
 
 
-def _after(workspace: Workspace) -> Iterator[Variable]:
+def _after(section: RunnerSection, workspace: Workspace) -> Iterator[Variable]:
     """What no author of a job may replace."""
+    if section.authority:
+        yield Variable(key=AUTHORITY, value=section.authority, public=True, file=True, raw=True)
     own = {
         "CI_DISPOSABLE_ENVIRONMENT": "true",
         "CI_RUNNER_VERSION": __version__,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
@@ -21,6 +22,7 @@ from paas_runner.inner.settings import InnerRunnerError, RunnerSection, Timings,
 from paas_runner.inner.shell import ProcessShell, Shell
 from paas_runner.inner.stop import Stops
 from paas_runner.inner.trace import Narrator, Trace
+from paas_runner.inner.trust import verification, with_authority
 from paas_runner.job.payload import Payload, PayloadError, decode
 
 CALL_SECONDS = 30.0
@@ -56,7 +58,8 @@ class InnerRunner:
         `InnerRunnerError` for files that make no job, and `UnreportedError` when the coordinator has not
         taken the result within half an hour.
         """
-        section = read_section(runner_toml)
+        section = with_authority(read_section(runner_toml))
+        verify = verification(section, trust_environment=self.trust_environment)
         payload = _payload(job_json)
         shell = self.shell(section)
         with contextlib.ExitStack() as stack:
@@ -65,7 +68,7 @@ class InnerRunner:
             except OSError as error:
                 raise InnerRunnerError(f"no folder could be made for the job: {error}") from error
             job = read_job(payload, section, folders)
-            async with self._client(section.url) as client:
+            async with self._client(section.url, verify) as client:
                 return await self._run_and_report(job, shell, client, stops or Stops())
 
     async def _run_and_report(self, job: Job, shell: Shell, client: httpx.AsyncClient, stops: Stops) -> int:
@@ -100,11 +103,12 @@ class InnerRunner:
             return 1
         return int(update.state != "success")
 
-    def _client(self, url: str) -> httpx.AsyncClient:
+    def _client(self, url: str, verify: ssl.SSLContext | bool) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             base_url=url,
             transport=self.transport(url) if self.transport else None,
             timeout=CALL_SECONDS,
+            verify=verify,
             trust_env=self.trust_environment,
         )
 

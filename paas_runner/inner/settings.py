@@ -78,6 +78,12 @@ class RunnerSection:
     pre_build_script: str = ""
     post_build_script: str = ""
     debug_trace_disabled: bool = False
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    authority: str = attrs.field(default="", repr=False)
+    """The certificates in `ca_file`, once it was read."""
+
     tables: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, repr=False)
     """The tables of the section by name (`docker`, `cache`), as they are: they hold credentials."""
 
@@ -103,6 +109,9 @@ def read_section(text: str) -> RunnerSection:
         output_limit_bytes=(limit if isinstance(limit, int) and limit > 0 else DEFAULT_OUTPUT_LIMIT_KIB)
         * 1024,
         debug_trace_disabled=section.get("debug_trace_disabled") is True,
+        ca_file=str(section.get("tls-ca-file") or ""),
+        cert_file=str(section.get("tls-cert-file") or ""),
+        key_file=str(section.get("tls-key-file") or ""),
         tables={key: table for key, table in section.items() if isinstance(table, dict)},
         **{key: str(section.get(key, "")) for key in _TEXTS},
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 
 import attrs
@@ -17,7 +17,7 @@ from paas_runner.inner.git_folder import (
     write_settings,
 )
 from paas_runner.inner.git_program import JOB_TOKEN_HELPER, Git, Launch, fetching_environment
-from paas_runner.inner.job import Job, write_files
+from paas_runner.inner.job import AUTHORITY, Job, write_files
 from paas_runner.inner.settings import GitStrategy, Settings, Submodules
 from paas_runner.inner.trace import Narrator
 
@@ -164,6 +164,7 @@ def job_sources(job: Job, narrator: Narrator, launch: Launch) -> Sources | None:
             tuple(_rewritten(job, repository)),
             folder=project,
             certificates=_certificates(job),
+            authorities=_authorities(job, repository),
         ),
         write=narrator.write,
         launch=launch,
@@ -183,6 +184,13 @@ def _certificates(job: Job) -> str:
     """The file variable that the author lets git trust, if any."""
     wanted = job.variables.get("GIT_SSL_CAINFO")
     return wanted if PurePath(wanted) in job.variables.files else ""
+
+
+def _authorities(job: Job, repository: Repository) -> Mapping[str, str]:
+    """For the coordinator, and where the sources are, the file that says whom to trust there."""
+    if not job.section.authority:
+        return {}
+    return dict.fromkeys((job.section.url, repository.origin), job.variables.get(AUTHORITY))
 
 
 def _rewritten(job: Job, repository: Repository) -> Iterator[tuple[str, str]]:

@@ -233,9 +233,9 @@ async def test_a_repository_that_a_hook_has_made_is_not_obeyed(
 @pytest.mark.long
 async def test_what_a_hook_fetches_before_is_used(forge: Forge) -> None:
     """A hook may bring objects from a nearer place."""
-    warm = INIT, "echo warm | git hash-object -w --stdin > ../id"
+    warm = (INIT, "echo warm | git hash-object -w --stdin > ../id")
     job = await forge.ran(
-        script("git cat-file blob $(cat ../id)", "git remote get-url origin"), more=after_hook(warm)
+        script("git cat-file blob $(cat ../id)", "git remote get-url origin"), more=after_hook(*warm)
     )
     assert job.status is JobState.SUCCESS, text(job)
     assert "Created fresh repository." not in text(job)
