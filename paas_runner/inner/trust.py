@@ -1,7 +1,7 @@
 """Whom the inner runner trusts beside the system's authorities: a private one, of the coordinator's.
 
 `tls-ca-file` of `runner.toml` names the file (spec gitlab-runner-api.md §8.3). It is for all connections of
-the inner runner, and for git where the sources are; jobs have it as the file variable `CI_SERVER_TLS_CA_FILE`.
+the inner runner, and for git where the sources are; jobs have it in `CI_SERVER_TLS_CA_FILE`.
 """
 
 import ssl
