@@ -18,14 +18,18 @@ Place = Callable[[PurePath], Workspace]
 """From the builds folder to those of one job."""
 
 _VARIABLE = "GIT_CLONE_PATH"
+_SURE = "project"
 
 
-def place_of(payload: Payload, section: RunnerSection) -> Place:
-    """Where a job's project is; a choice that is none leaves it where it usually is, with the refusal."""
+def place_of(payload: Payload, section: RunnerSection, trouble: str = "") -> Place:
+    """Where a job's project is; a choice that is none leaves it where it usually is, with the refusal.
 
-    def place(builds: PurePath) -> Workspace:
+    `trouble` is why it could not be put there; then it is where it always can be, with that as the refusal.
+    """
+
+    def wanted_place(builds: PurePath) -> Workspace:
         path = (payload.variable("CI_PROJECT_PATH") or "").split("/")
-        parts = [part for part in path if part not in ("", ".", "..")] or ["project"]
+        parts = [part for part in path if part not in ("", ".", "..")] or [_SURE]
         usual = Workspace(builds=builds, project=builds.joinpath(*parts))
         wanted = job_variables(payload, section, usual).get(_VARIABLE)
         if not wanted:
@@ -35,7 +39,11 @@ def place_of(payload: Payload, section: RunnerSection) -> Place:
             return attrs.evolve(usual, refusal=refusal)
         return attrs.evolve(usual, project=chosen)
 
-    return place
+    def sure_place(builds: PurePath) -> Workspace:
+        text = f"no folder can be made for the project at `{wanted_place(builds).project}`: {trouble}"
+        return Workspace(builds=builds, project=builds / _SURE, refusal=text)
+
+    return sure_place if trouble else wanted_place
 
 
 def _refusal(chosen: PurePath, wanted: str, builds: PurePath, section: RunnerSection) -> str:

@@ -14,7 +14,7 @@ from paas_runner.inner.execution import Execution
 from paas_runner.inner.git import credentials
 from paas_runner.inner.git_program import Launch
 from paas_runner.inner.helper import Helper, job_helper
-from paas_runner.inner.job import Job, mappings, read_job
+from paas_runner.inner.job import Job, Workspace, mappings, read_job
 from paas_runner.inner.job_script import job_scripts
 from paas_runner.inner.link import JobLink, JobOverError
 from paas_runner.inner.project_folder import place_of
@@ -64,7 +64,7 @@ class InnerRunner:
         shell = self.shell(section)
         with contextlib.ExitStack() as stack:
             try:
-                folders = stack.enter_context(shell.workspace(place_of(payload, section)))
+                folders = _folders(stack, shell, payload, section)
             except OSError as error:
                 raise InnerRunnerError(f"no folder could be made for the job: {error}") from error
             job = read_job(payload, section, folders)
@@ -111,6 +111,17 @@ class InnerRunner:
             verify=verify,
             trust_env=self.trust_environment,
         )
+
+
+def _folders(
+    stack: contextlib.ExitStack, shell: Shell, payload: Payload, section: RunnerSection
+) -> Workspace:
+    """Those that the job's author wants, else the usual ones, with the refusal; raises OSError."""
+    try:
+        return stack.enter_context(shell.workspace(place_of(payload, section)))
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        place = place_of(payload, section, getattr(error, "strerror", None) or str(error))
+        return stack.enter_context(shell.workspace(place))
 
 
 async def _stream(link: JobLink, execution: Execution) -> StateUpdate:

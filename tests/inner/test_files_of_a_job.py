@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from paas_runner.inner.settings import InnerRunnerError
 from paas_runner.inner.shell import ProcessShell
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.states import JobState
-from tests.support.hosts import RUNNER_TOML, hosts, script
+from tests.support.hosts import hosts, script
 from tests.support.live_records import LiveJob
 
 KEY = Variable(key="KEY", value="from the coordinator", file=True)
@@ -70,9 +69,9 @@ async def test_a_job_does_not_work_where_the_link_of_another_leads(
 ) -> None:
     (outside / "project.tmp").mkdir()
     shell = kept(tmp_path, link, outside)
-    _, job_json = hosts().handed_out(script("touch here"))
-    with pytest.raises(InnerRunnerError, match="lies outside"):
-        await hosts().inner(shell=lambda _section: shell).run(RUNNER_TOML, job_json)
+    job = await hosts().ran(script("touch here"), shell=lambda _section: shell)
+    assert job.failure_reason == "runner_configuration_error"
+    assert "lies outside" in text(job)
     assert sorted(path.name for path in outside.iterdir()) == ["KEY", "project.tmp"]
 
 

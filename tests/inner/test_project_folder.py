@@ -8,6 +8,7 @@ import pytest
 
 from paas_runner.inner.project_folder import place_of
 from paas_runner.inner.settings import read_section
+from paas_runner.inner.shell import shell_for
 from paas_runner.job.payload import decode
 from paas_runner.job.variables import Variable
 from tests.support.hosts import URL, Hosts, hosts, script
@@ -93,6 +94,36 @@ async def test_scripts_run_in_the_folder_that_was_chosen(tmp_path: Path) -> None
     assert here == there
     assert here.endswith("/go/src/x")
     assert not Path(here).exists()
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "half a pair: \ud83d"])
+async def test_a_job_fails_with_the_reason_why_its_folder_cannot_be_made(name: str) -> None:
+    job = await ran(hosts(), ON_THE_HOST + enabled("true"), f"$CI_BUILDS_DIR/{name}")
+    assert job.failure_reason == "runner_configuration_error"
+    assert "no folder can be made for the project at `" in job.trace.decode()
+
+
+async def test_a_path_that_no_folder_can_have_fails_the_job_too() -> None:
+    """Its author may have set the variable that has it."""
+    spec = script("true", variables=(Variable(key="CI_PROJECT_PATH", value="group/" + "x" * 300),))
+    job = await hosts().ran(spec)
+    assert job.failure_reason == "runner_configuration_error"
+    assert "no folder can be made for the project at `" in job.trace.decode()
+
+
+async def test_a_project_is_not_put_where_a_link_of_an_earlier_job_leads(tmp_path: Path) -> None:
+    builds, elsewhere = tmp_path / "builds", tmp_path / "elsewhere"
+    builds.mkdir()
+    elsewhere.mkdir()
+    (builds / "link").symlink_to(elsewhere)
+    toml = f'{ON_THE_HOST}builds_dir = "{builds}"\n{enabled("true")}'
+    variables = (Variable(key="GIT_CLONE_PATH", value="$CI_BUILDS_DIR/link/x"),)
+    world = hosts()
+    job, job_json = world.handed_out(script("true", variables=variables))
+    await world.inner(shell=shell_for).run(toml, job_json)
+    assert job.failure_reason == "runner_configuration_error"
+    assert "no folder can be made for the project at `" in job.trace.decode()
+    assert list(elsewhere.iterdir()) == []
 
 
 async def test_a_job_whose_choice_is_refused_fails_with_the_reason() -> None:
