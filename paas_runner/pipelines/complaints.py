@@ -1,5 +1,6 @@
 """What is said to the author of a pipeline: why it is refused, and what in it has no effect here."""
 
+import itertools
 from collections.abc import Iterable
 from typing import Self
 
@@ -54,12 +55,20 @@ class PipelineWarning:
     def _lines(self) -> str:
         if self.line is None:
             return ""
-        lines = [str(line) for line in (self.line, *self.other_lines)]
-        if len(lines) == 1:
-            return f"line {lines[0]}: "
+        if not self.other_lines:
+            return f"line {self.line}: "
+        found = (self.line, *self.other_lines)
+        lines = [_short(line, after) for line, after in itertools.pairwise((*found, None))]
         if len(lines) <= _LINES_SHOWN:
             return f"lines {', '.join(lines[:-1])} and {lines[-1]}: "
+        lines[_LINES_SHOWN - 1] = str(found[_LINES_SHOWN - 1])
         return f"lines {', '.join(lines[:_LINES_SHOWN])} and {len(lines) - _LINES_SHOWN} more: "
+
+
+def _short(line: int | None, after: int | None) -> str:
+    """Without its file if the next one is in the same."""
+    same = isinstance(line, Line) and isinstance(after, Line) and line.file == after.file
+    return str(int(line or 0)) if same else str(line)
 
 
 def summarized(warnings: Iterable[PipelineWarning]) -> tuple[PipelineWarning, ...]:

@@ -76,6 +76,14 @@ def test_complaints_name_the_included_file_and_its_line() -> None:
     assert str(warning).startswith("line 3 of a.yml: job `j`, `coverage`")
 
 
+def test_lines_of_one_file_name_it_once() -> None:
+    texts = [f"j{n}:\n  script: x\n  coverage: /x/\n" for n in range(5)]
+    (warning,) = load("include: a.yml", a="".join(texts)).warnings
+    assert str(warning).startswith("lines 3, 6, 9 of a.yml and 2 more: `coverage`, 5 times: ")
+    (warning,) = load("include: [a.yml, b.yml]", a="".join(texts[:2]), b=texts[2]).warnings
+    assert str(warning).startswith("lines 3, 6 of a.yml and 3 of b.yml: ")
+
+
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
@@ -84,7 +92,6 @@ def test_complaints_name_the_included_file_and_its_line() -> None:
         ("{project: group/project, file: [ci.yml], ref: main}", "the project `group/project` is not read"),
         ("{template: Auto-DevOps.gitlab-ci.yml}", "the template `Auto-DevOps.gitlab-ci.yml` is not read"),
         ("{component: example.org/c@1}", "the component `example.org/c@1` is not read"),
-        ("{local: $WHERE/a.yml}", "not read, for its variable"),
     ],
 )
 def test_what_is_not_of_the_repository_is_named_as_missing(entry: str, words: str) -> None:
@@ -103,10 +110,29 @@ def test_a_refusal_for_what_an_include_would_bring_comes_with_the_include() -> N
         assert texts[0].startswith("line 1: `include`: ")
 
 
-def test_rules_of_an_include_are_named_and_the_file_is_read() -> None:
-    pipeline = load("include: [{local: a.yml, rules: [{if: $X}]}]", a="j: {script: x}")
-    assert [spec.name for spec in pipeline.jobs] == ["j"]
-    assert [warning.key for warning in pipeline.warnings] == ["include.rules"]
+def test_rules_of_an_include_say_whether_the_file_is_read() -> None:
+    text = "include: [{local: a.yml, rules: [{if: %s}]}]\nmine: {script: x}"
+    pipeline = load(text % "$CI_COMMIT_BRANCH", a="j: {script: x}")
+    assert [spec.name for spec in pipeline.jobs] == ["j", "mine"]
+    assert pipeline.warnings == ()
+    pipeline = load(text % "$CI_COMMIT_TAG", a="j: {script: x}")
+    assert [spec.name for spec in pipeline.jobs] == ["mine"]
+    assert [(warning.key, warning.line) for warning in pipeline.warnings] == [("include.rules", 1)]
+
+
+def test_the_path_of_an_include_may_have_predefined_variables() -> None:
+    assert list(jobs("include: $CI_PROJECT_NAME$NO.yml", project="j: {script: x}")) == ["j"]
+
+
+def test_a_job_whose_script_may_be_in_what_is_not_read_is_left_out() -> None:
+    text = "sast: {stage: test}\nj: {script: x, needs: [sast]}"
+    pipeline = load(f"include: {{template: SAST.yml}}\n{text}")
+    assert [(spec.name, spec.needs) for spec in pipeline.jobs] == [("j", ())]
+    assert [str(warning) for warning in pipeline.warnings][1:] == [
+        "line 2: job `sast`, `script`: missing: it may be in what is not included, this job is left out",
+        "line 3: job `j`, `needs`: `sast` is left out, this job does not wait for it",
+    ]
+    assert "no `script`" in refusal(f"include: a.yml\n{text}", a="k: {script: x}")
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ class Surroundings:
 
     variables: tuple[Variable, ...]
     predefined: Mapping[str, str]
+    incomplete: bool  # an include was not read
     budget: Budget
     warnings: list[PipelineWarning]
 
@@ -84,6 +85,10 @@ def draft(name: str, job: YamlSection, line: int | None, around: Surroundings) -
     for key in places.keys() - KNOWN:
         places[key].warn()
     spec = _spec(name, places, around.variables)
+    if not spec.script and around.incomplete:
+        text = "missing: it may be in what is not included, this job is left out"
+        around.warnings.append(PipelineWarning(job=name, key="script", text=text, line=line))
+        return None
     if not spec.script:
         raise PipelineError(f"job `{name}` has no `script`", line=line)
     found = _read(places, "parallel", instances.parallel, instances.only(name))

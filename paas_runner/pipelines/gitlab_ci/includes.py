@@ -8,12 +8,14 @@ from typing import TypeAlias
 
 import attrs
 
+from paas_runner.job.variables import expand
 from paas_runner.pipelines.complaints import PipelineError, PipelineWarning
-from paas_runner.pipelines.gitlab_ci.bounds import Budget
 from paas_runner.pipelines.gitlab_ci.inputs import YamlFile, body
 from paas_runner.pipelines.gitlab_ci.places import YamlPlace
+from paas_runner.pipelines.gitlab_ci.rules import KnownVariables, decided
 from paas_runner.pipelines.gitlab_ci.sections import YamlSection
 from paas_runner.pipelines.gitlab_ci.yaml_text import parse
+from paas_runner.pipelines.predefined import BRANCH
 
 RepositoryFiles: TypeAlias = Callable[[str], Iterable[tuple[str, str]]]
 """The files that a path or a pattern (`*` within a folder, `**` also across) names, each with its text.
@@ -31,14 +33,17 @@ class Assembly:
     """A pipeline's text being put together; `files` is None where there are none to read."""
 
     files: RepositoryFiles | None
-    budget: Budget
+    known: KnownVariables
     warnings: list[PipelineWarning]
+    incomplete: bool = attrs.field(default=False, init=False)
+    """Whether something was named that is not read: what seems to be missing may be in there."""
+
     _included: int = attrs.field(default=0, init=False)
 
     def document(self, file: YamlFile) -> YamlSection:
         """What a file says with all that it includes; raises `PipelineError`."""
-        self.budget.take_text(file.text)
-        own, found = parse(body(file, self.budget, self.warnings), self.budget, file=file.name)
+        self.known.budget.take_text(file.text)
+        own, found = parse(body(file, self.known.budget, self.warnings), self.known.budget, file=file.name)
         self.warnings += found
         if own.get("include") is None:
             return own.without("include")
@@ -58,29 +63,29 @@ class Assembly:
         kinds = [kind for kind in ("local", *_OTHERS) if kind in parts]
         if not kinds:
             place.refuse(f"wants one of {', '.join(('local', *_OTHERS))}")
+        if "rules" in parts and decided(parts["rules"], self.known) is None:
+            parts["rules"].warn(f"none holds for a push to `{BRANCH}`, nothing is included")
+            return YamlSection()
         place = place.at(kinds[0])
         if kinds[0] != "local":
             return self._missing(place, kinds[0], parts[kinds[0]])
-        if "rules" in parts:
-            parts["rules"].warn("the sandbox does not look at them: the file is read")
         inputs = parts["inputs"].section() if "inputs" in parts else None
         return self._local(place, parts["local"].text(), inputs)
 
     def _missing(self, place: YamlPlace, kind: str, what: YamlPlace) -> YamlSection:
         word = "remote file" if kind == "remote" else kind
-        place.warn(f"the {word} `{what.text()}` is not read by the sandbox; what it brings is missing")
+        return self._left_out(place, f"the {word} `{what.text()}` is not read by the sandbox")
+
+    def _left_out(self, place: YamlPlace, text: str) -> YamlSection:
+        place.warn(f"{text}; what it brings is missing")
+        self.incomplete = True
         return YamlSection()
 
     def _local(self, place: YamlPlace, path: str, inputs: YamlSection | None = None) -> YamlSection:
         files = self.files
         if files is None:
-            place.warn(
-                f"`{path}` cannot be read here, the pipeline came without files; what it brings is missing"
-            )
-            return YamlSection()
-        if "$" in path:
-            place.warn(f"`{path}` is not read, for its variable; what it brings is missing")
-            return YamlSection()
+            return self._left_out(place, f"`{path}` cannot be read here, the pipeline came without files")
+        path = expand(path, lambda name: self.known.value(name) or "")
         if not path.endswith(_ENDINGS):
             place.refuse(f"wants a file that ends with {' or '.join(_ENDINGS)}: `{path}`")
         merged = YamlSection()

@@ -52,12 +52,13 @@ class _Reading:
     predefined: Mapping[str, str]
 
     def pipeline(self, text: str, files: RepositoryFiles | None) -> Pipeline:
-        raw = Assembly(files, self.budget, self.warnings).document(YamlFile(text=text))
+        assembly = Assembly(files, KnownVariables(self.predefined, (), self.budget), self.warnings)
+        raw = assembly.document(YamlFile(text=text))
         document: YamlSection = resolved(raw, raw, self.budget)
         top = {key: self._place(document, key) for key, value in document.items() if value is not None}
         if "spec" in top:
             top["spec"].warn()
-        drafts, unplayed = self._drafts(document, top)
+        drafts, unplayed = self._drafts(document, top, incomplete=assembly.incomplete)
         stages = ordered(top["stages"].texts() if "stages" in top else DEFAULT_STAGES)
         fitting = Fitting(
             drafts=drafts, stages=stages, unplayed=unplayed, budget=self.budget, warnings=self.warnings
@@ -74,13 +75,14 @@ class _Reading:
         return YamlPlace(job="", key=key, value=document[key], line=line, warnings=self.warnings)
 
     def _drafts(
-        self, document: YamlSection, top: dict[str, YamlPlace]
+        self, document: YamlSection, top: dict[str, YamlPlace], *, incomplete: bool
     ) -> tuple[list[JobDraft], frozenset[str]]:
         """The jobs, and the names of those that the sandbox cannot run."""
         defaults = self._defaults(top)
         around = Surroundings(
             variables=self._common_variables(top),
             predefined=self.predefined,
+            incomplete=incomplete,
             budget=self.budget,
             warnings=self.warnings,
         )
