@@ -14,6 +14,7 @@ from executors.clever.groups import Group
 from executors.clever.offer import Offer
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import TenantError
+from executors.clever.watch import SHORTEST_SECRET
 from paas_runner.errors import Rejected, RemoteError
 from paas_runner.executor.checks import CheckResult, Grade, fault, fine, warning
 from paas_runner.executor.contract import RunnerSection
@@ -38,10 +39,19 @@ async def examine(
     offer, public, (of_accounts, applications) = await asyncio.gather(
         _offer(settings, catalogue), _public_zones(catalogue), _paying(settings, section, accounts)
     )
+    seen = [*_environment(settings), *of_accounts]
     if isinstance(public, CheckResult):
-        return [*offer, public, *of_accounts]
+        return [*offer, public, *seen]
     present = {application.zone for application in applications}
-    return [*offer, _zones(settings, public, present), *of_accounts]
+    return [*offer, _zones(settings, public, present), *seen]
+
+
+def _environment(settings: CleverSettings) -> Iterator[CheckResult]:
+    """Hosts get it, and whoever may read a tenant's applications at the provider reads it there."""
+    telling = [name for name, value in settings.cc_extra_env.items() if len(value) >= SHORTEST_SECRET]
+    if settings.cc_multi_tenant and telling:
+        text = f"all members of each tenant's organisation can read {', '.join(telling)} of `cc_extra_env`"
+        yield warning("environment", text, "give hosts nothing there that tenants must not know")
 
 
 # --- flavors and zones ------------------------------------------------------------------------------------

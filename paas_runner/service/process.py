@@ -1,9 +1,12 @@
 """The service as a process of its own: the real edges, the signals, the exit code."""
 
 import asyncio
+import contextlib
+import ctypes
 import faulthandler
 import logging
 import os
+import resource
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NoReturn
@@ -27,6 +30,8 @@ from paas_runner.store.sqlite import SqliteStore
 from paas_runner.store.state_file import StateFileError
 
 log = structlog.stdlib.get_logger(__name__)
+
+_PR_SET_DUMPABLE = 4  # linux/prctl.h
 
 OPERATIONS: Mapping[signal.Signals, Callable[[Operations], Awaitable[object]]] = {
     signal.SIGHUP: Operations.reload,
@@ -78,6 +83,7 @@ def run(
 
     For a reload `reread` reads the configuration again, and `adopt` makes the log follow it.
     """
+    leave_no_core_file()
     edges = attrs.evolve(real_edges(), reread=reread, adopt=adopt)
     try:
         certificate = asyncio.run(_serve_until_signalled(config, edges, poll_cycles))
@@ -97,6 +103,16 @@ def run(
         log.exception("service_error")
         return Exit.FAILED
     return Exit.OK if certificate is None or certificate.clean else Exit.LEFT_OVER
+
+
+def leave_no_core_file() -> None:
+    """Whatever ends this process: all tokens are in its memory, and nobody else may look into that.
+
+    The limit holds for what it starts, too; a program that takes cores from the kernel heeds the flag alone.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError, AttributeError):  # of Linux alone
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def real_edges() -> Edges:

@@ -313,6 +313,17 @@ async def test_each_tenant_is_checked_with_its_own_credentials(world):
     }
 
 
+@pytest.mark.parametrize("section", ["tenants", "one organisation"])
+async def test_what_tenants_members_can_read_of_the_environment_is_a_warning(world, section):
+    more = 'cc_extra_env = {CC_ENABLE_HEPTAPOD_RUNNER = "true", REGISTRY_LOGIN = "hidden-canary"}'
+    several = section == "tenants"
+    world.write((world.shared_runner if several else world.runner)(more=more))
+    found = (await world.checked()).of("environment", Grade.WARNING)
+    assert [each.text for each in found] == [
+        "all members of each tenant's organisation can read REGISTRY_LOGIN of `cc_extra_env`"
+    ] * several
+
+
 async def test_a_tenant_with_half_of_its_attributes_or_a_revoked_token_is_a_fault(world):
     del world.new_tenant("acme", Secret("acme-token-canary"))["cc_orga_token"]
     world.new_tenant("bolt", Secret("bolt-token-canary"))["cc_orga_token"] = "revoked-token-canary"
