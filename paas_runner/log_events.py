@@ -22,6 +22,10 @@ SENTENCES: Mapping[str, str] = {
     "loops_hung": "loops have hung: the watchdog is no longer fed, and restarts the service",
     "service_manager_unreachable": "the service manager cannot be told",
     "system_id_not_kept": "the system id cannot be kept: the next start may get another",
+    "installation_differs": "the id of this installation is not everywhere the same: hosts with the other "
+    "one are not ours; `paas-runner orphans` shows them",
+    "installation_not_kept": "the id of this installation cannot be kept beside the store: a lost store "
+    "would take it along",
     # what operators ask for
     "signal_too_early": "a signal came too early: the service is still starting",
     "signal_refused": "a signal was refused",
@@ -82,8 +86,8 @@ SENTENCES: Mapping[str, str] = {
     "record_not_written": "the job's record cannot be written: no new jobs until it can",
     "record_not_removed": "a finished job's record cannot be removed",
     "state_file_loaded": "state file loaded",
-    "state_file_set_aside": "a state file appeared while the service ran: its jobs are not tracked, "
-    "put it back at a stop",
+    "state_file_set_aside": "a state file appeared while the service ran, its jobs are not tracked: "
+    "put in the place of the state file while the service is stopped, it is added to the records",
     "hosts_possibly_unknown": "jobs came without a host: should heptapod-paas-runner have been creating one "
     "when it stopped, remove it by hand",
     "costs_since_start": "costs since the start",

@@ -31,10 +31,14 @@ ReadableFile = NewType("ReadableFile", Path)
 Fraction = NewType("Fraction", float)
 """More than 0, at most 1."""
 
+InstallationId = NewType("InstallationId", str)
+"""8 to 64 letters, digits, `-` and `_`."""
+
 TEXTS = Sequence[str]
 TABLE_OF_LISTS = Mapping[str, Sequence[str]]
 
 _REFERENCE = re.compile(r"\$(?:(?P<bare>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)\})", re.ASCII)
+_INSTALLATION_ID = re.compile(r"[0-9A-Za-z_-]{8,64}")
 LARGEST_INTEGER = 2**63
 
 
@@ -155,6 +159,13 @@ def _readable_file(raw: Any, around: References) -> ReadableFile:
     return ReadableFile(path)
 
 
+def _installation_id(raw: Any, around: References) -> InstallationId:
+    value = _text(raw, around)
+    if not _INSTALLATION_ID.fullmatch(value):
+        raise UnfitError
+    return InstallationId(value)
+
+
 def _url(raw: Any, around: References) -> Url:
     value = _text(raw, around)
     try:
@@ -171,6 +182,7 @@ SCALARS: Mapping[Any, Scalar] = {
     timedelta: Scalar("a number of seconds", _seconds),
     Secret: Scalar("a non-empty text", _secret, quotable=False),
     Path: Scalar("a path", _path),
+    InstallationId: Scalar("8 to 64 letters, digits, - and _", _installation_id),
     Url: Scalar("an http or https address", _url, quotable=False),
     GoDuration: Scalar('a duration such as "1h30m"', _go_duration),
     ReadableFile: Scalar("a readable file", _readable_file),

@@ -17,7 +17,6 @@ from paas_runner.settings import setting
 
 _NAMES = SettingNames(host="host", certificates="docker_cert_path", verify="docker_tls_verify")
 
-_FORMS = "unix:///path/of/socket or tcp://name:port"
 _IMAGE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._:/@-]*")
 _NETWORK = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
 
@@ -53,8 +52,6 @@ class LocalDockerSettings:
     )
 
     def problems(self) -> Iterable[tuple[str, str]]:
-        if self.host is not None and _socket_of(Address(url=self.host)) is None:
-            yield "host", f"is no engine: {_FORMS} is needed"
         if self.host is None and self.docker_cert_path:
             yield "docker_cert_path", "needs `host`"
         if self.host is not None and self.docker_cert_path and not self.host.startswith("tcp://"):
@@ -82,7 +79,7 @@ def address(settings: LocalDockerSettings, environ: Mapping[str, str]) -> Addres
     else:
         found, source = Address(), "the standard socket"
     if _socket_of(found) is None:
-        raise RunnerError(f"{source} is no engine: {_FORMS} is needed")
+        raise RunnerError(f"{source} is no engine: unix:///path/of/socket or tcp://name:port is needed")
     for file in found.files:
         if not file.is_file():
             raise RunnerError(f"{source} wants TLS, but there is no file {file}")

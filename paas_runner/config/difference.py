@@ -12,7 +12,7 @@ import attrs
 
 from paas_runner.config.model import Config, Runner
 
-NEED_A_RESTART = ("state_file", "paas_costs_keep_days")
+NEED_A_RESTART = ("state_file", "installation_id", "paas_costs_keep_days")
 """Keys that hold for the life of the process."""
 
 _NO_SETTINGS = ("path", "warnings", "runners", "known_as")

@@ -17,7 +17,7 @@ from paas_runner.job.decision import Policy
 from paas_runner.job.known_runner import KnownRunner, RunnerIdentity, peer_name, recognised, short_token
 from paas_runner.logs import LEVELS
 from paas_runner.secret import Secret, secrets_in
-from paas_runner.setting_types import Fraction, GoDuration, ReadableFile, Url
+from paas_runner.setting_types import Fraction, GoDuration, InstallationId, ReadableFile, Url
 from paas_runner.settings import setting
 
 STATE_FILE = Path("paas-runner-state.json")
@@ -150,6 +150,10 @@ class Config:
     state_file: Path = setting(
         "Where running jobs are remembered; by default in $STATE_DIRECTORY, else beside the configuration.",
         default=STATE_FILE,
+    )
+    installation_id: InstallationId | None = setting(
+        "The mark on each host by which it is known to be ours; by default made once, kept beside the state.",
+        default=None,
     )
     shutdown_timeout: timedelta = setting(
         "How long calls in flight may take at a stop; 0 or less is the default.",

@@ -23,6 +23,7 @@ from paas_runner.job.tracked import TrackedJob
 from paas_runner.loop.timing import loop_clock
 from paas_runner.service.assembly import Assembly, Edges
 from paas_runner.service.drain import Certificate, Drain
+from paas_runner.service.installation import settled
 from paas_runner.service.operations import Operations, handlers
 from paas_runner.service.reload import LiveConfig, paused, recognised, remember
 from paas_runner.service.status import LiveStatus
@@ -54,12 +55,13 @@ async def serve(
         clock = loop_clock(edges.started_at)
         config, known = await recognised(config, store)
         await remember(known, store)
+        mark = await settled(config, store, clock())
         await state_file.take_in(config.state_file, store, config.peer_names, clock())
         counters, costs = Counters(), Costs()
         assembly = Assembly(
             edges=edges,
             system_id=system_id((config.path.parent, config.state_file.parent), edges.rng),
-            installation=await store.installation(),
+            installation=mark,
             counters=counters,
         )
         jobs = [resumed(job, clock()) for job in await store.jobs()]
@@ -100,7 +102,7 @@ async def serve(
             draining.cancel()
             supervising.cancel()
         left = dispatcher.view.jobs
-        state_file.write(config.state_file, left, live.config.peer_names)
+        state_file.write(config.state_file, left, live.config.peer_names, installation=mark)
         costs.log()
         log.info("stopped", jobs=len(left), state_file=str(config.state_file), **counters.numbers)
         return drain.certificate

@@ -75,13 +75,6 @@ def _read(key: JobKey, record: bytes) -> TrackedJob:
         raise ValueError(f"the record of job {key} is damaged: {error}") from error
 
 
-def replace(db: sqlite3.Connection, jobs: Iterable[Row]) -> None:
-    """Make these the only records."""
-    db.execute("DELETE FROM job")
-    for job in jobs:
-        save(db, job)
-
-
 def forget(db: sqlite3.Connection, key: JobKey, *, ended: bool, entries: str | None) -> None:
     """Remove a record, and remember of the job what is given."""
     db.execute("DELETE FROM job WHERE runner = ? AND job_id = ?", (key.runner, key.job_id))

@@ -34,8 +34,8 @@ class JobStore(Protocol):
     async def ended(self) -> frozenset[JobKey]:
         """The last `REMEMBERED_JOBS` of which that is remembered."""
 
-    async def replace(self, jobs: Sequence[TrackedJob], *, source: str) -> bool:
-        """Make `jobs` the only records, all or none, unless the same `source` was the last one to do so.
+    async def merge(self, jobs: Sequence[TrackedJob], *, source: str) -> bool:
+        """Write `jobs` beside the other records, all or none, unless the same `source` was the last one.
 
         Returns whether it was done.
         """
@@ -57,8 +57,11 @@ class LedgerStore(Protocol):
 class RunnerStore(Protocol):
     """What is known of this installation and of the runners that it has served."""
 
-    async def installation(self) -> str:
-        """The id of this installation: made once, kept for ever."""
+    async def installation(self, *, otherwise: str = "") -> str:
+        """The id of this installation, kept for ever once it is there: `otherwise`, else one that is made."""
+
+    async def save_installation(self, installation: str) -> None:
+        """Make this the id, as the operator wants it."""
 
     async def runners(self) -> Sequence[KnownRunner]:
         """Every runner that was ever served here."""

@@ -23,7 +23,7 @@ MIGRATIONS = (
 
 INSTALLATION = "installation"
 RUNNERS = "runners"
-REPLACED_FROM = "replaced from"
+MERGED_FROM = "replaced from"  # the name that older versions know
 
 _converter = cattrs.Converter()
 
@@ -38,11 +38,11 @@ def keep(db: sqlite3.Connection, name: str, value: str) -> None:
     db.execute("INSERT OR REPLACE INTO fact (name, value) VALUES (?, ?)", (name, value))
 
 
-def installation(db: sqlite3.Connection) -> str:
-    """The id of this installation, which is made the first time."""
+def installation(db: sqlite3.Connection, otherwise: str) -> str:
+    """The id of this installation; the first time it is `otherwise`, or made."""
     known = fact(db, INSTALLATION)
     if known is None:
-        known = secrets.token_hex(8)
+        known = otherwise or secrets.token_hex(8)
         keep(db, INSTALLATION, known)
     return known
 

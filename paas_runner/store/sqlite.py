@@ -51,14 +51,15 @@ class SqliteStore:
     async def ended(self) -> frozenset[JobKey]:
         return await self._database.transaction(job_sql.ended)
 
-    async def replace(self, jobs: Sequence[TrackedJob], *, source: str) -> bool:
+    async def merge(self, jobs: Sequence[TrackedJob], *, source: str) -> bool:
         rows = [job_sql.row(job) for job in jobs]
 
         def work(db: sqlite3.Connection) -> bool:
-            if runner_sql.fact(db, runner_sql.REPLACED_FROM) == source:
+            if runner_sql.fact(db, runner_sql.MERGED_FROM) == source:
                 return False
-            job_sql.replace(db, rows)
-            runner_sql.keep(db, runner_sql.REPLACED_FROM, source)
+            for each in rows:
+                job_sql.save(db, each)
+            runner_sql.keep(db, runner_sql.MERGED_FROM, source)
             return True
 
         return await self._database.transaction(work)
@@ -72,8 +73,13 @@ class SqliteStore:
             lambda db: job_sql.tenants(db, runner) | ledger_sql.tenants(db, runner)
         )
 
-    async def installation(self) -> str:
-        return await self._database.transaction(runner_sql.installation)
+    async def installation(self, *, otherwise: str = "") -> str:
+        return await self._database.transaction(lambda db: runner_sql.installation(db, otherwise))
+
+    async def save_installation(self, installation: str) -> None:
+        await self._database.transaction(
+            lambda db: runner_sql.keep(db, runner_sql.INSTALLATION, installation)
+        )
 
     async def runners(self) -> Sequence[KnownRunner]:
         text = await self._database.transaction(lambda db: runner_sql.fact(db, runner_sql.RUNNERS))

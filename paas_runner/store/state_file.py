@@ -2,7 +2,10 @@
 
 It is how jobs travel to another installation; for our own restarts the store is enough. The document is one
 that heptapod-paas-runner loads (`peer_state.py`), with our complete records under a key of our own, which
-that program ignores and drops: where the key is present, it is the truth.
+that program ignores and drops: where the key is present, it is the truth of the file.
+
+A file adds to the records and takes nothing from them, since it may be an old copy: what it does not know
+stays, and the coordinator is asked about it; of a job that both know the record counts that is further on.
 
 It holds job tokens and payloads, so it is private (mode 0600) and replaced atomically. A file that cannot be
 understood stays exactly where and as it is, and ends the start.
@@ -12,7 +15,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,8 @@ import attrs
 import structlog
 
 from paas_runner.errors import Exit, RunnerError
-from paas_runner.job.tracked import TrackedJob
+from paas_runner.job.tracked import JobKey, Phase, TrackedJob
+from paas_runner.store.installation import is_installation
 from paas_runner.store.peer_state import Imported, at_home, exported, imported
 from paas_runner.store.protocol import JobStore
 from paas_runner.store.records import from_record, to_record
@@ -31,6 +35,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 FORMAT = 1
 _OURS = "paas_runner"
+_PROGRESS = {phase: number for number, phase in enumerate(Phase)}
 
 
 class StateFileError(RunnerError):
@@ -45,12 +50,15 @@ class State:
 
     jobs: Sequence[TrackedJob]
     digest: str
+    installation: str | None = None
+    """Whose mark the hosts carry, where the file says so."""
+
     possible_hosts: Sequence[str] = ()
     """Names of hosts that may exist although the file does not say so."""
 
 
 async def take_in(path: Path, store: JobStore, names: Mapping[str, str], now: datetime) -> None:
-    """Make a present state file the store's content, then remove it; raises `StateFileError`, `StoreError`.
+    """Merge a present state file into the store, then remove it; raises `StateFileError`, `StoreError`.
 
     `names` maps the short token of each configured runner to the other program's name for it. Killed between
     the two steps, the next start finds a file that it knows already, and only removes it.
@@ -58,14 +66,28 @@ async def take_in(path: Path, store: JobStore, names: Mapping[str, str], now: da
     state = read(path, names, now)
     if state is None:
         return
-    if await store.replace(state.jobs, source=state.digest):
-        log.info("state_file_loaded", path=str(path), jobs=len(state.jobs))
+    news = further_on(state.jobs, await store.jobs(), ended=await store.ended())
+    if await store.merge(news, source=state.digest):
+        log.info("state_file_loaded", path=str(path), jobs=len(state.jobs), new=len(news))
         if state.possible_hosts:
             log.warning(
                 "hosts_possibly_unknown",
                 hosts=list(state.possible_hosts),
             )
     _remove(path)
+
+
+def further_on(
+    found: Sequence[TrackedJob], recorded: Sequence[TrackedJob], *, ended: Container[JobKey]
+) -> Sequence[TrackedJob]:
+    """Of the jobs in a file those about which the records know less; jobs that are over never come back."""
+    known = {job.key: job for job in recorded}
+    return [
+        job
+        for job in found
+        if job.key not in ended
+        and (job.key not in known or _PROGRESS[job.phase] >= _PROGRESS[known[job.key].phase])
+    ]
 
 
 def read(path: Path, names: Mapping[str, str], now: datetime) -> State | None:
@@ -80,7 +102,8 @@ def read(path: Path, names: Mapping[str, str], now: datetime) -> State | None:
             "service's user, or move it away"
         ) from error
     try:
-        found = _imported(json.loads(content), names, now)
+        document = json.loads(content)
+        found = _imported(document, names, now)
     except (ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise StateFileError(
@@ -88,15 +111,24 @@ def read(path: Path, names: Mapping[str, str], now: datetime) -> State | None:
             "in its place, or move it away to start from the store"
         ) from None
     digest = hashlib.sha256(content).hexdigest()
-    return State(jobs=found.jobs, digest=digest, possible_hosts=found.possible_hosts)
+    return State(
+        jobs=found.jobs,
+        digest=digest,
+        possible_hosts=found.possible_hosts,
+        installation=_installation(document),
+    )
 
 
-def write(path: Path, jobs: Sequence[TrackedJob], names: Mapping[str, str]) -> None:
+def write(
+    path: Path, jobs: Sequence[TrackedJob], names: Mapping[str, str], *, installation: str = ""
+) -> None:
     """Make the file hold the state of `jobs`, whole or not at all; raises `StateFileError`.
 
     A file that appeared since the start is not ours to overwrite: it is set aside under another name.
     """
     ours = {"format": FORMAT, "id": secrets.token_hex(8), "jobs": [to_record(job) for job in jobs]}
+    if installation:
+        ours["installation"] = installation
     document = exported(jobs, names) | {_OURS: ours}
     fresh = path.with_name(f"{path.name}.new")
     try:
@@ -155,6 +187,11 @@ def _imported(document: Any, names: Mapping[str, str], now: datetime) -> Importe
         raise ValueError(f"its format is {ours.get('format')!r}, known is {FORMAT}")
     jobs = [at_home(from_record(record), names) for record in ours["jobs"]]
     return Imported(jobs=jobs, possible_hosts=())
+
+
+def _installation(document: Mapping[str, Any]) -> str | None:
+    found = document.get(_OURS, {}).get("installation")
+    return found if is_installation(found) else None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 It fulfils the contract that the store on SQLite fulfils (`tests/store/test_store.py` is run on both), and is
 used in one event loop. Its limits: nothing survives the process, nothing is ever refused, what the other one
-forgets after some thousands of jobs it keeps, and every object has the same installation.
+forgets after some thousands of jobs it keeps, and every object has the same installation unless told.
 """
 
 from collections.abc import Sequence
@@ -22,6 +22,7 @@ class MemoryStore:
         self.histories: dict[JobKey, Sequence[Entry]] = {}
         """What is remembered of jobs that are gone, for a test to look at."""
         self._source: str | None = None
+        self._installation = ""
         self._charges: dict[tuple[JobKey, str], Charge] = {}
         self._runners: Sequence[KnownRunner] = ()
 
@@ -56,15 +57,19 @@ class MemoryStore:
     async def ended(self) -> frozenset[JobKey]:
         return frozenset(self._ended)
 
-    async def replace(self, jobs: Sequence[TrackedJob], *, source: str) -> bool:
+    async def merge(self, jobs: Sequence[TrackedJob], *, source: str) -> bool:
         if source == self._source:
             return False
-        self._jobs = {job.key: job for job in jobs}
+        self._jobs |= {job.key: job for job in jobs}
         self._source = source
         return True
 
-    async def installation(self) -> str:
-        return "installation-in-memory"
+    async def installation(self, *, otherwise: str = "") -> str:
+        self._installation = self._installation or otherwise or "installation-in-memory"
+        return self._installation
+
+    async def save_installation(self, installation: str) -> None:
+        self._installation = installation
 
     async def runners(self) -> Sequence[KnownRunner]:
         return self._runners

@@ -48,5 +48,6 @@ def test_a_job_that_is_over_leaves_these_rows_and_files(one_job):
         ".runner_system_id",
         "paas-runner-state.db",
         "paas-runner-state.db.lock",
+        "paas-runner-state.installation",
         "paas-runner-state.json",
     ]

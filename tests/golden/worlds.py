@@ -84,8 +84,7 @@ def recorded_store(folder):
 
 
 def left_by_1_1_1(folder):
-    """A state file of heptapod-paas-runner 1.1.1 beside the recorded store, which it replaces."""
-    programs.database(folder / "paas-runner-state.db", (RECORDED / "store.db.sql").read_text())
+    """A state file of heptapod-paas-runner 1.1.1 on a machine where no service of ours has run."""
     state_file = folder / "paas-runner-state.json"
     state_file.write_text((RECORDED / "state-1.1.1.json").read_text())
     with programs.silence() as url:

@@ -112,9 +112,6 @@ class ChaoticStore:
     async def jobs(self):
         return await self._disk.jobs()
 
-    async def installation(self):
-        return await self._disk.installation()
-
     async def save(self, job):
         await self._write(self._disk.save, job)
 
@@ -129,9 +126,9 @@ class ChaoticStore:
         await self._disk.save_runners(runners)
         await self._life.point()
 
-    async def replace(self, jobs, *, source):
+    async def merge(self, jobs, *, source):
         await self._life.point()
-        done = await self._disk.replace(jobs, source=source)
+        done = await self._disk.merge(jobs, source=source)
         await self._life.point()
         return done
 

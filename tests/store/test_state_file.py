@@ -50,6 +50,60 @@ async def test_a_file_that_could_not_be_removed_in_time_is_not_taken_in_twice(pa
     assert not path.exists()
 
 
+async def test_a_file_takes_no_record_away(path):
+    store = MemoryStore()
+    await store.save(job(1))
+    path.write_text(json.dumps({"launched": [], "pending": []}))
+    await take_in(path, store, NAMES, NOW)
+    assert list(await store.jobs()) == [job(1)]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "found", "kept"),
+    [
+        (Phase.RUNNING, Phase.ACQUIRED, Phase.RUNNING),
+        (Phase.PROVISIONING, Phase.LAUNCHED, Phase.LAUNCHED),
+        (Phase.FAILING, Phase.RUNNING, Phase.FAILING),
+    ],
+)
+async def test_of_a_job_in_both_the_record_that_is_further_on_counts(path, recorded, found, kept):
+    store = MemoryStore()
+    await store.save(job_in(recorded))
+    write(path, [job_in(found)], NAMES)
+    await take_in(path, store, NAMES, NOW)
+    assert [each.phase for each in await store.jobs()] == [kept]
+
+
+async def test_an_old_copy_does_not_bring_back_a_job_that_is_over(path):
+    write(path, [job(1), job(2)], NAMES)
+    store = MemoryStore()
+    await store.save(job(1))
+    await store.forget(job(1).key, ended=True)
+    await take_in(path, store, NAMES, NOW)
+    assert list(await store.jobs()) == [job(2)]
+
+
+async def test_what_was_set_aside_can_be_put_back_at_a_stop(path):
+    """A service with a record stops, its state file is replaced by one that appeared while it ran."""
+    store = MemoryStore()
+    await store.save(job(1))
+    path.write_text(json.dumps({"launched": [], "pending": []}))
+    write(path, await store.jobs(), NAMES)
+    [aside] = path.parent.glob("state.json.*.aside")
+    aside.replace(path)
+    await take_in(path, store, NAMES, NOW)
+    assert list(await store.jobs()) == [job(1)]
+
+
+def test_the_file_says_whose_hosts_its_jobs_have(path):
+    write(path, [job(1)], NAMES, installation="0123456789abcdef")
+    assert read(path, NAMES, NOW).installation == "0123456789abcdef"
+    path.write_text(json.dumps({"paas_runner": {"format": 1, "jobs": [], "installation": "no id/\n"}}))
+    assert read(path, NAMES, NOW).installation is None
+    path.write_text(json.dumps({"launched": [], "pending": []}))
+    assert read(path, NAMES, NOW).installation is None
+
+
 def test_the_file_is_private_even_if_an_older_one_was_not(path):
     path.with_name("state.json.new").write_text("left over")
     path.with_name("state.json.new").chmod(0o644)

@@ -85,19 +85,28 @@ async def test_only_the_last_jobs_are_remembered(tmp_path, monkeypatch):
     await store.aclose()
 
 
-async def test_replacing_takes_all_records_once_per_source(reopen):
+async def test_a_source_is_merged_once_and_takes_no_record_away(reopen):
     store = await reopen()
     await store.save(job(1))
-    assert await store.replace([job(2), job(3)], source="digest")
+    assert await store.merge([job(2), job(3)], source="digest")
     await store.forget(job(3).key, ended=True)
-    assert not await store.replace([job(2), job(3)], source="digest")
-    assert [known.key.job_id for known in await (await reopen()).jobs()] == [2]
+    assert not await store.merge([job(2), job(3)], source="digest")
+    assert [known.key.job_id for known in await (await reopen()).jobs()] == [1, 2]
 
 
 async def test_the_installation_id_is_made_once(reopen):
     first = await (await reopen()).installation()
     assert first
     assert await (await reopen()).installation() == first
+
+
+async def test_an_id_from_elsewhere_counts_where_the_store_has_none_or_is_told(reopen):
+    store = await reopen()
+    assert await store.installation(otherwise="from-a-file") == "from-a-file"
+    store = await reopen()
+    assert await store.installation(otherwise="another-one") == "from-a-file"
+    await store.save_installation("the-operators")
+    assert await (await reopen()).installation() == "the-operators"
 
 
 async def test_a_charge_comes_back_from_the_ledger_equal(reopen):
@@ -146,10 +155,10 @@ async def test_tenants_are_known_from_records_and_from_the_ledger(reopen):
     assert await (await reopen()).tenants("abc123xyz") == {"present", "past"}
 
 
-async def test_replacing_the_records_leaves_the_ledger_alone(reopen):
+async def test_merging_records_leaves_the_ledger_alone(reopen):
     store = await reopen()
     await store.charge(charge(), keep_from=NOW)
-    await store.replace([job(2)], source="digest")
+    await store.merge([job(2)], source="digest")
     assert list(reopen.ledger()) == [charge()]
 
 
