@@ -6,6 +6,7 @@ with another of these marks are not ours any more, so a difference is told in wo
 """
 
 from datetime import datetime
+from pathlib import Path
 
 import structlog
 
@@ -30,8 +31,13 @@ async def settled(config: Config, store: Store, now: datetime) -> str:
         if other and other != found:
             log.warning("installation_differs", used=found, other=other, place=place)
     if kept != found:
-        try:
-            installation.keep(path, found)
-        except OSError as error:
-            log.warning("installation_not_kept", path=str(path), reason=error.strerror or str(error))
+        _keep(path, found)
     return found
+
+
+def _keep(path: Path, found: str) -> None:
+    """A disk that is full or not writable prevents no start: the store has the id."""
+    try:
+        installation.keep(path, found)
+    except OSError as error:
+        log.warning("installation_not_kept", path=str(path), reason=error.strerror or str(error))
