@@ -5,7 +5,9 @@ The type alone decides. What is more exact than a type of the language has a nam
 """
 
 import math
+import os
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -40,6 +42,13 @@ TABLE_OF_LISTS = Mapping[str, Sequence[str]]
 _REFERENCE = re.compile(r"\$(?:(?P<bare>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)\})", re.ASCII)
 _INSTALLATION_ID = re.compile(r"[0-9A-Za-z_-]{8,64}")
 LARGEST_INTEGER = 2**63
+
+LONGEST_SPAN = timedelta(days=366)
+"""Of what is waited for: a longer one is a mistake, and clocks and calendars end somewhere."""
+
+_COPY_AGAIN = ": copy it again, without what stands around it"
+_TOO_LONG = f"longer than {LONGEST_SPAN.days} days, which is the most"
+_LONGEST_PATH, _LONGEST_NAME = 4096, 255  # bytes, on Linux
 
 
 class UnfitError(Exception):
@@ -95,7 +104,18 @@ def _secret(raw: Any, around: References) -> Secret:
         raise
     if not value:
         raise UnfitError("must not be empty")
+    if value != value.strip():
+        raise UnfitError(f"has white space at its beginning or end{_COPY_AGAIN}")
+    for character in value:
+        if character != " " and unicodedata.category(character)[0] in "CZ":
+            raise UnfitError(f"has an invisible character in it (U+{ord(character):04X}){_COPY_AGAIN}")
     return Secret(value)
+
+
+def check_token(secret: Secret) -> None:
+    """Raise `UnfitError` for what is no token, since it fits into no header of a request."""
+    if not all("!" <= character <= "~" for character in secret.reveal()):
+        raise UnfitError(f"has a blank or a letter in it that no token has{_COPY_AGAIN}")
 
 
 def _boolean(raw: Any, _: References) -> bool:
@@ -125,10 +145,10 @@ def _fraction(raw: Any, around: References) -> Fraction:
 
 
 def _seconds(raw: Any, around: References) -> timedelta:
-    try:
-        return timedelta(seconds=_number(raw, around))
-    except OverflowError:
-        raise UnfitError from None
+    value = _number(raw, around)
+    if abs(value) > LONGEST_SPAN.total_seconds():
+        raise UnfitError(_TOO_LONG)
+    return timedelta(seconds=value)
 
 
 def _go_duration(raw: Any, around: References) -> GoDuration:
@@ -138,14 +158,21 @@ def _go_duration(raw: Any, around: References) -> GoDuration:
         raise UnfitError from None
     if span < 0:  # good in Go, and never meant
         raise UnfitError
+    if span > LONGEST_SPAN.total_seconds() * 1e9:
+        raise UnfitError(_TOO_LONG)
     return GoDuration(timedelta(microseconds=span / 1000))
 
 
 def _path(raw: Any, around: References) -> Path:
     value = _text(raw, around)
-    if not value or "\0" in value:
+    path = around.folder / value
+    if not value or "\0" in value or not path.name:
         raise UnfitError
-    return around.folder / value
+    if len(os.fsencode(path)) >= _LONGEST_PATH or any(
+        len(os.fsencode(p)) > _LONGEST_NAME for p in path.parts
+    ):
+        raise UnfitError("is longer than a path may be")
+    return path
 
 
 def _readable_file(raw: Any, around: References) -> ReadableFile:

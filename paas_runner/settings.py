@@ -13,7 +13,7 @@ from typing import Any, Protocol, get_args, get_origin, get_type_hints
 
 import attrs
 
-from paas_runner.setting_types import SCALARS, TEXTS, UnfitError
+from paas_runner.setting_types import SCALARS, TEXTS, UnfitError, check_token
 
 
 def setting(
@@ -23,7 +23,9 @@ def setting(
     factory: Callable[[], Any] | None = None,
     key: str | None = None,
     minimum: float | None = None,
+    maximum: float | None = None,
     choices: Iterable[str] = (),
+    token: bool = False,
 ) -> Any:
     """Declare one configuration key as a field of a frozen attrs class.
 
@@ -31,12 +33,19 @@ def setting(
     seconds in the file), `Path`, `Url`, `GoDuration`, `ReadableFile`, `Fraction`, `Sequence[str]`,
     `Mapping[str, str]`, `Mapping[str, Sequence[str]]`, or another such class for a sub-table; with `| None`
     it may be absent. Without default or factory the key is required. `key` is its name in the file when that
-    is no Python name.
+    is no Python name. A `Secret` that is sent in the header of a request is a `token`.
 
     A class may add `problems(self) -> Iterable[tuple[str, str]]`: contradictions between keys, as pairs of
     the key to point at and a sentence.
     """
-    metadata = {"doc": doc, "key": key, "minimum": minimum, "choices": tuple(choices)}
+    metadata = {
+        "doc": doc,
+        "key": key,
+        "minimum": minimum,
+        "maximum": maximum,
+        "choices": tuple(choices),
+        "token": token,
+    }
     if factory is not None:
         return attrs.field(factory=factory, metadata=metadata)
     return attrs.field(default=default, metadata=metadata)
@@ -69,7 +78,9 @@ class Key:
     doc: str
     required: bool
     minimum: float | None
+    maximum: float | None
     choices: tuple[str, ...]
+    token: bool
 
     @property
     def expected(self) -> str:
@@ -85,11 +96,15 @@ class Key:
 
     def check_limits(self, value: Any) -> None:
         """Raise `UnfitError` for a value beyond the declared limits."""
+        if self.token:
+            check_token(value)
         amount = value.total_seconds() if isinstance(value, timedelta) else value
         if (self.minimum is not None and amount < self.minimum) or (
             self.choices and value not in self.choices
         ):
             raise UnfitError
+        if self.maximum is not None and amount > self.maximum:
+            raise UnfitError(f"more than {self.maximum:g}, which is the most")
 
 
 def declared(cls: type[Any]) -> Iterator[Key]:
@@ -108,7 +123,9 @@ def declared(cls: type[Any]) -> Iterator[Key]:
             doc=field.metadata["doc"],
             required=field.default is attrs.NOTHING,
             minimum=field.metadata["minimum"],
+            maximum=field.metadata["maximum"],
             choices=field.metadata["choices"],
+            token=field.metadata["token"],
         )
 
 

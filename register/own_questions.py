@@ -16,13 +16,13 @@ from paas_runner.coordinator.runner_records import RunnerRecords
 from paas_runner.errors import Rejected, Transient, UsageError
 from paas_runner.executor.questions import AnswerRefusedError, Choice
 from paas_runner.http import Connect, Tls
-from paas_runner.job.known_runner import short_token
+from paas_runner.job.known_runner import created_there, short_token
 from paas_runner.logs import redactor
 from paas_runner.secret import Secret
 from paas_runner.setting_types import SCALARS, UnfitError, Url
 from register.interview import Interview, Wanted
 from register.options import Options, tags_in, yes_or_no
-from register.target import CREATED_THERE, UnwritableError, make_folder
+from register.target import UnwritableError, make_folder
 from register.terminal import held_back
 
 GIVEN_BY: Mapping[str, str] = {
@@ -192,7 +192,7 @@ class OwnQuestions:
             raise AnswerRefusedError("a token was expected")
         secret = Secret(value)
         redactor.add([secret])
-        if not (of_runner or value.startswith(CREATED_THERE)):
+        if not (of_runner or created_there(value)):
             self._ask_coordinator(lambda: asyncio.run(self._records(url).try_registration_token(secret)))
             self.interview.show("✓ the coordinator accepts the registration token")
             return AcceptedToken(secret=secret, written=answer, of_runner=False)

@@ -19,10 +19,7 @@ from paas_runner.errors import RunnerError
 from register import document, private_file
 from register.document import Draft, UneditableError
 
-CREATED_THERE = "glrt-"
-"""Begins the token of a runner that was created at the coordinator, and is only verified here."""
-
-PLACEHOLDER = f"{CREATED_THERE}to-be-registered"
+PLACEHOLDER = "glrt-to-be-registered"
 
 
 class UnwritableError(RunnerError):

@@ -12,11 +12,11 @@ from paas_runner.coordinator.runner_records import RunnerRecords
 from paas_runner.coordinator.system_id import foreseen_system_id
 from paas_runner.errors import RunnerError
 from paas_runner.http import Http
+from paas_runner.job.known_runner import created_there
 from paas_runner.secret import Secret
 from paas_runner.store import StoreError
 from paas_runner.store.snapshot import Snapshot, take
 from register.sections import Chosen, SelectionError, all_of, loaded, named, section_removed, with_token
-from register.target import CREATED_THERE
 
 
 class TrackedJobsError(RunnerError):
@@ -70,7 +70,7 @@ def _unregister(config: Config, chosen: Chosen) -> None:
     runner = chosen.runner
     records = RunnerRecords(url=runner.url, connect=Http(), tls=runner.tls)
     with section_removed(config.path, chosen.index):
-        if not runner.token.reveal().startswith(CREATED_THERE):
+        if not created_there(runner.token.reveal()):
             asyncio.run(records.unregister(runner.token))
         elif machine := foreseen_system_id((config.path.parent, config.state_file.parent)):
             asyncio.run(records.unregister_machine(runner.token, machine))

@@ -21,10 +21,12 @@ class CleverSettings:
     """The keys of 1.1.1, with its defaults (core-features.md H070 to H087)."""
 
     cc_orga_id: str | None = setting("the organisation to which hosts are attached and billed", default=None)
-    cc_token: Secret | None = setting("an API token that may create and delete applications", default=None)
+    cc_token: Secret | None = setting(
+        "an API token that may create and delete applications", default=None, token=True
+    )
     cc_multi_tenant: bool = setting("take organisation and token from group attributes", default=False)
     cc_gitlab_namespace_attributes_token: Secret | None = setting(
-        "a token that may read group attributes, for `cc_multi_tenant`", default=None
+        "a token that may read group attributes, for `cc_multi_tenant`", default=None, token=True
     )
     cc_orga_id_attribute: str = setting("name of the organisation's attribute", default="cc_orga_id")
     cc_orga_token_attribute: str = setting("name of the token's attribute", default="cc_orga_token")

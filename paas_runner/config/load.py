@@ -14,7 +14,7 @@ from typing import Any
 
 from paas_runner.config import dialect
 from paas_runner.config.complaints import Complaint, ConfigError, Findings, by_line
-from paas_runner.config.model import STATE_FILE, Config, Runner
+from paas_runner.config.model import STATE_FILE, Config, Runner, installation_path, store_path
 from paas_runner.config.reader import Reader
 from paas_runner.config.secret_references import Surroundings, exposed
 from paas_runner.config.sections import (
@@ -53,6 +53,7 @@ def load(path: Path, *, environ: Mapping[str, str], executors: Executors) -> Con
     values = _global_values(document, reader)
     sections = read_sections(document, reader, executors)
     find_contradictions(values, sections, findings)
+    _check_state_file(values.get("state_file"), path, findings)
     if findings.faults:
         raise ConfigError(fault.located(path, text) for fault in findings.faults)
     values.setdefault("state_file", default_state_file(environ, folder))
@@ -109,6 +110,17 @@ def _global_values(document: Mapping[str, Any], reader: Reader) -> dict[str, Any
         if (values.get(name) or timedelta()) <= timedelta():
             values.pop(name, None)
     return values
+
+
+def _check_state_file(state: Path | None, config: Path, findings: Findings) -> None:
+    """What stands beside it has names of its own, and no two files may have the same."""
+    if state is None:
+        return
+    if state in (beside := (store_path(state), installation_path(state))):
+        found = f"ends in {state.suffix}, as a file beside it does"
+        findings.wrong(("state_file",), found, hint="give it another ending, .json say")
+    elif config.absolute() in (state, *beside):
+        findings.wrong(("state_file",), "it, or a file beside it, is this configuration")
 
 
 def default_state_file(environ: Mapping[str, str], folder: Path) -> Path:

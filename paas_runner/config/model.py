@@ -32,6 +32,11 @@ def store_path(state: Path) -> Path:
     return state.with_suffix(".db")
 
 
+def installation_path(state: Path) -> Path:
+    """So does the file with the installation's id: each service has its own."""
+    return state.with_suffix(".installation")
+
+
 @attrs.frozen(kw_only=True)
 class JobTraceWatch:
     """`[runners.paas_job_trace_watch]`: how a launched job's first sign of life is awaited."""
@@ -67,7 +72,7 @@ class Runner:
 
     name: str = setting("Description, for logs and for `reference_runner`.", default="")
     url: Url = setting("Base address of the coordinator.")
-    token: Secret = setting("Authentication token of the runner.")
+    token: Secret = setting("Authentication token of the runner.", token=True)
     executor: str = setting("Where the jobs run.")
     limit: int = setting("Jobs at once for this section; 0 is unlimited.", default=0, minimum=0)
     tls_ca_file: ReadableFile | None = setting(
@@ -163,7 +168,7 @@ class Config:
         "Jobs at once between acquisition and first sign of life.", default=10, minimum=1
     )
     paas_min_seconds_between_launches: float = setting(
-        "Least distance of two launches.", default=0.0, minimum=0
+        "Least distance of two launches.", default=0.0, minimum=0, maximum=86_400
     )
     paas_finished_jobs_keep_resources: bool = setting(
         "Whether hosts stay, and cost, for ever.", default=False
@@ -180,13 +185,17 @@ class Config:
     )
     paas_log_statistics: bool = setting("Whether numbers of jobs and weights are logged.", default=True)
     paas_costs_keep_days: int = setting(
-        "For how many days the ledger keeps what a host has cost.", default=400, minimum=1
+        "For how many days the ledger keeps what a host has cost.", default=400, minimum=1, maximum=36_500
     )
     quota_computation: QuotaComputation | None = setting("The weight quota.", default=None)
 
     @property
     def store_path(self) -> Path:
         return store_path(self.state_file)
+
+    @property
+    def installation_path(self) -> Path:
+        return installation_path(self.state_file)
 
     def policy_of(self, runner: Runner) -> Policy:
         """How a runner's jobs are looked after, but for what its executor adds."""

@@ -17,7 +17,8 @@ from typing import TypeVar
 
 import attrs
 
-_TOKEN_PREFIX = re.compile(r"glrt-(?:t[123]_)?|t[123]_|glrtr-|glcbt-|GR[0-9a-fA-F]{7}")
+_KINDS = r"glrt-(?:t[123]_)?|glrtr-|glcbt-"
+_TOKEN_PREFIX = re.compile(rf"{_KINDS}|t[123]_|GR[0-9a-fA-F]{{7}}|[\w-]+?-(?:{_KINDS})", re.ASCII)
 _SHORT_TOKEN_LENGTH = 9
 
 
@@ -100,8 +101,20 @@ def _by_description(described: Sequence[T]) -> Mapping[tuple[str, str], T]:
     return {each.description: each for each in described if namesakes[each.description] == 1}
 
 
+def created_there(token: str) -> bool:
+    """Whether the token is of a runner that was created at the coordinator, which is only verified here.
+
+    An instance may put a word of its own before the usual prefix (GitLab's `instance_token_prefix`).
+    """
+    prefix = _TOKEN_PREFIX.match(token)
+    return bool(prefix) and "glrt-" in prefix[0]
+
+
 def short_token(token: str) -> str:
-    """The first 9 characters after a known prefix, the rule R19 of spec gitlab-runner-api.md §1.9."""
+    """The first 9 characters after a known prefix, the rule R19 of spec gitlab-runner-api.md §1.9.
+
+    A prefix may follow a word of the instance's own; without one it is found as in 1.1.1.
+    """
     prefix = _TOKEN_PREFIX.match(token)
     start = prefix.end() if prefix else 0
     return token[start : start + _SHORT_TOKEN_LENGTH]

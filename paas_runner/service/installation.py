@@ -18,7 +18,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 async def settled(config: Config, store: Store, now: datetime) -> str:
     """The id from now on, in the store and in its file; raises `StoreError` and `StateFileError`."""
-    path = installation.installation_path(config.state_file)
+    path = config.installation_path
     kept = installation.kept(path)
     waiting = state_file.read(config.state_file, config.peer_names, now)
     travelling = waiting.installation if waiting else None

@@ -11,18 +11,12 @@ from pathlib import Path
 
 from paas_runner.store.sqlite_file import complaint_about
 
-SUFFIX = ".installation"
 _FORM = re.compile(r"[0-9A-Za-z_-]{8,64}")
 
 
 def is_installation(found: object) -> bool:
     """Whether it has the form of an id."""
     return isinstance(found, str) and bool(_FORM.fullmatch(found))
-
-
-def installation_path(state: Path) -> Path:
-    """The file stands beside the state file, as the store does: each service has its own."""
-    return state.with_suffix(SUFFIX)
 
 
 def kept(path: Path) -> str | None:

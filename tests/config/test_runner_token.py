@@ -1,6 +1,6 @@
 import pytest
 
-from paas_runner.job.known_runner import short_token
+from paas_runner.job.known_runner import created_there, short_token
 
 
 @pytest.mark.parametrize(
@@ -22,9 +22,31 @@ from paas_runner.job.known_runner import short_token
         ("D3adNQYu8OCjkYDbwDaG", "D3adNQYu8"),
         ("xglrt-abcdefghijkl", "xglrt-abc"),
         ("glrt-abc", "abc"),
+        ("acme-glrt-t1_abcdefghijk12345", "abcdefghi"),
+        ("acme-glrt-abcdefghijk12345", "abcdefghi"),
+        ("acme_labs-ci-glrt-t3_abcdefghijk", "abcdefghi"),
+        ("acme-glrtr-abcdefghijk12345", "abcdefghi"),
+        ("acme-glcbt-abcdefghijk12345", "abcdefghi"),
+        ("glrt-t1_abc-glrt-defghi", "abc-glrt-"),
         ("short", "short"),
         ("", ""),
     ],
 )
 def test_short_token_is_the_nine_characters_after_one_known_prefix(token: str, short: str) -> None:
     assert short_token(token) == short
+
+
+@pytest.mark.parametrize(
+    ("token", "there"),
+    [
+        ("glrt-abcdefghijklmnopqrst", True),
+        ("acme-glrt-t1_abcdefghijk12345", True),
+        ("glrtr-abcdefghijklmnop", False),
+        ("acme-glrtr-abcdefghijklmnop", False),
+        ("GR1348941abcdefghijklmnop", False),
+        ("D3adNQYu8OCjkYDbwDaG", False),
+        ("xglrt-abcdefghijkl", False),
+    ],
+)
+def test_a_runner_that_was_created_at_the_coordinator_is_known_by_its_token(token: str, there: bool) -> None:
+    assert created_there(token) is there

@@ -20,7 +20,7 @@ def config(tmp_path):
 
 @pytest.fixture
 def path(config):
-    return installation.installation_path(config.state_file)
+    return config.installation_path
 
 
 async def settled_with_differences(config, store):
