@@ -241,7 +241,7 @@ class Http:
             follow_redirects=False,
             limits=httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once),
             transport=self.transport(base_url) if self.transport else None,
-            verify=(tls or Tls()).context(),
+            verify=(tls or Tls()).context() if base_url[:6].lower() == "https:" else True,
         )
         return HttpClient(
             client, service=service, at_once=at_once, rng=self.rng, on_response=self.on_response

@@ -107,7 +107,7 @@ def created_there(token: str) -> bool:
     An instance may put a word of its own before the usual prefix (GitLab's `instance_token_prefix`).
     """
     prefix = _TOKEN_PREFIX.match(token)
-    return bool(prefix) and "glrt-" in prefix[0]
+    return prefix is not None and "glrt-" in prefix[0]
 
 
 def short_token(token: str) -> str:
