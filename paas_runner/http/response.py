@@ -23,6 +23,7 @@ LONGEST_PAUSE_SECONDS = 600.0
 """Of whatever the other side wishes: what is longer is asked for again (`gitlab-runner-api.md` §8.1)."""
 
 MOST_ADDRESS_CHARACTERS = 200
+MOST_REFERENCE_CHARACTERS = 100
 REQUEST_IDS = ("sozu-id", "x-request-id")  # Clever Cloud's proxy; GitLab
 
 
@@ -86,7 +87,8 @@ class Response:
     @property
     def reference(self) -> str:
         """The other side's name for the request, for their support; empty without."""
-        return next((self.headers[name] for name in REQUEST_IDS if self.headers.get(name)), "")
+        named = next((self.headers[name] for name in REQUEST_IDS if self.headers.get(name)), "")
+        return one_line(printable(named))[:MOST_REFERENCE_CHARACTERS]
 
     @property
     def date(self) -> datetime | None:
