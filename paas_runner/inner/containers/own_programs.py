@@ -28,6 +28,7 @@ from paas_runner.inner.process import KEEPER_COMMAND, RunningProgram, Write, kee
 _FOREVER = ("sleep", "infinity")
 _MOST_PIECES = 16  # of output, that wait to be written
 _ERRORS = 2
+_PAUSE_SECONDS = 0.02
 _LAST_SECONDS = 10.0  # for a program to be killed in, and its keeper to end
 
 
@@ -106,12 +107,16 @@ class _Program:
     async def wait(self) -> int:
         """The exit code, once all output has been written; raises OSError for what could not start."""
         await asyncio.shield(self._talking)
-        found = await self._engine.call(
-            "ask for a program's end", lambda client: client.exec_inspect(self._run)
-        )
         if self._complaint:
             raise OSError(self._complaint.decode(errors="replace").strip())
-        return int(found["ExitCode"])
+        async with asyncio.timeout(_LAST_SECONDS):
+            while True:  # the engine closes the streams before it has noted the end
+                found = await self._engine.call(
+                    "ask for a program's end", lambda client: client.exec_inspect(self._run)
+                )
+                if found["ExitCode"] is not None:
+                    return int(found["ExitCode"])
+                await asyncio.sleep(_PAUSE_SECONDS)
 
     def terminate(self) -> None:
         """SIGTERM to the program's group."""
