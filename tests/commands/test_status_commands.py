@@ -4,7 +4,6 @@ import asyncio
 import fcntl
 import json
 import os
-import pty
 import re
 import signal
 import stat
@@ -25,6 +24,7 @@ from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Hang
 from tests.support.live_records import submitted
 from tests.support.logged_events import events_in
+from tests.support.requirements import pseudo_terminal
 
 pytestmark = pytest.mark.process
 PROGRAMS = Path(sys.executable).parent
@@ -159,7 +159,7 @@ async def test_on_a_terminal_the_page_is_drawn_again_no_larger_than_that_and_wha
         ]
         await real.until(lambda: len(real.phases("running")) == 3)
         assert "acquired: its name is  [2Jgone" in (await run("explain", real.config, "1"))[1]
-        ours, theirs = pty.openpty()
+        ours, theirs = pseudo_terminal()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 12, 50, 0, 0))
         unsized = {name: value for name, value in os.environ.items() if name not in {"LINES", "COLUMNS"}}
         watching = await asyncio.create_subprocess_exec(

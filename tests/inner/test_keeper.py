@@ -50,7 +50,9 @@ async def test_it_has_the_environment_that_it_was_given_and_no_other() -> None:
 
 async def test_daemons_of_other_sessions_end_with_the_program() -> None:
     async with shell(
-        DAEMON.format("62.01") + "; while ! pgrep -f 'sleep 62[.]01' >/dev/null; do :; done"
+        DAEMON.format("62.01")
+        + "; until cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -q 'sleep 62[.]01'"
+        + "; do sleep 0.05; done"
     ) as program:
         assert await program.wait() == 0
         assert not alive("62.01")

@@ -3,11 +3,12 @@
 import asyncio
 import fcntl
 import os
-import pty
 import termios
 from contextlib import asynccontextmanager
 
 import pytest
+
+from tests.support.requirements import pseudo_terminal
 
 CONTROL_C = "\x03"
 CONTROL_D = "\x04"
@@ -70,7 +71,7 @@ class Session:
 @asynccontextmanager
 async def at_terminal(*command, env):
     """The command at a terminal of its own; it does not outlive the block."""
-    master, slave = pty.openpty()
+    master, slave = pseudo_terminal()
     settings = termios.tcgetattr(slave)
     process = await asyncio.create_subprocess_exec(
         *command,

@@ -3,11 +3,12 @@
 import fcntl
 import io
 import os
-import pty
 import re
 import struct
 import subprocess
 import termios
+
+from tests.support.requirements import pseudo_terminal
 
 _PART = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])|(\r)|(\n)|(\x1b.)|([^\x1b\r\n]+)")
 
@@ -76,7 +77,7 @@ class Screen:
 
 def on_a_terminal(*command, columns=100, lines=40, **environ):
     """Exit code of a program that has a terminal for all its streams, and everything that it wrote there."""
-    ours, theirs = pty.openpty()
+    ours, theirs = pseudo_terminal()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     unset = {"LINES", "COLUMNS", "NO_COLOR", "FORCE_COLOR", "TERM"}
     given = {name: value for name, value in os.environ.items() if name not in unset}
