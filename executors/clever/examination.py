@@ -172,8 +172,8 @@ async def _account(
 def _advice(settings: CleverSettings, error: RemoteError) -> str:
     if not isinstance(error, Rejected):
         return "is `cc_api_url` right?"
-    names = ("cc_orga_id", "cc_token")
+    organisation, token = "`cc_orga_id`", "`cc_token`"
     if settings.cc_multi_tenant:
-        names = (settings.cc_orga_id_attribute, settings.cc_orga_token_attribute)
-    organisation, token = (f"`{name}`" for name in names)
+        organisation = f"`{settings.cc_orga_id_attribute}`"
+        token = f"the group's attribute `{settings.cc_orga_token_attribute}`"
     return _ADVICE.get(error.status or 0, "").format(organisation=organisation, token=token)

@@ -106,7 +106,11 @@ def _counters(counters: Mapping[str, int]) -> Sequence[str]:
 
 
 def _use(use: Use) -> str:
-    return f"{use.used:g}/{'?' if use.limit is None else format(use.limit, 'g')}"
+    return f"{_amount(use.used)}/{'?' if use.limit is None else _amount(use.limit)}"
+
+
+def _amount(value: float) -> str:
+    return f"{round(value, 1):g}"
 
 
 def _runner(runner: RunnerReport) -> Sequence[str]:

@@ -332,7 +332,7 @@ async def test_a_tenant_with_half_of_its_attributes_or_a_revoked_token_is_a_faul
     checked = await world.checked()
     assert checked.faults == [("shared", "tenant acme"), ("shared", "tenant bolt")]
     assert "has no attribute `cc_orga_token`" in checked.of("tenant acme")[0].text
-    assert "`cc_orga_token`" in checked.of("tenant bolt")[0].advice
+    assert "the group's attribute `cc_orga_token`" in checked.of("tenant bolt")[0].advice
     assert "canary" not in checked.all_told
 
 
