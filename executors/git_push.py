@@ -22,6 +22,7 @@ import structlog
 from executors.build_context import Identity
 from executors.push_folder import clear_away_leftovers, push_folder
 from paas_runner.errors import Rejected, RunnerError, Transient
+from paas_runner.http.proxies import Proxies
 from paas_runner.secret import Secret
 
 log = structlog.stdlib.get_logger(__name__)
@@ -106,7 +107,8 @@ def _push(tree: Mapping[str, bytes], url: str, user: str, password: Secret, iden
             _git(["commit", "-q", "-m", "Job definition"], folder, here)
         except _GitError as error:
             raise Transient(_last_line(str(error)), service="git", op="commit the job") from error
-        here |= _configured(_CONFIGURATION | _credentials(url, user, password))
+        here |= _configured(_CONFIGURATION | _credentials(url, user, password) | _proxy(url))
+        here |= {"NO_PROXY": "", "no_proxy": ""}  # git's own rules for it are others
         here["GIT_ALLOW_PROTOCOL"] = "http" if url.startswith("http://") else "https"
         try:
             _git(["push", "-q", "--", url, f"HEAD:{BRANCH}"], folder, here)
@@ -148,6 +150,12 @@ def _configured(settings: Mapping[str, str]) -> dict[str, str]:
     for number, (key, value) in enumerate(settings.items()):
         environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     return environment
+
+
+def _proxy(url: str) -> dict[str, str]:
+    """The one through which the service would reach that address; empty is none, whatever is in git's env."""
+    proxy = Proxies(environ=os.environ).of(url)
+    return {"http.proxy": proxy.reveal() if proxy else ""}
 
 
 def _credentials(url: str, user: str, password: Secret) -> dict[str, str]:

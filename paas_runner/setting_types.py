@@ -153,7 +153,8 @@ def _seconds(raw: Any, around: References) -> timedelta:
 
 def _go_duration(raw: Any, around: References) -> GoDuration:
     try:
-        span = nanoseconds(raw) if isinstance(raw, str) else _integer(raw, around)
+        written = 0 if raw == "0" else raw  # needs no unit in Go
+        span = nanoseconds(written) if isinstance(written, str) else _integer(written, around)
     except ValueError:
         raise UnfitError from None
     if span < 0:  # good in Go, and never meant

@@ -92,3 +92,30 @@ ALIASES: Mapping[type[Any], Mapping[str, str]] = {
     Runner: {"job_trace_watch": "paas_job_trace_watch"},
     JobTraceWatch: {"timout_seconds": "timeout_seconds"},
 }
+
+_LEVELS: Mapping[str, str] = {"warn": "warning", "trace": "debug"}
+"""Of logrus, by the name that they have here."""
+
+_UNSET: Mapping[str, tuple[object, ...]] = {
+    "tls-ca-file": ("",),
+    "tls-cert-file": ("",),
+    "tls-key-file": ("",),
+    "unhealthy_requests_limit": (0,),
+}
+
+
+def as_read_there(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with the level of the log as GitLab Runner understands it, by any of its names."""
+    level = document.get("log_level")
+    if not isinstance(level, str):
+        return dict(document)
+    return {**document, "log_level": _LEVELS.get(level.lower(), level.lower())}
+
+
+def without_unset(section: Mapping[str, Any]) -> dict[str, Any]:
+    """A section of `[[runners]]` without the keys whose values say that they are not set."""
+    return {
+        key: value
+        for key, value in section.items()
+        if isinstance(value, bool) or value not in _UNSET.get(key, ())
+    }

@@ -41,7 +41,7 @@ _KNOWN_KEYS = (
 def load(path: Path, *, environ: Mapping[str, str], executors: Executors) -> Config:
     """Read a configuration file; raises `ConfigError` with all that is wrong, before anything is started."""
     text = _content(path)
-    document = _parsed(path, text)
+    document = dialect.as_read_there(_parsed(path, text))
     findings = Findings()
     folder = path.absolute().parent
     reader = Reader(
@@ -70,7 +70,7 @@ def load(path: Path, *, environ: Mapping[str, str], executors: Executors) -> Con
 
 def _content(path: Path) -> str:
     try:
-        return path.read_bytes().decode()
+        return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         found = f"cannot be read: {error.strerror}"
         raise ConfigError([Complaint(path=path, found=found)]) from error
@@ -132,7 +132,7 @@ def state_path(path: Path, environ: Mapping[str, str]) -> Path:
     """`state_file`, or its default where the file does not say; raises `ConfigError` without the file."""
     folder = path.absolute().parent
     try:
-        document = tomllib.loads(path.read_text())
+        document = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise ConfigError([Complaint(path=path, found=f"cannot be read: {error.strerror}")]) from error
     except (ValueError, RecursionError):

@@ -96,6 +96,7 @@ def note_what_is_in_vain(table: Mapping[str, Any], at: KeyPath, owner: type[Any]
 
 
 def _read_section(table: Mapping[str, Any], at: KeyPath, reader: Reader, executors: Executors) -> Section:
+    table = dialect.without_unset(table)
     reader = with_secrets_file(table, at, reader)
     values = reader.values(Runner, table, at)
     check_tables(table, at, dialect.RUNNER_TABLES, reader)

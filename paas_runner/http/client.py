@@ -8,6 +8,7 @@ Nothing of a request but its operation's name is logged.
 """
 
 import asyncio
+import os
 import random
 import ssl
 from collections.abc import Callable, Mapping
@@ -21,7 +22,9 @@ import tenacity
 
 from paas_runner import __version__
 from paas_runner.errors import Rejected, RemoteError, Transient
+from paas_runner.http.proxies import Proxies
 from paas_runner.http.response import Response, cause
+from paas_runner.logs import redactor
 from paas_runner.secret import Secret
 
 log = structlog.stdlib.get_logger(__name__)
@@ -223,6 +226,8 @@ class Http:
     rng: random.Random = attrs.field(factory=random.Random)
     transport: Callable[[str], httpx.AsyncBaseTransport] | None = None
     on_response: OnResponse | None = None
+    environ: Mapping[str, str] = attrs.field(factory=lambda: os.environ, repr=False)
+    """Names the proxies."""
 
     def __call__(
         self,
@@ -233,9 +238,14 @@ class Http:
         at_once: int = 16,
         tls: Tls | None = None,
     ) -> HttpClient:
-        """Build the client; raises OSError for certificates that cannot be read."""
+        """Build the client; raises OSError for certificates that cannot be read, and `ProxyError`."""
+        proxies = Proxies(environ=self.environ)
+        redactor.add(proxies.secrets)
+        proxy = None if self.transport else proxies.of(base_url)
         client = httpx.AsyncClient(
             base_url=base_url,
+            proxy=proxy.reveal() if proxy else None,
+            trust_env=False,  # the environment's proxies are ours to choose, and .netrc has no say
             headers={"User-Agent": f"paas-runner {__version__}", "Accept-Encoding": "identity"}
             | {name: value.reveal() for name, value in (headers or {}).items()},
             follow_redirects=False,

@@ -174,8 +174,14 @@ def _locked(path: Path) -> int:
             f"{path}: another paas-runner works on this state (process {holder or 'unknown'}); "
             "stop that one first, or give this one a `state_file` of its own"
         ) from error
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()}\n".encode())
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+    except OSError as error:
+        os.close(descriptor)
+        raise StoreError(
+            f"{path}: cannot be written: {error.strerror}. Make room, then start again"
+        ) from error
     return descriptor
 
 
