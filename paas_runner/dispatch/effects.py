@@ -91,7 +91,7 @@ class Effects:
             return _failed(refused.failure, job, action)
         except Rejected as error:
             if action in _MAKING and not job.tenant and error.status in _ACCOUNT_REFUSED:
-                self.account.refused(str(error))
+                self.account.refused(masked(str(error), job.hidden))
                 return self._later(action, job, error)
             if action in _PREPARING:
                 return _failed(_system_failure(error, job, self.clock()), job, action)
