@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 import functools
+import re
 
 import httpx
 
 from paas_runner.errors import Transient
 from paas_runner.store import StoreError
 from tests.simulation.chaos import Chaos, Fault
+
+_LOOK = re.compile(r"/api/v4/jobs/([0-9]+)$")
 
 
 class Incarnation:
@@ -84,6 +87,8 @@ class ChaoticTransport(httpx.AsyncBaseTransport):
         await asyncio.sleep(delay)
         if self._world.is_down(self._side):
             raise httpx.ReadError("down", request=request)
+        if request.method == "PUT" and (look := _LOOK.search(request.url.path)):
+            self._world.note_look(int(look[1]))
         response = await self._inner.handle_async_request(request)
         body = await response.aread()
         return httpx.Response(response.status_code, headers=response.headers, content=body, request=request)

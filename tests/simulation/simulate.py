@@ -10,13 +10,18 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
 import structlog
 
 from paas_runner.testing.virtual_time import VirtualTimeLoop
+from tests.simulation.neighbours import NeighbouringWorld
 from tests.simulation.world import SimulatedWorld
+
+NEIGHBOURS = 1_000_000
+"""From this seed on worlds have several runners and payers, whose credentials and flavors come and go."""
 
 
 @attrs.frozen(kw_only=True)
@@ -37,7 +42,7 @@ def simulate(seed: int) -> Outcome:
 
 
 async def _simulated(folder: Path, seed: int) -> Outcome:
-    world = SimulatedWorld(folder, seed)
+    world = (NeighbouringWorld if seed >= NEIGHBOURS else SimulatedWorld)(folder, seed)
     violation = ""
     BUGS.clear()
     try:
@@ -84,7 +89,9 @@ def main() -> int:
         epilog="SIMULATE_LOG=1 shows the service's log of the run.",
     )
     parser.add_argument("--seed", type=int, help="run this one seed")
-    parser.add_argument("--runs", type=int, default=200, help="how many seeds (default 200)")
+    parser.add_argument(
+        "--runs", type=int, default=200, help="how many seeds, half of them of wider worlds (default 200)"
+    )
     parser.add_argument("--first", type=int, default=1, help="the first seed (default 1)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     chosen = parser.parse_args()
@@ -93,10 +100,12 @@ def main() -> int:
         outcome = simulate(chosen.seed)
         print(outcome.violation or f"seed {chosen.seed}: kept", dict(outcome.counts))
         return 1 if outcome.violation else 0
-    return _many(range(chosen.first, chosen.first + chosen.runs), chosen.workers)
+    half = chosen.runs // 2
+    first, wider = chosen.first, NEIGHBOURS + chosen.first
+    return _many([*range(first, first + chosen.runs - half), *range(wider, wider + half)], chosen.workers)
 
 
-def _many(seeds: range, workers: int) -> int:
+def _many(seeds: Sequence[int], workers: int) -> int:
     began, totals, lives, jobs, broken = time.monotonic(), Counter(), 0, 0, []
     with multiprocessing.Pool(workers, initializer=quiet) as pool:
         for number, outcome in enumerate(pool.imap_unordered(simulate, seeds, chunksize=4), 1):

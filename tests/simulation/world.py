@@ -30,6 +30,8 @@ STORM_SECONDS = 2 * HOUR
 QUIET_SECONDS = 12 * HOUR
 JOBS = 8
 M_WEIGHT = 8**1.25
+LONGEST_ANSWER_SECONDS = 30.0
+"""How old a look may be at the push that follows it at once: so long its answer was on the way."""
 
 
 def reference_jobs(seed: int) -> float:
@@ -83,13 +85,15 @@ class SimulatedWorld(VirtualWorld):
             },
         )
         self._key = super().key
+        self.keys = (self._key,)
+        self.looked_at: dict[int, float] = {}
+        self.looks_before_pushes: dict[str, list[tuple[float, float]]] = {}
         self.operator = Operator(self, seed)
         self.broken = False
         self.life: Incarnation | None = None
         self.lives = 0
         self.submitted = []
         self.recorded: set[int] = set()
-        self.pushed_at: dict[str, list[float]] = {}
         self._down: dict[str, float] = {"coordinator": 0.0, "cloud": 0.0}
         self._wall = timedelta()
         self._tasks: set[asyncio.Task] = set()
@@ -125,9 +129,15 @@ class SimulatedWorld(VirtualWorld):
         if not task.cancelled():
             task.exception()
 
+    def note_look(self, job_id: int) -> None:
+        """The coordinator says now how the job is, whether its answer arrives or not."""
+        self.looked_at[job_id] = self.seconds()
+
     def note_push(self, url: str) -> None:
         app_id = urlsplit(url).path.rpartition("/")[2].removesuffix(".git")
-        self.pushed_at.setdefault(app_id, []).append(self.seconds())
+        name = next(entry.name for entry in self.cloud.ledger.created if entry.app_id == app_id)
+        looked_at = self.looked_at.get(int(name.rpartition("-")[2]), 0.0)
+        self.looks_before_pushes.setdefault(app_id, []).append((looked_at, self.seconds()))
 
     def note_records(self) -> None:
         """At every write: who was ever recorded, and whether the limits are kept."""
@@ -136,8 +146,9 @@ class SimulatedWorld(VirtualWorld):
         if self.chaos.counts["store refusal"]:  # stale records stay then
             return
         concurrent = self._config["concurrent"]
-        if len(tracked) > concurrent:
-            raise Violation(f"{len(tracked)} jobs are tracked, {concurrent} are allowed")
+        taking = sum(job.takes_room for job in tracked)
+        if taking > concurrent:
+            raise Violation(f"{taking} jobs take room, {concurrent} are allowed")
         limits = Limits(concurrent=concurrent, provisioning=concurrent)
         weight, quota = Load(limits=limits, jobs=tracked).weight, M_WEIGHT * reference_jobs(self.seed)
         if weight > quota + 1e-6:
@@ -150,7 +161,7 @@ class SimulatedWorld(VirtualWorld):
         async with asyncio.TaskGroup() as life:
             helpers = [
                 life.create_task(self._users()),
-                life.create_task(self._misfortunes()),
+                life.create_task(self.misfortunes()),
                 life.create_task(self.operator.work()),
                 life.create_task(keep_sweeping(self.gitlab)),
             ]
@@ -216,16 +227,19 @@ class SimulatedWorld(VirtualWorld):
             variables = (Variable(key="CI_CLEVER_CLOUD_FLAVOR", value=flavor),) if flavor else ()
             script = (f"sleep {rng.choice([1, 30, 600])}", rng.choice(["echo done", "echo done", "exit 3"]))
             spec = JobSpec(name=f"job {number}", script=script, variables=variables)
-            job = self.gitlab.submit_job(spec)
+            job = self.submitted_job(spec)
             self.submitted.append(job)
             if rng.random() < self.chaos.mood.cancels:
                 self.detached(self._cancel_later(job.job_id, rng.expovariate(1 / 300)))
+
+    def submitted_job(self, spec: JobSpec):
+        return self.gitlab.submit_job(spec)
 
     async def _cancel_later(self, job_id: int, delay: float) -> None:
         await asyncio.sleep(delay)
         self.gitlab.cancel(self.gitlab.latest(job_id).job_id)
 
-    async def _misfortunes(self) -> None:
+    async def misfortunes(self) -> None:
         """What happens now and then, by the hour."""
         rng, mood = self.chaos.rng, self.chaos.mood
         while True:
@@ -256,8 +270,17 @@ class SimulatedWorld(VirtualWorld):
             await asyncio.sleep(60)
             ended = all(self.gitlab.latest(job.job_id).ended for job in self.submitted)
             if ended and not self.store._jobs and self._foreign.issuperset(e.app_id for e in self.alive):
+                await self._nothing_is_held()
                 return
         raise Violation(f"not everything came to an end: {self._leftovers()}")
+
+    async def _nothing_is_held(self) -> None:
+        """After calm weather no living job needs anything: so nothing is taken of any bound."""
+        while not self.life.answers or not self.life.serving or self.life.serving.done():
+            await asyncio.sleep(10)
+        [status] = [part async for part in self.life.answers["status"]({"ask": "status"})]
+        if status["jobs"] or any(use["used"] for use in status["capacity"].values() if _is_use(use)):
+            raise Violation(f"something is held for no job: {status['capacity']}, {status['jobs']}")
 
     async def _end_of_service(self) -> None:
         if self.life:
@@ -311,14 +334,14 @@ class SimulatedWorld(VirtualWorld):
         if doubled:
             raise Violation(f"launched more than once: {doubled}")
         for job in self.gitlab.jobs.values():
-            self._judge_job(job, launches.get(self._host_name(job), 0))
+            self._judge_job(job, sum(launches.get(name, 0) for name in self._host_names(job)))
 
-    def _host_name(self, job) -> str:
-        """By the key with which the runner was first recorded: that of a token rotated before, maybe."""
+    def _host_names(self, job) -> list[str]:
+        """By the keys with which runners were first recorded: those of tokens rotated before, maybe."""
         known = self.store._runners
-        if len(known) > 1:
+        if len(known) > len(self.keys):
             raise Violation(f"one runner was taken for several: {known}")
-        return f"hpd-job-{known[0].key if known else self.key}-{job.job_id}"
+        return [f"hpd-job-{key}-{job.job_id}" for key in ([each.key for each in known] or self.keys)]
 
     def _judge_job(self, job, launches: int) -> None:
         what = f"job {job.job_id} ({job.status}, {job.failure_reason}, launches {launches})"
@@ -344,7 +367,14 @@ class SimulatedWorld(VirtualWorld):
     def _judge_cancellation(self, job, what: str) -> None:
         cancelled = next(entry.at for entry in job.ledger if entry.kind is LedgerKind.CANCELING)
         at = (cancelled - virtual_now()).total_seconds() + self.seconds()
-        for entry in self.cloud.ledger.named(self._host_name(job)):
-            first = min(self.pushed_at.get(entry.app_id, [at]))
-            if first > at + 120:
-                raise Violation(f"{what}: launched {first - at:.0f} s after it was cancelled")
+        hosts = [entry for name in self._host_names(job) for entry in self.cloud.ledger.named(name)]
+        for entry in hosts:
+            for looked_at, pushed_at in self.looks_before_pushes.get(entry.app_id, ()):
+                if looked_at > at:
+                    raise Violation(f"{what}: pushed although the last look was after its cancellation")
+                if pushed_at - looked_at > LONGEST_ANSWER_SECONDS:
+                    raise Violation(f"{what}: pushed {pushed_at - looked_at:.0f} s after the last look")
+
+
+def _is_use(value) -> bool:
+    return isinstance(value, dict) and "used" in value
