@@ -23,7 +23,7 @@ SENTENCES: Mapping[str, str] = {
     "service_manager_unreachable": "the service manager cannot be told",
     "system_id_not_kept": "the system id cannot be kept: the next start may get another",
     "installation_differs": "the id of this installation is not everywhere the same: hosts with the other "
-    "one are not ours; `paas-runner orphans` shows them",
+    "one are not ours until `installation_id` says so",
     "installation_not_kept": "the id of this installation cannot be kept beside the store: a lost store "
     "would take it along",
     # what operators ask for
