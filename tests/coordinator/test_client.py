@@ -313,7 +313,7 @@ async def test_an_update_passes_over_a_hiccup_of_the_coordinator(call):
 
 async def test_a_piece_of_the_log_names_its_first_and_its_last_byte():
     coordinator, seen = listening(httpx.Response(202, headers={"Range": "0-10"}))
-    await coordinator.append_trace(1, TOKEN, "Désolé!\n")
+    await coordinator.append_trace(1, TOKEN, "Désolé!\n", begun=False)
     assert seen[0].headers["Content-Range"] == "0-9"
     assert len(seen[0].content) == 10
 
