@@ -75,3 +75,15 @@ def test_the_architecture_names_every_room_and_none_that_is_not_there():
     rooms = {path.parent.name for path in (ROOT / "paas_runner").glob("*/__init__.py")}
     assert drawn == rooms
     assert page.count("\n") <= 160
+
+
+def named_tests():
+    text = (ROOT / "docs" / "security.md").read_text()
+    return sorted(set(re.findall(r"`(tests/[^`]+)`", text)))
+
+
+@pytest.mark.parametrize("name", named_tests())
+def test_each_test_that_shows_a_boundary_is_there(name):
+    path, _, function = name.partition("::")
+    assert (ROOT / path).exists()
+    assert not function or re.search(rf"def {function}\(", (ROOT / path).read_text())
