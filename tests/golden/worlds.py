@@ -131,7 +131,7 @@ def _records(store):
 def demo(folder):
     """The demo with a pipeline of two jobs."""
     pipeline = folder / "ci.yml"
-    pipeline.write_text("compile:\n  script: [echo fine]\nbroken:\n  script: [exit 7]\n  rules: []\n")
+    pipeline.write_text("compile:\n  script: [echo fine]\nbroken:\n  script: [exit 7]\n  only: [main]\n")
     code, answer, messages = ran("paas-runner", "demo", "--pipeline", pipeline, "--json")
     assert code == 0, messages
     return normalised(json.loads(answer), live=True)
