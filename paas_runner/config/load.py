@@ -14,6 +14,7 @@ from typing import Any
 
 from paas_runner.config import dialect
 from paas_runner.config.complaints import Complaint, ConfigError, Findings, by_line
+from paas_runner.config.lines import dotted, repeated_on
 from paas_runner.config.model import STATE_FILE, Config, Runner, installation_path, store_path
 from paas_runner.config.reader import Reader
 from paas_runner.config.secret_references import Surroundings, exposed
@@ -29,6 +30,7 @@ from paas_runner.setting_types import SCALARS, UnfitError
 from paas_runner.settings import keys_of
 
 _POSITION = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
+_TWICE = ("Cannot declare", "Cannot mutate immutable namespace", "Cannot overwrite a value")
 _ZERO_IS_DEFAULT = ("check_interval", "shutdown_timeout")
 _KNOWN_KEYS = (
     keys_of(Config)
@@ -94,11 +96,14 @@ def _syntax_complaint(path: Path, text: str, message: str) -> Complaint:
     position = _POSITION.fullmatch(message)
     if position is None:  # the one error that comes from below the parser
         return Complaint(path=path, found="not valid TOML: a number of too many digits")
-    what, line, column = position.groups()
-    if line is None:
-        last = text.rstrip("\n").count("\n") + 1
-        return Complaint(path=path, line=last, found=f"not valid TOML: {what} at the end of the file")
-    return Complaint(path=path, line=int(line), found=f"not valid TOML: {what} at column {column}")
+    what, number, column = position.groups()
+    line = int(number or text.rstrip("\n").count("\n") + 1)
+    if what.startswith(_TWICE) and (repeated := repeated_on(text, line)):
+        at, first = repeated
+        found = f"is there already, on line {first}"
+        return Complaint(path=path, line=line, key=dotted(at), found=found, hint="keep one")
+    place = f"column {column}" if number else "the end of the file"
+    return Complaint(path=path, line=line, found=f"not valid TOML: {what} at {place}")
 
 
 def _global_values(document: Mapping[str, Any], reader: Reader) -> dict[str, Any]:

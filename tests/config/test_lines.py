@@ -1,6 +1,6 @@
 import pytest
 
-from paas_runner.config.lines import KeyPath, dotted, line_of
+from paas_runner.config.lines import KeyPath, dotted, line_of, repeated_on
 
 TEXT = '''\
 # a comment
@@ -102,3 +102,34 @@ def test_a_path_is_written_as_in_toml_with_indices() -> None:
     assert dotted(("runners", 0, "tls-ca-file")) == "runners[0].tls-ca-file"
     assert dotted(("a", "odd key", "b")) == 'a."odd key".b'
     assert dotted(()) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key", "first"),
+    [
+        ("a = 1\na = 2", 2, "a", 1),
+        ("# c\na = 1\n\na = '''\n'''\n", 5, "a", 2),
+        ("[a]\nb = 1\n[a]\n", 3, "a", 1),
+        ("[[r]]\nx = 1\n[[r]]\ny = 1\nx = 2\nx = 3\n", 6, "r[1].x", 5),
+        ("[[r]]\n[r.d]\n\n[r.d]\n", 4, "r[0].d", 2),
+        ("[[r]]\n[[r.s]]\nx = 1\n[[r.s]]\nx = 1\n  x = 2\n", 6, "r[0].s[1].x", 5),
+        ("[r]\nx = 1\n[[r]]\n", 3, "r", 1),
+        ("\n[a]\nb.c = 1\n[a.b]\n", 4, "a.b", 3),
+        ("a = 1\na.b = 2\n", 2, "a.b", 1),
+        ("a = {b = 1}\n[a.c]\n", 2, "a.c", 1),
+        ("d = {i = 1}\nd = {i = 2}\n", 2, "d", 1),
+        ("'odd key' = 1\n\"odd key\" = 1\n", 2, '"odd key"', 1),
+    ],
+)
+def test_of_a_key_that_is_there_twice_the_first_place_is_found(
+    text: str, line: int, key: str, first: int
+) -> None:
+    found = repeated_on(text, line)
+
+    assert found is not None
+    assert (dotted(found[0]), found[1]) == (key, first)
+
+
+def test_a_statement_with_another_fault_repeats_no_key() -> None:
+    assert repeated_on("a = 1\nb == 2\n", 2) is None
+    assert repeated_on("a = 1\nb = 2\n", 2) is None
