@@ -52,8 +52,8 @@ class CloudAccounts(Protocol):
         Raises `TenantError` for a tenant without credentials, and whatever `work` raises.
         """
 
-    async def groups(self) -> Sequence[Group]:
-        """All who are meant to pay for hosts; raises `Transient` or `Rejected`."""
+    async def groups(self, *, complete: bool = False) -> Sequence[Group]:
+        """All who are meant to pay for hosts, or those alone who could; raises `Transient` or `Rejected`."""
 
     def follow(self, other: "CloudAccounts") -> None:
         """The credentials of the same section after a reload: use them from now on, too."""
@@ -89,7 +89,7 @@ class OneAccount:
                     raise
         return await work(oldest)
 
-    async def groups(self) -> Sequence[Group]:
+    async def groups(self, *, complete: bool = False) -> Sequence[Group]:  # noqa: ARG002 - one account for all
         """All pay alike."""
         return [EVERYBODY]
 
@@ -143,9 +143,9 @@ class TenantAccounts:
                 raise
             return await work(self._account(renewed, organisation))
 
-    async def groups(self) -> Sequence[Group]:
-        """The groups that have one of the attributes."""
-        return await self.tenants.groups()
+    async def groups(self, *, complete: bool = False) -> Sequence[Group]:
+        """The groups that have one of the attributes, or both."""
+        return await self.tenants.groups(complete=complete)
 
     def follow(self, other: CloudAccounts) -> None:
         """What reads the attributes may have been replaced; they themselves are read anew in any case."""

@@ -4,6 +4,7 @@ The application is a task: its machine starts with the push and stops when the j
 its name and by the label of this installation, in its description or its environment: never by a name alone.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,7 @@ from paas_runner.executor.contract import HostRequest, RunnerSection
 from paas_runner.job.tracked import Host, HostName, SeenHost, host_name_prefix
 
 OWNER_VARIABLE = "PAAS_RUNNER_INSTALLATION"
+_DESCRIBED = re.compile(r"installation ([0-9A-Za-z_-]{1,64})$")
 
 
 @attrs.frozen
@@ -83,9 +85,20 @@ class Applications:
 
     async def hosts(self, api: CleverApi) -> Sequence[SeenHost]:
         """All of ours: one request, usually."""
+        return [_seen(each) for each in await self._named_like_ours(api) if await self._is_ours(api, each)]
+
+    async def hosts_of_others(self, api: CleverApi) -> Sequence[SeenHost]:
+        """Those with this runner's prefix and another installation's label."""
+        labels = [(each, await self._labels(api, each)) for each in await self._named_like_ours(api)]
+        return [
+            attrs.evolve(_seen(application), installation=found[0])
+            for application, found in labels
+            if found and self.section.installation not in found
+        ]
+
+    async def _named_like_ours(self, api: CleverApi) -> Sequence[Application]:
         prefix = host_name_prefix(self.section.short_token)
-        found = [each for each in await api.applications() if each.name.startswith(prefix)]
-        return [_seen(application) for application in found if await self._is_ours(api, application)]
+        return [each for each in await api.applications() if each.name.startswith(prefix)]
 
     def _definition(self, request: HostRequest, placement: Placement, version: str) -> Mapping[str, Any]:
         """The creation request (spec `clever-cloud-api.md` §2.4)."""
@@ -119,15 +132,21 @@ class Applications:
         return f"installation {self.section.installation}"
 
     async def _is_ours(self, api: CleverApi, application: Application) -> bool:
-        if application.description.endswith(self._label):
-            return True
+        return self.section.installation in await self._labels(api, application)
+
+    async def _labels(self, api: CleverApi, application: Application) -> Sequence[str]:
+        """Whose it is by its description and by its environment, which is only asked for in doubt."""
+        found = _DESCRIBED.search(application.description)
+        described = [found[1]] if found else []
+        if self.section.installation in described:
+            return described
         env = application.env
         if env is None or OWNER_VARIABLE not in env:
             try:
                 env = await api.env(application.ref)
             except NoSuchApplicationError:
-                return False
-        return env.get(OWNER_VARIABLE) == self.section.installation
+                return []
+        return [*described, *([env[OWNER_VARIABLE]] if OWNER_VARIABLE in env else [])]
 
 
 def _seen(application: Application) -> SeenHost:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from executors.build_context import Push, build_context, job_definition
-from executors.clever.accounts import Account, CloudAccounts
+from executors.clever.accounts import EVERYBODY, Account, CloudAccounts
 from executors.clever.applications import Applications, placements
 from executors.clever.catalogue import FLAVOR_VARIABLE, LONGEST_FLAVOR_NAME, Catalogue, choose
 from executors.clever.examination import examine
@@ -166,6 +166,16 @@ class CleverDockerExecutor:
         if self._settings.cc_multi_tenant and not tenant:
             raise Rejected("whose? no tenant was named", service=SERVICE, op="list the applications")
         return await self._for_its_host(tenant, None, lambda account: self._applications.hosts(account.api))
+
+    async def hosts_of_others(self, tenant: str) -> Sequence[SeenHost]:
+        """The applications with this runner's prefix and another installation's label."""
+        return await self._for_its_host(
+            tenant, None, lambda account: self._applications.hosts_of_others(account.api)
+        )
+
+    async def all_tenants(self) -> Collection[str]:
+        """The groups that have both attributes; empty where all pay alike."""
+        return {group.path for group in await self.accounts.groups(complete=True)} - {EVERYBODY.path}
 
     async def trouble(self, provisioned: ProvisionedHost) -> str | None:
         """Whether the application is gone, its deployment failed or its machine stopped; seen twice."""

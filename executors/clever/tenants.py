@@ -106,12 +106,13 @@ class Tenants:
         """Read the attributes as `other` does, which is of the same section after a reload."""
         self.groups_api.follow(other.groups_api)
 
-    async def groups(self) -> Sequence[Group]:
-        """The top-level groups that have one of the two attributes; raises `Transient` or `Rejected`."""
+    async def groups(self, *, complete: bool = False) -> Sequence[Group]:
+        """The top-level groups with one of the two attributes, or both; raises `Transient` or `Rejected`."""
+        enough = len(self._names) if complete else 1
         return [
             Group(each.path, each.ref)
             for each in await self.groups_api.all()
-            if not each.attributes.keys().isdisjoint(self._names)
+            if sum(name in each.attributes for name in self._names) >= enough
         ]
 
     async def aclose(self) -> None:

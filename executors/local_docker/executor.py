@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import attrs
 import structlog
 
 from executors.build_context import build_context
@@ -123,8 +124,23 @@ class LocalDockerExecutor:
         if tenant:
             return ()
         found = await self._engine.call("list hosts", lambda client: labeled(client, self._runner_labels))
-        of_one = itertools.groupby(sorted(found, key=_host_name), key=_host_name)
-        return [_seen(name, list(objects)) for name, objects in of_one]
+        return _by_host(found)
+
+    async def hosts_of_others(self, tenant: str) -> Sequence[SeenHost]:
+        """The same with this runner's label and another installation's."""
+        if tenant:
+            return ()
+        runner = {RUNNER: self._section.short_token}
+        found = await self._engine.call("list hosts", lambda client: labeled(client, runner))
+        of_others: dict[str, list[EngineObject]] = {}
+        for each in found:
+            of_others.setdefault(each.labels.get(INSTALLATION, ""), []).append(each)
+        return [
+            attrs.evolve(host, installation=installation)
+            for installation, objects in of_others.items()
+            if installation not in {"", self._section.installation}
+            for host in _by_host(objects)
+        ]
 
     async def decommission(self, removal: Removal) -> None:
         """Remove container, networks, volumes and images of that name, those of the inner runner, too."""
@@ -217,6 +233,11 @@ def _host(ref: str) -> Host:
 
 def _host_name(found: EngineObject) -> HostName:
     return HostName(found.labels.get(JOB, ""))
+
+
+def _by_host(found: Sequence[EngineObject]) -> Sequence[SeenHost]:
+    of_one = itertools.groupby(sorted(found, key=_host_name), key=_host_name)
+    return [_seen(name, list(objects)) for name, objects in of_one]
 
 
 def _seen(name: HostName, found: Sequence[EngineObject]) -> SeenHost:

@@ -9,7 +9,7 @@ whose provider refuses us hides no other tenant's hosts, and is named. The servi
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Generic, Protocol, Self, TypeVar
 
 import attrs
@@ -18,7 +18,7 @@ import structlog
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.errors import RunnerError
 from paas_runner.executor.contract import Executor, Removal
-from paas_runner.executor.optional import tenants_among
+from paas_runner.executor.optional import all_tenants_of, hosts_of_others, tenants_among
 from paas_runner.job.decision import Policy
 from paas_runner.job.orphans import HostVerdict, KnownJobs, judge, merged, unknown_hosts
 from paas_runner.job.tracked import Host, JobKey, SeenHost, TrackedJob
@@ -86,9 +86,16 @@ class Answers(Generic[T]):
 
 
 async def ask_tenants(
-    runner: SearchedRunner, records: KnownRecords, ask: Callable[[str], Awaitable[T]]
+    runner: SearchedRunner,
+    records: KnownRecords,
+    ask: Callable[[str], Awaitable[T]],
+    *,
+    others: Collection[str] = (),
 ) -> Answers[T]:
-    """Call `ask` with each tenant of the runner, all at once; what goes wrong is an answer, too."""
+    """Call `ask` with each tenant of the runner, all at once; what goes wrong is an answer, too.
+
+    `others` are tenants of which the records may not know.
+    """
 
     async def answer(tenant: str) -> T | NotAsked:
         try:
@@ -102,7 +109,7 @@ async def ask_tenants(
             return NotAsked(runner=runner.name, tenant=tenant, why=why)
 
     try:
-        tenants = await tenants_of(runner, records)
+        tenants = await tenants_of(runner, records, others=others)
     except RunnerError as error:
         return Answers(by_tenant={}, not_asked=[NotAsked(runner=runner.name, tenant="", why=str(error))])
     async with asyncio.TaskGroup() as calls:
@@ -117,21 +124,33 @@ async def ask_tenants(
     )
 
 
-async def tenants_of(runner: SearchedRunner, records: KnownRecords) -> Sequence[str]:
+async def tenants_of(
+    runner: SearchedRunner, records: KnownRecords, *, others: Collection[str] = ()
+) -> Sequence[str]:
     """Every tenant that was ever asked to pay for a host of this runner, as far as the executor has it."""
     present = {job.tenant for job in await records.jobs() if job.key.runner == runner.key}
-    known = present | await records.tenants(runner.key)
+    known = present | await records.tenants(runner.key) | {*others}
     return tenants_among(runner.executor, known)
 
 
 class Search:
     """The hosts of one runner that one tenant pays for; the first comparison finds nothing that is to go."""
 
-    def __init__(self, runner: SearchedRunner, tenant: str, *, records: KnownRecords, clock: Clock) -> None:
+    def __init__(
+        self,
+        runner: SearchedRunner,
+        tenant: str,
+        *,
+        records: KnownRecords,
+        clock: Clock,
+        with_others: bool = False,
+    ) -> None:
+        """Look for hosts of this installation; `with_others` for those of others, too, to show them."""
         self._runner = runner
         self._tenant = tenant
         self._records = records
         self._clock = clock
+        self._with_others = with_others
         self._known: KnownJobs | None = None
         self.verdicts: Sequence[HostVerdict] = ()
         """Of the last comparison that could be made."""
@@ -139,7 +158,9 @@ class Search:
     async def compare(self) -> Sequence[HostVerdict]:
         """Compare once; raises `RunnerError`, after which nothing has changed."""
         before = await self._records.jobs()
-        hosts = await self._runner.executor.hosts(self._tenant)
+        hosts = list(await self._runner.executor.hosts(self._tenant))
+        if self._with_others:
+            hosts += await hosts_of_others(self._runner.executor, self._tenant)
         ended = await self._records.ended()
         self._known = KnownJobs(
             runner=self._runner.key,
@@ -164,12 +185,15 @@ class Search:
 
 
 class RunnerSearch:
-    """All hosts of one runner: each of its tenants has a search."""
+    """All hosts of one runner: each of its tenants has a search, those too of which no record knows."""
 
-    def __init__(self, runner: SearchedRunner, *, records: KnownRecords, clock: Clock) -> None:
+    def __init__(
+        self, runner: SearchedRunner, *, records: KnownRecords, clock: Clock, with_others: bool = False
+    ) -> None:
         self.runner = runner
         self._records = records
         self._clock = clock
+        self._with_others = with_others
         self._of_tenant: dict[str, Search] = {}
         self._not_asked: dict[str | None, NotAsked] = {}
         self.listed = False
@@ -177,13 +201,29 @@ class RunnerSearch:
 
     async def compare(self) -> None:
         """Compare once, all tenants side by side."""
-        answers = await ask_tenants(self.runner, self._records, self._compare)
+        answers = await ask_tenants(
+            self.runner, self._records, self._compare, others=await self._all_tenants()
+        )
         self.listed = self.listed or bool(answers.by_tenant)
         self._not_asked |= {each.tenant: each for each in answers.not_asked}
 
+    async def _all_tenants(self) -> Collection[str]:
+        try:
+            return await all_tenants_of(self.runner.executor)
+        except RunnerError as error:
+            why = f"tenants of which no record knows were not looked for: {error}"
+            self._not_asked[None] = NotAsked(runner=self.runner.name, tenant=None, why=why)
+            return ()
+
     async def _compare(self, tenant: str) -> Sequence[HostVerdict]:
         if tenant not in self._of_tenant:
-            self._of_tenant[tenant] = Search(self.runner, tenant, records=self._records, clock=self._clock)
+            self._of_tenant[tenant] = Search(
+                self.runner,
+                tenant,
+                records=self._records,
+                clock=self._clock,
+                with_others=self._with_others,
+            )
         return await self._of_tenant[tenant].compare()
 
     @property

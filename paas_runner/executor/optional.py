@@ -2,7 +2,8 @@
 
 The service asks through the functions here, never the protocols: an executor without a part is asked nothing,
 and its hosts are all paid for alike, have one flavor, are not diagnosed, need no credentials that could be
-renewed, are refused by the verbs alone, and tell `paas-runner check` no more than their flavors.
+renewed, are refused by the verbs alone, and tell `paas-runner check` no more than their flavors. Tenants are
+known from the records alone, and no host of another installation is seen.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,6 +13,7 @@ from paas_runner.executor.checks import CheckResult, fine
 from paas_runner.executor.contract import Executor, HostRequest, ProvisionedHost
 from paas_runner.job.capacity import Flavors
 from paas_runner.job.payload import Payload
+from paas_runner.job.tracked import SeenHost
 
 ONLY_FLAVOR, ONLY_WEIGHT = "M", 1.0  # as 1.1.1 calls and counts the hosts of an executor that has one kind
 _ONE_FLAVOR = Flavors(weights={ONLY_FLAVOR: ONLY_WEIGHT}, most_weight=ONLY_WEIGHT)
@@ -29,6 +31,25 @@ class HasTenants(Protocol):
 
     def tenants_among(self, known: Collection[str]) -> Collection[str]:
         """Those of the known tenants whose hosts can be listed; without any, there is no one to ask."""
+
+
+@runtime_checkable
+class ListsTenants(Protocol):
+    """Tenants that can be found without any record of their jobs."""
+
+    async def all_tenants(self) -> Collection[str]:
+        """All who are meant to pay for hosts; raises `Transient` or `Rejected`."""
+
+
+@runtime_checkable
+class ListsOthers(Protocol):
+    """Hosts that are this runner's by their name, but not by the label of this installation."""
+
+    async def hosts_of_others(self, tenant: str) -> Sequence[SeenHost]:
+        """Those of a tenant with another installation's label, which each of them names.
+
+        Raises `Transient` or `Rejected`. One without any label is nobody's, and not listed.
+        """
 
 
 @runtime_checkable
@@ -103,6 +124,16 @@ def tenant_of(executor: Executor, payload: Payload) -> str:
 def tenants_among(executor: Executor, known: Collection[str]) -> Sequence[str]:
     """The tenants whose hosts are listed when all hosts of ours are searched for."""
     return sorted(executor.tenants_among(known) if isinstance(executor, HasTenants) else {"", *known})
+
+
+async def all_tenants_of(executor: Executor) -> Collection[str]:
+    """The tenants that are known without records; raises `Transient` or `Rejected`."""
+    return await executor.all_tenants() if isinstance(executor, ListsTenants) else ()
+
+
+async def hosts_of_others(executor: Executor, tenant: str) -> Sequence[SeenHost]:
+    """A tenant's hosts with our prefix and another installation's label; raises `Transient`, `Rejected`."""
+    return await executor.hosts_of_others(tenant) if isinstance(executor, ListsOthers) else ()
 
 
 async def flavors_of(executor: Executor) -> Flavors:

@@ -31,7 +31,7 @@ _SETTLED_ON_A_HOST = frozenset({Phase.PROVISIONED, Phase.LAUNCHING, Phase.LAUNCH
 class HostKind(enum.StrEnum):
     """What a host turned out to be; only the last two may be removed."""
 
-    FOREIGN = "foreign"  # not named as the hosts of this runner are
+    FOREIGN = "foreign"  # of another installation, or not named as the hosts of this runner are
     TRACKED = "tracked"  # its job has a record, and with it an owner
     KEPT = "kept"  # the configuration leaves hosts in place
     YOUNG = "young"
@@ -118,6 +118,10 @@ class _Suspicion:
 
 
 def _verdict(host: SeenHost, known: KnownJobs, now: datetime) -> HostVerdict:
+    if host.installation:
+        return HostVerdict(
+            host=host, kind=HostKind.FOREIGN, why=f"of another installation: {host.installation}"
+        )
     key = job_of(host.name, known.runner)
     if key is None:
         return HostVerdict(

@@ -75,6 +75,8 @@ class SeenHost:
     ref: str
     created_at: datetime | None
     busy: bool | None  # whether a job is being run on it
+    installation: str = ""
+    """Whose label it carries, when that is another installation's."""
 
 
 def host_name(key: JobKey) -> HostName:

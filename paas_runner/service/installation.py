@@ -35,6 +35,20 @@ async def settled(config: Config, store: Store, now: datetime) -> str:
     return found
 
 
+def in_force(config: Config, *, stored: str | None, waiting: state_file.State | None) -> str | None:
+    """The id that the next start would settle on, None where it would make one; touches nothing."""
+    travelling = waiting.installation if waiting else None
+    return config.installation_id or stored or installation.kept(config.installation_path) or travelling
+
+
+def waiting_state(config: Config, now: datetime) -> state_file.State | None:
+    """What a state file has that waits for a start; None where there is none that can be read."""
+    try:
+        return state_file.read(config.state_file, config.peer_names, now)
+    except state_file.StateFileError:
+        return None
+
+
 def _keep(path: Path, found: str) -> None:
     """A disk that is full or not writable prevents no start: the store has the id."""
     try:

@@ -40,8 +40,3 @@ def keep(path: Path, installation: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
-
-
-def in_force(*, configured: str | None, stored: str | None, kept: str | None) -> str | None:
-    """Which of the ids marks our hosts: what the operator says, else what belongs to the records."""
-    return configured or stored or kept

@@ -83,6 +83,47 @@ async def test_hosts_of_jobs_that_run_are_never_removed_whether_the_service_runs
     assert job.status == "success"
 
 
+async def test_without_its_records_hosts_are_shown_and_go_only_when_the_installation_is_named(real):
+    async with real.service():
+        late = await left_behind(real)
+    late.created_at -= timedelta(days=3)
+    installation = real.config.with_name("paas-runner-state.installation").read_text().strip()
+    store = real.config.with_name("paas-runner-state.db")
+    real.state_file.unlink()
+    for damage in (lambda: store.write_bytes(b"noise" * 1000), store.unlink):
+        damage()
+        code, answer, messages = await orphans(real.config, "--delete", "--json")
+        document = json.loads(answer)
+        assert (code, document["orphans"], document["installation"]) == (1, 1, installation)
+        assert str(store) in document["records_lost"]
+        assert "nothing is known of any job, so nothing is removed" in messages
+        assert real.alive
+    code, answer, _ = await orphans(real.config, "--delete", "--installation", installation)
+    assert code == 1, "the records are lost all the same"
+    assert "hosts: 1, orphans: 0, removed: 1" in answer
+    assert not real.alive
+
+
+async def test_hosts_of_another_installation_are_named_with_it_and_left_alone(real):
+    async with real.service():
+        late = await left_behind(real)
+    late.created_at -= timedelta(days=3)
+    before = real.config.with_name("paas-runner-state.installation").read_text().strip()
+    real.configure(more='installation_id = "a-new-installation"')
+    code, answer, messages = await orphans(real.config, "--delete")
+    assert code == 0
+    assert f"foreign  of another installation: {before}" in answer
+    assert "hosts: 0, orphans: 0, removed: 0, of another installation: 1" in answer
+    assert "--installation ID --delete" in messages
+    assert real.alive
+    code, answer, messages = await orphans(real.config, "--delete", "--installation", before)
+    assert (code, real.alive) == (0, [])
+    assert f"hosts with the label of {before}, not of this installation (a-new-installation)" in messages
+    code, _, messages = await orphans(real.config, "--installation", "short")
+    assert code == 2
+    assert "8 to 64 letters" in messages
+
+
 async def test_what_cannot_be_found_out_is_said_with_an_exit_code(real):
     code, answer, messages = await orphans(real.config)
     assert (code, answer) == (74, "")

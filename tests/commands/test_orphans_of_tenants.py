@@ -7,9 +7,9 @@ from contextlib import nullcontext
 
 import pytest
 
-from paas_runner.commands.orphans import search
+from paas_runner.commands.orphan_search import search
 from paas_runner.http import Http
-from paas_runner.job.orphans import GRACE
+from paas_runner.job.orphans import GRACE, LONGEST_JOB
 from paas_runner.job.tracked import Phase
 from paas_runner.sandbox.faults import Answer
 from paas_runner.service.assembly import Edges
@@ -25,7 +25,7 @@ INSTALLATION = "installation-in-memory"
 class SearchedWorld(SharedRunner):
     """The world of several tenants, and the command in it."""
 
-    async def orphans(self, *, delete=False):
+    async def orphans(self, *, delete=False, installation=INSTALLATION):
         edges = Edges(
             connect=Http(rng=self.rng, transport=self._transport),
             open_store=lambda _path: nullcontext(),
@@ -36,8 +36,9 @@ class SearchedWorld(SharedRunner):
             self.configuration(),
             edges,
             self.store,
-            installation=INSTALLATION,
+            installation=installation,
             delete=delete,
+            with_others=installation == INSTALLATION,
             clock=virtual_now,
         )
 
@@ -129,21 +130,70 @@ def test_a_tenant_whose_attributes_are_gone_is_named(share):
 def test_where_no_tenant_can_be_asked_nothing_is_said_of_orphans(share):
     async def story(world):
         await world.leave_behind("acme")
-        world.revoke("acme")
+        payers = ["acme", "bolt", "crew", "echo"]
+        for tenant in payers:
+            world.revoke(tenant)
         found = await world.orphans()
         assert (found.document["orphans"], found.document["hosts"]) == (None, [])
-        assert [gap.tenant for gap in found.not_asked] == ["acme"]
+        assert [gap.tenant for gap in found.not_asked] == payers
 
     share(story)
 
 
-def test_where_no_tenant_is_known_that_is_said_and_the_cloud_is_not_asked(share):
+def test_tenants_of_which_no_record_knows_are_found_by_their_groups_attributes(share):
     async def story(world):
+        plant(world, "crew", f"hpd-job-{world.key}-7").created_at -= 2 * LONGEST_JOB
+        found = await world.orphans()
+        assert (owners(world, found), found.orphans, list(found.not_asked)) == (["crew"], 1, [])
+        found = await world.orphans(delete=True)
+        assert [row.removed for row in found.rows] == [True]
+        assert not world.alive
+
+    share(story)
+
+
+def test_where_the_groups_cannot_be_listed_and_no_tenant_is_known_nothing_is_said_of_orphans(share):
+    async def story(world):
+        world.coordinator_faults.add(Answer(401), times=None, path="/api/v4/groups")
         found = await world.orphans()
         [gap] = found.not_asked
-        assert (gap.tenant, gap.why) == (None, "no tenant is known yet: nothing was asked")
+        assert gap.tenant is None
+        assert "tenants of which no record knows were not looked for" in gap.why
         assert found.document["orphans"] is None
         assert not world.cloud.ledger.requests
+
+    share(story)
+
+
+def test_hosts_of_another_installation_are_shown_and_go_only_where_it_is_named(share):
+    """Its records were lost with its disk, say, and the id with them."""
+
+    async def story(world):
+        host = plant(world, "acme", f"hpd-job-{world.key}-7", installation="the-one-before")
+        host.created_at -= 2 * LONGEST_JOB
+        found = await world.orphans(delete=True)
+        [row] = found.rows
+        assert (row.installation, row.verdict.kind, row.removed) == ("the-one-before", "foreign", False)
+        assert row.verdict.why == "of another installation: the-one-before"
+        assert (found.orphans, found.of_others) == (0, 1)
+        found = await world.orphans(delete=True, installation="yet-another")
+        assert (list(found.rows), len(world.alive)) == ([], 1)
+        found = await world.orphans(delete=True, installation="the-one-before")
+        [row] = found.rows
+        assert (row.installation, row.verdict.kind, row.removed) == ("the-one-before", "orphan", True)
+        assert not world.alive
+
+    share(story)
+
+
+def test_a_host_of_a_named_installation_that_may_be_busy_stays_as_one_of_ours_would(share):
+    async def story(world):
+        plant(world, "acme", f"hpd-job-{world.key}-7", installation="the-one-before").created_at -= 2 * GRACE
+        found = await world.orphans(delete=True, installation="the-one-before")
+        [row] = found.rows
+        assert row.removed is False
+        assert row.verdict.kind in {"busy", "young"}
+        assert world.alive
 
     share(story)
 
@@ -181,7 +231,7 @@ async def test_a_cloud_that_was_not_asked_is_not_called_clean(tmp_path):
     config = await stored(tmp_path)
     code, answer, messages = await orphans(config)
     assert (code, answer) == (1, "")
-    assert messages == "paas-runner orphans: runner shared: no tenant is known yet: nothing was asked\n"
+    assert "runner shared: tenants of which no record knows were not looked for: " in messages
     code, answer, _ = await orphans(config, "--json")
     assert code == 1
     assert json.loads(answer)["orphans"] is None
@@ -193,7 +243,8 @@ async def test_a_tenant_that_cannot_be_asked_is_named_with_runner_and_reason(tmp
     code, answer, messages = await orphans(config, "--json")
     assert code == 1
     document = json.loads(answer)
-    [gap] = document["not_asked"]
+    groups, gap = document["not_asked"]
+    assert (groups["runner"], groups["tenant"]) == ("shared", None)
     assert (gap["runner"], gap["tenant"]) == ("shared", "acme")
     assert "no answer" in gap["why"]
     assert document["orphans"] is None

@@ -77,6 +77,19 @@ async def test_hosts_of_others_are_not_listed(make):
     assert [seen.ref for seen in await executor.hosts("")] == [host.ref]
 
 
+@pytest.mark.parametrize("cloud_options", [CloudOptions(), CloudOptions(env_in_lists=False)])
+@pytest.mark.parametrize("edited", [False, True])
+async def test_hosts_of_this_runners_name_with_another_label_are_told_with_it(clever, make, edited):
+    executor = make()
+    await executor.provision(requested(1))
+    await executor.provision(requested(2, runner="other"))
+    host = await make(installation="installation-2").provision(requested(3))
+    if edited:
+        edit_descriptions(clever)
+    [seen] = await executor.hosts_of_others("")
+    assert (seen.ref, seen.installation) == (host.ref, "installation-2")
+
+
 @pytest.mark.parametrize("cloud_options", [CloudOptions(env_in_lists=False)])
 async def test_environments_are_asked_for_of_candidates_alone(clever, make):
     executor = make()

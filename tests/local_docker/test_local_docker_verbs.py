@@ -119,7 +119,10 @@ async def test_a_container_of_that_name_that_is_not_ours_is_left_alone(docker):
     with pytest.raises(Rejected, match=f"a container {requested().host_name} exists that is not ours"):
         await executor.provision(requested())
     await executor.decommission(removal(requested().host_name, search=True))
+    [seen] = await executor.hosts_of_others("")
+    assert (seen.name, seen.installation, seen.busy) == (requested().host_name, "another", False)
     another = docker.make(installation="another")
+    assert await another.hosts_of_others("") == []
     assert await another.adopt(requested())
     await another.decommission(removal(requested().host_name, search=True))
 

@@ -57,7 +57,7 @@ def submit_for(coordinator, tenant, *script, variables=()):
     return submitted(coordinator, spec, project)
 
 
-def plant(world, tenant, name):
+def plant(world, tenant, name, *, installation="installation-in-memory"):
     """A host as an interrupted service would have left it."""
     kind = world.cloud.catalogue.instance_types[0]
     flavor = kind.flavors[0]
@@ -66,7 +66,7 @@ def plant(world, tenant, name):
             "zone": "par",
             "minInstances": 1,
             "maxInstances": 1,
-            "description": "CI job, installation installation-in-memory",
+            "description": f"CI job, installation {installation}",
         },
         name=name,
         instance_type=kind,
