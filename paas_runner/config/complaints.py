@@ -54,14 +54,17 @@ class Finding:
     found: str
     expected: str = ""
     hint: str = ""
+    first: KeyPath = ()
+    """Where the same key is already, of one that is repeated."""
 
     def located(self, path: Path, text: str) -> Complaint:
         """The same with its line in `text`, the content of the file `path`."""
+        where = f", on line {line_of(text, self.first)}" if self.first else ""
         return Complaint(
             path=path,
             line=line_of(text, self.at),
             key=dotted(self.at),
-            found=self.found,
+            found=self.found + where,
             expected=self.expected,
             hint=self.hint,
         )
@@ -79,6 +82,12 @@ class Findings:
     def wrong(self, at: KeyPath, found: str, *, expected: str = "", hint: str = "") -> None:
         """Note a fault and go on reading."""
         self.faults.append(Finding(at=at, found=found, expected=expected, hint=hint))
+
+    def repeated(self, at: KeyPath, first: KeyPath) -> None:
+        """Note a key that is at `first` already, in another spelling."""
+        found = f"is there already, as {dotted(first)}"
+        hint = "keep one: GitLab Runner takes keys in any case"
+        self.faults.append(Finding(at=at, found=found, hint=hint, first=first))
 
     def warn(self, at: KeyPath, found: str, *, hint: str = "") -> None:
         """Note what is accepted, but should be known."""

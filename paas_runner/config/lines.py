@@ -29,9 +29,12 @@ def dotted(at: KeyPath) -> str:
 
 
 def line_of(text: str, at: KeyPath) -> int:
-    """The line, from 1, on which a key of a valid `text` begins; an absent key has the line of its table."""
+    """The line, from 1, on which a key of a valid `text` begins; an absent key has the line of its table.
+
+    A key that is there in another case alone is found, too.
+    """
     lines = text.replace("\r\n", "\n").split("\n")
-    at = _present_part(_longest(lines, len(lines))[1], at)
+    at = _as_written(_longest(lines, len(lines))[1], at)
     if not at:
         return 1
     last = bisect_left(
@@ -90,6 +93,22 @@ def _with_last_tables(document: Any, at: KeyPath) -> KeyPath:
         except (KeyError, IndexError, TypeError):
             document = None
     return whole
+
+
+def _as_written(document: dict[str, Any], at: KeyPath) -> KeyPath:
+    """What there is of a path, with its keys in the case in which they stand there."""
+    value: Any = document
+    written: KeyPath = ()
+    for step in at:
+        found = step
+        if isinstance(value, dict) and isinstance(step, str) and step not in value:
+            found = next((key for key in value if key.lower() == step.lower()), step)
+        try:
+            value = value[found]
+        except (KeyError, IndexError, TypeError):
+            break
+        written = (*written, found)
+    return written
 
 
 def _present_part(document: dict[str, Any], at: KeyPath) -> KeyPath:

@@ -26,6 +26,7 @@ from paas_runner.config.sections import (
     read_sections,
     with_secrets_file,
 )
+from paas_runner.config.spelling import spelled
 from paas_runner.setting_types import SCALARS, UnfitError
 from paas_runner.settings import keys_of
 
@@ -43,8 +44,8 @@ _KNOWN_KEYS = (
 def load(path: Path, *, environ: Mapping[str, str], executors: Executors) -> Config:
     """Read a configuration file; raises `ConfigError` with all that is wrong, before anything is started."""
     text = _content(path)
-    document = dialect.as_read_there(_parsed(path, text))
     findings = Findings()
+    document = dialect.as_read_there(spelled(_parsed(path, text), (), _KNOWN_KEYS, findings))
     folder = path.absolute().parent
     reader = Reader(
         findings=findings,
@@ -142,6 +143,7 @@ def state_path(path: Path, environ: Mapping[str, str]) -> Path:
         raise ConfigError([Complaint(path=path, found=f"cannot be read: {error.strerror}")]) from error
     except (ValueError, RecursionError):
         document = {}
+    document = spelled(document, (), _KNOWN_KEYS, Findings())
     try:
         return Path(SCALARS[Path].read(document["state_file"], Surroundings(environ=environ, folder=folder)))
     except (KeyError, UnfitError):

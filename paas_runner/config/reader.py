@@ -15,6 +15,7 @@ import attrs
 from paas_runner.config.complaints import Findings
 from paas_runner.config.lines import KeyPath
 from paas_runner.config.secret_references import Surroundings, is_literal
+from paas_runner.config.spelling import spelled
 from paas_runner.secret import Secret
 from paas_runner.setting_types import LARGEST_INTEGER, SCALARS, TABLE_OF_LISTS, TEXTS, UnfitError
 from paas_runner.settings import Key, PluginKind, contradictions, declared, keys_of
@@ -116,7 +117,9 @@ class Reader:
             self.findings.wrong(at_key, f"the {key} {name} cannot be loaded: {error}")
             return None
         before = len(self.findings.faults)
-        self.refuse_unknown(table, at, keys_of(kind.settings) | set(known))
+        known = keys_of(kind.settings) | set(known)
+        table = spelled(table, at, known, self.findings)
+        self.refuse_unknown(table, at, known)
         instance = self.instance(kind.settings, table, at)
         return None if len(self.findings.faults) > before else instance
 
@@ -149,7 +152,9 @@ class Reader:
             self.findings.wrong(at, described(raw, quote=False), expected=key.expected)
             return None
         if attrs.has(key.kind):
-            self.refuse_unknown(raw, at, keys_of(key.kind) | self.aliases.get(key.kind, {}).keys())
+            known = keys_of(key.kind) | self.aliases.get(key.kind, {}).keys()
+            raw = spelled(raw, at, known, self.findings)
+            self.refuse_unknown(raw, at, known)
             return self.instance(key.kind, raw, at)
         if key.kind == TABLE_OF_LISTS:
             return {name: self._list(value, (*at, name)) for name, value in raw.items()}

@@ -17,6 +17,7 @@ from paas_runner.config.lines import KeyPath, dotted
 from paas_runner.config.model import Runner
 from paas_runner.config.reader import Reader, described, did_you_mean
 from paas_runner.config.secret_references import read_secrets_file
+from paas_runner.config.spelling import spelled, with_spelled_tables
 from paas_runner.executor.contract import ExecutorKind
 from paas_runner.job.known_runner import short_token
 from paas_runner.setting_types import SCALARS, UnfitError
@@ -96,6 +97,7 @@ def note_what_is_in_vain(table: Mapping[str, Any], at: KeyPath, owner: type[Any]
 
 
 def _read_section(table: Mapping[str, Any], at: KeyPath, reader: Reader, executors: Executors) -> Section:
+    table = with_spelled_tables(spelled(table, at, _KNOWN_KEYS, reader.findings), at, reader.findings)
     table = dialect.without_unset(table)
     reader = with_secrets_file(table, at, reader)
     values = reader.values(Runner, table, at)
