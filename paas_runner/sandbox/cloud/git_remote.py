@@ -160,7 +160,11 @@ class GitRemote:
 
 
 def _cgi(request: Request, repository: Path) -> dict[str, str]:
-    """The request as CGI variables; an absent length means: until the end of the input."""
+    """The request as CGI variables.
+
+    Without its length, which means: until the end of the input. Told a length, git's program goes on reading
+    for ever where that end comes earlier, as it does when this process is killed in the middle of a push.
+    """
     headers = request.headers
     variables = {
         "GIT_PROJECT_ROOT": str(repository.parent),
@@ -171,7 +175,6 @@ def _cgi(request: Request, repository: Path) -> dict[str, str]:
         "REMOTE_USER": "sandbox",
         "REMOTE_ADDR": "127.0.0.1",
         "CONTENT_TYPE": headers.get("content-type"),
-        "CONTENT_LENGTH": headers.get("content-length"),
         "HTTP_CONTENT_ENCODING": headers.get("content-encoding"),
         "GIT_PROTOCOL": headers.get("git-protocol"),
     }

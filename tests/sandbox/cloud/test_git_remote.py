@@ -11,8 +11,11 @@ from pathlib import Path
 import attrs
 import httpx
 import pytest
+from starlette.requests import Request
 
 from paas_runner.sandbox.cloud import Application, Cloud, CloudOptions, GitRemote, Organisation, create_app
+from paas_runner.sandbox.cloud.git_remote import _cgi
+from paas_runner.sandbox.cloud.git_repositories import GitRepositories
 from paas_runner.sandbox.faults import DropAfter, FaultInjector, FaultPlan
 from paas_runner.server.listening import Listener
 from tests.support.clouds import KEYS, OTHER_TOKEN, TOKEN, Program, new_application, real_cloud
@@ -295,3 +298,30 @@ async def test_a_push_that_ends_early_does_not_hold_up_the_next_one(remote: Remo
             )
     async with asyncio.timeout(10):
         assert (await scratch.push(remote.of(app)))[0] == 0
+
+
+async def test_git_ends_when_its_sandbox_was_killed_in_the_middle_of_a_push(tmp_path: Path) -> None:
+    """The end of the input comes before the length that was announced."""
+    repositories = GitRepositories(tmp_path / "remote")
+    repository = await repositories.of("app_1")
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/git/app_1.git/git-receive-pack",
+        "path_params": {"service": "git-receive-pack"},
+        "query_string": b"",
+        "server": ("127.0.0.1", 80),
+        "scheme": "http",
+        "headers": [
+            (b"content-type", b"application/x-git-receive-pack-request"),
+            (b"content-length", b"5000"),
+        ],
+    }
+    backend = await repositories.http_backend()
+    environment = _cgi(Request(scope), repository)
+    async with repositories.process(str(backend), environment=environment) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"0094" + b"0" * 50)
+        process.stdin.close()
+        async with asyncio.timeout(20):
+            await process.wait()
