@@ -5,6 +5,7 @@ obey what is in the folder, git, which run where the shell of the job lets them.
 """
 
 import enum
+from pathlib import Path
 from typing import Protocol
 
 import attrs
@@ -12,6 +13,7 @@ import httpx
 
 from paas_runner.inner.artifacts import Artifacts, job_artifacts
 from paas_runner.inner.cache import Cache, job_cache
+from paas_runner.inner.files.folder import Folder
 from paas_runner.inner.git_program import Launch
 from paas_runner.inner.job import Job
 from paas_runner.inner.sources import job_sources
@@ -71,6 +73,9 @@ class JobHelper:
     """Works in the job's folder, which it needs as a real one."""
 
     job: Job
+    folder: Folder
+    """The job's, found before any script could put a link in its place."""
+
     narrator: Narrator
     cache: Cache
     artifacts: Artifacts
@@ -94,13 +99,13 @@ class JobHelper:
         """Do it; raises `StageError`."""
         match stage:
             case Stage.GET_SOURCES:
-                sources = job_sources(self.job, self.narrator, self.launch)
+                sources = job_sources(self.job, self.folder, self.narrator, self.launch)
                 if sources is None:
                     self.narrator.line("The job's payload names no repository: there are no sources to fetch")
                 else:
                     await sources.fetch()
             case Stage.CLEAR_WORKTREE:
-                sources = job_sources(self.job, self.narrator, self.launch)
+                sources = job_sources(self.job, self.folder, self.narrator, self.launch)
                 if sources is not None:
                     await sources.clear()
             case Stage.RESTORE_CACHE:
@@ -120,6 +125,7 @@ def job_helper(job: Job, narrator: Narrator, client: httpx.AsyncClient, launch: 
     """
     return JobHelper(
         job=job,
+        folder=Folder(Path(job.workspace.project)),
         narrator=narrator,
         cache=job_cache(job, narrator, client, launch),
         artifacts=job_artifacts(job, narrator, client, launch),

@@ -28,6 +28,11 @@ class Workspace:
 
     builds: PurePath
     project: PurePath
+    folder: Folder = attrs.field(
+        default=attrs.Factory(lambda self: Folder(Path(self.builds)), takes_self=True), eq=False, repr=False
+    )
+    """`builds` as it was before any script of the job could put a link in its place."""
+
     refusal: str = ""
     """Why the project cannot be where the job wants it; empty when it is there."""
 
@@ -47,11 +52,10 @@ def write_files(workspace: Workspace, files: Mapping[PurePath, str]) -> None:
 
     Raises OSError, and ValueError for text that no file can hold and for places elsewhere.
     """
-    folder = Folder(Path(workspace.builds))
     for path, content in files.items():
         place = path.relative_to(workspace.builds)
-        folder.make_directory(str(place.parent))
-        folder.write(str(place), content.encode())
+        workspace.folder.make_directory(str(place.parent))
+        workspace.folder.write(str(place), content.encode())
 
 
 @attrs.frozen(kw_only=True)

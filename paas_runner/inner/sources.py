@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 import attrs
 
@@ -149,8 +149,11 @@ class Sources:
         return f"credential.{self.repository.origin}.helper", JOB_TOKEN_HELPER
 
 
-def job_sources(job: Job, narrator: Narrator, launch: Launch) -> Sources | None:
-    """The sources of a job in its folder; None when its payload names no repository. Raises `StageError`."""
+def job_sources(job: Job, folder: Folder, narrator: Narrator, launch: Launch) -> Sources | None:
+    """The sources of a job in its folder, which must have been found before any script ran.
+
+    None when its payload names no repository. Raises `StageError`.
+    """
     repository = read_repository(job)
     if repository is None:
         return None
@@ -173,7 +176,7 @@ def job_sources(job: Job, narrator: Narrator, launch: Launch) -> Sources | None:
     return Sources(
         repository=repository,
         settings=job.settings,
-        folder=Folder(Path(project)),
+        folder=folder,
         git=git,
         narrator=narrator,
         with_job_token=with_token and repository.user == CI_USER,

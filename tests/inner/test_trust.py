@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from paas_runner.inner.files.folder import Folder
 from paas_runner.inner.git import read_repository
 from paas_runner.inner.job import Workspace, read_job
 from paas_runner.inner.settings import InnerRunnerError, read_section
@@ -87,7 +88,9 @@ async def test_git_and_the_job_have_the_file(certificate: tuple[Path, Path], tmp
     path = tmp_path / "g/p.tmp/CI_SERVER_TLS_CA_FILE"
     assert job.variables.get("CI_SERVER_TLS_CA_FILE") == str(path)
     assert read_repository(job) is not None
-    sources = job_sources(job, Log().narrator, lambda *_, **__: pytest.fail("nothing is run"))
+    sources = job_sources(
+        job, Folder(tmp_path), Log().narrator, lambda *_, **__: pytest.fail("nothing is run")
+    )
     assert sources is not None
     assert path.read_text() == certificate[0].read_text()
     environment = sources.git.environment

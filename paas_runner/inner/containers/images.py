@@ -11,6 +11,7 @@ import attrs
 
 from paas_runner.docker.engine import Engine
 from paas_runner.docker.errors import AbsentError
+from paas_runner.docker.labels import JOB
 from paas_runner.docker.registries import RegistryLogin, login_among, login_in, own_login, pull, registry_of
 from paas_runner.errors import RemoteError
 from paas_runner.inner.containers.settings import DockerSettings, PullPolicy, read_policies
@@ -18,6 +19,8 @@ from paas_runner.inner.ending import Reason, StageError, broken
 from paas_runner.inner.files.globs import GlobError, parse
 from paas_runner.inner.job import Job, mappings
 from paas_runner.inner.trace import Narrator
+from paas_runner.job.images import InvalidReferenceError, is_image_id
+from paas_runner.job.images import parse as parse_reference
 
 _LOGINS_VARIABLE = "DOCKER_AUTH_CONFIG"
 
@@ -84,6 +87,8 @@ class Images:
     settings: DockerSettings
     credentials: Credentials
     narrator: Narrator
+    own: str = ""
+    """The id of that which the runner's own container was made of, if it is in one."""
 
     async def get(self, name: str, wanted: object, *, platform: str = "") -> Image:
         """The image of that name, as the first policy that succeeds gives it.
@@ -142,11 +147,30 @@ class Images:
         return await self._present(name)
 
     async def _present(self, name: str) -> Image:
+        _check_name(name)
         found = await self.engine.call(f"look for {name}", lambda client: client.inspect_image(name))
+        self._check_whose(name, found)
         digests = found.get("RepoDigests") or ()
         exactly = f" with digest {digests[0]}" if digests else ""
         self.narrator.line(f"Using docker image {found['Id']} for {name}{exactly} ...")
         return _image(found)
+
+    def _check_whose(self, name: str, found: Mapping[str, Any]) -> None:
+        """Raise `StageError` for the image of a host: files of its owner are in it."""
+        labels = (found.get("Config") or {}).get("Labels") or {}
+        if found["Id"] == self.own or JOB in labels:
+            text = f'the image "{name}" is that of a host, with files of its owner: no job may use it'
+            raise StageError(broken(text, Reason.CONFIGURATION))
+
+
+def _check_name(name: str) -> None:
+    """Raise `CredentialsError` for what the engine could take for anything else than an image."""
+    if is_image_id(name):
+        return
+    try:
+        parse_reference(name)
+    except InvalidReferenceError as error:
+        raise CredentialsError(f"it is no image name: {error}") from None
 
 
 def check_allowed(name: str, patterns: Sequence[str], always: Sequence[str], what: str) -> None:

@@ -30,7 +30,6 @@ from paas_runner.inner.containers.services import (
 )
 from paas_runner.inner.containers.settings import DockerSettings, read_docker
 from paas_runner.inner.ending import Reason, StageError, broken
-from paas_runner.inner.files.folder import Folder
 from paas_runner.inner.job import Job, Workspace, texts
 from paas_runner.inner.trace import Narrator
 
@@ -88,7 +87,13 @@ async def job_container(job: Job, narrator: Narrator, hidden: Sequence[Path]) ->
         )
         hidden = [*hidden, *own_login_files(), *settings.engine.files]
         programs = own_programs(factory, own, builds=builds, hidden=hidden) if own else None
-        images = Images(engine=engine, settings=settings, credentials=Credentials(job), narrator=narrator)
+        images = Images(
+            engine=engine,
+            settings=settings,
+            credentials=Credentials(job),
+            narrator=narrator,
+            own=own.image if own else "",
+        )
         async with _services(job, settings, factory, images, own):
             usual = job.variables.expand(settings.image)
             check_allowed(image.name, settings.for_job.allowed_images, [usual], "images")
@@ -171,7 +176,7 @@ def _open_to(user: str, workspace: Workspace) -> Iterator[None]:
         return
     before = os.umask(0)
     try:
-        builds = Folder(Path(workspace.builds))
+        builds = workspace.folder
         files, project = (path.relative_to(workspace.builds) for path in (workspace.files, workspace.project))
         for place in (files, project):
             builds.change_mode(str(place), 0o777)

@@ -25,7 +25,7 @@ from tests.support.hosts import GRACEFUL, hosts, script
 from tests.support.live_records import submitted
 
 COORDINATOR = """\
-import http.server, io, json, pathlib, subprocess, sys, threading, zipfile
+import http.server, io, json, os, pathlib, subprocess, sys, threading, zipfile
 said = {"trace": b"", "kept": b""}
 class Handler(http.server.SimpleHTTPRequestHandler):
     def __init__(self, *arguments):
@@ -48,6 +48,10 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         pass
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 8000), Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
+pathlib.Path("/cache/other/project/key").mkdir(parents=True)
+pathlib.Path("/cache/other/project/key/cache.zip").touch()
+places = ("/cache", "/etc", "/usr/lib/paas-runner")
+operators = [path for place in places for path in pathlib.Path(place).rglob("*")]
 pathlib.Path("/started").touch()
 folder = "/etc/heptapod-runner"
 command = ["gitlab-runner", "exec-fetched-job", "--config", f"{folder}/runner.toml", f"{folder}/job.json"]
@@ -56,6 +60,7 @@ changed = subprocess.run(
     ["find", "/", "-xdev", "-newercm", "/started", "-not", "-type", "d", "-not", "-path", "/tmp/*",
      "-not", "-path", "/proc/*", "-not", "-path", "/etc/host*",
      "-not", "-path", "/etc/resolv.conf"], stdout=subprocess.PIPE).stdout.decode().split()
+changed += [f"{path} is gone" for path in operators if not os.path.lexists(path)]
 kept = {}
 if b"PK" in said["kept"]:
     body = said["kept"][said["kept"].index(b"PK"):]
@@ -69,6 +74,7 @@ FOLDER = "/etc/heptapod-runner"
 KEY = "AKIA-OF-THE-OPERATOR"
 IN_THE_ENVIRONMENT = "OPERATORS-OWN-LOGIN"
 CACHE = f'[runners.cache]\nPath = "x"\n[runners.cache.s3]\nAccessKey = "{KEY}"\nSecretKey = "{KEY}"\n'
+HOST_IMAGE = "paas-runner-test/host-of-a-job"
 OBEYED = "/usr/lib/paas-runner/obeyed"
 """What an obedient program makes."""
 
@@ -141,7 +147,7 @@ class Host:
             (self.folder / "git").chmod(0o755)
             lines.append("COPY git /usr/bin/git")
         (self.folder / "Dockerfile").write_text("\n".join(lines))
-        return self.docker.engine.build_folder(f"paas-runner-test/{self.docker.owner}", self.folder)
+        return self.docker.engine.build_folder(HOST_IMAGE, self.folder)
 
     def _outcome(self, image: str) -> Outcome:
         labels = {"paas-runner.owner": self.docker.owner}
@@ -310,6 +316,37 @@ TRIED: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "a project that is a link": (
         ("true",),
         {"hook": (f"cd /builds && rm -rf $CI_PROJECT_DIR && ln -s {FOLDER} $CI_PROJECT_DIR",)},
+    ),
+    "a project that is a link to others' caches": (
+        ("true",),
+        {
+            "hook": ("cd /builds && rm -rf $CI_PROJECT_DIR && ln -s /cache $CI_PROJECT_DIR",),
+            "variables": variables(GIT_STRATEGY="clone"),
+        },
+    ),
+    "an empty project that is a link": (
+        ("true",),
+        {
+            "hook": ("cd /builds && rm -rf $CI_PROJECT_DIR && ln -s /usr/lib/paas-runner $CI_PROJECT_DIR",),
+            "variables": variables(GIT_STRATEGY="empty"),
+        },
+    ),
+    "the image of the host itself": (
+        (f"cat {FOLDER}/*", "ls -la /var/run/docker.sock"),
+        {"change": lambda payload: payload.update(image={"name": HOST_IMAGE})},
+    ),
+    "the image of the host as a service": (
+        ("cp /builds/found . || true", "cat found || true"),
+        {
+            "change": lambda payload: payload.update(
+                services=[
+                    {
+                        "name": HOST_IMAGE,
+                        "entrypoint": ["sh", "-c", f"cat {FOLDER}/* > /builds/found; sleep 60"],
+                    }
+                ]
+            )
+        },
     ),
     "artifacts by links": (
         (f"ln -s {FOLDER} folder; ln -s {FOLDER}/runner.toml file; ln -s /proc/self/environ env",),
