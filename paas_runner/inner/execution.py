@@ -19,13 +19,14 @@ from paas_runner.inner.ending import (
     exited,
 )
 from paas_runner.inner.helper import AFTER_FAILURE, AFTER_SUCCESS, BEFORE_SCRIPTS, Helper, Stage
-from paas_runner.inner.job import Job
+from paas_runner.inner.job import TOO_LONG, Job
 from paas_runner.inner.job_script import JobScripts, Script
 from paas_runner.inner.process import RunningProgram
 from paas_runner.inner.settings import GitStrategy, Timings
 from paas_runner.inner.shell import Shell
 from paas_runner.inner.stop import Interrupted, Stop, Stops
 from paas_runner.inner.trace import Narrator, Trace
+from paas_runner.job.variables import BudgetExceededError
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -55,6 +56,8 @@ class Execution:
             ending = error.ending
         except Interrupted as interrupted:
             ending = interrupted.ending
+        except BudgetExceededError:
+            ending = broken(TOO_LONG, Reason.CONFIGURATION)
         except OSError as error:  # a full disk, say
             ending = broken(str(error))
         except Exception as error:

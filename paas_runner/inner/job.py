@@ -4,7 +4,7 @@ Variables are the runner's and the job's own, by weight, expanded (spec gitlab-r
 """
 
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -14,11 +14,13 @@ from paas_runner import __version__
 from paas_runner.inner.files.folder import Folder
 from paas_runner.inner.settings import RunnerSection, Settings, read_settings
 from paas_runner.job.payload import Payload
-from paas_runner.job.variables import Variable, expand, values
+from paas_runner.job.variables import Budget, BudgetExceededError, Variable, expand, values
 
 AUTHORITY = "CI_SERVER_TLS_CA_FILE"
 """The file variable with the certificates that the coordinator's own is to be checked with."""
 
+MOST_CHARACTERS = 32 * 1024 * 1024  # as many as a whole payload may have bytes
+TOO_LONG = f"the job's variables stand for more than {MOST_CHARACTERS} characters, written out"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -69,6 +71,11 @@ class JobVariables:
     masked: tuple[str, ...] = attrs.field(repr=False)
     """The values that the trace must not show."""
 
+    trouble: str = ""
+    """Why the values are those that were written, with nothing expanded; empty when they are not."""
+
+    _budget: Budget = attrs.field(factory=lambda: Budget(MOST_CHARACTERS), eq=False, repr=False)
+
     @property
     def environment(self) -> Mapping[str, str]:
         """What a process of the job has in its environment."""
@@ -79,9 +86,12 @@ class JobVariables:
         return next((item.value for item in self.variables if item.key == key), "")
 
     def expand(self, text: str) -> str:
-        """Text with the references to variables replaced, as in image names, cache keys and paths."""
+        """Text with the references to variables replaced, as in image names, cache keys and paths.
+
+        Raises `BudgetExceededError` when all that is asked for together is too long.
+        """
         known = {item.key: item.value for item in self.variables}
-        return expand(text, lambda name: known.get(name, ""))
+        return expand(text, lambda name: known.get(name, ""), self._budget)
 
 
 @attrs.frozen(kw_only=True)
@@ -171,18 +181,35 @@ def job_variables(payload: Payload, section: RunnerSection, workspace: Workspace
         attrs.evolve(variable, value=paths[key], raw=True) if variable.file else variable
         for key, variable in last.items()
     ]
-    literal = {variable.key: variable.value for variable in seen}
-    contents = {
-        key: variable.value if variable.raw else expand(variable.value, lambda name: literal.get(name, ""))
-        for key, variable in last.items()
-        if variable.file
-    }
-    expanded = values(seen)
+    files = {key: variable for key, variable in last.items() if variable.file}
+    trouble = ""
+    try:
+        expanded, contents = _expanded(seen, files)
+    except BudgetExceededError:
+        trouble = TOO_LONG
+        expanded, contents = _literal(seen), _literal(files.values())
     return JobVariables(
+        trouble=trouble,
         variables=tuple(attrs.evolve(variable, value=expanded[variable.key]) for variable in seen),
         files={workspace.files / key: content for key, content in contents.items()},
         masked=tuple(contents.get(key, expanded[key]) for key in last if last[key].masked),
     )
+
+
+def _expanded(
+    seen: Sequence[Variable], files: Mapping[str, Variable]
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The values of variables, and the contents of files; raises `BudgetExceededError`."""
+    budget, literal = Budget(MOST_CHARACTERS), _literal(seen)
+    contents = {
+        key: item.value if item.raw else expand(item.value, lambda name: literal.get(name, ""), budget)
+        for key, item in files.items()
+    }
+    return values(seen, budget), contents
+
+
+def _literal(variables: Iterable[Variable]) -> Mapping[str, str]:
+    return {variable.key: variable.value for variable in variables}
 
 
 def _before(payload: Payload, section: RunnerSection, workspace: Workspace) -> Iterator[Variable]:

@@ -55,6 +55,9 @@ class JobScripts:
     after_sources: Script | None
 
 
+NO_SCRIPTS = JobScripts(steps=(), after_script=None, before_sources=None, after_sources=None)
+
+
 def job_scripts(job: Job) -> JobScripts:
     """The steps of a job in order, its after_script, and what is run around its sources."""
 

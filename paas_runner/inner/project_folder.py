@@ -12,6 +12,7 @@ import attrs
 
 from paas_runner.inner.job import Workspace, job_variables
 from paas_runner.inner.settings import RunnerSection
+from paas_runner.job.failure import JobRefusedError
 from paas_runner.job.payload import Payload
 
 Place = Callable[[PurePath], Workspace]
@@ -28,10 +29,16 @@ def place_of(payload: Payload, section: RunnerSection, trouble: str = "") -> Pla
     """
 
     def wanted_place(builds: PurePath) -> Workspace:
-        path = (payload.variable("CI_PROJECT_PATH") or "").split("/")
+        try:
+            path = (payload.variable("CI_PROJECT_PATH") or "").split("/")
+        except JobRefusedError as error:
+            return Workspace(builds=builds, project=builds / _SURE, refusal=error.failure.text)
         parts = [part for part in path if part not in ("", ".", "..")] or [_SURE]
         usual = Workspace(builds=builds, project=builds.joinpath(*parts))
-        wanted = job_variables(payload, section, usual).get(_VARIABLE)
+        variables = job_variables(payload, section, usual)
+        if variables.trouble:
+            return attrs.evolve(usual, refusal=variables.trouble)
+        wanted = variables.get(_VARIABLE)
         if not wanted:
             return usual
         chosen = PurePath(os.path.normpath(wanted))

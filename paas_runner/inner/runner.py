@@ -13,9 +13,9 @@ from paas_runner.inner.ending import StateUpdate
 from paas_runner.inner.execution import Execution
 from paas_runner.inner.git import credentials
 from paas_runner.inner.git_program import Launch
-from paas_runner.inner.helper import Helper, job_helper
-from paas_runner.inner.job import Job, Workspace, mappings, read_job
-from paas_runner.inner.job_script import job_scripts
+from paas_runner.inner.helper import Helper, NoHelper, job_helper
+from paas_runner.inner.job import TOO_LONG, Job, Workspace, mappings, read_job
+from paas_runner.inner.job_script import NO_SCRIPTS, job_scripts
 from paas_runner.inner.link import JobLink, JobOverError
 from paas_runner.inner.project_folder import place_of
 from paas_runner.inner.settings import InnerRunnerError, RunnerSection, Timings, read_section
@@ -24,6 +24,7 @@ from paas_runner.inner.stop import Stops
 from paas_runner.inner.trace import Narrator, Trace
 from paas_runner.inner.trust import verification, with_authority
 from paas_runner.job.payload import Payload, PayloadError, decode
+from paas_runner.job.variables import BudgetExceededError
 
 CALL_SECONDS = 30.0
 
@@ -83,11 +84,16 @@ class InnerRunner:
             on_canceling=stops.cancel,
             debug=job.debug_trace or job.settings.debug_services,
         )
+        try:
+            scripts, helper = job_scripts(job), self.helper(job, narrator, client, shell.launch_own)
+        except BudgetExceededError:
+            job = attrs.evolve(job, workspace=attrs.evolve(job.workspace, refusal=TOO_LONG))
+            scripts, helper = NO_SCRIPTS, NoHelper()
         execution = Execution(
             job=job,
-            scripts=job_scripts(job),
+            scripts=scripts,
             shell=shell,
-            helper=self.helper(job, narrator, client, shell.launch_own),
+            helper=helper,
             trace=trace,
             narrator=narrator,
             timings=self.timings,

@@ -83,7 +83,7 @@ class ProcessShell:
     def workspace(self, place: Place) -> Iterator[Workspace]:
         """Folders that only this user can enter; file variables are always removed at the end."""
         with contextlib.ExitStack() as stack:
-            builds = Path(self.builds_dir or stack.enter_context(_temporary()))
+            builds = Path(self.builds_dir or stack.enter_context(private_folder()))
             workspace = place(builds)
             builds.mkdir(parents=True, exist_ok=True)
             folder = Folder(builds)  # in which an earlier job may have left links
@@ -139,8 +139,14 @@ def _removed(folder: Folder, path: str) -> None:
         folder.remove_tree(path)
 
 
-def _temporary() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="paas-runner-job-", ignore_cleanup_errors=True)
+@contextlib.contextmanager
+def private_folder() -> Iterator[str]:
+    """One that only this user can enter; it is gone at the end, with all that can be removed."""
+    path = Path(tempfile.mkdtemp(prefix="paas-runner-job-"))
+    try:
+        yield str(path)
+    finally:
+        _removed(Folder(path.parent), path.name)
 
 
 def _shell() -> str:

@@ -94,13 +94,14 @@ def _reference(text: str, start: int, last_brace: int) -> tuple[str, int]:
     return text[start:end], end
 
 
-def values(variables: Iterable[Variable]) -> Mapping[str, str]:
+def values(variables: Iterable[Variable], budget: Budget | None = None) -> Mapping[str, str]:
     """Each variable's expanded value; of equal keys the last wins, `raw` ones are taken literally.
 
-    Without bounds: for the one process that runs nothing but this job.
+    Raises `BudgetExceededError`, and nothing without a budget.
     """
     last = {variable.key: variable for variable in variables}
-    return {key: value_of(variable, last, Budget()) for key, variable in last.items()}
+    budget = budget or Budget()
+    return {key: value_of(variable, last, budget) for key, variable in last.items()}
 
 
 def value_of(variable: Variable, among: Mapping[str, Variable], budget: Budget) -> str:

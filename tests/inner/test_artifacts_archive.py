@@ -350,3 +350,27 @@ def test_raw_is_exactly_one_file(project: Path) -> None:
     for files in (("a", "b"), ("d",), ()):
         with pytest.raises(ArchiveError, match="only one file can be sent as raw"):
             archive(Format.RAW, project, *files)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_could_only_be_unpacked_in_memory_is_refused(project: Path, method: int) -> None:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", method) as made:
+        made.writestr("few", bytes(1_000_000))
+    with pytest.raises(ArchiveError, match="`few` in the archive is compressed by"):
+        unpack(target, Folder(project))
+    assert not [*project.iterdir()]
+
+
+def test_a_tree_with_any_number_of_levels_is_removed(project: Path) -> None:
+    current = os.open(project, os.O_RDONLY)
+    for name in ("deep", *["d"] * 2500):
+        os.mkdir(name, dir_fd=current)
+        inner = os.open(name, os.O_RDONLY, dir_fd=current)
+        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=inner))
+        os.close(current)
+        current = inner
+    os.close(current)
+    (project / "other").mkdir()
+    Folder(project).remove_tree("deep")
+    assert [*project.iterdir()] == [project / "other"]

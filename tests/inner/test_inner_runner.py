@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -455,3 +456,29 @@ async def test_a_folder_that_cannot_be_made_is_reported_to_the_hosts_owner(tmp_p
     _, job_json = hosts().handed_out(script("true"))
     with pytest.raises(InnerRunnerError, match="no folder could be made for the job"):
         await hosts().inner(shell=lambda section: shell).run(RUNNER_TOML, job_json)
+
+
+TENFOLD = {f"V{number}": "$R" * 100 for number in range(100)}
+
+
+@pytest.mark.parametrize(
+    ("values", "more"),
+    [
+        (TENFOLD, {}),
+        ({"CI_PROJECT_PATH": "a/" * 5000}, {}),
+        ({}, {"artifacts": [{"paths": ["$R" * 100] * 100, "artifact_type": "archive"}]}),
+        ({}, {"steps": [{"name": "release", "script": ["$R" * 1000] * 10}]}),
+    ],
+    ids=["variables", "project", "paths", "lines"],
+)
+async def test_a_job_that_stands_for_too_much_text_fails_in_words(
+    values: dict[str, str], more: dict[str, Any]
+) -> None:
+    world = hosts()
+    long = Variable(key="R", value="x" * 10_000, raw=True)
+    chosen = (long, *(Variable(key=key, value=value) for key, value in values.items()))
+    job, job_json = world.handed_out(script("echo never", variables=chosen))
+    assert await world.inner().run(RUNNER_TOML, json.dumps({**json.loads(job_json), **more})) == 1
+    assert job.status == "failed"
+    assert "characters" in text(job)
+    assert "\nnever\n" not in text(job)

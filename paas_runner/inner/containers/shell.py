@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path, PurePath
@@ -15,7 +14,7 @@ from paas_runner.inner.job import Job, Workspace, write_files
 from paas_runner.inner.job_script import Script
 from paas_runner.inner.process import RunningProgram, Write, launched
 from paas_runner.inner.project_folder import Place
-from paas_runner.inner.shell import ProcessShell
+from paas_runner.inner.shell import ProcessShell, private_folder
 from paas_runner.inner.trace import Narrator
 
 SHARED_FOLDER = "/builds"
@@ -41,8 +40,7 @@ class ContainerShell:
         with contextlib.ExitStack() as stack:
             builds = self.builds_dir or (SHARED_FOLDER if os.path.ismount(SHARED_FOLDER) else "")
             if not builds:
-                private = tempfile.TemporaryDirectory(prefix="paas-runner-job-", ignore_cleanup_errors=True)
-                builds = str(Path(stack.enter_context(private)) / "builds")
+                builds = str(Path(stack.enter_context(private_folder())) / "builds")
             yield stack.enter_context(ProcessShell(builds_dir=builds).workspace(place))
 
     @contextlib.asynccontextmanager

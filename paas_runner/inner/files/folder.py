@@ -10,6 +10,7 @@ Work on files blocks: it is done in a thread, which does not outlive the wish fo
 import asyncio
 import contextlib
 import os
+import secrets
 import shutil
 import stat
 import threading
@@ -21,6 +22,8 @@ T = TypeVar("T")
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _LISTED_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_TAKEN_APART = _LISTED_DIRECTORY | os.O_NOFOLLOW
+_MOST_TAKEN_APART = 100_000  # directories: someone may go on making them
 _PRIVATE = 0o600
 _USUAL = 0o666  # less what the umask takes
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -97,7 +100,7 @@ class Folder:
         """
         with self.parent(path) as (directory, name), contextlib.suppress(FileNotFoundError):
             if stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
-                shutil.rmtree(name, ignore_errors=True, dir_fd=directory)
+                _remove_directory(name, directory)
             else:
                 os.unlink(name, dir_fd=directory)
 
@@ -124,6 +127,24 @@ class Folder:
         place = Path(f"/proc/self/fd/{descriptor}").readlink()
         if not f"{place}/".startswith(f"{self.path}/"):
             raise OutsideError(f"`{path}` lies outside of the project")
+
+
+def _remove_directory(name: str, directory: int) -> None:
+    """As much of it as can be removed; one with more levels than can be open at once is taken apart."""
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(name, ignore_errors=True, dir_fd=directory)
+    waiting, left = [name], _MOST_TAKEN_APART
+    while waiting and (left := left - 1):
+        name = waiting.pop()
+        with contextlib.suppress(OSError), _closing(os.open(name, _TAKEN_APART, dir_fd=directory)) as inner:
+            for each in os.listdir(inner):  # noqa: PTH208 - of what is open, no path
+                try:
+                    os.unlink(each, dir_fd=inner)
+                except IsADirectoryError:
+                    waiting.append(f".removed-{secrets.token_hex(8)}")
+                    os.rename(each, waiting[-1], src_dir_fd=inner, dst_dir_fd=directory)
+        with contextlib.suppress(OSError):
+            os.rmdir(name, dir_fd=directory)
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ from paas_runner.inner.trace import Narrator
 
 _UTF8 = 0x800
 _PERMISSIONS = 0o777
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others can be unpacked only at once, into memory
 _MOST_LINK_BYTES = 4096
 _HEAD, _TIME = struct.Struct("<HH"), struct.Struct("<Bl")
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -123,6 +124,9 @@ def _entry(info: zipfile.ZipInfo) -> _Entry:
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts:
         raise ArchiveError(f"`{name}` in the archive lies outside of the project, nothing was unpacked")
+    if info.compress_type not in _METHODS:
+        text = f"`{name}` in the archive is compressed by method {info.compress_type}"
+        raise ArchiveError(f"{text}, which is not read here, nothing was unpacked")
     mode = info.external_attr >> 16
     kind = stat.S_IFDIR if name.endswith("/") or not parts else stat.S_IFMT(mode) or stat.S_IFREG
     if kind not in (stat.S_IFDIR, stat.S_IFLNK, stat.S_IFREG):
