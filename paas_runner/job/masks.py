@@ -11,6 +11,10 @@ from paas_runner.job.variables import Variable
 from paas_runner.secret import Secret
 
 MASK = "[MASKED]"
+_PLACE = "\ufdd0"
+"""Stands for each mask until all values are taken out: a value may be a piece of the mask, and would be
+found in it again and again. By Unicode's own word it is no character, so no text loses anything by it."""
+
 SHORTEST_LINE = 8
 """A shorter line of a value would take ordinary words with it."""
 
@@ -20,9 +24,10 @@ def masked(text: str, values: Iterable[str]) -> str:
 
     The longest first: one may be a part of another.
     """
+    text = text.replace(_PLACE, "").replace(MASK, _PLACE)
     for value in sorted({value for value in values if value}, key=len, reverse=True):
-        text = text.replace(value, MASK)
-    return text
+        text = text.replace(value, _PLACE)
+    return text.replace(_PLACE, MASK)
 
 
 def masked_values(variables: Iterable[Variable]) -> Sequence[str]:

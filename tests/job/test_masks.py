@@ -17,6 +17,13 @@ def test_the_longest_value_goes_first():
     assert masked("abcdef abc", ["abc", "abcdef", ""]) == "[MASKED] [MASKED]"
 
 
+def test_pieces_of_the_mask_itself_are_masked_once():
+    pieces = ["[MASKED]"[start:end] for start in range(8) for end in range(start + 1, 9)]
+    once = masked("no such FLAVOR", pieces)
+    assert once == "no such FL[MASKED]VOR"
+    assert masked(once, pieces) == once
+
+
 def test_lines_of_a_value_are_hidden_unless_they_are_words():
     assert masked_values([variable("-----BEGIN\nyes\nabcdefgh")]) == [
         "-----BEGIN\nyes\nabcdefgh",
