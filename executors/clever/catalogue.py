@@ -24,7 +24,6 @@ FRESH_SECONDS = 3600.0
 AGAIN_SECONDS = 60.0  # after a reading that failed while there is an earlier one
 FLAVOR_VARIABLE = "CI_CLEVER_CLOUD_FLAVOR"
 LONGEST_FLAVOR_NAME = 100
-_MOST_SHOWN = 60
 
 
 class Catalogue:
@@ -124,9 +123,9 @@ def _why_not(name: str, offer: Offer, allowed: Sequence[Flavor]) -> str:
 
 
 def _shown(name: str) -> str:
-    """What an author wrote may be anything."""
+    """What an author wrote may be anything. No name that was looked up is cut: half a secret is not found."""
     text = one_line(printable(name))
-    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+    return text if len(text) <= LONGEST_FLAVOR_NAME else f"{text[:LONGEST_FLAVOR_NAME]}…"
 
 
 def _refused(text: str) -> JobRefusedError:

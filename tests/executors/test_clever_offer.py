@@ -135,8 +135,8 @@ def test_without_any_known_bound_nothing_is_allowed():
 
 def test_what_an_author_wrote_is_cut_and_on_one_line():
     with pytest.raises(JobRefusedError) as caught:
-        sizes(offer(*GOOD), "x\n\x1b[1m" + "y" * 90)
-    assert f'The flavor "x [1m{"y" * 55}…" does not exist' in str(caught.value)
+        sizes(offer(*GOOD), "x\n\x1b[1m" + "y" * 150)
+    assert f'The flavor "x [1m{"y" * 95}…" does not exist' in str(caught.value)
 
 
 async def test_the_log_says_that_the_largest_flavor_is_not_on_offer(make):  # noqa: F811
