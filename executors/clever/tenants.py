@@ -25,7 +25,11 @@ log = structlog.stdlib.get_logger(__name__)
 
 GROUP_VARIABLE = "CI_PROJECT_ROOT_NAMESPACE"
 FRESH_SECONDS = 300.0
-_ORGANISATION = re.compile(r"[A-Za-z0-9_-]+")
+LONGEST_PATH = 255
+"""Characters of a group's path: GitLab's own bound."""
+
+_ORGANISATION = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")  # it travels in headers
 
 
 class TenantError(RunnerError):
@@ -50,7 +54,7 @@ def group_of(payload: Payload) -> str:
     """
     root, slash, _ = payload.project_path.partition("/")
     found = root if slash else _by_variable(payload)
-    if "/" in found or not found.strip(".") or not found.isprintable():
+    if "/" in found or not found.strip(".") or not found.isprintable() or len(found) > LONGEST_PATH:
         text = (
             f"This runner needs to know the top-level group of the project ({GROUP_VARIABLE}), and the job "
             "does not have it. The operators of this runner can help."
@@ -158,11 +162,18 @@ class Tenants:
                     "its jobs. The owners of the group should ask the operators of this runner."
                 )
         organisation, token = (str(value).strip() for value in values)
-        if not _ORGANISATION.fullmatch(organisation):
-            raise TenantError(
-                f'The attribute `{self._names[0]}` of the group "{group.path}" is no id of an organisation. '
-                "The owners of the group should ask the operators of this runner."
-            )
+        checks = zip(
+            self._names,
+            (_ORGANISATION.fullmatch(organisation), _TOKEN.fullmatch(token)),
+            ("no id of an organisation", "no token"),
+            strict=True,
+        )
+        for name, found, what in checks:
+            if not found:
+                raise TenantError(
+                    f'The attribute `{name}` of the group "{group.path}" is {what}. '
+                    "The owners of the group should ask the operators of this runner."
+                )
         return TenantCredentials(organisation=organisation, token=Secret(token), group=group.ref)
 
 

@@ -121,6 +121,10 @@ def test_refused_credentials_are_asked_for_once_more_however_many_calls_they_fai
         ((200, FULL[:1]), "has no attribute `cc_orga_token`"),
         ((200, [FULL[0], {"key": "cc_orga_token", "value": " "}]), "has no attribute `cc_orga_token`"),
         ((200, [{"key": "cc_orga_id", "value": "../orga_2"}, FULL[1]]), "no id of an organisation"),
+        *[
+            ((200, [FULL[0], {"key": "cc_orga_token", "value": value}]), "`cc_orga_token` of the group")
+            for value in ("canary\nX-Other: 1", "canary\x00", "canaryé", "canary\ud800", "canary" * 1000)
+        ],
     ],
 )
 def test_a_tenant_that_cannot_be_resolved_is_explained_to_the_author(answer, words):
@@ -157,7 +161,7 @@ def test_an_author_cannot_make_another_group_pay():
     assert group_of(of("acme", "victim")) == "acme"
 
 
-@pytest.mark.parametrize("values", [(), ("",), ("a/b",)])
+@pytest.mark.parametrize("values", [(), ("",), ("a/b",), ("a" * 256,), ("\ud800",)])
 def test_a_job_without_a_group_is_refused(values):
     with pytest.raises(JobRefusedError, match="CI_PROJECT_ROOT_NAMESPACE"):
         group_of(of(*values))
