@@ -4,6 +4,7 @@ Its calls raise what `refusals` makes of an answer: `Transient` or `Rejected` wi
 """
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,9 @@ from paas_runner.http import MOST_BODY_BYTES, MOST_LIST_BYTES, QUICK_TRIES, Conn
 from paas_runner.secret import Secret
 
 CALLS_AT_ONCE = 8
+
+_REF = re.compile(r"[A-Za-z0-9_-]{1,100}")  # it becomes a part of addresses
+_YEAR_10000 = 253_402_300_800_000
 
 
 @attrs.frozen(kw_only=True)
@@ -177,10 +181,10 @@ def _application(found: Any, op: str) -> Application:
     try:
         deployment = found.get("deployment") or {}
         return Application(
-            ref=str(found["id"]),
+            ref=_ref(found["id"]),
             name=str(found["name"]),
             description=str(found.get("description") or ""),
-            created_at=int(found.get("creationDate") or 0),
+            created_at=_milliseconds(found.get("creationDate")),
             push_url=str(deployment.get("httpUrl") or ""),
             zone=str(found.get("zone") or ""),
             flavor=str(((found.get("instance") or {}).get("maxFlavor") or {}).get("name", "")),
@@ -193,8 +197,20 @@ def _application(found: Any, op: str) -> Application:
         raise Transient("the answer is no application", service=SERVICE, op=op) from None
 
 
+def _ref(found: Any) -> str:
+    if not isinstance(found, str) or not _REF.fullmatch(found):
+        raise ValueError("no id")
+    return found
+
+
+def _milliseconds(found: Any) -> int:
+    """A moment that a date can hold; 0 where there is none."""
+    return found if isinstance(found, int) and 0 < found < _YEAR_10000 else 0
+
+
 def _env(found: Any) -> Mapping[str, str] | None:
     """`[{"name", "value"}]` as a mapping."""
     if not isinstance(found, list):
         return None
-    return {str(entry["name"]): str(entry.get("value", "")) for entry in found if "name" in entry}
+    entries = [entry for entry in found if isinstance(entry, Mapping) and "name" in entry]
+    return {str(entry["name"]): str(entry.get("value", "")) for entry in entries}

@@ -18,6 +18,7 @@ from executors.clever.refusals import SERVICE, NoSuchApplicationError, UnknownVe
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import TenantError, group_of
 from executors.clever.watch import HostWatch
+from paas_runner.addresses import AddressError, parsed
 from paas_runner.errors import Rejected
 from paas_runner.executor.checks import CheckResult
 from paas_runner.executor.contract import (
@@ -266,9 +267,9 @@ class CleverDockerExecutor:
 
     def _checked(self, url: str) -> str:
         """The remote as the cloud named it: it gets our credentials only over the API's own scheme."""
-        parts = urlsplit(url)
-        if parts.scheme not in {"https", urlsplit(self._settings.cc_api_url).scheme} or not parts.hostname:
-            raise Rejected("the git remote's URL is unusable", service=SERVICE, op="push the job")
-        if parts.username or parts.password:
-            raise Rejected("the git remote's URL has a password", service=SERVICE, op="push the job")
-        return url
+        try:
+            return str(parsed(url, {"https", urlsplit(self._settings.cc_api_url).scheme}))
+        except AddressError as error:
+            raise Rejected(
+                f"the git remote's URL is unusable: {error}", service=SERVICE, op="push the job"
+            ) from error

@@ -19,6 +19,7 @@ from paas_runner import foreign_json
 from paas_runner.plain_text import one_line, printable
 
 MOST_MESSAGE_CHARACTERS = 300
+_MOST_READ_CHARACTERS = 4096  # of an error's own words, before blanks are taken out
 LONGEST_PAUSE_SECONDS = 600.0
 """Of whatever the other side wishes: what is longer is asked for again (`gitlab-runner-api.md` §8.1)."""
 
@@ -75,7 +76,7 @@ class Response:
         words = (found.get("message") or found.get("error")) if isinstance(found, Mapping) else None
         if isinstance(words, Mapping):
             words = "; ".join(f"{field} {faults}" for field, faults in words.items())
-        text = one_line(printable(words)) if isinstance(words, str) else ""
+        text = one_line(printable(words[:_MOST_READ_CHARACTERS])) if isinstance(words, str) else ""
         return text[:MOST_MESSAGE_CHARACTERS].rstrip()
 
     @property

@@ -5,7 +5,7 @@ import asyncio
 import attrs
 import pytest
 
-from paas_runner.errors import Transient
+from paas_runner.errors import Rejected, Transient
 from paas_runner.executor.contract import JobRefusedError
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Answer, DropAfter, DropBefore
@@ -13,6 +13,7 @@ from paas_runner.secret import Secret
 from tests.executors.test_clever import alive, make, requested  # noqa: F401 - make is a fixture
 from tests.executors.test_clever_places import zones_and_flavors
 from tests.support.host_values import provisioned, removal
+from tests.support.records import payload
 
 OURS = requested().host_name
 
@@ -133,3 +134,52 @@ async def test_a_tenant_that_stopped_paying_keeps_the_removal_of_its_host_pendin
     executor = make(cc_multi_tenant=True, cc_gitlab_namespace_attributes_token=Secret("admin"))
     with pytest.raises(Transient):
         await executor.decommission(attrs.evolve(removal(OURS, search=True), tenant="acme"))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'"creationDate": 1%s' % (b"0" * 300),
+        b'"creationDate": "soon"',
+        b'"env": [7, "name", null, {"value": "x"}]',
+    ],
+)
+async def test_an_odd_application_of_a_tenant_hides_none_of_the_hosts_beside_it(clever, make, odd):  # noqa: F811
+    executor = make()
+    host = await executor.provision(requested())
+    ours = b'{"id": "%s", "name": "%s", "description": "installation installation-1"}'
+    listed = b"[%s, " % (ours % (host.ref.encode(), OURS.encode())) + (
+        b'{"id": "app_2", "name": "%s", "description": "installation installation-1", %s}]'
+    ) % (OURS.encode(), odd)
+    clever.faults.add(Answer(200, body=listed), method="GET", path="**/applications")
+    assert {seen.ref for seen in await executor.hosts("")} == {host.ref, "app_2"}
+
+
+@pytest.mark.parametrize("ref", ["../../orga_other/applications/app_1", "app 1", "", "a" * 200])
+async def test_an_id_that_would_lead_elsewhere_is_no_applications(clever, make, ref):  # noqa: F811
+    clever.faults.add(Answer(201, body=b'{"id": "%s", "name": "x"}' % ref.encode()), method="POST")
+    with pytest.raises(Transient, match="the answer is no application"):
+        await make().provision(requested())
+
+
+@pytest.mark.parametrize(
+    "url", ["https://[::1", "https://user:pass@git/x.git", "ext::sh", "https://git /x", ""]
+)
+async def test_a_remote_that_is_no_address_ends_the_launch_in_words(clever, make, url):  # noqa: F811
+    executor = make()
+    host = await executor.provision(requested())
+    odd = attrs.evolve(host, details={**host.details, "deploy_url": url})
+    with pytest.raises(Rejected, match="the git remote's URL is unusable: "):
+        await executor.launch(requested(), odd)
+
+
+async def test_a_masked_flavor_is_not_shown_by_half(make):  # noqa: F811
+    secret = "S3cretvalue" * 8
+    entries = [
+        {"key": "CI_CLEVER_CLOUD_FLAVOR", "value": "$SECRET"},
+        {"key": "SECRET", "value": secret, "masked": True},
+    ]
+    executor, job = make(), payload(1, variables=entries)
+    with pytest.raises(JobRefusedError) as refused:
+        await executor.provision(attrs.evolve(requested(), payload=job))
+    assert '"[MASKED]" does not exist' in refused.value.failure.masked(job.variables).text
