@@ -3,8 +3,14 @@
 `heptapod-paas-runner CONFIG` is the service, as in the program that we replace; `paas-runner` has commands.
 """
 
-import argparse
 import sys
+
+from paas_runner.service import first_signals
+
+if first_signals.is_service(sys.argv):
+    first_signals.hold()
+
+import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 

@@ -21,6 +21,7 @@ from paas_runner.config import Config
 from paas_runner.config.model import STATE_FILE, store_path
 from paas_runner.config.packaged import owner_of, unit_of
 from paas_runner.executor.checks import CheckResult, fault, fine, warning
+from paas_runner.service.installation import in_force, waiting_state
 from paas_runner.store import StoreError, state_file
 from paas_runner.store.snapshot import Snapshot, take
 from paas_runner.store.sqlite_file import complaint
@@ -66,17 +67,21 @@ def _checked_state(config: Config, now: datetime) -> CheckedState:
         results.append(fine(_STATE, f"the service runs with it (process {holder}), which is no obstacle"))
     else:
         results.extend(_state_file(config, now))
+    waiting = waiting_state(config, now)
+    without_store = in_force(config, stored=None, waiting=waiting) or ""
     if not store.exists():
         results.append(fine(_STATE, f"{store}: not there yet, the first start makes it"))
-        return CheckedState(config=config, results=results)
+        return CheckedState(config=config, results=results, installation=without_store)
     try:
         records = take(store)
     except StoreError as error:
-        return CheckedState(config=config, results=[*results, fault(_STATE, str(error))])
+        results.append(fault(_STATE, str(error)))
+        return CheckedState(config=config, results=results, installation=without_store)
     config, _ = config.recognised(records.runners)
     results.append(fine(_STATE, f"{store}: tracked jobs: {len(records.jobs)}"))
     results.extend(_paused(records))
-    return CheckedState(config=config, results=results, installation=records.installation)
+    installation = in_force(config, stored=records.installation, waiting=waiting) or ""
+    return CheckedState(config=config, results=results, installation=installation)
 
 
 def _paused(records: Snapshot) -> Iterator[CheckResult]:

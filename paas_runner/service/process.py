@@ -19,6 +19,7 @@ from paas_runner.control import ControlServer
 from paas_runner.errors import Exit, RunnerError
 from paas_runner.executor.contract import installed
 from paas_runner.http import Http
+from paas_runner.service import first_signals
 from paas_runner.service.app import serve
 from paas_runner.service.assembly import Edges
 from paas_runner.service.drain import Certificate
@@ -102,6 +103,8 @@ def run(
     except Exception:
         log.exception("service_error")
         return Exit.FAILED
+    finally:
+        first_signals.hold_to_the_end()
     return Exit.OK if certificate is None or certificate.clean else Exit.LEFT_OVER
 
 
@@ -152,4 +155,5 @@ async def _serve_until_signalled(config: Config, edges: Edges, poll_cycles: int 
         asyncio.get_running_loop().add_signal_handler(number, stop)
     for number in OPERATIONS:
         asyncio.get_running_loop().add_signal_handler(number, signals.handle, number)
+    first_signals.take_up()
     return await serving

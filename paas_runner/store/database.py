@@ -48,6 +48,7 @@ class Database:
         self._schema = schema
         self._lock = lock
         self._loop = loop
+        self._closed = False
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="store", daemon=True)
         self._thread.start()
@@ -70,12 +71,17 @@ class Database:
         `work` is called in the thread, in one transaction with whatever else is waiting, so it must be quick
         and touch nothing but its connection. What it raises itself undoes and ends that request alone.
         """
+        if self._closed:  # the thread would never answer
+            raise StoreError(f"{self.path}: is closed already")
         answer: asyncio.Future[T] = self._loop.create_future()
         self._requests.put(_Request(work, answer))
         return await answer
 
     async def aclose(self) -> None:
-        """Finish what was asked for, end the thread, release the lock."""
+        """Finish what was asked for, end the thread, release the lock; a second time changes nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self._requests.put(None)
         await asyncio.to_thread(self._thread.join)
         os.close(self._lock)

@@ -156,3 +156,25 @@ async def test_a_paused_runner_is_mentioned(world):
     checked = await world.checked(offline=True)
     assert checked.warnings == [("", "state")]
     assert "the runner one is paused" in checked.all_told
+
+
+async def test_the_installation_is_the_one_that_the_next_start_would_take(world):
+    """What the provider lists as ours is told with it."""
+    kept, state = world.state_file.with_suffix(".installation"), world.state_file.with_suffix(".db")
+
+    def found():
+        config = load(world.config, environ={}, executors=installed())
+        return check_state(config, datetime.now(UTC)).installation
+
+    assert not found()
+    kept.write_text("id-in-its-file\n")
+    assert found() == "id-in-its-file"
+    state.write_bytes(b"noise")
+    assert found() == "id-in-its-file"
+    state.unlink()
+    store = await SqliteStore.open(state)
+    await store.installation(otherwise="id-in-the-store")
+    await store.aclose()
+    assert found() == "id-in-the-store"
+    world.write(top='installation_id = "id-of-the-file"\n')
+    assert found() == "id-of-the-file"

@@ -182,3 +182,22 @@ async def test_a_request_that_cannot_be_done_is_answered_and_fails_no_neighbour(
 async def test_a_refusal_by_the_file_says_which_one(database):
     with pytest.raises(StoreError, match=r"w\.db: .*UNIQUE"):
         await asyncio.gather(*(database.transaction(wish("peace")) for _ in range(2)))
+
+
+async def test_whoever_asks_a_closed_file_is_told_and_waits_for_nothing(tmp_path):
+    database = await Database.open(tmp_path / "w.db", WISHES)
+    last = asyncio.create_task(database.transaction(wish("peace")))
+    await asyncio.sleep(0)
+    await asyncio.gather(database.aclose(), database.aclose())
+    assert await last == 1, "what was asked for before is done"
+    async with asyncio.timeout(10):
+        with pytest.raises(StoreError, match=r"w\.db: is closed already"):
+            await database.transaction(wishes)
+
+
+async def test_a_closed_store_says_so(tmp_path):
+    store = await SqliteStore.open(tmp_path / "s.db")
+    await store.aclose()
+    async with asyncio.timeout(10):
+        with pytest.raises(StoreError, match="is closed already"):
+            await store.jobs()
