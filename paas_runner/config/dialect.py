@@ -10,13 +10,30 @@ from typing import Any
 from paas_runner.config.model import Config, JobTraceWatch, Runner
 
 GLOBAL_TABLES = frozenset({"experimental", "labels", "machine", "session_server"})
-GLOBAL_KEYS = GLOBAL_TABLES | {"connection_max_age", "listen_address", "sentry_dsn", "user"}
-"""Of no concern to us or to the inner runner."""
+GLOBAL_KEYS = GLOBAL_TABLES | {
+    "connection_max_age",
+    "listen_address",
+    "metrics_server",
+    "sentry_dsn",
+    "user",
+}
+"""Of no concern to us or to the inner runner; `metrics_server` is what `listen_address` was called once."""
 
 OUTER_KEYS = frozenset(
-    {"id", "request_concurrency", "strict_check_interval", "token_expires_at", "token_obtained_at"}
+    {
+        "disable_verbose",
+        "id",
+        "request_concurrency",
+        "strict_check_interval",
+        "tls-skip-verify",
+        "token_expires_at",
+        "token_obtained_at",
+    }
 )
-"""Of `[[runners]]`, concerning the service that asks for jobs: not forwarded."""
+"""Of `[[runners]]`, concerning the service that asks for jobs: not forwarded.
+
+`disable_verbose` and `tls-skip-verify` are of old versions; GitLab Runner ignores them by now.
+"""
 
 RUNNER_TABLES = frozenset(
     {
@@ -70,17 +87,24 @@ WITHOUT_EFFECT = frozenset({"heptapod_paas_runner_helper_image", "paas_keep_reso
 
 ASKED_IN_VAIN: Mapping[type[Any], Mapping[str, str]] = {
     Config: {
+        "connection_max_age": "connections are kept as long as they are good",
         "listen_address": "no metrics are served: `paas-runner status --json` and the log have them",
+        "metrics_server": "no metrics are served: `paas-runner status --json` and the log have them",
         "sentry_dsn": "errors are in the log alone",
         "session_server": "there are no interactive terminals",
         "user": "the service runs as the user who starts it",
     },
     Runner: {
+        "disable_verbose": "`log_level` says what is logged",
         "request_concurrency": "a runner has one request open at a time",
+        "tls-skip-verify": "certificates are verified: `tls-ca-file` names an authority of your own",
         "strict_check_interval": "after a job the next is asked for at once",
     },
 }
 """Keys of GitLab Runner with which something is asked for that nobody does, and what is so instead."""
+
+AS_GITLAB_RUNNER_WRITES_THEM: Mapping[str, object] = {"connection_max_age": "15m0s", "request_concurrency": 1}
+"""Values by which nobody asks for anything."""
 
 SECRETS_FILE_KEY = "secrets_file"
 

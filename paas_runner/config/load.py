@@ -14,6 +14,7 @@ from typing import Any
 
 from paas_runner.config import dialect
 from paas_runner.config.complaints import Complaint, ConfigError, Findings, by_line
+from paas_runner.config.inline_tables import as_read_here
 from paas_runner.config.lines import dotted, repeated_on
 from paas_runner.config.model import STATE_FILE, Config, Runner, installation_path, store_path
 from paas_runner.config.reader import Reader
@@ -43,7 +44,7 @@ _KNOWN_KEYS = (
 
 def load(path: Path, *, environ: Mapping[str, str], executors: Executors) -> Config:
     """Read a configuration file; raises `ConfigError` with all that is wrong, before anything is started."""
-    text = _content(path)
+    text = as_read_here(_content(path))
     findings = Findings()
     document = dialect.as_read_there(spelled(_parsed(path, text), (), _KNOWN_KEYS, findings))
     folder = path.absolute().parent
@@ -138,7 +139,7 @@ def state_path(path: Path, environ: Mapping[str, str]) -> Path:
     """`state_file`, or its default where the file does not say; raises `ConfigError` without the file."""
     folder = path.absolute().parent
     try:
-        document = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        document = tomllib.loads(as_read_here(path.read_bytes().decode("utf-8-sig")))
     except OSError as error:
         raise ConfigError([Complaint(path=path, found=f"cannot be read: {error.strerror}")]) from error
     except (ValueError, RecursionError):

@@ -92,7 +92,8 @@ def note_what_is_in_vain(table: Mapping[str, Any], at: KeyPath, owner: type[Any]
     for key, instead in dialect.ASKED_IN_VAIN[owner].items():
         value = table.get(key)
         asked = value.get("listen_address") if isinstance(value, dict) else value
-        if asked is True or (asked and asked != 1):  # one request at a time is what it gets
+        usual = dialect.AS_GITLAB_RUNNER_WRITES_THEM.get(key)
+        if asked and (asked is True or asked != usual):
             reader.findings.warn((*at, key), "has no effect", hint=instead)
 
 

@@ -294,8 +294,10 @@ def test_what_is_asked_for_in_vain_is_named_and_what_happens_instead(
 ) -> None:
     config = load_text(
         "listen_address = ':9252'\nsentry_dsn = 'https://x'\nuser = 'ci'\n"
+        "metrics_server = ':9252'\nconnection_max_age = '1h'\n"
         "[session_server]\n  listen_address = '0.0.0.0:8093'\n"
         f"{RUNNER}  request_concurrency = 4\n  strict_check_interval = true\n"
+        "  disable_verbose = true\n  tls-skip-verify = true\n"
     )
 
     told = [warning.removeprefix(f"{tmp_path / 'config.toml'}:") for warning in config.warnings]
@@ -303,11 +305,27 @@ def test_what_is_asked_for_in_vain_is_named_and_what_happens_instead(
         "1: listen_address: has no effect",
         "2: sentry_dsn: has no effect",
         "3: user: has no effect",
-        "4: session_server: has no effect",
-        "14: runners[0].request_concurrency: has no effect",
-        "15: runners[0].strict_check_interval: has no effect",
+        "4: metrics_server: has no effect",
+        "5: connection_max_age: has no effect",
+        "6: session_server: has no effect",
+        "16: runners[0].request_concurrency: has no effect",
+        "17: runners[0].strict_check_interval: has no effect",
+        "18: runners[0].disable_verbose: has no effect",
+        "19: runners[0].tls-skip-verify: has no effect",
     ]
     assert "`paas-runner status --json`" in told[0]
+    assert "`tls-ca-file`" in told[-1]
+
+
+def test_what_gitlab_runner_writes_of_itself_asks_for_nothing(load_text: LoadText) -> None:
+    config = load_text(
+        "connection_max_age = '15m0s'\nlisten_address = ''\n[session_server]\n  session_timeout = 1800\n"
+        f"{RUNNER}  id = 7\n  request_concurrency = 1\n  strict_check_interval = false\n"
+        "  token_obtained_at = 2026-01-01T00:00:00Z\n  token_expires_at = 0001-01-01T00:00:00Z\n"
+        "  disable_verbose = false\n  tls-skip-verify = false\n"
+    )
+
+    assert config.warnings == ()
 
 
 def test_keys_of_1_1_1_without_a_meaning_for_us_are_accepted_with_a_warning(load_text: LoadText) -> None:

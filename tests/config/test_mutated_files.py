@@ -15,6 +15,7 @@ import pytest
 
 from paas_runner.config import Config, ConfigError, load
 from paas_runner.config.dialect import FORWARDED_KEYS
+from paas_runner.config.inline_tables import as_read_here
 from paas_runner.executor.contract import ExecutorKind
 from tests.support.real_files import OPERATORS_FILES
 
@@ -142,7 +143,7 @@ def fingerprint(value: Any) -> Any:
 
 def read_by_the_language(content: bytes) -> Iterator[Any]:
     """For each section what concerns the runner on the host."""
-    document = tomllib.loads(content.decode("utf-8-sig"))
+    document = tomllib.loads(as_read_here(content.decode("utf-8-sig")))
     [sections] = [value for key, value in document.items() if key.lower() == "runners"]
     for section in sections:
         yield fingerprint({key: value for key, value in section.items() if key.lower() in FORWARDED_KEYS})
