@@ -374,3 +374,12 @@ def test_a_tree_with_any_number_of_levels_is_removed(project: Path) -> None:
     (project / "other").mkdir()
     Folder(project).remove_tree("deep")
     assert [*project.iterdir()] == [project / "other"]
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFIFO, stat.S_IFCHR])
+def test_what_is_no_file_any_more_is_not_opened(project: Path, kind: int) -> None:
+    if kind == stat.S_IFCHR and os.geteuid():
+        pytest.skip("only root makes devices")
+    os.mknod(project / "file", kind | 0o644, os.makedev(1, 5))
+    with pytest.raises(OSError, match="is no file"), Folder(project).reading("file"):
+        pass

@@ -47,10 +47,7 @@ class Shelf:
         """The archive that stays here; raises OSError."""
         if self.folder is None:
             raise FileNotFoundError("file does not exist")
-        with (
-            self.folder.opened(self._path(key), os.O_RDONLY) as descriptor,
-            open(descriptor, "rb", closefd=False) as file,
-        ):
+        with self.folder.reading(self._path(key)) as file:
             yield file
 
     @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Where the inner runner itself is: on the engine's machine, or in a container of that engine.
 
 In a container, what it has under a path is another file for the engine: job containers then get the volume
-that it has itself (the image of a host has one at `/builds`), and it has to join the services' network.
+that it has itself (the image of a host has one at `/builds`). It stays off the job's network.
 """
 
 import re

@@ -39,6 +39,7 @@ class OwnPrograms:
     factory: ContainerFactory
     spec: ContainerSpec
     _ref: str = attrs.field(init=False, default="")
+    _starting: asyncio.Lock = attrs.field(init=False, factory=asyncio.Lock)
 
     @contextlib.asynccontextmanager
     async def launch(
@@ -47,8 +48,8 @@ class OwnPrograms:
         """Start a program as `process.launched` does; its new files get the rights that ours get."""
         task = keepers_task(command, folder, environment)
         with as_os_error():
-            if not self._ref:
-                self._ref = await self._started()
+            async with self._starting:
+                self._ref = self._ref or await self._started()
             mask = f'umask {_umask():03o}; exec "$@"'
             run, connection = await self.factory.engine.shielded_call(
                 "run a program of the runner",
@@ -74,11 +75,32 @@ def own_programs(
     factory: ContainerFactory, own: OwnContainer, *, builds: Mount, hidden: Sequence[Path]
 ) -> OwnPrograms:
     """Those of a runner in such a container; `hidden` are files that they must not read."""
+    network = f"container:{own.ref}"
+    return _programs(factory, own, hidden, role="helper", network=network, mounts=(builds,))
+
+
+def probing_programs(factory: ContainerFactory, own: OwnContainer, hidden: Sequence[Path]) -> OwnPrograms:
+    """Those that reach the job's services, where the runner must not be.
+
+    On the job's network its author says what a name means, the coordinator's too.
+    """
+    return _programs(factory, own, hidden, role="probe", network=factory.network)
+
+
+def _programs(
+    factory: ContainerFactory,
+    own: OwnContainer,
+    hidden: Sequence[Path],
+    *,
+    role: str,
+    network: str,
+    mounts: Sequence[Mount] = (),
+) -> OwnPrograms:
     masks = tuple(Mount(str(path.absolute()), os.devnull, type="bind", read_only=True) for path in hidden)
     return OwnPrograms(
-        factory=attrs.evolve(factory, network=f"container:{own.ref}", mounts=(builds, *masks), binds=()),
+        factory=attrs.evolve(factory, network=network, mounts=(*mounts, *masks), binds=()),
         spec=ContainerSpec(
-            role="helper",
+            role=role,
             image=own.image,
             options=ContainerOptions(host_config=own.confinement, allowed_images=()),
             entrypoint=_FOREVER[:1],

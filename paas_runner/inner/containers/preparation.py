@@ -20,8 +20,8 @@ from paas_runner.inner.containers.creation import (
 )
 from paas_runner.inner.containers.images import Credentials, Images, check_allowed
 from paas_runner.inner.containers.leftovers import job_label, kept_clear, object_labels
-from paas_runner.inner.containers.own_container import OwnContainer, own_container, shared
-from paas_runner.inner.containers.own_programs import OwnPrograms, own_programs
+from paas_runner.inner.containers.own_container import own_container, shared
+from paas_runner.inner.containers.own_programs import OwnPrograms, own_programs, probing_programs
 from paas_runner.inner.containers.running_services import RunningServices, logs_shown
 from paas_runner.inner.containers.services import (
     docker_options,
@@ -30,7 +30,9 @@ from paas_runner.inner.containers.services import (
 )
 from paas_runner.inner.containers.settings import DockerSettings, read_docker
 from paas_runner.inner.ending import Reason, StageError, broken
+from paas_runner.inner.git_program import Launch
 from paas_runner.inner.job import Job, Workspace, texts
+from paas_runner.inner.process import launched
 from paas_runner.inner.trace import Narrator
 
 JOB_NAME = "build"
@@ -94,7 +96,9 @@ async def job_container(job: Job, narrator: Narrator, hidden: Sequence[Path]) ->
             narrator=narrator,
             own=own.image if own else "",
         )
-        async with _services(job, settings, factory, images, own):
+        reached = own and own.may_join_networks and has_names(factory.network)
+        probes = probing_programs(factory, own, hidden).launch if own and reached else launched
+        async with _services(job, settings, factory, images, probes):
             usual = job.variables.expand(settings.image)
             check_allowed(image.name, settings.for_job.allowed_images, [usual], "images")
             found = await images.get(image.name, image.pull_policy, platform=image.platform)
@@ -149,19 +153,16 @@ def _job_image(job: Job, settings: DockerSettings) -> _JobImage:
 
 @contextlib.asynccontextmanager
 async def _services(
-    job: Job, settings: DockerSettings, factory: ContainerFactory, images: Images, own: OwnContainer | None
+    job: Job, settings: DockerSettings, factory: ContainerFactory, images: Images, launch: Launch
 ) -> AsyncIterator[None]:
     """Have the job's services started and waited for."""
     wanted = read_services(job, settings.services)
     for warning in wanted.warnings:
         images.narrator.warning(warning)
-    running = RunningServices(factory=factory, settings=settings, images=images, narrator=images.narrator)
+    running = RunningServices(
+        factory=factory, settings=settings, images=images, narrator=images.narrator, launch=launch
+    )
     services = await running.start(wanted.wanted)
-    if services and own and own.may_join_networks and has_names(factory.network):
-        await factory.engine.shielded_call(
-            "reach the services",
-            lambda client: client.connect_container_to_network(own.ref, factory.network),
-        )
     shown = {service.container: service.name for service in services} if job.settings.debug_services else {}
     async with logs_shown(factory.engine, shown, images.narrator.line):
         await running.wait_for(services)

@@ -7,7 +7,9 @@ up.
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 import attrs
@@ -20,10 +22,20 @@ from paas_runner.inner.containers.creation import ContainerFactory, ContainerSpe
 from paas_runner.inner.containers.images import Images, check_allowed
 from paas_runner.inner.containers.services import Service
 from paas_runner.inner.containers.settings import DockerSettings
+from paas_runner.inner.git_program import Launch
 from paas_runner.inner.trace import Narrator
 
-_CONNECT_SECONDS = 2.0
-_BETWEEN_CONNECTS_SECONDS = 0.1
+_PROBE = """\
+import socket, sys, time
+while True:
+    for port in sys.argv[2:]:
+        try:
+            socket.create_connection((sys.argv[1], int(port)), 2.0).close()
+            sys.exit()
+        except OSError:
+            pass
+    time.sleep(0.1)
+"""
 _BETWEEN_INSPECTIONS_SECONDS = 0.5
 _MOST_PORTS = 20
 _MOST_LOG_LINES = 50
@@ -53,6 +65,8 @@ class RunningServices:
     settings: DockerSettings
     images: Images
     narrator: Narrator
+    launch: Launch
+    """Starts a program from where the services are reached."""
 
     async def start(self, services: Sequence[Service]) -> Sequence[StartedService]:
         """Start them in their order; raises `StageError` and `RemoteError`."""
@@ -111,14 +125,14 @@ class RunningServices:
 
     async def _trouble(self, started: StartedService, limit: float) -> str:
         """Why the service does not answer; empty when it does."""
-        answering = asyncio.ensure_future(_up(started))
+        answering = asyncio.ensure_future(self._up(started))
         ending = asyncio.ensure_future(self._ended(started))
         try:
             done, _ = await asyncio.wait(
                 {answering, ending}, timeout=limit, return_when=asyncio.FIRST_COMPLETED
             )
             if answering in done:
-                return ""
+                return answering.result()
             if ending in done:
                 return ending.result()
             ports = ", ".join(map(str, started.ports))
@@ -127,6 +141,17 @@ class RunningServices:
             answering.cancel()
             ending.cancel()
             await asyncio.gather(answering, ending, return_exceptions=True)
+
+    async def _up(self, started: StartedService) -> str:
+        """Return when a connection was accepted, or why none can be tried; the caller has a limit."""
+        ports = map(str, started.ports[:_MOST_PORTS])
+        command = (sys.executable, "-I", "-S", "-c", _PROBE, started.address, *ports)
+        try:
+            async with self.launch(command, folder=PurePath("/"), environment={}, write=_unseen) as probe:
+                code = await probe.wait()
+        except OSError as error:
+            return f"it could not be looked for: {error}"
+        return f"looking for it ended with exit code {code}" if code else ""
 
     async def _ended(self, started: StartedService) -> str:
         """Return how the container ended, once it has."""
@@ -155,24 +180,8 @@ class RunningServices:
         return self.factory.engine
 
 
-async def _up(started: StartedService) -> None:
-    """Return when a connection was accepted; the caller has a limit."""
-    while not await _any_accepted(started):  # noqa: ASYNC110 - a port that opens tells no one
-        await asyncio.sleep(_BETWEEN_CONNECTS_SECONDS)
-
-
-async def _any_accepted(started: StartedService) -> bool:
-    tries = [_accepted(started.address, port) for port in started.ports[:_MOST_PORTS]]
-    return any(await asyncio.gather(*tries))
-
-
-async def _accepted(address: str, port: int) -> bool:
-    with contextlib.suppress(OSError):
-        async with asyncio.timeout(_CONNECT_SECONDS):
-            _, writer = await asyncio.open_connection(address, port)
-            writer.close()
-            return True
-    return False
+def _unseen(_output: bytes) -> None:
+    """What a probe writes is nobody's concern."""
 
 
 def _address(inspected: dict[str, Any], network: str) -> str:

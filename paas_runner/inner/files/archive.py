@@ -3,14 +3,13 @@
 Read and written in pieces: however large they are, they take little memory.
 """
 
-import contextlib
 import enum
 import gzip
 import os
 import stat
 import struct
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import IO, BinaryIO, Protocol
 
@@ -18,7 +17,6 @@ from paas_runner.errors import RunnerError
 from paas_runner.inner.files.folder import Checkpoint, Folder, never_stopping
 
 _PIECE_BYTES = 1024 * 1024
-_READ = os.O_RDONLY | os.O_NONBLOCK  # a file that has become a pipe meanwhile does not hold us up
 _EARLIEST, _LATEST = (1980, 1, 1, 0, 0, 0), (2107, 12, 31, 23, 59, 58)  # what a zip can say
 TIMES = 0x5455
 """The extra field with exact times (appnote.txt, "extended timestamp")."""
@@ -83,14 +81,14 @@ def _zip(target: BinaryIO, folder: Folder, files: Sequence[str], checkpoint: Che
             if stat.S_ISDIR(status.st_mode):
                 archive.writestr(_entry(f"{path}/", status), b"")
             elif stat.S_ISREG(status.st_mode):
-                with _file(folder, path) as source, archive.open(_file_entry(path, source), "w") as entry:
+                with folder.reading(path) as source, archive.open(_file_entry(path, source), "w") as entry:
                     copy(source, entry, checkpoint)
 
 
 def _gzip(target: BinaryIO, folder: Folder, files: Sequence[str], checkpoint: Checkpoint) -> None:
     """Each file as a member with its name and time (spec gitlab-runner-api.md §6.1)."""
     for path in _regular(folder, files):
-        with _file(folder, path) as source:
+        with folder.reading(path) as source:
             moment = os.fstat(source.fileno()).st_mtime
             with gzip.GzipFile(path, "wb", 6, target, moment) as member:
                 copy(source, member, checkpoint)
@@ -99,18 +97,12 @@ def _gzip(target: BinaryIO, folder: Folder, files: Sequence[str], checkpoint: Ch
 def _raw(target: BinaryIO, folder: Folder, files: Sequence[str], checkpoint: Checkpoint) -> None:
     if len(files) != 1 or not _regular(folder, files):
         raise ArchiveError("only one file can be sent as raw")
-    with _file(folder, files[0]) as source:
+    with folder.reading(files[0]) as source:
         copy(source, target, checkpoint)
 
 
 def _regular(folder: Folder, files: Sequence[str]) -> list[str]:
     return [path for path in files if stat.S_ISREG(folder.status(path).st_mode)]
-
-
-@contextlib.contextmanager
-def _file(folder: Folder, path: str) -> Iterator[BinaryIO]:
-    with folder.opened(path, _READ) as descriptor, open(descriptor, "rb", closefd=False) as source:
-        yield source
 
 
 def _file_entry(path: str, source: BinaryIO) -> zipfile.ZipInfo:

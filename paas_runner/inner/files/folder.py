@@ -16,7 +16,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import BinaryIO, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
@@ -60,6 +60,18 @@ class Folder:
             _closing(os.open(name, flags, mode, dir_fd=directory)) as descriptor,
         ):
             yield descriptor
+
+    @contextlib.contextmanager
+    def reading(self, path: str) -> Iterator[BinaryIO]:
+        """A file as it is, and nothing else, whatever it has become meanwhile; raises OSError.
+
+        A pipe would hold us up, and a device may be the machine's disk: neither is opened.
+        """
+        with self.opened(path, os.O_PATH) as descriptor:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(f"`{path}` is no file")
+            with Path(f"/proc/self/fd/{descriptor}").open("rb") as file:
+                yield file
 
     def write(self, path: str, content: bytes) -> None:
         """Make a new file in the place of whatever is there; raises OSError."""

@@ -16,10 +16,14 @@ from tests.support.hosts import GRACEFUL, script
 from tests.support.live_records import submitted
 
 COORDINATOR = """\
-import http.server, json, subprocess, sys, threading
-said = {"trace": b""}
+import http.server, json, socket, subprocess, sys, threading
+said, names = {"trace": b""}, []
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_PATCH(self):
+        try:
+            names.append(socket.gethostbyname("coordinator"))
+        except OSError:
+            pass
         said["trace"] += self.rfile.read(int(self.headers["Content-Length"]))
         self.answer(202, Range="0-%d" % len(said["trace"]))
     def do_PUT(self):
@@ -35,7 +39,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 8000), Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 code = subprocess.call(["gitlab-runner", "exec-fetched-job", "--config", "/runner.toml", "/job.json"])
-print(said["trace"].decode(), said.get("put", {}).get("state"), code)
+print("\\nnames: %s\\n" % names, said["trace"].decode(), said.get("put", {}).get("state"), code)
 """
 URL = "http://127.0.0.1:8000"
 
@@ -113,6 +117,22 @@ def test_job_and_services_share_the_runners_volume_and_are_reached(
     assert "cannot access '/var/run/docker.sock'" in output, "the engine is the runner's alone"
     assert "didn't start properly" not in output
     assert output.endswith("success 0\n")
+
+
+def test_no_service_takes_a_name_of_the_runners_network(docker, greeter, host_image, network) -> None:
+    """A service may be called as the coordinator is: for the job, not for the runner."""
+    output = ran(
+        docker,
+        host_image,
+        "exec 3<>/dev/tcp/coordinator/7000; cat <&3",
+        network=network,
+        mounts=[volume(docker)],
+        services=(ServiceSpec(name=greeter, alias="coordinator"),),
+    )
+    assert "\nhello there\n" in output
+    assert "didn't start properly" not in output
+    assert "success 0" in output
+    assert "\nnames: []\n" in output
 
 
 def test_a_runner_without_a_volume_to_share_says_so(docker, host_image, network) -> None:
