@@ -6,6 +6,7 @@ two largest units (`span`), or in one where a cause is looked for (`rough_span`)
 seconds it may be fractional.
 """
 
+import textwrap
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -66,6 +67,20 @@ def aligned(lines: Sequence[Sequence[str]], *, left: int | None = None) -> Seque
 def one_line(text: str) -> str:
     """Without line breaks, and without runs of blanks."""
     return " ".join(text.split())
+
+
+def folded(text: str, columns: int) -> str:
+    """Broken between words where it is too wide, further lines under the first; no word is cut."""
+    return "\n".join(part for line in text.split("\n") for part in _folded(line, columns))
+
+
+def _folded(line: str, columns: int) -> Sequence[str]:
+    if len(line) <= columns:
+        return [line]
+    indent = min(len(line) - len(line.lstrip()) + 2, columns // 2) * " "
+    return textwrap.wrap(
+        line, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def printable(text: str) -> str:

@@ -5,6 +5,7 @@ would leave something half done.
 """
 
 import getpass
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from types import FrameType
 from typing import NoReturn
 
 from paas_runner.errors import RunnerError
+from paas_runner.plain_text import folded
 
 
 class InterruptedByUserError(KeyboardInterrupt):
@@ -35,28 +37,44 @@ class Terminal:
 
     def ask(self, prompt: str, default: str | None = None) -> str:
         """One line, without white space around it; empty is the default."""
-        return self._read(f"{prompt} [{default}]: " if default else f"{prompt}: ") or (default or "")
+        return self._read(f"{prompt} [{default}]" if default else prompt) or (default or "")
 
     def secret(self, prompt: str) -> str:
         """One line that is not echoed."""
         try:
-            return getpass.getpass(f"{prompt} (not shown): ").strip()
+            return getpass.getpass(self._last_line(f"{prompt} (not shown)")).strip()
         except EOFError:
             raise InterruptedByUserError from None
 
     def show(self, text: str) -> None:
         """Something that was found out, or done."""
-        print(text, flush=True)
+        print(_folded(text), flush=True)
 
     def complain(self, text: str) -> None:
         """Something that is not acceptable."""
-        print(f"✗ {text}", flush=True)
+        print(_folded(f"✗ {text}"), flush=True)
 
     def _read(self, prompt: str) -> str:
         try:
-            return input(prompt).strip()
+            return input(self._last_line(prompt)).strip()
         except EOFError:
             raise InterruptedByUserError from None
+
+    def _last_line(self, prompt: str) -> str:
+        """Of the prompt, which is shown up to there: what edits a line knows no other."""
+        *before, last = _folded(f"{prompt}:").split("\n")
+        for line in before:
+            self.show(line)
+        return f"{last} "
+
+
+def _folded(text: str) -> str:
+    """As the terminal is wide; elsewhere as it is."""
+    try:
+        columns = os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError):
+        columns = 0
+    return folded(text, columns) if columns else text
 
 
 _ENDING_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from paas_runner.plain_text import aligned, exact_span, one_line, printable, short_span, span
+from paas_runner.plain_text import aligned, exact_span, folded, one_line, printable, short_span, span
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,18 @@ def test_columns_stand_to_the_left_and_those_of_numbers_to_the_right():
 def test_text_is_freed_from_what_breaks_a_line_or_moves_a_cursor():
     assert one_line(" a\n  b\tc ") == "a b c"
     assert printable("a\x1b[2J\r\n\x9bb") == "a [2J \n b"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("as wide as it is", ["as wide as it is"]),
+        ("broken between its words, never in one", ["broken between its", "  words, never in", "  one"]),
+        ("    under the first line", ["    under the first", "      line"]),
+        ("https://example.com/not/cut twice", ["https://example.com/not/cut", "  twice"]),
+        ("the first line\nand the one after it", ["the first line", "and the one after it"]),
+        ("", [""]),
+    ],
+)
+def test_lines_are_broken_between_words(text, lines):
+    assert folded(text, 20) == "\n".join(lines)

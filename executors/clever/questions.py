@@ -13,7 +13,14 @@ from executors.clever.refusals import SERVICE
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import TenantError, Tenants
 from paas_runner.errors import Rejected, RemoteError, Transient
-from paas_runner.executor.questions import AnswerKind, AnswerRefusedError, Choice, Question, QuestionContext
+from paas_runner.executor.questions import (
+    AnswerKind,
+    AnswerRefusedError,
+    Choice,
+    Question,
+    QuestionContext,
+    names_an_image,
+)
 
 _MOST_NAMED = 5
 _WHY = {
@@ -168,6 +175,7 @@ QUESTIONS: Sequence[Question] = (
         key="docker.image",
         prompt="Image of jobs that name none",
         default="debian:12",
+        check=names_an_image,
     ),
     Question(key="cc_extra_env.CC_ENABLE_HEPTAPOD_RUNNER", default="true"),  # core-features.md H071
 )

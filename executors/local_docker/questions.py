@@ -13,7 +13,7 @@ from executors.local_docker.checks import has_image, impatient_engine, version
 from executors.local_docker.settings import LocalDockerSettings, address
 from paas_runner.docker.engine import Address
 from paas_runner.errors import Rejected, RemoteError, RunnerError
-from paas_runner.executor.questions import AnswerRefusedError, Question, QuestionContext
+from paas_runner.executor.questions import AnswerRefusedError, Question, QuestionContext, names_an_image
 
 _DEFAULT_IMAGE = attrs.fields(LocalDockerSettings).heptapod_runner_main_image.default
 
@@ -37,7 +37,12 @@ def questions(environ: Mapping[str, str]) -> Sequence[Question]:
         default=_DEFAULT_IMAGE,
         check=engines.check_image,
     )
-    job_image = Question(key="docker.image", prompt="Image of jobs that name none", default="debian:12")
+    job_image = Question(
+        key="docker.image",
+        prompt="Image of jobs that name none",
+        default="debian:12",
+        check=names_an_image,
+    )
     return host, *([certificates] if engines.usual.certificates else ()), host_image, job_image
 
 

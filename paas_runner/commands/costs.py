@@ -124,7 +124,7 @@ def _page(report: "Report") -> Iterator[output.Line | output.Table]:
         left=len(report.columns),
     )
     yield ""
-    yield "TIME in hours:minutes; COST is an upper estimate in the provider's own unit."
+    yield "TIME in hours:minutes:seconds; COST is an upper estimate in the provider's own unit."
     if report.total.running:
         yield "RUNNING hosts are counted until now."
     if report.total.unpriced and report.total.cost is not None:
@@ -132,10 +132,11 @@ def _page(report: "Report") -> Iterator[output.Line | output.Table]:
 
 
 def _cells(total: "Total") -> Sequence[str]:
-    """The time in hours and minutes, to the nearest minute."""
-    hours, minutes = divmod(round(total.time / timedelta(minutes=1)), 60)
+    """The time to the nearest second: most jobs are short."""
+    minutes, seconds = divmod(round(total.time / timedelta(seconds=1)), 60)
+    hours, minutes = divmod(minutes, 60)
     cost = "- " if total.cost is None else f"{total.cost:.4f}{'+' if total.unpriced else ' '}"
-    return str(total.jobs), str(total.running or ""), f"{hours}:{minutes:02}", cost
+    return str(total.jobs), str(total.running or ""), f"{hours}:{minutes:02}:{seconds:02}", cost
 
 
 def _document(report: "Report") -> Mapping[str, Any]:

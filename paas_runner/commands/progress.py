@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from paas_runner.commands import output
+from paas_runner.plain_text import folded
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -128,7 +129,7 @@ class Waiting:
 def redraw(text: str) -> None:
     """Show the text alone on the terminal, as much of it as there is room for."""
     size = shutil.get_terminal_size()
-    lines = [line[: size.columns] for line in output.clean(text).splitlines()]
+    lines = folded(output.clean(text), size.columns).splitlines()
     room = size.lines - 1  # the cursor's
     if len(lines) > room:
         lines[room - 1 :] = [f"… {len(lines) - room + 1} more lines"]

@@ -13,6 +13,7 @@ import attrs
 from paas_runner.errors import RunnerError
 from paas_runner.executor.contract import RunnerSection
 from paas_runner.http import Connect
+from paas_runner.job.images import InvalidReferenceError, parse
 
 
 class AnswerRefusedError(RunnerError):
@@ -49,6 +50,16 @@ class QuestionContext:
     """The executor's settings so far, by field, with their types."""
 
     connect: Connect
+
+
+async def names_an_image(_: QuestionContext, answer: str) -> str:
+    """A check: what no engine takes for the name of an image is refused; variables are known to jobs only."""
+    try:
+        if "$" not in answer:
+            parse(answer)
+    except InvalidReferenceError as error:
+        raise AnswerRefusedError(f"this is no image name: {error}") from None
+    return ""
 
 
 def _always(_: QuestionContext) -> bool:

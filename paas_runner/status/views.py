@@ -119,7 +119,7 @@ def _runner(runner: RunnerReport) -> Sequence[str]:
 
 
 def _jobs(jobs: Sequence[JobReport], at: datetime) -> Iterator[str]:
-    head = ("JOB", "RUNNER", "PHASE", "AGE", "IN PHASE", "HOST", "FLAVOR", "TENANT")
+    head = ("JOB", "RUNNER", "PHASE", "AGE", "IN PHASE", "FLAVOR", "TENANT", "HOST")
     first, *rows = aligned([head, *map(_job, jobs)])
     yield first
     for row, job in zip(rows, jobs, strict=True):
@@ -136,9 +136,9 @@ def _job(job: JobReport) -> Sequence[str]:
         job.phase,
         span(job.age_seconds),
         span(job.phase_seconds),
-        job.host or job.host_name or "-",
         job.flavor or "-",
         job.tenant or "-",
+        job.host or job.host_name or "-",
     )
 
 

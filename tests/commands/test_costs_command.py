@@ -107,13 +107,13 @@ def test_people_see_an_aligned_table_with_a_sum_and_what_it_means(here):
     assert here.answer(*MARCH).splitlines() == [
         "2026-03-01 00:00 to 2026-04-01 00:00 UTC, by tenant",
         "",
-        "TENANT    JOBS  RUNNING    TIME      COST",
-        "heptapod     1           100:00  687.2900",
-        "acme         2             2:00    2.2500+",
-        "-            1             0:15         -",
-        "total        4           102:15  689.5400+",
+        "TENANT    JOBS  RUNNING       TIME      COST",
+        "heptapod     1           100:00:00  687.2900",
+        "acme         2             2:00:00    2.2500+",
+        "-            1             0:15:00         -",
+        "total        4           102:15:00  689.5400+",
         "",
-        "TIME in hours:minutes; COST is an upper estimate in the provider's own unit.",
+        "TIME in hours:minutes:seconds; COST is an upper estimate in the provider's own unit.",
         "+ and what 2 jobs cost on hosts without a known price.",
     ]
 
@@ -228,7 +228,7 @@ def test_hosts_that_are_still_there_are_counted_until_now_and_marked(here):
     assert row["host_seconds"] == pytest.approx(3600, abs=30)
     assert row["estimated_cost"] == pytest.approx(2.0, abs=0.02)
     table = here.answer("--since", "1h")
-    assert table.splitlines()[3].split()[:4] == ["acme", "1", "1", "1:00"]
+    assert table.splitlines()[3].split()[:4] == ["acme", "1", "1", "1:00:00"]
     assert "RUNNING hosts are counted until now." in table
 
 

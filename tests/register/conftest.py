@@ -79,8 +79,9 @@ class World:
         given = {key: value for key, value in (self.clever | variables).items() if value is not None}
         return await self.run(self.config, *arguments, **given)
 
-    def terminal(self, *arguments, **variables):
-        return at_terminal(*COMMAND, *self.presets, *map(str, arguments), env=self.environ | variables)
+    def terminal(self, *arguments, columns=0, **variables):
+        command = (*COMMAND, *self.presets, *map(str, arguments))
+        return at_terminal(*command, env=self.environ | variables, columns=columns)
 
     def left_over(self):
         """All in the folder but the configuration, and all runners: empty when nothing is half done."""

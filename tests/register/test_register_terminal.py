@@ -25,6 +25,17 @@ async def to_the_executor(person, world, *, tags=""):
     await person.answer("Tags", tags)
 
 
+async def test_on_a_narrow_terminal_no_word_is_cut(world):
+    async with world.terminal(world.config, columns=40) as person:
+        await person.expect(
+            "running jobs are\n  remembered (its folder must be the\n  service's own)\n", seconds=30
+        )
+        person.type("\n")
+        await person.answer("Jobs at once")
+        await person.answer("Base address", "gitlab.example.com")
+        await person.expect("✗ the address must begin with https://\n  or http://; an address such as\n")
+
+
 async def test_a_person_who_gets_everything_wrong_first_ends_with_a_good_file(world):
     sandbox = world.sandbox
     async with world.terminal(world.config) as person:
@@ -77,6 +88,8 @@ async def test_a_person_who_gets_everything_wrong_first_ends_with_a_good_file(wo
         await person.answer("Where hosts run", "rbx")
         await person.expect("5) XL  32 GiB")
         await person.answer("Size of a host", "4")
+        await person.answer("Image of jobs", "Debian:12")
+        await person.expect("✗ this is no image name: ")
         await person.answer("Image of jobs")
         await person.expect("✓ the runner typed is in")
         assert await person.end() == 0

@@ -64,7 +64,7 @@ def test_a_page_tells_the_service_its_room_its_runners_and_its_jobs():
     assert lines[1] == "1/10 jobs, 0/5 in provisioning, 2.5/? of the weight quota"
     assert lines[3].split() == ["RUNNER", "TOKEN", "STATE", "JOBS", "WHY"]
     assert lines[4].split() == ["acme", KEY, "polling", "0"]
-    assert lines[7].split() == ["1", "acme", "provisioning", "0", "s", "0", "s", "app_1", "M", "-"]
+    assert lines[7].split() == ["1", "acme", "provisioning", "0", "s", "0", "s", "M", "-", "app_1"]
     assert lines[8] == (
         "    last 12:00:00 the host does not take the job yet (3 times, last 12:00:00): "
         "its provider is still preparing it; again 4.0 s later"

@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import struct
 import termios
 from contextlib import asynccontextmanager
 
@@ -69,9 +70,10 @@ class Session:
 
 
 @asynccontextmanager
-async def at_terminal(*command, env):
-    """The command at a terminal of its own; it does not outlive the block."""
+async def at_terminal(*command, env, columns=0):
+    """The command at a terminal of its own, of unknown width unless told; it does not outlive the block."""
     master, slave = pseudo_terminal()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40 if columns else 0, columns, 0, 0))
     settings = termios.tcgetattr(slave)
     process = await asyncio.create_subprocess_exec(
         *command,
