@@ -22,7 +22,7 @@ import structlog
 from executors.build_context import Identity
 from executors.push_folder import clear_away_leftovers, push_folder
 from paas_runner.errors import Rejected, RunnerError, Transient
-from paas_runner.http.proxies import Proxies
+from paas_runner.proxies import Proxies
 from paas_runner.secret import Secret
 
 log = structlog.stdlib.get_logger(__name__)

@@ -6,7 +6,7 @@ import pytest
 
 from paas_runner.errors import Exit
 from paas_runner.http import Http
-from paas_runner.http.proxies import Proxies, ProxyError
+from paas_runner.proxies import Proxies, ProxyError
 
 PROXY = "http://proxy.example:3128"
 

@@ -22,9 +22,9 @@ import tenacity
 
 from paas_runner import __version__
 from paas_runner.errors import Rejected, RemoteError, Transient
-from paas_runner.http.proxies import Proxies
 from paas_runner.http.response import Response, cause
 from paas_runner.logs import redactor
+from paas_runner.proxies import Proxies
 from paas_runner.secret import Secret
 
 log = structlog.stdlib.get_logger(__name__)

@@ -23,6 +23,7 @@ from paas_runner.inner.shell import ProcessShell, Shell
 from paas_runner.inner.stop import Stops
 from paas_runner.inner.trace import Narrator, Trace
 from paas_runner.inner.trust import verification, with_authority
+from paas_runner.inner.ways import ByEnvironment
 from paas_runner.job.payload import Payload, PayloadError, decode
 from paas_runner.job.variables import BudgetExceededError
 
@@ -110,12 +111,11 @@ class InnerRunner:
         return int(update.state != "success")
 
     def _client(self, url: str, verify: ssl.SSLContext | bool) -> httpx.AsyncClient:
+        transport = self.transport(url) if self.transport else None
+        if transport is None and self.trust_environment:
+            transport = ByEnvironment(url, verify=verify)
         return httpx.AsyncClient(
-            base_url=url,
-            transport=self.transport(url) if self.transport else None,
-            timeout=CALL_SECONDS,
-            verify=verify,
-            trust_env=self.trust_environment,
+            base_url=url, transport=transport, timeout=CALL_SECONDS, verify=verify, trust_env=False
         )
 
 

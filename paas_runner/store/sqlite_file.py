@@ -52,9 +52,23 @@ def connected(path: Path, schema: Schema) -> sqlite3.Connection:
         _examine(path, schema)
         return _up_to_date(_opened(path), schema)
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) in _NOT_WRITTEN:
+            raise StoreError(f"{path}: cannot be written: {error}. Make room, then start again") from error
         raise unusable(path, str(error)) from error
     except OSError as error:
         raise unusable(path, error.strerror or str(error)) from error
+
+
+_NOT_WRITTEN = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_IOERR_FSYNC,
+        sqlite3.SQLITE_IOERR_TRUNCATE,
+        sqlite3.SQLITE_IOERR_SHMSIZE,
+    }
+)
+"""What SQLite says of a disk that takes no more, rather than of a file that is damaged."""
 
 
 def _make(path: Path, schema: Schema) -> None:

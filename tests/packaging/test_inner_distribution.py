@@ -58,9 +58,9 @@ def test_it_has_no_room_but_the_domain_and_the_engine_beside_its_own(ours):
     assert Path("paas_runner/py.typed") in ours.files
 
 
-def test_it_needs_four_packages_in_the_projects_own_versions(ours):
+def test_it_needs_five_packages_in_the_projects_own_versions_one_of_them_is_httpxs_anyway(ours):
     names = [line.partition(">")[0] for line in ours.requirements]
-    assert names == ["attrs", "docker", "httpx", "structlog"]
+    assert names == ["attrs", "docker", "httpx", "idna", "structlog"]
 
 
 @pytest.fixture

@@ -72,6 +72,7 @@ def test_a_disk_that_is_full_at_the_start_ends_with_74_and_names_the_file(state,
     code, words = ran(state, largest_file=largest_file)
     assert code == 74, words
     assert str(state) in words
+    assert "Make room, then start again" in words
 
 
 def test_and_once_there_is_room_the_next_start_finds_nothing_half_made(state):
