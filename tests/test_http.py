@@ -13,7 +13,7 @@ import pytest
 
 from paas_runner.errors import Rejected, Transient
 from paas_runner.http import MOST_BODY_BYTES, Http, Tls
-from paas_runner.http.client import _same_host
+from paas_runner.http.client import PIECES_IN_A_ROW, _same_host
 from paas_runner.http.response import LONGEST_PAUSE_SECONDS, Response
 from paas_runner.secret import Secret
 from tests.support.bounded import cheap
@@ -257,6 +257,24 @@ async def test_no_more_is_taken_of_an_answer_than_is_allowed(framing):
             await api.call("GET", "/x", op="look")
         beginning = await api.call("GET", "/x", op="look", most_bytes=1000, cut=True)
     assert beginning.body == b"x" * 1001
+
+
+async def test_a_body_in_the_smallest_pieces_keeps_nobody_else_waiting():
+    pieces = 20_000
+    small = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * pieces + b"0\r\n\r\n"
+    turns = 0
+
+    async def take_turns():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with server(small) as (api, _):
+        other = asyncio.ensure_future(take_turns())
+        assert len((await api.call("GET", "/x", op="look")).body) == pieces
+        other.cancel()
+    assert turns > pieces / PIECES_IN_A_ROW
 
 
 async def test_an_answer_of_the_largest_size_is_taken():

@@ -34,6 +34,7 @@ ANSWER_SECONDS = 30.0
 MOST_BODY_BYTES = 4 * 1024 * 1024
 MOST_LIST_BYTES = 32 * 1024 * 1024  # of an answer that grows with what somebody has there
 MOST_REDIRECTS = 3
+PIECES_IN_A_ROW = 64  # of a body: thousands of a byte each may be there at once, and others wait meanwhile
 LONGEST_WAIT_SECONDS = 10.0  # a longer Retry-After is for the caller's own schedule
 QUICK_TRIES = 3
 """Attempts of a call that may be repeated right away: a hiccup passes, an outage is reported."""
@@ -178,9 +179,12 @@ class HttpClient:
         try:
             if response.headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
                 raise self._transient("answered in an encoding that was not asked for", op, status=status)
-            body = bytearray()
+            body, pieces = bytearray(), 0
             async for chunk in response.aiter_bytes():
                 body += chunk
+                pieces += 1
+                if not pieces % PIECES_IN_A_ROW:
+                    await asyncio.sleep(0)
                 if len(body) > most.bytes:
                     if most.cut:
                         del body[most.bytes + 1 :]

@@ -5,6 +5,7 @@ address, the other side's name for the request.
 """
 
 import email.utils
+import itertools
 import math
 import os
 import ssl
@@ -19,6 +20,7 @@ from paas_runner import foreign_json
 from paas_runner.plain_text import one_line, printable
 
 MOST_MESSAGE_CHARACTERS = 300
+_MOST_FIELDS = 100
 _MOST_READ_CHARACTERS = 4096  # of an error's own words, before blanks are taken out
 LONGEST_PAUSE_SECONDS = 600.0
 """Of whatever the other side wishes: what is longer is asked for again (`gitlab-runner-api.md` §8.1)."""
@@ -75,7 +77,8 @@ class Response:
             return ""
         words = (found.get("message") or found.get("error")) if isinstance(found, Mapping) else None
         if isinstance(words, Mapping):
-            words = "; ".join(f"{field} {faults}" for field, faults in words.items())
+            fields = itertools.islice(words.items(), _MOST_FIELDS)
+            words = "; ".join(f"{field} {faults}" for field, faults in fields)
         text = one_line(printable(words[:_MOST_READ_CHARACTERS])) if isinstance(words, str) else ""
         return text[:MOST_MESSAGE_CHARACTERS].rstrip()
 
