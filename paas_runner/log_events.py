@@ -41,6 +41,7 @@ SENTENCES: Mapping[str, str] = {
     "drained_with_leftovers": "drained, but not all is gone",
     "runner_paused": "runner paused: it asks for no more jobs",
     "runner_resumed": "runner resumed",
+    "token_expires": "a runner's token ends soon, or has ended: put another one into the configuration",
     "configuration_note": "configuration",
     "configuration_reloaded": "configuration reloaded",
     "configuration_unchanged": "configuration reloaded: nothing has changed",

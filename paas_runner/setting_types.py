@@ -9,7 +9,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NewType, Protocol
 
@@ -164,6 +164,16 @@ def _go_duration(raw: Any, around: References) -> GoDuration:
     return GoDuration(timedelta(microseconds=span / 1000))
 
 
+def _moment(raw: Any, _: References) -> datetime:
+    try:
+        found = datetime.fromisoformat(raw) if isinstance(raw, str) else raw
+    except ValueError:
+        raise UnfitError from None
+    if not isinstance(found, datetime):
+        raise UnfitError
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def _path(raw: Any, around: References) -> Path:
     value = _text(raw, around)
     path = around.folder / value
@@ -208,6 +218,7 @@ SCALARS: Mapping[Any, Scalar] = {
     int: Scalar("a whole number", _integer),
     float: Scalar("a number", _number),
     timedelta: Scalar("a number of seconds", _seconds),
+    datetime: Scalar("a date and time", _moment),
     Secret: Scalar("a non-empty text", _secret, quotable=False),
     Path: Scalar("a path", _path),
     InstallationId: Scalar("8 to 64 letters, digits, - and _", _installation_id),

@@ -7,7 +7,7 @@ itself. Whatever asks over the network has a deadline of its own, so that a chec
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 import attrs
@@ -19,6 +19,7 @@ from paas_runner.executor.checks import CheckResult, fault, fine, warning
 from paas_runner.executor.contract import Executor
 from paas_runner.executor.optional import examination_of, flavors_of
 from paas_runner.job.capacity import NOTHING_KNOWN, Flavors
+from paas_runner.job.known_runner import TokenLife
 from paas_runner.service.assembly import Edges, built_executor
 
 _AUTHENTICATION, _EXECUTOR = "token", "executor"
@@ -26,8 +27,6 @@ _AUTHENTICATION, _EXECUTOR = "token", "executor"
 
 ANSWER_SECONDS = 20.0
 """How long all answers to one check may take."""
-
-SOON = timedelta(days=7)
 
 
 class WaitDisplay(Protocol):
@@ -65,7 +64,7 @@ class RunnerCheck:
         if self.offline or executor is None:
             if executor:
                 await executor.aclose()
-            token = [] if self.offline else await self._token(runner)
+            token = _expiry(runner, None, self.now()) if self.offline else await self._token(runner)
             return CheckedRunner(runner=runner, results=[*token, built])
         try:
             token, hosts = await asyncio.gather(self._token(runner), self._examined(runner, executor))
@@ -107,7 +106,7 @@ class RunnerCheck:
         number = f" as number {verified.runner_id}" if verified.runner_id else ""
         return [
             fine(_AUTHENTICATION, f"{runner.url} knows the runner{number}"),
-            *_expiry(verified, self.now()),
+            *_expiry(runner, verified, self.now()),
         ]
 
     def _built(self, runner: Runner) -> tuple[Executor | None, CheckResult]:
@@ -152,8 +151,11 @@ def _advice(error: RemoteError) -> str:
     return "is `url` right, and does the coordinator run?"
 
 
-def _expiry(verified: Verified, now: datetime) -> Sequence[CheckResult]:
-    expiry = verified.expires_at
-    if expiry is None or expiry - now > SOON:
-        return []
-    return [warning(_AUTHENTICATION, f"expires at {expiry:%Y-%m-%d %H:%M} UTC", "rotate it before then")]
+def _expiry(runner: Runner, verified: Verified | None, now: datetime) -> Sequence[CheckResult]:
+    """What the coordinator says counts; without it, what the section says."""
+    life = runner.token_life
+    if verified and verified.expires_at:
+        life = TokenLife(expires_at=verified.expires_at, obtained_at=runner.token_obtained_at)
+    notice = life.notice(now) if life else ""
+    advice = "reset it at the coordinator, put the new one into the section, and reload"
+    return [warning(_AUTHENTICATION, notice, advice)] if notice else []

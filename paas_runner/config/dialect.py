@@ -5,6 +5,7 @@ are rows H048-H069 of core-features.md.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from paas_runner.config.model import Config, JobTraceWatch, Runner
@@ -26,8 +27,6 @@ OUTER_KEYS = frozenset(
         "request_concurrency",
         "strict_check_interval",
         "tls-skip-verify",
-        "token_expires_at",
-        "token_obtained_at",
     }
 )
 """Of `[[runners]]`, concerning the service that asks for jobs: not forwarded.
@@ -120,10 +119,15 @@ ALIASES: Mapping[type[Any], Mapping[str, str]] = {
 _LEVELS: Mapping[str, str] = {"warn": "warning", "trace": "debug"}
 """Of logrus, by the name that they have here."""
 
+_NEVER = datetime(1, 1, 1, tzinfo=UTC)
+"""Go's time that is none."""
+
 _UNSET: Mapping[str, tuple[object, ...]] = {
     "tls-ca-file": ("",),
     "tls-cert-file": ("",),
     "tls-key-file": ("",),
+    "token_expires_at": (_NEVER,),
+    "token_obtained_at": (_NEVER,),
     "unhealthy_requests_limit": (0,),
 }
 

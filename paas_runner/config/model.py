@@ -5,7 +5,7 @@ follows from them for the service: every command that explains a configuration s
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,14 @@ import attrs
 from paas_runner.http import Tls
 from paas_runner.job.capacity import Limits, QuotaRule
 from paas_runner.job.decision import Policy
-from paas_runner.job.known_runner import KnownRunner, RunnerIdentity, peer_name, recognised, short_token
+from paas_runner.job.known_runner import (
+    KnownRunner,
+    RunnerIdentity,
+    TokenLife,
+    peer_name,
+    recognised,
+    short_token,
+)
 from paas_runner.logs import LEVELS
 from paas_runner.secret import Secret, secrets_in
 from paas_runner.setting_types import Fraction, GoDuration, InstallationId, ReadableFile, Url
@@ -93,6 +100,10 @@ class Runner:
         "How long an unhealthy coordinator is left alone, but never for more than a minute.",
         default=GoDuration(timedelta(hours=1)),
     )
+    token_obtained_at: datetime | None = setting("Since when the token is good.", default=None)
+    token_expires_at: datetime | None = setting(
+        "Until when the token is good: said 30 days, or a quarter of its life, ahead.", default=None
+    )
     quota_max_fraction: Fraction = setting(
         "Share of the quota that this section may use.", default=Fraction(1.0)
     )
@@ -123,6 +134,13 @@ class Runner:
     def tls(self) -> Tls:
         """The certificates that the section names for its coordinator."""
         return Tls(ca_file=self.tls_ca_file, cert_file=self.tls_cert_file, key_file=self.tls_key_file)
+
+    @property
+    def token_life(self) -> TokenLife | None:
+        """As far as the section says it."""
+        if self.token_expires_at is None:
+            return None
+        return TokenLife(expires_at=self.token_expires_at, obtained_at=self.token_obtained_at)
 
     @property
     def longest_backoff(self) -> timedelta:

@@ -13,9 +13,13 @@ The short form of a token is public, and the same as GitLab Runner shows.
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import attrs
+
+_AHEAD = timedelta(days=30)
+_SHARE_AHEAD = 4  # a quarter of its life, where that is longer
 
 _KINDS = r"glrt-(?:t[123]_)?|glrtr-|glcbt-"
 _TOKEN_PREFIX = re.compile(rf"{_KINDS}|t[123]_|GR[0-9a-fA-F]{{7}}|[\w-]+?-(?:{_KINDS})", re.ASCII)
@@ -123,3 +127,28 @@ def short_token(token: str) -> str:
 def peer_name(token: str) -> str:
     """What heptapod-paas-runner calls the runner, in its state file and in its hosts' names (1.1.1)."""
     return token[:8]
+
+
+@attrs.frozen(kw_only=True)
+class TokenLife:
+    """When a runner's token stops being good, which most never do.
+
+    GitLab Runner replaces a token by itself when three quarters of its life are over, and writes the next one
+    into its configuration. We do not write there: an operator has to, and is told early.
+    """
+
+    expires_at: datetime
+    obtained_at: datetime | None = None
+
+    def notice(self, now: datetime) -> str:
+        """A sentence once it is time to act, empty before."""
+        ahead = _AHEAD
+        if self.obtained_at is not None:
+            ahead = max(ahead, (self.expires_at - self.obtained_at) / _SHARE_AHEAD)
+        left = self.expires_at - now
+        if left > ahead:
+            return ""
+        when = f"{self.expires_at:%Y-%m-%d %H:%M %Z}".rstrip()
+        if left <= timedelta():
+            return f"expired on {when}"
+        return f"expires at {when}, in {left.days} d" if left.days else f"expires at {when}, within a day"

@@ -26,7 +26,7 @@ from paas_runner.service.drain import Certificate, Drain
 from paas_runner.service.installation import settled
 from paas_runner.service.operations import Operations, handlers
 from paas_runner.service.reload import LiveConfig, paused, recognised, remember
-from paas_runner.service.status import LiveStatus
+from paas_runner.service.status import LiveStatus, TokenExpiry
 from paas_runner.service.watchdog import Supervision
 from paas_runner.store import state_file
 
@@ -82,12 +82,14 @@ async def serve(
 
         live = LiveConfig(config, assembly=assembly, dispatcher=dispatcher, store=store, stopping=stopping)
         drain = Drain(dispatcher, store=store, clock=clock, stopping=stopping)
+        expiry = TokenExpiry(lambda: live.config, clock)
         status = LiveStatus(
             dispatcher=dispatcher,
             clock=clock,
             since=clock(),
             state_file=config.state_file,
             counters=counters,
+            notices=expiry.notices,
         )
         operations = Operations(status=status, config=live, drain=drain)
         on_start(operations)
@@ -98,8 +100,10 @@ async def serve(
         async with asyncio.TaskGroup() as tasks:
             supervising = tasks.create_task(supervision.run(), name="supervision")
             draining = tasks.create_task(drain.run(), name="drain")
+            expiring = tasks.create_task(expiry.run(), name="expiry of tokens")
             await _run(dispatcher, stopping, live)
             draining.cancel()
+            expiring.cancel()
             supervising.cancel()
         left = dispatcher.view.jobs
         state_file.write(config.state_file, left, live.config.peer_names, installation=mark)

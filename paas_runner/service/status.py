@@ -1,8 +1,8 @@
 """How the running service is: a report made on request, from a view of the dispatch."""
 
 import os
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -10,16 +10,19 @@ import attrs
 import structlog
 
 from paas_runner import __version__
+from paas_runner.config import Config
 from paas_runner.dispatch.counters import Counters
 from paas_runner.dispatch.view import DispatchView
 from paas_runner.job.capacity import Bound
 from paas_runner.job.wording import describe_history
-from paas_runner.loop.timing import Clock
+from paas_runner.loop.timing import Clock, sleep
 from paas_runner.status import report
 from paas_runner.status.report import to_data
 from paas_runner.status.views import JobExplanation
 
 log = structlog.stdlib.get_logger(__name__)
+
+_TOKENS_EVERY = timedelta(days=1)
 
 
 class Viewed(Protocol):
@@ -38,6 +41,8 @@ class LiveStatus:
     since: datetime
     state_file: Path
     counters: Counters
+    notices: Callable[[], Mapping[str, str]]
+    """What there is to say of a runner that has no other trouble, by short token."""
 
     def now(self) -> report.StatusReport:
         """Everything as it is now."""
@@ -53,7 +58,7 @@ class LiveStatus:
                 trouble=_trouble(view),
             ),
             capacity=report.capacity(view.load),
-            runners=[_runner(view, key, name) for key, name in _names(view).items()],
+            runners=[self._runner(view, key, name) for key, name in _names(view).items()],
             jobs=self._jobs(view),
             counters=self.counters.numbers,
         )
@@ -78,11 +83,40 @@ class LiveStatus:
             log.warning("job_state", **to_data(job))
         return found
 
+    def _runner(self, view: DispatchView, key: str, name: str) -> report.RunnerReport:
+        state, why, until = _runner_state(view, key)
+        jobs = sum(job.key.runner == key for job in view.jobs)
+        why = why or self.notices().get(key, "")
+        return report.RunnerReport(name=name, runner=key, state=state, why=why, until=until, jobs=jobs)
+
     def _jobs(self, view: DispatchView) -> Sequence[report.JobReport]:
         blocked = "the service is stopping: it goes on at the next start" if view.stopping else ""
         return report.jobs(
             view.jobs, self.clock(), names=_names(view), policies=view.policies, blocked=blocked
         )
+
+
+class TokenExpiry:
+    """Tokens that end soon, as far as the configuration in force knows: told at the start, and every day."""
+
+    def __init__(self, config: Callable[[], Config], clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+
+    def notices(self) -> Mapping[str, str]:
+        """By short token, for those runners of which there is something to say."""
+        now = self._clock()
+        lives = {runner.short_token: runner.token_life for runner in self._config().runners}
+        found = {key: life.notice(now) for key, life in lives.items() if life}
+        return {key: f"its token {notice}" for key, notice in found.items() if notice}
+
+    async def run(self) -> None:
+        """For ever; a stop cancels it."""
+        while True:
+            titles = {runner.short_token: runner.title for runner in self._config().runners}
+            for key, notice in self.notices().items():
+                log.warning("token_expires", runner=titles[key], note=notice)
+            await sleep(_TOKENS_EVERY)
 
 
 def _names(view: DispatchView) -> Mapping[str, str]:
@@ -99,12 +133,6 @@ def _service_state(view: DispatchView) -> report.ServiceState:
 def _trouble(view: DispatchView) -> str:
     reasons = sorted(set(view.refused.values()))
     return f"the records cannot be written: {'; '.join(reasons)}" if reasons else ""
-
-
-def _runner(view: DispatchView, key: str, name: str) -> report.RunnerReport:
-    state, why, until = _runner_state(view, key)
-    jobs = sum(job.key.runner == key for job in view.jobs)
-    return report.RunnerReport(name=name, runner=key, state=state, why=why, until=until, jobs=jobs)
 
 
 def _runner_state(view: DispatchView, key: str) -> tuple[report.RunnerState, str, datetime | None]:

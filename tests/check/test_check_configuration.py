@@ -84,12 +84,19 @@ async def test_a_coordinator_that_never_answers_is_given_up_and_the_rest_is_chec
 
 
 async def test_a_token_that_ends_soon_is_a_warning(world):
-    soon = datetime.now(UTC) + timedelta(days=2)
+    soon = datetime.now(UTC) + timedelta(days=2, hours=1)
     body = f'{{"id": 7, "token": "x", "token_expires_at": "{soon.isoformat()}"}}'.encode()
     world.sandbox.coordinator_faults.add(Answer(200, body=body))
     checked = await world.checked()
     assert checked.grades("token") == [Grade.FINE, Grade.WARNING]
-    assert f"expires at {soon:%Y-%m-%d %H:%M} UTC" in checked.of("token")[1].text
+    assert checked.of("token")[1].text == f"expires at {soon:%Y-%m-%d %H:%M} UTC, in 2 d"
+
+
+@pytest.mark.parametrize("offline", [False, True])
+async def test_the_section_says_when_its_token_ends_where_the_coordinator_does_not(world, offline):
+    world.write(world.runner() + "  token_expires_at = 2026-01-02T03:04:05Z\n")
+    checked = await world.checked(offline=offline)
+    assert checked.of("token")[-1].text == "expired on 2026-01-02 03:04 UTC"
 
 
 async def test_a_revoked_cloud_token_is_a_fault_with_advice(world):
