@@ -19,6 +19,8 @@ fields of --json:
   unreported     jobs whose end the coordinator has not been told
   left_hosts     those hosts: runner, name, host (the provider's id)
   left_jobs      all jobs that are still recorded: runner, job, phase, host, why
+  foreign_hosts  hosts of this runner's name with another installation's label: runner, name, host,
+                 installation; a neighbour's, or ours from before the id was lost. `drained` is not about them
   unknown        what could not be looked at, and why
 
 A job that is over, but that cannot be reported or whose host cannot be removed, is waited for 10 minutes and
@@ -75,7 +77,9 @@ def _progress(left: Mapping[str, Any]) -> str:
 
 
 def _lines(certificate: Mapping[str, Any]) -> Sequence[str]:
-    lines = ["drained: nothing is left" if certificate["drained"] else "drained, but not all is gone:"]
+    foreign = certificate.get("foreign_hosts", ())
+    clean = "nothing of this installation is left:" if foreign else "nothing is left"
+    lines = [f"drained: {clean}" if certificate["drained"] else "drained, but not all is gone:"]
     lines += [
         f"  host {host['name']} ({host['host']}) of {host['runner']}" for host in certificate["left_hosts"]
     ]
@@ -85,6 +89,10 @@ def _lines(certificate: Mapping[str, Any]) -> Sequence[str]:
         for job in certificate["left_jobs"]
     ]
     lines += [f"  not known: {text}" for text in certificate["unknown"]]
+    lines += [
+        f"  of another installation, {host['installation']}: host {host['name']} ({host['host']})"
+        for host in foreign
+    ]
     return lines
 
 

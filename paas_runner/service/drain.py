@@ -6,7 +6,7 @@ the store are asked what is left: nothing is taken for granted, least of all our
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -15,10 +15,11 @@ import attrs
 import structlog
 
 from paas_runner.dispatch import ActiveRunner
-from paas_runner.dispatch.search import NotAsked, SearchedRunner, ask_tenants
+from paas_runner.dispatch.search import NotAsked, SearchedRunner, ask_tenants, tenants_of
 from paas_runner.dispatch.view import DispatchView
 from paas_runner.errors import RunnerError
-from paas_runner.job.tracked import Phase, TrackedJob
+from paas_runner.executor.optional import all_tenants_of, hosts_of_others
+from paas_runner.job.tracked import Phase, SeenHost, TrackedJob
 from paas_runner.loop.timing import Clock, sleep_until_stopped
 from paas_runner.store import Store, StoreError
 
@@ -44,18 +45,28 @@ class LeftHost:
 
 
 @attrs.frozen(kw_only=True)
+class ForeignHost(LeftHost):
+    """One with another installation's label: a neighbour's, or ours from before the id was lost."""
+
+    installation: str
+
+
+@attrs.frozen(kw_only=True)
 class Certificate:
     """What is left after a drain."""
 
     at: datetime
     jobs: Sequence[TrackedJob] = ()
     hosts: Sequence[LeftHost] = ()
+    foreign: Sequence[ForeignHost] = ()
+    """Of these nothing is known but whose label they carry: they are named, and not ours to remove."""
+
     unknown: Sequence[str] = ()
     """What could not be looked at, and why."""
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is left, for sure."""
+        """Whether nothing of this installation is left, for sure."""
         return not (self.jobs or self.hosts or self.unknown)
 
     @property
@@ -69,6 +80,7 @@ class Certificate:
             "unreported": sum(job.phase is not Phase.DECOMMISSIONING for job in self.jobs),
             "left_jobs": [_describe_job(job) for job in self.jobs],
             "left_hosts": [attrs.asdict(host) for host in self.hosts],
+            "foreign_hosts": [attrs.asdict(host) for host in self.foreign],
             "unknown": list(self.unknown),
         }
 
@@ -178,21 +190,38 @@ class Drain:
         except StoreError as error:
             unknown.append(str(error))
         with self._dispatcher.held() as runners:
-            hosts = [host for runner in runners for host in await self._hosts(runner, unknown)]
-        return Certificate(at=self._clock(), jobs=jobs, hosts=hosts, unknown=unknown)
+            found = [host for runner in runners for host in await self._hosts(runner, unknown)]
+        foreign = [host for host in found if isinstance(host, ForeignHost)]
+        hosts = [host for host in found if not isinstance(host, ForeignHost)]
+        return Certificate(at=self._clock(), jobs=jobs, hosts=hosts, foreign=foreign, unknown=unknown)
 
     async def _hosts(self, runner: ActiveRunner, unknown: list[str]) -> Sequence[LeftHost]:
         """All that the provider lists of ours, for every tenant that has ever paid.
 
-        Where no tenant is known there is no host: a tenant is on the disk before its first one.
+        A tenant is on the disk before its first host. Where none is known a disk may have been lost: all who
+        could pay are asked then.
         """
-        answers = await ask_tenants(SearchedRunner.of(runner), self._store, runner.executor.hosts)
+
+        async def listed(tenant: str) -> Sequence[SeenHost]:
+            ours = await runner.executor.hosts(tenant)
+            return [*ours, *await hosts_of_others(runner.executor, tenant)]
+
+        searched = SearchedRunner.of(runner)
+        others: Collection[str] = ()
+        try:
+            if not await tenants_of(searched, self._store):
+                others = await all_tenants_of(runner.executor)
+        except RunnerError as error:
+            unknown.append(f"who may have paid for hosts of {runner.name}: {error}")
+        answers = await ask_tenants(searched, self._store, listed, others=others)
         unknown += map(_describe_not_asked, answers.not_asked)
-        return [
-            LeftHost(runner=runner.name, name=host.name, host=host.ref)
-            for listed in answers.by_tenant.values()
-            for host in listed
-        ]
+        return [_described(runner, host) for found in answers.by_tenant.values() for host in found]
+
+
+def _described(runner: ActiveRunner, host: SeenHost) -> LeftHost:
+    if not host.installation:
+        return LeftHost(runner=runner.name, name=host.name, host=host.ref)
+    return ForeignHost(runner=runner.name, name=host.name, host=host.ref, installation=host.installation)
 
 
 def _describe_not_asked(tenant: NotAsked) -> str:

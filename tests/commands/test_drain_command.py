@@ -54,6 +54,16 @@ def test_in_a_pipe_there_is_a_line_for_each_change(drained):
     ]
 
 
+def test_hosts_of_another_installation_are_named_and_the_rest_is_certified(drained):
+    host = {"name": "hpd-job-a-7", "host": "app_7", "runner": "a", "installation": "the-one-before"}
+    code, answer, _ = drained({"certificate": CLEAN | {"foreign_hosts": [host]}})
+    assert code == 0
+    assert answer.splitlines() == [
+        "drained: nothing of this installation is left:",
+        "  of another installation, the-one-before: host hpd-job-a-7 (app_7)",
+    ]
+
+
 def test_on_a_terminal_a_line_changes_and_goes_away(drained):
     code, answer, messages = drained(*PROGRESS, {"certificate": CLEAN}, terminal=True)
     assert (code, answer) == (0, "drained: nothing is left\n")

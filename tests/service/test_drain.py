@@ -10,7 +10,7 @@ from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Answer, Delay
 from paas_runner.testing.virtual_time import virtual_now
-from tests.support.tenants import MULTI, TENANTS, add_tenant, submit_for
+from tests.support.tenants import MULTI, TENANTS, add_tenant, plant, submit_for
 
 CLEAN = {"drained": True, "hosts": 0, "open_intents": 0, "unreported": 0}
 
@@ -136,6 +136,47 @@ def test_a_runner_none_of_whose_tenants_ever_had_a_host_is_drained(operate):
         async with world.service():
             certificate = (await world.ask("drain", wait=True))[-1]["certificate"]
         assert numbers(certificate) == CLEAN
+
+    operate(story)
+
+
+def test_where_no_tenant_is_known_all_who_could_pay_are_asked(operate):
+    """The store may have been lost with its disk."""
+
+    async def story(world):
+        world.organisations = {"acme": add_tenant(world.gitlab, world.cloud, "acme")}
+        world.write(more=MULTI)
+        async with world.service():
+            left = plant(world, "acme", f"hpd-job-{world.key}-7")
+            certificate = (await world.ask("drain", wait=True))[-1]["certificate"]
+        assert (certificate["drained"], certificate["hosts"]) == (False, 1)
+        assert [host["host"] for host in certificate["left_hosts"]] == [left.id]
+
+    operate(story)
+
+
+def test_and_where_those_cannot_be_listed_the_certificate_stays_open(operate):
+    async def story(world):
+        world.write(more=MULTI)
+        async with world.service():
+            world.coordinator_faults.add(Answer(401), times=None, path="/api/v4/groups")
+            certificate = (await world.ask("drain", wait=True))[-1]["certificate"]
+        assert not certificate["drained"]
+        assert "who may have paid for hosts of virtual" in certificate["unknown"][0]
+
+    operate(story)
+
+
+def test_hosts_of_another_installation_are_named_beside_a_certificate_about_this_one(operate):
+    async def story(world):
+        world.organisations = {"": world.organisation}
+        async with world.service():
+            other = plant(world, "", f"hpd-job-{world.key}-7", installation="the-one-before")
+            certificate = (await world.ask("drain", wait=True))[-1]["certificate"]
+        assert numbers(certificate) == CLEAN
+        [named] = certificate["foreign_hosts"]
+        assert (named["host"], named["installation"]) == (other.id, "the-one-before")
+        assert other.id in {entry.app_id for entry in world.alive}
 
     operate(story)
 
