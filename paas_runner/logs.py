@@ -34,6 +34,8 @@ LEVELS: Mapping[str, int] = {
 
 _SHORTEST_SECRET = 8  # a shorter one would take ordinary words with it
 _WORD = re.compile(r"[A-Za-z0-9_.~-]{8,}")  # what tokens of jobs consist of
+_SHORTEST_TOKEN = 16  # of a job; GitLab's have 20 characters at least, a moment to the hour has 13
+_PLAIN_WORD = re.compile(r"[a-z_.~-]*")
 _SECRET_KEYS = re.compile(r"(?i)(^|_)(token|password|secret|authorization)$")
 _HIDDEN = "[secret]"
 
@@ -55,8 +57,12 @@ class Redactor:
             self._pattern = re.compile("|".join(map(re.escape, longest_first)))
 
     def track(self, token: Secret) -> None:
-        """Register a job's token for as long as the job is tracked; there may be thousands of them."""
-        self._tracked.add(token.reveal())
+        """Register a job's token for as long as the job is tracked; there may be thousands of them.
+
+        The coordinator chose it: what is one of our own words, or part of a date, keeps its meaning.
+        """
+        if len(token.reveal()) >= _SHORTEST_TOKEN and not _PLAIN_WORD.fullmatch(token.reveal()):
+            self._tracked.add(token.reveal())
 
     def untrack(self, token: Secret) -> None:
         """Its job is gone."""

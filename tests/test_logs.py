@@ -161,6 +161,13 @@ def test_the_token_of_a_tracked_job_is_taken_out_as_long_as_it_is_tracked(text):
     assert redactor.text(text.format(token.reveal())) == text.format(token.reveal())
 
 
+@pytest.mark.parametrize("word", ["provisioning", "awaiting_provisioning", "2026-11-28T22", "concurrent"])
+def test_a_coordinator_makes_none_of_our_own_words_a_secret(word):
+    redactor = logs.Redactor()
+    redactor.track(Secret(word))
+    assert redactor.text(f'{{"{word}": "{word}:00"}}') == f'{{"{word}": "{word}:00"}}'
+
+
 def test_each_line_for_the_journal_begins_with_its_priority(tmp_path, monkeypatch, out):
     with (tmp_path / "journal").open("w+") as journal:
         there = os.fstat(journal.fileno())
