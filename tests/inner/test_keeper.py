@@ -172,3 +172,24 @@ async def test_the_runner_is_what_keeps_it_alive(tmp_path: Path) -> None:
     holder.kill()
     await holder.wait()
     await until(lambda: not alive("62.05\0"))
+
+
+CHAINS = """
+import os, sys, time
+end = time.monotonic() + float(sys.argv[1])
+for _ in range(8):
+    if not os.fork():
+        while time.monotonic() < end:
+            if os.fork():
+                os._exit(0)
+            os.setsid()
+        os._exit(0)
+"""
+
+
+async def test_processes_that_go_on_making_others_are_killed() -> None:
+    seconds = f"30.{time.monotonic_ns()}"
+    text = f"exec '{sys.executable}' -I -S -c '{CHAINS}' {seconds} >/dev/null 2>&1"
+    async with shell(text) as program, asyncio.timeout(20):
+        assert await program.wait() == 0
+    assert not with_argument(seconds)

@@ -41,7 +41,7 @@ async def test_an_image_is_fetched_each_time_unless_told_otherwise(docker, open_
     always = {"pull_policy": "always"}
     for _ in range(2):
         job = await docker.ran("true", image="$WHERE/tool:1", options=always, variables=where(open_registry))
-        assert started(job)
+        assert started(job), text(job)
     assert open_registry.asked == 2
     assert f"Pulling docker image {open_registry.image} ..." in text(job)
     assert f"with digest {open_registry.host}/group/tool@sha256:" in text(job)
@@ -148,3 +148,12 @@ def paying(host: str, login: str):
     entry = {"type": "registry", "url": host, "username": user, "password": password}
     other = {"type": "other", "url": host, "username": "x", "password": "other-pass-word"}
     return lambda payload: payload.update(credentials=[other, entry])
+
+
+async def test_an_image_is_asked_for_by_its_name_and_by_no_way_to_another(docker) -> None:
+    options = {"pull_policy": "never", "allowed_images": ["allowed.test/**"]}
+    for name in (f"allowed.test/../{docker.engine.base}", "../containers/x"):
+        job = await docker.ran("echo never", image=name, options=options)
+        assert job.status == "failed"
+        assert "\nnever\n" not in text(job)
+        assert "Using docker image" not in text(job)

@@ -144,7 +144,7 @@ async def test_a_job_without_an_image_is_told_whose_is_missing(
     toml = f'[[runners]]\nurl = "http://h"\ntoken = "t"\n[runners.docker]\nimage = "{configured}"\n'
     job = job_in(tmp_path / "project", toml, image={"name": given} if given else None)
     with pytest.raises(StageError) as raised:
-        async with job_container(job, Log().narrator):
+        async with job_container(job, Log().narrator, ()):
             raise AssertionError("there is nothing to be in")
     assert raised.value.ending.text == words
 
