@@ -56,6 +56,10 @@ SENTENCES: Mapping[str, str] = {
     "job_unreadable": "a job came in a form that cannot be read",
     "job_reading_error": "unexpected error: the job is failed",
     "job_handed_out_again": "the coordinator handed out a job again that is tracked already",
+    "job_given_back": "a job could not be recorded before the stop, not even in the state file, and was "
+    "reported as failed",
+    "job_not_given_back": "a job could not be recorded before the stop, and its coordinator could not be "
+    "told",
     "acquisition_blocked": "no job can be acquired",
     "credentials_refused": "no job is asked for until the provider takes the runner's credentials",
     "credentials_accepted": "the provider takes the runner's credentials again: jobs are asked for",

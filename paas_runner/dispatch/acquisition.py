@@ -157,7 +157,8 @@ class Acquisition:
             name=job.payload.job_name if job.payload else "",
             recorded=recorded,
         )
-        self._start(job)
+        if recorded:  # else a stop has come: nothing is done, or said, about a job that is on no disk
+            self._start(job)
         return ""
 
     async def _recorded(self, job: TrackedJob) -> tuple[TrackedJob, bool]:

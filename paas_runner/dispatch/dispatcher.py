@@ -16,6 +16,7 @@ import structlog
 from paas_runner.dispatch.account_watch import AccountWatch
 from paas_runner.dispatch.acquisition import Acquisition
 from paas_runner.dispatch.flavors import FlavorRefresh
+from paas_runner.dispatch.giving_back import give_back
 from paas_runner.dispatch.job_loop import JobLoop
 from paas_runner.dispatch.load_log import LoadLog
 from paas_runner.dispatch.records import Ledger, Records
@@ -172,6 +173,10 @@ class Dispatcher:
         """The runners in service; inside, none of them is closed, whatever a reload replaces."""
         with ExitStack() as holding:
             yield [holding.enter_context(generation.held()) for generation in self._present.values()]
+
+    async def give_back(self) -> None:
+        """After `run`: the jobs that are on no disk are reported as failed; no start will know of them."""
+        await give_back(self._records.unrecorded, self._config.runners)
 
     async def aclose(self) -> None:
         """Close the connections of every runner, those included that a job has still needed."""

@@ -6,7 +6,7 @@ the host gone once more, and the ledger keeps the first end.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import structlog
@@ -14,7 +14,7 @@ import structlog
 from paas_runner.dispatch.counters import Costs
 from paas_runner.dispatch.registry import Registry
 from paas_runner.job.cost import Charge
-from paas_runner.job.tracked import JobKey, TrackedJob
+from paas_runner.job.tracked import JobKey, Phase, TrackedJob
 from paas_runner.loop.timing import sleep_until_stopped
 from paas_runner.store import JobStore, LedgerStore, StoreError
 
@@ -36,11 +36,17 @@ class Records:
         self._registry = registry
         self._stopping = stopping
         self._refused: dict[JobKey, str] = {}
+        self._unrecorded: list[TrackedJob] = []
 
     @property
     def refused(self) -> Mapping[JobKey, str]:
         """The jobs that wait for a record which the disk refuses, and why it does."""
         return dict(self._refused)
+
+    @property
+    def unrecorded(self) -> Sequence[TrackedJob]:
+        """The jobs that are on no disk, because a shutdown came before their first record."""
+        return list(self._unrecorded)
 
     async def save_intent(self, job: TrackedJob) -> bool:
         """Record, trying until it is on the disk; False when a shutdown came first.
@@ -52,6 +58,8 @@ class Records:
             while refusal := await self._refusal(job):
                 self._refused[job.key] = refusal
                 if self._stopping.is_set():
+                    if job.phase is Phase.ACQUIRED:
+                        self._unrecorded.append(job)
                     return False
                 await sleep_until_stopped(AGAIN_AFTER_SECONDS, self._stopping)
         finally:

@@ -106,7 +106,11 @@ async def serve(
             expiring.cancel()
             supervising.cancel()
         left = dispatcher.view.jobs
-        state_file.write(config.state_file, left, live.config.peer_names, installation=mark)
+        try:
+            state_file.write(config.state_file, left, live.config.peer_names, installation=mark)
+        except state_file.StateFileError:
+            await dispatcher.give_back()
+            raise
         costs.log()
         log.info("stopped", jobs=len(left), state_file=str(config.state_file), **counters.numbers)
         return drain.certificate

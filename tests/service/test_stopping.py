@@ -9,6 +9,7 @@ from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.faults import Delay
 from paas_runner.secret import Secret
 from paas_runner.store import StoreError
+from paas_runner.store.state_file import StateFileError
 from tests.support.operated_world import OperatedWorld
 
 
@@ -46,6 +47,40 @@ def test_a_job_that_comes_while_a_stop_waits_is_kept(operate):
         async with world.service():
             await world.settled(job)
         assert job.status == "success"
+
+    operate(story)
+
+
+@pytest.mark.parametrize("state_file", ["written", "refused"])
+def test_a_job_that_is_on_no_disk_at_the_stop_is_reported_as_failed(operate, state_file):
+    async def story(world):
+        async def refusing(job):
+            raise StoreError("the disk is full")
+
+        save, world.store.save = world.store.save, refusing
+        kept = world.configuration().state_file
+        in_the_way = kept.with_name(f"{kept.name}.new")
+        if state_file == "refused":
+            in_the_way.mkdir()
+        serving, stopping = world.start()
+        job = world.submit()
+        await asyncio.sleep(10)
+        assert job.count(LedgerKind.ACQUIRED) == 1
+        stopping.set()
+        if state_file == "refused":
+            with pytest.raises(StateFileError):
+                await serving
+            assert job.failure_reason == "runner_system_failure"
+            assert b"no record of this job" in world.gitlab.trace(job.job_id)
+            in_the_way.rmdir()
+        else:
+            await serving
+            assert job.status == "running"
+        assert not world.launches
+        world.store.save = save
+        async with world.service():
+            await world.settled(job)
+        assert job.status == ("failed" if state_file == "refused" else "success")
 
     operate(story)
 

@@ -121,7 +121,7 @@ class FullStore(MemoryStore):
     async def _refuse(self, *_arguments, **_more):
         raise StoreError("the disk is full")
 
-    replace = save = _refuse
+    merge = save = _refuse
 
 
 async def test_a_state_file_stays_until_the_store_has_its_jobs(tmp_path):

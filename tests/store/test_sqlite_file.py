@@ -4,6 +4,8 @@ brought up to date, whole or not at all.
 
 import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 import attrs
@@ -194,3 +196,23 @@ async def test_a_store_without_the_tables_of_its_version_is_refused(path, whole,
     db.executescript(f"DROP TABLE {without}; PRAGMA user_version = {version}")
     db.close()
     await refused(path, "newer version" if version == 4 else "is a database, but no store")
+
+
+WITHOUT_ROOM = """
+import asyncio, pathlib, resource, sys
+from paas_runner.store import StoreError
+from paas_runner.store.sqlite import SqliteStore
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+try:
+    asyncio.run(SqliteStore.open(pathlib.Path(sys.argv[1])))
+except StoreError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("room", [8, 4096, 8192, 20_000])
+def test_where_there_is_no_room_for_a_store_the_advice_is_to_make_some_not_to_move_it_away(path, room):
+    command = [sys.executable, "-c", WITHOUT_ROOM, str(path), str(room)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "Make room, then start again" in told
+    assert "move it away" not in told
