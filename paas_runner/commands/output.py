@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias
 import attrs
 
 from paas_runner.any_locale import OTHER_SIGNS
-from paas_runner.plain_text import aligned, printable
+from paas_runner.plain_text import aligned, folded, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -155,6 +155,8 @@ def show_painted(parts: Sequence[Line | Table], console: "Console") -> None:
             console.width = max(room, width)
             console.print(table)
             console.width = room
+        elif isinstance(part, str):
+            console.print(text_of(folded(part, room)), soft_wrap=True)
         else:
             console.print(text_of(part), soft_wrap=True)
     console.file.flush()

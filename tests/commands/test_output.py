@@ -86,6 +86,13 @@ def test_no_letter_is_lost_beside_a_column_that_is_wide_itself(monkeypatch, widt
     assert "".join(line[22:].strip() for line in lines) == f"{path}2.39.5"
 
 
+def test_on_a_terminal_a_line_that_is_too_wide_is_broken_between_words(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "24")
+    line = "    next in 4 s: ask whether the host takes it"
+    assert Screen(shown(line)).lines == ["    next in 4 s: ask", "      whether the host", "      takes it"]
+    assert shown(line, out=io.StringIO()) == f"{line}\n"
+
+
 def test_numbers_stand_to_the_right_where_they_are_said_to_be():
     table = Table(head=("NAME", "JOBS"), rows=[("a", "3"), ("bb", "100")], left=1)
     assert shown(table, out=io.StringIO()) == "NAME  JOBS\na        3\nbb     100\n"
