@@ -77,11 +77,16 @@ class Limits:
     """How far apart launches are planned (`paas_min_seconds_between_launches`)."""
 
 
+MOST_REPORTS_OWED = 10
+"""Of jobs of one runner that failed without a host."""
+
+
 class Bound(enum.StrEnum):
     """What keeps a runner from asking for a job."""
 
     PAUSED = "paused"
     CREDENTIALS = "credentials refused"
+    REPORTS = "reports refused"
     CONCURRENT = "concurrent"
     PROVISIONING = "provisioning"
     LIMIT = "limit"
@@ -148,7 +153,7 @@ class Load:
 
     def weight_of(self, job: TrackedJob) -> float:
         """What the job's host weighs, or may come to weigh: at worst as much as any."""
-        if not job.takes_room or (job.failure and not job.host_intended):
+        if not job.takes_room:
             return 0.0
         if job.host and job.host.weight is not None:
             return job.host.weight
@@ -170,6 +175,7 @@ class Load:
         return (
             self._paused(runner)
             or self._refused(runner)
+            or self._too_many_reports_owed(runner)
             or self._too_many()
             or self._too_many_of(runner)
             or self._too_heavy(runner)
@@ -207,6 +213,14 @@ class Load:
             text = f"no host can be had until the provider takes the credentials: {reason}"
             return Obstacle(bound=Bound.CREDENTIALS, text=text)
         return None
+
+    def _too_many_reports_owed(self, runner: str) -> Obstacle | None:
+        """They take no room, so that a coordinator that refuses them is in the way of no other."""
+        owed = sum(job.owes_a_report_only for job in self.jobs if job.key.runner == runner)
+        if owed < MOST_REPORTS_OWED:
+            return None
+        text = f"the coordinator has yet to take the reports of {owed} failed jobs"
+        return Obstacle(bound=Bound.REPORTS, text=text)
 
     def _too_many(self) -> Obstacle | None:
         if self._count >= self.limits.concurrent:

@@ -134,9 +134,15 @@ class TrackedJob:
         """Whether it counts against the bounds.
 
         A tenant's host that cannot be reached does not: whoever lacks the account to remove it gets no other.
+        Nor does a job that only has to be reported: its coordinator alone may keep it here.
         """
         over = self.phase in (Phase.FAILING, Phase.DECOMMISSIONING)
-        return not (over and self.unreachable and self.tenant)
+        return not (self.owes_a_report_only or (over and self.unreachable and self.tenant))
+
+    @property
+    def owes_a_report_only(self) -> bool:
+        """Whether it has failed and no host was ever asked for."""
+        return self.failure is not None and not self.host_intended
 
     @property
     def hidden(self) -> Sequence[str]:

@@ -14,6 +14,7 @@ from paas_runner.config.complaints import Complaint, ConfigError
 from paas_runner.config.packaged import WrongUserError
 from paas_runner.control import ControlError, NotRunningError
 from paas_runner.errors import Exit, Rejected, RunnerError, Transient, UsageError
+from paas_runner.proxies import ProxyError
 from paas_runner.service.assembly import StartError
 from paas_runner.store import StoreError
 from paas_runner.store.database import StoreInUseError
@@ -117,6 +118,7 @@ CODES = {
     ConfigError: 78,
     StartError: 78,
     WrongUserError: 78,
+    ProxyError: 78,
 }
 
 

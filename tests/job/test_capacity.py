@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from paas_runner.job import events as ev
 from paas_runner.job.capacity import (
+    MOST_REPORTS_OWED,
     Bound,
     Flavors,
     Limits,
@@ -49,6 +50,18 @@ def test_requests_in_flight_take_a_place():
     assert next_to_ask(["a"], load()) == "a"
     assert next_to_ask(["a"], load(reservations="a")) == "a"
     assert next_to_ask(["a"], load(reservations="aa")) is None
+
+
+def unreported(job_id, runner):
+    return apply(job(job_id, runner=runner), ev.Failed(failure=FAILURE), NOW)
+
+
+def test_a_coordinator_that_takes_no_reports_keeps_no_other_runner_from_jobs_and_gets_no_more_itself():
+    jobs = [unreported(number, "b") for number in range(1, MOST_REPORTS_OWED + 1)]
+    limits = attrs.evolve(LIMITS, per_runner={"a": 0, "b": 0})
+    assert load(limits, jobs=jobs).obstacle("a") is None
+    assert load(limits, jobs=jobs).obstacle("b").bound is Bound.REPORTS
+    assert load(limits, jobs=jobs[1:]).obstacle("b") is None
 
 
 def test_jobs_that_run_take_no_place_among_those_being_provisioned():

@@ -250,7 +250,7 @@ def test_a_host_that_is_left_in_place_is_charged_until_then(play, logs):
     assert line["host_seconds"] >= 100
 
 
-@pytest.mark.parametrize(("days", "kept"), [("1", 1), ("9999999999999", 2)])
+@pytest.mark.parametrize(("days", "kept"), [("1", 1), ("36500", 2)])
 def test_the_ledger_forgets_after_as_many_days_as_configured(play, days, kept):
     async def story(world):
         async with world.service():
