@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import asynccontextmanager, suppress
@@ -93,7 +94,7 @@ async def test_the_password_is_in_no_argument_and_no_file_of_the_push(clever, co
     def watch():
         while not done.is_set():
             seen.update(command_lines())
-            for config in Path("/tmp").glob("paas-runner-push-*/.git/*"):
+            for config in Path(tempfile.gettempdir()).glob("paas-runner-push-*/.git/*"):
                 try:
                     files.add(config.read_bytes())
                 except OSError:
