@@ -1,5 +1,6 @@
 """Archives: what goes in comes out the same, and nothing comes out anywhere else."""
 
+import codecs
 import contextlib
 import gzip
 import io
@@ -195,6 +196,7 @@ def without_roots_rights(folder: Path) -> Iterator[None]:
     if os.geteuid() != 0:
         yield
         return
+    codecs.lookup("cp437")  # what zipfile loads later may lie where that user may not read
     os.chown(folder, NOBODY, NOBODY)
     os.seteuid(NOBODY)
     try:
