@@ -1,12 +1,16 @@
 """What all tests share: a quiet log that shows up where a test fails."""
 
 import logging
+import signal
 
 import hypothesis  # early: CPython 3.11 trips over its late import at the end of a run
 import pytest
 import structlog
 
 pytest_plugins = ["tests.support.engine.plugin", "tests.support.engine.certificates"]
+
+# A shell that starts us in the background has it ignored, and so would every program that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How fast an example is tried says more about the machine than about what is tested.
 hypothesis.settings.register_profile(
