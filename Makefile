@@ -3,6 +3,7 @@
 # make test    set everything up, then pass the tests of two minutes
 # make test-long    those that need an engine, a Debian, a foreign program or whole services for long: ten minutes
 # make simulate [N=1000] [SEED=7]    kill the service everywhere in virtual time; one seed again
+# make mutants [ARGS='NAME ...']    small changes of meaning in the core: is each one noticed by the tests?
 # make benchmark   beside heptapod-paas-runner 1.1.1, which is installed in an environment of its own
 # make check   formatting, lint, types, import contracts
 # make dist    wheel and sdist, and the wheel of the inner runner for hosts' images, in dist/
@@ -15,7 +16,7 @@ WORKERS ?= 4# tests wait more than they compute
 
 PEER ?= .venv-peer/bin/heptapod-paas-runner
 
-.PHONY: demo test test-long simulate benchmark check format dist deb clean
+.PHONY: demo test test-long simulate mutants benchmark check format dist deb clean
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
@@ -32,6 +33,9 @@ test-long: .venv/ready
 
 simulate: .venv/ready
 	@$(BIN)/python -m tests.simulation.simulate $(if $(SEED),--seed $(SEED),--runs $(or $(N),1000))
+
+mutants: .venv/ready
+	@$(BIN)/python -m tests.mutants.run $(ARGS)
 
 benchmark: .venv/ready $(PEER)
 	@$(BIN)/python -m benchmarks.against_the_peer --peer $(PEER) $(ARGS)
