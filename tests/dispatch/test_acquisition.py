@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import attrs
 import pytest
+from structlog.testing import capture_logs
 
 from paas_runner.dispatch.acquisition import Acquisition
 from paas_runner.dispatch.counters import Costs
@@ -248,8 +249,10 @@ def test_at_the_end_a_failure_is_neither_waited_for_nor_held_against_the_runner(
         asking = await main()
         return asking, (virtual_now() - begun).total_seconds()
 
-    _, took = run_virtual(timed())
+    with capture_logs() as logged:
+        _, took = run_virtual(timed())
     assert took == 5.0
+    assert [entry["event"] for entry in logged if entry["event"] == "runner_refused"] == []
 
 
 # --- whose turn it is ---------------------------------------------------------------------------------------
