@@ -1,4 +1,4 @@
-"""Twelve seeds with every run of the tests, those that once failed among them; 140 with the long ones."""
+"""Twelve seeds with every run of the tests, those that once failed among them; 100 with the long ones."""
 
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
@@ -7,7 +7,7 @@ import pytest
 
 from tests.simulation.simulate import NEIGHBOURS, quiet, simulate
 
-SEEDS = 100
+SEEDS = 60
 WIDER_SEEDS = 40
 AT_ONCE = 20  # the tests run side by side
 ONCE_FAILED = (128, 165, 387, 1667, 998, 1057, 1371, 1648)
