@@ -205,6 +205,8 @@ def apply(job: TrackedJob, event: Event, now: datetime) -> TrackedJob:
         phase = Phase.GONE  # a job that never asked for a host leaves nothing behind
     before, job = job, _noted(job, event, now)
     job = job if phase is job.phase else _entered(job, phase, now)
+    if before.failed_or_over and before.unreachable:  # its room may be another's by now
+        job = attrs.evolve(job, unreachable=True)
     return attrs.evolve(job, history=grown(job.history, entry(event, before, job, now)))
 
 

@@ -136,8 +136,13 @@ class TrackedJob:
         A tenant's host that cannot be reached does not: whoever lacks the account to remove it gets no other.
         Nor does a job that only has to be reported: its coordinator alone may keep it here.
         """
-        over = self.phase in (Phase.FAILING, Phase.DECOMMISSIONING)
-        return not (self.owes_a_report_only or (over and self.unreachable and self.tenant))
+        out_of_reach = self.failed_or_over and self.unreachable and self.tenant
+        return not (self.owes_a_report_only or out_of_reach)
+
+    @property
+    def failed_or_over(self) -> bool:
+        """Whether all that is left to do is to report it and to remove its host."""
+        return self.phase in (Phase.FAILING, Phase.DECOMMISSIONING)
 
     @property
     def owes_a_report_only(self) -> bool:

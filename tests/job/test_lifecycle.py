@@ -228,3 +228,12 @@ def test_whatever_happens_there_is_always_something_to_be_done_next(data):
             record = apply(record, _concrete(data.draw(st.sampled_from(known)), now, data), now)
         now += data.draw(times)
     assert (record.phase is Phase.GONE) == isinstance(next_action(record, now, policy), Done)
+
+
+def test_room_that_was_given_away_is_not_taken_back_when_a_host_can_be_reached_again():
+    job = attrs.evolve(job_in(Phase.DECOMMISSIONING), tenant="acme")
+    assert job.takes_room
+    job = apply(job, ev.Deferred(until=NOW, trouble="no account", unreachable=True), NOW)
+    assert not job.takes_room
+    job = apply(job, ev.Deferred(until=NOW, trouble="the cloud is busy"), NOW)
+    assert not job.takes_room
