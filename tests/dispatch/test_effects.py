@@ -115,7 +115,9 @@ async def test_a_look_at_a_host_that_did_not_work_is_no_more_frequent_than_one_t
 @pytest.mark.parametrize("error", [down(), Rejected("no", service="provider", op="look", status=401)])
 async def test_a_silent_job_is_given_up_whatever_the_provider_has_to_say(world, error):
     doing = effects(world, executor=Ill(world.executor, error=error))
-    assert isinstance(await doing.perform(Action.GIVE_UP_WAITING, job_in(Phase.LAUNCHED)), Failed)
+    event = await doing.perform(Action.GIVE_UP_WAITING, job_in(Phase.LAUNCHED))
+    assert isinstance(event, Failed)
+    assert f"provider: {error.text}" in event.failure.text
 
 
 # --- the coordinator ---------------------------------------------------------------------------------------

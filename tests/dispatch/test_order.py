@@ -17,6 +17,7 @@ from paas_runner.job.capacity import Limits
 from paas_runner.job.cost import closed_by
 from paas_runner.job.events import Decommissioned
 from paas_runner.job.tracked import Phase
+from paas_runner.store import StoreError
 from paas_runner.testing.virtual_time import run_virtual
 from tests.support.outside_world import CrashedError, OutsideWorld, without_looks
 from tests.support.records import NOW, job, job_in
@@ -273,13 +274,32 @@ def test_while_the_ledger_refuses_a_hosts_cost_its_job_keeps_the_host_in_its_rec
         _, _, records = world.parts()
         job = job_in(Phase.DECOMMISSIONING)
         await records.save(job)
-        world.store.refusals = 1
+        world.store.charge = no_room
         records.charge(charge_of(job))
         await records.save(attrs.evolve(job, host=None))
         return world
 
+    async def no_room(_charge, *, keep_from):
+        raise StoreError(f"the disk is full, {keep_from}")
+
     world = run_virtual(main())
-    assert world.entries == ["saved decommissioning with its host", "refused"]
+    assert world.entries == ["saved decommissioning with its host"]
+
+
+@pytest.mark.parametrize("phase", ["provisioning", "launching", "running", "decommissioning"])
+def test_what_nobody_foresaw_costs_a_job_one_turn_of_its_loop(phase):
+    raised = []
+
+    def breaks(job):
+        if job.phase == phase and not raised:
+            raised.append(phase)
+            raise ZeroDivisionError
+        return False
+
+    world = lived(lambda world: setattr(world.store, "refuses", breaks))
+    assert raised
+    assert world.entries[-1] == "removed"
+    assert len(world.executor.created) == 1
 
 
 def charge_of(job):
