@@ -114,14 +114,16 @@ async def test_it_is_restarted_when_it_stands_still_and_not_when_its_configurati
         "LoadCredential=gitlab:/etc/paas-runner-credentials/gitlab\n"
     )
     await service.systemctl("start")
-    [job] = world.submit(script=("sleep 5",))
-    await world.until(lambda: job.status == "running")
+    hold = world.hold()
+    [job] = world.submit(script=hold.script)
+    await service.until(StatusText="1 runner, 1 job: 1 running")
     await service.systemctl("kill", "--kill-whom=main", "--signal=STOP")
     shown = await service.until(NRestarts="1", ActiveState="active")
     assert "Watchdog timeout" in service.records()
     groups = service.machine.run("cat", f"/proc/{shown['MainPID']}/status")
     docker = service.machine.run("getent", "group", "docker").split(":")[2]
     assert docker in re.search(r"^Groups:(.*)$", groups, re.MULTILINE)[1].split()
+    hold.release()
     await world.settled([job])
     assert job.status == "success"
 
