@@ -22,14 +22,15 @@ import tenacity
 
 from paas_runner import __version__
 from paas_runner.errors import Rejected, RemoteError, Transient
+from paas_runner.http.opening import Context, Opening
 from paas_runner.http.response import Response, cause
+from paas_runner.http.transport import Transport
 from paas_runner.logs import redactor
 from paas_runner.proxies import Proxies
 from paas_runner.secret import Secret
 
 log = structlog.stdlib.get_logger(__name__)
 
-CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
 MOST_BODY_BYTES = 4 * 1024 * 1024
 MOST_LIST_BYTES = 32 * 1024 * 1024  # of an answer that grows with what somebody has there
@@ -115,7 +116,6 @@ class HttpClient:
                 json=payload,
                 content=content,
                 params=params,
-                timeout=httpx.Timeout(within, connect=min(CONNECT_SECONDS, within)),
             )
         except (httpx.InvalidURL, ValueError) as error:  # UnicodeEncodeError is one
             raise self._unsendable(op, error) from error
@@ -246,16 +246,19 @@ class Http:
         proxies = Proxies(environ=self.environ)
         redactor.add(proxies.secrets)
         proxy = None if self.transport else proxies.of(base_url)
+        context = Context((tls or Tls()).context)
+        if base_url[:6].lower() == "https:":
+            context()
         client = httpx.AsyncClient(
             base_url=base_url,
-            proxy=proxy.reveal() if proxy else None,
+            timeout=None,  # noqa: S113 - each call has a deadline as a whole
             trust_env=False,  # the environment's proxies are ours to choose, and .netrc has no say
             headers={"User-Agent": f"paas-runner {__version__}", "Accept-Encoding": "identity"}
             | {name: value.reveal() for name, value in (headers or {}).items()},
             follow_redirects=False,
-            limits=httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once),
-            transport=self.transport(base_url) if self.transport else None,
-            verify=(tls or Tls()).context() if base_url[:6].lower() == "https:" else True,
+            transport=self.transport(base_url)
+            if self.transport
+            else Transport(Opening(context=context, proxy=proxy)),
         )
         return HttpClient(
             client, service=service, at_once=at_once, rng=self.rng, on_response=self.on_response
