@@ -4,7 +4,8 @@
 # make test-long    those that need an engine, a Debian, a foreign program or whole services for long: a quarter of an hour
 # make simulate [N=1000] [SEED=7]    kill the service everywhere in virtual time; one seed again
 # make mutants [ARGS='NAME ...']    small changes of meaning in the core: is each one noticed by the tests?
-# make benchmark   beside heptapod-paas-runner 1.1.1, which is installed in an environment of its own
+# make bench [ARGS='--only burst-200']   beside heptapod-paas-runner 1.1.1, which gets an environment of its own; a quarter of an hour
+# make bench-quick   what a job takes that can be counted exactly, against its bounds
 # make check   formatting, lint, types, import contracts
 # make dist    wheel and sdist, and the wheel of the inner runner for hosts' images, in dist/
 # make deb     the Debian package, in dist/
@@ -16,7 +17,7 @@ WORKERS ?= 4# tests wait more than they compute
 
 PEER ?= .venv-peer/bin/heptapod-paas-runner
 
-.PHONY: demo test test-long simulate mutants benchmark check format dist deb clean
+.PHONY: demo test test-long simulate mutants bench bench-quick check format dist deb clean
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
@@ -37,8 +38,11 @@ simulate: .venv/ready
 mutants: .venv/ready
 	@$(BIN)/python -m tests.mutants.run $(ARGS)
 
-benchmark: .venv/ready $(PEER)
-	@$(BIN)/python -m benchmarks.against_the_peer --peer $(PEER) $(ARGS)
+bench: .venv/ready $(PEER)
+	@$(BIN)/python -m benchmarks --peer $(PEER) $(ARGS)
+
+bench-quick: .venv/ready
+	@$(BIN)/python -m benchmarks --only counts --rounds 1 --check $(ARGS)
 
 .venv-peer/bin/heptapod-paas-runner:
 	@$(PYTHON) -m venv .venv-peer

@@ -1,83 +1,218 @@
-"""The programs that are compared, as processes: run, read from /proc, and those counted that they start."""
+"""The programs that are compared: their configuration, started as processes, read from /proc."""
 
 import asyncio
+import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import signal
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import attrs
 
+from benchmarks.playing import ADMIN_TOKEN, CLOUD_TOKEN, ORGANISATION, World
 
-@attrs.frozen
-class Process:
-    """One run of a program, as /proc tells it."""
+_SAMPLE_SECONDS = 0.25
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
 
-    pid: int
+
+@attrs.frozen(kw_only=True)
+class Program:
+    """One of those that are compared."""
+
+    name: str
+    command: Sequence[str | Path]
+    """What the path of a configuration is written behind."""
+
+    is_peer: bool = False
+    """1.1.1: it puts credentials into git URLs, and may be given up sooner."""
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """What both programs are configured with; None leaves a key out."""
+
+    concurrent: int | None = None
+    near: bool = True
+    """Whether intervals are 1 s, as for services nearby; else they are the defaults."""
+
+    hung_runners: int = 0
+
+    def text(self, world: World, folder: Path) -> str:
+        """A `config.toml`."""
+        lines = [f'state_file = "{folder / "state.json"}"']
+        if self.near:
+            lines += ["check_interval = 1", "job_progress_poll_interval = 1"]
+            lines += ["paas_repoll_same_runner_immediately = true"]
+        if self.concurrent:
+            lines += [f"concurrent = {self.concurrent}"]
+            lines += [f"paas_max_concurrent_provisioning = {self.concurrent}"]
+        lines += [
+            "[quota_computation]",
+            'reference_runner = "runner 0"',
+            'reference_flavor = "3XL"',
+            "reference_jobs_count = 100000",
+        ]
+        for number, token in enumerate(world.setting.tokens):
+            hung = number >= len(world.setting.tokens) - self.hung_runners
+            lines += self._runner(number, token, world.urls["hung" if hung else "coordinator"], world)
+        return "\n".join(lines) + "\n"
+
+    def _runner(self, number: int, token: str, url: str, world: World) -> Sequence[str]:
+        lines = [
+            "[[runners]]",
+            f'name = "runner {number}"',
+            f'url = "{url}"',
+            f'token = "{token}"',
+            'executor = "clever-docker"',
+            f'cc_api_url = "{world.urls["cloud"]}/v2"',
+            f'cc_orga_id = "{ORGANISATION}"',
+            f'cc_token = "{CLOUD_TOKEN}"',
+            *(["cc_deployment_repo_wait_step = 0.2"] if self.near else []),
+            "[runners.paas_job_trace_watch]",
+            f'token = "{ADMIN_TOKEN}"',
+        ]
+        return [*lines, *(["poll_step = 0.5"] if self.near else [])]
+
+
+class Running:
+    """One run of a program, and all processes that come of it, as /proc tells it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, begun: float) -> None:
+        self._process = process
+        self.pid = process.pid
+        self.begun = begun
+        self.peak_memory_mib = 0.0
 
     @property
     def cpu_seconds(self) -> float:
         """In user and system mode, with children that have ended."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+        return sum(map(int, fields[11:15])) / _TICKS
 
     @property
     def wake_ups(self) -> int:
-        """Of all its threads."""
+        """Of all its threads, which leave the processor by themselves each time before they wake up."""
         return sum(
-            self._status(task, "voluntary_ctxt_switches") for task in Path(f"/proc/{self.pid}/task").iterdir()
+            _status(task, "voluntary_ctxt_switches") for task in Path(f"/proc/{self.pid}/task").iterdir()
         )
 
     @property
-    def peak_memory_mib(self) -> float:
-        """The largest resident size so far."""
-        return self._status(Path(f"/proc/{self.pid}"), "VmHWM") / 1024
+    def resident_mib(self) -> float:
+        return _status(Path(f"/proc/{self.pid}"), "VmRSS") / 1024
 
-    @staticmethod
-    def _status(folder: Path, name: str) -> int:
-        lines = (folder / "status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+    @property
+    def ended(self) -> bool:
+        return self._process.returncode is not None
+
+    async def stopped(self, within: float) -> float:
+        """Send SIGTERM; returns after how many seconds it has ended. Raises `TimeoutError`."""
+        begun = time.monotonic()
+        self._process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(within):
+            await self._process.wait()
+        return time.monotonic() - begun
+
+    async def sample_memory(self) -> None:
+        """Keep the peak of what it and its children have in memory, each shared page counted once."""
+        while True:
+            with suppress(OSError):
+                self.peak_memory_mib = max(self.peak_memory_mib, sum(map(_pss_mib, _tree(self.pid))))
+            await asyncio.sleep(_SAMPLE_SECONDS)
 
 
 @asynccontextmanager
-async def running(command: Sequence[str | Path], config: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    with config.with_name("service.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, cwd=config.parent)
+async def running(
+    program: Program,
+    settings: Settings,
+    world: World,
+    folder: Path,
+    *,
+    before: Sequence[str | Path] = (),
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[Running]:
+    """Start it with a folder for its configuration, state and log; killed when the block is left."""
+    config = folder / "config.toml"
+    config.touch(mode=0o600)
+    config.write_text(settings.text(world, folder))
+    begun = time.monotonic()
+    with (folder / "service.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *before,
+            *program.command,
+            config,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            env={
+                **os.environ,
+                "BENCHMARK_SETTING": json.dumps(attrs.asdict(world.setting)),
+                **(environment or {}),
+            },
+        )
+    run = Running(process, begun)
+    sampling = asyncio.create_task(run.sample_memory())
     try:
-        yield process
+        yield run
     finally:
+        sampling.cancel()
         if process.returncode is None:
             process.kill()
             await process.wait()
 
 
-class CountedProcesses:
-    """How often a program starts another, which is replaced for it in a mount namespace."""
+def _tree(pid: int) -> list[int]:
+    """A process and all below it."""
+    found = [pid]
+    for each in found:
+        with suppress(OSError):
+            for task in Path(f"/proc/{each}/task").iterdir():
+                found += map(int, (task / "children").read_text().split())
+    return found
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self._original = Path(shutil.which(name) or name).resolve()
-        self._log = folder / f"{name}.log"
-        self._counting = folder / f"counting-{name}"
-        copied = folder / name
-        shutil.copy(self._original, copied)
+
+def _pss_mib(pid: int) -> float:
+    with suppress(OSError, StopIteration):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    return 0.0
+
+
+def _status(folder: Path, name: str) -> int:
+    lines = (folder / "status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
+class CountedGit:
+    """How often a program starts git, and git itself, which are replaced for it in a mount namespace."""
+
+    def __init__(self, folder: Path) -> None:
+        self.possible = (
+            os.geteuid() == 0 and shutil.which("unshare") is not None and shutil.which("git") is not None
+        )
+        self._log = folder / "git.log"
+        self._log.touch()
+        self._places = [Path(shutil.which("git") or "git").resolve(), Path("/usr/lib/git-core/git")]
+        copied = folder / "git"
+        if self.possible:
+            shutil.copy(self._places[0], copied)
+        self._counting = folder / "counting-git"
         self._counting.write_text(f'#!/bin/sh\necho >> "{self._log}"\nexec "{copied}" "$@"\n')
         self._counting.chmod(0o755)
-        if self._possible:
-            self._log.touch()
 
     @property
-    def _possible(self) -> bool:
-        return os.geteuid() == 0 and shutil.which("unshare") is not None
-
-    def counted(self, *command: str | Path) -> Sequence[str | Path]:
-        """The command to run instead."""
-        if not self._possible:
-            return command
-        script = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
-        return ["unshare", "--mount", "sh", "-c", script, "sh", self._counting, self._original, *command]
+    def before(self) -> Sequence[str | Path]:
+        """What to write before the command to run."""
+        if not self.possible:
+            return ()
+        places = [place for place in self._places if place.exists()]
+        mounts = " && ".join(f'mount --bind "{self._counting}" "{place}"' for place in places)
+        return ["unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh"]
 
     @property
     def count(self) -> int | None:
         """So far; None where it cannot be known."""
-        return self._log.read_text().count("\n") if self._possible else None
+        return self._log.read_text().count("\n") if self.possible else None
