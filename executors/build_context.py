@@ -2,7 +2,7 @@
 
 Only what the job's run needs goes along: the runner's token is reduced to its short form (the inner runner
 names caches and containers by it), and no key of ours or of the provider's is among the forwarded ones. How
-it is pushed is a protocol here, and `git_push` one way, which needs the git program.
+it is pushed is a protocol here; the ways are in `push`.
 """
 
 import json
@@ -98,12 +98,23 @@ def _inner_configuration(section: RunnerSection, inner_executor: str, authority:
         raise Rejected(str(error), service="inner runner's configuration", op="write runner.toml") from error
 
 
+_LEFT_OUT_BY_GIT = " .,:;<>\"\\'"
+
+
+def signature(text: str) -> str:
+    """A name as git writes it into a commit: without these characters at both ends.
+
+    Git itself stopped leaving out the dot in version 2.47; a commit's id must not hang on that.
+    """
+    return text.strip(_LEFT_OUT_BY_GIT)
+
+
 @attrs.frozen(kw_only=True)
 class Identity:
     """Who a pushed commit is by: its author and committer."""
 
-    name: str
-    email: str
+    name: str = attrs.field(converter=signature)
+    email: str = attrs.field(converter=signature)
 
 
 class Push(Protocol):
@@ -113,3 +124,6 @@ class Push(Protocol):
         self, tree: Mapping[str, bytes], url: str, *, user: str, password: Secret, identity: Identity
     ) -> None:
         """Return once the remote has this tree or had one before; raise `Transient` or `Rejected`."""
+
+    async def aclose(self) -> None:
+        """Close connections."""

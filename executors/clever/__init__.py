@@ -13,10 +13,10 @@ from executors.clever.catalogue import Catalogue
 from executors.clever.executor import CleverDockerExecutor
 from executors.clever.groups import GroupsApi
 from executors.clever.questions import QUESTIONS
-from executors.clever.settings import CleverSettings
+from executors.clever.settings import PROGRAM, CleverSettings
 from executors.clever.tenants import Tenants
 from executors.clever.watch import HostWatch
-from executors.git_push import GitPush
+from executors.push.built_in import HttpPush
 from paas_runner.executor.contract import RunnerSection
 from paas_runner.executor.questions import Question
 from paas_runner.http import Connect
@@ -24,7 +24,7 @@ from paas_runner.http import Connect
 
 @attrs.frozen
 class CleverDocker:
-    """The executor's entry point; without a `push` of its own it pushes with git."""
+    """The executor's entry point; without a `push` of its own it pushes as configured."""
 
     push: Push | None = None
     clock: Callable[[], datetime] = functools.partial(datetime.now, UTC)
@@ -46,15 +46,17 @@ class CleverDocker:
             section,
             catalogue=Catalogue(settings, connect),
             accounts=accounts,
-            push=self.push or _git_push(),
+            push=self.push or (_program_push() if settings.paas_push == PROGRAM else HttpPush(connect)),
             watch=HostWatch(settings=settings, clock=self.clock, second_look_after=self.second_look_after),
         )
 
 
 @functools.cache
-def _git_push() -> Push:
+def _program_push() -> Push:
     """One for all sections; raises `RunnerError` when the program cannot be used."""
-    return GitPush()
+    from executors.push.program import ProgramPush
+
+    return ProgramPush()
 
 
 KIND = CleverDocker()

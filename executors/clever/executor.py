@@ -214,6 +214,7 @@ class CleverDockerExecutor:
     async def aclose(self) -> None:
         await self._catalogue.aclose()
         await self.accounts.aclose()
+        await self._push.aclose()
 
     async def _for_a_new_host(self, request: HostRequest, work: Callable[[Account], Awaitable[T]]) -> T:
         """A job for whose host no account pays is ended: its author reads why."""

@@ -6,14 +6,14 @@ from datetime import timedelta
 
 import attrs
 
-from executors.build_context import Identity
+from executors.build_context import Identity, signature
 from paas_runner.job.images import InvalidReferenceError, parse
 from paas_runner.secret import Secret
 from paas_runner.setting_types import Url
 from paas_runner.settings import setting
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_LEFT_OUT_BY_GIT = " .,:;<>\"\\'"  # at both ends of a name; nothing but these is no name at all
+BUILT_IN, PROGRAM = "built-in", "program"
 
 
 @attrs.frozen(kw_only=True)
@@ -63,6 +63,7 @@ class CleverSettings:
     paas_git_user_email: str = setting(
         "email address in the pushed commit", default="paasrunner@heptapod.test"
     )
+    paas_push: str = setting("who pushes: the service itself, or the git program", default=BUILT_IN)
 
     @property
     def zones(self) -> Sequence[str]:
@@ -94,6 +95,8 @@ class CleverSettings:
             parse(self.heptapod_runner_main_image)
         except InvalidReferenceError as error:
             yield "heptapod_runner_main_image", f"is no image name: {error}"
+        if self.paas_push not in (BUILT_IN, PROGRAM):
+            yield "paas_push", f'must be "{BUILT_IN}" or "{PROGRAM}"'
         for key in ("paas_git_user_name", "paas_git_user_email"):
             if not _is_signature(getattr(self, key)):
                 yield key, "must be text on one line, without < and >"
@@ -106,4 +109,4 @@ class CleverSettings:
 
 def _is_signature(text: str) -> bool:
     """Whether git can put it into a commit."""
-    return text.isprintable() and not set("<>") & set(text) and text.strip(_LEFT_OUT_BY_GIT) != ""
+    return text.isprintable() and not set("<>") & set(text) and signature(text) != ""

@@ -101,12 +101,13 @@ class HttpClient:
         attempts: int = 1,
         most_bytes: int = MOST_BODY_BYTES,
         cut: bool = False,
+        redirects: bool = True,
     ) -> Response:
         """One answer, from the last of at most `attempts` calls of at most `within` seconds each.
 
         Raises `Transient`, and `Rejected` for what cannot be sent. Give `attempts` only to calls that may be
         repeated. A body of more than `most_bytes` is transient, too, unless its beginning is worth something:
-        with `cut` that is the answer, one byte longer than allowed.
+        with `cut` that is the answer, one byte longer than allowed. Without `redirects` none is followed.
         """
         try:
             request = self._client.build_request(
@@ -126,16 +127,19 @@ class HttpClient:
             reraise=True,
         )
         most = _Most(bytes=most_bytes, cut=cut)
-        return await retrying(self._once, request, op, within, most)
+        return await retrying(self._once, request, op, within, most, redirects)
 
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    async def _once(self, request: httpx.Request, op: str, within: float, most: "_Most") -> Response:
+    async def _once(
+        self, request: httpx.Request, op: str, within: float, most: "_Most", redirects: bool
+    ) -> Response:
+        exchange = self._followed if redirects else self._exchange
         async with self._places:
             try:
                 async with asyncio.timeout(within):
-                    answer = await self._followed(request, op, most)
+                    answer = await exchange(request, op, most)
             except (httpx.RequestError, TimeoutError) as error:
                 raise self._transient(f"no answer ({cause(error)})", op) from error
             except RemoteError:

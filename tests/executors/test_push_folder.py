@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from executors.git_push import GitPush
-from executors.push_folder import clear_away_leftovers, push_folder
+from executors.push.folder import clear_away_leftovers, push_folder
+from executors.push.program import ProgramPush
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def test_what_a_killed_push_left_behind_is_cleared_away_and_nothing_else(tmp_pat
     code = (
         "import os, tempfile\n"
         f"tempfile.tempdir = {str(tmp_path)!r}\n"
-        "from executors.push_folder import push_folder\n"
+        "from executors.push.folder import push_folder\n"
         "with push_folder() as folder:\n"
         "    (folder / 'job.json').write_text('{}')\n"
         "    os.kill(os.getpid(), 9)\n"
@@ -36,7 +36,7 @@ def test_what_a_killed_push_left_behind_is_cleared_away_and_nothing_else(tmp_pat
     ).mkdir()  # of a service that had our number, as in a container
     (tmp_path / "other-1-abc").mkdir()
     with push_folder() as folder:
-        GitPush()
+        ProgramPush()
         assert names(tmp_path) == ["other-1-abc", folder.name]
     assert names(tmp_path) == ["other-1-abc"]
 
@@ -46,7 +46,7 @@ def test_what_a_killed_push_left_behind_is_cleared_away_and_nothing_else(tmp_pat
 )
 def test_no_name_of_a_folder_prevents_a_start(tmp_path, name):
     (tmp_path / name).mkdir()
-    GitPush()
+    ProgramPush()
 
 
 def test_links_and_files_are_no_folders_of_ours(tmp_path):
@@ -59,7 +59,7 @@ def test_links_and_files_are_no_folders_of_ours(tmp_path):
 
 def test_a_folder_for_temporary_files_that_cannot_be_read_prevents_no_start(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
-    GitPush()
+    ProgramPush()
 
 
 def test_two_services_clear_away_the_same_folders_and_take_no_pushs_away(tmp_path):

@@ -15,6 +15,7 @@ from paas_runner.sandbox.faults import Answer
 from paas_runner.secret import Secret
 from tests.support.live_records import submitted
 from tests.support.operated_world import OperatedWorld
+from tests.support.pushes import AsPush
 from tests.support.records import FAILURE, job_in
 from tests.support.tenants import MULTI, SharedRunner, add_tenant
 
@@ -158,7 +159,7 @@ def test_an_unforeseen_error_of_the_push_ends_the_job_with_words_and_its_host(tm
     class World(OperatedWorld):
         @property
         def executors(self):
-            return {"clever-docker": lambda: CleverDocker(push=full)}
+            return {"clever-docker": lambda: CleverDocker(push=AsPush(full))}
 
     async def story(world):
         async with world.service():

@@ -1,4 +1,4 @@
-"""The service's edges, each through the chaos: HTTP, store, push."""
+"""The service's edges, each through the chaos: HTTP, by which it pushes, too, and the store."""
 
 import asyncio
 import contextlib
@@ -7,11 +7,11 @@ import re
 
 import httpx
 
-from paas_runner.errors import Transient
 from paas_runner.store import StoreError
 from tests.simulation.chaos import Chaos, Fault
 
 _LOOK = re.compile(r"/api/v4/jobs/([0-9]+)$")
+_PUSH = re.compile(r"/git/([^/]+)\.git/(info/refs|git-receive-pack)$")
 
 
 class Incarnation:
@@ -52,6 +52,8 @@ class ChaoticTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request):
         await self._life.point()
+        if push := _PUSH.search(request.url.path):
+            self._world.note_push(push[1], sent=request.method == "POST")
         fault = self._world.chaos.fault()
         rng = self._world.chaos.rng
         if self._world.is_down(self._side):
@@ -152,31 +154,3 @@ class ChaoticStore:
     def __getattr__(self, name):
         """What a store can do besides goes straight to the disk."""
         return getattr(self._disk, name)
-
-
-class ChaoticPush:
-    """The push, which may arrive late, unanswered, or not at all."""
-
-    def __init__(self, push, *, world, incarnation) -> None:
-        self._push = push
-        self._world = world
-        self._life = incarnation
-
-    async def __call__(self, tree, url, *, user, password, identity):
-        await self._life.point()
-        fault = self._world.chaos.fault()
-        rng = self._world.chaos.rng
-        if fault in (Fault.DROPPED, Fault.HANGS, Fault.BROKEN, Fault.LIMITED) or self._world.is_down("cloud"):
-            await asyncio.sleep(rng.uniform(0, 60))
-            raise Transient("no answer", service="git", op="push")
-        self._world.note_push(url)
-        await asyncio.sleep(rng.uniform(0, 30) if fault is Fault.SLOW else 0.1)
-        push = functools.partial(self._push, tree, url, user=user, password=password, identity=identity)
-        await asyncio.shield(self._world.detached(self._performed(push, late=fault is Fault.LATE)))
-        if fault in (Fault.UNANSWERED, Fault.RESET, Fault.TRUNCATED):
-            raise Transient("the answer was lost", service="git", op="push")
-        await self._life.point()
-
-    async def _performed(self, push, *, late):
-        await asyncio.sleep(self._world.chaos.rng.uniform(0, 60) if late else 0)
-        await push()

@@ -4,9 +4,9 @@ import asyncio
 import math
 import random
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 from executors.clever import CleverDocker
+from executors.push.built_in import LOOK_SECONDS
 from paas_runner.errors import RunnerError
 from paas_runner.http import Http
 from paas_runner.job.capacity import Limits, Load
@@ -21,7 +21,7 @@ from paas_runner.service.app import serve
 from paas_runner.service.assembly import Edges
 from paas_runner.testing.virtual_time import virtual_now
 from tests.simulation.chaos import Chaos
-from tests.simulation.edges import ChaoticPush, ChaoticStore, ChaoticTransport, Incarnation
+from tests.simulation.edges import ChaoticStore, ChaoticTransport, Incarnation
 from tests.simulation.operator import Operator, answered
 from tests.support.virtual_world import CLOUD, VirtualWorld
 
@@ -30,8 +30,9 @@ STORM_SECONDS = 2 * HOUR
 QUIET_SECONDS = 12 * HOUR
 JOBS = 8
 M_WEIGHT = 8**1.25
-LONGEST_ANSWER_SECONDS = 30.0
-"""How old a look may be at the push that follows it at once: so long its answer was on the way."""
+LONGEST_ANSWER_SECONDS = 30.0 + LOOK_SECONDS
+"""How old a look may be at the push that follows it at once: so long its answer was on the way, and after it
+the answer to the question with which the push begins."""
 
 
 def reference_jobs(seed: int) -> float:
@@ -87,6 +88,7 @@ class SimulatedWorld(VirtualWorld):
         self._key = super().key
         self.keys = (self._key,)
         self.looked_at: dict[int, float] = {}
+        self._last_look: dict[str, float] = {}
         self.looks_before_pushes: dict[str, list[tuple[float, float]]] = {}
         self.operator = Operator(self, seed)
         self.broken = False
@@ -133,11 +135,14 @@ class SimulatedWorld(VirtualWorld):
         """The coordinator says now how the job is, whether its answer arrives or not."""
         self.looked_at[job_id] = self.seconds()
 
-    def note_push(self, url: str) -> None:
-        app_id = urlsplit(url).path.rpartition("/")[2].removesuffix(".git")
-        name = next(entry.name for entry in self.cloud.ledger.created if entry.app_id == app_id)
-        looked_at = self.looked_at.get(int(name.rpartition("-")[2]), 0.0)
-        self.looks_before_pushes.setdefault(app_id, []).append((looked_at, self.seconds()))
+    def note_push(self, app_id: str, *, sent: bool) -> None:
+        """A push begins with a question to the remote; what was known then it is sent with."""
+        name = next((entry.name for entry in self.cloud.ledger.created if entry.app_id == app_id), "-0")
+        if sent:
+            looks = self.looks_before_pushes.setdefault(app_id, [])
+            looks.append((self._last_look.get(app_id, 0.0), self.seconds()))
+        else:
+            self._last_look[app_id] = self.looked_at.get(int(name.rpartition("-")[2]), 0.0)
 
     def note_records(self) -> None:
         """At every write: who was ever recorded, and whether the limits are kept."""
@@ -201,7 +206,6 @@ class SimulatedWorld(VirtualWorld):
                 incarnation=life,
             ),
         )
-        push = ChaoticPush(self.push, world=self, incarnation=life)
 
         async def open_store(_path):
             return ChaoticStore(self.store, world=self, incarnation=life)
@@ -209,7 +213,7 @@ class SimulatedWorld(VirtualWorld):
         edges = Edges(
             connect=http,
             open_store=open_store,
-            executors={"clever-docker": lambda: CleverDocker(push=push)},
+            executors={"clever-docker": CleverDocker},
             rng=self.rng,
             started_at=virtual_now() + self._wall,
             control=life.control,

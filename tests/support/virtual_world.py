@@ -1,7 +1,6 @@
 """The unchanged service in a world without threads, sockets and processes, where waiting costs nothing."""
 
 import asyncio
-import hashlib
 import random
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +10,6 @@ import httpx
 
 from executors.clever import CleverDocker
 from paas_runner.config import load
-from paas_runner.errors import Rejected, Transient
 from paas_runner.http import Http
 from paas_runner.job.known_runner import short_token
 from paas_runner.pipelines.coordinator import Coordinator as GitLab
@@ -28,7 +26,9 @@ from paas_runner.service.app import serve
 from paas_runner.service.assembly import Edges
 from paas_runner.testing.memory_store import MemoryStore
 from paas_runner.testing.virtual_time import EPOCH, run_virtual, virtual_now
+from tests.support.git_in_process import InProcessRemote
 from tests.support.live_records import added, submitted
+from tests.support.pushes import AsPush
 
 COORDINATOR, CLOUD = "http://coordinator.test", "http://cloud.test"
 
@@ -74,30 +74,20 @@ class VirtualWorld:
         self.organisation = self.cloud.add_organisation("Example", Secret("cloud-token-canary")).id
         self._apps = {
             COORDINATOR: FaultInjector(create_coordinator_app(self.gitlab), self.coordinator_faults),
-            CLOUD: FaultInjector(clever.create_app(self.cloud, base_url=CLOUD), self.cloud_faults),
+            CLOUD: FaultInjector(self._cloud_app(), self.cloud_faults),
         }
         self.store = MemoryStore()
+        self.push = None  # a coroutine function that pushes instead of the service itself
         self.runner = added(self.gitlab, description="virtual")
         self.most_alive = 0
         self._config = config
 
+    def _cloud_app(self):
+        return clever.create_app(self.cloud, remote=InProcessRemote(self.cloud), base_url=CLOUD)
+
     def _transport(self, base_url):
         parts = urlsplit(base_url)
         return httpx.ASGITransport(self._apps[f"{parts.scheme}://{parts.netloc}"])
-
-    async def push(self, tree, url, *, user, password, identity):
-        """What the git remote does with a push, without git."""
-        app_id = urlsplit(url).path.rpartition("/")[2].removesuffix(".git")
-        commit = hashlib.sha1(repr(sorted(tree.items())).encode()).hexdigest()
-        try:
-            application = self.cloud.pushable(app_id)
-        except clever.CloudRefusedError as refused:
-            raise Transient(str(refused), service="git", op="push") from refused
-        owner = self.cloud.accounts.organisation_with(password)
-        if owner is None or owner.id != application.organisation_id:
-            raise Rejected("the credentials were refused", service="git", op="push")
-        if application.last_push is None:
-            self.cloud.received_push(app_id, commit, tree, by=password)
 
     @property
     def key(self):
@@ -119,7 +109,8 @@ class VirtualWorld:
 
     @property
     def executors(self):
-        return {"clever-docker": lambda: CleverDocker(push=self.push, clock=virtual_now)}
+        push = AsPush(self.push) if self.push else None
+        return {"clever-docker": lambda: CleverDocker(push=push, clock=virtual_now)}
 
     def start(self, **more_edges):
         """The service as a task, and what stops it."""

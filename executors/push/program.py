@@ -1,39 +1,48 @@
-"""The push that launches a job: one commit on `master`, the same tree always as the same commit.
+"""The push by the git program, through GitPython's `Git`: for whoever sets `paas_push = "program"`.
 
-Author and committer are configured, the dates are fixed, so one configuration gives the same tree the same
-id: pushing a job again answers "up to date", and a commit that differs is refused, because the host has its
-job already. The credentials travel in the environment of one child process, never in a URL, an argument or a
-file, and to no other place than the remote: a push follows no redirect, and speaks that one protocol.
+The credentials travel in the environment of one child process, never in a URL, an argument or a file, and to
+no other place than the remote: a push follows no redirect, and speaks that one protocol. GitPython hands its
+own environment on to whatever it runs; so `env` stands before git and takes out, by name, all that git would
+obey and we did not choose.
+
+GitPython is imported here alone, when it is needed: that takes time, memory and a git program.
 """
 
 import asyncio
-import base64
 import os
 import re
+import select
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import IO, TYPE_CHECKING
 
 import structlog
 
 from executors.build_context import Identity
-from executors.push_folder import clear_away_leftovers, push_folder
-from paas_runner.errors import Rejected, RunnerError, Transient
+from executors.push.folder import clear_away_leftovers, push_folder
+from executors.push.objects import DATE, MESSAGE
+from executors.push.protocol import BRANCH
+from executors.push.verdicts import Credentials, Verdicts, moved_meanwhile
+from paas_runner.errors import RunnerError, Transient
 from paas_runner.proxies import Proxies
 from paas_runner.secret import Secret
 
+if TYPE_CHECKING:
+    from git import Git
+
 log = structlog.stdlib.get_logger(__name__)
 
-BRANCH = "refs/heads/master"  # the only one that Clever Cloud's remote accepts
 PUSHES_AT_ONCE = 8
 PUSH_SECONDS = 60.0
 OLDEST_GIT = (2, 31)  # knows GIT_CONFIG_COUNT
+MOST_WORDS_BYTES = 65_536
 
 _VERSION = re.compile(r"git version (\d+)\.(\d+)")
-_DATE = "946684800 +0000"
 _KEPT = frozenset(
     {"path", "http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file", "ssl_cert_dir"}
 )
@@ -56,7 +65,7 @@ _CONFIGURATION = {
 }
 
 
-class GitPush:
+class ProgramPush:
     """`executors.build_context.Push` by the git program, in threads of its own."""
 
     def __init__(self) -> None:
@@ -75,27 +84,44 @@ class GitPush:
     ) -> None:
         """Push in a thread; a canceled call leaves the thread to its own time limit."""
         loop = asyncio.get_running_loop()
+        credentials = Credentials(user=user, password=password)
         try:
-            await loop.run_in_executor(self._threads, _push, tree, url, user, password, identity)
+            await loop.run_in_executor(self._threads, _push, tree, url, credentials, identity)
         except (OSError, RuntimeError) as error:  # a full disk, no more threads, processes or descriptors
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise Transient(why, service="the runner's own machine", op="prepare the push") from error
+
+    async def aclose(self) -> None:
+        """Nothing is kept between two pushes."""
 
 
 class _GitError(Exception):
     """The program did not do it: its own words, in English."""
 
 
-def _version() -> tuple[int, int]:
+def _git_in(folder: Path) -> "Git":
+    """Raises `RunnerError` where there is no git program: GitPython cannot be imported then."""
     try:
-        shown = subprocess.run(["git", "--version"], env=_kept(), capture_output=True, check=True, text=True)
-    except (OSError, subprocess.SubprocessError) as error:
+        from git import Git
+    except ImportError as error:
         raise RunnerError("the program `git` was not found on PATH: install it") from error
-    found = _VERSION.match(shown.stdout)
+    return Git(folder)
+
+
+def _version() -> tuple[int, int]:
+    git = _git_in(Path())
+    from git import GitCommandError
+
+    try:
+        shown = git.execute(_command(["--version"], _kept()), env=_kept())
+    except (OSError, GitCommandError) as error:
+        raise RunnerError("the program `git` was not found on PATH: install it") from error
+    found = _VERSION.match(shown)
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-def _push(tree: Mapping[str, bytes], url: str, user: str, password: Secret, identity: Identity) -> None:
+def _push(tree: Mapping[str, bytes], url: str, credentials: Credentials, identity: Identity) -> None:
+    verdicts = Verdicts.of(url, credentials)
     with push_folder() as folder:
         for name, content in tree.items():
             (folder / name).write_bytes(content)
@@ -104,36 +130,65 @@ def _push(tree: Mapping[str, bytes], url: str, user: str, password: Secret, iden
         try:
             _git(["init", "-q", "--template=", "."], folder, here)
             _git(["--work-tree=.", "add", "."], folder, here)
-            _git(["commit", "-q", "-m", "Job definition"], folder, here)
+            _git(["commit", "-q", "-m", MESSAGE], folder, here)
         except _GitError as error:
             raise Transient(_last_line(str(error)), service="git", op="commit the job") from error
-        here |= _configured(_CONFIGURATION | _credentials(url, user, password) | _proxy(url))
+        header = {f"http.{url}.extraHeader": f"Authorization: {credentials.basic.reveal()}"}
+        here |= _configured(_CONFIGURATION | header | _proxy(url))
         here |= {"NO_PROXY": "", "no_proxy": ""}  # git's own rules for it are others
         here["GIT_ALLOW_PROTOCOL"] = "http" if url.startswith("http://") else "https"
         try:
             _git(["push", "-q", "--", url, f"HEAD:{BRANCH}"], folder, here)
         except _GitError as error:
-            _judge(str(error), service=f"git remote {urlsplit(url).hostname}")
+            _judge(str(error), verdicts)
 
 
 def _git(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
     """Run it with just this environment; raises `_GitError`, and OSError where nothing can be run."""
-    with subprocess.Popen(
-        ["git", *arguments],
-        cwd=folder,
+    until = time.monotonic() + PUSH_SECONDS
+    process = _git_in(folder).execute(
+        _command(arguments, environment),
         env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        as_process=True,
+        with_stdout=False,
         start_new_session=True,  # what it starts for a push ends with it
-    ) as process:
-        try:
-            _, words = process.communicate(timeout=PUSH_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise _GitError(f"fatal: not done within {PUSH_SECONDS:g} seconds") from None
-    if process.returncode:
+    )
+    program = process.proc
+    if program is None or program.stderr is None:
+        raise RuntimeError("git has no pipe")
+    try:
+        words = _words(program.stderr, until)
+        status = program.wait(max(until - time.monotonic(), 0))
+    except subprocess.TimeoutExpired:
+        raise _GitError(f"fatal: not done within {PUSH_SECONDS:g} seconds") from None
+    finally:
+        if program.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(program.pid, signal.SIGKILL)
+            program.wait()
+        program.stderr.close()
+    if status:
         raise _GitError(words.decode(errors="replace"))
+
+
+def _command(arguments: Sequence[str], environment: Mapping[str, str]) -> Sequence[str]:
+    """Git without what the environment inherits and `environment` does not have; names alone are shown."""
+    inherited = [name for name in os.environ if name and name not in environment]
+    return ["env", *(f"--unset={name}" for name in inherited), "git", *arguments]
+
+
+def _words(pipe: IO[bytes], until: float) -> bytes:
+    """What is written until all who could have gone, or the time is up; of too much the end."""
+    words = bytearray()
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
+    while poll.poll(max(until - time.monotonic(), 0) * 1000):
+        piece = os.read(pipe.fileno(), MOST_WORDS_BYTES)
+        if not piece:
+            break
+        words += piece
+        del words[:-MOST_WORDS_BYTES]
+    return bytes(words)
 
 
 def _kept() -> dict[str, str]:
@@ -141,7 +196,7 @@ def _kept() -> dict[str, str]:
 
 
 def _signed(identity: Identity) -> dict[str, str]:
-    facts = {"NAME": identity.name, "EMAIL": identity.email, "DATE": _DATE}
+    facts = {"NAME": identity.name, "EMAIL": identity.email, "DATE": DATE}
     return {f"GIT_{who}_{what}": fact for who in ("AUTHOR", "COMMITTER") for what, fact in facts.items()}
 
 
@@ -158,37 +213,35 @@ def _proxy(url: str) -> dict[str, str]:
     return {"http.proxy": proxy.reveal() if proxy else ""}
 
 
-def _credentials(url: str, user: str, password: Secret) -> dict[str, str]:
-    basic = base64.b64encode(f"{user}:{password.reveal()}".encode()).decode()
-    return {f"http.{url}.extraHeader": f"Authorization: Basic {basic}"}
-
-
 _OTHER_TREE = re.compile(r"^ ! \[rejected\]", re.MULTILINE)
-_REFUSED = re.compile(r"^ ! \[remote rejected\]", re.MULTILINE)
-_MOVED_MEANWHILE = re.compile(r"reference already exists|cannot lock ref|failed to update ref")
-"""A push whose answer was lost, and which git then repeated by itself, meets what it has done."""
-
+_REFUSED = re.compile(r"^ ! \[remote rejected\] .*? \((.*)\)$", re.MULTILINE)
+_SAID = re.compile(r"^remote: (.*)$", re.MULTILINE)
+_UNPACKER = re.compile(r"^error: remote unpack failed: (.*)$", re.MULTILINE)
 _CREDENTIALS = re.compile(r"Authentication failed|could not read Username|returned error: 40[13]")
-
-
 _REDIRECT = re.compile(r"returned error: 30\d")
+_ABSENT = re.compile(r"^fatal: repository '.*' not found$|returned error: 4(04|10)", re.MULTILINE)
 
 
-def _judge(words: str, *, service: str) -> None:
+def _judge(words: str, verdicts: Verdicts) -> None:
     """Return when the remote has its job already; the texts are git's own, `LC_ALL=C`."""
-    op = "push the job"
+    said = _SAID.findall(words)
     if _OTHER_TREE.search(words):
         log.info("launched_before")
         return
-    if _REFUSED.search(words) and not _MOVED_MEANWHILE.search(words):
-        raise Rejected(_last_line(words), service=service, op=op)
+    if unpacking := _UNPACKER.search(words):
+        raise verdicts.failed(*said, f"it could not take what was sent: {unpacking[1]}")
+    if refused := _REFUSED.search(words):
+        # a push whose answer was lost, and which git then repeated by itself, meets what it has done
+        if moved_meanwhile(refused[1]):
+            raise verdicts.failed(refused[1])
+        raise verdicts.refused(refused[1], said)
     if _CREDENTIALS.search(words):
-        raise Rejected("the credentials were refused", service=service, op=op, status=401)
+        raise verdicts.credentials_refused()
     if _REDIRECT.search(words):
-        raise Transient(
-            "it redirects the push to another address, where it does not go", service=service, op=op
-        )
-    raise Transient(_last_line(words), service=service, op=op)
+        raise verdicts.redirected()
+    if _ABSENT.search(words):
+        raise verdicts.no_repository()
+    raise verdicts.failed(_last_line(words))
 
 
 def _last_line(words: str) -> str:

@@ -1,6 +1,5 @@
-"""The push as git does it: the same tree is the same commit, and the password shows nowhere."""
+"""The push by the git program: nothing of the operator's has a say in it, and the password shows nowhere."""
 
-import asyncio
 import json
 import os
 import socket
@@ -9,15 +8,15 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from executors.build_context import Identity, build_context
 from executors.clever.api import CleverApi
-from executors.git_push import GitPush
-from paas_runner.errors import RemoteError, Transient
+from executors.push.program import ProgramPush
+from paas_runner.errors import Transient
 from paas_runner.executor.contract import HostRequest
 from paas_runner.job.tracked import HostName
 from paas_runner.secret import Secret
@@ -60,7 +59,7 @@ async def commit_of(clever, tree, connect):
             "maxFlavor": "heptapod-runner-M",
         }
     )
-    await GitPush()(tree, application.push_url, user="Jenkins", password=clever.token, identity=IDENTITY)
+    await ProgramPush()(tree, application.push_url, user="Jenkins", password=clever.token, identity=IDENTITY)
     await api.aclose()
     return clever.cloud.application(clever.organisation, application.ref).last_push.commit
 
@@ -122,14 +121,14 @@ async def test_no_one_there_is_transient_and_leaves_no_folder(tmp_path, monkeypa
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     password = Secret("hidden-password")
     with pytest.raises(Transient, match=r"git remote 127\.0\.0\.1"):
-        await GitPush()(TREE, "http://127.0.0.1:9/x.git", user="u", password=password, identity=IDENTITY)
+        await ProgramPush()(TREE, "http://127.0.0.1:9/x.git", user="u", password=password, identity=IDENTITY)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_git_the_executor_says_so():
+def test_without_git_only_who_wants_the_program_is_told_so():
     code = (
-        "from executors.clever import _git_push\n"
-        "try:\n    _git_push()\n"
+        "from executors.clever import _program_push\n"
+        "try:\n    _program_push()\n"
         "except Exception as error:\n    print(type(error).__name__, error)\n"
     )
     environment = {**os.environ, "PATH": "/nonexistent"}
@@ -145,50 +144,6 @@ def test_a_job_with_half_a_character_is_launched_as_it_came():
     pushed = build_context(request, SECTION, main_image="img:1")["job.json"]
     assert json.loads(pushed) == half.raw
     assert "é".encode() in pushed
-
-
-@asynccontextmanager
-async def remote_that(answer):
-    """An HTTP server that answers each request so; yields its address and the requests."""
-    asked = []
-
-    async def serve(reader, writer):
-        asked.append((await reader.readuntil(b"\r\n\r\n")).decode())
-        writer.write(answer.encode())
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
-
-
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_push_follows_no_redirect(status):
-    async with remote_that("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n") as (elsewhere, stolen):
-        moved = (
-            f"HTTP/1.1 {status} Moved\r\nLocation: {elsewhere}/x.git/info/refs?service=git-receive-pack\r\n"
-        )
-        async with remote_that(f"{moved}Content-Length: 0\r\n\r\n") as (url, asked):
-            with pytest.raises(Transient, match="redirects the push to another address"):
-                await GitPush()(
-                    TREE, f"{url}/x.git", user="u", password=Secret("hidden-password"), identity=IDENTITY
-                )
-    assert "authorization: basic" in asked[0].lower()
-    assert stolen == []
-
-
-@pytest.mark.parametrize("kind", ["ext::sh -c touch% {marker}", "file://{remote}", "{remote}"])
-async def test_a_push_speaks_http_alone(kind, tmp_path, monkeypatch):
-    monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "ext:file:https")
-    remote, marker = tmp_path / "remote.git", tmp_path / "marker"
-    git("init", "-q", "--bare", remote)
-    url = kind.format(remote=remote, marker=marker)
-    with pytest.raises(RemoteError):
-        await GitPush()(TREE, url, user="u", password=Secret("p"), identity=IDENTITY)
-    assert not marker.exists()
-    assert not list((remote / "objects").rglob("*.pack"))
-    assert not list((remote / "refs/heads").iterdir())
 
 
 async def test_nothing_of_the_operators_git_has_a_say_in_a_push(clever, connect, tmp_path, monkeypatch):
@@ -216,13 +171,31 @@ async def test_a_push_that_finds_no_room_is_tried_again_with_words(tmp_path, mon
     with pytest.raises(
         Transient, match="the runner's own machine, prepare the push: No such file or directory"
     ):
-        await GitPush()(TREE, "http://127.0.0.1:9/x.git", user="u", password=Secret("p"), identity=IDENTITY)
+        await ProgramPush()(
+            TREE, "http://127.0.0.1:9/x.git", user="u", password=Secret("p"), identity=IDENTITY
+        )
 
 
 async def test_a_push_that_hangs_ends_with_all_that_it_started(monkeypatch):
-    monkeypatch.setattr("executors.git_push.PUSH_SECONDS", 1.0)
+    monkeypatch.setattr("executors.push.program.PUSH_SECONDS", 1.0)
     silent = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{silent.getsockname()[1]}/x.git"
     with silent, pytest.raises(Transient, match="not done within 1 seconds"):
-        await GitPush()(TREE, url, user="u", password=Secret("p"), identity=IDENTITY)
+        await ProgramPush()(TREE, url, user="u", password=Secret("p"), identity=IDENTITY)
     assert not [line for line in command_lines() if url.encode() in line]
+
+
+def test_a_service_that_pushes_itself_needs_no_git_program():
+    code = (
+        "import sys\n"
+        "from executors.push.built_in import HttpPush\n"
+        "from executors.push.objects import commit_of, write_pack\n"
+        "from executors.build_context import Identity\n"
+        "write_pack(commit_of({'a': b''}, Identity(name='x', email='y')), bytes)\n"
+        "print('git' in sys.modules, 'gitdb' in sys.modules)\n"
+    )
+    environment = {**os.environ, "PATH": "/nonexistent"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False True\n"
