@@ -57,6 +57,10 @@ class Summary:
     done: Mapping[str, int]
     first_request: float | None
     cpu_seconds: float
+    """Of the world itself, since it began."""
+
+    unseen: int
+    """How many of the jobs that ran at the last `mark` were not asked about since."""
 
     def at(self, door: str) -> int:
         """Requests at a door; those that are held are counted once."""
@@ -90,6 +94,9 @@ class World:
 
     async def end(self, jobs: Sequence[int], at: float) -> None:
         await self._told({"do": "end", "jobs": list(jobs), "at": at})
+
+    async def mark(self) -> None:
+        await self._told({"do": "mark"})
 
     async def summary(self) -> Summary:
         return Summary(**await self._told({"do": "summary"}))

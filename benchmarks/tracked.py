@@ -7,9 +7,9 @@ from pathlib import Path
 
 import attrs
 
-from benchmarks.figures import Figure, Measured, Patience, Scenario, median, not_done, worst
+from benchmarks.figures import Figure, Measured, Patience, Scenario, Value, median, not_done, worst
 from benchmarks.playing import Setting
-from benchmarks.programs import Program, Settings
+from benchmarks.programs import Program, Settings, running
 from benchmarks.stage import Stage, on_stage
 
 _FOR_EVER = 100_000.0
@@ -17,6 +17,8 @@ _SETTLE_SECONDS = 5.0
 _WINDOW_SECONDS = 20.0
 _ENDING_SECONDS = 5.0
 _FOUND_SECONDS = 20.0
+_STOP_SECONDS = 60.0
+_AGAIN_SECONDS = 30.0
 
 
 @attrs.frozen
@@ -27,7 +29,8 @@ class Tracked:
 
     async def __call__(self, program: Program, folder: Path, patience: Patience) -> Measured:
         setting = Setting(run_seconds=_FOR_EVER)
-        async with on_stage(program, folder, setting, Settings(concurrent=self.count)) as stage:
+        settings = Settings(concurrent=self.count)
+        async with on_stage(program, folder, setting, settings) as stage:
             submitted = time.monotonic()
             job_ids = await stage.world.submit(self.count)
             pushed = await stage.until("pushed", self.count, patience.seconds)
@@ -39,6 +42,7 @@ class Tracked:
                 "launched_seconds": launched,
                 **await self._window(stage),
                 **await self._ends(stage, job_ids),
+                "restart_seconds": await self._restart(stage, program, settings),
             }
 
     async def _window(self, stage: Stage) -> Measured:
@@ -67,6 +71,16 @@ class Tracked:
         delays = [(late if job.found is None else job.found) - job.ends for job in jobs if job.ends]
         return {"found_median_seconds": median(delays), "found_worst_seconds": worst(delays)}
 
+    async def _restart(self, stage: Stage, program: Program, settings: Settings) -> Value:
+        """From the start after a stop until each job was asked about."""
+        await stage.program.stopped(_STOP_SECONDS)
+        await stage.world.mark()
+        async with running(program, settings, stage.world, stage.folder) as again:
+            if not await stage.world.until(lambda summary: summary.unseen == 0, _AGAIN_SECONDS):
+                unseen = (await stage.world.summary()).unseen
+                return f"{unseen:,} not in {_AGAIN_SECONDS:.0f} s"
+            return time.monotonic() - again.begun
+
 
 def _scenario(
     count: int,
@@ -76,6 +90,7 @@ def _scenario(
     requests: float | None = None,
     memory: float | None = None,
     found: tuple[float, float] | None = None,
+    restart: float | None = None,
     peer: bool = True,
 ) -> Scenario:
     return Scenario(
@@ -99,6 +114,7 @@ def _scenario(
                 wanted=found[1] if found else None,
                 digits=1,
             ),
+            Figure(key="restart_seconds", label="restart → each job looked at", wanted=restart, digits=1),
         ),
         peer=peer,
         peer_once=True,
@@ -107,6 +123,6 @@ def _scenario(
 
 TRACKED = (
     _scenario(300),
-    _scenario(1000, launched=25, cpu=2.5, requests=2000, memory=60),
+    _scenario(1000, launched=25, cpu=2.5, requests=2000, memory=60, restart=2),
     _scenario(5000, cpu=12, memory=150, found=(2, 10), peer=False),
 )

@@ -61,8 +61,12 @@ class World:
                 for job_id in order["jobs"]:
                     self.books.jobs[job_id].ends = order["at"]
                 return None
+            case "mark":
+                self.books.mark()
+                return None
             case "summary":
                 return {
+                    "unseen": len(self.books.unseen),
                     "requests": self.books.requests,
                     "done": self.books.done,
                     "first_request": self.books.first_request,

@@ -57,6 +57,14 @@ class Books:
     done: Counter[str] = attrs.field(factory=Counter)
     """How many jobs had each moment."""
 
+    unseen: set[int] = attrs.field(factory=set)
+    """Jobs that nobody has asked about since they were marked."""
+
+    def mark(self) -> None:
+        """From now on see which of the jobs that run are asked about."""
+        now = time.monotonic()
+        self.unseen = {job.job_id for job in self.jobs.values() if job.runs(now)}
+
     def add(self, job: Job) -> None:
         self.jobs[job.job_id] = self.by_token[job.token] = job
         self.done["queued"] += 1

@@ -119,6 +119,8 @@ class Coordinator:
         self._count("look at a job")
         token = request.headers.get("job-token") or request.query.removeprefix("job_token=")
         job = self._books.by_token.get(token)
+        if job is not None:
+            self._books.unseen.discard(job.job_id)
         if job is None or not job.runs(time.monotonic()):
             if job is not None:
                 self._books.note(job, "found")
@@ -131,6 +133,7 @@ class Coordinator:
             return json_answer({"message": "404 Job Not Found"}, 404)
         if not job.runs(time.monotonic()):
             return self._over(job)
+        self._books.unseen.discard(job.job_id)
         if json.loads(request.body).get("state") == "failed":
             self._books.note(job, "failed")
             return json_answer(200, 200, {"job-status": "failed"})
