@@ -52,7 +52,7 @@ class CleverSettings:
         "how long a new host's git repository may take", default=timedelta(seconds=20), minimum=1
     )
     cc_deployment_repo_wait_step: timedelta = setting(
-        "how often that is looked at", default=timedelta(seconds=2), minimum=0.05
+        "the longest pause between two looks at that", default=timedelta(seconds=2), minimum=0.05
     )
     cc_extra_env: Mapping[str, str] = setting("more environment for each host", factory=dict)
     heptapod_runner_main_image: str = setting(

@@ -68,9 +68,9 @@ def _status_requests(config: Config) -> str:
     interval = policy.status_every
     each = _MINUTE / interval
     return (
-        f"each running job costs {each:.3g} requests a minute, {config.concurrent} jobs "
-        f"{each * config.concurrent:.3g}; its end is noticed within {exact_span(interval)}, a dead host "
-        f"within about {exact_span(policy.dead_host_within)}"
+        f"each job that has run for a while costs {each:.3g} requests a minute, {config.concurrent} jobs "
+        f"{each * config.concurrent:.3g}; its end is noticed within {exact_span(interval)}, a young job's "
+        f"sooner, a dead host within about {exact_span(policy.dead_host_within)}"
     )
 
 

@@ -30,6 +30,7 @@ from paas_runner.settings import setting
 STATE_FILE = Path("paas-runner-state.json")
 
 SHORTEST_HOST_INTERVAL = timedelta(seconds=10)
+A_MOMENT = timedelta(seconds=1)
 LONGEST_UNHEALTHY_INTERVAL = timedelta(minutes=1)
 """After an outage jobs do not wait for longer than this to be taken, whatever `unhealthy_interval` says."""
 
@@ -57,7 +58,7 @@ class JobTraceWatch:
         minimum=1,
     )
     poll_step: timedelta = setting(
-        "Pause between two looks at the trace.", default=timedelta(seconds=10), minimum=0.1
+        "Longest pause between two looks at the trace.", default=timedelta(seconds=10), minimum=0.1
     )
 
 
@@ -166,7 +167,9 @@ class Config:
         "Pause between two requests for a job; 0 or less is the default.", default=timedelta(seconds=3)
     )
     job_progress_poll_interval: timedelta = setting(
-        "Pause between two looks at whether a job has ended.", default=timedelta(seconds=30), minimum=0.1
+        "Longest pause between two looks at whether a job has ended.",
+        default=timedelta(seconds=30),
+        minimum=0.1,
     )
     log_level: str = setting("Least level to log.", default="info", choices=LEVELS)
     log_format: str | None = setting("How log lines look.", default=None, choices=("runner", "text", "json"))
@@ -217,8 +220,8 @@ class Config:
 
     def policy_of(self, runner: Runner) -> Policy:
         """How a runner's jobs are looked after, but for what its executor adds."""
-        # with every second look at the job: one request a minute and job, usually
-        host_every = max(1.5 * self.job_progress_poll_interval, SHORTEST_HOST_INTERVAL)
+        # with every second look at an old job: one request a minute and job, usually
+        host_every = max(2 * self.job_progress_poll_interval - A_MOMENT, SHORTEST_HOST_INTERVAL)
         return Policy(
             status_every=self.job_progress_poll_interval,
             life_every=runner.paas_job_trace_watch.poll_step,

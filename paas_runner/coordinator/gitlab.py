@@ -198,14 +198,15 @@ class GitLabCoordinator:
             content=content,
             attempts=QUICK_TRIES,
         )
+        status = _status(answer.headers.get("job-status", "running"))
         if answer.status == 403:
-            return TraceState(size=0, status=JobStatus.ENDED)
+            return TraceState(size=0, status=JobStatus.ENDED, sure=status is JobStatus.ENDED)
         if answer.status not in (202, 416):
             raise self._unexpected(self._jobs, answer, op)
         size = answer.headers.get("range", "").rpartition("-")[2]
         if not _SIZE.fullmatch(size):
             raise self._garbled(op, answer)
-        return TraceState(size=int(size), status=_status(answer.headers.get("job-status", "running")))
+        return TraceState(size=int(size), status=status)
 
     def _garbled(self, op: str, answer: Response) -> Transient:
         return Transient("the answer makes no sense", service=self._jobs.service, op=op, status=answer.status)

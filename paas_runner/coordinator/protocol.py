@@ -29,6 +29,8 @@ class TraceState:
 
     size: int
     status: JobStatus
+    sure: bool = False
+    """Of a job that has ended: whether that was said, and not only concluded from a refusal."""
 
 
 class CoordinatorClient(Protocol):

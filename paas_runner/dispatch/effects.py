@@ -17,6 +17,7 @@ import structlog
 from paas_runner import __version__
 from paas_runner.coordinator.protocol import JobStatus
 from paas_runner.dispatch.counters import CounterName
+from paas_runner.dispatch.habits import ALIVE, READY
 from paas_runner.dispatch.served import Account, ActiveRunner
 from paas_runner.errors import Rejected, RemoteError, Transient
 from paas_runner.executor.contract import (
@@ -47,6 +48,7 @@ from paas_runner.job.events import (
 )
 from paas_runner.job.failure import Failure, FailureReason, as_trace, call_facts
 from paas_runner.job.masks import masked
+from paas_runner.job.pace import FIRST_LIFE, READINESS, Pace
 from paas_runner.job.tracked import Phase, TrackedJob
 from paas_runner.loop.timing import LONGEST_OUTAGE_BACKOFF, Clock, backoff
 
@@ -58,8 +60,9 @@ AFTER_A_BUG_SECONDS = 60.0
 _LONGEST_FINISHING_BACKOFF = timedelta(minutes=5)  # reports and removals are never given up
 _ACCOUNT_REFUSED = (401, 403)
 
+_YOUNG = timedelta(minutes=1)
+
 _PREPARING = frozenset({Action.PROVISION, Action.ADOPT, Action.CHECK_READY, Action.LAUNCH})
-_MAKING = _PREPARING - {Action.LAUNCH}  # all that is done with the provider's own API
 _FINISHING = frozenset({Action.EXPLAIN, Action.REPORT, Action.DECOMMISSION})
 _SIDE_CHECKS = frozenset({Action.TOUCH, Action.CHECK_HOST})  # their failure holds up nothing else
 
@@ -73,6 +76,8 @@ class Effects:
     rng: random.Random
     account: Account = attrs.field(factory=Account)
     """Is told whether the provider takes the credentials of the runner."""
+    kind: str = ""
+    """The job's, for the runner's habits; empty when it is not known."""
     missed: Counter[Action] = attrs.field(factory=Counter)
     """How often in a row each side check has failed: no record counts that."""
 
@@ -90,7 +95,7 @@ class Effects:
         except JobRefusedError as refused:
             return _failed(refused.failure, job, action)
         except Rejected as error:
-            if action in _MAKING and not job.tenant and error.status in _ACCOUNT_REFUSED:
+            if action in _PREPARING and not job.tenant and error.status in _ACCOUNT_REFUSED:
                 self.account.refused(masked(str(error), job.hidden))
                 return self._later(action, job, error)
             if action in _PREPARING:
@@ -138,7 +143,9 @@ class Effects:
     async def _provision(self, job: TrackedJob) -> Event:
         host = await self.runner.executor.provision(_host_request(job))
         self.account.accepted()
-        return HostCreated(host=host, doubtful=False)
+        policy, usual = self.runner.policy, self.runner.habits.usual(READY)
+        pause = READINESS.first(longest=policy.ready_every, usual=usual)
+        return HostCreated(host=host, doubtful=False, until=self._after(pause) if pause else None)
 
     async def _adopt(self, job: TrackedJob) -> Event:
         """An earlier request for this host may have been served, even if its answer was lost."""
@@ -155,13 +162,15 @@ class Effects:
         return HostCreated(host=host, doubtful=True)
 
     async def _check_ready(self, job: TrackedJob) -> Event:
+        age = self.clock() - (job.host_since or job.since)
         if await self.runner.executor.ready(_provisioned(job)):
+            self.runner.habits.note(READY, age)
             return HostReady()
-        return NotYet(until=self._after(self.runner.policy.ready_every))
+        return NotYet(until=self._looked_for(READINESS, age))
 
     async def _launch(self, job: TrackedJob) -> Event:
         await self.runner.executor.launch(_host_request(job), _provisioned(job).host)
-        return Launched()
+        return Launched(until=self._looked_for(FIRST_LIFE, timedelta()), usual_life=self._usual_life)
 
     async def _check_host(self, job: TrackedJob) -> Event:
         """The coordinator has the last word: the host of a job that has just ended may be gone."""
@@ -202,20 +211,32 @@ class Effects:
         return _checked(await self.runner.coordinator.touch(job.key.job_id, job.token))
 
     async def _check_status(self, job: TrackedJob) -> Event:
-        return _checked(await self.runner.coordinator.status(job.key.job_id, job.token))
+        """A young job by an update, whose answer alone shows its end.
+
+        Not an older one: each update is a sign of life to the coordinator, and would hide a host that hangs.
+        """
+        young = self.clock() - job.entered.get(Phase.LAUNCHED, job.since) < _YOUNG
+        ask = self.runner.coordinator.touch if young else self.runner.coordinator.status
+        event = _checked(await ask(job.key.job_id, job.token), self._usual_life)
+        if isinstance(event, Ended):
+            self._note_life(job)
+        return event
 
     async def _look_for_life(self, job: TrackedJob) -> Event:
+        age = self.clock() - job.since
         trace = await self.runner.coordinator.trace_state(job.key.job_id, job.token)
         if trace.size:
+            self.runner.habits.note(ALIVE, age)
             return LifeSeen()
         status = trace.status
-        if status is JobStatus.ENDED:
+        if status is JobStatus.ENDED and not trace.sure:
             status = await self.runner.coordinator.status(job.key.job_id, job.token)
         if status is JobStatus.ENDED:
+            self._note_life(job)
             return Ended()
         if status is JobStatus.CANCELING:
             return Failed(failure=CANCELED)
-        return NotYet(until=self._after(self.runner.policy.life_every))
+        return NotYet(until=self._looked_for(FIRST_LIFE, age))
 
     async def _explain(self, job: TrackedJob) -> Event:
         text = as_trace(_failure(job), runner=self.runner.name, version=__version__)
@@ -251,12 +272,30 @@ class Effects:
         unreachable = action not in _SIDE_CHECKS and _without_account(error)
         return Deferred(until=self._after(delay), trouble=reason, unreachable=unreachable)
 
+    def _looked_for(self, pace: Pace, age: timedelta) -> datetime:
+        """When it is looked at for what a look at this age has not found."""
+        policy, usual = self.runner.policy, self.runner.habits.usual
+        if pace is READINESS:
+            return self._after(pace.step(age, longest=policy.ready_every, usual=usual(READY)))
+        return self._after(pace.step(age, longest=policy.life_every, usual=usual(ALIVE)))
+
+    @property
+    def _usual_life(self) -> timedelta | None:
+        return self.runner.habits.usual(self.kind) if self.kind else None
+
+    def _note_life(self, job: TrackedJob) -> None:
+        if self.kind:
+            launched_at = job.entered.get(Phase.LAUNCHED, job.since)
+            self.runner.habits.note(self.kind, self.clock() - launched_at)
+
     def _after(self, delay: timedelta) -> datetime:
         return self.clock() + delay
 
 
-def _checked(status: JobStatus) -> Event:
-    return Ended() if status is JobStatus.ENDED else Checked(canceling=status is JobStatus.CANCELING)
+def _checked(status: JobStatus, usual_life: timedelta | None = None) -> Event:
+    if status is JobStatus.ENDED:
+        return Ended()
+    return Checked(canceling=status is JobStatus.CANCELING, usual_life=usual_life)
 
 
 def _failed(failure: Failure, job: TrackedJob, action: Action | None = None) -> Failed:

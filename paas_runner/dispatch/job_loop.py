@@ -8,10 +8,11 @@ from structlog.contextvars import bind_contextvars, bound_contextvars
 
 from paas_runner.dispatch.counters import figures
 from paas_runner.dispatch.effects import AFTER_A_BUG_SECONDS, Effects
+from paas_runner.dispatch.habits import kind_of
 from paas_runner.dispatch.records import AGAIN_AFTER_SECONDS, Records
 from paas_runner.dispatch.served import Account, ActiveRunner
 from paas_runner.job.cost import Charge, closed_by
-from paas_runner.job.decision import Act, Action, Done, Settle, Wait, next_action
+from paas_runner.job.decision import Act, Action, Done, Intend, Settle, Wait, next_action
 from paas_runner.job.events import Event, Failed, HostLeft
 from paas_runner.job.lifecycle import apply
 from paas_runner.job.tracked import Phase, TrackedJob
@@ -38,7 +39,13 @@ class JobLoop:
         """The loop owns the job's record from now on; it ends at `stopping`, the job where it is then."""
         self._job = job
         self._runner = runner
-        self._effects = Effects(runner=runner, clock=clock, rng=rng, account=account or Account())
+        self._effects = Effects(
+            runner=runner,
+            clock=clock,
+            rng=rng,
+            account=account or Account(),
+            kind=kind_of(job.payload) if job.payload else "",
+        )
         self._records = records
         self._clock = clock
         self._stopping = stopping
@@ -67,6 +74,9 @@ class JobLoop:
                 elif intent is None or await self._intend(intent):
                     await self._happened(await self._effects.perform(action, self._job))
                 else:
+                    await sleep_until_stopped(AGAIN_AFTER_SECONDS, self._stopping)
+            case Intend(intent=intent):
+                if not await self._intend(intent):
                     await sleep_until_stopped(AGAIN_AFTER_SECONDS, self._stopping)
             case Settle(event=event):
                 await self._happened(event)

@@ -16,6 +16,7 @@ import structlog
 
 from paas_runner.coordinator.protocol import CoordinatorClient
 from paas_runner.dispatch.counters import Counters
+from paas_runner.dispatch.habits import Habits
 from paas_runner.executor.contract import Executor
 from paas_runner.job.capacity import Limits
 from paas_runner.job.decision import Policy
@@ -43,6 +44,9 @@ class ActiveRunner:
     """Whether the runner, when it got a job, asks before the others that wait."""
 
     counters: Counters
+    habits: Habits = attrs.field(factory=Habits)
+    """How long its hosts and jobs took lately."""
+
     basis: object = None
     """What it was made from: while that stays equal nothing has to be made anew."""
 

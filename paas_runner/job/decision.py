@@ -18,13 +18,14 @@ from paas_runner.job.events import (
     ProvisionIntended,
 )
 from paas_runner.job.failure import NO_RETRY, RETRY, Failure, FailureReason, fact_sheet, reference
+from paas_runner.job.pace import END, GOOD_FOR
 from paas_runner.job.tracked import Phase, TrackedJob
 from paas_runner.plain_text import exact_span
 
 
 @attrs.frozen(kw_only=True)
 class Policy:
-    """How patient we are; all of it configuration."""
+    """How patient we are; all of it configuration. How often is meant at least: `pace` has the steps."""
 
     status_every: timedelta = timedelta(seconds=30)
     """How often the coordinator is asked whether the job is still to be run."""
@@ -87,6 +88,13 @@ class Act:
 
 
 @attrs.frozen
+class Intend:
+    """Record the intent of an act that the next decision may do, or put off."""
+
+    intent: Event
+
+
+@attrs.frozen
 class Settle:
     """Nothing to be done outside: the record and the clock say what happened."""
 
@@ -105,7 +113,7 @@ class Done:
     """Nothing to be done ever again: forget the record."""
 
 
-Decision: TypeAlias = Act | Settle | Wait | Done
+Decision: TypeAlias = Act | Intend | Settle | Wait | Done
 
 
 def next_action(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
@@ -148,7 +156,7 @@ def _before_the_launch(job: TrackedJob, now: datetime, policy: Policy) -> Decisi
         case Phase.PROVISIONING:
             return _until_ready(job, policy)
         case Phase.PROVISIONED:
-            return _look_first(job, now, intent=LaunchIntended())
+            return Intend(LaunchIntended())
         case _:
             return _launch(job, now)
 
@@ -162,19 +170,13 @@ def _until_ready(job: TrackedJob, policy: Policy) -> Decision:
 
 
 def _launch(job: TrackedJob, now: datetime) -> Decision:
-    """Push, but never a job that was canceled before: nothing is between a look at its status and the push.
+    """Push, but never a job that was canceled before: the coordinator's last word must be fresh.
 
-    So the look comes after the record of the intent, which may take its time.
+    So it is asked after the record of the intent, which may take its time, unless it was asked just before.
     """
-    if job.checked_at < max(job.since, job.due or job.since):
-        return _look_first(job, now, intent=None)
-    return Act(Action.LAUNCH)
-
-
-def _look_first(job: TrackedJob, now: datetime, *, intent: Event | None) -> Decision:
-    if job.check_due and now < job.check_due:
-        return Wait(job.check_due)
-    return Act(Action.TOUCH, intent=intent)
+    if job.check_due:
+        return Wait(job.check_due) if now < job.check_due else Act(Action.TOUCH)
+    return Act(Action.LAUNCH if now - job.checked_at < GOOD_FOR else Action.TOUCH)
 
 
 def _until_first_life(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
@@ -188,11 +190,14 @@ def _until_first_life(job: TrackedJob, now: datetime, policy: Policy) -> Decisio
 
 
 def _until_the_end(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
-    if now >= job.entered.get(Phase.LAUNCHED, job.since) + job.timeout + policy.lifetime_margin:
+    launched_at = job.entered.get(Phase.LAUNCHED, job.since)
+    if now >= launched_at + job.timeout + policy.lifetime_margin:
         return Settle(Failed(failure=_outlived(job)))
     if job.canceling_since and now >= job.canceling_since + policy.cancel_grace:
         return Settle(Failed(failure=CANCELED))
-    next_check = max(job.checked_at, job.since) + policy.status_every
+    looked_at = max(job.checked_at, job.since)
+    age = looked_at - launched_at
+    next_check = looked_at + END.step(age, longest=policy.status_every, usual=job.usual_life)
     if now >= next_check:
         return _when_due(job, now, Act(Action.CHECK_STATUS))
     return Act(Action.CHECK_HOST) if _host_unseen(job, job.checked_at, policy) else Wait(next_check)

@@ -1,6 +1,6 @@
 """What can happen to a job: the only words by which a record changes."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar, TypeAlias
 
 import attrs
@@ -29,11 +29,15 @@ class ProvisionIntended(Happened):
 
 @attrs.frozen(kw_only=True)
 class HostCreated(Happened):
-    """The executor made or found the host; `doubtful` when there may be another of its name."""
+    """The executor made or found the host; `doubtful` when there may be another of its name.
+
+    It is not asked whether it takes the job before `until`, if that is known to be in vain.
+    """
 
     name = "host_created"
     host: Host
     doubtful: bool
+    until: datetime | None = None
 
 
 @attrs.frozen
@@ -41,6 +45,7 @@ class HostReady(Happened):
     """The host takes the job."""
 
     name = "host_ready"
+    durable = False
 
 
 @attrs.frozen
@@ -50,11 +55,16 @@ class LaunchIntended(Happened):
     name = "launch_intended"
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Launched(Happened):
-    """The host has the job."""
+    """The host has the job; no sign of life is looked for before `until`.
+
+    `usual_life` is how long jobs of its kind took lately, from launch to end.
+    """
 
     name = "launched"
+    until: datetime | None = None
+    usual_life: timedelta | None = None
 
 
 @attrs.frozen
@@ -66,11 +76,15 @@ class LifeSeen(Happened):
 
 @attrs.frozen(kw_only=True)
 class Checked(Happened):
-    """The coordinator says that the job is still ours to run; `canceling`: its user wants it to end."""
+    """The coordinator says that the job is still ours to run; `canceling`: its user wants it to end.
+
+    `usual_life` as in `Launched`, if more is known of it by now.
+    """
 
     name = "checked"
     durable = False
     canceling: bool = False
+    usual_life: timedelta | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -96,6 +110,7 @@ class NotYet(Happened):
     """What was waited for has not come; look again at `until`."""
 
     name = "not_yet"
+    durable = False
     until: datetime
 
 

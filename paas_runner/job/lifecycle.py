@@ -36,6 +36,7 @@ from paas_runner.job.events import (
 from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.job.history import begun, continued, entry, grown
 from paas_runner.job.masks import masks_of
+from paas_runner.job.pace import GOOD_FOR
 from paas_runner.job.payload import DEFAULT_TIMEOUT, Payload
 from paas_runner.job.tracked import JobKey, Phase, TrackedJob
 from paas_runner.secret import Secret
@@ -104,7 +105,6 @@ TRANSITIONS: Mapping[Phase, Mapping[type[Event], Phase]] = {
 
 _NO_TROUBLE: Mapping[str, Any] = {"attempts": 0, "due": None, "trouble": "", "unreachable": False}
 _NEEDING_THE_PAYLOAD = frozenset({Phase.ACQUIRED, Phase.PROVISIONING, Phase.PROVISIONED, Phase.LAUNCHING})
-_A_MOMENT = timedelta(microseconds=1)
 
 
 def acquired(
@@ -173,7 +173,7 @@ def resumed(job: TrackedJob, now: datetime) -> TrackedJob:
         job,
         acquired_at=min(job.acquired_at, now),
         start_due=_start_due(job, now),
-        checked_at=min(job.checked_at, since - _A_MOMENT),  # whatever comes next, it is asked about first
+        checked_at=min(job.checked_at, since - GOOD_FOR),  # whatever comes next, it is asked about first
         since=since,
         host_since=min(job.host_since, now) if job.host_since else None,
         canceling_since=min(job.canceling_since, now) if job.canceling_since else None,
@@ -205,6 +205,8 @@ def apply(job: TrackedJob, event: Event, now: datetime) -> TrackedJob:
         phase = Phase.GONE  # a job that never asked for a host leaves nothing behind
     before, job = job, _noted(job, event, now)
     job = job if phase is job.phase else _entered(job, phase, now)
+    if isinstance(event, Launched):
+        job = attrs.evolve(job, due=event.until, usual_life=event.usual_life)
     if before.failed_or_over and before.unreachable:  # its room may be another's by now
         job = attrs.evolve(job, unreachable=True)
     return attrs.evolve(job, history=grown(job.history, entry(event, before, job, now)))
@@ -214,11 +216,13 @@ def _noted(job: TrackedJob, event: Event, now: datetime) -> TrackedJob:
     match event:
         case ProvisionIntended():
             return attrs.evolve(job, host_intended=True)
-        case HostCreated(host=host, doubtful=doubtful):
-            return attrs.evolve(job, host=host, host_since=now, host_doubtful=doubtful, **_NO_TROUBLE)
-        case Checked(canceling=canceling):
+        case HostCreated(host=host, doubtful=doubtful, until=until):
+            job = attrs.evolve(job, host=host, host_since=now, host_doubtful=doubtful, **_NO_TROUBLE)
+            return attrs.evolve(job, due=until)
+        case Checked(canceling=canceling, usual_life=usual):
             since = (job.canceling_since or now) if canceling else None
             job = attrs.evolve(job, acknowledged=True, checked_at=now, check_due=None, canceling_since=since)
+            job = attrs.evolve(job, usual_life=usual) if usual else job
             return attrs.evolve(job, **_NO_TROUBLE) if job.phase is Phase.RUNNING else job
         case Unchecked(until=until):
             return attrs.evolve(job, check_due=until)

@@ -8,8 +8,9 @@ from datetime import datetime
 
 import attrs
 
-from paas_runner.job.decision import Act, Action, Policy, Settle, Wait, next_action
+from paas_runner.job.decision import Act, Action, Intend, Policy, Settle, Wait, next_action
 from paas_runner.job.events import Failed
+from paas_runner.job.lifecycle import apply
 from paas_runner.job.tracked import Phase, TrackedJob
 from paas_runner.plain_text import exact_span
 
@@ -33,6 +34,8 @@ def outlook(job: TrackedJob, now: datetime, policy: Policy) -> Outlook:
         match next_action(job, at, policy):
             case Wait(until=until):
                 at = until
+            case Intend(intent=intent):
+                job = apply(job, intent, at)
             case Act(action=action):
                 return Outlook(what=_DOING[action], at=at, why=_why(action, job, at, policy))
             case Settle(event=Failed(failure=failure)):
@@ -54,7 +57,8 @@ def _why(action: Action, job: TrackedJob, at: datetime, policy: Policy) -> str:
         case Action.LOOK_FOR_LIFE:
             return f"its log is empty; it is given up at {job.since + policy.life_within:%H:%M:%S}"
         case Action.CHECK_STATUS | Action.TOUCH:
-            return f"asked every {exact_span(policy.status_every)}, to learn when it ends or is canceled"
+            longest = exact_span(policy.status_every)
+            return f"asked every {longest}, a young one more often, to learn when it ends or is canceled"
         case Action.CHECK_HOST:
             return f"looked at every {exact_span(policy.host_every)} at most: a host that died runs no job"
         case Action.DECOMMISSION:

@@ -76,6 +76,11 @@ class Payload:
         return str(self._info.get("name", ""))[:_MOST_NAME_CHARACTERS]
 
     @property
+    def project_id(self) -> str:
+        """Of the job's project; empty when the coordinator did not say."""
+        return str(self._info.get("project_id", ""))[:_MOST_NAME_CHARACTERS]
+
+    @property
     def project_path(self) -> str:
         """The full path of the job's project; empty when the coordinator did not say, as older ones do."""
         found = self._info.get("project_full_path")

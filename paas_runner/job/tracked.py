@@ -123,6 +123,7 @@ class TrackedJob:
     due: datetime | None = None  # no further try before
     trouble: str = ""  # what the last failed try said
     unreachable: bool = False  # the last try found no account through which a host is made or removed
+    usual_life: timedelta | None = None  # how long others of its kind lately took from launch to end
     canceling_since: datetime | None = None
     failure: Failure | None = None
     explained: bool = False  # the failure's text is in the job's trace

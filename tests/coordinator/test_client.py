@@ -274,6 +274,12 @@ async def test_the_job_status_header_ends_a_job_whatever_the_status_is(word):
     assert state.status is JobStatus.ENDED
 
 
+@pytest.mark.parametrize(("word", "sure"), [("success", True), ("running", False), (None, False)])
+async def test_a_log_that_is_refused_is_that_of_a_job_that_ended_when_the_refusal_says_so(word, sure):
+    state = await answering(403, {"Job-Status": word} if word else {}).trace_state(1, TOKEN)
+    assert (state.status, state.sure) == (JobStatus.ENDED, sure)
+
+
 # --- what goes over the wire ------------------------------------------------------------------------------
 
 

@@ -8,9 +8,11 @@ import pytest
 
 from paas_runner.coordinator.protocol import JobStatus, TraceState
 from paas_runner.dispatch.effects import Effects
+from paas_runner.dispatch.served import Account
 from paas_runner.errors import Rejected, Transient
 from paas_runner.job.decision import Action, Policy
 from paas_runner.job.events import (
+    Checked,
     Deferred,
     Ended,
     Failed,
@@ -126,8 +128,8 @@ async def test_a_silent_job_is_given_up_whatever_the_provider_has_to_say(world, 
 class Answering:
     """A coordinator that gives the same answers whatever happens."""
 
-    def __init__(self, *, status=JobStatus.RUNNING, trace=JobStatus.RUNNING, error=None):
-        self._status, self._trace, self._error = status, trace, error
+    def __init__(self, *, status=JobStatus.RUNNING, trace=JobStatus.RUNNING, sure=False, error=None):
+        self._status, self._trace, self._sure, self._error = status, trace, sure, error
 
     async def status(self, _job_id, _token):
         return self._status
@@ -140,7 +142,17 @@ class Answering:
     report_failed = append_trace = lambda self, job_id, token, _text: self.touch(job_id, token)
 
     async def trace_state(self, _job_id, _token):
-        return TraceState(size=0, status=self._trace)
+        return TraceState(size=0, status=self._trace, sure=self._sure)
+
+
+class Listening(Account):
+    """What is told of an account."""
+
+    def __init__(self):
+        self.heard = []
+
+    def refused(self, reason):
+        self.heard.append(reason)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +164,32 @@ async def test_that_a_job_is_over_is_not_believed_because_its_log_is_refused(wor
         Action.LOOK_FOR_LIFE, job_in(Phase.LAUNCHED)
     )
     assert isinstance(event, kind)
+
+
+async def test_that_a_job_is_over_is_believed_when_the_refusal_of_its_log_says_how_it_ended(world):
+    coordinator = Answering(trace=JobStatus.ENDED, status=JobStatus.RUNNING, sure=True)
+    event = await effects(world, coordinator=coordinator).perform(
+        Action.LOOK_FOR_LIFE, job_in(Phase.LAUNCHED)
+    )
+    assert event == Ended()
+
+
+async def test_a_push_with_a_refused_token_is_tried_again_as_any_other_call_to_the_provider(world):
+    world.executor.failures = {"launch": [Rejected("no", service="git", op="push", status=401)]}
+    doing = effects(world)
+    account = Listening()
+    event = await attrs.evolve(doing, account=account).perform(Action.LAUNCH, job_in(Phase.LAUNCHING))
+    assert isinstance(event, Deferred)
+    assert event.unreachable
+    assert len(account.heard) == 1
+
+
+@pytest.mark.parametrize(("seconds", "door"), [(59, "touch"), (61, "status")])
+async def test_a_young_job_is_asked_about_by_an_update_and_an_old_one_by_its_token(world, seconds, door):
+    launched_at = NOW - timedelta(seconds=seconds)
+    running = job_in(Phase.RUNNING, entered={Phase.LAUNCHED: launched_at})
+    assert isinstance(await effects(world).perform(Action.CHECK_STATUS, running), Checked)
+    assert world.entries == [door]
 
 
 async def test_a_failed_touch_puts_off_the_next_touch_and_nothing_else(world):

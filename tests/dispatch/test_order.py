@@ -26,7 +26,6 @@ A_LIFE = [
     "saved provisioning",
     "provision",
     "saved provisioning with its host",
-    "saved provisioned with its host",
     "saved launching with its host",
     "launch",
     "saved launched with its host",
@@ -142,12 +141,12 @@ def test_a_stop_while_the_disk_refuses_the_intent_ends_without_the_act(verb, pha
 
 def test_what_happened_while_the_disk_refused_is_all_in_the_next_record():
     def refuses(job):
-        return job.phase in ("provisioning", "provisioned") and job.host is not None
+        return job.phase == "provisioning" and job.host is not None
 
     world = lived(lambda world: setattr(world.store, "refuses", refuses))
     entries = without_looks(world.entries)
-    assert entries[:4] == ["saved provisioning", "provision", "refused", "refused"]
-    assert entries[4:6] == ["saved launching with its host", "launch"]
+    assert entries[:3] == ["saved provisioning", "provision", "refused"]
+    assert entries[3:5] == ["saved launching with its host", "launch"]
 
 
 def test_the_cost_of_a_host_is_in_the_ledger_before_its_record_goes_however_often_the_disk_refuses():

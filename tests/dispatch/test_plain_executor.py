@@ -12,6 +12,7 @@ from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.executor import RunnerSection
 from paas_runner.job.decision import Action, Policy
 from paas_runner.job.events import Decommissioned, Failed, HostChecked, HostCreated, HostReady, Launched
+from paas_runner.job.pace import FIRST_LIFE
 from paas_runner.job.tracked import Phase
 from tests.support.records import NOW, job_in
 from tests.support.shelves import ShelfExecutor, ShelfSettings, Warehouse
@@ -55,7 +56,7 @@ async def test_its_host_comes_gets_the_job_and_goes(effects, warehouse):
         await effects.perform(Action.CHECK_READY, job_in(Phase.PROVISIONED, host=created.host)) == HostReady()
     )
     launched = await effects.perform(Action.LAUNCH, job_in(Phase.LAUNCHING, host=created.host))
-    assert launched == Launched()
+    assert launched == Launched(until=NOW + FIRST_LIFE.shortest)
     assert [shelf.jobs for shelf in warehouse.shelves.values()] == [[1]]
     gone = await effects.perform(Action.DECOMMISSION, job_in(Phase.DECOMMISSIONING, host=created.host))
     assert gone == Decommissioned()

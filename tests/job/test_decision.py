@@ -6,14 +6,16 @@ import attrs
 import pytest
 
 from paas_runner.job import events as ev
-from paas_runner.job.decision import Act, Action, Done, Policy, Settle, Wait, next_action, no_life
+from paas_runner.job.decision import Act, Action, Done, Intend, Policy, Settle, Wait, next_action, no_life
 from paas_runner.job.failure import FailureReason
 from paas_runner.job.lifecycle import apply
+from paas_runner.job.pace import END
 from paas_runner.job.tracked import Phase
 from tests.support.records import FAILURE, HOST, NOW, job, job_in
 
 POLICY = Policy()
 SECOND = timedelta(seconds=1)
+LONG_AGO = {Phase.LAUNCHED: NOW - timedelta(hours=1)}
 
 
 def decide(record, after=timedelta(), policy=POLICY):
@@ -27,10 +29,10 @@ def decide(record, after=timedelta(), policy=POLICY):
         (job_in(Phase.ACQUIRED), Act(Action.PROVISION, intent=ev.ProvisionIntended())),
         (apply(job(), ev.ProvisionIntended(), NOW), Act(Action.ADOPT)),
         (job_in(Phase.PROVISIONING, host=HOST, host_since=NOW), Act(Action.CHECK_READY)),
-        (job_in(Phase.PROVISIONED), Act(Action.TOUCH, intent=ev.LaunchIntended())),
+        (job_in(Phase.PROVISIONED), Intend(ev.LaunchIntended())),
         (job_in(Phase.LAUNCHING), Act(Action.LAUNCH)),
         (job_in(Phase.LAUNCHED), Act(Action.LOOK_FOR_LIFE)),
-        (job_in(Phase.RUNNING), Wait(NOW + POLICY.status_every)),
+        (job_in(Phase.RUNNING), Wait(NOW + END.shortest)),
         (job_in(Phase.FAILING), Act(Action.EXPLAIN)),
         (job_in(Phase.FAILING, explained=True), Act(Action.REPORT)),
         (job_in(Phase.DECOMMISSIONING), Act(Action.DECOMMISSION)),
@@ -58,13 +60,22 @@ def test_a_coordinator_that_cannot_be_asked_does_not_hold_up_the_host():
 
 def test_each_launch_comes_right_after_a_look_at_the_status():
     provisioned = job_in(Phase.PROVISIONED, checked_at=NOW + SECOND)
-    assert decide(provisioned, 2 * SECOND) == Act(Action.TOUCH, intent=ev.LaunchIntended())
+    assert decide(provisioned, 2 * SECOND) == Intend(ev.LaunchIntended())
     intended = apply(provisioned, ev.LaunchIntended(), NOW + 3 * SECOND)
     assert decide(intended, 3 * SECOND) == Act(Action.TOUCH)
     launching = apply(intended, ev.Checked(), NOW + 4 * SECOND)
     assert decide(launching, 4 * SECOND) == Act(Action.LAUNCH)
     again = apply(launching, ev.Deferred(until=NOW + 5 * SECOND, trouble="reset"), NOW + 4 * SECOND)
     assert decide(again, 5 * SECOND) == Act(Action.TOUCH)
+
+
+def test_a_look_is_good_enough_for_a_launch_for_one_second_and_until_another_one_failed():
+    looked = job_in(Phase.LAUNCHING, checked_at=NOW)
+    assert decide(looked, 0.9 * SECOND) == Act(Action.LAUNCH)
+    assert decide(looked, SECOND) == Act(Action.TOUCH)
+    failed = apply(looked, ev.Unchecked(until=NOW + 0.5 * SECOND), NOW)
+    assert decide(failed, 0.4 * SECOND) == Wait(NOW + 0.5 * SECOND)
+    assert decide(failed, 0.5 * SECOND) == Act(Action.TOUCH)
 
 
 @pytest.mark.parametrize("phase", [Phase.ACQUIRED, Phase.PROVISIONING, Phase.PROVISIONED, Phase.LAUNCHING])
@@ -147,7 +158,7 @@ def test_a_launched_host_is_looked_at_right_after_its_job_and_not_before(phase):
 def test_a_dead_host_is_noticed_as_late_as_the_policy_says(status_every):
     interval, moment = timedelta(seconds=status_every), timedelta(milliseconds=1)
     policy = Policy(status_every=interval, host_every=max(1.5 * interval, timedelta(seconds=10)))
-    record, now, looks = job_in(Phase.RUNNING), NOW, []
+    record, now, looks = job_in(Phase.RUNNING, entered=LONG_AGO), NOW, []
     while len(looks) < 3:
         match next_action(record, now, policy):
             case Wait(until=until):
@@ -163,7 +174,8 @@ def test_a_dead_host_is_noticed_as_late_as_the_policy_says(status_every):
 
 
 def test_a_host_that_is_not_known_is_not_looked_at():
-    looked = apply(job_in(Phase.RUNNING, host=None), ev.Checked(), NOW + POLICY.host_every)
+    running = job_in(Phase.RUNNING, host=None, entered=LONG_AGO)
+    looked = apply(running, ev.Checked(), NOW + POLICY.host_every)
     assert decide(looked, POLICY.host_every) == Wait(NOW + POLICY.host_every + POLICY.status_every)
 
 

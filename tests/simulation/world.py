@@ -31,8 +31,9 @@ QUIET_SECONDS = 12 * HOUR
 JOBS = 8
 M_WEIGHT = 8**1.25
 LONGEST_ANSWER_SECONDS = 30.0 + LOOK_SECONDS
-"""How old a look may be at the push that follows it at once: so long its answer was on the way, and after it
-the answer to the question with which the push begins."""
+LOOK_GOOD_FOR_SECONDS = 1.0
+"""How old a look may be at the push that follows it: it is good for a second after its answer, and both that
+answer and the one to the question with which the push begins were on the way."""
 
 
 def reference_jobs(seed: int) -> float:
@@ -376,7 +377,7 @@ class SimulatedWorld(VirtualWorld):
             for looked_at, pushed_at in self.looks_before_pushes.get(entry.app_id, ()):
                 if looked_at > at:
                     raise Violation(f"{what}: pushed although the last look was after its cancellation")
-                if pushed_at - looked_at > LONGEST_ANSWER_SECONDS:
+                if pushed_at - looked_at > LONGEST_ANSWER_SECONDS + LOOK_GOOD_FOR_SECONDS:
                     raise Violation(f"{what}: pushed {pushed_at - looked_at:.0f} s after the last look")
 
 
