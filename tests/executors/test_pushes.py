@@ -158,9 +158,8 @@ async def test_a_push_that_never_arrived_is_made_again(push, remote):
 )
 async def test_an_answer_that_says_nothing_is_looked_at_again(push, remote, spoiled):
     def done(remote, request):
-        spoiled(remote, request)
         remote.move_to(OURS)
-        return True
+        return spoiled(remote, request)
 
     await push()  # the commit is there
     git(remote.repository, "update-ref", "-d", "refs/heads/master")
