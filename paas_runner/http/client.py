@@ -13,12 +13,11 @@ import random
 import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 import httpx
 import structlog
-import tenacity
 
 from paas_runner import __version__
 from paas_runner.errors import Rejected, RemoteError, Transient
@@ -28,6 +27,9 @@ from paas_runner.http.transport import Transport
 from paas_runner.logs import redactor
 from paas_runner.proxies import Proxies
 from paas_runner.secret import Secret
+
+if TYPE_CHECKING:
+    import tenacity
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -77,6 +79,7 @@ class HttpClient:
     ) -> None:
         """Take over the client: `aclose` closes it."""
         self._client = client
+        self._base = str(client.base_url).rstrip("/")
         self._on_response = on_response
         self._service = service
         self._places = asyncio.Semaphore(at_once)
@@ -112,7 +115,7 @@ class HttpClient:
         try:
             request = self._client.build_request(
                 method,
-                path,
+                httpx.URL(f"{self._base}/{path.lstrip('/')}"),  # to merge them costs as much as all the rest
                 headers={name: _revealed(value) for name, value in (headers or {}).items()},
                 json=payload,
                 content=content,
@@ -120,14 +123,14 @@ class HttpClient:
             )
         except (httpx.InvalidURL, ValueError) as error:  # UnicodeEncodeError is one
             raise self._unsendable(op, error) from error
-        retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(_worth_repeating),
-            wait=self._pause,
-            stop=tenacity.stop_after_attempt(attempts),
-            reraise=True,
-        )
         most = _Most(bytes=most_bytes, cut=cut)
-        return await retrying(self._once, request, op, within, most, redirects)
+        try:
+            return await self._once(request, op, within, most, redirects)
+        except Transient as error:
+            if attempts == 1 or not _worth_repeating(error):
+                raise
+            await asyncio.sleep(self._pause(error, 1))
+        return await self._retrying(attempts)(self._once, request, op, within, most, redirects)
 
     async def aclose(self) -> None:
         await self._client.aclose()
@@ -184,7 +187,7 @@ class HttpClient:
             if response.headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
                 raise self._transient("answered in an encoding that was not asked for", op, status=status)
             body, pieces = bytearray(), 0
-            async for chunk in response.aiter_bytes():
+            async for chunk in response.stream:  # type: ignore[union-attr]  # as it comes
                 body += chunk
                 pieces += 1
                 if not pieces % PIECES_IN_A_ROW:
@@ -206,10 +209,24 @@ class HttpClient:
     def _transient(self, text: str, op: str, *, status: int | None = None) -> Transient:
         return Transient(text, service=self._service, op=op, status=status)
 
-    def _pause(self, call: tenacity.RetryCallState) -> float:
-        error = call.outcome.exception() if call.outcome else None
+    def _retrying(self, attempts: int) -> "tenacity.AsyncRetrying":
+        """For what is left of them after the first, which does without as most need no other."""
+        import tenacity
+
+        def pause(call: tenacity.RetryCallState) -> float:
+            error = call.outcome.exception() if call.outcome else None
+            return self._pause(error, call.attempt_number + 1)
+
+        return tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(_worth_repeating),
+            wait=pause,
+            stop=tenacity.stop_after_attempt(attempts - 1),
+            reraise=True,
+        )
+
+    def _pause(self, error: BaseException | None, attempt: int) -> float:
         wanted = error.retry_after if isinstance(error, Transient) else None
-        return wanted if wanted is not None else self._rng.uniform(0.3, 1.0) * 2 ** (call.attempt_number - 1)
+        return wanted if wanted is not None else self._rng.uniform(0.3, 1.0) * 2 ** (attempt - 1)
 
 
 class Connect(Protocol):
