@@ -282,6 +282,23 @@ async def test_a_request_that_is_answered_before_it_is_sent_is_answered() -> Non
     assert answer.status == 413
 
 
+async def test_no_cookie_is_kept() -> None:
+    heads = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(b"HTTP/1.1 204 X\r\nSet-Cookie: session=1; Path=/\r\n\r\n")
+
+    async with listening(serve) as port:
+        api = Http()(f"http://127.0.0.1:{port}", service="test")
+        for _ in range(2):
+            await get(api)
+        await api.aclose()
+    assert len(heads) == 2
+    assert not any(b"cookie" in head.lower() for head in heads)
+
+
 async def test_a_hundred_calls_at_once_need_no_more_connections_afterwards() -> None:
     serve = Server([OK] * 100)
     async with client_of(serve) as api:

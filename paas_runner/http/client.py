@@ -1,9 +1,13 @@
 """Calls to one service: a deadline on every call, bounded retries, answers as values.
 
-The only module that imports httpx. It decides once what is transient (`Transient`: no answer, 408, 425, 429,
-5xx); what every other status means is for the caller, who knows the protocol. What an answer may cost is
-bounded: its time, its bytes, which are taken as they come and never unpacked. A redirect is followed where
-method and body stay (307, 308) and the host does: any other would carry credentials to somebody else.
+The requests are httpx's, and so is the port that they go to, `httpx.AsyncBaseTransport`. Its `AsyncClient`
+between the two is left out: its cookies, redirects and authentication are not wanted, and cost as much as the
+sending.
+
+What is transient is decided here once (`Transient`: no answer, 408, 425, 429, 5xx); what every other status
+means is for the caller, who knows the protocol. What an answer may cost is bounded: its time, its bytes,
+which are taken as they come and never unpacked. A redirect is followed where method and body stay (307, 308)
+and the host does: any other would carry credentials to somebody else.
 Nothing of a request but its operation's name is logged.
 """
 
@@ -70,16 +74,18 @@ class HttpClient:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        template: httpx.Request,
+        transport: httpx.AsyncBaseTransport,
         *,
         service: str,
         at_once: int,
         rng: random.Random,
         on_response: OnResponse | None = None,
     ) -> None:
-        """Take over the client: `aclose` closes it."""
-        self._client = client
-        self._base = str(client.base_url).rstrip("/")
+        """Each request begins as `template`; `aclose` closes the transport, too."""
+        self._template = template
+        self._transport = transport
+        self._base = str(template.url).rstrip("/")
         self._on_response = on_response
         self._service = service
         self._places = asyncio.Semaphore(at_once)
@@ -113,10 +119,10 @@ class HttpClient:
         with `cut` that is the answer, one byte longer than allowed. Without `redirects` none is followed.
         """
         try:
-            request = self._client.build_request(
+            request = httpx.Request(
                 method,
-                httpx.URL(f"{self._base}/{path.lstrip('/')}"),  # to merge them costs as much as all the rest
-                headers={name: _revealed(value) for name, value in (headers or {}).items()},
+                f"{self._base}/{path.lstrip('/')}",
+                headers=self._headers(headers),
                 json=payload,
                 content=content,
                 params=params,
@@ -133,7 +139,15 @@ class HttpClient:
         return await self._retrying(attempts)(self._once, request, op, within, most, redirects)
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        await self._transport.aclose()
+
+    def _headers(self, headers: Mapping[str, Secret | str] | None) -> httpx.Headers:
+        if not headers:
+            return self._template.headers
+        found = self._template.headers.copy()
+        for name, value in headers.items():
+            found[name] = value.reveal() if isinstance(value, Secret) else value
+        return found
 
     async def _once(
         self, request: httpx.Request, op: str, within: float, most: "_Most", redirects: bool
@@ -171,17 +185,11 @@ class HttpClient:
             if address is None:
                 return answer
             headers = [(name, value) for name, value in request.headers.multi_items() if name != "host"]
-            request = self._client.build_request(
-                request.method,
-                address,
-                headers=headers,
-                content=request.content,
-                extensions=request.extensions,
-            )
+            request = httpx.Request(request.method, address, headers=headers, content=request.content)
         return answer
 
     async def _exchange(self, request: httpx.Request, op: str, most: "_Most") -> Response:
-        response = await self._client.send(request, stream=True)
+        response = await self._transport.handle_async_request(request)
         status = response.status_code
         try:
             if response.headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
@@ -270,19 +278,21 @@ class Http:
         context = Context((tls or Tls()).context)
         if base_url[:6].lower() == "https:":
             context()
-        client = httpx.AsyncClient(
-            base_url=base_url,
-            timeout=None,  # noqa: S113 - each call has a deadline as a whole
-            trust_env=False,  # the environment's proxies are ours to choose, and .netrc has no say
-            headers={"User-Agent": f"paas-runner {__version__}", "Accept-Encoding": "identity"}
+        template = httpx.Request(
+            "GET",
+            base_url,
+            headers={
+                "Accept": "*/*",
+                "Accept-Encoding": "identity",
+                "User-Agent": f"paas-runner {__version__}",
+            }
             | {name: value.reveal() for name, value in (headers or {}).items()},
-            follow_redirects=False,
-            transport=self.transport(base_url)
-            if self.transport
-            else Transport(Opening(context=context, proxy=proxy)),
+        )
+        transport = (
+            self.transport(base_url) if self.transport else Transport(Opening(context=context, proxy=proxy))
         )
         return HttpClient(
-            client, service=service, at_once=at_once, rng=self.rng, on_response=self.on_response
+            template, transport, service=service, at_once=at_once, rng=self.rng, on_response=self.on_response
         )
 
 
@@ -304,10 +314,6 @@ def _same_host(asked: httpx.URL, answer: Response) -> httpx.URL | None:
         return None
     safe = address.scheme == "https" or address.scheme == asked.scheme == "http"
     return address if safe and address.host == asked.host and not address.userinfo else None
-
-
-def _revealed(value: Secret | str) -> str:
-    return value.reveal() if isinstance(value, Secret) else value
 
 
 def _worth_repeating(error: BaseException) -> bool:

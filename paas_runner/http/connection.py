@@ -97,13 +97,13 @@ class Connection(asyncio.Protocol):
             self._wire.start_next_cycle()
         self._heard = False
         try:
-            self._send(h11.Request(method=method, target=target, headers=list(headers)))
+            pieces = [self._wire.send(h11.Request(method=method, target=target, headers=list(headers)))]
             if body is not None:
-                async for piece in body:
-                    self._send(h11.Data(data=piece))
-            self._send(h11.EndOfMessage())
+                pieces += [self._wire.send(h11.Data(data=piece)) async for piece in body]
+            pieces.append(self._wire.send(h11.EndOfMessage()))
         except h11.LocalProtocolError as error:
             raise httpx.LocalProtocolError(str(error)) from error
+        self._transport.writelines(filter(None, pieces))  # most fit into one packet
         for _ in range(MOST_INFORMATIONAL):
             event = await self._event()
             if isinstance(event, h11.Response):
@@ -142,10 +142,6 @@ class Connection(asyncio.Protocol):
         if len(data) > MOST_WAITING_BYTES:
             self._transport.resume_reading()
         return data
-
-    def _send(self, event: h11.Event) -> None:
-        if data := self._wire.send(event):
-            self._transport.write(data)
 
     def _wake(self) -> None:
         if self._arrival and not self._arrival.done():
