@@ -56,10 +56,13 @@ def _concurrent(config: Config) -> str:
 
 
 def _polls(config: Config) -> str:
-    each = _MINUTE / config.check_interval
+    each = _MINUTE / config.shortest_check_interval
+    rarely = _MINUTE / config.longest_check_interval
+    when_idle = f" and {rarely:.3g} times when none has come for a while" if rarely < each else ""
     return (
-        f"a runner with room asks for a job up to {each:.3g} times a minute, all runners together up to "
-        f"{each * len(config.runners):.3g} times; less where the coordinator holds requests"
+        f"a runner with room that gets no job asks for one up to {each:.3g} times a minute{when_idle}, all "
+        f"runners together up to {each * len(config.runners):.3g} times; less where the coordinator holds "
+        "requests"
     )
 
 

@@ -24,7 +24,6 @@ OUTER_KEYS = frozenset(
     {
         "disable_verbose",
         "id",
-        "request_concurrency",
         "strict_check_interval",
         "tls-skip-verify",
     }
@@ -95,14 +94,13 @@ ASKED_IN_VAIN: Mapping[type[Any], Mapping[str, str]] = {
     },
     Runner: {
         "disable_verbose": "`log_level` says what is logged",
-        "request_concurrency": "a runner has one request open at a time",
         "tls-skip-verify": "certificates are verified: `tls-ca-file` names an authority of your own",
         "strict_check_interval": "after a job the next is asked for at once",
     },
 }
 """Keys of GitLab Runner with which something is asked for that nobody does, and what is so instead."""
 
-AS_GITLAB_RUNNER_WRITES_THEM: Mapping[str, object] = {"connection_max_age": "15m0s", "request_concurrency": 1}
+AS_GITLAB_RUNNER_WRITES_THEM: Mapping[str, object] = {"connection_max_age": "15m0s"}
 """Values by which nobody asks for anything."""
 
 SECRETS_FILE_KEY = "secrets_file"
@@ -127,6 +125,7 @@ _UNSET: Mapping[str, tuple[object, ...]] = {
     "tls-cert-file": ("",),
     "tls-key-file": ("",),
     "token_expires_at": (_NEVER,),
+    "request_concurrency": (0,),
     "token_obtained_at": (_NEVER,),
     "unhealthy_requests_limit": (0,),
 }

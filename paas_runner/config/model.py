@@ -29,6 +29,8 @@ from paas_runner.settings import setting
 
 STATE_FILE = Path("paas-runner-state.json")
 
+LONGEST_CHECK_INTERVAL = timedelta(seconds=3)  # as GitLab Runner's
+SHORTEST_CHECK_INTERVAL = timedelta(seconds=0.8)
 SHORTEST_HOST_INTERVAL = timedelta(seconds=10)
 A_MOMENT = timedelta(seconds=1)
 LONGEST_UNHEALTHY_INTERVAL = timedelta(minutes=1)
@@ -83,6 +85,11 @@ class Runner:
     token: Secret = setting("Authentication token of the runner.", token=True)
     executor: str = setting("Where the jobs run.")
     limit: int = setting("Jobs at once for this section; 0 is unlimited.", default=0, minimum=0)
+    request_concurrency: int | None = setting(
+        "Requests for a job in flight at once, at most; by default up to 8, while each brings one.",
+        default=None,
+        minimum=1,
+    )
     tls_ca_file: ReadableFile | None = setting(
         "Certificates to trust beside the system's; hosts get the file, too.", default=None, key="tls-ca-file"
     )
@@ -163,8 +170,10 @@ class Config:
     warnings: tuple[str, ...]
 
     concurrent: int = setting("Jobs at once over all runners.", default=50, minimum=1)
-    check_interval: timedelta = setting(
-        "Pause between two requests for a job; 0 or less is the default.", default=timedelta(seconds=3)
+    check_interval: timedelta | None = setting(
+        "Pause after a request that brought no job; by default 0.8 s while jobs come, up to 3 s when none "
+        "has come for ten minutes. 0 or less is the default.",
+        default=None,
     )
     job_progress_poll_interval: timedelta = setting(
         "Longest pause between two looks at whether a job has ended.",
@@ -209,6 +218,16 @@ class Config:
         "For how many days the ledger keeps what a host has cost.", default=400, minimum=1, maximum=36_500
     )
     quota_computation: QuotaComputation | None = setting("The weight quota.", default=None)
+
+    @property
+    def longest_check_interval(self) -> timedelta:
+        """After a request that brought no job, when none has come for a while."""
+        return self.check_interval or LONGEST_CHECK_INTERVAL
+
+    @property
+    def shortest_check_interval(self) -> timedelta:
+        """The same while jobs come."""
+        return self.check_interval or SHORTEST_CHECK_INTERVAL
 
     @property
     def store_path(self) -> Path:

@@ -6,20 +6,16 @@ what is worth repeating is raised as `Transient`, anything else that is unexpect
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from paas_runner.addresses import coordinator_api
-from paas_runner.coordinator.protocol import JobStatus, TraceState
+from paas_runner.coordinator.protocol import JobAnswer, JobStatus, TraceState
 from paas_runner.coordinator.system_id import INFO
 from paas_runner.errors import Rejected, Transient
 from paas_runner.http import QUICK_TRIES, Connect, HttpClient, Response, Tls
 from paas_runner.job.failure import Failure
 from paas_runner.job.payload import MOST_BYTES
 from paas_runner.secret import Secret
-
-SURELY_HELD_AFTER = timedelta(seconds=15)
-"""The time to connect, and then several times what the slowest answer takes that may bring a job (§2.4)."""
 
 LONG_POLL_SECONDS = 90.0  # a coordinator holds an empty request for 50 s, usually (§2.4)
 JOB_CALLS_AT_ONCE = 10
@@ -33,21 +29,27 @@ class GitLabCoordinator:
     """A `CoordinatorClient` of GitLab or Heptapod."""
 
     def __init__(
-        self, url: str, *, token: Secret, system_id: str, connect: Connect, tls: Tls | None = None
+        self,
+        url: str,
+        *,
+        token: Secret,
+        system_id: str,
+        connect: Connect,
+        tls: Tls | None = None,
+        requests_at_once: int = 1,
     ) -> None:
         """Open separate connections for asking and for following, so that neither waits for the other."""
         base = coordinator_api(url)
         self._token = token
         self._system_id = system_id
-        self._last_update = ""
-        self._holds = False
-        self._held = False
-        self._requests = connect(base, service=f"coordinator {url}", at_once=2, tls=tls)
+        asking = requests_at_once + 1  # beside all that are held the last update can be asked for
+        self._requests = connect(base, service=f"coordinator {url}", at_once=asking, tls=tls)
         self._jobs = connect(base, service=f"coordinator {url}", at_once=JOB_CALLS_AT_ONCE, tls=tls)
 
-    async def request_job(self, *, hold: bool) -> bytes | None:
+    async def request_job(self, *, seen: str = "") -> JobAnswer:
         """§2.3; a request that tells the last update is held (§2.4).
 
+        GitLab's proxy holds it, and ends it with a 204 of its own, which tells no last update.
         A payload that is too long is ours as well: enough of it is kept to say which job it is.
         """
         payload: dict[str, Any] = {
@@ -55,9 +57,8 @@ class GitLabCoordinator:
             "system_id": self._system_id,
             "info": INFO,
         }
-        self._held = hold and bool(self._last_update)
-        if self._held:
-            payload["last_update"] = self._last_update
+        if seen:
+            payload["last_update"] = seen
         answer = await self._requests.call(
             "POST",
             "/jobs/request",
@@ -68,20 +69,15 @@ class GitLabCoordinator:
             most_bytes=MOST_BYTES,
             cut=True,
         )
-        self._last_update = answer.headers.get("x-gitlab-last-update", self._last_update)[
-            :MOST_UPDATE_CHARACTERS
-        ]
-        self._holds = answer.headers.get("gitlab-ci-builds-polling") == "yes"
-        if answer.status == 201:
-            return answer.body
-        if answer.status in (204, 409):  # 409: another runner was faster
-            return None
-        raise self._unexpected(self._requests, answer, "request a job")
-
-    @property
-    def let_go_after(self) -> timedelta | None:
-        """A held request is answered by 204 alone (§2.4); one that was passed on is answered long before."""
-        return SURELY_HELD_AFTER if self._held and self._holds else None
+        if answer.status not in (201, 204, 409):  # 409: another runner was faster
+            raise self._unexpected(self._requests, answer, "request a job")
+        told = answer.headers.get("x-gitlab-last-update", "")
+        return JobAnswer(
+            payload=answer.body if answer.status == 201 else None,
+            last_update=told[:MOST_UPDATE_CHARACTERS],
+            released=answer.status == 204 and bool(seen) and not told,
+            holds=answer.headers.get("gitlab-ci-builds-polling") == "yes",
+        )
 
     async def touch(self, job_id: int, token: Secret) -> JobStatus:
         """§2.8, §3.5: the answer to an update has the job's status."""

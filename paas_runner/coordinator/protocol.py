@@ -6,7 +6,6 @@ with that job's own token.
 """
 
 import enum
-from datetime import timedelta
 from typing import Protocol
 
 import attrs
@@ -33,21 +32,31 @@ class TraceState:
     """Of a job that has ended: whether that was said, and not only concluded from a refusal."""
 
 
+@attrs.frozen(kw_only=True)
+class JobAnswer:
+    """What a request for a job has brought."""
+
+    payload: bytes | None = attrs.field(default=None, repr=False)
+    """Of a job that is ours now. Not decoded: one that cannot be read must be failed all the same."""
+
+    last_update: str = ""
+    """To be told with the next request; with each news it changes, and never back to an earlier value."""
+
+    released: bool = False
+    """The request was held and brought nothing; if there is news only the next one can bring it."""
+
+    holds: bool = False
+    """Whether this coordinator keeps requests waiting that tell its last update."""
+
+
 class CoordinatorClient(Protocol):
     """One runner's view of its coordinator."""
 
-    async def request_job(self, *, hold: bool) -> bytes | None:
-        """The payload of a job handed to us, or None; with `hold` the request may be kept waiting for one.
+    async def request_job(self, *, seen: str = "") -> JobAnswer:
+        """Ask for a job; a request that tells the last update as `seen` may be kept waiting for news.
 
-        The payload is not decoded here: a job that cannot be read is ours all the same, and must be failed.
+        Any number of them may be in flight.
         Raises `Rejected` with status 403 when the coordinator does not know the runner.
-        """
-
-    @property
-    def let_go_after(self) -> timedelta | None:
-        """After how long the request in flight is surely held, and brings no job, so that it may be cut off.
-
-        None: it may bring one at any time.
         """
 
     async def touch(self, job_id: int, token: Secret) -> JobStatus:

@@ -4,235 +4,242 @@
 """
 
 import asyncio
-import math
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
+import attrs
 import structlog
 
-from paas_runner.dispatch.records import Records
+from paas_runner.coordinator.protocol import JobAnswer
+from paas_runner.dispatch.intake import Intake
+from paas_runner.dispatch.pace import Pace
 from paas_runner.dispatch.registry import Backoff, Registry
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.dispatch.view import Observer
-from paas_runner.errors import Rejected, RemoteError, Transient
-from paas_runner.executor.contract import JobRefusedError
-from paas_runner.executor.optional import tenant_of, weight_of
+from paas_runner.errors import Rejected, RemoteError
 from paas_runner.job.capacity import Reservation
-from paas_runner.job.failure import Failure, FailureReason
-from paas_runner.job.lifecycle import acquired, acquired_undecodable
-from paas_runner.job.payload import Payload, PayloadError, decode
-from paas_runner.job.tracked import TrackedJob
-from paas_runner.loop.timing import Clock, backoff, sleep_until_stopped
+from paas_runner.loop.heartbeat import beat
+from paas_runner.loop.timing import Clock, sleep_until_stopped
 
 log = structlog.stdlib.get_logger(__name__)
 
-_HOST_UNDECIDED = Failure(
-    reason=FailureReason.SYSTEM,
-    text="The runner could not make out which host this job needs. The operators of this runner can help.",
-)
+SURELY_HELD_AFTER = timedelta(seconds=15)
+"""The time to connect, and then several times what the slowest answer takes that may bring a job (§2.4)."""
+
+SURELY_ARRIVED_AFTER = timedelta(seconds=1)
+"""By then a request is where it will be held, or passed on."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class _InFlight:
+    seen: str
+    """The last update that it told: the coordinator may hold it."""
+
+    asked_at: datetime
+    answering: asyncio.Future[JobAnswer]
 
 
 class Acquisition:
-    """One runner's loop; a coordinator that hangs or refuses delays no other runner."""
+    """One runner's requests; a coordinator that hangs or refuses delays no other runner."""
 
     def __init__(
         self,
         runner: ActiveRunner,
         *,
         registry: Registry,
-        records: Records,
-        start: Callable[[TrackedJob], None],
+        intake: Intake,
         clock: Clock,
         rng: random.Random,
         ending: asyncio.Event,
         stopping: asyncio.Event,
         observer: Observer,
     ) -> None:
-        """`start` gets each job that was acquired and recorded.
-
-        With `ending` set it asks no more, nor with `stopping`, which an observer may set.
-        """
+        """With `ending` set it asks no more, nor with `stopping`, which an observer may set."""
         self._runner = runner
         self._registry = registry
-        self._records = records
-        self._start = start
+        self._intake = intake
         self._clock = clock
-        self._rng = rng
         self._ending = ending
         self._stopping = stopping
         self._observer = observer
-        self._failures = 0
-        self._refusals = 0
+        self._pace = Pace(runner.rhythm, clock=clock, rng=rng)
+        self._in_flight: set[_InFlight] = set()
+        self._begun = 0
+        self._sent_away = False
+        self._news = asyncio.Event()
+        self._last_update = ""
+        self._holds = False
 
     async def run(self) -> None:
-        """Ask until sent away; a request in flight is waited for, it may bring a job."""
-        got_one = False
-        while not self._ending.is_set() and not self._stopping.is_set():
-            first = got_one and self._runner.repoll_immediately
-            async with self._registry.turn(self._runner.key, first=first) as reservation:
-                if reservation is None:
-                    return
-                got_one, delay = await self._turn(reservation)
-            if not got_one:
-                self._observer.no_job(self._runner.key)
-            await self._wait(delay)
+        """Ask until sent away; what is in flight then is waited for as long as it may bring a job."""
+        async with asyncio.TaskGroup() as requests:
+            waking = requests.create_task(self._wake_at_the_end())
+            while not self._over:
+                self._news.clear()
+                if self._begun >= self._pace.at_once:
+                    beat()
+                    await self._news.wait()
+                elif (left := (self._pace.next_at - self._clock()).total_seconds()) > 0:
+                    await sleep_until_stopped(left, self._news)
+                else:
+                    await self._begin(requests)
+            waking.cancel()
+            if self._in_flight:
+                await self._let_go(requests)
 
-    async def _wait(self, delay: timedelta) -> None:
-        until = self._clock() + delay
-        while not self._ending.is_set() and (left := (until - self._clock()).total_seconds()) > 0:
-            await sleep_until_stopped(left, self._ending)
+    @property
+    def _over(self) -> bool:
+        return self._sent_away or self._ending.is_set() or self._stopping.is_set()
 
-    async def _turn(self, reservation: Reservation) -> tuple[bool, timedelta]:
+    async def _wake_at_the_end(self) -> None:
+        await self._ending.wait()
+        self._news.set()
+
+    # --- one request ---------------------------------------------------------------------------------------
+
+    async def _begin(self, requests: asyncio.TaskGroup) -> None:
+        """One request more, once it is this runner's turn."""
+        first = self._pace.brought_one and self._runner.repoll_immediately
+        turn = self._registry.turn(self._runner.key, first=first)
+        decided = asyncio.Event()
+        requests.create_task(self._request(turn, decided))
+        await decided.wait()
+
+    async def _request(
+        self, turn: AbstractAsyncContextManager[Reservation | None], decided: asyncio.Event
+    ) -> None:
+        self._begun += 1
         try:
-            return await self._ask(reservation)
+            async with turn as reservation:
+                decided.set()
+                if reservation is None:
+                    self._sent_away = True
+                elif self._begun <= self._pace.at_once and self._pace.next_at <= self._clock():
+                    await self._turn(reservation)
+        finally:
+            self._begun -= 1
+            decided.set()
+            self._news.set()
+
+    async def _turn(self, reservation: Reservation) -> None:
+        seen = self._last_update if self._registry.has_spare_room else ""
+        answer = await self._asked(reservation, seen=seen)
+        if answer is None or answer.payload is None:
+            self._observer.no_job(self._runner.key)
+
+    async def _asked(self, reservation: Reservation, *, seen: str) -> JobAnswer | None:
+        """An answer that was taken in: a job is on the disk then. None: it is of no use, or has not come."""
+        asked_at = self._clock()
+        try:
+            answer = await self._answer(seen, asked_at)
+            return answer and await self._taken_in(answer, reservation, asked_at)
+        except RemoteError as error:
+            self._failed(error, asked_at)
         except Exception as error:
             # what nobody foresaw ends this turn: other runners, and the jobs, go on
             log.exception("acquisition_error", runner=self._runner.name)
             self._runner.counters.count_unforeseen()
-            return False, self._paused(f"unexpected error ({type(error).__name__})")
+            self._useless(f"unexpected error ({type(error).__name__})", asked_at)
+        return None
 
-    async def _ask(self, reservation: Reservation) -> tuple[bool, timedelta]:
-        """One request, and what it brought taken in: whether a job, and how long to wait before the next."""
-        asked_at = self._clock()
+    async def _answer(self, seen: str, asked_at: datetime) -> JobAnswer | None:
+        """None for a request that was cut off."""
+        answering = asyncio.ensure_future(self._runner.coordinator.request_job(seen=seen))
+        flight = _InFlight(seen=seen, asked_at=asked_at, answering=answering)
+        self._in_flight.add(flight)
         try:
-            body = await self._requested()
-        except RemoteError as error:
-            delay = self._after_failure(error)
-            self._show_backoff(delay, str(error))
-            return False, delay
-        self._refusals = 0
-        if body is not None and (useless := await self._take(body, reservation)):
-            return False, self._paused(useless)
-        self._failures = 0
-        self._registry.clear_backoff(self._runner.key)
-        if body is not None:
-            return True, timedelta()
-        held = self._clock() - asked_at
-        return False, max(self._runner.check_interval - held, timedelta())
-
-    async def _requested(self) -> bytes | None:
-        """The answer; when the runner is sent away, a request that can bring no job is not waited for."""
-        coordinator = self._runner.coordinator
-        asked_at = self._clock()
-        asking = asyncio.ensure_future(coordinator.request_job(hold=self._registry.has_spare_room))
-        ending = asyncio.ensure_future(self._ending.wait())
-        try:
-            await asyncio.wait([asking, ending], return_when=asyncio.FIRST_COMPLETED)
-            if not asking.done() and (within := coordinator.let_go_after) is not None:
-                left = (asked_at + within - self._clock()).total_seconds()
-                if left > 1:
-                    log.info("request_awaited", runner=self._runner.name, at_most_seconds=round(left))
-                await asyncio.wait([asking], timeout=max(left, 0.0))
-                if not asking.done():
-                    return None
-            return await asking
+            await asyncio.wait([answering])
+            return None if answering.cancelled() else answering.result()
         finally:
-            ending.cancel()
-            asking.cancel()
+            self._in_flight.discard(flight)
+            answering.cancel()
 
-    async def _take(self, body: bytes, reservation: Reservation) -> str:
-        """From here to the durable record there is nothing but the record.
+    async def _taken_in(
+        self, answer: JobAnswer, reservation: Reservation, asked_at: datetime
+    ) -> JobAnswer | None:
+        self._last_update = answer.last_update or self._last_update
+        self._holds = answer.holds
+        if answer.payload is None:
+            self._pace.in_vain(asked_at, released=answer.released)
+        elif useless := await self._intake.take(answer.payload, reservation):
+            self._useless(useless, asked_at)
+            return None
+        else:
+            self._pace.granted(asked_at)
+        if self._pace.backoff_until is None:
+            self._registry.clear_backoff(self._runner.key)
+        return answer
 
-        Why it is no job to begin with; empty for one that has begun.
-        """
-        now = self._clock()
-        try:
-            job = self._first_record(decode(body), reservation.most_weight, now)
-        except PayloadError as error:
-            log.error("job_unreadable", reason=error.why, job=error.job_id)
-            if error.job_id is None or error.token is None:
-                return f"the coordinator handed out what is no job: {error.why}"
-            job = acquired_undecodable(self._runner.key, error.job_id, error.token, now)
-        if job.key in self._registry:
-            log.warning("job_handed_out_again", job=job.key.job_id)
-            return f"the coordinator handed out job {job.key.job_id} again, which is tracked already"
-        job, recorded = await self._recorded(job)
-        log.info(
-            "job_acquired",
-            runner=self._runner.name,
-            job=job.key.job_id,
-            phase=str(job.phase),
-            name=job.payload.job_name if job.payload else "",
-            recorded=recorded,
-        )
-        if recorded:  # else a stop has come: nothing is done, or said, about a job that is on no disk
-            self._start(job)
-        return ""
-
-    async def _recorded(self, job: TrackedJob) -> tuple[TrackedJob, bool]:
-        """The record, and whether it is on the disk; what cannot be recorded is recorded to be failed."""
-        try:
-            return job, await self._records.save_intent(job)
-        except Exception:
-            log.exception("job_reading_error", job=job.key.job_id)
-            self._runner.counters.count_unforeseen()
-            bare = acquired_undecodable(self._runner.key, job.key.job_id, job.token, job.acquired_at)
-        try:
-            return bare, await self._records.save_intent(bare)
-        except Exception:
-            self._registry.remove(bare.key)
-            raise
-
-    def _first_record(self, payload: Payload, most_weight: float, now: datetime) -> TrackedJob:
-        """With all that the executor makes of the payload; a job that it refuses is recorded to be failed."""
-        executor, key = self._runner.executor, self._runner.key
-        try:
-            tenant = tenant_of(executor, payload)
-            weight = None if math.isinf(most_weight) else weight_of(executor, payload, most=most_weight)
-        except JobRefusedError as refused:
-            return acquired(key, payload, now, failure=refused.failure.masked(payload.variables))
-        except Exception:
-            # the job is ours: whatever an executor does wrong, its author must hear of it
-            log.exception("job_reading_error", job=payload.job_id)
-            self._runner.counters.count_unforeseen()
-            return acquired(key, payload, now, failure=_HOST_UNDECIDED)
-        start_due = self._registry.planned_start(now)
-        return acquired(key, payload, now, tenant=tenant, expected_weight=weight, start_due=start_due)
-
-    def _after_failure(self, error: RemoteError) -> timedelta:
+    def _failed(self, error: RemoteError, asked_at: datetime) -> None:
         """409, 429, 5xx and silence pass; a refused token needs the operator (spec §2.3, §2.5)."""
         if self._ending.is_set():  # with a token that may have been exchanged for another
-            return timedelta()
-        interval = self._runner.check_interval
-        match error:
-            case Rejected(status=403):
-                self._refusals += 1
-                excess = self._refusals - self._runner.refusals_tolerated
-                delay = interval if excess <= 0 else self._growing(excess + 4)
-                log.error(
-                    "runner_refused",
-                    runner=self._runner.name,
-                    reason=str(error),
-                    next_try_seconds=round(delay.total_seconds()),
-                )
-                return delay
-            case Transient(retry_after=retry_after):
-                delay = max(interval, backoff(self._failures, self._rng, retry_after=retry_after))
-            case _:
-                delay = max(interval, self._growing(self._failures))
-        self._failures += 1
-        log.warning(
-            "job_request_failed",
-            runner=self._runner.name,
-            reason=str(error),
-            next_try_seconds=round(delay.total_seconds()),
-        )
-        return delay
+            return
+        if (delay := self._pace.failed(error, asked_at)) is None:
+            return
+        facts = {
+            "runner": self._runner.name,
+            "reason": str(error),
+            "next_try_seconds": round(delay.total_seconds()),
+        }
+        if isinstance(error, Rejected) and error.status == 403:
+            log.error("runner_refused", **facts)
+        else:
+            log.warning("job_request_failed", **facts)
+        self._show_backoff(str(error))
 
-    def _paused(self, why: str) -> timedelta:
-        """How long to wait after an answer that says nothing: longer each time, as after a refusal."""
-        delay = max(self._runner.check_interval, self._growing(self._failures))
-        self._failures += 1
-        self._show_backoff(delay, why)
-        return delay
+    def _useless(self, why: str, asked_at: datetime) -> None:
+        if self._pace.useless(asked_at) is not None:
+            self._show_backoff(why)
 
-    def _show_backoff(self, delay: timedelta, why: str) -> None:
-        self._registry.set_backoff(self._runner.key, Backoff(until=self._clock() + delay, why=why))
+    def _show_backoff(self, why: str) -> None:
+        if until := self._pace.backoff_until:
+            self._registry.set_backoff(self._runner.key, Backoff(until=until, why=why))
 
-    def _growing(self, attempts: int) -> timedelta:
-        return backoff(attempts, self._rng, longest=self._runner.longest_backoff)
+    # --- at the end ----------------------------------------------------------------------------------------
+
+    async def _let_go(self, requests: asyncio.TaskGroup) -> None:
+        """Cut off the requests that can bring no job; all others are waited for.
+
+        A job is handed out by the coordinator's application alone. The application, as the proxy before it,
+        first compares what a request tells with the runner's last update: as long as they are the same there
+        is nothing. The value is drawn at random at each change, so it never becomes an earlier one again.
+        Hence one more request, which is not held: when its answer has the value that those in flight tell, it
+        was the same all the time, and none of them has been given a job, wherever it is. A change in the
+        moment after that ends a held request with a 204. Without such an answer a request is cut off only
+        when it is older than anything that the application still works on (§2.4).
+        """
+        beat()
+        await self._all_answered_within(SURELY_ARRIVED_AFTER)
+        if not (self._holds and any(each.seen for each in self._in_flight)):
+            return
+        await asyncio.wait([requests.create_task(self._look())], timeout=1)
+        if self._in_flight:
+            seconds = round(SURELY_HELD_AFTER.total_seconds())
+            log.info("request_awaited", runner=self._runner.name, at_most_seconds=seconds)
+        await self._all_answered_within(SURELY_HELD_AFTER)
+        for each in self._in_flight:
+            each.answering.cancel()
+
+    async def _all_answered_within(self, span: timedelta) -> None:
+        """Wait for everything in flight, until the youngest of it is that old."""
+        while self._in_flight:
+            until = max(each.asked_at for each in self._in_flight) + span
+            if (left := (until - self._clock()).total_seconds()) <= 0:
+                return
+            answering = [each.answering for each in self._in_flight]
+            await asyncio.wait(answering, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.sleep(0)  # those who asked take in what has come
+
+    async def _look(self) -> None:
+        """Ask what the coordinator's last update is, with a request that may bring a job as any other."""
+        with self._registry.place(self._runner.key) as reservation:
+            answer = await self._asked(reservation, seen="") if reservation else None
+        for each in self._in_flight:
+            if answer and answer.payload is None and each.seen == answer.last_update:
+                each.answering.cancel()
 
 
 class PollCycles(Observer):

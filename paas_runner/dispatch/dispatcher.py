@@ -17,6 +17,7 @@ from paas_runner.dispatch.account_watch import AccountWatch
 from paas_runner.dispatch.acquisition import Acquisition
 from paas_runner.dispatch.flavors import FlavorRefresh
 from paas_runner.dispatch.giving_back import give_back
+from paas_runner.dispatch.intake import Intake
 from paas_runner.dispatch.job_loop import JobLoop
 from paas_runner.dispatch.load_log import LoadLog
 from paas_runner.dispatch.records import Ledger, Records
@@ -193,11 +194,17 @@ class Dispatcher:
         return generation
 
     def _put_in_service(self, generation: Generation) -> None:
-        acquisition = Acquisition(
+        intake = Intake(
             generation.runner,
             registry=self._registry,
             records=self._records,
             start=partial(self._start, generation),
+            clock=self._clock,
+        )
+        acquisition = Acquisition(
+            generation.runner,
+            registry=self._registry,
+            intake=intake,
             clock=self._clock,
             rng=self._rng,
             ending=generation.ending,

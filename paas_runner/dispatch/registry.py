@@ -6,8 +6,8 @@ the runners that may ask now, so that none waits for what has become free.
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 
 import attrs
@@ -165,11 +165,19 @@ class Registry:
         if reservation is None:
             yield None
             return
-        try:
+        with self._reserved(reservation):
             yield reservation
-        finally:
-            self._reservations.remove(reservation)
-            self._give_turns()
+
+    @contextmanager
+    def place(self, runner: str) -> Iterator[Reservation | None]:
+        """As a turn, but without waiting, and when no more are given, too; None where there is no room."""
+        load = self.load
+        if load.obstacle(runner):
+            yield None
+            return
+        self._reservations.append(reservation := self._reservation(runner, load))
+        with self._reserved(reservation):
+            yield reservation
 
     def close(self) -> None:
         """No more turns: the runners that wait are sent away."""
@@ -199,6 +207,16 @@ class Registry:
         while self._waiting and (runner := next_to_ask(self.waiting, load := self.load)):
             entry = next(entry for entry in self._waiting if entry.runner == runner)
             self._waiting.remove(entry)
-            reservation = Reservation(runner, load.heaviest(runner) if self._limits.quota else math.inf)
-            self._reservations.append(reservation)
+            self._reservations.append(reservation := self._reservation(runner, load))
             entry.turn.set_result(reservation)
+
+    def _reservation(self, runner: str, load: Load) -> Reservation:
+        return Reservation(runner, load.heaviest(runner) if self._limits.quota else math.inf)
+
+    @contextmanager
+    def _reserved(self, reservation: Reservation) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._reservations.remove(reservation)
+            self._give_turns()

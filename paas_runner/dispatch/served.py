@@ -17,6 +17,7 @@ import structlog
 from paas_runner.coordinator.protocol import CoordinatorClient
 from paas_runner.dispatch.counters import Counters
 from paas_runner.dispatch.habits import Habits
+from paas_runner.dispatch.pace import Rhythm
 from paas_runner.executor.contract import Executor
 from paas_runner.job.capacity import Limits
 from paas_runner.job.decision import Policy
@@ -35,11 +36,7 @@ class ActiveRunner:
     coordinator: CoordinatorClient
     executor: Executor
     policy: Policy
-    check_interval: timedelta
-    refusals_tolerated: int
-    """How often in a row the coordinator may refuse the runner before it is asked more and more rarely."""
-
-    longest_backoff: timedelta
+    rhythm: Rhythm
     repoll_immediately: bool = False
     """Whether the runner, when it got a job, asks before the others that wait."""
 

@@ -54,7 +54,11 @@ class JobApi:
         ]
 
     async def request_job(self, request: Request) -> Response:
-        """A job or none; held for a while when the runner has seen all there is (§2.3, §2.4)."""
+        """A job or none; held for a while when the runner has seen all there is (§2.3, §2.4).
+
+        GitLab's proxy holds the request, and ends it itself: with a 204 that tells no last update, whatever
+        has come meanwhile. Only the next request reaches the application, which hands out jobs.
+        """
         given = await parameters(request, most_bytes=_MOST_REQUEST_BYTES)
         runner = authenticated(self._coordinator, given)
         system_id = text(given, "system_id")
@@ -62,9 +66,10 @@ class JobApi:
         queue = self._coordinator.runners.queue(runner.runner_id)
         seen, value = text(given, "last_update"), queue.value
         if seen == value:
-            if is_json(request) and await self._ticked_while_held(request, queue):
-                return Response(status_code=204, headers=self._polling())
-            return self._nothing(seen)
+            if not is_json(request) or not self._holds:
+                return self._nothing(seen)
+            await self._held(request, queue)
+            return Response(status_code=204, headers=self._polling())
         job = self._coordinator.acquire(runner.runner_id, features=_features(given), system_id=system_id)
         if job is None:
             return self._nothing(value)
@@ -125,12 +130,11 @@ class JobApi:
             raise unauthorized()
         return JSONResponse(job_json(job, own_url(request), self._coordinator.artifacts(job.job_id)))
 
-    async def _ticked_while_held(self, request: Request, queue: Queue) -> bool:
-        """Whether the queue ticked before the client left or the hold was over."""
+    async def _held(self, request: Request, queue: Queue) -> None:
+        """Until the queue ticks, the client leaves or the time is over."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._coordinator.options.long_poll_seconds):
-                return await _first(ticked(queue, since=queue.value), request.receive())
-        return False
+                await _first(ticked(queue, since=queue.value), request.receive())
 
     def _nothing(self, value: str) -> Response:
         """No job up to `value`; a newer one would keep the runner from asking for what came since."""
@@ -139,7 +143,11 @@ class JobApi:
 
     def _polling(self) -> dict[str, str]:
         """How a client can tell that requests are held."""
-        return {"Gitlab-Ci-Builds-Polling": "yes"} if self._coordinator.options.long_poll_seconds > 0 else {}
+        return {"Gitlab-Ci-Builds-Polling": "yes"} if self._holds else {}
+
+    @property
+    def _holds(self) -> bool:
+        return self._coordinator.options.long_poll_seconds > 0
 
 
 def authenticated_job(coordinator: Coordinator, request: Request, given: Mapping[str, Any]) -> Job:
@@ -152,12 +160,11 @@ def authenticated_job(coordinator: Coordinator, request: Request, given: Mapping
     return job
 
 
-async def _first(wanted: Awaitable[object], other: Awaitable[object]) -> bool:
-    """Whether `wanted` was done before `other`; neither goes on afterwards."""
-    tasks = [asyncio.ensure_future(wanted), asyncio.ensure_future(other)]
+async def _first(*wanted: Awaitable[object]) -> None:
+    """Until one of them is done; none goes on afterwards."""
+    tasks = [asyncio.ensure_future(each) for each in wanted]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return tasks[0].done()
     finally:
         for task in tasks:
             task.cancel()

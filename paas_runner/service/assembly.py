@@ -16,6 +16,7 @@ from paas_runner.config import Config, Runner
 from paas_runner.control import Control, no_control
 from paas_runner.coordinator.gitlab import GitLabCoordinator
 from paas_runner.dispatch.counters import Counters
+from paas_runner.dispatch.pace import AT_ONCE_USUALLY, Rhythm
 from paas_runner.dispatch.served import ActiveRunner, ServedConfig
 from paas_runner.errors import Exit, RunnerError
 from paas_runner.executor.contract import Executor, ExecutorKind, RunnerSection
@@ -95,13 +96,25 @@ class Assembly:
                 ready_every=executor.ready_every,
                 ready_within=executor.ready_within,
             ),
-            check_interval=config.check_interval,
-            refusals_tolerated=runner.unhealthy_requests_limit,
-            longest_backoff=runner.longest_backoff,
+            rhythm=_rhythm(config, runner),
             repoll_immediately=config.paas_repoll_same_runner_immediately,
             counters=self.counters,
             basis=basis,
         )
+
+
+def _rhythm(config: Config, runner: Runner) -> Rhythm:
+    return Rhythm(
+        shortest_pause=config.shortest_check_interval,
+        longest_pause=config.longest_check_interval,
+        at_once=_requests_at_once(runner),
+        refusals_tolerated=runner.unhealthy_requests_limit,
+        longest_backoff=runner.longest_backoff,
+    )
+
+
+def _requests_at_once(runner: Runner) -> int:
+    return runner.request_concurrency or AT_ONCE_USUALLY
 
 
 def _basis(config: Config, runner: Runner) -> object:
@@ -148,6 +161,7 @@ def _coordinator(runner: Runner, edges: Edges, this_system: str) -> GitLabCoordi
             system_id=this_system,
             connect=edges.connect,
             tls=runner.tls,
+            requests_at_once=_requests_at_once(runner),
         )
     except OSError as error:
         raise StartError(f"runner {runner.name!r}: its tls-… files cannot be used: {error}") from error

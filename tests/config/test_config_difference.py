@@ -32,7 +32,7 @@ def read(tmp_path):
     ("settings", "line"),
     [
         ("concurrent = 4", "concurrent: 50 → 4"),
-        ("check_interval = 7.5", "check_interval: 3 s → 7.5 s"),
+        ("check_interval = 7.5", "check_interval: not set → 7.5 s"),
         ('log_level = "debug"', 'log_level: "info" → "debug"'),
         ('log_format = "json"', 'log_format: not set → "json"'),
         ("paas_log_statistics = false", "paas_log_statistics: true → false"),

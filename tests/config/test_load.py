@@ -70,7 +70,9 @@ def test_what_is_not_there_has_its_default(load_text: LoadText, tmp_path: Path) 
 
     assert config.path == tmp_path / "config.toml"
     assert config.concurrent == 50
-    assert config.check_interval == timedelta(seconds=3)
+    assert config.check_interval is None
+    assert config.shortest_check_interval < timedelta(seconds=1)
+    assert config.longest_check_interval == timedelta(seconds=3)
     assert config.job_progress_poll_interval == timedelta(seconds=30)
     assert config.shutdown_timeout == timedelta(seconds=100)
     assert (config.log_level, config.log_format) == ("info", None)
@@ -143,7 +145,7 @@ def test_every_global_key_is_read(load_text: LoadText, tmp_path: Path) -> None:
 def test_no_interval_at_all_means_the_default_interval(number: str, load_text: LoadText) -> None:
     config = load_text(f"check_interval = {number}\nshutdown_timeout = {number}\n{RUNNER}")
 
-    assert config.check_interval == timedelta(seconds=3)
+    assert config.check_interval is None
     assert config.shutdown_timeout == timedelta(seconds=100)
 
 
@@ -296,7 +298,7 @@ def test_what_is_asked_for_in_vain_is_named_and_what_happens_instead(
         "listen_address = ':9252'\nsentry_dsn = 'https://x'\nuser = 'ci'\n"
         "metrics_server = ':9252'\nconnection_max_age = '1h'\n"
         "[session_server]\n  listen_address = '0.0.0.0:8093'\n"
-        f"{RUNNER}  request_concurrency = 4\n  strict_check_interval = true\n"
+        f"{RUNNER}  strict_check_interval = true\n"
         "  disable_verbose = true\n  tls-skip-verify = true\n"
     )
 
@@ -308,10 +310,9 @@ def test_what_is_asked_for_in_vain_is_named_and_what_happens_instead(
         "4: metrics_server: has no effect",
         "5: connection_max_age: has no effect",
         "6: session_server: has no effect",
-        "16: runners[0].request_concurrency: has no effect",
-        "17: runners[0].strict_check_interval: has no effect",
-        "18: runners[0].disable_verbose: has no effect",
-        "19: runners[0].tls-skip-verify: has no effect",
+        "16: runners[0].strict_check_interval: has no effect",
+        "17: runners[0].disable_verbose: has no effect",
+        "18: runners[0].tls-skip-verify: has no effect",
     ]
     assert "`paas-runner status --json`" in told[0]
     assert "`tls-ca-file`" in told[-1]
@@ -326,6 +327,22 @@ def test_what_gitlab_runner_writes_of_itself_asks_for_nothing(load_text: LoadTex
     )
 
     assert config.warnings == ()
+
+
+@pytest.mark.parametrize(("written", "meant"), [("", None), ("0", None), ("1", 1), ("4", 4)])
+def test_how_many_requests_are_in_flight_at_once_may_be_said_as_for_gitlab_runner(
+    written: str, meant: int | None, load_text: LoadText
+) -> None:
+    config = load_text(f"{RUNNER}  request_concurrency = {written}\n" if written else RUNNER)
+
+    assert config.runners[0].request_concurrency == meant
+    assert config.warnings == ()
+
+
+def test_an_interval_that_is_given_is_kept_to_whether_jobs_come_or_not(load_text: LoadText) -> None:
+    config = load_text(f"check_interval = 5\n{RUNNER}")
+
+    assert config.shortest_check_interval == config.longest_check_interval == timedelta(seconds=5)
 
 
 def test_keys_of_1_1_1_without_a_meaning_for_us_are_accepted_with_a_warning(load_text: LoadText) -> None:

@@ -1,9 +1,11 @@
 """The client against the sandbox's coordinator, and against every status of the specification."""
 
+import asyncio
 import json
 import random
 from datetime import UTC, datetime
 
+import attrs
 import httpx
 import pytest
 
@@ -56,7 +58,7 @@ class World:
 
     async def acquire(self):
         job = self.submit()
-        payload = decode(await self.client.request_job(hold=False))
+        payload = decode((await self.client.request_job()).payload)
         assert payload.job_id == job.job_id
         return job, payload
 
@@ -70,19 +72,21 @@ async def test_a_job_is_acquired_and_read(world):
     job, payload = await world.acquire()
     assert payload.job_name == "build"
     assert job.status == "running"
-    assert await world.client.request_job(hold=False) is None
+    assert (await world.client.request_job()).payload is None
 
 
-async def test_last_update_is_echoed_only_when_the_request_may_be_held(world):
-    for hold in (True, True, False):
-        await world.client.request_job(hold=hold)
+async def test_a_request_tells_the_last_update_when_it_may_be_held(world):
+    last_update = (await world.client.request_job()).last_update
+    assert last_update
+    for seen in (last_update, ""):
+        await world.client.request_job(seen=seen)
     bodies = [json.loads(request.content) for request in world.requests]
-    assert ["last_update" in body for body in bodies] == [False, True, False]
+    assert [body.get("last_update") for body in bodies] == [None, last_update, None]
     assert {body["system_id"] for body in bodies} == {"s_0123456789ab"}
 
 
 async def test_exactly_the_features_of_the_docker_executor_are_announced(world):
-    await world.client.request_job(hold=False)
+    await world.client.request_job()
     info = json.loads(world.requests[0].content)["info"]
     assert info["executor"] == "docker"
     assert {name for name, there in info["features"].items() if not there} == {
@@ -143,7 +147,7 @@ async def test_the_address_of_an_old_configuration_leads_to_the_api(world, url):
         connect=Http(rng=random.Random(1), transport=lambda _url: world.transport),
     )
     with pytest.raises(Rejected, match="403"):
-        await world.client.request_job(hold=False)
+        await world.client.request_job()
     assert world.requests[-1].url.path == "/api/v4/jobs/request"
 
 
@@ -162,7 +166,7 @@ async def test_a_payload_that_is_too_long_still_tells_which_job_to_report(monkey
     body = b'{"id": 4711, "token": "glcbt-64_AbC", "x": "' + b"x" * 5000 + b'"}'
     api = client(httpx.MockTransport(lambda _request: httpx.Response(201, content=body)))
     with pytest.raises(PayloadError, match="more than") as caught:
-        decode(await api.request_job(hold=False))
+        decode((await api.request_job()).payload)
     assert (caught.value.job_id, caught.value.token.reveal()) == (4711, "glcbt-64_AbC")
 
 
@@ -199,13 +203,44 @@ def answering(status, headers=None, content=b""):
 
 @pytest.mark.parametrize("status", [204, 409])
 async def test_no_job(status):
-    assert await answering(status).request_job(hold=True) is None
+    assert (await answering(status).request_job(seen="a1")).payload is None
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "seen", "released"),
+    [
+        (204, {}, "a1", True),
+        (204, {"X-GitLab-Last-Update": "a1"}, "a1", False),  # of the application
+        (204, {}, "", False),  # was never held
+        (409, {}, "a1", False),
+    ],
+)
+async def test_a_204_of_the_proxy_that_held_the_request_is_known_by_what_it_does_not_tell(
+    status, headers, seen, released
+):
+    assert (await answering(status, headers).request_job(seen=seen)).released is released
+
+
+async def test_that_requests_are_held_is_told_by_a_header(world):
+    assert (await world.client.request_job()).holds
+    assert not (await answering(204).request_job()).holds
+
+
+async def test_a_held_request_of_the_sandbox_is_released_by_a_job_and_the_next_one_brings_it(world):
+    last_update = (await world.client.request_job()).last_update
+    world.gitlab.options = attrs.evolve(world.gitlab.options, long_poll_seconds=30)
+    held = asyncio.ensure_future(world.client.request_job(seen=last_update))
+    await asyncio.sleep(0.05)
+    world.gitlab.submit_job(JobSpec(name="build"))
+    answer = await held
+    assert (answer.payload, answer.released) == (None, True)
+    assert (await world.client.request_job(seen=last_update)).payload
 
 
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 413, 422])
 async def test_a_refused_job_request_is_rejected_with_its_status(status):
     with pytest.raises(Rejected) as caught:
-        await answering(status).request_job(hold=True)
+        await answering(status).request_job(seen="a1")
     assert caught.value.status == status
     assert "canary" not in str(caught.value)
 
@@ -213,7 +248,7 @@ async def test_a_refused_job_request_is_rejected_with_its_status(status):
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
 async def test_an_overloaded_coordinator_is_transient(status):
     with pytest.raises(Transient) as caught:
-        await answering(status, {"Retry-After": "120"}).request_job(hold=True)
+        await answering(status, {"Retry-After": "120"}).request_job(seen="a1")
     assert caught.value.retry_after == 120
 
 
@@ -296,17 +331,9 @@ def listening(*answers):
 
 async def test_a_request_for_a_job_shows_the_runners_token_in_its_header_as_in_its_body():
     coordinator, seen = listening(httpx.Response(204))
-    await coordinator.request_job(hold=True)
+    await coordinator.request_job(seen="a1")
     assert seen[0].headers["RUNNER-TOKEN"] == "runner-token-canary"
     assert json.loads(seen[0].content)["token"] == "runner-token-canary"
-
-
-async def test_what_the_coordinator_last_told_is_remembered_over_answers_that_tell_nothing():
-    told = httpx.Response(204, headers={"X-GitLab-Last-Update": "a1"})
-    coordinator, seen = listening(told, httpx.Response(409))
-    for _ in range(3):
-        await coordinator.request_job(hold=True)
-    assert [json.loads(request.content).get("last_update") for request in seen] == [None, "a1", "a1"]
 
 
 @pytest.mark.parametrize("call", ["touch", "report_failed"])

@@ -50,7 +50,7 @@ def verbs(connect):
     failure = Failure(reason=FailureReason.SYSTEM, text="No host today.")
     definition = {"maxFlavor": "M", "zone": "par", "name": "x"}
     calls = [
-        lambda: coordinator.request_job(hold=True),
+        lambda: coordinator.request_job(seen="a1"),
         lambda: coordinator.touch(1, TOKEN),
         lambda: coordinator.status(1, TOKEN),
         lambda: coordinator.trace_state(1, TOKEN),

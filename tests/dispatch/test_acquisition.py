@@ -1,143 +1,20 @@
 """How a runner asks for jobs: what it makes of each answer, and when it asks again. In virtual time."""
 
 import asyncio
-import json
-import random
-from datetime import timedelta
 
-import attrs
 import pytest
 from structlog.testing import capture_logs
 
-from paas_runner.dispatch.acquisition import Acquisition
-from paas_runner.dispatch.counters import Costs
-from paas_runner.dispatch.records import Ledger, Records
-from paas_runner.dispatch.registry import Registry
-from paas_runner.dispatch.view import Observer
+from paas_runner.coordinator.protocol import JobAnswer
 from paas_runner.errors import Rejected, Transient
 from paas_runner.executor.contract import JobRefusedError
-from paas_runner.job.capacity import Flavors, Limits, QuotaRule
+from paas_runner.job.capacity import Limits, QuotaRule
 from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.testing.virtual_time import run_virtual, virtual_now
-from tests.support.outside_world import RUNNER, OutsideWorld
+from tests.support.asking import Asking, Coordinator, Weighing, asked, body
+from tests.support.outside_world import RHYTHM, RUNNER
 
-EVERY = timedelta(seconds=3)
-LONGEST = timedelta(minutes=1)
-
-
-class Coordinator:
-    """Gives its answers in turn, then nothing, and knows when it was asked and whether it might have held."""
-
-    def __init__(self, *answers, held=0.0):
-        self.answers = list(answers)
-        self.held = held
-        self.asked = []
-        self.holds = []
-
-    async def request_job(self, *, hold):
-        self.asked.append(virtual_now())
-        self.holds.append(hold)
-        answer = self.answers.pop(0) if self.answers else None
-        if isinstance(answer, Exception):
-            raise answer
-        if answer is None:
-            await asyncio.sleep(self.held)
-        return answer
-
-    @property
-    def pauses(self):
-        """Seconds between one request and the next."""
-        pairs = zip(self.asked, self.asked[1:], strict=False)
-        return [(later - earlier).total_seconds() for earlier, later in pairs]
-
-
-class Weighing:
-    """An executor with flavors, of which a job names one."""
-
-    def __init__(self, weigh=lambda payload, most: min(5.0, most)):
-        self._weigh = weigh
-
-    async def flavors(self):
-        return Flavors(weights={"M": 5.0, "L": 20.0}, most_weight=20.0)
-
-    def weigh(self, payload, *, most):
-        return self._weigh(payload, most)
-
-
-class Counted(Observer):
-    def __init__(self):
-        self.in_vain = 0
-
-    def no_job(self, runner):
-        assert runner == RUNNER
-        self.in_vain += 1
-
-
-@attrs.define
-class Asking:
-    """One runner that asks a coordinator, for as long as the test lets it."""
-
-    coordinator: Coordinator
-    executor: object = None
-    limits: Limits = Limits(concurrent=9, provisioning=9, per_runner={RUNNER: 0})
-    repoll: bool = False
-    world: OutsideWorld = attrs.field(factory=OutsideWorld)
-    observer: Counted = attrs.field(factory=Counted)
-    started: list = attrs.field(factory=list)
-    ending: asyncio.Event = attrs.field(factory=asyncio.Event)
-    then: object = lambda _job: None
-    """What becomes of a job that is started."""
-
-    registry: Registry | None = None
-
-    def start(self, job):
-        self.started.append(job)
-        self.then(job)
-
-    async def run(self, seconds):
-        runner, _, _ = self.world.parts()
-        runner = attrs.evolve(
-            runner,
-            coordinator=self.coordinator,
-            executor=self.executor or self.world.executor,
-            check_interval=EVERY,
-            longest_backoff=LONGEST,
-            refusals_tolerated=3,
-            repoll_immediately=self.repoll,
-        )
-        self.registry = Registry(self.limits)
-        if isinstance(self.executor, Weighing):
-            self.registry.offer(RUNNER, await self.executor.flavors())
-        store = self.world.store
-        records = Records(store, self.registry, Ledger(store, Costs(), keep_days=9), self.world.stopping)
-        acquisition = Acquisition(
-            runner,
-            registry=self.registry,
-            records=records,
-            start=self.start,
-            clock=virtual_now,
-            rng=random.Random(1),
-            ending=self.ending,
-            stopping=self.world.stopping,
-            observer=self.observer,
-        )
-        running = asyncio.ensure_future(acquisition.run())
-        await asyncio.sleep(seconds)
-        self.ending.set()
-        self.registry.close()
-        await running
-        return self
-
-
-def asked(seconds, *answers, held=0.0, **asking):
-    async def main():
-        return await Asking(Coordinator(*answers, held=held), **asking).run(seconds)
-
-    return run_virtual(main())
-
-
-def body(job_id, **more):
-    return json.dumps({"id": job_id, "token": f"job-token-{job_id}", "variables": [], **more}).encode()
+LONGEST = RHYTHM.longest_backoff
 
 
 def refused(status):
@@ -236,7 +113,7 @@ def test_at_the_end_a_failure_is_neither_waited_for_nor_held_against_the_runner(
     async def main():
         asking = Asking(Coordinator())
 
-        async def refuses_at_the_end(*, hold):
+        async def refuses_at_the_end(*, seen):
             await asking.ending.wait()
             raise refused(403)
 
@@ -261,7 +138,12 @@ def test_at_the_end_a_failure_is_neither_waited_for_nor_held_against_the_runner(
 def test_a_request_may_be_held_only_where_the_other_runners_still_find_a_place():
     narrow = Limits(concurrent=1, provisioning=9, per_runner={RUNNER: 0, "other": 0})
     assert set(asked(10, limits=narrow).coordinator.holds) == {False}
-    assert set(asked(10).coordinator.holds) == {True}
+    assert asked(10).coordinator.holds == [False, True, True, True]  # the first has nothing to tell yet
+
+
+def test_what_the_coordinator_last_told_is_remembered_over_answers_that_tell_nothing():
+    told = JobAnswer(last_update="a1")
+    assert asked(10, told, JobAnswer(), JobAnswer()).coordinator.holds == [False, True, True, True]
 
 
 @pytest.mark.parametrize("repoll", [False, True])
@@ -273,12 +155,12 @@ def test_only_a_runner_that_may_asks_before_those_that_wait_when_it_got_a_job(re
         asking = Asking(Coordinator(body(1), body(2)), repoll=repoll, limits=one_place())
         ask = asking.coordinator.request_job
 
-        async def request_job(*, hold):
+        async def request_job(*, seen):
             order.append("this")
             if len(order) == 1:
                 asyncio.get_running_loop().call_soon(wait_too)
                 await asyncio.sleep(1)
-            return await ask(hold=hold)
+            return await ask(seen=seen)
 
         async def other():
             async with asking.registry.turn("other"):

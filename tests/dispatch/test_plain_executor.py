@@ -1,7 +1,6 @@
 """Jobs on an executor that offers nothing but its verbs."""
 
 import random
-from datetime import timedelta
 
 import pytest
 
@@ -14,6 +13,7 @@ from paas_runner.job.decision import Action, Policy
 from paas_runner.job.events import Decommissioned, Failed, HostChecked, HostCreated, HostReady, Launched
 from paas_runner.job.pace import FIRST_LIFE
 from paas_runner.job.tracked import Phase
+from tests.support.outside_world import RHYTHM
 from tests.support.records import NOW, job_in
 from tests.support.shelves import ShelfExecutor, ShelfSettings, Warehouse
 
@@ -41,9 +41,7 @@ def effects(warehouse):
         coordinator=Coordinator(),
         executor=ShelfExecutor(ShelfSettings(), section, warehouse),
         policy=POLICY,
-        check_interval=timedelta(seconds=3),
-        refusals_tolerated=3,
-        longest_backoff=timedelta(hours=1),
+        rhythm=RHYTHM,
         counters=Counters(),
     )
     return Effects(runner=served, clock=lambda: NOW, rng=random.Random(1))

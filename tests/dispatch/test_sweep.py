@@ -15,6 +15,7 @@ from paas_runner.job.decision import Policy
 from paas_runner.job.orphans import GRACE
 from paas_runner.job.tracked import Host, Phase, SeenHost
 from paas_runner.testing.memory_store import MemoryStore
+from tests.support.outside_world import RHYTHM
 from tests.support.records import NOW, job_in
 from tests.support.records import job as new_job
 
@@ -72,9 +73,7 @@ def scene():
         coordinator=None,
         executor=provider,
         policy=Policy(),
-        check_interval=timedelta(seconds=3),
-        refusals_tolerated=3,
-        longest_backoff=timedelta(hours=1),
+        rhythm=RHYTHM,
         counters=counters,
     )
     sweep = Sweep(served, every=timedelta(seconds=300), registry=registry, store=store, clock=lambda: NOW)

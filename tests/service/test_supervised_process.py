@@ -86,4 +86,4 @@ async def test_a_stop_while_the_coordinator_holds_a_request_takes_moments(real, 
     await asyncio.sleep(5)  # by then it is held, as GitLab does for 50 s
     begun = time.monotonic()
     assert await service.terminate() == 0
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 10  # 2 s, and a machine with other work; else it were 15

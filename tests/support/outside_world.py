@@ -9,10 +9,12 @@ import contextlib
 import random
 from datetime import timedelta
 
-from paas_runner.coordinator.protocol import JobStatus, TraceState
+from paas_runner.coordinator.protocol import JobAnswer, JobStatus, TraceState
 from paas_runner.dispatch.acquisition import Acquisition
 from paas_runner.dispatch.counters import Costs, Counters
+from paas_runner.dispatch.intake import Intake
 from paas_runner.dispatch.job_loop import JobLoop
+from paas_runner.dispatch.pace import Rhythm
 from paas_runner.dispatch.records import Ledger, Records
 from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.served import ActiveRunner
@@ -28,6 +30,13 @@ from paas_runner.testing.virtual_time import virtual_now
 from tests.support.records import payload
 
 RUNNER = "abc123xyz"
+RHYTHM = Rhythm(
+    longest_pause=timedelta(seconds=3),
+    shortest_pause=timedelta(seconds=3),
+    at_once=1,
+    refusals_tolerated=3,
+    longest_backoff=timedelta(minutes=1),
+)
 
 
 class CrashedError(BaseException):
@@ -163,14 +172,12 @@ class OneJobCoordinator(Side):
         over = self.life_since and virtual_now() - self.life_since > timedelta(minutes=1)
         return JobStatus.ENDED if self.failed or over else JobStatus.RUNNING
 
-    let_go_after = None
-
-    async def request_job(self, *, hold):
+    async def request_job(self, *, seen=""):
         self._called("request")
         if self.bodies:
-            return self.bodies.pop(0)
+            return JobAnswer(payload=self.bodies.pop(0))
         await asyncio.sleep(30)
-        return None
+        return JobAnswer()
 
     async def touch(self, _job_id, _token):
         self._called("touch")
@@ -220,9 +227,7 @@ class OutsideWorld:
             coordinator=self.coordinator,
             executor=self.executor,
             policy=Policy(),
-            check_interval=timedelta(seconds=3),
-            refusals_tolerated=3,
-            longest_backoff=timedelta(minutes=1),
+            rhythm=RHYTHM,
             counters=self.counters,
         )
         limits = Limits(concurrent=9, provisioning=9, per_runner={RUNNER: 0})
@@ -257,11 +262,11 @@ class OutsideWorld:
             self.started.append(job)
             self.journal.add("started")
 
+        intake = Intake(runner, registry=registry, records=records, start=start, clock=virtual_now)
         acquisition = Acquisition(
             runner,
             registry=registry,
-            records=records,
-            start=start,
+            intake=intake,
             clock=virtual_now,
             rng=random.Random(1),
             ending=ending,
