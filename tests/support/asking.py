@@ -49,8 +49,8 @@ class Coordinator:
 class Queue:
     """A coordinator as GitLab is: an application that hands out jobs, a proxy that may hold requests.
 
-    `latency` is there and back, `works` what the application takes; with `holds_for` the proxy holds a request
-    that tells the present value for so long. All in seconds.
+    `latency` is there and back, `works` what the application takes; for `holds_for` the proxy holds a request
+    that tells the present value. All in seconds.
     """
 
     def __init__(self, jobs=0, *, latency=0.1, works=0.0, holds_for=0.0):
