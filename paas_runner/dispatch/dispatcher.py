@@ -29,7 +29,7 @@ from paas_runner.executor.contract import JobRefusedError
 from paas_runner.executor.optional import follow, tenant_of
 from paas_runner.job.tracked import TrackedJob, is_stuck
 from paas_runner.loop.heartbeat import LONGEST_ROUND_SECONDS, Heartbeats
-from paas_runner.loop.timing import Clock
+from paas_runner.loop.timing import Clock, Stop
 from paas_runner.store import Store
 
 log = structlog.stdlib.get_logger(__name__)
@@ -66,11 +66,11 @@ class Dispatcher:
         self._store = store
         self._clock = clock
         self._stopping = stopping
-        self._leaving = asyncio.Event()
+        self._leaving = Stop()
         self._draining = False
         self._loops = asyncio.TaskGroup()
         self.running = asyncio.Event()
-        """Set once every loop has been started."""
+        """Set once every loop has been started, until they are to end."""
 
     @property
     def config(self) -> ServedConfig:
@@ -83,6 +83,7 @@ class Dispatcher:
         present = self._present.values()
         return DispatchView(
             load=self._registry.load,
+            jobs=self._registry.jobs,
             runners=self._config.names,
             leaving={
                 generation.runner.key: generation.runner.name
@@ -119,7 +120,10 @@ class Dispatcher:
                 self._put_in_service(generation)
             load_log = self._loop("statistics", self._load_log.run)
             self.running.set()
-            await self._stopping.wait()
+            try:
+                await self._stopping.wait()
+            finally:
+                self.running.clear()
             self._registry.close()
             for generation in self._generations:
                 generation.retire()

@@ -76,7 +76,7 @@ def numbers(load: Load, *, can_take_job: bool) -> Mapping[str, object]:
     held = attrs.evolve(load, reservations=())
     figures: dict[str, object] = {
         "can_take_job": can_take_job,
-        "current_concurrent_jobs": len(held.jobs),
+        "current_concurrent_jobs": held.jobs,
         "max_concurrent_jobs": load.limits.concurrent,
         "jobs_in_provisioning": held.preparing,
         "max_jobs_in_provisioning": load.limits.provisioning,

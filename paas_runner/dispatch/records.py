@@ -73,7 +73,7 @@ class Records:
 
     def keep_in_memory(self, job: TrackedJob) -> None:
         """What happened is worth no write: a restart would miss nothing of it."""
-        self._registry.refresh(job)
+        self._registry.put(job)
 
     def charge(self, charge: Charge) -> None:
         """A host is gone: the ledger has it before the job's next record is written, or its last removed."""

@@ -6,6 +6,7 @@ the runners that may ask now, so that none waits for what has become free.
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
@@ -13,6 +14,7 @@ from datetime import datetime
 import attrs
 
 from paas_runner.job.capacity import Flavors, Limits, Load, Reservation, next_to_ask, planned_start
+from paas_runner.job.shares import Share, share_of
 from paas_runner.job.tracked import JobKey, TrackedJob
 from paas_runner.logs import redactor
 from paas_runner.loop.heartbeat import beat, beat_when_woken
@@ -38,6 +40,7 @@ class Registry:
     def __init__(self, limits: Limits, jobs: Iterable[TrackedJob] = ()) -> None:
         self._limits = limits
         self._jobs: dict[JobKey, TrackedJob] = {}
+        self._shares: Counter[Share] = Counter()
         self._reservations: list[Reservation] = []
         self._waiting: list[_Waiting] = []
         self._flavors: dict[str, Flavors] = {}
@@ -64,7 +67,7 @@ class Registry:
         """All that capacity depends on, as it is now."""
         return Load(
             limits=self._limits,
-            jobs=self.jobs,
+            shares=dict(self._shares),
             reservations=list(self._reservations),
             flavors=self._flavors,
             refused=dict(self._refused),
@@ -99,19 +102,30 @@ class Registry:
     # --- what changes --------------------------------------------------------------------------------------
 
     def put(self, job: TrackedJob) -> None:
-        start = job.start_due or job.acquired_at
-        self._latest_start = max(self._latest_start or start, start)
+        """The present record; turns are given where it takes or makes room."""
+        before = self._jobs.get(job.key)
+        if before is None:
+            start = job.start_due or job.acquired_at
+            self._latest_start = max(self._latest_start or start, start)
+            redactor.track(job.token)
         self._jobs[job.key] = job
-        redactor.track(job.token)
-        self._give_turns()
-
-    def refresh(self, job: TrackedJob) -> None:
-        """The record's new state, where nothing has changed that takes or makes room."""
-        self._jobs[job.key] = job
+        self._recount(before, job)
 
     def remove(self, key: JobKey) -> None:
         if job := self._jobs.pop(key, None):
             redactor.untrack(job.token)
+            self._recount(job, None)
+
+    def _recount(self, before: TrackedJob | None, after: TrackedJob | None) -> None:
+        old, new = before and share_of(before), after and share_of(after)
+        if old == new:
+            return
+        if old and not (left := self._shares[old] - 1):
+            del self._shares[old]
+        elif old:
+            self._shares[old] = left
+        if new:
+            self._shares[new] += 1
         self._give_turns()
 
     def offer(self, runner: str, flavors: Flavors) -> None:

@@ -15,7 +15,10 @@ class DispatchView:
     """Everything as it is at one moment; runners are meant by their keys."""
 
     load: Load
-    """All tracked jobs, and what else takes part of the bounds."""
+    """What takes part of the bounds."""
+
+    jobs: Sequence[TrackedJob]
+    """All that are tracked."""
 
     runners: Mapping[str, str]
     """The names of the runners in service."""
@@ -37,10 +40,6 @@ class DispatchView:
 
     stopping: bool
     """Whether every loop is ending, jobs left as they are."""
-
-    @property
-    def jobs(self) -> Sequence[TrackedJob]:
-        return self.load.jobs
 
 
 class Observer:

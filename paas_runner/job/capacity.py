@@ -1,23 +1,23 @@
-"""Whether one more job may be asked for, and if not, why: computed from the records whenever it is asked.
+"""Whether one more job may be asked for, and if not, why: computed from what jobs take whenever it is asked.
 
-No counter is kept, so none can drift. A request in flight may bring a job as heavy as its runner is allowed,
-so it takes that much of every bound until its answer is a record. A job takes its place, and its weight, from
-its acquisition until no host of it is left, or until it turns out that nobody can reach its host.
+What they take is counted in whole jobs (`shares.py`), never summed up over time, so nothing can drift. A
+request in flight may bring a job as heavy as its runner is allowed, so it takes that much of every bound
+until its answer is a record. A job takes its place, and its weight, from its acquisition until no host of
+it is left, or until it turns out that nobody can reach its host.
 """
 
 import enum
 import functools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any, Self
 
 import attrs
 
-from paas_runner.job.tracked import Phase, TrackedJob
+from paas_runner.job.shares import Share, share_of, shares_of
+from paas_runner.job.tracked import TrackedJob
 
-_BEING_PROVISIONED = frozenset(
-    {Phase.ACQUIRED, Phase.PROVISIONING, Phase.PROVISIONED, Phase.LAUNCHING, Phase.LAUNCHED}
-)
 _ROUNDING = 1e-9  # sums of weights are sums of floats
 
 
@@ -117,13 +117,20 @@ class Load:
     """All that capacity depends on at one moment."""
 
     limits: Limits
-    jobs: Sequence[TrackedJob] = ()
+    shares: Mapping[Share, int] = attrs.field(factory=dict)
+    """How many jobs take what."""
+
     reservations: Sequence[Reservation] = ()
     flavors: Mapping[str, Flavors] = attrs.field(factory=dict)
     """What is known of each runner's hosts."""
 
     refused: Mapping[str, str] = attrs.field(factory=dict)
     """The runners whose provider refuses their credentials, and what it says."""
+
+    @classmethod
+    def of(cls, jobs: Iterable[TrackedJob], limits: Limits, **more: Any) -> Self:
+        """The load of these jobs; `more` as the fields."""
+        return cls(limits=limits, shares=shares_of(jobs), **more)
 
     # --- the weight quota ---------------------------------------------------------------------------------
 
@@ -139,7 +146,8 @@ class Load:
     @functools.cached_property
     def weight(self) -> float:
         """What tracked jobs and requests in flight may weigh together."""
-        return sum(map(self.weight_of, self.jobs)) + sum(each.most_weight for each in self.reservations)
+        held = sum(self._weight(share) * count for share, count in self.shares.items())
+        return held + sum(each.most_weight for each in self.reservations)
 
     def allowance(self, runner: str) -> float | None:
         """The part of the quota that the runner may use."""
@@ -153,20 +161,20 @@ class Load:
 
     def weight_of(self, job: TrackedJob) -> float:
         """What the job's host weighs, or may come to weigh: at worst as much as any."""
-        if not job.takes_room:
+        return self._weight(share_of(job))
+
+    def _weight(self, share: Share) -> float:
+        if not share.takes_room:
             return 0.0
-        if job.host and job.host.weight is not None:
-            return job.host.weight
-        if job.expected_weight is not None:
-            return job.expected_weight
-        return self._flavors(job.key.runner).heaviest()
+        return self._flavors(share.runner).heaviest() if share.weight is None else share.weight
 
     def _flavors(self, runner: str) -> Flavors:
         return self.flavors.get(runner, NOTHING_KNOWN)
 
     def _weight_of_runner(self, runner: str) -> float:
         promised = sum(each.most_weight for each in self.reservations if each.runner == runner)
-        return promised + sum(self.weight_of(job) for job in self.jobs if job.key.runner == runner)
+        held = (self._weight(share) * count for share, count in self.shares.items() if share.runner == runner)
+        return promised + sum(held)
 
     # --- who may ask --------------------------------------------------------------------------------------
 
@@ -192,7 +200,7 @@ class Load:
 
     @property
     def _count(self) -> int:
-        return sum(job.takes_room for job in self.jobs) + len(self.reservations)
+        return self._jobs(lambda share: share.takes_room) + len(self.reservations)
 
     @property
     def _preparing(self) -> int:
@@ -201,7 +209,15 @@ class Load:
     @property
     def preparing(self) -> int:
         """How many jobs are not known to run yet."""
-        return sum(job.phase in _BEING_PROVISIONED for job in self.jobs)
+        return self._jobs(lambda share: share.being_provisioned)
+
+    @property
+    def jobs(self) -> int:
+        """How many there are."""
+        return self._jobs(lambda _: True)
+
+    def _jobs(self, counted: Callable[[Share], bool]) -> int:
+        return sum(count for share, count in self.shares.items() if counted(share))
 
     def _paused(self, runner: str) -> Obstacle | None:
         if runner in self.limits.paused:
@@ -216,7 +232,7 @@ class Load:
 
     def _too_many_reports_owed(self, runner: str) -> Obstacle | None:
         """They take no room, so that a coordinator that refuses them is in the way of no other."""
-        owed = sum(job.owes_a_report_only for job in self.jobs if job.key.runner == runner)
+        owed = self._jobs(lambda share: share.runner == runner and share.owes_a_report_only)
         if owed < MOST_REPORTS_OWED:
             return None
         text = f"the coordinator has yet to take the reports of {owed} failed jobs"
@@ -234,7 +250,7 @@ class Load:
 
     def _too_many_of(self, runner: str) -> Obstacle | None:
         limit = self.limits.per_runner.get(runner, 0)
-        taken = sum(job.takes_room for job in self.jobs if job.key.runner == runner)
+        taken = self._jobs(lambda share: share.runner == runner and share.takes_room)
         if limit and taken + sum(each.runner == runner for each in self.reservations) >= limit:
             return Obstacle(bound=Bound.LIMIT, text=f"the runner's `limit` = {limit} is reached")
         return None

@@ -27,10 +27,48 @@ def loop_clock(start: datetime | None = None) -> Clock:
     return lambda: origin + timedelta(seconds=loop.time() - begun)
 
 
+class Stop(asyncio.Event):
+    """An event during whose absence thousands sleep: what one of them costs does not depend on the others.
+
+    In an `asyncio.Event` each that leaves is searched for among all that wait.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sleepers: set[asyncio.Future[None]] = set()
+
+    def set(self) -> None:
+        super().set()
+        for sleeper in self._sleepers:
+            _wake(sleeper)
+
+    async def sleep(self, seconds: float) -> None:
+        """For so long, or until it is set."""
+        if self.is_set():
+            return
+        loop = asyncio.get_running_loop()
+        sleeper: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(seconds, _wake, sleeper)
+        self._sleepers.add(sleeper)
+        try:
+            await sleeper
+        finally:
+            self._sleepers.discard(sleeper)
+            timer.cancel()
+
+
+def _wake(sleeper: "asyncio.Future[None]") -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)
+
+
 async def sleep_until_stopped(seconds: float, stopping: asyncio.Event) -> None:
     """Sleep, for at most a minute and no longer than until `stopping`."""
     seconds = max(0.0, min(seconds, LONGEST_SLEEP_SECONDS))
     beat(idle_for=seconds)
+    if isinstance(stopping, Stop):
+        await stopping.sleep(seconds)
+        return
     try:
         async with asyncio.timeout(seconds):
             await stopping.wait()

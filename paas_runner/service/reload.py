@@ -59,7 +59,7 @@ class Reloadable(Protocol):
 
     @property
     def running(self) -> asyncio.Event:
-        """Set once every loop has been started."""
+        """Set once every loop has been started, until they are to end."""
 
     @property
     def config(self) -> ServedConfig:
@@ -168,7 +168,7 @@ class LiveConfig:
         self._refuse_while_stopping()
 
     def _refuse_while_stopping(self) -> None:
-        if self._stopping.is_set():
+        if self._stopping.is_set() or not self._dispatcher.running.is_set():
             raise NotDoneError("the service is stopping")
 
 

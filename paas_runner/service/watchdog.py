@@ -23,7 +23,7 @@ class Watched(Protocol):
 
     @property
     def running(self) -> asyncio.Event:
-        """Set once every loop has been started."""
+        """Set once every loop has been started, until they are to end."""
 
     @property
     def view(self) -> DispatchView: ...
@@ -91,9 +91,11 @@ class Supervision(Observer):
 
 def status_line(view: DispatchView) -> str:
     """Such as `2 runners (1 backing off), 3 jobs: 1 provisioning, 2 running`, after `draining, `, if so."""
-    counts = Counter(job.phase for job in view.jobs)
+    counts: Counter[Phase] = Counter()
+    for share, count in view.load.shares.items():
+        counts[share.phase] += count
     phases = ", ".join(f"{counts[phase]} {phase}" for phase in Phase if counts[phase])
-    jobs = _number(len(view.jobs), "job") + (f": {phases}" if phases else "")
+    jobs = _number(view.load.jobs, "job") + (f": {phases}" if phases else "")
     draining = "draining, " if view.draining else ""
     trouble = "the records cannot be written, " if view.refused else ""
     backing_off = len(view.backoffs.keys() & view.runners.keys())

@@ -131,7 +131,7 @@ def capacity(load: Load) -> Capacity:
     """How much room is left; requests in flight are not counted."""
     held = attrs.evolve(load, reservations=())
     return Capacity(
-        concurrent=Use(used=len(held.jobs), limit=load.limits.concurrent),
+        concurrent=Use(used=held.jobs, limit=load.limits.concurrent),
         provisioning=Use(used=held.preparing, limit=load.limits.provisioning),
         quota=Use(used=held.weight, limit=held.quota) if load.limits.quota else None,
     )

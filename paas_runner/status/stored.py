@@ -28,7 +28,7 @@ def stored_report(path: Path) -> report.StatusReport:
         service=report.ServiceReport(
             state=report.ServiceState.DOWN, version=__version__, state_file=config.state_file
         ),
-        capacity=report.capacity(Load(limits=config.limits, jobs=snapshot.jobs)),
+        capacity=report.capacity(Load.of(snapshot.jobs, config.limits)),
         runners=[
             report.RunnerReport(
                 name=name,

@@ -33,13 +33,13 @@ ROOMY = Limits(concurrent=99, provisioning=99, per_runner={"a": 0, "b": 0}, quot
 
 
 def load(limits=LIMITS, *, jobs=(), reservations=()):
-    return Load(limits=limits, jobs=jobs, reservations=[Reservation(runner) for runner in reservations])
+    return Load.of(jobs, limits, reservations=[Reservation(runner) for runner in reservations])
 
 
 def weighed(rule=RULE, *, jobs=(), reservations=(), weights=None):
     known = {"a": SIZES, "b": SIZES} if weights is None else weights
     flavors = {runner: Flavors(weights=each) for runner, each in known.items()}
-    return Load(limits=attrs.evolve(ROOMY, quota=rule), jobs=jobs, reservations=reservations, flavors=flavors)
+    return Load.of(jobs, attrs.evolve(ROOMY, quota=rule), reservations=reservations, flavors=flavors)
 
 
 def heavy(job_id, weight, runner="a"):
@@ -208,7 +208,7 @@ class QuotaMachine(RuleBasedStateMachine):
         limits = attrs.evolve(ROOMY, concurrent=12, quota=rule)
         jobs = list(self.jobs.values())
         flavors = {runner: Flavors(weights=weights) for runner, weights in self.weights.items()}
-        return Load(limits=limits, jobs=jobs, reservations=self.reservations, flavors=flavors)
+        return Load.of(jobs, limits, reservations=self.reservations, flavors=flavors)
 
     @rule(waiting=st.lists(runners, min_size=1))
     def ask(self, waiting):
@@ -287,7 +287,7 @@ def test_the_jobs_at_once_that_are_told_are_those_that_come_to_run(weights, most
     )
     running = []
     while fits(weight, bound):
-        now = Load(limits=limits, jobs=running, flavors={"a": known})
+        now = Load.of(running, limits, flavors={"a": known})
         if now.obstacle("a"):
             break
         running.append(heavy(len(running) + 1, weight))

@@ -70,7 +70,7 @@ def test_progress_is_told_by_phase(operate):
         assert phases[0] in (("provisioning",), ("provisioned",), ("launching",), ("launched",))
         assert ("running",) in phases
 
-    operate(story)
+    operate(story, cloud=CloudOptions(boot_delay=timedelta(minutes=1)))
 
 
 def test_an_idle_service_is_drained_soon(operate):

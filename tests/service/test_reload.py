@@ -265,6 +265,27 @@ def test_a_store_that_cannot_be_written_refuses_the_reload(operate, monkeypatch)
     operate(story)
 
 
+def test_a_reload_that_is_overtaken_by_the_end_of_the_service_is_refused(operate, monkeypatch):
+    async def story(world):
+        serving, _stopping = world.start()
+        await world.reload()
+        world.rotate()
+        world.write()
+
+        async def slow(_runners):
+            await asyncio.sleep(10)
+
+        monkeypatch.setattr(world.store, "save_runners", slow)
+        reloading = asyncio.ensure_future(world.reload())
+        await asyncio.sleep(5)
+        serving.cancel()
+        with pytest.raises(NotDoneError, match="stopping"):
+            await reloading
+        await asyncio.wait([serving])
+
+    operate(story)
+
+
 def test_jobs_of_a_runner_that_was_gone_go_on_once_it_is_back(operate):
     async def story(world):
         world.add_runner("second")

@@ -156,7 +156,7 @@ class SimulatedWorld(VirtualWorld):
         if taking > concurrent:
             raise Violation(f"{taking} jobs take room, {concurrent} are allowed")
         limits = Limits(concurrent=concurrent, provisioning=concurrent)
-        weight, quota = Load(limits=limits, jobs=tracked).weight, M_WEIGHT * reference_jobs(self.seed)
+        weight, quota = Load.of(tracked, limits).weight, M_WEIGHT * reference_jobs(self.seed)
         if weight > quota + 1e-6:
             raise Violation(f"the jobs' hosts may weigh {weight}, {quota} is allowed")
 
