@@ -91,6 +91,10 @@ def _number(text: str) -> int:
 
 
 def _call(arguments: argparse.Namespace) -> int:
+    from paas_runner.service.spared import spare
+
+    spare()  # before the rest, which loads what others would load in vain
+
     from paas_runner.config import Config, load
     from paas_runner.config.packaged import refuse_root
     from paas_runner.executor.contract import installed
