@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import shutil
 import ssl
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 
 from paas_runner.http import Http, Response, Tls
+from paas_runner.http.tls import Contexts
 from paas_runner.testing.virtual_time import run_virtual, virtual_now
 
 JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
@@ -116,3 +118,19 @@ async def test_a_service_that_wants_our_certificate_gets_it(certificates):
         return await api.call("GET", "/", op="look")
 
     assert (await calls(Counting(), work, tls=ours, scheme="https", context=wanting)).status == 200
+
+
+def test_certificates_are_read_once_for_all_that_want_the_same(certificates):
+    contexts, trusting = Contexts(), Tls(ca_file=certificates / "ca.pem")
+    ours, systems = contexts.of(trusting), contexts.of(Tls())
+    assert contexts.of(Tls(ca_file=certificates / "ca.pem")) is ours
+    assert contexts.of(Tls()) is systems
+    assert ours is not systems
+    shutil.copy(certificates / "server-cert.pem", certificates / "new.pem")
+    (certificates / "new.pem").replace(certificates / "ca.pem")
+    assert contexts.of(trusting) is not ours
+
+
+def test_a_certificate_that_is_gone_is_an_os_error_at_once(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        Http()("https://git.example", service="test", tls=Tls(ca_file=tmp_path / "ca.pem"))

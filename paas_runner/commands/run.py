@@ -3,8 +3,10 @@
 import argparse
 import contextlib
 import os
+import sys
 from collections.abc import Mapping
 from datetime import timedelta
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import attrs
@@ -91,10 +93,7 @@ def _number(text: str) -> int:
 
 
 def _call(arguments: argparse.Namespace) -> int:
-    from paas_runner.service.spared import spare
-
-    spare()  # before the rest, which loads what others would load in vain
-
+    _spare_libraries_of_terminals()
     from paas_runner.config import Config, load
     from paas_runner.config.packaged import refuse_root
     from paas_runner.executor.contract import installed
@@ -117,6 +116,23 @@ def _call(arguments: argparse.Namespace) -> int:
     refuse_root(config.path, config.state_file)
     adopt(config)
     return run(config, reread=read, adopt=adopt, poll_cycles=arguments.poll_cycles)
+
+
+def _spare_libraries_of_terminals() -> None:
+    """What others load in case somebody wants it, and a service does not: a fifth of its start.
+
+    structlog has rich draw tracebacks, ours are text before they come to it; httpx has a command line, with
+    click, rich and pygments. Both do without where those are not installed. Neither is imported yet.
+    """
+    modules: dict[str, ModuleType | None] = sys.modules  # type: ignore[assignment]  # None: not to be found
+    modules.setdefault("httpx._main", None)
+    if "rich" in modules:
+        return
+    modules["rich"] = None
+    try:
+        import structlog  # noqa: F401 - it is there for whoever imports it next
+    finally:
+        del modules["rich"]
 
 
 def _overridden(config: "Config", arguments: argparse.Namespace) -> "Config":

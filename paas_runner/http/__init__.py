@@ -8,9 +8,9 @@ from paas_runner.http.client import (
     Http,
     HttpClient,
     OnResponse,
-    Tls,
 )
 from paas_runner.http.response import Response
+from paas_runner.http.tls import Tls
 
 __all__ = [
     "MOST_BODY_BYTES",

@@ -16,7 +16,7 @@ import os
 import random
 import ssl
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
@@ -25,8 +25,9 @@ import structlog
 
 from paas_runner import __version__
 from paas_runner.errors import Rejected, RemoteError, Transient
-from paas_runner.http.opening import Context, Opening
+from paas_runner.http.opening import Opening
 from paas_runner.http.response import Response, cause
+from paas_runner.http.tls import Contexts, Tls
 from paas_runner.http.transport import Transport
 from paas_runner.logs import redactor
 from paas_runner.proxies import Proxies
@@ -45,24 +46,6 @@ PIECES_IN_A_ROW = 64  # of a body: thousands of a byte each may be there at once
 LONGEST_WAIT_SECONDS = 10.0  # a longer Retry-After is for the caller's own schedule
 QUICK_TRIES = 3
 """Attempts of a call that may be repeated right away: a hiccup passes, an outage is reported."""
-
-
-@attrs.frozen(kw_only=True)
-class Tls:
-    """Certificates of a private installation; the authority is trusted beside the system's."""
-
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-
-    def context(self) -> ssl.SSLContext:
-        """Read the files; raises OSError (of which `ssl.SSLError` is one)."""
-        context = ssl.create_default_context()
-        if self.ca_file:
-            context.load_verify_locations(self.ca_file)
-        if self.cert_file:
-            context.load_cert_chain(self.cert_file, self.key_file)
-        return context
 
 
 OnResponse = Callable[[str, Response], None]
@@ -261,6 +244,7 @@ class Http:
     on_response: OnResponse | None = None
     environ: Mapping[str, str] = attrs.field(factory=lambda: os.environ, repr=False)
     """Names the proxies."""
+    _contexts: Contexts = attrs.field(factory=Contexts, init=False, repr=False, eq=False)
 
     def __call__(
         self,
@@ -275,9 +259,9 @@ class Http:
         proxies = Proxies(environ=self.environ)
         redactor.add(proxies.secrets)
         proxy = None if self.transport else proxies.of(base_url)
-        context = Context((tls or Tls()).context)
+        context = partial(self._contexts.of, tls or Tls())
         if base_url[:6].lower() == "https:":
-            context()
+            context = partial(_same, context())
         template = httpx.Request(
             "GET",
             base_url,
@@ -288,9 +272,11 @@ class Http:
             }
             | {name: value.reveal() for name, value in (headers or {}).items()},
         )
-        transport = (
-            self.transport(base_url) if self.transport else Transport(Opening(context=context, proxy=proxy))
-        )
+        if self.transport:
+            transport = self.transport(base_url)
+        else:
+            of_proxy = partial(self._contexts.of, Tls())
+            transport = Transport(Opening(context=context, proxy=proxy, context_of_proxy=of_proxy))
         return HttpClient(
             template, transport, service=service, at_once=at_once, rng=self.rng, on_response=self.on_response
         )
@@ -314,6 +300,10 @@ def _same_host(asked: httpx.URL, answer: Response) -> httpx.URL | None:
         return None
     safe = address.scheme == "https" or address.scheme == asked.scheme == "http"
     return address if safe and address.host == asked.host and not address.userinfo else None
+
+
+def _same(context: ssl.SSLContext) -> ssl.SSLContext:
+    return context
 
 
 def _worth_repeating(error: BaseException) -> bool:

@@ -17,26 +17,15 @@ _NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305 §5
 _PORTS = {"http": 80, "https": 443}
 
 
-class Context:
-    """What TLS trusts, made when it is first needed."""
-
-    def __init__(self, make: Callable[[], ssl.SSLContext]) -> None:
-        self._make = make
-        self._made: ssl.SSLContext | None = None
-
-    def __call__(self) -> ssl.SSLContext:
-        """The one context; raises OSError."""
-        if self._made is None:
-            self._made = self._make()
-            self._made.set_alpn_protocols(["http/1.1"])
-        return self._made
+MakeContext = Callable[[], ssl.SSLContext]
 
 
 @attrs.frozen(kw_only=True)
 class Opening:
     """Of connections to one service; `proxy` may have credentials in its address."""
 
-    context: Context
+    context: MakeContext
+    context_of_proxy: MakeContext
     proxy: Secret | None = None
 
     async def __call__(self, url: httpx.URL) -> Connection:
@@ -75,7 +64,7 @@ class Opening:
         return ((b"Proxy-Authorization", b"Basic " + words),)
 
     async def _by(self, proxy: httpx.URL, url: httpx.URL) -> Connection:
-        connection = await self._connected(proxy, Context(ssl.create_default_context))
+        connection = await self._connected(proxy, self.context_of_proxy)
         try:
             if url.scheme == "https":
                 await self._tunnel(connection, url)
@@ -84,7 +73,7 @@ class Opening:
             raise
         return connection
 
-    async def _connected(self, url: httpx.URL, context: Context) -> Connection:
+    async def _connected(self, url: httpx.URL, context: MakeContext) -> Connection:
         loop = asyncio.get_running_loop()
         host = url.raw_host.decode("ascii")
         options: dict[str, Any] = {"ssl": context(), "server_hostname": host} if url.scheme == "https" else {}
