@@ -37,7 +37,7 @@ from paas_runner.secret import Secret
 
 log = structlog.stdlib.get_logger(__name__)
 
-PUSHES_AT_ONCE = 64  # to one remote
+PUSHES_AT_ONCE = 32  # to one remote's host, of one section
 LOOK_SECONDS = 10.0
 SEND_SECONDS = 60.0
 MOST_ANSWER_BYTES = 1024 * 1024

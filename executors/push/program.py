@@ -18,6 +18,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from errno import ENOENT
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -110,11 +111,11 @@ def _git_in(folder: Path) -> "Git":
 
 def _version() -> tuple[int, int]:
     git = _git_in(Path())
-    from git import GitCommandError
+    from git.exc import CommandError
 
     try:
         shown = git.execute(_command(["--version"], _kept()), env=_kept())
-    except (OSError, GitCommandError) as error:
+    except (OSError, CommandError) as error:
         raise RunnerError("the program `git` was not found on PATH: install it") from error
     found = _VERSION.match(shown)
     return (int(found[1]), int(found[2])) if found else (0, 0)
@@ -145,14 +146,19 @@ def _push(tree: Mapping[str, bytes], url: str, credentials: Credentials, identit
 
 def _git(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
     """Run it with just this environment; raises `_GitError`, and OSError where nothing can be run."""
+    from git import GitCommandNotFound
+
     until = time.monotonic() + PUSH_SECONDS
-    process = _git_in(folder).execute(
-        _command(arguments, environment),
-        env=environment,
-        as_process=True,
-        with_stdout=False,
-        start_new_session=True,  # what it starts for a push ends with it
-    )
+    try:
+        process = _git_in(folder).execute(
+            _command(["-C", str(folder), *arguments], environment),  # GitPython runs in ours where it is gone
+            env=environment,
+            as_process=True,
+            with_stdout=False,
+            start_new_session=True,  # what it starts for a push ends with it
+        )
+    except GitCommandNotFound as error:
+        raise FileNotFoundError(ENOENT, "no program `git` on PATH any more") from error
     program = process.proc
     if program is None or program.stderr is None:
         raise RuntimeError("git has no pipe")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import attrs
 
-from paas_runner.check.machine import check_git, check_modes, check_state
+from paas_runner.check.machine import check_modes, check_state
 from paas_runner.check.runners import ANSWER_SECONDS, CheckedRunner, RunnerCheck, WaitDisplay
 from paas_runner.config import Config, ConfigError, load
 from paas_runner.config.sections import Executors
@@ -104,12 +104,11 @@ class ConfigurationCheck:
         """In the order in which a reader wants them: this machine, the runners, what concerns all of them."""
         state = await asyncio.to_thread(check_state, self.config, self.now())
         modes = await asyncio.to_thread(check_modes, self.config)
-        git = await asyncio.to_thread(check_git)
         clocks = Clocks(self.now)
         runner_check = attrs.evolve(self._runner_check(clocks), installation=state.installation)
         runners = await asyncio.gather(*map(runner_check.check_whatever_happens, state.config.runners))
         of_runners = [attrs.evolve(each, runner=one.runner.title) for one in runners for each in one.results]
-        return [*state.results, *modes, git, *of_runners, *self._of_all(state.config, runners, clocks)]
+        return [*state.results, *modes, *of_runners, *self._of_all(state.config, runners, clocks)]
 
     async def flavors(self) -> Mapping[str, Flavors]:
         """What hosts are on offer, by short token, as far as that can be found out; no more is checked."""

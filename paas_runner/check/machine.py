@@ -1,4 +1,4 @@
-"""What the service needs of this machine: its state, the program `git`, files that no other user can abuse.
+"""What the service needs of this machine: its state, files that no other user can abuse.
 
 Of the state it is checked whether it can be written, what is there already, and which process works on it. Of
 modes and owners all that reading the configuration leaves: that refuses a file of secrets which others may
@@ -7,9 +7,7 @@ open. Nothing is left behind.
 
 import fcntl
 import os
-import re
 import stat
-import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -27,11 +25,9 @@ from paas_runner.store.snapshot import Snapshot, take
 from paas_runner.store.sqlite_file import complaint
 from paas_runner.store.state_file import StateFileError
 
-_STATE, _GIT, _FILES = "state", "git", "files"
+_STATE, _FILES = "state", "files"
 """The subjects of the results."""
 
-_GIT_SECONDS = 10.0
-_GIT_VERSION = re.compile(r"git version (\S+)")
 _AS_ITS_USER = "run this as the service's user"
 _GROUP_OR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _COMPANIONS = ("", "-wal", "-shm", ".lock")
@@ -151,22 +147,6 @@ def _state_file(config: Config, now: datetime) -> Iterator[CheckResult]:
         if found.possible_hosts:
             names = ", ".join(found.possible_hosts)
             yield warning(_STATE, f"hosts may exist of which the file does not know: {names}")
-
-
-def check_git() -> CheckResult:
-    """Whether git is there, and which one; whether it is new enough, the executor says that needs it."""
-    try:
-        answer = subprocess.run(
-            ["git", "--version"], capture_output=True, text=True, timeout=_GIT_SECONDS, check=False
-        )
-    except FileNotFoundError:
-        return fault(_GIT, "not found on PATH", "install it")
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return fault(_GIT, f"cannot be called ({type(error).__name__})")
-    version = _GIT_VERSION.match(answer.stdout)
-    if answer.returncode or not version:
-        return fault(_GIT, f"does not work: exit code {answer.returncode}", "try `git --version`")
-    return fine(_GIT, version[1])
 
 
 def check_modes(config: Config) -> Sequence[CheckResult]:

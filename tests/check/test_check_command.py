@@ -104,14 +104,21 @@ async def test_the_effective_configuration_is_shown_as_toml_or_json(world):
 
 
 async def test_without_git_and_without_a_sane_state_everything_wrong_is_said_at_once(world, monkeypatch):
-    world.write(top='state_file = "missing/state.json"\n')
+    pushed_by_git = world.runner(more='paas_push = "program"')
+    world.write(pushed_by_git, top='state_file = "missing/state.json"\n')
     monkeypatch.setenv("PATH", "/nonexistent")
     code, answer, _ = await check(world)
     assert code == 1
-    assert "✗ git            not found on PATH" in answer
     assert "cannot be used on this machine: the program `git` was not found on PATH" in answer
     assert "missing cannot be written: No such file or directory" in answer
     assert "✓ one: token" in answer
+
+
+async def test_git_is_missed_only_where_it_pushes(world, monkeypatch):
+    world.write()
+    monkeypatch.setenv("PATH", "/nonexistent")
+    code, answer, _ = await check(world)
+    assert (code, "`git`" in answer) == (0, False)
 
 
 async def test_wrong_arguments_end_with_2(world):

@@ -25,7 +25,7 @@ async def test_all_is_fine_where_everything_is_right(world):
     assert not checked.faults
     assert not checked.warnings
     subjects = {each.subject for each in checked.results}
-    assert subjects >= {"token", "executor", "flavors", "zones", "organisation", "clock", "state", "git"}
+    assert subjects >= {"token", "executor", "flavors", "zones", "organisation", "clock", "state"}
     [clock] = checked.of("clock")
     assert clock.text == f"agrees with coordinator {world.sandbox.coordinator_url}, Clever Cloud"
 

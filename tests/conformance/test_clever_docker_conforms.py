@@ -61,7 +61,13 @@ class SimulatedCleverCloud:
         return [entry.name for entry in self._cloud.ledger.alive]
 
     async def launches(self, name):
-        return sum(entry.launches for entry in self._cloud.ledger.created if entry.name == name)
+        """A push may be answered before its deployment begins."""
+        while any(entry.pushes and not entry.launches for entry in self._named(name) if entry.alive):
+            await asyncio.sleep(0.01)
+        return sum(entry.launches for entry in self._named(name))
+
+    def _named(self, name):
+        return [entry for entry in self._cloud.ledger.created if entry.name == name]
 
     async def plant(self, name):
         executor = self.executor("nobody")
