@@ -81,6 +81,8 @@ SENTENCES: Mapping[str, str] = {
     "job_decommissioning": "job decommissioning",
     "job_gone": "job gone",
     "host_left_in_place": "job gone, its host left in place as configured",
+    "looks_stretched": "more looks at jobs are due than are allowed: they are made more rarely",
+    "looks_on_time": "the looks at jobs are made as often as configured again",
     "action_postponed": "an action on a job did not succeed yet",
     "job_error": "unexpected error: the job is kept and looked at again",
     "job_without_runner": "a tracked job belongs to a runner that the configuration no longer has: "

@@ -197,6 +197,11 @@ class Config:
     paas_max_concurrent_provisioning: int = setting(
         "Jobs at once between acquisition and first sign of life.", default=10, minimum=1
     )
+    paas_max_looks_per_minute: int = setting(
+        "Looks a minute at the jobs of one coordinator and their hosts; beyond that all become rarer.",
+        default=2000,
+        minimum=60,
+    )
     paas_min_seconds_between_launches: float = setting(
         "Least distance of two launches.", default=0.0, minimum=0, maximum=86_400
     )

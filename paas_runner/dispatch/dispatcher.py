@@ -20,6 +20,7 @@ from paas_runner.dispatch.giving_back import give_back
 from paas_runner.dispatch.intake import Intake
 from paas_runner.dispatch.job_loop import JobLoop
 from paas_runner.dispatch.load_log import LoadLog
+from paas_runner.dispatch.look_budget import LookBudget
 from paas_runner.dispatch.records import Ledger, Records
 from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.served import ActiveRunner, Generation, ServedConfig
@@ -67,6 +68,7 @@ class Dispatcher:
         self._clock = clock
         self._stopping = stopping
         self._leaving = Stop()
+        self._looks: dict[str, LookBudget] = {}
         self._draining = False
         self._loops = asyncio.TaskGroup()
         self.running = asyncio.Event()
@@ -96,6 +98,7 @@ class Dispatcher:
             },
             backoffs=self._registry.backoffs,
             refused=self._records.refused,
+            looks=dict(self._looks),
             draining=self._draining,
             stopping=self._stopping.is_set(),
         )
@@ -131,6 +134,8 @@ class Dispatcher:
             while asking := [task for generation in self._generations for task in generation.asking]:
                 await asyncio.wait(asking)
             self._leaving.set()
+            for budget in self._looks.values():
+                budget.close()
 
     def reload(self, config: ServedConfig) -> None:
         """Serve this from now on; what has begun is not touched, and goes on with what it began with."""
@@ -139,6 +144,8 @@ class Dispatcher:
             if config.runners.get(key) is not generation.runner:
                 self._retire(self._present.pop(key))
         self._registry.limit(config.limits)
+        for budget in self._looks.values():
+            budget.allow(config.looks_a_minute)
         same_periodic = _periodic(before) == _periodic(config)
         for key, runner in config.runners.items():
             if key not in self._present:
@@ -277,9 +284,16 @@ class Dispatcher:
             clock=self._clock,
             rng=self._rng,
             stopping=self._leaving,
+            looks=self._look_budget(generation.runner.coordinator_url),
             account=generation.account,
         )
         generation.add(self._loop(f"job {job.key}", loop.run))
+
+    def _look_budget(self, coordinator: str) -> LookBudget:
+        if coordinator not in self._looks:
+            allowed = self._config.looks_a_minute
+            self._looks[coordinator] = LookBudget(coordinator, a_minute=allowed)
+        return self._looks[coordinator]
 
     def _loop(
         self, name: str, run: Callable[[], Awaitable[None]], round_seconds: float = LONGEST_ROUND_SECONDS

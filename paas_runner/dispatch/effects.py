@@ -63,6 +63,8 @@ _ACCOUNT_REFUSED = (401, 403)
 _YOUNG = timedelta(minutes=1)
 
 _PREPARING = frozenset({Action.PROVISION, Action.ADOPT, Action.CHECK_READY, Action.LAUNCH})
+LOOKS = frozenset({Action.LOOK_FOR_LIFE, Action.CHECK_STATUS, Action.CHECK_HOST})
+"""What is made for its answer alone and can wait: it is within the budget of looks."""
 _FINISHING = frozenset({Action.EXPLAIN, Action.REPORT, Action.DECOMMISSION})
 _SIDE_CHECKS = frozenset({Action.TOUCH, Action.CHECK_HOST})  # their failure holds up nothing else
 
@@ -78,6 +80,9 @@ class Effects:
     """Is told whether the provider takes the credentials of the runner."""
     kind: str = ""
     """The job's, for the runner's habits; empty when it is not known."""
+    stretch: Callable[[], float] = lambda: 1.0
+    """How many times rarer looks are than the policy says."""
+
     missed: Counter[Action] = attrs.field(factory=Counter)
     """How often in a row each side check has failed: no record counts that."""
 
@@ -176,7 +181,7 @@ class Effects:
         """The coordinator has the last word: the host of a job that has just ended may be gone."""
         trouble = await trouble_of(self.runner.executor, _provisioned(job))
         if trouble is None:
-            return HostChecked(until=self._after(self.runner.policy.host_every))
+            return HostChecked(until=self._after(self.stretch() * self.runner.policy.host_every))
         if await self.runner.coordinator.status(job.key.job_id, job.token) is JobStatus.ENDED:
             return Ended()
         return _failed(Failure(reason=FailureReason.SYSTEM, text=trouble), job)

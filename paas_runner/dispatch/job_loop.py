@@ -2,13 +2,15 @@
 
 import asyncio
 import random
+from contextlib import closing
 
 import structlog
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
 from paas_runner.dispatch.counters import figures
-from paas_runner.dispatch.effects import AFTER_A_BUG_SECONDS, Effects
+from paas_runner.dispatch.effects import AFTER_A_BUG_SECONDS, LOOKS, Effects
 from paas_runner.dispatch.habits import kind_of
+from paas_runner.dispatch.look_budget import LookBudget
 from paas_runner.dispatch.records import AGAIN_AFTER_SECONDS, Records
 from paas_runner.dispatch.served import Account, ActiveRunner
 from paas_runner.job.cost import Charge, closed_by
@@ -34,6 +36,7 @@ class JobLoop:
         clock: Clock,
         rng: random.Random,
         stopping: asyncio.Event,
+        looks: LookBudget,
         account: Account | None = None,
     ) -> None:
         """The loop owns the job's record from now on; it ends at `stopping`, the job where it is then."""
@@ -44,17 +47,23 @@ class JobLoop:
             clock=clock,
             rng=rng,
             account=account or Account(),
+            stretch=lambda: looks.stretch,
             kind=kind_of(job.payload) if job.payload else "",
         )
         self._records = records
         self._clock = clock
         self._stopping = stopping
         self._charge: Charge | None = None
+        self._watcher = looks.watcher()
+        self._may_look = False
 
     async def run(self) -> None:
         """Until the job is gone, or until the first decision after `stopping`."""
         job = self._job
-        with bound_contextvars(runner=self._runner.name, job=job.key.job_id, phase=str(job.phase)):
+        with (
+            closing(self._watcher),
+            bound_contextvars(runner=self._runner.name, job=job.key.job_id, phase=str(job.phase)),
+        ):
             going = True
             while going and not self._stopping.is_set():
                 beat()
@@ -68,7 +77,10 @@ class JobLoop:
 
     async def _step(self) -> bool:
         match next_action(self._job, self._clock(), self._runner.policy):
+            case Act(action=action) if action in LOOKS and not self._may_look:
+                self._may_look = await self._watcher.turn()  # and decide again: time has passed
             case Act(action=action, intent=intent):
+                self._may_look = False
                 if action is Action.PROVISION and (refusal := await self._effects.foresee(self._job)):
                     await self._happened(refusal)
                 elif intent is None or await self._intend(intent):

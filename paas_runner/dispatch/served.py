@@ -34,6 +34,9 @@ class ActiveRunner:
 
     name: str
     coordinator: CoordinatorClient
+    coordinator_url: str = ""
+    """What tells one coordinator from another: runners of the same one share its budget of looks."""
+
     executor: Executor
     policy: Policy
     rhythm: Rhythm
@@ -67,6 +70,9 @@ class ServedConfig:
     limits: Limits
     sweep_every: timedelta = timedelta()
     """How often orphans are searched for; 0 or less is never."""
+
+    looks_a_minute: int = 2000
+    """At the jobs of one coordinator and their hosts, before they become rarer."""
 
     log_statistics: bool = True
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from paas_runner.dispatch.look_budget import LookBudget
 from paas_runner.dispatch.registry import Backoff
 from paas_runner.job.capacity import Load
 from paas_runner.job.decision import Policy
@@ -34,6 +35,9 @@ class DispatchView:
 
     refused: Mapping[JobKey, str]
     """The jobs that wait for a record which the disk refuses, and why it does."""
+
+    looks: Mapping[str, LookBudget]
+    """The budget of each coordinator, by its address."""
 
     draining: bool
     """Whether no more jobs are taken, so that the service ends with the last one."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from paas_runner.addresses import coordinator_api
 from paas_runner.config import Config, Runner
 from paas_runner.control import Control, no_control
 from paas_runner.coordinator.gitlab import GitLabCoordinator
@@ -78,6 +79,7 @@ class Assembly:
             },
             limits=config.limits,
             sweep_every=config.paas_orphan_sweep_interval,
+            looks_a_minute=config.paas_max_looks_per_minute,
             log_statistics=config.paas_log_statistics,
         )
 
@@ -89,6 +91,7 @@ class Assembly:
         return ActiveRunner(
             key=runner.short_token,
             name=runner.title,
+            coordinator_url=coordinator_api(runner.url),
             coordinator=_coordinator(runner, self.edges, self.system_id),
             executor=executor,
             policy=attrs.evolve(

@@ -61,6 +61,7 @@ class LiveStatus:
             runners=[self._runner(view, key, name) for key, name in _names(view).items()],
             jobs=self._jobs(view),
             counters=self.counters.numbers,
+            looks=_looks(view),
         )
 
     def explain(self, job_id: object) -> Sequence[JobExplanation]:
@@ -117,6 +118,19 @@ class TokenExpiry:
             for key, notice in self.notices().items():
                 log.warning("token_expires", runner=titles[key], note=notice)
             await sleep(_TOKENS_EVERY)
+
+
+def _looks(view: DispatchView) -> Sequence[report.LooksReport]:
+    return [
+        report.LooksReport(
+            coordinator=coordinator,
+            jobs=budget.jobs,
+            looks_a_minute=budget.a_minute,
+            factor=round(budget.stretch, 1),
+        )
+        for coordinator, budget in view.looks.items()
+        if budget.jobs and budget.stretch > 1
+    ]
 
 
 def _names(view: DispatchView) -> Mapping[str, str]:

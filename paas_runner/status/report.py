@@ -115,6 +115,16 @@ class JobReport:
 
 
 @attrs.frozen(kw_only=True)
+class LooksReport:
+    """A coordinator at whose jobs it is looked more rarely than configured: by `factor`."""
+
+    coordinator: str
+    jobs: int
+    looks_a_minute: int
+    factor: float
+
+
+@attrs.frozen(kw_only=True)
 class StatusReport:
     """Everything at one moment."""
 
@@ -125,6 +135,9 @@ class StatusReport:
     jobs: Sequence[JobReport]
     counters: Mapping[str, int] = attrs.field(factory=dict)
     """What must not happen, and how often it has since the process began; empty of one that is down."""
+
+    looks: Sequence[LooksReport] = ()
+    """Of the coordinators where more looks are due than are allowed."""
 
 
 def capacity(load: Load) -> Capacity:

@@ -14,6 +14,7 @@ from paas_runner.plain_text import aligned, one_line, short_span, span
 from paas_runner.status.report import (
     Capacity,
     JobReport,
+    LooksReport,
     RunnerReport,
     ServiceReport,
     ServiceState,
@@ -39,6 +40,7 @@ def page(report: StatusReport) -> str:
             _service(report.service, report.at),
             _capacity(report.capacity),
             *_counters(report.counters),
+            *map(_looks, report.looks),
             "",
             *aligned([("RUNNER", "TOKEN", "STATE", "JOBS", "WHY"), *map(_runner, report.runners)]),
             "",
@@ -103,6 +105,13 @@ def _counters(counters: Mapping[str, int]) -> Sequence[str]:
     """What has happened although it must not; nothing as long as nothing has."""
     happened = [f"{name} {number}" for name, number in counters.items() if number]
     return [f"since the start: {', '.join(happened)}; the log tells more"] if happened else []
+
+
+def _looks(looks: LooksReport) -> str:
+    return (
+        f"looks at the {looks.jobs} jobs of {looks.coordinator} are {looks.factor:g} times rarer than "
+        f"configured: {looks.looks_a_minute} a minute are allowed (paas_max_looks_per_minute)"
+    )
 
 
 def _use(use: Use) -> str:

@@ -46,6 +46,7 @@ def view(tracking):
         policies={},
         backoffs={},
         refused={},
+        looks={},
         draining=False,
         stopping=False,
     )

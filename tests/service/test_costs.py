@@ -135,7 +135,9 @@ def test_the_ledger_has_the_time_of_each_host_and_the_log_what_it_cost(play, log
     seconds = play(story, cloud=SLOW)
     gone = events_in(logs, "job_gone")
     assert sum(line["host_seconds"] for line in gone) == pytest.approx(seconds)
-    assert all(line["estimated_cost"] == pytest.approx(line["host_seconds"] / 1000) for line in gone)
+    assert all(
+        line["estimated_cost"] == pytest.approx(line["host_seconds"] / 1000, abs=1e-5) for line in gone
+    )
     [line] = events_in(logs, "costs_since_start")
     assert line["tenants"][""]["jobs"] == 3
     assert line["tenants"][""]["estimated_cost"] == pytest.approx(seconds / 1000)

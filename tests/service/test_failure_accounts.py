@@ -225,11 +225,10 @@ def test_a_push_that_is_refused(play, logs):
             job = world.submit()
             await world.settled(job)
         said, facts = read(job, logs)
-        assert said == "The host of this job could not be prepared."
-        assert facts["Asked for"].startswith("push the job, at ")
-        assert facts["Answer"] == "git remote push.example: the credentials were refused"
-        assert "whose credentials were refused" in facts["What to do"]
-        assert facts["Reference"].startswith(f"hpd-job-{world.key}-{job.job_id} {host_of(world)} (")
+        assert said == "This job could not be handed to its host within 15 min."
+        assert facts["Last answer"] == "git remote push.example, push the job: the credentials were refused"
+        assert facts["What to do"].startswith("ask the operators")
+        assert facts["Reference"].startswith(f"hpd-job-{world.key}-{job.job_id} {host_of(world)}")
 
     play(story)
 

@@ -14,6 +14,7 @@ from paas_runner.dispatch.acquisition import Acquisition
 from paas_runner.dispatch.counters import Costs, Counters
 from paas_runner.dispatch.intake import Intake
 from paas_runner.dispatch.job_loop import JobLoop
+from paas_runner.dispatch.look_budget import LookBudget
 from paas_runner.dispatch.pace import Rhythm
 from paas_runner.dispatch.records import Ledger, Records
 from paas_runner.dispatch.registry import Registry
@@ -249,6 +250,7 @@ class OutsideWorld:
                 clock=virtual_now,
                 rng=random.Random(1),
                 stopping=self.stopping,
+                looks=LookBudget("", a_minute=2000),
             )
             await loop.run()
 
