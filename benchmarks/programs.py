@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -16,7 +17,7 @@ from benchmarks.playing import ADMIN_TOKEN, CLOUD_TOKEN, ORGANISATION, World
 
 _SAMPLE_SECONDS = 0.25
 _TICKS = os.sysconf("SC_CLK_TCK")
-_PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
+_GITS_OWN_GIT = Path("/usr/lib/git-core/git")
 
 
 @attrs.frozen(kw_only=True)
@@ -190,29 +191,33 @@ class CountedGit:
     """How often a program starts git, and git itself, which are replaced for it in a mount namespace."""
 
     def __init__(self, folder: Path) -> None:
-        self.possible = (
-            os.geteuid() == 0 and shutil.which("unshare") is not None and shutil.which("git") is not None
-        )
+        found = Path(shutil.which("git") or "/usr/bin/git").resolve()
+        places = [place for place in (found, _GITS_OWN_GIT) if place.exists()]
+        copied, counting = folder / "git", folder / "counting-git"
         self._log = folder / "git.log"
         self._log.touch()
-        self._places = [Path(shutil.which("git") or "git").resolve(), Path("/usr/lib/git-core/git")]
-        copied = folder / "git"
-        if self.possible:
-            shutil.copy(self._places[0], copied)
-        self._counting = folder / "counting-git"
-        self._counting.write_text(f'#!/bin/sh\necho >> "{self._log}"\nexec "{copied}" "$@"\n')
-        self._counting.chmod(0o755)
+        counting.write_text(f'#!/bin/sh\necho >> "{self._log}"\nexec "{copied}" "$@"\n')
+        counting.chmod(0o755)
+        mounts = [f'mount --bind "{counting}" "{place}"' for place in places]
+        self._before = ["unshare", "--mount", "sh", "-c", " && ".join([*mounts, 'exec "$@"']), "sh"]
+        self._possible = bool(places) and self._works()
+        if self._possible:
+            shutil.copy(places[0], copied)
+
+    def _works(self) -> bool:
+        """Whether we may do so."""
+        try:
+            tried = subprocess.run([*self._before, "true"], capture_output=True, check=False)
+        except OSError:
+            return False
+        return tried.returncode == 0
 
     @property
-    def before(self) -> Sequence[str | Path]:
+    def before(self) -> Sequence[str]:
         """What to write before the command to run."""
-        if not self.possible:
-            return ()
-        places = [place for place in self._places if place.exists()]
-        mounts = " && ".join(f'mount --bind "{self._counting}" "{place}"' for place in places)
-        return ["unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh"]
+        return self._before if self._possible else ()
 
     @property
     def count(self) -> int | None:
         """So far; None where it cannot be known."""
-        return self._log.read_text().count("\n") if self.possible else None
+        return self._log.read_text().count("\n") if self._possible else None
