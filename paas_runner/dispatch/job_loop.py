@@ -59,10 +59,10 @@ class JobLoop:
 
     async def run(self) -> None:
         """Until the job is gone, or until the first decision after `stopping`."""
-        job = self._job
+        key, phase = self._job.key, self._job.phase  # not the record: its payload would stay for as long
         with (
             closing(self._watcher),
-            bound_contextvars(runner=self._runner.name, job=job.key.job_id, phase=str(job.phase)),
+            bound_contextvars(runner=self._runner.name, job=key.job_id, phase=str(phase)),
         ):
             going = True
             while going and not self._stopping.is_set():
