@@ -13,6 +13,7 @@ from paas_runner.http import Http, HttpClient
 from paas_runner.http import transport as transports
 from paas_runner.http.connection import MOST_HEAD_BYTES, MOST_INFORMATIONAL, Connection
 from tests.support.bounded import cheap
+from tests.support.processes import until
 from tests.support.wire_server import OK, Reply, Server, client_of, listening
 
 
@@ -135,6 +136,23 @@ async def test_a_connection_that_is_too_old_is_not_used(monkeypatch: pytest.Monk
         await get(api)
         await get(api)
     assert [len(each) for each in serve.requests] == [1, 1]
+
+
+async def test_a_connection_that_nobody_uses_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transports, "KEPT_SECONDS", 0.02)
+    heard: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(OK)
+        heard.append(await reader.read())
+
+    async with listening(serve) as port:
+        api = Http()(f"http://127.0.0.1:{port}", service="test")
+        await get(api)
+        await until(lambda: len(heard) == 2)
+        await api.aclose()
+    assert heard[1] == b""
 
 
 async def test_a_connection_that_the_server_has_closed_meanwhile_is_not_used() -> None:

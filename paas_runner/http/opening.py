@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import ssl
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,8 @@ CONNECT_SECONDS = 10.0
 _NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305 §5
 _PORTS = {"http": 80, "https": 443}
 
+
+SSLProtocol.max_size = 64 * 1024  # of the buffer that each has from the first: 256 KiB, times all connections
 
 MakeContext = Callable[[], ssl.SSLContext]
 

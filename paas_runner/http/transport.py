@@ -28,6 +28,7 @@ class Transport(httpx.AsyncBaseTransport):
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
         self._kept: defaultdict[tuple[bytes, bytes, int | None], deque[Connection]] = defaultdict(deque)
+        self._clearing: asyncio.TimerHandle | None = None
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -45,6 +46,8 @@ class Transport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close what is kept."""
         self._closed = True
+        if self._clearing:
+            self._clearing.cancel()
         while self._kept:
             _, connections = self._kept.popitem()
             for connection in connections:
@@ -72,10 +75,8 @@ class Transport(httpx.AsyncBaseTransport):
 
     def _taken(self, url: httpx.URL, seconds: float) -> Connection | None:
         kept = self._kept[_origin(url)]
-        now = asyncio.get_running_loop().time()
-        while kept and (kept[0].used_at < now - KEPT_SECONDS or not kept[0].quiet):
-            kept.popleft().abort()
-        while kept and kept[-1].used_at >= now - seconds:
+        since = asyncio.get_running_loop().time() - seconds
+        while kept and kept[-1].used_at >= since:
             connection = kept.pop()
             if connection.quiet:
                 return connection
@@ -85,10 +86,24 @@ class Transport(httpx.AsyncBaseTransport):
     def give_back(self, connection: Connection, url: httpx.URL) -> None:
         """Keep it for the next request, unless an answer was cut off or the other side wants to close it."""
         if connection.over and not self._closed:
-            connection.used_at = asyncio.get_running_loop().time()
+            loop = asyncio.get_running_loop()
+            connection.used_at = loop.time()
             self._kept[_origin(url)].append(connection)
+            if not self._clearing:
+                self._clearing = loop.call_later(KEPT_SECONDS, self._clear_away)
         else:
             connection.abort()
+
+    def _clear_away(self) -> None:
+        """Close those that nobody has used for long; the oldest of each origin are on the left."""
+        loop = asyncio.get_running_loop()
+        now, self._clearing = loop.time(), None
+        for kept in self._kept.values():
+            while kept and kept[0].used_at + KEPT_SECONDS <= now:
+                kept.popleft().abort()
+        oldest = [kept[0].used_at for kept in self._kept.values() if kept]
+        if oldest:
+            self._clearing = loop.call_at(min(oldest) + KEPT_SECONDS, self._clear_away)
 
 
 class _Body(httpx.AsyncByteStream):
