@@ -99,7 +99,10 @@ def _arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         "--only", action="append", choices=names, metavar="SCENARIO", help="this one; may be repeated"
     )
     parser.add_argument(
-        "--rounds", type=int, default=2, help="how often both programs have their turn (default 2)"
+        "--rounds",
+        type=int,
+        default=2,
+        help="how often both programs have their turn, where that does not take minutes (default 2)",
     )
     parser.add_argument("--peer", type=Path, help="the program of 1.1.1; without it ours is measured alone")
     parser.add_argument(

@@ -9,11 +9,11 @@ from benchmarks.counts import COUNTS
 from benchmarks.suite import OWN, Results
 
 BOUNDS: Mapping[str, float] = {
-    "coordinator_requests_per_job": 9,
-    "cloud_requests_per_job": 3.3,
+    "coordinator_requests_per_job": 7,
+    "cloud_requests_per_job": 3.1,
     "git_requests_per_job": 2,
-    "git_processes_per_job": 8,
-    "store_writes_per_job": 12,
+    "git_processes_per_job": 0,
+    "store_writes_per_job": 8,
 }
 
 

@@ -45,6 +45,9 @@ class Scenario:
     peer: bool = True
     """Whether 1.1.1 can do it."""
 
+    once: bool = False
+    """Whether one round is enough, because it takes minutes."""
+
     peer_once: bool = False
     """Whether one round of 1.1.1 is enough, because it takes long."""
 

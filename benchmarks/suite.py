@@ -80,7 +80,7 @@ class Suite:
         await asyncio.gather(*map(of, self.programs))
 
     def _turns(self, scenario: Scenario) -> Iterator[tuple[int, Program]]:
-        for number in range(1, self.rounds + 1):
+        for number in range(1, 2 if scenario.once else self.rounds + 1):
             for program in self.programs:
                 if program.is_peer and (not scenario.peer or (scenario.peer_once and number > 1)):
                     continue
