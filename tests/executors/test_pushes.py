@@ -85,6 +85,7 @@ async def test_another_commit_there_is_left_alone(push, remote):
         await push()
     assert [entry["event"] for entry in logs if entry["event"] == "launched_before"] == ["launched_before"]
     assert remote.master == other
+    assert [method for method, _ in remote.asked] == ["GET"]
 
 
 @pytest.mark.parametrize("hook", ["pre-receive", "update"])
