@@ -72,6 +72,7 @@ SENTENCES: Mapping[str, str] = {
     "quota_too_small": "the quota is too small for some flavors: jobs that ask for one of them are failed",
     "flavors_unreadable": "what hosts weigh cannot be read",
     # one job
+    "job_waits_for_room": "there is no room for the job's host under the quota yet: it waits for it",
     "job_provisioning": "job provisioning",
     "job_provisioned": "job provisioned",
     "job_launching": "job launching",

@@ -28,7 +28,6 @@ _CONFIGURATION, _QUOTA, _CLOCK = "configuration", "quota", "clock"
 """The subjects of the results."""
 
 TOLERATED_CLOCK_DIFFERENCE = timedelta(seconds=5)
-_KEPT_FREE = 0.5  # of a quota, for the heaviest job: more than that is worth a word
 _HALF_A_SECOND = timedelta(seconds=0.5)  # a Date header has whole seconds, cut off
 
 
@@ -165,11 +164,3 @@ def _quota_of_runner(key: str, load: Load) -> Iterator[CheckResult]:
     if too_heavy:
         text = f"too small for {', '.join(too_heavy)}: jobs that ask for one of them are failed"
         yield warning(_QUOTA, text, "raise the quota, or set the largest size that a job may ask for")
-    elif heaviest > allowed * _KEPT_FREE and len(counts) > 1:
-        largest = next(flavor for flavor, weight in granted.items() if weight == heaviest)
-        text = (
-            f"lighter jobs cannot use most of it: a job may get {largest}, and is asked for only while "
-            f"{heaviest:.1f} of {allowed:.1f} are free"
-        )
-        advice = "set the largest flavor that a job may ask for (`cc_max_flavor`), or raise the quota"
-        yield warning(_QUOTA, text, advice)

@@ -17,9 +17,10 @@ from paas_runner.job.cost import Charge, closed_by
 from paas_runner.job.decision import Act, Action, Done, Intend, Settle, Wait, next_action
 from paas_runner.job.events import Event, Failed, HostLeft
 from paas_runner.job.lifecycle import apply
+from paas_runner.job.room import Room
 from paas_runner.job.tracked import Phase, TrackedJob
 from paas_runner.loop.heartbeat import beat
-from paas_runner.loop.timing import Clock, sleep_until_stopped
+from paas_runner.loop.timing import Clock, sleep_until_any, sleep_until_stopped
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -56,6 +57,7 @@ class JobLoop:
         self._charge: Charge | None = None
         self._watcher = looks.watcher()
         self._may_look = False
+        self._waits_for_room = False
 
     async def run(self) -> None:
         """Until the job is gone, or until the first decision after `stopping`."""
@@ -76,13 +78,16 @@ class JobLoop:
                     await sleep_until_stopped(AFTER_A_BUG_SECONDS, self._stopping)
 
     async def _step(self) -> bool:
-        match next_action(self._job, self._clock(), self._runner.policy):
+        room = self._records.room(self._job)
+        match next_action(self._job, self._clock(), self._runner.policy, room):
             case Act(action=action) if action in LOOKS and not self._may_look:
                 self._may_look = await self._watcher.turn()  # and decide again: time has passed
             case Act(action=action, intent=intent):
                 self._may_look = False
                 if action is Action.PROVISION and (refusal := await self._effects.foresee(self._job)):
                     await self._happened(refusal)
+                elif self._records.room(self._job) is not room:
+                    pass  # the executor took its time, and another has the room by now: decide again
                 elif intent is None or await self._intend(intent):
                     await self._happened(await self._effects.perform(action, self._job))
                 else:
@@ -93,10 +98,21 @@ class JobLoop:
             case Settle(event=event):
                 await self._happened(event)
             case Wait(until=until):
-                await sleep_until_stopped((until - self._clock()).total_seconds(), self._stopping)
+                await self._wait((until - self._clock()).total_seconds(), room)
             case Done():
                 await self._records.remove(self._job)
         return self._job.phase is not Phase.GONE
+
+    async def _wait(self, seconds: float, room: Room) -> None:
+        """For so long, and no longer than there is no room."""
+        if room is not Room.LATER:
+            await sleep_until_stopped(seconds, self._stopping)
+            return
+        if not self._waits_for_room:
+            self._waits_for_room = True
+            log.info("job_waits_for_room", reason=self._records.why_it_waits(self._job))
+        with self._records.waiting_for_room(self._job) as found:
+            await sleep_until_any(seconds, self._stopping, found)
 
     async def _intend(self, intent: Event) -> bool:
         """The intent on the disk; without that, the outside world is not touched."""

@@ -7,6 +7,7 @@ the host gone once more, and the ledger keeps the first end.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 
 import structlog
@@ -14,6 +15,7 @@ import structlog
 from paas_runner.dispatch.counters import Costs
 from paas_runner.dispatch.registry import Registry
 from paas_runner.job.cost import Charge
+from paas_runner.job.room import Room
 from paas_runner.job.tracked import JobKey, Phase, TrackedJob
 from paas_runner.loop.timing import sleep_until_stopped
 from paas_runner.store import JobStore, LedgerStore, StoreError
@@ -47,6 +49,18 @@ class Records:
     def unrecorded(self) -> Sequence[TrackedJob]:
         """The jobs that are on no disk, because a shutdown came before their first record."""
         return list(self._unrecorded)
+
+    def room(self, job: TrackedJob) -> Room:
+        """What a job finds for its host."""
+        return self._registry.room(job)
+
+    def why_it_waits(self, job: TrackedJob) -> str:
+        """For room; empty when it does not."""
+        return self._registry.load.why_it_waits(job)
+
+    def waiting_for_room(self, job: TrackedJob) -> AbstractContextManager[asyncio.Event]:
+        """Inside, the event is set as soon as the job need not wait for room any longer."""
+        return self._registry.waiting_for_room(job)
 
     async def save_intent(self, job: TrackedJob) -> bool:
         """Record, trying until it is on the disk; False when a shutdown came first.

@@ -14,6 +14,7 @@ from datetime import datetime
 import attrs
 
 from paas_runner.job.capacity import Flavors, Limits, Load, Reservation, next_to_ask, planned_start
+from paas_runner.job.room import Room, order
 from paas_runner.job.shares import Share, share_of
 from paas_runner.job.tracked import JobKey, TrackedJob
 from paas_runner.logs import redactor
@@ -41,6 +42,8 @@ class Registry:
         self._limits = limits
         self._jobs: dict[JobKey, TrackedJob] = {}
         self._shares: Counter[Share] = Counter()
+        self._needing: dict[JobKey, TrackedJob] = {}
+        self._awaiting_room: dict[JobKey, asyncio.Event] = {}
         self._reservations: list[Reservation] = []
         self._waiting: list[_Waiting] = []
         self._flavors: dict[str, Flavors] = {}
@@ -51,7 +54,7 @@ class Registry:
         self.changed = asyncio.Event()
         """Set at each change; the one loop that waits for it clears it."""
 
-        for job in jobs:
+        for job in sorted(jobs, key=order):
             self.put(job)
 
     @property
@@ -68,6 +71,7 @@ class Registry:
         return Load(
             limits=self._limits,
             shares=dict(self._shares),
+            recent=self._recent,
             reservations=list(self._reservations),
             flavors=self._flavors,
             refused=dict(self._refused),
@@ -92,12 +96,41 @@ class Registry:
         """Whether a request may be kept waiting: each runner that is not asking could still begin to."""
         in_flight = {reservation.runner for reservation in self._reservations}
         others = set(self._limits.per_runner) - self._limits.paused - in_flight
-        return self.load.room_besides(others)
+        load = self.load
+        return not load.waiting and load.room_besides(others)
 
     @property
     def owes_a_turn(self) -> bool:
         """Whether a runner waits that could ask: never, unless a change was overlooked."""
         return next_to_ask(self.waiting, self.load) is not None
+
+    # --- room ----------------------------------------------------------------------------------------------
+
+    def room(self, job: TrackedJob) -> Room:
+        """What a job finds for its host."""
+        return self.load.room(job) if self._limits.quota and job.needs_room else Room.THERE
+
+    @contextmanager
+    def waiting_for_room(self, job: TrackedJob) -> Iterator[asyncio.Event]:
+        """Inside, the event is set as soon as the job need not wait for room any longer."""
+        self._awaiting_room[job.key] = event = asyncio.Event()
+        try:
+            yield event
+        finally:
+            del self._awaiting_room[job.key]
+
+    @property
+    def _recent(self) -> Sequence[TrackedJob]:
+        """All jobs since the first that has no host yet: they came in the order of their acquisition."""
+        first = next(iter(self._needing.values()), None)
+        if first is None:
+            return ()
+        recent = []
+        for job in reversed(self._jobs.values()):
+            if order(job) < order(first):
+                break
+            recent.append(job)
+        return recent[::-1]
 
     # --- what changes --------------------------------------------------------------------------------------
 
@@ -109,11 +142,16 @@ class Registry:
             self._latest_start = max(self._latest_start or start, start)
             redactor.track(job.token)
         self._jobs[job.key] = job
+        if job.needs_room:
+            self._needing[job.key] = job
+        else:
+            self._needing.pop(job.key, None)
         self._recount(before, job)
 
     def remove(self, key: JobKey) -> None:
         if job := self._jobs.pop(key, None):
             redactor.untrack(job.token)
+            self._needing.pop(key, None)
             self._recount(job, None)
 
     def _recount(self, before: TrackedJob | None, after: TrackedJob | None) -> None:
@@ -217,12 +255,20 @@ class Registry:
 
     def _give_turns(self) -> None:
         self.changed.set()
+        self._tell_who_has_room()
         self._waiting = [entry for entry in self._waiting if not entry.turn.done()]
         while self._waiting and (runner := next_to_ask(self.waiting, load := self.load)):
             entry = next(entry for entry in self._waiting if entry.runner == runner)
             self._waiting.remove(entry)
             self._reservations.append(reservation := self._reservation(runner, load))
             entry.turn.set_result(reservation)
+
+    def _tell_who_has_room(self) -> None:
+        load = self.load if self._awaiting_room else None
+        for key, event in self._awaiting_room.items():
+            job = self._jobs.get(key)
+            if load and (job is None or load.room(job) is not Room.LATER):
+                event.set()
 
     def _reservation(self, runner: str, load: Load) -> Reservation:
         return Reservation(runner, load.heaviest(runner) if self._limits.quota else math.inf)

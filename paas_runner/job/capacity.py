@@ -1,9 +1,9 @@
 """Whether one more job may be asked for, and if not, why: computed from what jobs take whenever it is asked.
 
 What they take is counted in whole jobs (`shares.py`), never summed up over time, so nothing can drift. A
-request in flight may bring a job as heavy as its runner is allowed, so it takes that much of every bound
-until its answer is a record. A job takes its place, and its weight, from its acquisition until no host of
-it is left, or until it turns out that nobody can reach its host.
+request in flight takes a place until its answer is a record. A job takes its place from its acquisition until
+no host of it is left, or until it turns out that nobody can reach its host; its weight as soon as there is
+room for it (`room.py`).
 """
 
 import enum
@@ -15,10 +15,9 @@ from typing import Any, Self
 
 import attrs
 
+from paas_runner.job.room import ROUNDING, Distribution, Promise, Room, Short, Waiting, fits, order
 from paas_runner.job.shares import Share, share_of, shares_of
-from paas_runner.job.tracked import TrackedJob
-
-_ROUNDING = 1e-9  # sums of weights are sums of floats
+from paas_runner.job.tracked import JobKey, TrackedJob
 
 
 @attrs.frozen(kw_only=True)
@@ -120,6 +119,9 @@ class Load:
     shares: Mapping[Share, int] = attrs.field(factory=dict)
     """How many jobs take what."""
 
+    recent: Sequence[TrackedJob] = ()
+    """All jobs since the first that has no host yet, in the order of their acquisition."""
+
     reservations: Sequence[Reservation] = ()
     flavors: Mapping[str, Flavors] = attrs.field(factory=dict)
     """What is known of each runner's hosts."""
@@ -130,7 +132,9 @@ class Load:
     @classmethod
     def of(cls, jobs: Iterable[TrackedJob], limits: Limits, **more: Any) -> Self:
         """The load of these jobs; `more` as the fields."""
-        return cls(limits=limits, shares=shares_of(jobs), **more)
+        ordered = sorted(jobs, key=order)
+        first = next((number for number, job in enumerate(ordered) if job.needs_room), len(ordered))
+        return cls(limits=limits, shares=shares_of(ordered), recent=ordered[first:], **more)
 
     # --- the weight quota ---------------------------------------------------------------------------------
 
@@ -145,9 +149,64 @@ class Load:
 
     @functools.cached_property
     def weight(self) -> float:
-        """What tracked jobs and requests in flight may weigh together."""
-        held = sum(self._weight(share) * count for share, count in self.shares.items())
-        return held + sum(each.most_weight for each in self.reservations)
+        """What the hosts of jobs weigh, and may come to weigh with what requests in flight bring."""
+        return self._distribution.taken if self._distribution else sum(self._held.values())
+
+    @functools.cached_property
+    def waiting(self) -> Mapping[JobKey, Waiting]:
+        """The jobs that have no room for their hosts, in the order of their acquisition."""
+        return {each.job.key: each for each in self._distribution.waiting} if self._distribution else {}
+
+    def room(self, job: TrackedJob) -> Room:
+        """What a job finds for its host."""
+        if self.limits.quota is None or not job.needs_room:
+            return Room.THERE
+        if self._distribution is None:
+            return Room.LATER
+        return self.waiting[job.key].room if job.key in self.waiting else Room.THERE
+
+    def why_it_waits(self, job: TrackedJob) -> str:
+        """Why there is no room for its host; empty where there is."""
+        if self.room(job) is Room.THERE:
+            return ""
+        return self.waiting[job.key].why if job.key in self.waiting else "what hosts weigh is not known yet"
+
+    @functools.cached_property
+    def _held(self) -> Mapping[str, float]:
+        """What the hosts of each runner's jobs weigh."""
+        held: dict[str, float] = {}
+        for share, count in self.shares.items():
+            held[share.runner] = held.get(share.runner, 0.0) + self._weight(share) * count
+        return held
+
+    @functools.cached_property
+    def _distribution(self) -> Distribution | None:
+        """None while the quota is unknown, or where there is none."""
+        if self.quota is None:
+            return None
+        requests: dict[str, int] = {}
+        for each in self.reservations:
+            requests[each.runner] = requests.get(each.runner, 0) + 1
+        taking = [job for job in self.recent if job.takes_room]
+        runners = {job.key.runner for job in taking} | requests.keys()
+        return Distribution(
+            quota=self.quota,
+            allowances={runner: self.allowance(runner) or 0.0 for runner in runners},
+            held=self._held,
+            recent=[(job, self._wanted(job) if job.needs_room else self.weight_of(job)) for job in taking],
+            promises={
+                runner: Promise(requests=count, heaviest=self._promised(runner))
+                for runner, count in requests.items()
+            },
+        )
+
+    def _promised(self, runner: str) -> float:
+        """What a job may weigh that a request of the runner in flight brings."""
+        most = max(each.most_weight for each in self.reservations if each.runner == runner)
+        return self.heaviest(runner) if math.isinf(most) else most
+
+    def _wanted(self, job: TrackedJob) -> float:
+        return self.heaviest(job.key.runner) if job.expected_weight is None else job.expected_weight
 
     def allowance(self, runner: str) -> float | None:
         """The part of the quota that the runner may use."""
@@ -160,21 +219,16 @@ class Load:
         return self._flavors(runner).heaviest(math.inf if allowed is None else allowed)
 
     def weight_of(self, job: TrackedJob) -> float:
-        """What the job's host weighs, or may come to weigh: at worst as much as any."""
+        """What the job's host weighs, or may come to weigh: at worst as any; 0 until it is asked for."""
         return self._weight(share_of(job))
 
     def _weight(self, share: Share) -> float:
-        if not share.takes_room:
+        if not share.takes_room or share.needs_room:
             return 0.0
         return self._flavors(share.runner).heaviest() if share.weight is None else share.weight
 
     def _flavors(self, runner: str) -> Flavors:
         return self.flavors.get(runner, NOTHING_KNOWN)
-
-    def _weight_of_runner(self, runner: str) -> float:
-        promised = sum(each.most_weight for each in self.reservations if each.runner == runner)
-        held = (self._weight(share) * count for share, count in self.shares.items() if share.runner == runner)
-        return promised + sum(held)
 
     # --- who may ask --------------------------------------------------------------------------------------
 
@@ -193,10 +247,7 @@ class Load:
         """Whether each of `others` could still begin to ask, all at the same time."""
         if self._count + len(others) > self.limits.concurrent:
             return False
-        if self._preparing + len(others) > self.limits.provisioning:
-            return False
-        quota = self.quota
-        return quota is None or fits(self.weight + sum(map(self.heaviest, others)), quota)
+        return self._preparing + len(others) <= self.limits.provisioning
 
     @property
     def _count(self) -> int:
@@ -267,15 +318,26 @@ class Load:
         if not heaviest:
             text = f"the runner may use {allowed:.1f} of the quota, and its lightest host weighs more"
             return Obstacle(bound=Bound.QUOTA_TOO_SMALL, text=text)
-        if not fits(self.weight + heaviest, quota):
-            text = (
-                f"a job may weigh {heaviest:.1f}, and {self.weight:.1f} of the quota of {quota:.1f} is taken"
-            )
+        return self._no_room(runner, heaviest, quota, allowed)
+
+    def _no_room(self, runner: str, heaviest: float, quota: float, allowed: float) -> Obstacle | None:
+        """Where nothing more may wait, the heaviest job must find room at once."""
+        distribution = self._distribution
+        if distribution is None or distribution.may_wait(runner):
+            return None
+        own = [each for each in distribution.waiting if each.job.key.runner == runner]
+        if first := (own or distribution.waiting)[:1]:
+            [each] = first
+            bound = Bound.SHARE if each.short is Short.SHARE else Bound.QUOTA
+            return Obstacle(bound=bound, text=f"job {each.job.key.job_id} waits for room: {each.why}")
+        taken, taken_by = distribution.taken, distribution.taken_by(runner)
+        if not fits(taken + heaviest, quota):
+            text = f"a job may weigh {heaviest:.1f}, and {taken:.1f} of the quota of {quota:.1f} is taken"
             return Obstacle(bound=Bound.QUOTA, text=text)
-        own = self._weight_of_runner(runner)
-        if not fits(own + heaviest, allowed):
+        if not fits(taken_by + heaviest, allowed):
             text = (
-                f"a job may weigh {heaviest:.1f}, and the runner uses {own:.1f} of its share of {allowed:.1f}"
+                f"a job may weigh {heaviest:.1f}, and the runner uses {taken_by:.1f} of its share of "
+                f"{allowed:.1f}"
             )
             return Obstacle(bound=Bound.SHARE, text=text)
         return None
@@ -303,17 +365,8 @@ def planned_start(latest: datetime | None, now: datetime, distance: timedelta) -
 def jobs_at_once(flavors: Flavors, bound: float) -> Mapping[str, int]:
     """For each flavor that a job may get how many jobs of it alone come to run at the same time.
 
-    One is asked for only while the heaviest job would fit into what is left of `bound`, since a coordinator
-    cannot be asked for light ones. What weighs nothing is left out.
+    What weighs nothing is left out.
     """
-    left = bound * (1 + _ROUNDING) - flavors.heaviest(bound)
     return {
-        flavor: 1 + int(left / weight) if fits(weight, bound) else 0
-        for flavor, weight in flavors.granted.items()
-        if weight
+        flavor: int(bound * (1 + ROUNDING) / weight) for flavor, weight in flavors.granted.items() if weight
     }
-
-
-def fits(weight: float, bound: float) -> bool:
-    """Whether the weight is within the bound, but for the rounding of sums."""
-    return weight <= bound * (1 + _ROUNDING)

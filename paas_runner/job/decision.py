@@ -19,6 +19,7 @@ from paas_runner.job.events import (
 )
 from paas_runner.job.failure import NO_RETRY, RETRY, Failure, FailureReason, fact_sheet, reference
 from paas_runner.job.pace import END, GOOD_FOR
+from paas_runner.job.room import Room
 from paas_runner.job.tracked import Phase, TrackedJob
 from paas_runner.plain_text import exact_span
 
@@ -35,7 +36,7 @@ class Policy:
     """How often, and how long after its creation, a host is asked whether it takes the job."""
 
     host_within: timedelta = timedelta(minutes=15)
-    """How long after its acquisition a job may be without a launch, whatever goes wrong meanwhile."""
+    """How long after its host was first asked for a job may be without a launch, whatever goes wrong."""
 
     life_every: timedelta = timedelta(seconds=10)
     life_within: timedelta = timedelta(seconds=300)
@@ -116,11 +117,11 @@ class Done:
 Decision: TypeAlias = Act | Intend | Settle | Wait | Done
 
 
-def next_action(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
-    """What is to be done about the job now."""
+def next_action(job: TrackedJob, now: datetime, policy: Policy, room: Room = Room.THERE) -> Decision:
+    """What is to be done about the job now; `room` is what it finds for its host under the weight quota."""
     match job.phase:
         case Phase.ACQUIRED | Phase.PROVISIONING | Phase.PROVISIONED | Phase.LAUNCHING:
-            return _before_the_launch(job, now, policy)
+            return _before_the_launch(job, now, policy, room)
         case Phase.LAUNCHED:
             return _until_first_life(job, now, policy)
         case Phase.RUNNING:
@@ -135,7 +136,7 @@ def next_action(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
             return Done()
 
 
-def _before_the_launch(job: TrackedJob, now: datetime, policy: Policy) -> Decision:
+def _before_the_launch(job: TrackedJob, now: datetime, policy: Policy, room: Room) -> Decision:
     if not job.acknowledged and job.phase is Phase.ACQUIRED:
         return Wait(job.check_due) if job.check_due and now < job.check_due else Act(Action.TOUCH)
     if job.failure:
@@ -145,6 +146,8 @@ def _before_the_launch(job: TrackedJob, now: datetime, policy: Policy) -> Decisi
     next_check = max(job.checked_at + policy.status_every, job.check_due or job.checked_at)
     if now >= next_check:
         return Act(Action.TOUCH)
+    if room is not Room.THERE and job.needs_room:
+        return Wait(next_check) if room is Room.LATER else Settle(Failed(failure=_too_heavy()))
     due = max(filter(None, (job.due, job.start_due)), default=now)
     if now < due:
         return Wait(min(due, next_check))
@@ -221,8 +224,8 @@ def _stays(job: TrackedJob, policy: Policy) -> bool:
 
 def _too_late(job: TrackedJob, policy: Policy) -> bool:
     """Whether something went wrong until the deadline, with the host or the looks at the job's status."""
-    deadline = (job.start_due or job.acquired_at) + policy.host_within
-    unchecked = job.check_due is not None and job.check_due >= deadline
+    deadline = job.patient_since + policy.host_within
+    unchecked = job.check_due is not None and job.check_due >= deadline and not job.needs_room
     return unchecked or (job.attempts > 0 and _tried_beyond(job, deadline))
 
 
@@ -250,6 +253,15 @@ def _not_launched(job: TrackedJob, policy: Policy) -> Failure:
         if job.host
         else f"No host could be had for this job {within}."
     )
+    return Failure(reason=FailureReason.SYSTEM, text=f"{headline}\n{fact_sheet(facts)}")
+
+
+def _too_heavy() -> Failure:
+    facts = {
+        "Likely cause": "the operators of this runner have lowered its quota since it took the job",
+        "What to do": "ask for a smaller flavor, or ask the operators",
+    }
+    headline = "The host that this job needs is larger than all that the runner may use."
     return Failure(reason=FailureReason.SYSTEM, text=f"{headline}\n{fact_sheet(facts)}")
 
 

@@ -187,7 +187,7 @@ def resumed(job: TrackedJob, now: datetime) -> TrackedJob:
 
 def _start_due(job: TrackedJob, now: datetime) -> datetime | None:
     """When its wait for a host began, or may begin; time in which no one served it is left out."""
-    start = job.start_due or job.acquired_at
+    start = job.patient_since
     signs = (start, job.acquired_at, job.checked_at, job.since, job.host_since, job.due)
     away = now - max(filter(None, signs))
     if job.phase in _NEEDING_THE_PAYLOAD and away > timedelta():

@@ -27,8 +27,10 @@ class Outlook:
     why: str
 
 
-def outlook(job: TrackedJob, now: datetime, policy: Policy) -> Outlook:
-    """What the job loop does next, if nothing happens before."""
+def outlook(job: TrackedJob, now: datetime, policy: Policy, no_room: str = "") -> Outlook:
+    """What the job loop does next, if nothing happens before; `no_room` is why it waits for room."""
+    if no_room and job.acknowledged:
+        return Outlook(what="ask for a host as soon as there is room for it", at=now, why=no_room)
     at = now
     for _ in range(_MOST_STEPS):
         match next_action(job, at, policy):

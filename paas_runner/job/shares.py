@@ -24,6 +24,7 @@ class Share:
     phase: Phase
     takes_room: bool
     owes_a_report_only: bool
+    needs_room: bool
     weight: float | None
     """What its host weighs, or may come to weigh; None when that is not known."""
 
@@ -37,7 +38,7 @@ def share_of(job: TrackedJob) -> Share:
     weight = job.expected_weight
     if job.host and job.host.weight is not None:
         weight = job.host.weight
-    return Share(job.key.runner, job.phase, job.takes_room, job.owes_a_report_only, weight)
+    return Share(job.key.runner, job.phase, job.takes_room, job.owes_a_report_only, job.needs_room, weight)
 
 
 def shares_of(jobs: Iterable[TrackedJob]) -> Counter[Share]:

@@ -141,6 +141,16 @@ class TrackedJob:
         return not (self.owes_a_report_only or out_of_reach)
 
     @property
+    def needs_room(self) -> bool:
+        """Whether no host was asked for yet: it has one only as soon as there is room for it."""
+        return self.phase is Phase.ACQUIRED and not self.host_intended and self.failure is None
+
+    @property
+    def patient_since(self) -> datetime:
+        """Since when a host has been waited for: not while a start is put off, or there is no room."""
+        return max(self.start_due or self.acquired_at, self.entered.get(Phase.PROVISIONING, self.acquired_at))
+
+    @property
     def failed_or_over(self) -> bool:
         """Whether all that is left to do is to report it and to remove its host."""
         return self.phase in (Phase.FAILING, Phase.DECOMMISSIONING)

@@ -76,6 +76,18 @@ async def sleep_until_stopped(seconds: float, stopping: asyncio.Event) -> None:
         return
 
 
+async def sleep_until_any(seconds: float, *events: asyncio.Event) -> None:
+    """Sleep, for at most a minute and no longer than until one of the events."""
+    seconds = max(0.0, min(seconds, LONGEST_SLEEP_SECONDS))
+    beat(idle_for=seconds)
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()
+
+
 async def sleep(interval: timedelta) -> None:
     """Sleep, for as long as it takes."""
     beat(idle_for=interval.total_seconds())

@@ -93,7 +93,12 @@ class LiveStatus:
     def _jobs(self, view: DispatchView) -> Sequence[report.JobReport]:
         blocked = "the service is stopping: it goes on at the next start" if view.stopping else ""
         return report.jobs(
-            view.jobs, self.clock(), names=_names(view), policies=view.policies, blocked=blocked
+            view.jobs,
+            self.clock(),
+            names=_names(view),
+            policies=view.policies,
+            no_room={job.key: view.load.why_it_waits(job) for job in view.load.recent},
+            blocked=blocked,
         )
 
 

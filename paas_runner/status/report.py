@@ -156,15 +156,32 @@ def jobs(
     *,
     names: Mapping[str, str],
     policies: Mapping[str, Policy],
+    no_room: Mapping[JobKey, str] | None = None,
     blocked: str = "",
 ) -> Sequence[JobReport]:
-    """The jobs in the order of their acquisition; with `blocked` nothing will be done about any of them."""
+    """The jobs in the order of their acquisition; `no_room` and `blocked` say why nothing is done."""
     ordered = sorted(records, key=lambda record: (record.acquired_at, record.key))
-    return [_job(record, now, names, policies.get(record.key.runner), blocked) for record in ordered]
+    return [
+        _job(
+            record,
+            now,
+            names,
+            policies.get(record.key.runner),
+            no_room=(no_room or {}).get(record.key, ""),
+            blocked=blocked,
+        )
+        for record in ordered
+    ]
 
 
 def _job(
-    record: TrackedJob, now: datetime, names: Mapping[str, str], policy: Policy | None, blocked: str
+    record: TrackedJob,
+    now: datetime,
+    names: Mapping[str, str],
+    policy: Policy | None,
+    *,
+    no_room: str,
+    blocked: str,
 ) -> JobReport:
     unserved = "" if policy else "its runner is not in the configuration: put it back, or remove its host"
     blocked = blocked or unserved
@@ -182,7 +199,7 @@ def _job(
         flavor=host.flavor if host else "",
         weight=host.weight if host else record.expected_weight,
         last=_latest(record.history),
-        next=outlook(record, now, policy) if policy and not blocked else None,
+        next=outlook(record, now, policy, no_room) if policy and not blocked else None,
         blocked=blocked,
     )
 

@@ -194,16 +194,14 @@ allowed_fraction_per_runner = {fraction}
 async def test_the_quota_is_told_in_jobs_of_each_flavor(world):
     world.write(top=QUOTA.format(flavor="3XL", jobs=1, fraction=1))
     checked = await world.checked()
-    quota, warned = checked.of("quota")
-    assert quota.text == ("may use 181.0 of 181.0; jobs at once: XS 1, S 1, M 1, L 1, XL 1, 2XL 1, 3XL 1")
-    assert warned.text.endswith("a job may get 3XL, and is asked for only while 181.0 of 181.0 are free")
-    assert "`cc_max_flavor`" in warned.advice
+    [quota] = checked.of("quota")
+    assert quota.text == ("may use 181.0 of 181.0; jobs at once: XS 76, S 32, M 13, L 5, XL 2, 2XL 1, 3XL 1")
 
 
-async def test_a_quota_that_light_jobs_can_use_is_fine(world):
+async def test_only_flavors_that_a_job_may_get_are_told(world):
     world.write(world.runner(more='cc_max_flavor = "M"'), top=QUOTA.format(flavor="M", jobs=10, fraction=1))
     [quota] = (await world.checked()).of("quota")
-    assert quota.text == ("may use 134.5 of 134.5; jobs at once: XS 51, S 22, M 10")
+    assert quota.text == ("may use 134.5 of 134.5; jobs at once: XS 56, S 23, M 10")
 
 
 async def test_a_quota_too_small_for_some_flavors_is_a_warning(world):

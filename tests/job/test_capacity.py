@@ -1,5 +1,6 @@
 """Limits and quota are never exceeded, whoever asks when; and whoever may not ask is told why."""
 
+from collections import Counter
 from datetime import timedelta
 
 import attrs
@@ -17,12 +18,12 @@ from paas_runner.job.capacity import (
     Load,
     QuotaRule,
     Reservation,
-    fits,
     jobs_at_once,
     next_to_ask,
     planned_start,
 )
 from paas_runner.job.lifecycle import apply
+from paas_runner.job.room import MOST_WAITING, Room
 from paas_runner.job.tracked import Host, Phase
 from tests.support.records import FAILURE, NOW, job, job_in
 
@@ -44,6 +45,11 @@ def weighed(rule=RULE, *, jobs=(), reservations=(), weights=None):
 
 def heavy(job_id, weight, runner="a"):
     return attrs.evolve(job(job_id, runner=runner), expected_weight=weight)
+
+
+def held(job_id, weight, runner="a"):
+    """A job whose host was asked for."""
+    return apply(heavy(job_id, weight, runner), ev.ProvisionIntended(), NOW)
 
 
 def test_requests_in_flight_take_a_place():
@@ -81,20 +87,24 @@ def test_who_waits_longest_is_next():
     assert next_to_ask(["b", "a"], load()) == "b"
 
 
-def test_a_request_keeps_as_much_of_the_quota_as_its_job_may_come_to_weigh():
+def test_as_many_requests_as_jobs_may_wait_keep_nothing_of_the_quota_and_each_other_all_it_may_need():
     assert weighed().heaviest("a") == 24.0
-    assert weighed(reservations=[Reservation("a", 24.0)]).obstacle("b") is None
-    full = weighed(reservations=[Reservation("a", 24.0), Reservation("b", 24.0)])
+    two = [Reservation("a", 24.0)] * 2
+    assert weighed(reservations=two).weight == 0.0
+    assert weighed(reservations=two, jobs=[held(1, 26.0)]).obstacle("a") is None
+    full = weighed(reservations=two, jobs=[held(1, 27.0)])
+    assert full.obstacle("b") is None
     assert full.obstacle("a").bound is Bound.QUOTA
-    assert "24.0" in full.obstacle("a").text
-    assert "48.0 of the quota of 50.0" in full.obstacle("a").text
+    assert full.obstacle("a").text == "a job may weigh 24.0, and 27.0 of the quota of 50.0 is taken"
+    assert weighed(reservations=[*two, Reservation("a", 24.0)]).weight == 24.0
 
 
 def test_a_runner_may_use_no_more_than_its_share():
     halved = attrs.evolve(RULE, shares={"a": 0.5})
-    assert weighed(halved, jobs=[heavy(1, 4.0)]).obstacle("a").bound is Bound.SHARE
-    assert weighed(halved, jobs=[heavy(1, 4.0)]).obstacle("b") is None
-    assert weighed(halved, jobs=[heavy(1, 4.0, runner="b")]).obstacle("a") is None
+    two = [Reservation("a", 24.0)] * 2
+    assert weighed(halved, jobs=[held(1, 4.0)], reservations=two).obstacle("a").bound is Bound.SHARE
+    assert weighed(halved, jobs=[held(1, 4.0)]).obstacle("b") is None
+    assert weighed(halved, jobs=[held(1, 4.0, runner="b")], reservations=two).obstacle("a") is None
 
 
 def test_a_quota_smaller_than_the_largest_size_caps_the_size_and_stops_nothing():
@@ -124,8 +134,8 @@ def test_no_job_is_asked_for_before_its_weight_could_be_judged(weights, words):
 
 def test_what_a_host_weighs_counts_and_not_what_was_expected():
     lighter = Host(ref="app_1", weight=4.0)
-    assert weighed(jobs=[attrs.evolve(heavy(1, 24.0), host=lighter)]).weight == 4.0
-    assert weighed(jobs=[attrs.evolve(heavy(1, 24.0), host=Host(ref="app_1"))]).weight == 24.0
+    assert weighed(jobs=[attrs.evolve(held(1, 24.0), host=lighter)]).weight == 4.0
+    assert weighed(jobs=[attrs.evolve(held(1, 24.0), host=Host(ref="app_1"))]).weight == 24.0
 
 
 def test_a_job_of_unknown_weight_counts_as_much_as_any():
@@ -139,8 +149,6 @@ def test_a_job_that_gets_no_host_weighs_nothing():
 
 
 def test_a_request_may_be_kept_waiting_only_while_the_others_could_ask_too():
-    assert weighed().room_besides({"a", "b"})
-    assert not weighed(jobs=[heavy(1, 4.0)]).room_besides({"a", "b"})
     assert load().room_besides({"a", "b"})
     assert not load(jobs=[job(1)]).room_besides({"a", "b"})
 
@@ -163,8 +171,8 @@ def test_ten_jobs_of_the_reference_size_fit_a_quota_of_ten():
     weights = {"a": {"M": 8**1.25}}
     rule = QuotaRule(reference_runner="a", reference_flavor="M", reference_jobs=10)
     nine = [heavy(number, 8**1.25) for number in range(1, 10)]
-    assert weighed(rule, jobs=nine, weights=weights).obstacle("a") is None
-    assert weighed(rule, jobs=[*nine, heavy(10, 8**1.25)], weights=weights).obstacle("a")
+    assert not weighed(rule, jobs=[*nine, heavy(10, 8**1.25)], weights=weights).waiting
+    assert weighed(rule, jobs=[*nine, heavy(10, 8**1.25), heavy(11, 8**1.25)], weights=weights).waiting
 
 
 runners = st.sampled_from(["a", "b", "c"])
@@ -231,7 +239,14 @@ class QuotaMachine(RuleBasedStateMachine):
         self.reservations.remove(reservation)
         self.number += 1
         record = heavy(self.number, data.draw(st.sampled_from(fitting)), reservation.runner)
-        self.jobs[record.key] = apply(record, ev.ProvisionIntended(), NOW)
+        self.jobs[record.key] = attrs.evolve(record, acquired_at=NOW + timedelta(seconds=self.number))
+
+    @rule(data=st.data())
+    def a_host_is_asked_for(self, data):
+        able = [job for job in self.jobs.values() if job.needs_room and self.load.room(job) is Room.THERE]
+        if able:
+            record = data.draw(st.sampled_from(able))
+            self.jobs[record.key] = apply(record, ev.ProvisionIntended(), NOW)
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data(), lighter=st.booleans())
@@ -254,13 +269,18 @@ class QuotaMachine(RuleBasedStateMachine):
     @invariant()
     def the_quota_is_kept(self):
         assert self.load.weight <= 50.0 * (1 + 1e-6)
+        assert sum(map(self.load.weight_of, self.jobs.values())) <= 50.0 * (1 + 1e-6)
 
     @invariant()
     def the_shares_are_kept(self):
         for runner, share in self.shares.items():
-            held = sum(self.load.weight_of(each) for each in self.jobs.values() if each.key.runner == runner)
-            held += sum(each.most_weight for each in self.reservations if each.runner == runner)
-            assert held <= 50.0 * share * (1 + 1e-6)
+            used = sum(self.load.weight_of(each) for each in self.jobs.values() if each.key.runner == runner)
+            assert used <= 50.0 * share * (1 + 1e-6)
+
+    @invariant()
+    def no_more_jobs_wait_than_may(self):
+        waiting = Counter(key.runner for key in self.load.waiting)
+        assert all(count <= MOST_WAITING for count in waiting.values())
 
 
 TestQuota = QuotaMachine.TestCase
@@ -286,16 +306,18 @@ def test_the_jobs_at_once_that_are_told_are_those_that_come_to_run(weights, most
         ROOMY, concurrent=999, provisioning=999, quota=attrs.evolve(RULE, reference_jobs=jobs)
     )
     running = []
-    while fits(weight, bound):
-        now = Load.of(running, limits, flavors={"a": known})
-        if now.obstacle("a"):
+    while True:
+        new = heavy(len(running) + 1, weight)
+        now = Load.of([*running, new], limits, flavors={"a": known})
+        assert Load.of(running, limits, flavors={"a": known}).obstacle("a") is None
+        if now.room(new) is not Room.THERE:
             break
-        running.append(heavy(len(running) + 1, weight))
+        running.append(apply(new, ev.ProvisionIntended(), NOW))
     assert told[of_flavor] == len(running)
 
 
-def test_the_heaviest_flavor_makes_the_others_wait():
+def test_the_heaviest_flavor_keeps_no_other_from_the_quota():
     clever = {"M": 13.45, "2XL": 126.3}
-    assert jobs_at_once(Flavors(weights=clever), 134.5) == {"M": 1, "2XL": 1}
+    assert jobs_at_once(Flavors(weights=clever), 134.5) == {"M": 10, "2XL": 1}
     assert jobs_at_once(Flavors(weights=clever, most_weight=13.45), 134.5) == {"M": 10}
     assert jobs_at_once(Flavors(weights={"M": 13.45, "3XL": 181.0}), 134.5) == {"M": 10, "3XL": 0}

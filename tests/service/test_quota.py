@@ -2,6 +2,9 @@
 
 import asyncio
 import itertools
+from datetime import timedelta
+
+import pytest
 
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.jobs import LedgerKind
@@ -123,7 +126,9 @@ def test_why_nothing_is_acquired_is_one_line_and_not_one_for_each_poll(play, log
 
     play(story, more=quota("M", 1), runner='cc_max_flavor = "M"')
     [line] = events_in(logs, "acquisition_blocked")
-    assert line["reason"] == "a job may weigh 13.5, and 13.5 of the quota of 13.5 is taken"
+    assert (
+        line["reason"] == "job 2 waits for room: its host weighs 13.5, and 13.5 of the quota of 13.5 is taken"
+    )
 
 
 def test_statistics_have_the_names_of_1_1_1_and_come_when_they_change(play, logs):
@@ -183,3 +188,114 @@ def test_launches_keep_their_distance_over_a_restart(play):
         assert min(gaps) >= 30
 
     play(story, more="paas_min_seconds_between_launches = 30")
+
+
+# --- waiting for room --------------------------------------------------------------------------------------
+
+
+def used(world):
+    return sum(weight_of(entry) for entry in world.alive)
+
+
+async def mean_use(world, jobs, quota):
+    """Of the quota, as long as a job has no host yet; the peak must be within it."""
+    shares = []
+    while len(world.cloud.ledger.created) < len(jobs):
+        await asyncio.sleep(1)
+        shares.append(used(world) / quota)
+    assert max(shares) <= 1 + 1e-9
+    return sum(shares) / len(shares)
+
+
+WIDE = "paas_max_concurrent_provisioning = 50\n"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "count", "least"), [(("S", "M", "L", "XL"), 24, 0.85), (("S",), 120, 0.80), (("M",), 48, 0.80)]
+)
+def test_the_quota_is_used_with_mixed_jobs_and_with_small_ones_alone(play, sizes, count, least):
+    async def story(world):
+        async with world.service():
+            wanted = [sizes[number % len(sizes)] for number in range(count)]
+            jobs = [world.submit("sleep 600", variables=wants(size)) for size in wanted]
+            mean = await mean_use(world, jobs, 12 * M)
+            await world.settled(*jobs)
+        assert {job.status for job in jobs} == {"success"}
+        return mean
+
+    assert play(story, more=WIDE + quota("M", 12), concurrent=50) >= least
+
+
+async def one_runs_and_one_waits(world):
+    first, second = world.submit("sleep 1800"), world.submit("sleep 60")
+    await asyncio.sleep(120)
+    assert (first.status, second.status) == ("running", "running")
+    assert len(world.cloud.ledger.created) == 1
+    return first, second
+
+
+ONE_AT_A_TIME = {"more": quota("M", 1), "runner": 'cc_max_flavor = "M"'}
+
+
+def test_a_job_that_waits_for_room_is_kept_alive_and_runs_when_there_is_some(play, logs):
+    async def story(world):
+        async with world.service():
+            first, second = await one_runs_and_one_waits(world)
+            await asyncio.sleep(1500)
+            assert second.status == "running"
+            await world.settled(first, second)
+        assert (first.status, second.status) == ("success", "success")
+        began = [entry.created_at for entry in world.cloud.ledger.created]
+        assert 1800 < (began[1] - began[0]).total_seconds() < 2000
+
+    play(story, coordinator={"stuck_after": timedelta(minutes=10)}, **ONE_AT_A_TIME)
+    [waits] = events_in(logs, "job_waits_for_room")
+    assert waits["reason"] == "its host weighs 13.5, and 13.5 of the quota of 13.5 is taken"
+
+
+def test_a_job_that_is_canceled_while_it_waits_for_room_gets_no_host(play):
+    async def story(world):
+        async with world.service():
+            first, second = await one_runs_and_one_waits(world)
+            world.gitlab.cancel(second.job_id)
+            await asyncio.sleep(60)
+            assert second.status == "canceled"
+            await world.settled(first, second)
+        assert len(world.cloud.ledger.created) == 1
+
+    play(story, **ONE_AT_A_TIME)
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_restart_changes_nothing_for_a_job_that_waits_for_room(play, end):
+    async def story(world):
+        serving, stopping = world.start()
+        first, second = await one_runs_and_one_waits(world)
+        if end == "kill":
+            serving.cancel()
+        stopping.set()
+        await asyncio.wait([serving])
+        async with world.service():
+            await asyncio.sleep(300)
+            assert len(world.cloud.ledger.created) == 1
+            await world.settled(first, second)
+        assert (first.status, second.status) == ("success", "success")
+        assert set(world.launches.values()) == {1}
+
+    play(story, **ONE_AT_A_TIME)
+
+
+def test_a_job_that_waited_for_room_is_as_patient_with_its_host_as_any(play):
+    async def story(world):
+        async with world.service():
+            first, second = await one_runs_and_one_waits(world)
+            while not first.ended:
+                await asyncio.sleep(5)
+            outage = world.cloud_faults.add(Answer(503), method="POST", path="/v2/organisations/**")
+            await asyncio.sleep(600)
+            assert second.status == "running"
+            world.cloud_faults.remove(outage)
+            await world.settled(second)
+        assert second.status == "success"
+
+    play(story, **ONE_AT_A_TIME)
