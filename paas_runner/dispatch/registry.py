@@ -5,6 +5,7 @@ the runners that may ask now, so that none waits for what has become free.
 """
 
 import asyncio
+import itertools
 import math
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
@@ -54,7 +55,7 @@ class Registry:
         self.changed = asyncio.Event()
         """Set at each change; the one loop that waits for it clears it."""
 
-        for job in sorted(jobs, key=order):
+        for job in sorted(jobs, key=lambda each: each.acquired_at):
             self.put(job)
 
     @property
@@ -121,16 +122,13 @@ class Registry:
 
     @property
     def _recent(self) -> Sequence[TrackedJob]:
-        """All jobs since the first that has no host yet: they came in the order of their acquisition."""
-        first = next(iter(self._needing.values()), None)
-        if first is None:
+        """All jobs since the first that has no host yet; the youngest are the last that came."""
+        if not self._needing:
             return ()
-        recent = []
-        for job in reversed(self._jobs.values()):
-            if order(job) < order(first):
-                break
-            recent.append(job)
-        return recent[::-1]
+        recent = sorted(self._needing.values(), key=order)
+        first = order(recent[0])
+        since = itertools.takewhile(lambda job: order(job) >= first, reversed(self._jobs.values()))
+        return sorted([*recent, *(job for job in since if not job.needs_room)], key=order)
 
     # --- what changes --------------------------------------------------------------------------------------
 
