@@ -14,8 +14,8 @@ from executors.clever.settings import CleverSettings
 from paas_runner.errors import Rejected, Transient
 from paas_runner.executor.contract import JobRefusedError
 from paas_runner.http import Connect
-from paas_runner.job.capacity import fits
 from paas_runner.job.failure import Failure, FailureReason
+from paas_runner.job.room import fits
 from paas_runner.plain_text import one_line, printable
 
 log = structlog.stdlib.get_logger(__name__)
