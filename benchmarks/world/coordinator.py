@@ -146,6 +146,7 @@ class Coordinator:
         now = time.monotonic()
         if not job.runs(now):
             return self._over(job)
+        self._books.unseen.discard(job.job_id)
         size = job.trace_bytes(now)
         start = int(request.headers["content-range"].partition("-")[0])
         headers = {"job-status": "running", "range": f"0-{size}"}

@@ -10,7 +10,7 @@ from structlog.contextvars import bind_contextvars, bound_contextvars
 from paas_runner.dispatch.counters import figures
 from paas_runner.dispatch.effects import AFTER_A_BUG_SECONDS, LOOKS, Effects
 from paas_runner.dispatch.habits import kind_of
-from paas_runner.dispatch.look_budget import LookBudget
+from paas_runner.dispatch.look_budget import LookBudget, Rank
 from paas_runner.dispatch.records import AGAIN_AFTER_SECONDS, Records
 from paas_runner.dispatch.served import Account, ActiveRunner
 from paas_runner.job.cost import Charge, closed_by
@@ -21,6 +21,8 @@ from paas_runner.job.room import Room
 from paas_runner.job.tracked import Phase, TrackedJob
 from paas_runner.loop.heartbeat import beat
 from paas_runner.loop.timing import Clock, sleep_until_any, sleep_until_stopped
+
+_RANKS = {Action.LOOK_FOR_LIFE: Rank.URGENT, Action.CHECK_HOST: Rank.FOLLOWS}
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -81,7 +83,8 @@ class JobLoop:
         room = self._records.room(self._job)
         match next_action(self._job, self._clock(), self._runner.policy, room):
             case Act(action=action) if action in LOOKS and not self._may_look:
-                self._may_look = await self._watcher.turn()  # and decide again: time has passed
+                rank = _RANKS.get(action, Rank.USUAL)
+                self._may_look = await self._watcher.turn(rank)  # and decide again: time has passed
             case Act(action=action, intent=intent):
                 self._may_look = False
                 if action is Action.PROVISION and (refusal := await self._effects.foresee(self._job)):
@@ -134,6 +137,7 @@ class JobLoop:
     def _change(self, event: Event) -> None:
         before, self._job = self._job, apply(self._job, event, self._clock())
         if self._job.phase is not before.phase:
+            self._watcher.begin()
             self._log(event, before)
 
     def _log(self, event: Event, before: TrackedJob) -> None:

@@ -7,6 +7,7 @@ minute, so that a start, or a burst of short jobs, is not held up.
 """
 
 import asyncio
+import enum
 import heapq
 import itertools
 
@@ -20,9 +21,28 @@ LOOKS_OF_EACH_JOB = 2
 TOLD_AFTER_SECONDS = 10.0
 _SAVED_SECONDS = 60.0
 _WEIGHT_OF_ONE = 0.02  # of one look in the measured factor
-_SHORTEST_PAUSE_SECONDS = 0.1  # less is between the looks at a job and at its host
+_SHORTEST_PAUSE_SECONDS = 0.1
+_AT_ONCE_SECONDS = 0.1  # what falls due meanwhile is let through together
 _NOTABLE = 1.1
 _ONE = 1 - 1e-6  # what is saved is a sum of fractions
+
+
+class Rank(enum.Enum):
+    """What a look is for, where not all can be made."""
+
+    USUAL = enum.auto()
+    URGENT = enum.auto()  # it frees a place for another job: a quarter of the pause is waited
+    FOLLOWS = enum.auto()  # right behind another look at the same job: as one that is wanted a second later
+
+    def behind(self, wanted: float) -> float:
+        """How far its place is behind the look before, which was `wanted` seconds ago."""
+        match self:
+            case Rank.USUAL:
+                return wanted
+            case Rank.URGENT:
+                return wanted / 4
+            case Rank.FOLLOWS:
+                return wanted + 1.0
 
 
 class LookBudget:
@@ -105,7 +125,7 @@ class LookBudget:
 
     def note(self, wanted: float, took: float) -> None:
         """A look came `took` seconds after the one before, and was wanted after `wanted`."""
-        if wanted >= _SHORTEST_PAUSE_SECONDS:
+        if wanted >= _SHORTEST_PAUSE_SECONDS:  # else two looks at once, after a start
             self._stretch += _WEIGHT_OF_ONE * (took / wanted - self._stretch)
         self._tell()
 
@@ -126,7 +146,7 @@ class LookBudget:
                 self._pass(place)
                 turn.set_result(True)
         if self._waiting and self._timer is None:
-            seconds = (1 - self._saved) * 60 / self.a_minute
+            seconds = max((1 - self._saved) * 60 / self.a_minute, _AT_ONCE_SECONDS)
             self._timer = asyncio.get_running_loop().call_later(seconds, self._again)
 
     def _again(self) -> None:
@@ -157,19 +177,23 @@ class Watcher:
 
     def __init__(self, budget: LookBudget) -> None:
         self._budget = budget
-        self._at = asyncio.get_running_loop().time()
-        self._place = budget.place
+        self.begin()
         budget.count(1)
+
+    def begin(self) -> None:
+        """Something else is waited for from now on: the pause before the next look begins here."""
+        self._at, self._place = asyncio.get_running_loop().time(), self._budget.place
 
     def close(self) -> None:
         """The job is gone, or not watched any more."""
         self._budget.count(-1)
 
-    async def turn(self) -> bool:
+    async def turn(self, rank: Rank = Rank.USUAL) -> bool:
         """Wait until the look that is due now may be made; False when no more are made at all."""
         loop = asyncio.get_running_loop()
         wanted = loop.time() - self._at
-        granted = await self._budget.turn(self._place + wanted)
-        self._budget.note(wanted, loop.time() - self._at)
-        self._at, self._place = loop.time(), self._budget.place
+        granted = await self._budget.turn(self._place + rank.behind(wanted))
+        if rank is Rank.USUAL:
+            self._budget.note(wanted, loop.time() - self._at)
+        self.begin()
         return granted

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from structlog.testing import capture_logs
 
-from paas_runner.dispatch.look_budget import LOOKS_OF_EACH_JOB, LookBudget
+from paas_runner.dispatch.look_budget import LOOKS_OF_EACH_JOB, LookBudget, Rank
 from paas_runner.testing.virtual_time import run_virtual
 from tests.support.logged_events import events_in
 
@@ -132,6 +132,25 @@ def test_who_waits_at_the_end_of_the_service_is_sent_away():
     run_virtual(main())
 
 
+def test_what_frees_a_place_goes_before_what_follows_a_look_without_keeping_it_from_being_made():
+    async def main():
+        budget, made = LookBudget("here", a_minute=60), []
+
+        async def look(rank, seconds):
+            with closing(budget.watcher()) as watcher:
+                await asyncio.sleep(seconds)
+                while len(made) < 300:
+                    await watcher.turn(rank)
+                    made.append(rank)
+                    await asyncio.sleep(seconds)
+
+        await asyncio.gather(*(look(rank, 1.0) for rank in Rank for _ in range(10)))
+        return made[60:]
+
+    made = run_virtual(main())
+    assert made.count(Rank.URGENT) > made.count(Rank.USUAL) > made.count(Rank.FOLLOWS) > 20
+
+
 def test_a_higher_budget_holds_at_once():
     async def main():
         budget = LookBudget("here", a_minute=60)
@@ -141,7 +160,7 @@ def test_a_higher_budget_holds_at_once():
             waiting = asyncio.ensure_future(watcher.turn())
             await asyncio.sleep(0.1)
             budget.allow(6000)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)
             assert waiting.done()
 
     run_virtual(main())

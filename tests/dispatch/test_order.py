@@ -4,6 +4,7 @@ The loop and the acquisition alone, in virtual time, against models whose journa
 """
 
 import asyncio
+import gc
 import itertools
 import json
 from datetime import timedelta
@@ -16,11 +17,12 @@ from paas_runner.errors import Rejected, Transient
 from paas_runner.job.capacity import Limits
 from paas_runner.job.cost import closed_by
 from paas_runner.job.events import Decommissioned
-from paas_runner.job.tracked import Phase
+from paas_runner.job.lifecycle import acquired
+from paas_runner.job.tracked import Phase, TrackedJob
 from paas_runner.store import StoreError
 from paas_runner.testing.virtual_time import run_virtual
-from tests.support.outside_world import CrashedError, OutsideWorld, without_looks
-from tests.support.records import NOW, job, job_in
+from tests.support.outside_world import RUNNER, CrashedError, OutsideWorld, without_looks
+from tests.support.records import NOW, job, job_in, payload
 
 A_LIFE = [
     "saved provisioning",
@@ -71,6 +73,24 @@ def lived(prepare=lambda _world: None):
 
 def test_every_act_of_a_job_stands_between_its_intent_and_its_outcome():
     assert without_looks(lived().entries) == A_LIFE
+
+
+def test_a_launched_job_keeps_nothing_of_its_definition_in_memory():
+    """It is on the disk; of thousands of jobs it would be most of what they take."""
+
+    async def main():
+        world = OutsideWorld()
+        living = asyncio.ensure_future(world.loop(acquired(RUNNER, payload(1), NOW)).run())
+        while not any(world.executor.alive.values()):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(5)
+        world.store._jobs.clear()
+        gc.collect()
+        kept = [each for each in gc.get_objects() if isinstance(each, TrackedJob) and each.payload]
+        living.cancel()
+        return kept
+
+    assert run_virtual(main()) == []
 
 
 def test_a_failed_job_is_recorded_so_before_its_author_and_the_coordinator_hear_of_it():

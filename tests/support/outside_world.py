@@ -241,18 +241,21 @@ class OutsideWorld:
         jobs = [resumed(job, virtual_now()) for job in await self.store.jobs()]
         if not jobs and not await self.store.ended():
             jobs = [acquired(RUNNER, payload(1), virtual_now())]
-        runner, _registry, records = self.parts(jobs)
         for job in jobs:
-            loop = JobLoop(
-                job,
-                runner,
-                records=records,
-                clock=virtual_now,
-                rng=random.Random(1),
-                stopping=self.stopping,
-                looks=LookBudget("", a_minute=2000),
-            )
-            await loop.run()
+            await self.loop(job).run()
+
+    def loop(self, job):
+        """The loop of one job, alone in its process."""
+        runner, _registry, records = self.parts([job])
+        return JobLoop(
+            job,
+            runner,
+            records=records,
+            clock=virtual_now,
+            rng=random.Random(1),
+            stopping=self.stopping,
+            looks=LookBudget("", a_minute=2000),
+        )
 
     @contextlib.asynccontextmanager
     async def acquisition(self, observer=None):
