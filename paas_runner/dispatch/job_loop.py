@@ -4,6 +4,7 @@ import asyncio
 import random
 from contextlib import closing
 
+import attrs
 import structlog
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
@@ -14,7 +15,7 @@ from paas_runner.dispatch.look_budget import LookBudget, Rank
 from paas_runner.dispatch.records import AGAIN_AFTER_SECONDS, Records
 from paas_runner.dispatch.served import Account, ActiveRunner
 from paas_runner.job.cost import Charge, closed_by
-from paas_runner.job.decision import Act, Action, Done, Intend, Settle, Wait, next_action
+from paas_runner.job.decision import Act, Action, Done, Intend, Policy, Settle, Wait, next_action
 from paas_runner.job.events import Event, Failed, HostLeft
 from paas_runner.job.lifecycle import apply
 from paas_runner.job.room import Room
@@ -57,6 +58,7 @@ class JobLoop:
         self._clock = clock
         self._stopping = stopping
         self._charge: Charge | None = None
+        self._looks = looks
         self._watcher = looks.watcher()
         self._may_look = False
         self._waits_for_room = False
@@ -81,7 +83,7 @@ class JobLoop:
 
     async def _step(self) -> bool:
         room = self._records.room(self._job)
-        match next_action(self._job, self._clock(), self._runner.policy, room):
+        match next_action(self._job, self._clock(), self._policy, room):
             case Act(action=action) if action in LOOKS and not self._may_look:
                 rank = _RANKS.get(action, Rank.USUAL)
                 self._may_look = await self._watcher.turn(rank)  # and decide again: time has passed
@@ -105,6 +107,12 @@ class JobLoop:
             case Done():
                 await self._records.remove(self._job)
         return self._job.phase is not Phase.GONE
+
+    @property
+    def _policy(self) -> Policy:
+        """Looks at hosts are as much rarer as those at jobs are made."""
+        policy, stretch = self._runner.policy, self._looks.stretch
+        return policy if stretch == 1 else attrs.evolve(policy, host_every=stretch * policy.host_every)
 
     async def _wait(self, seconds: float, room: Room) -> None:
         """For so long, and no longer than there is no room."""

@@ -32,17 +32,7 @@ class Rank(enum.Enum):
 
     USUAL = enum.auto()
     URGENT = enum.auto()  # it frees a place for another job: a quarter of the pause is waited
-    FOLLOWS = enum.auto()  # right behind another look at the same job: as one that is wanted a second later
-
-    def behind(self, wanted: float) -> float:
-        """How far its place is behind the look before, which was `wanted` seconds ago."""
-        match self:
-            case Rank.USUAL:
-                return wanted
-            case Rank.URGENT:
-                return wanted / 4
-            case Rank.FOLLOWS:
-                return wanted + 1.0
+    FOLLOWS = enum.auto()  # it is made right after one for which was waited; the next ones wait for it, too
 
 
 class LookBudget:
@@ -123,6 +113,12 @@ class LookBudget:
         self._let_through()
         return await turn
 
+    def follow(self) -> bool:
+        """Count a look that waits for nothing; whether it may be made."""
+        self._refill()
+        self._saved -= 1
+        return self._open
+
     def note(self, wanted: float, took: float) -> None:
         """A look came `took` seconds after the one before, and was wanted after `wanted`."""
         if wanted >= _SHORTEST_PAUSE_SECONDS:  # else two looks at once, after a start
@@ -192,7 +188,9 @@ class Watcher:
         """Wait until the look that is due now may be made; False when no more are made at all."""
         loop = asyncio.get_running_loop()
         wanted = loop.time() - self._at
-        granted = await self._budget.turn(self._place + rank.behind(wanted))
+        if rank is Rank.FOLLOWS:
+            return self._budget.follow()
+        granted = await self._budget.turn(self._place + (wanted / 4 if rank is Rank.URGENT else wanted))
         if rank is Rank.USUAL:
             self._budget.note(wanted, loop.time() - self._at)
         self.begin()

@@ -132,23 +132,38 @@ def test_who_waits_at_the_end_of_the_service_is_sent_away():
     run_virtual(main())
 
 
-def test_what_frees_a_place_goes_before_what_follows_a_look_without_keeping_it_from_being_made():
+def test_what_frees_a_place_goes_before_the_rest_without_keeping_it_from_being_made():
     async def main():
         budget, made = LookBudget("here", a_minute=60), []
 
-        async def look(rank, seconds):
+        async def look(rank):
             with closing(budget.watcher()) as watcher:
-                await asyncio.sleep(seconds)
                 while len(made) < 300:
+                    await asyncio.sleep(1)
                     await watcher.turn(rank)
                     made.append(rank)
-                    await asyncio.sleep(seconds)
 
-        await asyncio.gather(*(look(rank, 1.0) for rank in Rank for _ in range(10)))
+        await asyncio.gather(*(look(rank) for rank in (Rank.USUAL, Rank.URGENT) for _ in range(10)))
         return made[60:]
 
     made = run_virtual(main())
-    assert made.count(Rank.URGENT) > made.count(Rank.USUAL) > made.count(Rank.FOLLOWS) > 20
+    assert made.count(Rank.URGENT) > 2 * made.count(Rank.USUAL) > 40
+
+
+def test_a_look_that_follows_another_waits_for_nothing_and_is_counted_all_the_same():
+    async def main():
+        budget, made = LookBudget("here", a_minute=60), 0
+        with closing(budget.watcher()) as watcher:
+            begun = time()
+            while time() - begun < 600:
+                await watcher.turn()
+                before = time()
+                await watcher.turn(Rank.FOLLOWS)
+                assert time() == before
+                made += 2
+        return made
+
+    assert run_virtual(main()) == pytest.approx(60 + 600, abs=3)
 
 
 def test_a_higher_budget_holds_at_once():
