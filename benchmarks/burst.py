@@ -6,11 +6,10 @@ from pathlib import Path
 import attrs
 
 from benchmarks.figures import Figure, Measured, Patience, Scenario, Value, median, not_done
-from benchmarks.playing import FAR, Setting, Summary
+from benchmarks.playing import FAR, Setting
 from benchmarks.programs import Program, Settings
-from benchmarks.stage import between, on_stage
+from benchmarks.stage import between, on_stage, requests_a_job
 
-_DOORS = ("coordinator", "cloud", "git")
 _REMOVED_SECONDS = 60.0
 
 
@@ -41,16 +40,8 @@ class Burst:
                 "ended_to_deleted_seconds": median(between(jobs, "ends", "deleted")),
                 "cpu_seconds_per_job": cpu / max(pushed, 1),
                 "peak_memory_mib": stage.program.peak_memory_mib,
-                **_requests(before, after, max(pushed, 1)),
+                **requests_a_job(before, after, max(pushed, 1)),
             }
-
-
-def _requests(before: Summary, after: Summary, count: int) -> Measured:
-    a_job = {door: (after.at(door) - before.at(door)) / count for door in _DOORS}
-    return {
-        "requests_per_job": sum(a_job.values()),
-        **{f"{door}_requests_per_job": number for door, number in a_job.items()},
-    }
 
 
 def _scenario(

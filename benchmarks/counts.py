@@ -7,11 +7,10 @@ from pathlib import Path
 from benchmarks.figures import Figure, Measured, Patience, Scenario
 from benchmarks.playing import Setting
 from benchmarks.programs import CountedGit, Program, Settings
-from benchmarks.stage import on_stage
+from benchmarks.stage import on_stage, requests_a_job
 
 JOBS = 20
 _HOOKS = Path(__file__).parent / "hooks"
-_DOORS = ("coordinator", "cloud", "git")
 
 
 async def count(program: Program, folder: Path, patience: Patience) -> Measured:
@@ -29,10 +28,8 @@ async def count(program: Program, folder: Path, patience: Patience) -> Measured:
             raise RuntimeError(f"{done} of {JOBS} jobs done:\n{said}")
         after = await stage.world.summary()
         await stage.program.stopped(patience.seconds)
-    at = {door: (after.at(door) - before.at(door)) / JOBS for door in _DOORS}
     return {
-        "requests_per_job": sum(at.values()),
-        **{f"{door}_requests_per_job": number for door, number in at.items()},
+        **requests_a_job(before, after, JOBS),
         "git_processes_per_job": "not counted" if git.count is None else git.count / JOBS,
         **_writes(json.loads(writes.read_text()) if writes.exists() else {}),
     }

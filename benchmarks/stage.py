@@ -50,6 +50,19 @@ async def on_stage(
             yield Stage(world=world, program=process, folder=folder)
 
 
+def requests_a_job(before: Summary, after: Summary, count: int) -> Mapping[str, float]:
+    """By door, in sum, and by operation."""
+    doors = {door: (after.at(door) - before.at(door)) / count for door in ("coordinator", "cloud", "git")}
+    operations = {
+        name: (number - before.requests.get(name, 0)) / count for name, number in after.requests.items()
+    }
+    return {
+        "requests_per_job": sum(doors.values()),
+        **{f"{door}_requests_per_job": number for door, number in doors.items()},
+        **{name: number for name, number in operations.items() if number},
+    }
+
+
 def between(jobs: Sequence[Job], first: str, then: str) -> Sequence[float]:
     """The seconds from one moment to another, of the jobs that have had both."""
     pairs = ((getattr(job, first), getattr(job, then)) for job in jobs)
