@@ -108,6 +108,6 @@ WAITING = (
             Figure(key="resident_mib", label="memory", unit="MiB", wanted=40, digits=0),
         ),
         quiet=True,
-        peer_once=True,
+        once=True,
     ),
 )
