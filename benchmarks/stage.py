@@ -21,12 +21,17 @@ class Stage:
     folder: Path
 
     async def until(self, moment: str, count: int, within: float) -> int:
-        """How many jobs have had that moment, at the latest after so many seconds."""
+        """How many jobs have had that moment, at the latest after so many seconds.
+
+        Raises RuntimeError with the end of the log of a program that has ended by itself.
+        """
 
         def met(summary: Summary) -> bool:
-            return summary.done.get(moment, 0) >= count
+            return self.program.ended or summary.done.get(moment, 0) >= count
 
         await self.world.until(met, within)
+        if self.program.ended:
+            raise RuntimeError(f"it has ended by itself:\n{_end_of_log(self.folder)}")
         return (await self.world.summary()).done.get(moment, 0)
 
 
@@ -45,9 +50,12 @@ async def on_stage(
         run = running(program, settings, world, folder, before=before, environment=environment or {})
         async with run as process:
             if not await world.until(lambda summary: summary.first_request is not None, START_SECONDS):
-                said = (folder / "service.log").read_text(errors="replace")[-2000:]
-                raise RuntimeError(f"{program.name} asked for no job within {START_SECONDS:.0f} s:\n{said}")
+                raise RuntimeError(f"no request for a job in {START_SECONDS:.0f} s:\n{_end_of_log(folder)}")
             yield Stage(world=world, program=process, folder=folder)
+
+
+def _end_of_log(folder: Path) -> str:
+    return (folder / "service.log").read_text(errors="replace")[-2000:]
 
 
 def requests_a_job(before: Summary, after: Summary, count: int) -> Mapping[str, float]:
