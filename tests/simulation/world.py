@@ -43,12 +43,13 @@ def reference_jobs(seed: int) -> float:
 
 def _bounds(seed: int) -> str:
     rng = random.Random(f"bounds {seed}")
-    distance = f"paas_min_seconds_between_launches = {rng.choice([0, 0, 20])}\n"
+    bounds = f"paas_min_seconds_between_launches = {rng.choice([0, 0, 20])}\n"
+    bounds += f"paas_max_looks_per_minute = {random.Random(f'looks {seed}').choice([60, 2000])}\n"
     jobs = reference_jobs(seed)
     if math.isinf(jobs):
-        return distance
+        return bounds
     return (
-        f"{distance}[quota_computation]\n"
+        f"{bounds}[quota_computation]\n"
         f'reference_runner = "virtual"\nreference_flavor = "M"\nreference_jobs_count = {jobs}\n'
     )
 
