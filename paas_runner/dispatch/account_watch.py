@@ -15,7 +15,7 @@ from structlog.contextvars import bound_contextvars
 from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.served import Account, ActiveRunner
 from paas_runner.errors import RemoteError
-from paas_runner.loop.heartbeat import beat_when_woken
+from paas_runner.loop.heartbeat import waiting_to_be_woken
 from paas_runner.loop.timing import backoff, sleep
 
 log = structlog.stdlib.get_logger(__name__)
@@ -54,8 +54,8 @@ class AccountWatch(Account):
         """For ever; a shutdown or a reload cancels it."""
         with bound_contextvars(runner=self._runner.name):
             while True:
-                beat_when_woken()
-                await self._refused.wait()
+                with waiting_to_be_woken():
+                    await self._refused.wait()
                 await sleep(backoff(self._attempts, self._rng, longest=LONGEST_BACKOFF))
                 self._attempts += 1  # a token may be good for a look alone: only a host proves more
                 if self._refused.is_set() and await self._hosts_are_listed():

@@ -113,16 +113,24 @@ class Acquisition:
     ) -> None:
         self._begun += 1
         try:
+            if self._over:  # since it was begun: nobody would send it away any more
+                return
             async with turn as reservation:
                 decided.set()
                 if reservation is None:
                     self._sent_away = True
-                elif self._begun <= self._pace.at_once and self._pace.next_at <= self._clock():
+                elif self._may_ask:
                     await self._turn(reservation)
         finally:
             self._begun -= 1
             decided.set()
             self._news.set()
+
+    @property
+    def _may_ask(self) -> bool:
+        """Whether the turn is still wanted: it may have been long in coming."""
+        in_time = self._begun <= self._pace.at_once and self._pace.next_at <= self._clock()
+        return in_time and not self._over
 
     async def _turn(self, reservation: Reservation) -> None:
         seen = self._last_update if self._registry.has_spare_room else ""
@@ -237,8 +245,10 @@ class Acquisition:
         """Ask what the coordinator's last update is, with a request that may bring a job as any other."""
         with self._registry.place(self._runner.key) as reservation:
             answer = await self._asked(reservation, seen="") if reservation else None
-        for each in self._in_flight:
-            if answer and answer.payload is None and each.seen == answer.last_update:
+        if answer is None or answer.payload is not None:
+            return
+        for each in self._in_flight:  # one that tells nothing is with the application
+            if each.seen and each.seen == answer.last_update:
                 each.answering.cancel()
 
 

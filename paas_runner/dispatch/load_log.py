@@ -10,7 +10,7 @@ from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.served import ServedConfig
 from paas_runner.dispatch.view import Observer
 from paas_runner.job.capacity import Load, Obstacle
-from paas_runner.loop.heartbeat import beat_when_woken
+from paas_runner.loop.heartbeat import waiting_to_be_woken
 from paas_runner.loop.timing import sleep
 
 log = structlog.stdlib.get_logger(__name__)
@@ -33,8 +33,8 @@ class LoadLog:
     async def run(self) -> None:
         """For ever; a shutdown cancels it."""
         while True:
-            beat_when_woken()
-            await self._registry.changed.wait()
+            with waiting_to_be_woken():
+                await self._registry.changed.wait()
             await sleep(SETTLING)
             self._registry.changed.clear()
             try:

@@ -19,7 +19,7 @@ from paas_runner.job.room import Room, order
 from paas_runner.job.shares import Share, share_of
 from paas_runner.job.tracked import JobKey, TrackedJob
 from paas_runner.logs import redactor
-from paas_runner.loop.heartbeat import beat, beat_when_woken
+from paas_runner.loop.heartbeat import waiting_to_be_woken
 
 
 @attrs.frozen
@@ -205,13 +205,12 @@ class Registry:
         waiting = _Waiting(runner, asyncio.get_running_loop().create_future())
         self._waiting.insert(0 if first else len(self._waiting), waiting)
         self._give_turns()
-        beat_when_woken()
         try:
-            reservation = await waiting.turn
+            with waiting_to_be_woken():
+                reservation = await waiting.turn
         except asyncio.CancelledError:
             self._withdraw(waiting)
             raise
-        beat()
         if reservation is None:
             yield None
             return

@@ -6,8 +6,8 @@ deadline that it gave last, and only a loop that comes back to its own work can 
 """
 
 import asyncio
-import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 import attrs
@@ -20,9 +20,14 @@ class _Heartbeat:
     loop: str
     round_seconds: float
     due: float = 0.0
+    waits: int = 0
+    """For how many wakeups by another task; as long as there is one it is never overdue."""
 
     def beat(self, idle_for: float) -> None:
         self.due = asyncio.get_running_loop().time() + idle_for + self.round_seconds
+
+    def is_late(self, now: float) -> bool:
+        return not self.waits and self.due < now
 
 
 _own: ContextVar[_Heartbeat | None] = ContextVar("_own", default=None)
@@ -50,7 +55,7 @@ class Heartbeats:
     def overdue(self) -> Sequence[str]:
         """The names of the loops that have not come back when they should have."""
         now = asyncio.get_running_loop().time()
-        return sorted(heartbeat.loop for heartbeat in self._heartbeats if heartbeat.due < now)
+        return sorted(heartbeat.loop for heartbeat in self._heartbeats if heartbeat.is_late(now))
 
 
 def beat(idle_for: float = 0.0) -> None:
@@ -59,6 +64,19 @@ def beat(idle_for: float = 0.0) -> None:
         heartbeat.beat(idle_for)
 
 
-def beat_when_woken() -> None:
-    """The same, before a wait that only another task ends: that one has to be checked for forgetting it."""
-    beat(math.inf)
+@contextmanager
+def waiting_to_be_woken() -> Iterator[None]:
+    """Around a wait that only another task ends: that one has to be checked for forgetting it.
+
+    Other tasks of the same loop may beat meanwhile.
+    """
+    heartbeat = _own.get()
+    if heartbeat is None:
+        yield
+        return
+    heartbeat.waits += 1
+    try:
+        yield
+    finally:
+        heartbeat.waits -= 1
+        heartbeat.beat(0.0)
