@@ -30,6 +30,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.used_at = 0.0
+        self._socket: asyncio.Transport
         self._transport: asyncio.Transport
         self._wire = _wire()
         self._waiting = bytearray()
@@ -39,8 +40,8 @@ class Connection(asyncio.Protocol):
         self._heard = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The loop's word; the transport is that of TLS where that is spoken."""
-        self._transport = cast("asyncio.Transport", transport)
+        """The loop's word; TLS comes later."""
+        self._socket = self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """The loop's word."""
@@ -66,6 +67,7 @@ class Connection(asyncio.Protocol):
             self._wire.our_state is h11.DONE
             and self._wire.their_state is h11.DONE
             and not self._transport.get_write_buffer_size()
+            and not self._socket.get_write_buffer_size()  # TLS does not count what it has handed on
             and not self._wire.trailing_data[0]
             and self.quiet
         )
@@ -80,9 +82,9 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     async def become_tls(self, context: ssl.SSLContext, host: str) -> None:
-        """Speak TLS with what a proxy has connected us to. Raises OSError and `httpx.ProxyError`."""
+        """Speak TLS from now on, also inside what a proxy has opened. Raises OSError and `TransportError`."""
         if self._waiting or self._wire.trailing_data[0]:
-            raise httpx.ProxyError("bytes came through the tunnel before TLS")
+            raise httpx.RemoteProtocolError("bytes came before TLS")
         loop = asyncio.get_running_loop()
         inside = await loop.start_tls(self._transport, self, context, server_hostname=host)
         if inside is None:  # the connection was lost meanwhile

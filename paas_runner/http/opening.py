@@ -4,7 +4,8 @@ import asyncio
 import base64
 import ssl
 from asyncio.sslproto import SSLProtocol
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import attrs
@@ -32,7 +33,7 @@ class Opening:
     proxy: Secret | None = None
 
     async def __call__(self, url: httpx.URL) -> Connection:
-        """Raises `httpx.ConnectError`, `httpx.ConnectTimeout` or `httpx.ProxyError`."""
+        """Raises `httpx.TransportError`: nothing of the request has been sent then."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 if not self.proxy:
@@ -68,21 +69,22 @@ class Opening:
 
     async def _by(self, proxy: httpx.URL, url: httpx.URL) -> Connection:
         connection = await self._connected(proxy, self.context_of_proxy)
-        try:
-            if url.scheme == "https":
+        if url.scheme == "https":
+            with _aborted_on_failure(connection):
                 await self._tunnel(connection, url)
-        except BaseException:
-            connection.abort()
-            raise
         return connection
 
     async def _connected(self, url: httpx.URL, context: MakeContext) -> Connection:
         loop = asyncio.get_running_loop()
         host = url.raw_host.decode("ascii")
-        options: dict[str, Any] = {"ssl": context(), "server_hostname": host} if url.scheme == "https" else {}
+        secure = context() if url.scheme == "https" else None
+        options: dict[str, Any] = {}
         if isinstance(loop, asyncio.BaseEventLoop):  # another one tries address after address
             options["happy_eyeballs_delay"] = _NEXT_ADDRESS_SECONDS
         _, connection = await loop.create_connection(Connection, host, _port(url), **options)
+        if secure:
+            with _aborted_on_failure(connection):
+                await connection.become_tls(secure, host)
         return connection
 
     async def _tunnel(self, connection: Connection, url: httpx.URL) -> None:
@@ -92,6 +94,15 @@ class Opening:
         if not 200 <= answer.status_code < 300:
             raise httpx.ProxyError(f"the proxy answered {answer.status_code}")
         await connection.become_tls(self.context(), host)
+
+
+@contextmanager
+def _aborted_on_failure(connection: Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.abort()
+        raise
 
 
 def _port(url: httpx.URL) -> int:
