@@ -53,7 +53,7 @@ async def test_after_an_early_answer_the_rest_of_the_request_stands_before_no_ot
 async def test_a_call_may_be_cancelled_at_any_moment_and_the_next_gets_its_own_answer(
     scheme: str, certificates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # asyncio's race between addresses leaves its socket to the garbage collector when it is cut off as one wins
+    # asyncio's race between addresses, cut off as one wins, leaves its socket to the garbage collector
     monkeypatch.setattr(opening, "_NEXT_ADDRESS_SECONDS", None)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
