@@ -101,45 +101,54 @@ class HttpClient:
         repeated. A body of more than `most_bytes` is transient, too, unless its beginning is worth something:
         with `cut` that is the answer, one byte longer than allowed. Without `redirects` none is followed.
         """
+        call = _Call(
+            request=partial(
+                self._request, method, path, headers=headers, payload=payload, content=content, params=params
+            ),
+            op=op,
+            within=within,
+            most_bytes=most_bytes,
+            cut=cut,
+            redirects=redirects,
+        )
         try:
-            request = httpx.Request(
-                method,
-                f"{self._base}/{path.lstrip('/')}",
-                headers=self._headers(headers),
-                json=payload,
-                content=content,
-                params=params,
-            )
-        except (httpx.InvalidURL, ValueError) as error:  # UnicodeEncodeError is one
-            raise self._unsendable(op, error) from error
-        most = _Most(bytes=most_bytes, cut=cut)
-        try:
-            return await self._once(request, op, within, most, redirects)
+            return await self._once(call)
         except Transient as error:
             if attempts == 1 or not _worth_repeating(error):
                 raise
             await asyncio.sleep(self._pause(error, 1))
-        return await self._retrying(attempts)(self._once, request, op, within, most, redirects)
+        return await self._retrying(attempts)(self._once, call)
 
     async def aclose(self) -> None:
         await self._transport.aclose()
 
-    def _headers(self, headers: Mapping[str, Secret | str] | None) -> httpx.Headers:
-        if not headers:
-            return self._template.headers
-        found = self._template.headers.copy()
-        for name, value in headers.items():
-            found[name] = value.reveal() if isinstance(value, Secret) else value
-        return found
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, Secret | str] | None,
+        payload: Any,
+        content: bytes | None,
+        params: Mapping[str, str] | None,
+    ) -> httpx.Request:
+        """Raises `httpx.InvalidURL` and ValueError."""
+        all_headers = self._template.headers
+        if headers:
+            all_headers = all_headers.copy()
+            for name, value in headers.items():
+                all_headers[name] = value.reveal() if isinstance(value, Secret) else value
+        address = f"{self._base}/{path.lstrip('/')}"
+        return httpx.Request(
+            method, address, headers=all_headers, json=payload, content=content, params=params
+        )
 
-    async def _once(
-        self, request: httpx.Request, op: str, within: float, most: "_Most", redirects: bool
-    ) -> Response:
-        exchange = self._followed if redirects else self._exchange
+    async def _once(self, call: "_Call") -> Response:
+        op, exchange = call.op, self._followed if call.redirects else self._exchange
         async with self._places:
             try:
-                async with asyncio.timeout(within):
-                    answer = await exchange(request, op, most)
+                async with asyncio.timeout(call.within):
+                    answer = await exchange(call.request(), call)
             except (httpx.RequestError, TimeoutError) as error:
                 raise self._transient(f"no answer ({cause(error)})", op) from error
             except RemoteError:
@@ -161,9 +170,9 @@ class HttpClient:
             )
         return answer
 
-    async def _followed(self, request: httpx.Request, op: str, most: "_Most") -> Response:
+    async def _followed(self, request: httpx.Request, call: "_Call") -> Response:
         for _ in range(MOST_REDIRECTS):
-            answer = await self._exchange(request, op, most)
+            answer = await self._exchange(request, call)
             address = _same_host(request.url, answer)
             if address is None:
                 return answer
@@ -171,24 +180,26 @@ class HttpClient:
             request = httpx.Request(request.method, address, headers=headers, content=request.content)
         return answer
 
-    async def _exchange(self, request: httpx.Request, op: str, most: "_Most") -> Response:
+    async def _exchange(self, request: httpx.Request, call: "_Call") -> Response:
         response = await self._transport.handle_async_request(request)
         status = response.status_code
         try:
             if response.headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
-                raise self._transient("answered in an encoding that was not asked for", op, status=status)
+                raise self._transient(
+                    "answered in an encoding that was not asked for", call.op, status=status
+                )
             body, pieces = bytearray(), 0
             async for chunk in response.stream:  # type: ignore[union-attr]  # as it comes
                 body += chunk
                 pieces += 1
                 if not pieces % PIECES_IN_A_ROW:
                     await asyncio.sleep(0)
-                if len(body) > most.bytes:
-                    if most.cut:
-                        del body[most.bytes + 1 :]
+                if len(body) > call.most_bytes:
+                    if call.cut:
+                        del body[call.most_bytes + 1 :]
                         break
-                    mebibytes = most.bytes // 1024 // 1024
-                    raise self._transient(f"answered more than {mebibytes} MiB", op, status=status)
+                    mebibytes = call.most_bytes // 1024 // 1024
+                    raise self._transient(f"answered more than {mebibytes} MiB", call.op, status=status)
         finally:
             await response.aclose()
         headers = {name.lower(): value for name, value in response.headers.items()}
@@ -283,11 +294,15 @@ class Http:
 
 
 @attrs.frozen(kw_only=True)
-class _Most:
-    """What is taken of a body: so many bytes, and of a longer one nothing, or what it begins with."""
+class _Call:
+    """What is wanted; thousands may wait for their place, and the request is made when it has one."""
 
-    bytes: int
+    request: Callable[[], httpx.Request]
+    op: str
+    within: float
+    most_bytes: int
     cut: bool
+    redirects: bool
 
 
 def _same_host(asked: httpx.URL, answer: Response) -> httpx.URL | None:
