@@ -91,9 +91,11 @@ class LookBudget:
     # --- what watchers do ----------------------------------------------------------------------------------
 
     def count(self, jobs: int) -> None:
-        """So many more jobs are watched."""
+        """So many more jobs are watched; what is allowed for them is there from the beginning."""
         self._refill()
+        before = self.a_minute
         self._jobs += jobs
+        self._saved += max(self.a_minute - before, 0) * _SAVED_SECONDS / 60
 
     @property
     def place(self) -> float:

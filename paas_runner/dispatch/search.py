@@ -170,6 +170,7 @@ class Search:
             keeping=self._runner.keeps_hosts,
         )
         self.verdicts = judge(hosts, self._known, self._clock())
+        self._known = attrs.evolve(self._known, jobs={})  # whoever removes a host reads them again
         return self.verdicts
 
     async def remove(self, host: SeenHost) -> bool:
