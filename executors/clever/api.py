@@ -16,7 +16,8 @@ from paas_runner.errors import Rejected, Transient
 from paas_runner.http import MOST_BODY_BYTES, MOST_LIST_BYTES, QUICK_TRIES, Connect
 from paas_runner.secret import Secret
 
-CALLS_AT_ONCE = 8
+CALLS_AT_ONCE = 20
+"""Of one organisation: a creation takes most of a second, and jobs come in bursts."""
 
 _REF = re.compile(r"[A-Za-z0-9_-]{1,100}")  # it becomes a part of addresses
 _YEAR_10000 = 253_402_300_800_000

@@ -30,7 +30,7 @@ from paas_runner.settings import setting
 STATE_FILE = Path("paas-runner-state.json")
 
 LONGEST_CHECK_INTERVAL = timedelta(seconds=3)  # as GitLab Runner's
-SHORTEST_CHECK_INTERVAL = timedelta(seconds=0.8)
+SHORTEST_CHECK_INTERVAL = timedelta(seconds=0.6)
 SHORTEST_HOST_INTERVAL = timedelta(seconds=10)
 A_MOMENT = timedelta(seconds=1)
 LONGEST_UNHEALTHY_INTERVAL = timedelta(minutes=1)
@@ -171,7 +171,7 @@ class Config:
 
     concurrent: int = setting("Jobs at once over all runners.", default=50, minimum=1)
     check_interval: timedelta | None = setting(
-        "Pause after a request that brought no job; by default 0.8 s while jobs come, up to 3 s when none "
+        "Pause after a request that brought no job; by default 0.6 s while jobs come, up to 3 s when none "
         "has come for ten minutes. 0 or less is the default.",
         default=None,
     )

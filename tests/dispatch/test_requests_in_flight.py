@@ -18,7 +18,7 @@ from tests.support.outside_world import RHYTHM, RUNNER
 
 WIDE = Limits(concurrent=1000, provisioning=1000, per_runner={RUNNER: 0})
 MANY = attrs.evolve(RHYTHM, at_once=AT_ONCE_USUALLY)
-USUAL = attrs.evolve(MANY, shortest_pause=timedelta(seconds=0.8))
+USUAL = attrs.evolve(MANY, shortest_pause=timedelta(seconds=0.6))
 
 
 def play(story, **asking):
@@ -171,7 +171,7 @@ def test_a_single_job_is_taken_within_a_tenth_of_a_second_where_requests_are_hel
 
 def test_a_runner_that_chooses_its_pause_asks_less_and_less_the_longer_no_job_comes():
     pauses = Coordinator.pauses.fget(served({}, 1200, rhythm=USUAL).coordinator)
-    assert pauses[0] == pytest.approx(0.8)
+    assert pauses[0] == pytest.approx(0.6)
     assert pauses[-1] == pytest.approx(3.0)
     assert pauses == sorted(pauses)
 
