@@ -1,6 +1,7 @@
 """Weights and quotas in service: what may run at once, what is refused, and what the operator is told."""
 
 import asyncio
+import functools
 import itertools
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from paas_runner.job.variables import Variable
 from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.faults import Answer
 from tests.support.logged_events import events_in
+from tests.support.operated_world import OperatedWorld
 
 M, XL = 8**1.25, 32**1.25
 
@@ -24,6 +26,11 @@ QUOTA = """
 
 def quota(flavor, count, more=""):
     return QUOTA.format(flavor=flavor, count=count, more=more)
+
+
+@pytest.fixture
+def operate(tmp_path):
+    return functools.partial(OperatedWorld.play, tmp_path)
 
 
 def wants(flavor):
@@ -245,8 +252,8 @@ def test_a_job_that_waits_for_room_is_kept_alive_and_runs_when_there_is_some(pla
             assert second.status == "running"
             await world.settled(first, second)
         assert (first.status, second.status) == ("success", "success")
-        began = [entry.created_at for entry in world.cloud.ledger.created]
-        assert 1800 < (began[1] - began[0]).total_seconds() < 2000
+        former, latter = world.cloud.ledger.created
+        assert timedelta() <= latter.created_at - former.deleted_at <= timedelta(seconds=1)
 
     play(story, coordinator={"stuck_after": timedelta(minutes=10)}, **ONE_AT_A_TIME)
     [waits] = events_in(logs, "job_waits_for_room")
@@ -299,3 +306,22 @@ def test_a_job_that_waited_for_room_is_as_patient_with_its_host_as_any(play):
         assert second.status == "success"
 
     play(story, **ONE_AT_A_TIME)
+
+
+def test_a_job_that_can_never_have_room_since_the_quota_was_lowered_is_failed_and_its_author_told_why(
+    operate,
+):
+    async def story(world):
+        quotas = {jobs: quota("M", jobs) for jobs in (4, 1)}
+        world.write(more=quotas[4], paas_max_concurrent_provisioning=9)
+        async with world.service():
+            jobs = [world.submit("sleep 600", variables=wants("L")) for _ in range(2)]
+            await asyncio.sleep(60)
+            assert len(world.cloud.ledger.created) == 1
+            world.write(more=quotas[1], paas_max_concurrent_provisioning=9)
+            await world.reload()
+            await world.settled(*jobs)
+        assert [job.status for job in jobs] == ["success", "failed"]
+        assert b"larger than all that the runner may use" in jobs[1].trace
+
+    operate(story)

@@ -54,6 +54,12 @@ class ChaoticTransport(httpx.AsyncBaseTransport):
         await self._life.point()
         if push := _PUSH.search(request.url.path):
             self._world.note_push(push[1], sent=request.method == "POST")
+        if not request.url.path.endswith("/jobs/request"):
+            return await self._exchanged(request)
+        with self._world.one_more_asking():
+            return await self._exchanged(request)
+
+    async def _exchanged(self, request):
         fault = self._world.chaos.fault()
         rng = self._world.chaos.rng
         if self._world.is_down(self._side):
@@ -86,7 +92,7 @@ class ChaoticTransport(httpx.AsyncBaseTransport):
 
     async def _performed(self, request, delay):
         """In a task of its own: the other side does not stop because we did."""
-        await asyncio.sleep(delay)
+        await asyncio.sleep(delay + self._world.latency)
         if self._world.is_down(self._side):
             raise httpx.ReadError("down", request=request)
         if request.method == "PUT" and (look := _LOOK.search(request.url.path)):

@@ -17,11 +17,15 @@ import attrs
 import structlog
 
 from paas_runner.testing.virtual_time import VirtualTimeLoop
+from tests.simulation.crowd import CrowdedWorld
 from tests.simulation.neighbours import NeighbouringWorld
 from tests.simulation.world import SimulatedWorld
 
 NEIGHBOURS = 1_000_000
 """From this seed on worlds have several runners and payers, whose credentials and flavors come and go."""
+
+CROWDS = 2_000_000
+"""From this seed on worlds have swarms of jobs, and too small a quota for them."""
 
 
 @attrs.frozen(kw_only=True)
@@ -42,9 +46,11 @@ def simulate(seed: int) -> Outcome:
 
 
 async def _simulated(folder: Path, seed: int) -> Outcome:
-    world = (NeighbouringWorld if seed >= NEIGHBOURS else SimulatedWorld)(folder, seed)
+    kinds = {CROWDS: CrowdedWorld, NEIGHBOURS: NeighbouringWorld, 0: SimulatedWorld}
+    world = next(kind for first, kind in kinds.items() if seed >= first)(folder, seed)
     violation = ""
     BUGS.clear()
+    EVENTS.clear()
     try:
         await world.run()
     except Exception:  # noqa: BLE001 - a bug of ours is a violation, too
@@ -52,7 +58,7 @@ async def _simulated(folder: Path, seed: int) -> Outcome:
     finally:
         await world.aclose()
     violation = "".join(BUGS[:1]) or violation
-    counts = Counter({name: count for name, count in world.chaos.counts.items() if count})
+    counts = Counter({name: count for name, count in world.chaos.counts.items() if count}) + EVENTS
     return Outcome(
         seed=seed, counts=counts, lives=world.lives, jobs=len(world.submitted), violation=violation
     )
@@ -62,12 +68,18 @@ BUGS: list[str] = []
 """Tracebacks that the service logged: it went on, but it should not have needed to."""
 
 
+EVENTS: Counter[str] = Counter()
+"""How often something was logged that is worth to be counted."""
+
+
 def quiet() -> None:
     """Nothing of the service's log is shown but bugs are kept, unless SIMULATE_LOG asks for all of it."""
 
     def watch(_logger, _method, event):
         if "exc_info" in event:
             BUGS.append(f"{event['event']}\n{traceback.format_exc()}")
+        if event["event"] == "job_waits_for_room":
+            EVENTS["wait for room"] += 1
         if not os.environ.get("SIMULATE_LOG"):
             raise structlog.DropEvent
         return {"at": f"{asyncio.get_running_loop().time():9.1f}", **event}
@@ -90,7 +102,10 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, help="run this one seed")
     parser.add_argument(
-        "--runs", type=int, default=200, help="how many seeds, half of them of wider worlds (default 200)"
+        "--runs",
+        type=int,
+        default=200,
+        help="how many seeds: half of plain worlds, a quarter of wider and of crowded ones (default 200)",
     )
     parser.add_argument("--first", type=int, default=1, help="the first seed (default 1)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
@@ -100,9 +115,14 @@ def main() -> int:
         outcome = simulate(chosen.seed)
         print(outcome.violation or f"seed {chosen.seed}: kept", dict(outcome.counts))
         return 1 if outcome.violation else 0
-    half = chosen.runs // 2
-    first, wider = chosen.first, NEIGHBOURS + chosen.first
-    return _many([*range(first, first + chosen.runs - half), *range(wider, wider + half)], chosen.workers)
+    quarter = chosen.runs // 4
+    first, wider, crowded = (kind + chosen.first for kind in (0, NEIGHBOURS, CROWDS))
+    seeds = [
+        *range(first, first + chosen.runs - 2 * quarter),
+        *range(wider, wider + quarter),
+        *range(crowded, crowded + quarter),
+    ]
+    return _many(seeds, chosen.workers)
 
 
 def _many(seeds: Sequence[int], workers: int) -> int:

@@ -1,6 +1,7 @@
 """One simulated installation with its coordinator, its cloud, its users and its bad luck, from one seed."""
 
 import asyncio
+import contextlib
 import math
 import random
 from datetime import timedelta
@@ -89,6 +90,9 @@ class SimulatedWorld(VirtualWorld):
         )
         self._key = super().key
         self.keys = (self._key,)
+        self.reference_jobs = reference_jobs(seed)
+        self.latency = 0.0
+        self._asking = 0
         self.looked_at: dict[int, float] = {}
         self._last_look: dict[str, float] = {}
         self.looks_before_pushes: dict[str, list[tuple[float, float]]] = {}
@@ -120,6 +124,17 @@ class SimulatedWorld(VirtualWorld):
 
     def is_down(self, side: str) -> bool:
         return self.seconds() < self._down[side]
+
+    @contextlib.contextmanager
+    def one_more_asking(self):
+        """Inside, one more request for a job is in flight."""
+        self._asking += 1
+        if self._asking > 1:
+            self.chaos.counts["several requests in flight"] += 1
+        try:
+            yield
+        finally:
+            self._asking -= 1
 
     def detached(self, coroutine) -> asyncio.Task:
         """Something of the other side's, which goes on whatever becomes of us."""
@@ -157,7 +172,7 @@ class SimulatedWorld(VirtualWorld):
         if taking > concurrent:
             raise Violation(f"{taking} jobs take room, {concurrent} are allowed")
         limits = Limits(concurrent=concurrent, provisioning=concurrent)
-        weight, quota = Load.of(tracked, limits).weight, M_WEIGHT * reference_jobs(self.seed)
+        weight, quota = Load.of(tracked, limits).weight, M_WEIGHT * self.reference_jobs
         if weight > quota + 1e-6:
             raise Violation(f"the jobs' hosts may weigh {weight}, {quota} is allowed")
 
