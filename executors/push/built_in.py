@@ -11,6 +11,7 @@ Whatever is not as the protocol says is tried again later, as an outage is: a pr
 import asyncio
 from collections.abc import Mapping
 from io import BytesIO
+from typing import Any
 
 import attrs
 import structlog
@@ -111,17 +112,13 @@ class _Remote:
 
     async def look(self) -> Advertisement:
         """Where its branch is, and what it can do."""
-        answer = self._judged(
-            await self.client.call(
-                "GET",
-                f"{self.path}/info/refs",
-                params={"service": SERVICE},
-                op="look at the git remote",
-                headers=self.headers,
-                within=LOOK_SECONDS,
-                most_bytes=MOST_ANSWER_BYTES,
-                redirects=False,
-            )
+        answer = await self._answer(
+            "GET",
+            f"{self.path}/info/refs",
+            params={"service": SERVICE},
+            op="look at the git remote",
+            headers=self.headers,
+            within=LOOK_SECONDS,
         )
         try:
             return advertisement(answer.headers.get("content-type", ""), answer.body)
@@ -143,17 +140,13 @@ class _Remote:
         raise self.verdicts.refused(found.refused, found.said)
 
     async def _report(self, body: bytes, capabilities: frozenset[str]) -> Report:
-        answer = self._judged(
-            await self.client.call(
-                "POST",
-                f"{self.path}/{SERVICE}",
-                op=OP,
-                headers={**self.headers, "Content-Type": REQUEST_TYPE},
-                content=body,
-                within=SEND_SECONDS,
-                most_bytes=MOST_ANSWER_BYTES,
-                redirects=False,
-            )
+        answer = await self._answer(
+            "POST",
+            f"{self.path}/{SERVICE}",
+            op=OP,
+            headers={**self.headers, "Content-Type": REQUEST_TYPE},
+            content=body,
+            within=SEND_SECONDS,
         )
         try:
             return report(answer.headers.get("content-type", ""), answer.body, capabilities)
@@ -170,7 +163,14 @@ class _Remote:
             raise why
         return there
 
-    def _judged(self, answer: Response) -> Response:
+    async def _answer(self, method: str, path: str, **request: Any) -> Response:
+        """A 200; raises what anything else means, without the words of a page that may quote our request."""
+        try:
+            answer = await self.client.call(
+                method, path, most_bytes=MOST_ANSWER_BYTES, redirects=False, **request
+            )
+        except Transient as error:
+            raise self.verdicts.hiding(error) from None
         match answer.status:
             case 200:
                 return answer
@@ -180,7 +180,7 @@ class _Remote:
                 raise self.verdicts.no_repository()
             case status if 300 <= status < 400:
                 raise self.verdicts.redirected()
-        raise self.verdicts.failed(answer.summary)
+        raise self.verdicts.failed(f"answered {answer.status}")
 
 
 def _checked(url: str) -> Address:

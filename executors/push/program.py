@@ -133,7 +133,9 @@ def _push(tree: Mapping[str, bytes], url: str, credentials: Credentials, identit
             _git(["--work-tree=.", "add", "."], folder, here)
             _git(["commit", "-q", "-m", MESSAGE], folder, here)
         except _GitError as error:
-            raise Transient(_last_line(str(error)), service="git", op="commit the job") from error
+            raise Transient(
+                verdicts.quoted([_last_line(str(error))]), service="git", op="commit the job"
+            ) from error
         header = {f"http.{url}.extraHeader": f"Authorization: {credentials.basic.reveal()}"}
         here |= _configured(_CONFIGURATION | header | _proxy(url))
         here |= {"NO_PROXY": "", "no_proxy": ""}  # git's own rules for it are others
@@ -254,4 +256,4 @@ def _last_line(words: str) -> str:
     """What git said last."""
     lines = [line.strip() for line in words.splitlines() if line.strip()]
     telling = [line for line in lines if line.startswith(("remote:", "fatal:", "error:", "!"))]
-    return " ".join((telling or lines or ["no reason given"])[-2:])[:300]
+    return " ".join((telling or lines or ["no reason given"])[-2:])

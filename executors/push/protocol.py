@@ -21,7 +21,6 @@ _NOTHING = "0" * 40
 _ID = re.compile(r"[0-9a-f]{40}")
 _LENGTH = re.compile(rb"[0-9a-fA-F]{4}")
 _REPORT, _PROGRESS, _FATAL = 1, 2, 3
-_MOST_QUOTED = 200
 
 
 class ProtocolError(Exception):
@@ -167,4 +166,5 @@ def _shown(what: object) -> str:
 
 
 def _cleaned(text: str) -> str:
-    return one_line(printable(text))[:_MOST_QUOTED].rstrip()
+    """Not shortened: secrets have to be taken out before (`verdicts`)."""
+    return one_line(printable(text))

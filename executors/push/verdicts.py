@@ -71,6 +71,17 @@ class Verdicts:
         """Whatever may be otherwise the next time."""
         return Transient(self.quoted(words) or "no reason given", service=self.service, op=OP)
 
+    def hiding(self, error: Transient) -> Transient:
+        """The same error with nothing in it that the other side may have copied from our request."""
+        return Transient(
+            f"answered {error.status}" if error.status else error.text,
+            service=error.service,
+            op=error.op,
+            status=error.status,
+            retry_after=error.retry_after,
+            reference=self._masked(error.reference),
+        )
+
     def quoted(self, lines: Sequence[str]) -> str:
         """The last lines of a remote's words in one: as many as there is room for, and no secret of ours."""
         kept: list[str] = []
