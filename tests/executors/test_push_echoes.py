@@ -11,7 +11,7 @@ from paas_runner.errors import RemoteError
 from paas_runner.secret import Secret
 from tests.support.push_remote import PushRemote, answered
 
-PASSWORD = "a-password-that-is-hidden"  # noqa: S105
+PASSWORD = "a-password-that-is-hidden"
 BASIC = base64.b64encode(f"user:{PASSWORD}".encode()).decode()
 RESULT = "application/x-git-receive-pack-result"
 
@@ -46,7 +46,7 @@ def shown(error):
     return [
         secret[at : at + 6]
         for secret in (PASSWORD, BASIC)
-        for at in range(0, len(secret) - 6)
+        for at in range(len(secret) - 6)
         if secret[at : at + 6] in text
     ]
 
