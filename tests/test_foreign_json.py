@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paas_runner.foreign_json import MOST_NESTING, MOST_VALUES, loads
+from paas_runner.foreign_json import MOST_NESTING, MOST_VALUES, elements, loads
 from tests.support.bounded import cheap
 
 _VALUES = st.recursive(
@@ -55,3 +55,43 @@ def test_the_deepest_nesting_that_is_allowed_is_read():
 def test_no_body_raises_anything_else(body):
     with contextlib.suppress(ValueError):
         loads(body)
+
+
+@given(st.lists(_VALUES), st.sampled_from([None, 1, "\t"]))
+def test_the_elements_of_a_list_are_those_of_the_whole(values, indent):
+    assert list(elements(json.dumps(values, indent=indent).encode())) == values
+
+
+@given(st.text(alphabet='[]{},:"1 ae\n', max_size=12))
+def test_what_is_no_list_as_a_whole_is_none_in_pieces(text):
+    whole = None
+    with contextlib.suppress(ValueError):
+        whole = loads(text.encode())
+    if isinstance(whole, list):
+        assert list(elements(text.encode())) == whole
+    else:
+        with pytest.raises(ValueError, match=r"."):
+            list(elements(text.encode()))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b"[" * (MOST_NESTING + 1) + b"]" * (MOST_NESTING + 1),
+        b"[" + b"[]," * MOST_VALUES + b"1]",
+        b"[NaN]",
+        b"[1] 2",
+    ],
+)
+def test_elements_cost_little_or_are_refused(body):
+    with cheap(mebibytes=64), pytest.raises(ValueError, match=r"."):
+        list(elements(body))
+
+
+def test_the_elements_of_a_long_list_are_not_there_at_the_same_time():
+    body = json.dumps(
+        [{"name": f"value {number}", "more": list(range(50))} for number in range(5000)]
+    ).encode()
+    with cheap(seconds=10, mebibytes=3 * len(body) / 2**20):
+        assert sum(1 for _ in elements(body)) == 5000

@@ -5,15 +5,15 @@ Its calls raise what `refusals` makes of an answer: `Transient` or `Rejected` wi
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import attrs
 
-from executors.clever.refusals import RATE_LIMITED_SECONDS, SERVICE, decoded, objects, refusal
+from executors.clever.refusals import RATE_LIMITED_SECONDS, SERVICE, decoded, listed, objects, refusal
 from paas_runner.errors import Rejected, Transient
-from paas_runner.http import MOST_BODY_BYTES, MOST_LIST_BYTES, QUICK_TRIES, Connect
+from paas_runner.http import MOST_BODY_BYTES, MOST_LIST_BYTES, QUICK_TRIES, Connect, Response
 from paas_runner.secret import Secret
 
 CALLS_AT_ONCE = 20
@@ -86,8 +86,10 @@ class CleverApi:
     async def applications(self) -> Sequence[Application]:
         """All applications of the organisation, also those that are not hosts."""
         op = "list the applications"
-        found = await self._called("GET", "", op, attempts=QUICK_TRIES, most_bytes=MOST_LIST_BYTES)
-        return [_application(entry, op) for entry in objects(found)]
+        found = await self._called(
+            "GET", "", op, attempts=QUICK_TRIES, most_bytes=MOST_LIST_BYTES, read=listed
+        )
+        return [_application(entry, op) for entry in found]
 
     async def application(self, ref: str) -> Application:
         """One application; raises `NoSuchApplicationError`."""
@@ -155,6 +157,7 @@ class CleverApi:
         params: Mapping[str, str] | None = None,
         attempts: int = 1,
         most_bytes: int = MOST_BODY_BYTES,
+        read: Callable[[Response, str], Any] = decoded,
     ) -> Any:
         """The decoded answer; a rate limit that one call meets holds back all others of the organisation."""
         now = asyncio.get_running_loop().time()
@@ -171,7 +174,7 @@ class CleverApi:
                 attempts=attempts,
                 most_bytes=most_bytes,
             )
-            return decoded(answer, op)
+            return read(answer, op)
         except Transient as error:
             if error.status in (403, 429):
                 self._quiet_until = now + (error.retry_after or RATE_LIMITED_SECONDS)

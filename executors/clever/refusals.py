@@ -5,7 +5,7 @@ missing application is an answer like any other and has a type of its own. Secti
 `clever-cloud-api.md`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -62,6 +62,22 @@ def objects(found: Any) -> Sequence[Mapping[str, Any]]:
     if not isinstance(found, list):
         raise Transient("a list was expected", service=SERVICE, op="read the answer")
     return [entry for entry in found if isinstance(entry, Mapping)]
+
+
+def listed(answer: Response, op: str) -> Iterator[Mapping[str, Any]]:
+    """The objects of a list, which may be long: one after the other is decoded. Raises as `decoded`."""
+    if not 200 <= answer.status < 300 or not answer.body.lstrip().startswith(b"["):
+        return iter(objects(decoded(answer, op)))
+    return _each(answer, op)
+
+
+def _each(answer: Response, op: str) -> Iterator[Mapping[str, Any]]:
+    try:
+        for entry in answer.elements():
+            if isinstance(entry, Mapping):
+                yield entry
+    except ValueError:
+        raise Transient("answered no JSON", service=SERVICE, op=op) from None
 
 
 def refusal(answer: Response, op: str) -> Rejected | Transient:

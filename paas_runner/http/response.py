@@ -9,7 +9,7 @@ import itertools
 import math
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,6 +41,10 @@ class Response:
     def json(self) -> Any:
         """The decoded body; raises ValueError, also for what would cost too much to read."""
         return foreign_json.loads(self.body)
+
+    def elements(self) -> Iterator[Any]:
+        """Those of a list, decoded one after the other; raises ValueError, maybe after the last."""
+        return foreign_json.elements(self.body)
 
     def pause(self, header: str) -> float | None:
         """The seconds that a header tells us to wait, within bounds; None when it does not.
