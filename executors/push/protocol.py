@@ -117,7 +117,9 @@ def _usable(advertised: Advertisement) -> Advertisement:
         raise ProtocolError(f"its repository has another object format ({_shown(formats[0])})")
     if "report-status" not in advertised.capabilities:
         raise ProtocolError("it does not offer to tell what becomes of a push (no report-status)")
-    if advertised.master is not None and not _ID.fullmatch(advertised.master):
+    if advertised.master is not None and (
+        advertised.master == _NOTHING or not _ID.fullmatch(advertised.master)
+    ):
         raise ProtocolError("it names no commit for its branch")
     return advertised
 

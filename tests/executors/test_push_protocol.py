@@ -53,6 +53,7 @@ def test_the_branch_is_found_among_what_else_is_told(lines):
         (listed(f"{OURS} refs/heads/master\0ofs-delta"), "no report-status"),
         (listed(f"{OURS} refs/heads/master"), "no report-status"),
         (listed("oops refs/heads/master\0report-status"), "names no commit"),
+        (listed(f"{'0' * 40} refs/heads/master\0report-status"), "names no commit"),
         (
             listed("ERR access denied\x1b[31m or the like"),
             r"the remote says: access denied \[31m or the like",
