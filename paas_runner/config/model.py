@@ -32,7 +32,6 @@ STATE_FILE = Path("paas-runner-state.json")
 LONGEST_CHECK_INTERVAL = timedelta(seconds=3)  # as GitLab Runner's
 SHORTEST_CHECK_INTERVAL = timedelta(seconds=0.6)
 SHORTEST_HOST_INTERVAL = timedelta(seconds=10)
-A_MOMENT = timedelta(seconds=1)
 LONGEST_UNHEALTHY_INTERVAL = timedelta(minutes=1)
 """After an outage jobs do not wait for longer than this to be taken, whatever `unhealthy_interval` says."""
 
@@ -245,7 +244,7 @@ class Config:
     def policy_of(self, runner: Runner) -> Policy:
         """How a runner's jobs are looked after, but for what its executor adds."""
         # with every second look at an old job: one request a minute and job, usually
-        host_every = max(2 * self.job_progress_poll_interval - A_MOMENT, SHORTEST_HOST_INTERVAL)
+        host_every = max(2 * self.job_progress_poll_interval, SHORTEST_HOST_INTERVAL)
         return Policy(
             status_every=self.job_progress_poll_interval,
             life_every=runner.paas_job_trace_watch.poll_step,

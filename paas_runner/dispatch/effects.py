@@ -181,7 +181,9 @@ class Effects:
         """The coordinator has the last word: the host of a job that has just ended may be gone."""
         trouble = await trouble_of(self.runner.executor, _provisioned(job))
         if trouble is None:
-            return HostChecked(until=self._after(self.stretch() * self.runner.policy.host_every))
+            # counted from the look at a running job that it followed: so each second one is followed again
+            looked_at = job.checked_at if job.phase is Phase.RUNNING else self.clock()
+            return HostChecked(until=looked_at + self.stretch() * self.runner.policy.host_every)
         if await self.runner.coordinator.status(job.key.job_id, job.token) is JobStatus.ENDED:
             return Ended()
         return _failed(Failure(reason=FailureReason.SYSTEM, text=trouble), job)

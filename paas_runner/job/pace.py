@@ -51,7 +51,7 @@ READINESS = Pace(
 """Of a host, since its creation."""
 
 FIRST_LIFE = Pace(
-    shortest=timedelta(seconds=0.25), share=0.2, shortest_when_due=timedelta(seconds=0.25), skips=True
+    shortest=timedelta(seconds=0.5), share=0.2, shortest_when_due=timedelta(seconds=0.25), skips=True
 )
 """Of a job, since its launch."""
 

@@ -80,13 +80,14 @@ def test_a_launched_job_keeps_nothing_of_its_definition_in_memory():
 
     async def main():
         world = OutsideWorld()
-        living = asyncio.ensure_future(world.loop(acquired(RUNNER, payload(1), NOW)).run())
+        living = asyncio.ensure_future(world.loop(acquired(RUNNER, payload(4711), NOW)).run())
         while not any(world.executor.alive.values()):
             await asyncio.sleep(0.01)
         await asyncio.sleep(5)
         world.store._jobs.clear()
         gc.collect()
-        kept = [each for each in gc.get_objects() if isinstance(each, TrackedJob) and each.payload]
+        found = [each for each in gc.get_objects() if isinstance(each, TrackedJob) and each.payload]
+        kept = [each for each in found if each.key.job_id == 4711]
         living.cancel()
         return kept
 
