@@ -49,9 +49,10 @@ def main() -> int:
     if arguments.into and arguments.into.exists():
         results.measured = json.loads(arguments.into.read_text())["measured"]
     scenarios = [each for each in SCENARIOS if not arguments.only or each.name in arguments.only]
-    for scenario in scenarios:
-        results.measured.pop(scenario.name, None)
     programs = [OWN, *([peer(arguments.peer)] if arguments.peer else []), FLOOR]
+    for scenario in scenarios:
+        for program in programs:
+            results.measured.get(scenario.name, {}).pop(program.name, None)
     colour = sys.stdout.isatty()
 
     def tell(text: str) -> None:
@@ -116,7 +117,7 @@ def _arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         "--into",
         type=Path,
         metavar="FILE",
-        help="keep the figures there as JSON, with those of earlier runs for other scenarios",
+        help="keep the figures there as JSON, beside those that are there of other scenarios and programs",
     )
     parser.add_argument("--check", action="store_true", help="compare what is exact with its bounds")
     shown = parser.add_mutually_exclusive_group()
