@@ -134,7 +134,7 @@ def test_the_ledger_has_the_time_of_each_host_and_the_log_what_it_cost(play, log
 
     seconds = play(story, cloud=SLOW)
     gone = events_in(logs, "job_gone")
-    assert sum(line["host_seconds"] for line in gone) == pytest.approx(seconds)
+    assert sum(line["host_seconds"] for line in gone) == pytest.approx(seconds, abs=0.02)  # rounded there
     assert all(
         line["estimated_cost"] == pytest.approx(line["host_seconds"] / 1000, abs=1e-5) for line in gone
     )
