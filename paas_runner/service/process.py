@@ -19,6 +19,7 @@ from paas_runner.control import ControlServer
 from paas_runner.errors import Exit, RunnerError
 from paas_runner.executor.contract import installed
 from paas_runner.http import Http
+from paas_runner.loop.lookups import ServiceLoop
 from paas_runner.service import first_signals
 from paas_runner.service.app import serve
 from paas_runner.service.assembly import Edges
@@ -87,7 +88,8 @@ def run(
     leave_no_core_file()
     edges = attrs.evolve(real_edges(), reread=reread, adopt=adopt)
     try:
-        certificate = asyncio.run(_serve_until_signalled(config, edges, poll_cycles))
+        with asyncio.Runner(loop_factory=ServiceLoop) as runner:
+            certificate = runner.run(_serve_until_signalled(config, edges, poll_cycles))
     except asyncio.CancelledError:
         log.warning("stopped_at_once")
         _leave_at_once()
