@@ -9,7 +9,7 @@ from benchmarks.counts import COUNTS
 from benchmarks.suite import OWN, Results
 
 BOUNDS: Mapping[str, float] = {
-    "coordinator_requests_per_job": 7,
+    "coordinator_requests_per_job": 6.5,
     "cloud_requests_per_job": 3.1,
     "git_requests_per_job": 2,
     "git_processes_per_job": 0,
