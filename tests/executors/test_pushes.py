@@ -157,7 +157,9 @@ async def test_a_push_that_never_arrived_is_made_again(push, remote):
         answered(502),
     ],
 )
-async def test_an_answer_that_says_nothing_is_looked_at_again(push, remote, spoiled):
+async def test_an_answer_that_says_nothing_is_looked_at_again(push, remote, monkeypatch, spoiled):
+    monkeypatch.setattr("executors.push.program.PUSH_SECONDS", 2.0)  # git waits for the rest of one of them
+
     def done(remote, request):
         remote.move_to(OURS)
         return spoiled(remote, request)

@@ -81,9 +81,10 @@ def sandbox_options(spy):
 
 
 @pytest.mark.process
-async def test_no_secret_of_the_configuration_shows_anywhere(real, spy):
+@pytest.mark.parametrize("way", ["built-in", "program"])
+async def test_no_secret_of_the_configuration_shows_anywhere(real, spy, way):
     watch = f'token = "{CANARIES["watch token"]}"'
-    real.configure(runner=RUNNER, watch=watch, more='log_level = "debug"')
+    real.configure(runner=f'{RUNNER}  paas_push = "{way}"\n', watch=watch, more='log_level = "debug"')
     with _Arguments() as arguments:
         async with real.service():
             jobs = real.submit(2)
@@ -95,7 +96,7 @@ async def test_no_secret_of_the_configuration_shows_anywhere(real, spy):
         "cloud token": real.sandbox.cloud_token.reveal(),
     }
     assert len(spy.trees) == 3
-    assert any(b"push" in line for line in arguments.seen), "no push was seen"
+    assert way == "built-in" or any(b"\0push\0" in line for line in arguments.seen), "no push was seen"
     for name, secret in secrets.items():
         assert secret not in real.printed(), f"{name} is in the log"
         assert not [line for line in arguments.seen if secret.encode() in line], f"{name} is an argument"
