@@ -13,8 +13,8 @@ from benchmarks.programs import Program, Settings, running
 from benchmarks.stage import Stage, between, on_stage
 
 _FOR_EVER = 100_000.0
-_SETTLE_SECONDS = 5.0
-_WINDOW_SECONDS = 20.0
+_SETTLE_SECONDS = 20.0
+_WINDOW_SECONDS = 30.0
 _ENDING_SECONDS = 5.0
 _FOUND_SECONDS = 75.0
 _STOP_SECONDS = 60.0

@@ -22,7 +22,7 @@ TOLD_AFTER_SECONDS = 10.0
 _SAVED_SECONDS = 60.0
 _WEIGHT_OF_ONE = 0.02  # of one look in the measured factor
 _SHORTEST_PAUSE_SECONDS = 0.1
-_AT_ONCE_SECONDS = 0.1  # what falls due meanwhile is let through together
+_AT_ONCE_SECONDS = 0.25  # what falls due meanwhile is let through together
 _NOTABLE = 1.1
 _ONE = 1 - 1e-6  # what is saved is a sum of fractions
 
