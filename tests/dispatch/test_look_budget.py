@@ -65,7 +65,7 @@ def test_what_was_not_used_is_kept_for_a_minute():
                 await watcher.turn()
             assert time() == begun
             await watcher.turn()
-            assert time() - begun == pytest.approx(0.1)
+            assert time() - begun == pytest.approx(0.25)  # looks that are due until then are made together
 
     run_virtual(main())
 
@@ -188,7 +188,7 @@ def test_a_higher_budget_holds_at_once():
             waiting = asyncio.ensure_future(watcher.turn())
             await asyncio.sleep(0.1)
             budget.allow(6000)
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.3)
             assert waiting.done()
 
     run_virtual(main())
