@@ -1,6 +1,6 @@
 # make demo    set everything up, then run the main job in a sandbox
 # make demo EXECUTOR=local-docker    the same with hosts on your own Docker engine
-# make test    set everything up, then pass the tests of three minutes
+# make test    set everything up, then pass the tests of three and a half minutes
 # make test-long    those that need an engine, a Debian, a foreign program or whole services for long: a quarter of an hour
 # make simulate [N=1000] [SEED=7]    kill the service everywhere in virtual time; one seed again
 # make mutants [ARGS='NAME ...']    small changes of meaning in the core: is each one noticed by the tests?
