@@ -1,0 +1,1 @@
+"""`paas-plans` beside DBOS: plans of five actions, workflows of five steps, each in a process of its own."""
