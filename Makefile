@@ -1,14 +1,22 @@
 # make demo    set everything up, then run the main job in a sandbox
 # make demo EXECUTOR=local-docker    the same with hosts on your own Docker engine
-# make test    set everything up, then pass the tests of three and a half minutes
+# make demo HA=1    two services on a PostgreSQL of their own, one of which is killed in the middle
+# make test    set everything up, then pass the tests of three minutes
 # make test-long    those that need an engine, a Debian, a foreign program or whole services for long: a quarter of an hour
-# make simulate [N=1000] [SEED=7]    kill the service everywhere in virtual time; one seed again
+# make simulate [N=1000] [SEED=7] [PAIRS=1]   kill the service everywhere in virtual time; one seed again;
+#     only worlds in which several processes share one store
+# make simulate-plans [N=200] [SEED=7]   kill workstreams of paas-plans everywhere in virtual time; one seed again
 # make mutants [ARGS='NAME ...']    small changes of meaning in the core: is each one noticed by the tests?
 # make bench [ARGS='--only burst-200']   beside heptapod-paas-runner 1.1.1, which gets an environment of its own; a quarter of an hour
+# make bench-plans [ARGS='--only busy']    paas-plans beside DBOS 3, which gets an environment of its own; five minutes
 # make bench-quick   what a job takes that can be counted exactly, against its bounds
 # make check   formatting, lint, types, import contracts
-# make dist    wheel and sdist, and the wheel of the inner runner for hosts' images, in dist/
+# make pictures    those of the page in docs/images/, by Debian's chromium
+# make dist    wheels and sdists of paas-runner and paas-plans, and the wheel of the inner runner for hosts' images, in dist/
 # make deb     the Debian package, in dist/
+# make image   the image of the service, paas-runner, on a Docker engine
+# make manual  manual pages, and completion for bash, zsh and fish, in dist/manual/
+# make site    the documentation site, in dist/site; a warning is an error
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -16,15 +24,16 @@ BIN := .venv/bin
 WORKERS ?= 4# tests wait more than they compute
 
 PEER ?= .venv-peer/bin/heptapod-paas-runner
+DBOS ?= .venv-dbos/bin/python
 
-.PHONY: demo test test-long simulate mutants bench bench-quick check format dist deb clean
+.PHONY: demo test test-long simulate simulate-plans mutants bench bench-plans bench-quick check format dist deb image manual site pictures clean
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
 ifeq ($(EXECUTOR),local-docker)
 	@PYTHON=$(BIN)/python packaging/images/build
 endif
-	@$(BIN)/paas-runner demo $(if $(EXECUTOR),--executor $(EXECUTOR)) $(ARGS)
+	@$(BIN)/paas-runner demo $(if $(EXECUTOR),--executor $(EXECUTOR)) $(if $(HA),--ha) $(ARGS)
 
 test: .venv/ready
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m 'not long' $(ARGS)
@@ -33,7 +42,10 @@ test-long: .venv/ready
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m long $(ARGS)
 
 simulate: .venv/ready
-	@$(BIN)/python -m tests.simulation.simulate $(if $(SEED),--seed $(SEED),--runs $(or $(N),1000))
+	@$(BIN)/python -m tests.simulation.simulate $(if $(SEED),--seed $(SEED),--runs $(or $(N),1000) $(if $(PAIRS),--pairs))
+
+simulate-plans: .venv/ready
+	@$(BIN)/python -m tests.plans.simulate $(if $(SEED),--seed $(SEED),--runs $(or $(N),200))
 
 mutants: .venv/ready
 	@$(BIN)/python -m tests.mutants.run $(ARGS)
@@ -44,6 +56,13 @@ bench: .venv/ready $(PEER)
 bench-quick: .venv/ready
 	@$(BIN)/python -m benchmarks --only counts --rounds 1 --check $(ARGS)
 
+bench-plans: .venv/ready $(DBOS)
+	@$(BIN)/python -m benchmarks.plans --peer $(DBOS) $(ARGS)
+
+.venv-dbos/bin/python:
+	@$(PYTHON) -m venv .venv-dbos
+	@.venv-dbos/bin/pip install --quiet --disable-pip-version-check 'dbos>=3,<4'
+
 .venv-peer/bin/heptapod-paas-runner:
 	@$(PYTHON) -m venv .venv-peer
 	@.venv-peer/bin/pip install --quiet --disable-pip-version-check heptapod-paas-runner==1.1.1
@@ -52,6 +71,8 @@ check: .venv/ready
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy packaging/site/*.py
+	@$(BIN)/mypy plans/examples/*.py
 	@$(BIN)/lint-imports
 
 format: .venv/ready
@@ -60,17 +81,31 @@ format: .venv/ready
 
 dist: .venv/ready
 	@$(BIN)/python -m build --outdir dist
+	@$(BIN)/python -m build --outdir dist plans
 	@$(BIN)/python packaging/inner/build.py dist
 
 deb: .venv/ready
 	@$(BIN)/python packaging/debian/build.py dist
 
-.venv/ready: pyproject.toml
+image: .venv/ready
+	@$(BIN)/python packaging/container/build.py $(ARGS)
+
+manual: .venv/ready
+	@$(BIN)/python packaging/manual/build.py dist/manual
+
+site: .venv/ready
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "dist/site/index.html"
+
+.venv/ready: pyproject.toml plans/pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
 	@echo "setting up .venv (once, half a minute or so) ..." >&2
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --editable './plans[postgres,secrets]'
 	@touch $@
+
+pictures: .venv/ready
+	@$(BIN)/python -m tests.web.pictures
 
 clean:
 	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -41,10 +41,12 @@ class Settings:
     """Whether intervals are 1 s, as for services nearby; else they are the defaults."""
 
     hung_runners: int = 0
+    store: Sequence[str] = ()
+    """Lines about another store than a file."""
 
     def text(self, world: World, folder: Path) -> str:
         """A `config.toml`."""
-        lines = [f'state_file = "{folder / "state.json"}"']
+        lines = [f'state_file = "{folder / "state.json"}"', *self.store]
         if self.near:
             lines += ["check_interval = 1", "job_progress_poll_interval = 1"]
             lines += ["paas_repoll_same_runner_immediately = true"]
@@ -77,6 +79,16 @@ class Settings:
             f'token = "{ADMIN_TOKEN}"',
         ]
         return [*lines, *(["poll_step = 0.5"] if self.near else [])]
+
+
+def cpu_seconds_of_tree(pid: int) -> float:
+    """Of a process and all below it, and of what has ended there."""
+    seconds = 0.0
+    for each in _tree(pid):
+        with suppress(OSError):
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+            seconds += sum(map(int, fields[11:15])) / _TICKS
+    return seconds
 
 
 class Running:

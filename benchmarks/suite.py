@@ -13,11 +13,12 @@ from benchmarks.burst import BURSTS
 from benchmarks.counts import COUNTS
 from benchmarks.figures import Measured, Patience, Scenario, Spread
 from benchmarks.programs import Program
+from benchmarks.stores import STORES
 from benchmarks.tracked import TRACKED
 from benchmarks.turns import TURNS
 from benchmarks.waiting import WAITING
 
-SCENARIOS: Sequence[Scenario] = (*BURSTS, *WAITING, *TRACKED, *TURNS, COUNTS)
+SCENARIOS: Sequence[Scenario] = (*BURSTS, *STORES, *WAITING, *TRACKED, *TURNS, COUNTS)
 
 OWN = Program(name="paas-runner", command=[Path(sys.executable).with_name("heptapod-paas-runner")])
 FLOOR = Program(name="floor", command=[sys.executable, Path(__file__).with_name("floor.py")])

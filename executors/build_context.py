@@ -13,13 +13,14 @@ import attrs
 
 from executors.toml_text import UnwritableTomlError, dumps
 from paas_runner.errors import Rejected, Transient
-from paas_runner.executor.contract import HostRequest, RunnerSection
+from paas_runner.executor.contract import HostRequest, HostTrace, RunnerSection
 from paas_runner.job.dependency_proxy import through_dependency_proxy
 from paas_runner.job.payload import Payload
 from paas_runner.secret import Secret
 
 CONFIGURATION_FOLDER = "/etc/heptapod-runner"
 AUTHORITY_FILE = "coordinator-ca.crt"
+TRACEPARENT = "TRACEPARENT"
 
 
 def build_context(
@@ -32,7 +33,7 @@ def build_context(
     """
     authority = _authority(section)
     files = {
-        "runner.toml": _inner_configuration(section, inner_executor, authority).encode(),
+        "runner.toml": _inner_configuration(section, inner_executor, authority, request.trace).encode(),
         "job.json": _as_json(job_definition(request.payload)),
         **authority,
     }
@@ -83,7 +84,9 @@ def _dockerfile(main_image: str, files: Sequence[str]) -> str:
     )
 
 
-def _inner_configuration(section: RunnerSection, inner_executor: str, authority: Mapping[str, bytes]) -> str:
+def _inner_configuration(
+    section: RunnerSection, inner_executor: str, authority: Mapping[str, bytes], trace: HostTrace | None
+) -> str:
     inner = {
         "name": section.name,
         "url": section.url,
@@ -93,9 +96,26 @@ def _inner_configuration(section: RunnerSection, inner_executor: str, authority:
     if authority:
         inner["tls-ca-file"] = f"{CONFIGURATION_FOLDER}/{AUTHORITY_FILE}"
     try:
-        return dumps({"runners": [{**inner, **section.forwarded}]})
+        return dumps({"runners": [{**inner, **section.forwarded, **_trace_keys(section, trace)}]})
     except UnwritableTomlError as error:
         raise Rejected(str(error), service="inner runner's configuration", op="write runner.toml") from error
+
+
+def _trace_keys(section: RunnerSection, trace: HostTrace | None) -> Mapping[str, Any]:
+    """By which the job's programs, and an inner runner that knows the table, continue the trace.
+
+    As a variable of the section it reaches the job through every inner runner, GitLab Runner's, too.
+    """
+    if trace is None:
+        return {}
+    given = section.forwarded.get("environment", [])
+    if not isinstance(given, list):  # the inner runner has something to say about it
+        return {}
+    keys: dict[str, Any] = {"environment": [*given, f"{TRACEPARENT}={trace.traceparent}"]}
+    if trace.endpoint:
+        headers = {name: value.reveal() for name, value in trace.headers.items()}
+        keys["paas_traces"] = {"endpoint": trace.endpoint, **({"headers": headers} if headers else {})}
+    return keys
 
 
 _LEFT_OUT_BY_GIT = " .,:;<>\"\\'"

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from paas_runner.job.masks import masked
+from paas_runner.plain_text import shortened
 
 MOST_CHARACTERS = 200  # of a line, indentation included
 
@@ -37,9 +38,5 @@ def quoted(lines: Sequence[str] | None, hidden: Collection[str] = ()) -> str:
 
     The hidden values are masked before a line is cut: half of a secret is too much.
     """
-    shown = [_cut(_INDENTATION + masked(line, hidden)) for line in lines or ()]
+    shown = [shortened(_INDENTATION + masked(line, hidden), MOST_CHARACTERS) for line in lines or ()]
     return "\n  The last lines of its own log:\n" + "\n".join(shown) if shown else ""
-
-
-def _cut(line: str) -> str:
-    return line if len(line) <= MOST_CHARACTERS else f"{line[: MOST_CHARACTERS - 1]}…"

@@ -15,6 +15,12 @@ import idna
 LONGEST = 2048
 """Characters of an address; longer ones are taken for a mistake."""
 
+USUAL_LISTEN_PORT = 9252
+"""GitLab Runner's for its metrics."""
+
+UNIX = "unix:"
+"""What the path of a socket begins with, where an address is expected."""
+
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _NO_NAME = "the host of the address is no name of a host"
 _NUMERIC = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
@@ -58,6 +64,57 @@ def parsed(text: str, schemes: Collection[str]) -> Address:
         raise AddressError(f"the address must begin with {' or '.join(f'{each}://' for each in schemes)}")
     host, port = host_and_port(parts.netloc)
     return Address(scheme=parts.scheme, host=host, port=port, path=parts.path)
+
+
+@attrs.frozen(kw_only=True)
+class ListenPlace:
+    """Where a service listens: a port on the addresses of a name, or the path of a unix socket."""
+
+    host: str = ""
+    """Empty means all interfaces; IPv6 without brackets."""
+
+    port: int = USUAL_LISTEN_PORT
+    """0 means any that is free."""
+
+    path: str = ""
+    """Of a unix socket, absolute; then host and port mean nothing."""
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"{UNIX}{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only programs of this machine come through, over TCP."""
+        if self.path:
+            return False
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host.lower().removesuffix(".") == "localhost"
+
+
+def listen_place(text: str) -> ListenPlace:
+    """From `host:port`, as GitLab Runner's `listen_address` has it, or `unix:/path`; raises `AddressError`.
+
+    Without a port it is 9252, GitLab Runner's; without a host all interfaces are meant.
+    """
+    if text.startswith(UNIX):
+        path = text.removeprefix(UNIX)
+        if not path.startswith("/") or path.endswith("/") or "\0" in path:
+            raise AddressError("after `unix:` the absolute path of a socket is expected, unix:/run/… say")
+        return ListenPlace(path=path)
+    if "/" in text:
+        raise AddressError("an address to listen on has no scheme and no path: host:port, or unix:/path")
+    if re.fullmatch(r"[0-9]+", text):
+        raise AddressError(f"a port has a colon before it: :{text}")
+    host, _, port = text.rpartition(":") if re.search(r":[0-9]*$", text) else (text, "", "")
+    if ":" in host and not host.startswith("["):
+        raise AddressError("the IPv6 address needs brackets: [::1]:9252")
+    name = host_and_port(host)[0] if host else ""
+    return ListenPlace(host=name, port=0 if port == "0" else _port(port) or USUAL_LISTEN_PORT)
 
 
 def coordinator_api(url: str) -> str:

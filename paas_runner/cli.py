@@ -23,10 +23,13 @@ from paas_runner.commands import (
     demo,
     drain,
     explain,
+    migrate,
+    notify,
     operate,
     orphans,
     run,
     status,
+    store,
 )
 from paas_runner.commands.command import Command, exit_code_of
 from paas_runner.errors import Exit, RunnerError
@@ -47,6 +50,9 @@ COMMANDS: Sequence[Command] = (
     operate.RESUME,
     orphans.COMMAND,
     costs.COMMAND,
+    notify.COMMAND,
+    migrate.COMMAND,
+    store.COMMAND,
     demo.COMMAND,
 )
 """Those of this package; other distributions bring theirs as entry points."""
@@ -64,6 +70,12 @@ class BrokenCommandError(RunnerError):
 
 def service(arguments: Sequence[str] | None = None) -> int:
     """`heptapod-paas-runner`."""
+    parser = service_parser()
+    return exit_code_of(parser.prog, lambda: run.COMMAND.run(parser.parse_args(arguments)))
+
+
+def service_parser() -> argparse.ArgumentParser:
+    """What `heptapod-paas-runner` takes, for its manual page, too."""
     parser = argparse.ArgumentParser(
         prog="heptapod-paas-runner",
         description=_DESCRIPTION,
@@ -72,7 +84,7 @@ def service(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"paas-runner {__version__}")
     run.COMMAND.arguments(parser)
-    return exit_code_of(parser.prog, lambda: run.COMMAND.run(parser.parse_args(arguments)))
+    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,14 +93,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
+    wanted = sys.argv[1:] if arguments is None else arguments
+    chosen = commands_parser(wanted[:1]).parse_args(arguments)
+    return exit_code_of(chosen.program, lambda: int(chosen.call(chosen)))
+
+
+def commands_parser(wanted: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """What `paas-runner` takes: with the one command that is wanted, or all, for its manual page, too.
+
+    Raises `BrokenCommandError` when the wanted one cannot be loaded.
+    """
     parser = argparse.ArgumentParser(
         prog="paas-runner", description=_DESCRIPTION, epilog="Each command has its own --help."
     )
     parser.add_argument("--version", action="version", version=f"paas-runner {__version__}")
-    commands = _commands((sys.argv[1:] if arguments is None else arguments)[:1])
-    _add(commands, parser)
-    chosen = parser.parse_args(arguments)
-    return exit_code_of(chosen.program, lambda: int(chosen.call(chosen)))
+    _add(_commands(wanted), parser)
+    return parser
 
 
 def _add(commands: Sequence[Command], parser: argparse.ArgumentParser) -> Sequence[argparse.ArgumentParser]:

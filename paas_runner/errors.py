@@ -9,7 +9,7 @@ from typing import ClassVar
 
 
 class Exit(enum.IntEnum):
-    """Documented in the README and in --help; the large numbers are those of sysexits.h."""
+    """Documented in docs/operations.md and in --help; the large numbers are those of sysexits.h."""
 
     OK = 0
     FAILED = 1
@@ -41,11 +41,12 @@ class IllegalTransitionError(RunnerError):
 
 
 class MissingPackagesError(RunnerError):
-    """The packages of the extra `demo` are not installed; `error` names the first."""
+    """The packages of an extra are not installed; `error` names the first, `wanted_by` what needs them."""
 
-    def __init__(self, error: ModuleNotFoundError) -> None:
+    def __init__(self, error: ModuleNotFoundError, *, extra: str = "demo", wanted_by: str = "") -> None:
         super().__init__(
-            f"needs more packages ({error.name}): in a checkout of PaaS Runner, pip install '.[demo]'"
+            f"{wanted_by} needs more packages ({error.name}): in a checkout of PaaS Runner, "
+            f"pip install '.[{extra}]'".lstrip()
         )
 
 

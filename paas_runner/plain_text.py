@@ -69,6 +69,16 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def shortened(text: str, most: int) -> str:
+    """At most so many characters; what is left out shows as `…`. Secrets are to be taken out before."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def short_line(text: str, most: int) -> str:
+    """What others wrote, on one line of at most so many characters, none of which moves a cursor."""
+    return shortened(one_line(printable(text)), most)
+
+
 def folded(text: str, columns: int) -> str:
     """Broken between words where it is too wide, further lines under the first; no word is cut."""
     return "\n".join(part for line in text.split("\n") for part in _folded(line, columns))

@@ -15,7 +15,8 @@ from typing import Any, NewType, Protocol
 
 import attrs
 
-from paas_runner.addresses import AddressError, parsed
+from paas_runner.addresses import AddressError, listen_place, parsed
+from paas_runner.database_url import EXPECTED, DatabaseUrl, database_url
 from paas_runner.job.durations import nanoseconds
 from paas_runner.secret import Secret
 
@@ -35,6 +36,9 @@ Fraction = NewType("Fraction", float)
 
 InstallationId = NewType("InstallationId", str)
 """8 to 64 letters, digits, `-` and `_`."""
+
+ListenAddress = NewType("ListenAddress", str)
+"""`host:port`, `:port`, `[::1]:port` or `unix:/path`, for `addresses.listen_place`; empty is nowhere."""
 
 TEXTS = Sequence[str]
 TABLE_OF_LISTS = Mapping[str, Sequence[str]]
@@ -110,6 +114,13 @@ def _secret(raw: Any, around: References) -> Secret:
         if character != " " and unicodedata.category(character)[0] in "CZ":
             raise UnfitError(f"has an invisible character in it (U+{ord(character):04X}){_COPY_AGAIN}")
     return Secret(value)
+
+
+def _database_url(raw: Any, around: References) -> DatabaseUrl:
+    try:
+        return database_url(_secret(raw, around).reveal())
+    except AddressError as error:
+        raise UnfitError(str(error)) from None
 
 
 def check_token(secret: Secret) -> None:
@@ -212,6 +223,14 @@ def _url(raw: Any, around: References) -> Url:
         raise UnfitError(str(error)) from None
 
 
+def _listen_address(raw: Any, around: References) -> ListenAddress:
+    value = _text(raw, around)
+    try:
+        return ListenAddress(str(listen_place(value)) if value else "")
+    except AddressError as error:
+        raise UnfitError(str(error)) from None
+
+
 SCALARS: Mapping[Any, Scalar] = {
     str: Scalar("a text", _text),
     bool: Scalar("true or false", _boolean),
@@ -220,9 +239,11 @@ SCALARS: Mapping[Any, Scalar] = {
     timedelta: Scalar("a number of seconds", _seconds),
     datetime: Scalar("a date and time", _moment),
     Secret: Scalar("a non-empty text", _secret, quotable=False),
+    DatabaseUrl: Scalar(EXPECTED, _database_url, quotable=False),
     Path: Scalar("a path", _path),
     InstallationId: Scalar("8 to 64 letters, digits, - and _", _installation_id),
     Url: Scalar("an http or https address", _url, quotable=False),
+    ListenAddress: Scalar("a host and port such as 127.0.0.1:9252, or unix:/path", _listen_address),
     GoDuration: Scalar('a duration such as "1h30m"', _go_duration),
     ReadableFile: Scalar("a readable file", _readable_file),
     Fraction: Scalar("a number above 0, at most 1", _fraction),

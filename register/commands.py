@@ -18,6 +18,12 @@ from register import options
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """`heptapod-paas-runner-register`."""
+    parser = register_parser()
+    return exit_code_of(parser.prog, lambda: REGISTER.run(parser.parse_args(arguments)))
+
+
+def register_parser() -> argparse.ArgumentParser:
+    """What `heptapod-paas-runner-register` takes, for its manual page, too."""
     parser = argparse.ArgumentParser(
         prog="heptapod-paas-runner-register",
         description=REGISTER.description,
@@ -25,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     REGISTER.arguments(parser)
-    return exit_code_of(parser.prog, lambda: REGISTER.run(parser.parse_args(arguments)))
+    return parser
 
 
 # --- register ---------------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ from paas_runner.errors import RunnerError
 from paas_runner.http import Http
 from paas_runner.job.known_runner import created_there
 from paas_runner.secret import Secret
-from paas_runner.store import StoreError
-from paas_runner.store.snapshot import Snapshot, take
+from paas_runner.store import NoStoreError, StoreError
+from paas_runner.store.snapshot import Snapshot, shared_system_id, take
 from register.sections import Chosen, SelectionError, all_of, loaded, named, section_removed, with_token
 
 
@@ -65,24 +65,29 @@ def unregister(request: Request) -> None:
 def _unregister(config: Config, chosen: Chosen) -> None:
     """A runner that was created at the coordinator stays there, it only loses this machine (§1.5).
 
-    Raises `RemoteError`, `UneditableError`, `UnwritableError`.
+    Raises `RemoteError`, `UneditableError`, `UnwritableError`, `StoreError`.
     """
     runner = chosen.runner
     records = RunnerRecords(url=runner.url, connect=Http(), tls=runner.tls)
     with section_removed(config.path, chosen.index):
         if not created_there(runner.token.reveal()):
             asyncio.run(records.unregister(runner.token))
-        elif machine := foreseen_system_id((config.path.parent, config.state_file.parent)):
+        elif machine := _machine(config):
             asyncio.run(records.unregister_machine(runner.token, machine))
+
+
+def _machine(config: Config) -> str | None:
+    """By which id the coordinator knows this service; raises `StoreError`."""
+    own = foreseen_system_id((config.path.parent, config.state_file.parent))
+    return shared_system_id(config.store) or own
 
 
 def _refuse_tracked(config: Config, chosen: Sequence[Chosen]) -> None:
     """Jobs whose runner is gone could not be followed to their end, nor their hosts removed."""
-    store = config.store_path
-    if not store.exists():
-        return
     try:
-        snapshot = take(store)
+        snapshot = take(config.store)
+    except NoStoreError:
+        return
     except StoreError as error:
         raise TrackedJobsError(str(error)) from error
     for each in chosen:

@@ -13,6 +13,7 @@ from paas_runner.coordinator.runner_records import RunnerRecords
 from paas_runner.coordinator.system_id import foreseen_system_id
 from paas_runner.errors import Exit, Rejected, Transient
 from paas_runner.http import Http
+from paas_runner.store.snapshot import shared_system_id
 from register.sections import Chosen, all_of, loaded, named, section_removed
 
 
@@ -50,7 +51,8 @@ def verify(path: Path, *, name: str | None, delete: bool) -> int:
 
 
 async def _checked(config: Config, chosen: Sequence[Chosen]) -> Sequence[CheckedToken]:
-    machine = foreseen_system_id((config.path.parent, config.state_file.parent))
+    own = foreseen_system_id((config.path.parent, config.state_file.parent))
+    machine = await asyncio.to_thread(shared_system_id, config.store) or own
     return await asyncio.gather(*(_one(each, machine) for each in chosen))
 
 

@@ -7,7 +7,11 @@ import hypothesis  # early: CPython 3.11 trips over its late import at the end o
 import pytest
 import structlog
 
-pytest_plugins = ["tests.support.engine.plugin", "tests.support.engine.certificates"]
+pytest_plugins = [
+    "tests.support.engine.plugin",
+    "tests.support.engine.certificates",
+    "tests.support.postgres.plugin",
+]
 
 # A shell that starts us in the background has it ignored, and so would every program that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

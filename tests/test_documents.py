@@ -10,7 +10,10 @@ import pytest
 from executors.clever.settings import CleverSettings
 from executors.local_docker.settings import LocalDockerSettings
 from paas_runner.config import load
-from paas_runner.config.model import Config, JobTraceWatch, QuotaComputation, Runner
+from paas_runner.config.model import Config, QuotaComputation
+from paas_runner.config.notify import Receiver
+from paas_runner.config.runner import JobTraceWatch, Runner
+from paas_runner.config.telemetry import LogRemote, Traces
 from paas_runner.errors import Exit
 from paas_runner.executor.contract import installed
 
@@ -21,7 +24,18 @@ README = (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize(
-    "cls", [Config, Runner, QuotaComputation, JobTraceWatch, CleverSettings, LocalDockerSettings]
+    "cls",
+    [
+        Config,
+        Runner,
+        QuotaComputation,
+        Receiver,
+        Traces,
+        LogRemote,
+        JobTraceWatch,
+        CleverSettings,
+        LocalDockerSettings,
+    ],
 )
 def test_every_key_is_documented_with_its_meaning(cls):
     rows = re.findall(r"^\| `([^`]+)` \|.*\| (.*) \|$", CONFIGURATION, re.MULTILINE)
@@ -48,6 +62,8 @@ def test_every_example_of_a_configuration_loads_without_a_word(text, tmp_path):
         (tmp_path / name).write_text(content)
     environ = {
         "RUNNER_TOKEN": "glrt-made-up-token",
+        "NOTIFY_SECRET": "made-up-and-long-enough",
+        "CHAT_WEBHOOK": "https://chat.example/hooks/made-up",
         "CLEVER_TOKEN": "made-up-token",
         "CREDENTIALS_DIRECTORY": str(tmp_path),
     }
@@ -56,12 +72,34 @@ def test_every_example_of_a_configuration_loads_without_a_word(text, tmp_path):
 
 
 def test_every_exit_code_is_documented():
-    assert {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)} == set(Exit)
+    text = (ROOT / "docs/operations.md").read_text()
+    _, _, after = text.partition("\n## Exit codes\n")
+    table, _, _ = after.partition("\n## ")
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)} == set(Exit)
 
 
-def test_every_link_of_the_readme_leads_somewhere():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert target.startswith("http") or (ROOT / target).exists(), target
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+
+
+def without_code(text):
+    return re.sub(r"```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page):
+    """Of the headings, as the places that show the repository make them, and the site."""
+    titles = re.findall(r"^#+ (.*)$", without_code(page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page):
+    for target in re.findall(r"\]\(([^)]+)\)", without_code(page.read_text())):
+        if target.startswith("http"):
+            continue
+        path, _, anchor = target.partition("#")
+        place = page.parent / path if path else page
+        assert place.exists(), target
+        assert not anchor or anchor in anchors(place), target
 
 
 def test_the_diagram_of_a_jobs_life_is_the_one_that_the_table_gives():
@@ -74,16 +112,23 @@ def test_the_architecture_names_every_room_and_none_that_is_not_there():
     drawn = set(re.findall(r"^      (\w+)/  ", page, re.MULTILINE))
     rooms = {path.parent.name for path in (ROOT / "paas_runner").glob("*/__init__.py")}
     assert drawn == rooms
-    assert page.count("\n") <= 160
+    assert page.count("\n") <= 170
 
 
 def named_tests():
-    text = (ROOT / "docs" / "security.md").read_text()
-    return sorted(set(re.findall(r"`(tests/[^`]+)`", text)))
+    for path in (*PAGES, *sorted((ROOT / "docs").rglob("*.toml"))):
+        for name in re.findall(r"`(tests/[^`*]+)`", path.read_text()):
+            yield pytest.param(name, id=f"{path.name} {name}")
 
 
-@pytest.mark.parametrize("name", named_tests())
-def test_each_test_that_shows_a_boundary_is_there(name):
+@pytest.mark.parametrize("name", list(named_tests()))
+def test_each_test_that_a_document_names_is_there(name):
     path, _, function = name.partition("::")
     assert (ROOT / path).exists()
     assert not function or re.search(rf"def {function}\(", (ROOT / path).read_text())
+
+
+def test_every_page_is_in_the_navigation_of_the_site():
+    navigation = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
+    named = set(re.findall(r"([\w/-]+\.md)$", navigation, re.MULTILINE))
+    assert {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")} == named

@@ -12,7 +12,17 @@ import httpx
 import pytest
 
 from paas_runner.errors import Rejected, Transient
-from paas_runner.http import MOST_BODY_BYTES, Http, Tls
+from paas_runner.http import (
+    MOST_BODY_BYTES,
+    Exchanges,
+    Http,
+    ServiceKind,
+    Tls,
+    coordinator_at,
+    git_remote_at,
+    kind_of,
+    receiver_of,
+)
 from paas_runner.http.client import PIECES_IN_A_ROW, _same_host
 from paas_runner.http.response import LONGEST_PAUSE_SECONDS, Response
 from paas_runner.secret import Secret
@@ -50,7 +60,7 @@ async def server(*answers, listen=None):
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
-    api = Http(rng=random.Random(1), on_response=listen)(
+    api = Http(rng=random.Random(1), on_exchange=listen)(
         f"http://127.0.0.1:{port}/base", service="test", headers={"X-Token": Secret("canary-secret")}
     )
     try:
@@ -187,16 +197,30 @@ async def test_what_the_system_says_of_a_failed_connection_is_passed_on():
     await api.aclose()
 
 
-async def test_a_listener_hears_every_complete_answer_and_what_time_it_is_there():
+async def test_a_listener_hears_of_every_attempt_what_came_of_it_and_what_time_it_is_there():
     heard = []
 
-    def listen(service, found):
-        heard.append((service, found.status, found.date))
+    def listen(exchange):
+        assert (exchange.op, exchange.method) == ("look", "GET")
+        found = exchange.answer
+        heard.append((exchange.service, exchange.attempt, found and (found.status, found.date)))
 
     dated = answer(503, "Date: Sun, 01 Mar 2026 10:00:00 GMT", "Retry-After: 0")
     async with server(None, dated, answer(404, "Date: now"), listen=listen) as (api, _):
         await api.call("GET", "/x", op="look", attempts=3)
-    assert heard == [("test", 503, datetime(2026, 3, 1, 10, tzinfo=UTC)), ("test", 404, None)]
+    moment = datetime(2026, 3, 1, 10, tzinfo=UTC)
+    assert heard == [("test", 1, None), ("test", 2, (503, moment)), ("test", 3, (404, None))]
+
+
+async def test_a_listener_that_fails_costs_no_call_its_answer():
+    listeners = Exchanges()
+    assert not listeners
+    heard = []
+    listeners.add(lambda exchange: 1 / 0)
+    listeners.add(heard.append)
+    async with server(answer(200), listen=listeners) as (api, _):
+        assert (await api.call("GET", "/x", op="look")).status == 200
+    assert len(heard) == 1
 
 
 @pytest.fixture
@@ -388,3 +412,19 @@ async def test_a_port_that_is_none_is_refused():
     with pytest.raises(Rejected, match="cannot be sent"):
         await api.call("GET", "/x", op="look")
     await api.aclose()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        (coordinator_at("https://gitlab.example"), ServiceKind.COORDINATOR),
+        (git_remote_at("https://user:canary@git.example:8443/app.git"), ServiceKind.GIT),
+        (receiver_of("notices on call"), ServiceKind.RECEIVER),
+        ("Clever Cloud", ServiceKind.CLOUD),
+        ("github hosts", ServiceKind.CLOUD),
+        ("my receiver of jobs", ServiceKind.CLOUD),
+    ],
+)
+def test_the_kind_of_a_service_follows_from_its_name(name, kind):
+    assert kind_of(name) is kind
+    assert "canary" not in name

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from paas_runner import logs
-from paas_runner.log_events import SENTENCES
+from paas_runner.logs.events import SENTENCES
 from tests.support.logged_events import ROOT, logged_events
 
 ROWS = {

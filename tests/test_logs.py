@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+from pathlib import Path
 
 import pytest
 import structlog
@@ -23,6 +24,8 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def out(monkeypatch):
     monkeypatch.setattr(logs, "redactor", logs.Redactor())
+    monkeypatch.setattr(logs.chain, "redactor", logs.redactor)
+    monkeypatch.setattr(logs.chain, "SOCKET", Path("/nowhere/journal/socket"))
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield io.StringIO()
@@ -186,3 +189,12 @@ def test_each_line_for_the_journal_begins_with_its_priority(tmp_path, monkeypatc
     assert {line[:3] for line in told[5:]} == {"<3>"}
     configured(out).info("not the journal")
     assert lines(out)[0]["event"] == "not the journal"
+
+
+def test_a_line_that_cannot_be_written_is_told_without_its_secrets(out, capfd):
+    logs.configure(level="info", form="json", stream=out)
+    logs.redactor.add([Secret("canary-of-a-line")])
+    structlog.stdlib.get_logger("test").warning("job_failed", reason="canary-of-a-line", a={1, object()})
+    logging.getLogger("library").warning("%d", "canary-of-a-line")
+    assert "a line of the log was lost (WARNING)" in out.getvalue()
+    assert "canary" not in out.getvalue() + capfd.readouterr().err

@@ -108,15 +108,18 @@ class CleverApi:
         """An application's present instances (§2.6); raises `NoSuchApplicationError`."""
         return objects(await self._called("GET", f"/{ref}/instances", "list the instances"))
 
-    async def log(self, ref: str, *, deployment: str, until: datetime, limit: int) -> bytes:
-        """A deployment's log as server-sent events, at most `limit` lines (§5.1); a token may not open it."""
+    async def log(self, ref: str, *, until: datetime, limit: int, **selection: str) -> bytes:
+        """A log as server-sent events, at most `limit` lines (§5.1); a token may not open it.
+
+        `selection` are the parameters that select lines: `deploymentId`, `filter`.
+        """
         op = "read the log"
         answer = await self._logs.call(
             "GET",
             f"/logs{self._applications}/{ref}/logs",
             op=op,
             headers={"Accept": "text/event-stream"},
-            params={"deploymentId": deployment, "until": until.isoformat(), "limit": str(limit)},
+            params={**selection, "until": until.isoformat(), "limit": str(limit)},
         )
         if answer.status != 200:
             raise refusal(answer, op)

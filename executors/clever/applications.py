@@ -46,12 +46,20 @@ class Applications:
     section: RunnerSection
 
     async def create(
-        self, account: Account, request: HostRequest, placement: Placement, version: str
+        self,
+        account: Account,
+        request: HostRequest,
+        placement: Placement,
+        version: str,
+        told: Mapping[str, str],
     ) -> Host:
-        """A new host; never repeated here, names are not unique. A refusal leaves none behind."""
-        application = await account.api.create(self._definition(request, placement, version))
+        """A new host; never repeated here, names are not unique. A refusal leaves none behind.
+
+        `told` is what its environment says of its flavor.
+        """
+        application = await account.api.create(self._definition(request, placement, version, told))
         try:
-            return await self.configure(account, application, placement.flavor)
+            return await self.configure(account, application, placement.flavor, told)
         except Rejected as error:
             try:
                 await account.api.delete(application.ref)
@@ -59,11 +67,14 @@ class Applications:
                 raise Transient(kept.text, service=kept.service, op=kept.op, status=kept.status) from error
             raise
 
-    async def configure(self, account: Account, application: Application, flavor: Flavor) -> Host:
+    async def configure(
+        self, account: Account, application: Application, flavor: Flavor, told: Mapping[str, str]
+    ) -> Host:
         """With its whole environment; a cloud that ignores `env` at creation gets it in a second request."""
-        if not self._env.items() <= (application.env or {}).items():
+        env = self._env(told)
+        if not env.items() <= (application.env or {}).items():
             try:
-                await account.api.set_env(application.ref, self._env)
+                await account.api.set_env(application.ref, env)
             except NoSuchApplicationError as error:  # a list, or the creation, is ahead of other answers
                 raise Transient(error.text, service=error.service, op=error.op, status=404) from error
         notes = {
@@ -74,7 +85,13 @@ class Applications:
         if account.group is not None:
             notes["group"] = str(account.group)
         return Host(
-            ref=application.ref, flavor=flavor.name, weight=flavor.weight, price=flavor.price, details=notes
+            ref=application.ref,
+            flavor=flavor.name,
+            weight=flavor.weight,
+            price=flavor.price,
+            memory_bytes=flavor.size.memory_bytes,
+            cpus=flavor.cpus,
+            details=notes,
         )
 
     async def named(self, api: CleverApi, name: HostName) -> Sequence[Application]:
@@ -100,7 +117,9 @@ class Applications:
         prefix = host_name_prefix(self.section.short_token)
         return [each for each in await api.applications() if each.name.startswith(prefix)]
 
-    def _definition(self, request: HostRequest, placement: Placement, version: str) -> Mapping[str, Any]:
+    def _definition(
+        self, request: HostRequest, placement: Placement, version: str, told: Mapping[str, str]
+    ) -> Mapping[str, Any]:
         """The creation request (spec `clever-cloud-api.md` §2.4)."""
         return {
             "name": request.host_name,
@@ -115,13 +134,13 @@ class Applications:
             "maxInstances": 1,
             "minFlavor": placement.flavor.cloud_name,
             "maxFlavor": placement.flavor.cloud_name,
-            "env": dict(self._env),
+            "env": dict(self._env(told)),
         }
 
-    @property
-    def _env(self) -> Mapping[str, str]:
+    def _env(self, told: Mapping[str, str]) -> Mapping[str, str]:
         return {
             "CC_MOUNT_DOCKER_SOCKET": "true",
+            **told,
             **self.settings.cc_extra_env,
             OWNER_VARIABLE: self.section.installation,
         }

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -16,6 +16,7 @@ from paas_runner.executor.contract import JobRefusedError
 from paas_runner.http import Connect
 from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.job.room import fits
+from paas_runner.job.use import HOST_VARIABLE, FlavorSize, HostFlavors, flavors_as_text
 from paas_runner.plain_text import one_line, printable
 
 log = structlog.stdlib.get_logger(__name__)
@@ -108,6 +109,20 @@ def choose(
     raise Rejected(
         f'the default flavor "{name}" is not on offer; choices: {listed}', service=SERVICE, op="choose"
     )
+
+
+def sizes(offer: Offer, settings: CleverSettings) -> Sequence[FlavorSize]:
+    """What the flavors offer that a job may ask for, smallest first."""
+    return [flavor.size for flavor in _allowed(offer, settings)]
+
+
+def told_to_host(offer: Offer, flavor: Flavor, settings: CleverSettings) -> Mapping[str, str]:
+    """What a host of this flavor has in its environment, so that its author hears of smaller ones."""
+    smaller = [size for size in sizes(offer, settings) if size.memory_bytes < flavor.size.memory_bytes]
+    if not settings.cc_flavor_hint or not smaller:
+        return {}
+    known = HostFlavors(variable=FLAVOR_VARIABLE, own=flavor.size, smaller=smaller)
+    return {HOST_VARIABLE: flavors_as_text(known)}
 
 
 def _allowed(offer: Offer, settings: CleverSettings) -> Sequence[Flavor]:

@@ -9,8 +9,15 @@ import structlog
 
 from executors.build_context import Push, build_context, job_definition
 from executors.clever.accounts import EVERYBODY, Account, CloudAccounts
-from executors.clever.applications import Applications, placements
-from executors.clever.catalogue import FLAVOR_VARIABLE, LONGEST_FLAVOR_NAME, Catalogue, choose
+from executors.clever.applications import Applications, Placement, placements
+from executors.clever.catalogue import (
+    FLAVOR_VARIABLE,
+    LONGEST_FLAVOR_NAME,
+    Catalogue,
+    choose,
+    sizes,
+    told_to_host,
+)
 from executors.clever.examination import examine
 from executors.clever.groups import Group
 from executors.clever.offer import Flavor, Offer
@@ -30,10 +37,11 @@ from paas_runner.executor.contract import (
     Removal,
     RunnerSection,
 )
-from paas_runner.job.capacity import Flavors
 from paas_runner.job.failure import Failure, FailureReason
+from paas_runner.job.limits import Flavors
 from paas_runner.job.payload import Payload
 from paas_runner.job.tracked import Host, SeenHost
+from paas_runner.job.use import FlavorSize, Use
 
 T = TypeVar("T")
 
@@ -79,6 +87,10 @@ class CleverDockerExecutor:
             most_weight=offer.most_weight(self._settings),
         )
 
+    async def sizes(self) -> Sequence[FlavorSize]:
+        """By the catalogue, those that `cc_max_flavor` allows."""
+        return sizes(await self._catalogue.offer(), self._settings)
+
     def weigh(self, payload: Payload, *, most: float) -> float:
         """The weight of the heaviest flavor that may be tried."""
         offer = self._catalogue.last
@@ -123,7 +135,8 @@ class CleverDockerExecutor:
         async def work(account: Account) -> Host | None:
             for oldest in (await self._applications.named(account.api, request.host_name))[:1]:
                 flavor = by_cloud_name.get(oldest.flavor, chosen)
-                return await self._applications.configure(account, oldest, flavor)
+                told = told_to_host(offer, flavor, self._settings)
+                return await self._applications.configure(account, oldest, flavor, told)
             return None
 
         return await self._for_a_new_host(request, work)
@@ -192,6 +205,13 @@ class CleverDockerExecutor:
             provisioned.tenant, host, lambda account: self._watch.silence(account, provisioned)
         )
 
+    async def use(self, provisioned: ProvisionedHost) -> Use | None:
+        """By the application's log, if it has the inner runner's last word already."""
+        host = provisioned.host
+        return await self._for_its_host(
+            provisioned.tenant, host, lambda account: self._watch.use(account, host)
+        )
+
     async def decommission(self, removal: Removal) -> None:
         """Delete the application; with `search` also what a lost answer may have left behind."""
 
@@ -249,10 +269,14 @@ class CleverDockerExecutor:
         flavors = self._choice(offer, request.payload, request.most_weight)
 
         async def work(account: Account) -> Host:
+            async def create(placement: Placement) -> Host:
+                told = told_to_host(offer, placement.flavor, self._settings)
+                return await self._applications.create(account, request, placement, offer.version, told)
+
             *others, last = placements(flavors, self._settings.zones, request.attempt)
             for placement in others:
                 try:
-                    return await self._applications.create(account, request, placement, offer.version)
+                    return await create(placement)
                 except Rejected as error:
                     if isinstance(error, UnknownVersionError) or error.status not in _NOT_AVAILABLE:
                         raise
@@ -262,7 +286,7 @@ class CleverDockerExecutor:
                         zone=placement.zone,
                         reason=str(error),
                     )
-            return await self._applications.create(account, request, last, offer.version)
+            return await create(last)
 
         return await self._for_a_new_host(request, work)
 

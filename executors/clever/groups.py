@@ -15,7 +15,7 @@ from executors.clever.settings import CleverSettings
 from paas_runner.addresses import coordinator_api
 from paas_runner.errors import Rejected, Transient
 from paas_runner.executor.contract import RunnerSection
-from paas_runner.http import QUICK_TRIES, Connect, HttpClient, Response
+from paas_runner.http import QUICK_TRIES, Connect, HttpClient, Response, coordinator_at
 from paas_runner.secret import Secret
 
 MOST_PAGES = 1000  # of a hundred groups
@@ -52,7 +52,7 @@ class GroupsApi:
         self.url = section.url
         self.token = settings.cc_gitlab_namespace_attributes_token or Secret("")
         self._api: HttpClient = connect(
-            coordinator_api(section.url), service=f"coordinator {section.url}", tls=section.tls
+            coordinator_api(section.url), service=coordinator_at(section.url), tls=section.tls
         )
 
     def follow(self, other: "GroupsApi") -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from executors.clever.settings import CleverSettings
+from paas_runner.job.use import FlavorSize
 
 MOST_ENTRIES = 1000
 _LONGEST_NAME = 60
@@ -26,6 +27,14 @@ class Flavor:
     cloud_name: str
     memory_mib: int
     price: float | None = None  # per hour, in the cloud's own unit
+    cpus: float | None = None
+
+    @property
+    def size(self) -> FlavorSize:
+        """What it offers, as the service compares flavors."""
+        return FlavorSize(
+            name=self.name, memory_bytes=self.memory_mib * 2**20, cpus=self.cpus, price=self.price
+        )
 
     @property
     def weight(self) -> float:
@@ -100,7 +109,13 @@ def _flavor(entry: Mapping[str, Any], prefix: str) -> Flavor | None:
     size = name.removeprefix(prefix)
     if not size or len(name) > _LONGEST_NAME or not name.isprintable() or not 1 <= (memory or 0) <= _MOST_MIB:
         return None
-    return Flavor(name=size, cloud_name=name, memory_mib=int(memory or 0), price=_number(entry.get("price")))
+    return Flavor(
+        name=size,
+        cloud_name=name,
+        memory_mib=int(memory or 0),
+        price=_number(entry.get("price")),
+        cpus=_number(entry.get("cpus")) or None,
+    )
 
 
 def _memory(flavor: Flavor) -> int:

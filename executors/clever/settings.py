@@ -40,6 +40,9 @@ class CleverSettings:
     )
     cc_default_flavor: str = setting("size of a host when the job names none", default="M")
     cc_max_flavor: str | None = setting("largest size that a job may ask for", default=None)
+    cc_flavor_hint: bool = setting(
+        "tell the author of a job for which a much smaller host would have done", default=True
+    )
     cc_flavor_context: str = setting("the catalogue's list of flavors to use", default="heptapod-runner")
     cc_flavor_name_prefix: str | None = setting(
         "what the catalogue puts before each size; default: the context and a dash", default=None

@@ -23,6 +23,7 @@ from executors.host_log import clean_lines
 from paas_runner.errors import RemoteError
 from paas_runner.executor.contract import ProvisionedHost
 from paas_runner.job.tracked import Host
+from paas_runner.job.use import MARK, Use, last_in
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -60,6 +61,13 @@ class HostWatch:
         seen = await look_closer(await look(payer.api, host.ref), payer.api, host.ref)
         return particulars(await self._facts(payer, provisioned, standstill(seen), seen))
 
+    async def use(self, payer: Account, host: Host) -> Use | None:
+        """What the job has used, by its log, which may lag behind (§5.3); raises `Transient`, `Rejected`.
+
+        With a limit the stream ends where the line is, whatever the cloud's clock says.
+        """
+        return last_in(_lines(await payer.api.log(host.ref, until=self.clock(), limit=1, filter=MARK)))
+
     async def _facts(
         self, payer: Account, provisioned: ProvisionedHost, case: Case, seen: Sighting
     ) -> HostFacts:
@@ -80,7 +88,7 @@ class HostWatch:
             return None
         try:
             stream = await payer.api.log(
-                host.ref, deployment=seen.launch.uuid, until=self.clock(), limit=READ_LINES
+                host.ref, deploymentId=seen.launch.uuid, until=self.clock(), limit=READ_LINES
             )
         except RemoteError as error:
             log.info("host_log_unavailable", host=host.ref, reason=str(error))
@@ -99,19 +107,21 @@ def tail(stream: bytes) -> Sequence[str] | None:
 
     None when a stream without lines has no proper end, either: then it is unknown whether the log is empty.
     """
-    lines: deque[str] = deque(maxlen=SHOWN_LINES)
-    whole = False
-    for event, data in _events(stream.decode(errors="replace")):
+    lines = list(deque(_lines(stream), maxlen=SHOWN_LINES))
+    whole = any(event == "END_OF_STREAM" for event, _ in _events(stream))
+    return lines if lines or whole else None
+
+
+def _lines(stream: bytes) -> Iterator[str]:
+    for event, data in _events(stream):
         if event == "APPLICATION_LOG":
-            lines.extend(clean_lines(_message(data)))
-        whole = whole or event == "END_OF_STREAM"
-    return list(lines) if lines or whole else None
+            yield from clean_lines(_message(data))
 
 
-def _events(stream: str) -> Iterator[tuple[str, str]]:
+def _events(stream: bytes) -> Iterator[tuple[str, str]]:
     """Names and data; heartbeats are events, too, and what cannot be read is passed over."""
     event, data = "", ""
-    for line in (*_LINE_END.split(stream), ""):
+    for line in (*_LINE_END.split(stream.decode(errors="replace")), ""):
         name, _, value = line.partition(":")
         if name == "event":
             event = value.strip()

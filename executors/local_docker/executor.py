@@ -42,6 +42,7 @@ from paas_runner.executor.contract import HostRequest, ProvisionedHost, Removal,
 from paas_runner.executor.optional import ONLY_FLAVOR, ONLY_WEIGHT
 from paas_runner.job.failure import reference
 from paas_runner.job.tracked import Host, HostName, SeenHost
+from paas_runner.job.use import Use, last_in
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -118,6 +119,10 @@ class LocalDockerExecutor:
     async def silence(self, provisioned: ProvisionedHost) -> str | None:
         """How the container stands, and the end of its log."""
         return particulars(await self._facts(provisioned))
+
+    async def use(self, provisioned: ProvisionedHost) -> Use | None:
+        """By the end of the container's log."""
+        return last_in(await self._log(provisioned.host) or ())
 
     async def hosts(self, tenant: str) -> Sequence[SeenHost]:
         """All that has our labels, by host: a container, or what is left without one; no one pays for any."""

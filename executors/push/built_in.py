@@ -28,11 +28,11 @@ from executors.push.protocol import (
     command,
     report,
 )
-from executors.push.verdicts import OP, Credentials, Verdicts, moved_meanwhile, service_of
+from executors.push.verdicts import OP, Credentials, Verdicts, moved_meanwhile
 from paas_runner import __version__
 from paas_runner.addresses import Address, AddressError, parsed
 from paas_runner.errors import Rejected, RemoteError, Transient
-from paas_runner.http import Connect, HttpClient, Response
+from paas_runner.http import Connect, HttpClient, Response, git_remote_at
 from paas_runner.proxies import ProxyError
 from paas_runner.secret import Secret
 
@@ -92,7 +92,7 @@ class HttpPush:
         if base_url not in self._clients:
             try:
                 self._clients[base_url] = self._connect(
-                    base_url, service=service_of(base_url), at_once=PUSHES_AT_ONCE
+                    base_url, service=git_remote_at(base_url), at_once=PUSHES_AT_ONCE
                 )
             except (OSError, ProxyError) as error:
                 raise Transient(

@@ -3,11 +3,11 @@
 import base64
 import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 import attrs
 
 from paas_runner.errors import Rejected, Transient
+from paas_runner.http import git_remote_at
 from paas_runner.plain_text import one_line, printable
 from paas_runner.secret import Secret
 
@@ -43,7 +43,7 @@ class Verdicts:
     @classmethod
     def of(cls, url: str, credentials: Credentials) -> "Verdicts":
         """Those of a push to that remote, which is called by its host."""
-        return cls(service=service_of(url), credentials=credentials)
+        return cls(service=git_remote_at(url), credentials=credentials)
 
     def credentials_refused(self) -> Rejected:
         """401 or 403."""
@@ -98,11 +98,6 @@ class Verdicts:
         for secret in (basic, self.credentials.password.reveal()):
             text = text.replace(secret, str(self.credentials.password)) if secret else text
         return text
-
-
-def service_of(url: str) -> str:
-    """How a remote is called in messages."""
-    return f"git remote {urlsplit(url).hostname}"
 
 
 def moved_meanwhile(reason: str) -> bool:

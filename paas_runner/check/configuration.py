@@ -12,17 +12,19 @@ from pathlib import Path
 
 import attrs
 
-from paas_runner.check.machine import check_modes, check_state
+from paas_runner.check.machine import check_listening, check_modes, check_receivers, check_state
 from paas_runner.check.runners import ANSWER_SECONDS, CheckedRunner, RunnerCheck, WaitDisplay
+from paas_runner.check.telemetry import check_telemetry
 from paas_runner.config import Config, ConfigError, load
 from paas_runner.config.sections import Executors
 from paas_runner.coordinator.system_id import foreseen_system_id
 from paas_runner.executor.checks import CheckResult, Grade, fault, fine, skipped, warning
-from paas_runner.http import Http, Response
-from paas_runner.job.capacity import Flavors, Load, jobs_at_once
+from paas_runner.http import Exchange, Http
+from paas_runner.job.capacity import Load, jobs_at_once
+from paas_runner.job.limits import Flavors
 from paas_runner.plain_text import exact_span
 from paas_runner.service.assembly import Edges
-from paas_runner.store.sqlite import SqliteStore
+from paas_runner.store.opening import open_store
 
 _CONFIGURATION, _QUOTA, _CLOCK = "configuration", "quota", "clock"
 """The subjects of the results."""
@@ -57,12 +59,12 @@ class Clocks:
         self._now = now
         self._ahead: dict[str, timedelta] = {}
 
-    def compare(self, service: str, answer: Response) -> None:
+    def compare(self, exchange: Exchange) -> None:
         """Keep the least difference of each service: an answer that was long on its way looks older."""
-        if answer.date is None:
+        if exchange.answer is None or exchange.answer.date is None:
             return
-        ahead = self._now() - (answer.date + _HALF_A_SECOND)
-        self._ahead[service] = min(ahead, self._ahead.get(service, ahead), key=abs)
+        ahead = self._now() - (exchange.answer.date + _HALF_A_SECOND)
+        self._ahead[exchange.service] = min(ahead, self._ahead.get(exchange.service, ahead), key=abs)
 
     def results(self) -> Sequence[CheckResult]:
         """One for each clock that differs, one for those that agree; one at least."""
@@ -101,13 +103,23 @@ class ConfigurationCheck:
 
     async def results(self) -> Sequence[CheckResult]:
         """In the order in which a reader wants them: this machine, the runners, what concerns all of them."""
-        state = await asyncio.to_thread(check_state, self.config, self.now())
+        state = await asyncio.to_thread(check_state, self.config, self.now(), offline=self.offline)
         modes = await asyncio.to_thread(check_modes, self.config)
         clocks = Clocks(self.now)
-        runner_check = attrs.evolve(self._runner_check(clocks), installation=state.installation)
-        runners = await asyncio.gather(*map(runner_check.check_whatever_happens, state.config.runners))
+        runner_check = self._runner_check(clocks)
+        runner_check = attrs.evolve(
+            runner_check,
+            installation=state.installation,
+            system_id=state.system_id or runner_check.system_id,
+        )
+        runners, telemetry = await asyncio.gather(
+            asyncio.gather(*map(runner_check.check_whatever_happens, state.config.runners)),
+            check_telemetry(state.config, offline=self.offline, seconds=self.seconds),
+        )
         of_runners = [attrs.evolve(each, runner=one.runner.title) for one in runners for each in one.results]
-        return [*state.results, *modes, *of_runners, *self._of_all(state.config, runners, clocks)]
+        of_all = self._of_all(state.config, runners, clocks)
+        watched = [*await check_listening(state.config), *check_receivers(state.config), *telemetry]
+        return [*state.results, *modes, *watched, *of_runners, *of_all]
 
     async def flavors(self) -> Mapping[str, Flavors]:
         """What hosts are on offer, by short token, as far as that can be found out; no more is checked."""
@@ -118,8 +130,8 @@ class ConfigurationCheck:
     def _runner_check(self, clocks: Clocks) -> RunnerCheck:
         folders = (self.config.path.parent, self.config.state_file.parent)
         edges = Edges(
-            connect=Http(on_response=clocks.compare),
-            open_store=SqliteStore.open,
+            connect=Http(on_exchange=clocks.compare),
+            open_store=open_store,
             executors=self.executors,
         )
         return RunnerCheck(

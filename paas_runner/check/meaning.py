@@ -4,10 +4,12 @@ import math
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
+from paas_runner.addresses import listen_place
 from paas_runner.config import Config, Runner
 from paas_runner.config.lines import KeyPath
-from paas_runner.job.capacity import Flavors, Load, jobs_at_once
+from paas_runner.job.capacity import Load, jobs_at_once
 from paas_runner.job.decision import Policy
+from paas_runner.job.limits import Flavors
 from paas_runner.plain_text import exact_span
 
 _MINUTE = timedelta(minutes=1)
@@ -45,8 +47,18 @@ def _of_all(config: Config, load: Load) -> Iterator[tuple[str, str]]:
         )
     if config.paas_finished_jobs_keep_resources:
         yield "paas_finished_jobs_keep_resources", "every host stays after its job, and costs, for ever"
+    if config.paas_page:
+        yield "paas_page", _page(config)
     if load.quota is not None:
         yield "quota_computation", f"all hosts together may weigh {load.quota:.1f}"
+
+
+def _page(config: Config) -> str:
+    place = listen_place(config.listen_address)
+    where = str(place) if place.path else f"http://{place}/"
+    local = "whoever may open that socket" if place.path else "everybody on this machine"
+    whom = "whoever has the token" if config.paas_page_token else local
+    return f"what runs, waits, fails and costs is shown at {where} to {whom}"
 
 
 def _concurrent(config: Config) -> str:

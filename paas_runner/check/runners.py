@@ -18,8 +18,8 @@ from paas_runner.errors import Rejected, RemoteError, RunnerError
 from paas_runner.executor.checks import CheckResult, fault, fine, warning
 from paas_runner.executor.contract import Executor
 from paas_runner.executor.optional import examination_of, flavors_of
-from paas_runner.job.capacity import NOTHING_KNOWN, Flavors
 from paas_runner.job.known_runner import TokenLife
+from paas_runner.job.limits import NOTHING_KNOWN, Flavors
 from paas_runner.service.assembly import Edges, built_executor
 
 _AUTHENTICATION, _EXECUTOR = "token", "executor"

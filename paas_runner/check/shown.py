@@ -20,8 +20,9 @@ from tomlkit.items import AoT, Table
 from paas_runner.check.meaning import meanings
 from paas_runner.config import Config, Runner
 from paas_runner.config.lines import KeyPath, dotted
-from paas_runner.job.capacity import Flavors
+from paas_runner.database_url import DatabaseUrl
 from paas_runner.job.known_runner import short_token
+from paas_runner.job.limits import Flavors
 from paas_runner.secret import Secret
 from paas_runner.setting_types import GoDuration
 from paas_runner.settings import declared
@@ -99,7 +100,12 @@ def _comment(comments: Comments, at: KeyPath) -> str:
 
 
 def _tables(config: Config) -> Mapping[str, Any]:
-    return {**dict(_settings(config)), "runners": [_section(runner) for runner in config.runners]}
+    receivers = [dict(_settings(receiver)) for receiver in config.notify]
+    return {
+        **dict(_settings(config)),
+        "runners": [_section(runner) for runner in config.runners],
+        **({"notify": receivers} if receivers else {}),
+    }
 
 
 def _section(runner: Runner) -> Mapping[str, Any]:
@@ -123,6 +129,8 @@ def _plain(value: Any) -> Any:
     match value:
         case Secret():
             return HIDDEN
+        case DatabaseUrl():
+            return str(value)
         case timedelta():
             return _number(value.total_seconds())
         case Path():

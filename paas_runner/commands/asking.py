@@ -30,9 +30,15 @@ def answer(
 
     `timeout` (seconds, None is for ever) bounds the wait for each part.
     """
-    from paas_runner.control import ask
+    from paas_runner.control import NotRunningError, ask
 
-    return ask(_socket(config), request, timeout=timeout)
+    try:
+        yield from ask(_socket(config), request, timeout=timeout)
+    except NotRunningError as error:
+        if not _has_others(config):
+            raise
+        text = "another that shares its store can be asked where it runs: `paas-runner status` says where"
+        raise NotRunningError(f"{error}; {text}") from error
 
 
 def report(config: Path) -> "StatusReport":
@@ -49,15 +55,36 @@ def report(config: Path) -> "StatusReport":
 
 
 def explanations(config: Path, job_id: int) -> "Sequence[JobExplanation]":
-    """What is known of the tracked jobs of that id."""
+    """What is known of the tracked jobs of that id; those of other processes are in the store they share."""
+    from paas_runner.config import ConfigError
     from paas_runner.control import NotRunningError
-    from paas_runner.status.stored import stored_explanations
+    from paas_runner.status.stored import is_shared, stored_explanations
     from paas_runner.status.views import JobExplanation
+    from paas_runner.store import StoreError
 
     try:
-        return _values({"ask": "explain", "job": job_id}, config, JobExplanation)
+        found = _values({"ask": "explain", "job": job_id}, config, JobExplanation)
     except NotRunningError:
         return stored_explanations(config, job_id)
+    try:
+        if not is_shared(config):
+            return found
+        return [*found, *stored_explanations(config, job_id, but=[each.key for each in found])]
+    except (ConfigError, StoreError):  # the database is away, or its password for the service alone
+        if found:
+            return found
+        raise
+
+
+def _has_others(config: Path) -> bool:
+    """Whether the configuration, as far as it can be read, is that of several processes."""
+    from paas_runner.config import ConfigError
+    from paas_runner.status.stored import is_shared
+
+    try:
+        return is_shared(config)
+    except ConfigError:
+        return False
 
 
 def _values(request: Mapping[str, Any], config: Path, kind: type[T]) -> Sequence[T]:

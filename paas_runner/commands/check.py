@@ -25,9 +25,13 @@ _MARKS: Mapping[str, tuple[str, str]] = {
 _EPILOG = """\
 what is checked:
   the file      everything that the service would say about it, with file and line
-  this machine  git; whether the state can be written, what is in it, who works on it; modes of files
+  this machine  git; whether the state can be written, what is in it, who works on it; modes of files;
+                whether listen_address is free, while no service runs, and its packages are there
+  the database  of `state_store`: whether it can be reached and takes records, its version and tables, what
+                this user may do there, who works on it, and whether their runners and modes are ours
   each runner   its token at the coordinator (which lists this machine under the runner from then on); its
                 executor: credentials, organisation or tenants, flavors, zones, weight quota
+  who is told   whether programs of [[notify]] can be started, and receivers of traces and log be reached
   the clock     ours against those of the coordinator and the cloud
 Nothing is created or changed, and the service may run meanwhile. Whatever is asked over the network has a
 deadline of 20 seconds; all runners are asked side by side.
@@ -98,10 +102,10 @@ def _show(results: "Sequence[CheckResult]", *, as_json: bool) -> None:
     if as_json:
         output.show_json(_document(results))
     else:
-        output.show(*_page(results))
+        output.show(*page(results))
 
 
-def _page(results: "Sequence[CheckResult]") -> Iterator[output.Line | output.Table]:
+def page(results: "Sequence[CheckResult]") -> Iterator[output.Line | output.Table]:
     """A line for each result, what to do below it, and a summary."""
     yield output.Table(rows=[row for result in results for row in _rows(result)])
     counts = _counts(results)
@@ -122,16 +126,18 @@ def _document(results: "Sequence[CheckResult]") -> Mapping[str, Any]:
     return {
         "verdict": str(worst(results)),
         "counts": _counts(results),
-        "results": [
-            {
-                "runner": result.runner or None,
-                "subject": result.subject,
-                "grade": str(result.grade),
-                "text": result.text,
-                "advice": result.advice or None,
-            }
-            for result in results
-        ],
+        "results": list(map(result_document, results)),
+    }
+
+
+def result_document(result: "CheckResult") -> Mapping[str, Any]:
+    """One result, for JSON."""
+    return {
+        "runner": result.runner or None,
+        "subject": result.subject,
+        "grade": str(result.grade),
+        "text": result.text,
+        "advice": result.advice or None,
     }
 
 

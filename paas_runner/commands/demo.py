@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import attrs
 
 from paas_runner.commands import output, progress
 from paas_runner.commands.command import Command
-from paas_runner.errors import Exit, MissingPackagesError, RunnerError
+from paas_runner.errors import Exit, MissingPackagesError, RunnerError, UsageError
 
 if TYPE_CHECKING:
     from paas_runner.demo import JobStory, Verdict
@@ -45,23 +46,58 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         default="paas-runner-inner",
         help="image of hosts on a Docker engine, made by packaging/images/build (default: %(default)s)",
     )
+    parser.add_argument(
+        "--page",
+        action="store_true",
+        help=(
+            "serve the service's page on loopback, too: its address is printed, and on a terminal it stays "
+            "until Enter is pressed"
+        ),
+    )
+    parser.add_argument(
+        "--ha",
+        action="store_true",
+        help=(
+            "two services that share a PostgreSQL database; the one that works is killed in the middle "
+            "(needs Debian's package postgresql, whose own server need not run)"
+        ),
+    )
 
 
 def _call(arguments: argparse.Namespace) -> int:
+    if arguments.ha and arguments.page:
+        raise UsageError("--page shows one service, and --ha starts two: leave out one of them")
     if shutil.which("git") is None:
         raise RunnerError("the program `git` was not found on PATH: install it, jobs are launched by a push")
     try:
         from paas_runner.demo import run
     except ModuleNotFoundError as error:
         raise MissingPackagesError(error) from error
+    if arguments.ha:
+        _need_postgres()
     with closing(_view(as_json=arguments.json)) as view:
         try:
-            verdict = run(arguments.pipeline, view, executor=arguments.executor, image=arguments.image)
+            verdict = run(
+                arguments.pipeline,
+                view,
+                executor=arguments.executor,
+                image=arguments.image,
+                page=arguments.page,
+                pair=arguments.ha,
+            )
         except KeyboardInterrupt:
             view.close()
             print("paas-runner demo: interrupted; everything it started is stopped", file=sys.stderr)
             raise
     return Exit.FAILED if verdict.problems else Exit.OK
+
+
+def _need_postgres() -> None:
+    """What the two services would lack is told before anything is started."""
+    try:
+        import_module("paas_runner.store.postgres")
+    except ModuleNotFoundError as error:
+        raise MissingPackagesError(error, extra="postgres", wanted_by="`--ha`") from error
 
 
 def _view(*, as_json: bool) -> "Lines | Document":
@@ -105,6 +141,8 @@ class Lines:
         self._show("", output.Table(head=_COLUMNS, rows=[_row(story) for story in stories]), "")
         for problem in verdict.problems:
             self._show(output.Painted(f"✗ {problem}", "red"))
+        if verdict.takeover_seconds is not None:
+            self._show(f"  the other service had taken over {verdict.takeover_seconds:.1f} s after kill -9")
         counts = (
             f"jobs: {verdict.jobs}, hosts created: {verdict.hosts_created}, hosts left: {verdict.hosts_left}"
         )
@@ -181,6 +219,11 @@ class Document:
                 ],
                 "course": self._course,
                 "hosts": {"created": verdict.hosts_created, "left": verdict.hosts_left},
+                **(
+                    {}
+                    if verdict.takeover_seconds is None
+                    else {"takeover_seconds": round(verdict.takeover_seconds, 1)}
+                ),
                 "problems": list(verdict.problems),
                 "verdict": "failed" if verdict.problems else "kept",
             }
@@ -220,7 +263,7 @@ COMMAND = Command(
     description=(
         "Start a sandbox on loopback (a coordinator, a cloud, hosts that run scripts on this machine), "
         "start the service on it,\nsubmit a pipeline, restart the service in the middle, and account for "
-        "every job and every host."
+        "every job and every host. With --ha\ntwo services share a database, and one of them is killed."
     ),
     epilog=_EPILOG,
     arguments=_arguments,

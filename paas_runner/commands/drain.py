@@ -8,6 +8,7 @@ from typing import Any
 from paas_runner.commands import output, progress
 from paas_runner.commands.asking import Parts, answer
 from paas_runner.commands.command import Command, add_config
+from paas_runner.commands.operate import others_told
 from paas_runner.errors import Exit
 
 _EPILOG = """\
@@ -63,6 +64,8 @@ def _certificate(parts: Parts) -> Mapping[str, Any]:
     show_progress = line.show if output.is_terminal(sys.stderr) else output.note
     try:
         for part in parts:
+            for text in others_told(part, "all processes with this store drain"):
+                output.note(text)
             if left := part.get("progress"):
                 show_progress(_progress(left))
             certificate = part.get("certificate", certificate)
@@ -73,6 +76,8 @@ def _certificate(parts: Parts) -> Mapping[str, Any]:
 
 def _progress(left: Mapping[str, Any]) -> str:
     phases = ", ".join(f"{count} {phase}" for phase, count in left["phases"].items())
+    if left.get("elsewhere") and not left["jobs"]:
+        return "no jobs left here: those of other processes are waited for"
     return f"{left['jobs']} jobs left: {phases or 'what is still in flight is waited for'}"
 
 
@@ -101,7 +106,8 @@ COMMAND = Command(
     help="let the running service end after its last job, and certify that nothing is left",
     description=(
         "Let the running service ask for no more jobs, see all jobs through to their end, remove their\n"
-        "hosts, and exit: with 0 when the provider lists no host any more and no job is left, else with 3."
+        "hosts, and exit: with 0 when the provider lists no host any more and no job is left, else with 3.\n"
+        "All processes with the same `state_store` do so. To end one of them alone, stop it: it hands over."
     ),
     epilog=_EPILOG,
     arguments=_arguments,

@@ -3,7 +3,7 @@
 import argparse
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from paas_runner.commands.command import Command, add_config
 from paas_runner.errors import Exit, RunnerError, UsageError
 
 if TYPE_CHECKING:
+    from paas_runner.job.tracked import Entry, JobKey
     from paas_runner.status.views import JobExplanation
 
 _JOB = re.compile(r"(?:(?P<runner>[^/]+)/|hpd-job-(?P<host_of>.+)-)?(?P<job>\d{1,18})")
@@ -81,15 +82,23 @@ def _call(arguments: argparse.Namespace) -> int:
 
 def _explanations(config: Path, job: WantedJob) -> "Sequence[JobExplanation]":
     """Tracked jobs as the service knows them, or its store when it is down; then those that are gone."""
-    from paas_runner.config.load import state_path
-    from paas_runner.config.model import store_path
+    from paas_runner.config import ConfigError
+    from paas_runner.config.load import store_place
+    from paas_runner.executor.contract import installed
     from paas_runner.job.wording import describe_history
     from paas_runner.status.views import JobExplanation
+    from paas_runner.store import StoreError
     from paas_runner.store.snapshot import histories
 
     tracked = asking.explanations(config, job.job_id)
     now = datetime.now(UTC)
-    gone = histories(store_path(state_path(config, os.environ)), job.job_id)
+    gone: Mapping[JobKey, Sequence[Entry]] = {}
+    try:
+        gone = histories(store_place(config, os.environ, installed()), job.job_id)
+    except (ConfigError, StoreError) as error:
+        if not tracked:
+            raise
+        output.note(f"paas-runner explain: jobs of that id which are gone are not known: {error}")
     found = [
         *tracked,
         *(

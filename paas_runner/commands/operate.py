@@ -1,7 +1,9 @@
 """What an operator tells the running service: `paas-runner reload`, `pause` and `resume`."""
 
 import argparse
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from paas_runner.commands import output
 from paas_runner.commands.asking import answer
@@ -19,9 +21,15 @@ exit codes:
 
 def _reload(arguments: argparse.Namespace) -> int:
     for done in answer({"ask": "reload"}, arguments.config):
-        output.show("\n".join(done["changes"]) or "nothing has changed")
-        output.show(*(f"{key}: waits for a restart" for key in done["restart_needed"]))
+        waiting = [f"{key}: waits for a restart" for key in done["restart_needed"]]
+        output.show(*([*done["changes"], *waiting] or ["nothing has changed"]))
+        output.show(*others_told(done, "each reads its own configuration, and its log says what has changed"))
     return Exit.OK
+
+
+def others_told(part: Mapping[str, Any], what: str) -> Sequence[str]:
+    """A line where other processes with the same store were told, too, and what that means."""
+    return [f"told {', '.join(part['told'])}: {what}"] if part.get("told") else []
 
 
 def _runner(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +39,7 @@ def _runner(parser: argparse.ArgumentParser) -> None:
 
 def _ask(question: str, arguments: argparse.Namespace) -> int:
     for done in answer({"ask": question, "runner": arguments.runner}, arguments.config):
-        output.show(f'runner "{done["runner"]}" {question}d')
+        output.show(f'runner "{done["runner"]}" {question}d', *others_told(done, "it holds there, too"))
     return Exit.OK
 
 
@@ -40,7 +48,8 @@ RELOAD = Command(
     help="make the running service read its configuration again",
     description=(
         "Make the running service read its configuration again, and wait until it works with it.\n"
-        "A configuration that is wrong in any way is refused as a whole. Jobs keep what they began with."
+        "A configuration that is wrong in any way is refused as a whole. Jobs keep what they began with.\n"
+        "All processes with the same `state_store` do so, each with its own file; this one is waited for."
     ),
     epilog=_EXIT_CODES,
     arguments=add_config,
@@ -51,7 +60,8 @@ PAUSE = Command(
     help="let a runner ask for no more jobs",
     description=(
         "Let a runner ask for no more jobs; those that it has go on, and a request in flight may bring one.\n"
-        "It stays paused until `paas-runner resume`, over restarts and reloads, too."
+        "It stays paused until `paas-runner resume`, over restarts and reloads, too, and in all\n"
+        "processes with the same `state_store`, whichever has it."
     ),
     epilog=_EXIT_CODES,
     arguments=_runner,

@@ -115,9 +115,7 @@ async def search_stored(config: Config, edges: Edges, *, delete: bool, named: st
     `named` is the installation that the operator names. Raises `StoreError` and `StateFileError` when not
     even the installation's id is to be found.
     """
-    stored = StoredRecords(
-        store=config.store_path, state_file=config.state_file, peer_names=config.peer_names
-    )
+    stored = StoredRecords(store=config.store, state_file=config.state_file, peer_names=config.peer_names)
     records: KnownRecords = stored
     lost = None
     try:

@@ -15,6 +15,8 @@ from paas_runner.commands.command import Command, add_config
 from paas_runner.errors import UsageError
 
 if TYPE_CHECKING:
+    import logging
+
     from paas_runner.config import Config
 
 _DEPRECATED: Mapping[str, str] = {
@@ -109,13 +111,26 @@ def _call(arguments: argparse.Namespace) -> int:
         redactor.add(config.secrets)
         return _overridden(config, arguments)
 
-    def adopt(config: Config) -> None:
-        configure(level=level or config.log_level, form=config.log_format)
-
     config = read()
+    beside = _remote_log(config)
+
+    def adopt(config: Config) -> None:
+        configure(level=level or config.log_level, form=config.log_format, beside=beside)
+
     refuse_root(config.path, config.state_file)
     adopt(config)
     return run(config, reread=read, adopt=adopt, poll_cycles=arguments.poll_cycles)
+
+
+def _remote_log(config: "Config") -> "logging.Handler | None":
+    """What takes the log, too; raises `RunnerError` for certificates that cannot be used."""
+    wanted = config.log_remote
+    if wanted is None:
+        return None
+    from paas_runner.config.telemetry import FACILITIES
+    from paas_runner.logs.syslog import RemoteLog
+
+    return RemoteLog(wanted.receiver, facility=FACILITIES[wanted.facility], app_name=wanted.app_name)
 
 
 def _spare_libraries_of_terminals() -> None:

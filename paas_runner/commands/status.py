@@ -23,23 +23,31 @@ fields of --json:
                 its records cannot be written; empty when they can)
   capacity      concurrent, provisioning and quota (null without a rule), each with used and limit
                 (null while it is unknown)
-  runners       name, runner (its short token), state (polling, no room, paused, backing off, draining or
-                down), why, until (the end of a pause of its own), jobs
+  runners       name, runner (its short token), state (polling, no room, paused, backing off, draining,
+                elsewhere or down), why, until (the end of a pause of its own), jobs
   jobs          job, runner, runner_name, phase, age_seconds, phase_seconds, tenant, host_name, host,
                 flavor, weight, and
     last        what happened last: at, phase, what, why; if it happened more than once in this phase,
                 times, last, and until, before which it is not tried again
     next        what will be done: what, at, why; null if nothing will, then blocked says why not
 
+  sharing       null where the store is this process's alone, else how several share it: store, role (holder,
+                standby or cut off), mode, holder (the id of this process) and member (its name),
+                renewed_at, trouble and silent_since (while the store does not answer), may_use (its part
+                of the bounds: jobs, provisioning, weight), counters, and
+    sections    runner, name, holder, member, here, since, until, stage, jobs (their number in the store)
+    members     holder, name, version, mode, here, alive, since, renewed_at, runners, may_use
+
 --watch looks every 2 seconds. On a terminal the page is drawn again; elsewhere there is a line for each
 change. With --json it is one document a line.
 
 The service answers over a socket beside its state file, which only its own user may open. While it is not
-running its store is read instead, and the first line says so.
+running its store is read instead, and the first line says so; where several processes share the store it
+says who works, and where.
 
 exit codes:
   0   the service is running; with --watch, interrupted
-  1   the service is not running, or cannot be asked
+  1   the service is not running on this machine, or cannot be asked
   2   wrong arguments
   74  the store of a service that is not running cannot be read
   78  the configuration is wrong

@@ -2,6 +2,7 @@
 
 from paas_runner.config.complaints import ConfigError
 from paas_runner.config.load import load
-from paas_runner.config.model import Config, Runner
+from paas_runner.config.model import Config
+from paas_runner.config.runner import Runner
 
 __all__ = ["Config", "ConfigError", "Runner", "load"]

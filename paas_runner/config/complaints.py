@@ -11,6 +11,8 @@ import attrs
 from paas_runner.config.lines import KeyPath, dotted, line_of
 from paas_runner.errors import Exit, RunnerError
 
+UNKNOWN_KEY = "unknown key"
+
 
 @attrs.frozen(kw_only=True)
 class Complaint:
@@ -22,6 +24,8 @@ class Complaint:
     found: str
     expected: str = ""
     hint: str = ""
+    at: KeyPath = ()
+    """The key's path in the document; empty for what concerns no key."""
 
     def __str__(self) -> str:
         place = f"{self.path}:{self.line}" if self.line else str(self.path)
@@ -65,6 +69,7 @@ class Finding:
             line=line_of(text, self.at),
             key=dotted(self.at),
             found=self.found + where,
+            at=self.at,
             expected=self.expected,
             hint=self.hint,
         )

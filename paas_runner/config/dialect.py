@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from paas_runner.config.model import Config, JobTraceWatch, Runner
+from paas_runner.config.model import Config
+from paas_runner.config.runner import JobTraceWatch, Runner
 
 GLOBAL_TABLES = frozenset({"experimental", "labels", "machine", "session_server"})
 GLOBAL_KEYS = GLOBAL_TABLES | {
     "connection_max_age",
-    "listen_address",
     "metrics_server",
     "sentry_dsn",
     "user",
@@ -86,8 +86,7 @@ WITHOUT_EFFECT = frozenset({"heptapod_paas_runner_helper_image", "paas_keep_reso
 ASKED_IN_VAIN: Mapping[type[Any], Mapping[str, str]] = {
     Config: {
         "connection_max_age": "connections are kept as long as they are good",
-        "listen_address": "no metrics are served: `paas-runner status --json` and the log have them",
-        "metrics_server": "no metrics are served: `paas-runner status --json` and the log have them",
+        "metrics_server": "it is called `listen_address` now",
         "sentry_dsn": "errors are in the log alone",
         "session_server": "there are no interactive terminals",
         "user": "the service runs as the user who starts it",

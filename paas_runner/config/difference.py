@@ -10,12 +10,23 @@ from typing import Any
 
 import attrs
 
-from paas_runner.config.model import Config, Runner
+from paas_runner.config.model import Config
+from paas_runner.config.runner import Runner
 
-NEED_A_RESTART = ("state_file", "installation_id", "paas_costs_keep_days")
+NEED_A_RESTART = (
+    "state_file",
+    "state_store",
+    "state_store_password",
+    "state_store_mode",
+    "state_store_member",
+    "installation_id",
+    "paas_costs_keep_days",
+    "log_remote",
+    "traces",
+)
 """Keys that hold for the life of the process."""
 
-_NO_SETTINGS = ("path", "warnings", "runners", "known_as")
+_NO_SETTINGS = ("path", "warnings", "runners", "notify", "known_as")
 
 
 def with_restart_keys_of(old: Config, new: Config) -> tuple[Config, Sequence[str]]:
@@ -35,7 +46,20 @@ def differences(old: Config, new: Config) -> Sequence[str]:
             lines += [f"{_title(before[key])}: {line}" for line in _changes(before[key], runner)]
         else:
             lines.append(f"{_title(runner)}: added, {runner.url}")
-    return lines
+    return [*lines, *_receivers(old, new)]
+
+
+def _receivers(old: Config, new: Config) -> Iterator[str]:
+    """The same for who is told when something is wrong; their addresses are secrets."""
+    before = {receiver.name: receiver for receiver in old.notify}
+    after = {receiver.name: receiver for receiver in new.notify}
+    for name in [*before, *(name for name in after if name not in before)]:
+        if name not in after:
+            yield f'notify "{name}": removed'
+        elif name not in before:
+            yield f'notify "{name}": added'
+        else:
+            yield from (f'notify "{name}": {line}' for line in _changes(before[name], after[name]))
 
 
 def _title(runner: Runner) -> str:
@@ -63,7 +87,7 @@ def _change(key: str, old: Any, new: Any, prefix: str) -> Iterator[str]:
         yield from _changes(old, new, f"{prefix}{key}.")
     elif isinstance(old, Mapping) and isinstance(new, Mapping):
         yield from (f"{prefix}{key}.{line}" for line in _table(old, new))
-    elif _is_public(old) and _is_public(new):
+    elif key != "command" and _is_public(old) and _is_public(new):  # its arguments may be credentials
         yield f"{prefix}{key}: {_format_value(old)} → {_format_value(new)}"
     else:
         yield f"{prefix}{key}: changed"

@@ -7,7 +7,7 @@ service alone, nor that all of it is right, which the service decides.
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,14 @@ from paas_runner.config import dialect
 from paas_runner.config.complaints import Complaint, ConfigError, Findings, by_line
 from paas_runner.config.inline_tables import as_read_here
 from paas_runner.config.lines import dotted, repeated_on
-from paas_runner.config.model import STATE_FILE, Config, Runner, installation_path, store_path
+from paas_runner.config.model import STATE_FILE, Config, installation_path, store_path
+from paas_runner.config.notify import read_receivers
 from paas_runner.config.reader import Reader
+from paas_runner.config.runner import Runner
 from paas_runner.config.secret_references import Surroundings, exposed
 from paas_runner.config.sections import (
     Executors,
+    Section,
     check_tables,
     find_contradictions,
     note_what_is_in_vain,
@@ -28,6 +31,7 @@ from paas_runner.config.sections import (
     with_secrets_file,
 )
 from paas_runner.config.spelling import spelled
+from paas_runner.database_url import StorePlace
 from paas_runner.setting_types import SCALARS, UnfitError
 from paas_runner.settings import keys_of
 
@@ -38,13 +42,16 @@ _KNOWN_KEYS = (
     keys_of(Config)
     | dialect.ALIASES[Config].keys()
     | dialect.GLOBAL_KEYS
-    | {"runners", dialect.SECRETS_FILE_KEY}
+    | {"runners", "notify", dialect.SECRETS_FILE_KEY}
 )
 
 
-def load(path: Path, *, environ: Mapping[str, str], executors: Executors) -> Config:
-    """Read a configuration file; raises `ConfigError` with all that is wrong, before anything is started."""
-    text = as_read_here(_content(path))
+def load(path: Path, *, environ: Mapping[str, str], executors: Executors, text: str | None = None) -> Config:
+    """Read a configuration file; raises `ConfigError` with all that is wrong, before anything is started.
+
+    With a `text` that is read, as if the file had it.
+    """
+    text = as_read_here(_content(path) if text is None else text)
     findings = Findings()
     document = dialect.as_read_there(spelled(_parsed(path, text), (), _KNOWN_KEYS, findings))
     folder = path.absolute().parent
@@ -57,6 +64,7 @@ def load(path: Path, *, environ: Mapping[str, str], executors: Executors) -> Con
     values = _global_values(document, reader)
     sections = read_sections(document, reader, executors)
     find_contradictions(values, sections, findings)
+    receivers = read_receivers(document, reader, _names(sections))
     _check_state_file(values.get("state_file"), path, findings)
     if findings.faults:
         raise ConfigError(fault.located(path, text) for fault in findings.faults)
@@ -68,8 +76,14 @@ def load(path: Path, *, environ: Mapping[str, str], executors: Executors) -> Con
         path=path,
         runners=tuple(Runner(**section.values) for section in sections),
         warnings=tuple(map(str, by_line(warnings))),
+        notify=receivers,
         **values,
     )
+
+
+def _names(sections: Iterable[Section]) -> Sequence[str]:
+    """Those of the runners that have one."""
+    return [name for section in sections if (name := section.values.get("name"))]
 
 
 def _content(path: Path) -> str:
@@ -137,15 +151,26 @@ def default_state_file(environ: Mapping[str, str], folder: Path) -> Path:
 
 def state_path(path: Path, environ: Mapping[str, str]) -> Path:
     """`state_file`, or its default where the file does not say; raises `ConfigError` without the file."""
-    folder = path.absolute().parent
+    folder, document = path.absolute().parent, _read_anyway(path)
+    try:
+        return Path(SCALARS[Path].read(document["state_file"], Surroundings(environ=environ, folder=folder)))
+    except (KeyError, UnfitError):
+        return default_state_file(environ, folder)
+
+
+def store_place(path: Path, environ: Mapping[str, str], executors: Executors) -> StorePlace:
+    """Where the records are; for a database the whole file has to be right. Raises `ConfigError`."""
+    if "state_store" in _read_anyway(path):
+        return load(path, environ=environ, executors=executors).store
+    return store_path(state_path(path, environ))
+
+
+def _read_anyway(path: Path) -> Mapping[str, Any]:
+    """The keys of the file, none where it is no TOML."""
     try:
         document = tomllib.loads(as_read_here(path.read_bytes().decode("utf-8-sig")))
     except OSError as error:
         raise ConfigError([Complaint(path=path, found=f"cannot be read: {error.strerror}")]) from error
     except (ValueError, RecursionError):
         document = {}
-    document = spelled(document, (), _KNOWN_KEYS, Findings())
-    try:
-        return Path(SCALARS[Path].read(document["state_file"], Surroundings(environ=environ, folder=folder)))
-    except (KeyError, UnfitError):
-        return default_state_file(environ, folder)
+    return spelled(document, (), _KNOWN_KEYS, Findings())

@@ -4,27 +4,32 @@ The fields made by `setting` are the keys of the file, with type, default and me
 follows from them for the service: every command that explains a configuration sees the same.
 """
 
+import socket
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import attrs
 
-from paas_runner.http import Tls
-from paas_runner.job.capacity import Limits, QuotaRule
+from paas_runner.config.notify import Receiver
+from paas_runner.config.runner import Runner
+from paas_runner.config.telemetry import LogRemote, Traces
+from paas_runner.database_url import DatabaseUrl, StorePlace
 from paas_runner.job.decision import Policy
 from paas_runner.job.known_runner import (
     KnownRunner,
-    RunnerIdentity,
-    TokenLife,
     peer_name,
     recognised,
-    short_token,
 )
+from paas_runner.job.lease import Mode
+from paas_runner.job.limits import Limits, QuotaRule
 from paas_runner.logs import LEVELS
 from paas_runner.secret import Secret, secrets_in
-from paas_runner.setting_types import Fraction, GoDuration, InstallationId, ReadableFile, Url
+from paas_runner.setting_types import (
+    Fraction,
+    InstallationId,
+    ListenAddress,
+)
 from paas_runner.settings import setting
 
 STATE_FILE = Path("paas-runner-state.json")
@@ -32,8 +37,6 @@ STATE_FILE = Path("paas-runner-state.json")
 LONGEST_CHECK_INTERVAL = timedelta(seconds=3)  # as GitLab Runner's
 SHORTEST_CHECK_INTERVAL = timedelta(seconds=0.6)
 SHORTEST_HOST_INTERVAL = timedelta(seconds=10)
-LONGEST_UNHEALTHY_INTERVAL = timedelta(minutes=1)
-"""After an outage jobs do not wait for longer than this to be taken, whatever `unhealthy_interval` says."""
 
 
 def store_path(state: Path) -> Path:
@@ -44,23 +47,6 @@ def store_path(state: Path) -> Path:
 def installation_path(state: Path) -> Path:
     """So does the file with the installation's id: each service has its own."""
     return state.with_suffix(".installation")
-
-
-@attrs.frozen(kw_only=True)
-class JobTraceWatch:
-    """`[runners.paas_job_trace_watch]`: how a launched job's first sign of life is awaited."""
-
-    token: Secret | None = setting(
-        "Accepted from 1.1.1 and not needed: the job's own token does.", default=None
-    )
-    timeout_seconds: timedelta = setting(
-        "How long a launched job may stay silent before its launch has failed.",
-        default=timedelta(seconds=300),
-        minimum=1,
-    )
-    poll_step: timedelta = setting(
-        "Longest pause between two looks at the trace.", default=timedelta(seconds=10), minimum=0.1
-    )
 
 
 @attrs.frozen(kw_only=True)
@@ -76,97 +62,14 @@ class QuotaComputation:
 
 
 @attrs.frozen(kw_only=True)
-class Runner:
-    """One `[[runners]]` section: a token at one coordinator, and the executor of its jobs."""
-
-    name: str = setting("Description, for logs and for `reference_runner`.", default="")
-    url: Url = setting("Base address of the coordinator.")
-    token: Secret = setting("Authentication token of the runner.", token=True)
-    executor: str = setting("Where the jobs run.")
-    limit: int = setting("Jobs at once for this section; 0 is unlimited.", default=0, minimum=0)
-    request_concurrency: int | None = setting(
-        "Requests for a job in flight at once, at most; by default up to 8, while each brings one.",
-        default=None,
-        minimum=1,
-    )
-    tls_ca_file: ReadableFile | None = setting(
-        "Certificates to trust beside the system's; hosts get the file, too.", default=None, key="tls-ca-file"
-    )
-    tls_cert_file: ReadableFile | None = setting(
-        "Our certificate for the coordinator.", default=None, key="tls-cert-file"
-    )
-    tls_key_file: ReadableFile | None = setting(
-        "The private key of our certificate.", default=None, key="tls-key-file"
-    )
-    unhealthy_requests_limit: int = setting(
-        "Failed requests in a row after which the coordinator is left alone for a while.",
-        default=3,
-        minimum=1,
-    )
-    unhealthy_interval: GoDuration = setting(
-        "How long an unhealthy coordinator is left alone, but never for more than a minute.",
-        default=GoDuration(timedelta(hours=1)),
-    )
-    token_obtained_at: datetime | None = setting("Since when the token is good.", default=None)
-    token_expires_at: datetime | None = setting(
-        "Until when the token is good: said 30 days, or a quarter of its life, ahead.", default=None
-    )
-    quota_max_fraction: Fraction = setting(
-        "Share of the quota that this section may use.", default=Fraction(1.0)
-    )
-    paas_job_trace_watch: JobTraceWatch = setting(
-        "How a launched job's first sign of life is awaited.", factory=JobTraceWatch
-    )
-
-    settings: Any = attrs.field(repr=False)
-    """The executor's own keys: an instance of its settings class."""
-
-    forwarded: Mapping[str, Any] = attrs.field(repr=False)
-    """GitLab Runner's keys that concern the inner runner, as they are; credentials of caches among them."""
-
-    known_as: str | None = None
-    """The short form of the token with which the runner was first seen, once it was recognised."""
-
-    @property
-    def short_token(self) -> str:
-        """The runner's key: public, different for each section, the same whatever becomes of the token."""
-        return self.known_as or short_token(self.token.reveal())
-
-    @property
-    def title(self) -> str:
-        """What people call the runner."""
-        return self.name or self.short_token
-
-    @property
-    def tls(self) -> Tls:
-        """The certificates that the section names for its coordinator."""
-        return Tls(ca_file=self.tls_ca_file, cert_file=self.tls_cert_file, key_file=self.tls_key_file)
-
-    @property
-    def token_life(self) -> TokenLife | None:
-        """As far as the section says it."""
-        if self.token_expires_at is None:
-            return None
-        return TokenLife(expires_at=self.token_expires_at, obtained_at=self.token_obtained_at)
-
-    @property
-    def longest_backoff(self) -> timedelta:
-        """How long an unhealthy coordinator is left alone at most."""
-        return min(self.unhealthy_interval, LONGEST_UNHEALTHY_INTERVAL)
-
-    @property
-    def identity(self) -> RunnerIdentity:
-        """By what the runner is recognised."""
-        return RunnerIdentity(token=short_token(self.token.reveal()), url=self.url, name=self.name)
-
-
-@attrs.frozen(kw_only=True)
 class Config:
     """A whole configuration file; `warnings` are lines for the log."""
 
     path: Path
     runners: tuple[Runner, ...]
     warnings: tuple[str, ...]
+    notify: tuple[Receiver, ...] = ()
+    """Who is told when something is wrong."""
 
     concurrent: int = setting("Jobs at once over all runners.", default=50, minimum=1)
     check_interval: timedelta | None = setting(
@@ -185,6 +88,24 @@ class Config:
         "Where running jobs are remembered; by default in $STATE_DIRECTORY, else beside the configuration.",
         default=STATE_FILE,
     )
+    state_store: DatabaseUrl | None = setting(
+        "The database of all records where several processes share them, postgresql://user@host:port/db; by "
+        "default a file beside `state_file`, for one process.",
+        default=None,
+    )
+    state_store_password: Secret | None = setting(
+        "The password for `state_store`, where it does not stand in the address.", default=None
+    )
+    state_store_mode: str = setting(
+        "How processes that share `state_store` divide the runners: standby (one has all, the others wait) "
+        "or spread (evenly).",
+        default=str(Mode.STANDBY),
+        choices=tuple(map(str, Mode)),
+    )
+    state_store_member: str = setting(
+        "What this process is called among those that share `state_store`; by default as its machine.",
+        default="",
+    )
     installation_id: InstallationId | None = setting(
         "The mark on each host by which it is known to be ours; by default made once, kept beside the state.",
         default=None,
@@ -192,6 +113,18 @@ class Config:
     shutdown_timeout: timedelta = setting(
         "How long calls in flight may take at a stop; 0 or less is the default.",
         default=timedelta(seconds=100),
+    )
+    listen_address: ListenAddress = setting(
+        "Where metrics and health are served over HTTP, host:port or unix:/path; by default nowhere.",
+        default=ListenAddress(""),
+    )
+    paas_page: bool = setting(
+        "Whether a page for people and `/api/v1/` are served on `listen_address`, too.", default=False
+    )
+    paas_page_token: Secret | None = setting(
+        "What whoever wants to see the page has to enter; without one it is for this machine alone.",
+        default=None,
+        token=True,
     )
     paas_max_concurrent_provisioning: int = setting(
         "Jobs at once between acquisition and first sign of life.", default=10, minimum=1
@@ -218,10 +151,17 @@ class Config:
         default=timedelta(seconds=300),
     )
     paas_log_statistics: bool = setting("Whether numbers of jobs and weights are logged.", default=True)
+    paas_metrics_exemplars: bool = setting(
+        "Whether buckets of metrics name a job each, for those who ask for OpenMetrics.", default=False
+    )
     paas_costs_keep_days: int = setting(
         "For how many days the ledger keeps what a host has cost.", default=400, minimum=1, maximum=36_500
     )
     quota_computation: QuotaComputation | None = setting("The weight quota.", default=None)
+    log_remote: LogRemote | None = setting(
+        "The log beside standard error, for a receiver of syslog.", default=None
+    )
+    traces: Traces | None = setting("A trace of each job, for a receiver of OpenTelemetry's.", default=None)
 
     @property
     def longest_check_interval(self) -> timedelta:
@@ -232,6 +172,23 @@ class Config:
     def shortest_check_interval(self) -> timedelta:
         """The same while jobs come."""
         return self.check_interval or SHORTEST_CHECK_INTERVAL
+
+    @property
+    def store(self) -> StorePlace:
+        """Where the records are."""
+        if self.state_store and self.state_store_password:
+            return self.state_store.with_password(self.state_store_password)
+        return self.state_store or self.store_path
+
+    @property
+    def mode(self) -> Mode:
+        """How the processes of one store divide the runners."""
+        return Mode(self.state_store_mode)
+
+    @property
+    def member(self) -> str:
+        """What this process is called, for people."""
+        return self.state_store_member or socket.gethostname()
 
     @property
     def store_path(self) -> Path:
@@ -298,4 +255,5 @@ class Config:
     @property
     def secrets(self) -> Iterator[Secret]:
         """Every credential in the file, as far as we know it for one."""
-        return secrets_in(self)
+        shown = self.state_store.title if self.state_store else None  # an address may be no secret at all
+        return (secret for secret in secrets_in(self) if secret.reveal() != shown)

@@ -67,6 +67,16 @@ def refuse_root(config: Path, state_file: Path, *, uid: int | None = None) -> No
         )
 
 
+def refuse_root_beside(path: Path, *, uid: int | None = None) -> None:
+    """Raise `WrongUserError` where root would leave files that the owner of their folder cannot open."""
+    owner = owner_of(path.parent)
+    if owner not in ("", "root") and (os.geteuid() if uid is None else uid) == 0:
+        raise WrongUserError(
+            f"{path.parent} belongs to {owner}, and what root writes there {owner} could not open: run this "
+            f"with `sudo -u {owner}`"
+        )
+
+
 def owner_of(path: Path) -> str:
     """The name of the user to whom it belongs, else its number; empty if there is nothing."""
     try:

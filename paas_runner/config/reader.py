@@ -12,10 +12,11 @@ from typing import Any
 
 import attrs
 
-from paas_runner.config.complaints import Findings
+from paas_runner.config.complaints import UNKNOWN_KEY, Findings
 from paas_runner.config.lines import KeyPath
-from paas_runner.config.secret_references import Surroundings, is_literal
+from paas_runner.config.secret_references import Surroundings, has_literal_password, is_literal
 from paas_runner.config.spelling import spelled
+from paas_runner.database_url import DatabaseUrl
 from paas_runner.secret import Secret
 from paas_runner.setting_types import LARGEST_INTEGER, SCALARS, TABLE_OF_LISTS, TEXTS, UnfitError
 from paas_runner.settings import Key, PluginKind, contradictions, declared, keys_of
@@ -127,7 +128,7 @@ class Reader:
         """Note every key of `table` that is not `known`, with the nearest one that is."""
         for key in table:
             if key not in known:
-                self.findings.wrong((*at, key), "unknown key", hint=did_you_mean(key, known))
+                self.findings.wrong((*at, key), UNKNOWN_KEY, hint=did_you_mean(key, known))
 
     def _written(self, cls: type[Any], key: str, table: Mapping[str, Any], at: KeyPath) -> str | None:
         """The name by which `table` has the key, if it has it."""
@@ -173,6 +174,8 @@ class Reader:
         try:
             value = scalar.read(raw, self.around)
             key.check_limits(value)
+            if isinstance(value, DatabaseUrl) and has_literal_password(raw, value):
+                self.findings.literal_secrets = True
         except UnfitError as error:
             if error.args:
                 self.findings.wrong(at, str(error))

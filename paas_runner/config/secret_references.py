@@ -15,9 +15,11 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import attrs
 
+from paas_runner.database_url import DatabaseUrl
 from paas_runner.setting_types import UnfitError
 
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
@@ -116,6 +118,11 @@ def read_secrets_file(path: Path) -> SecretsFile:
 def is_literal(raw: object) -> bool:
     """Whether a secret stands in the configuration itself."""
     return isinstance(raw, str) and not raw.startswith("$") and not _REFERENCE.fullmatch(raw)
+
+
+def has_literal_password(raw: object, url: DatabaseUrl) -> bool:
+    """Whether one of the passwords of an address does, of which the rest is no secret."""
+    return is_literal(raw) and any(each.reveal() in unquote(str(raw)) for each in url.passwords)
 
 
 def exposed(path: Path) -> str | None:

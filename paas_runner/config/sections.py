@@ -11,18 +11,22 @@ from typing import Any
 
 import attrs
 
+from paas_runner.addresses import listen_place
 from paas_runner.config import dialect
 from paas_runner.config.complaints import Findings
 from paas_runner.config.lines import KeyPath, dotted
-from paas_runner.config.model import Runner
 from paas_runner.config.reader import Reader, described, did_you_mean
+from paas_runner.config.runner import Runner
 from paas_runner.config.secret_references import read_secrets_file
 from paas_runner.config.spelling import spelled, with_spelled_tables
 from paas_runner.executor.contract import ExecutorKind
 from paas_runner.job.known_runner import short_token
+from paas_runner.job.lease import Mode
 from paas_runner.setting_types import SCALARS, UnfitError
 from paas_runner.settings import keys_of
 
+SHORTEST_PAGE_TOKEN = 16
+_ABOUT_THE_PAGE: Sequence[KeyPath] = (("listen_address",), ("paas_page_token",))
 _NAMEABLE = re.compile(r"[A-Za-z0-9_.-]{4,}")
 _KNOWN_KEYS = (
     keys_of(Runner)
@@ -115,6 +119,8 @@ def _read_section(table: Mapping[str, Any], at: KeyPath, reader: Reader, executo
 def find_contradictions(values: Mapping[str, Any], sections: Sequence[Section], findings: Findings) -> None:
     """Note every contradiction; what could not be read contradicts nothing."""
     _same_tokens(sections, findings)
+    _page(values, findings)
+    _store(values, findings)
     if values.get("quota_computation"):
         _reference_runner(values["quota_computation"].reference_runner, sections, findings)
 
@@ -141,6 +147,47 @@ def _same_tokens(sections: Sequence[Section], findings: Findings) -> None:
             )
         by_token.setdefault(token, at)
         by_short_token.setdefault(short, at)
+
+
+def _page(values: Mapping[str, Any], findings: Findings) -> None:
+    """The page shows what a service does to whoever comes through to it."""
+    token = values.get("paas_page_token")
+    if token and len(token.reveal()) < SHORTEST_PAGE_TOKEN:
+        hint = "make one with: openssl rand -hex 24"
+        findings.wrong(
+            ("paas_page_token",),
+            f"shorter than {SHORTEST_PAGE_TOKEN} characters, which can be guessed",
+            hint=hint,
+        )
+    for key, needed in (("paas_page_token", "paas_page"), ("paas_metrics_exemplars", "listen_address")):
+        if values.get(key) and not values.get(needed):
+            findings.warn((key,), f"has no effect without `{needed}`")
+    if not values.get("paas_page") or any(fault.at in _ABOUT_THE_PAGE for fault in findings.faults):
+        return
+    if not (address := values.get("listen_address")):
+        findings.wrong(
+            ("paas_page",),
+            "true, but there is no `listen_address`",
+            hint='listen_address = "127.0.0.1:9252" say',
+        )
+    elif not (token or (place := listen_place(address)).on_loopback or place.path):
+        findings.wrong(
+            ("paas_page",),
+            f"true, so that everybody who reaches {address} could see all jobs, hosts and costs",
+            hint="set `paas_page_token`, or listen on 127.0.0.1 or unix:/path",
+        )
+
+
+def _store(values: Mapping[str, Any], findings: Findings) -> None:
+    """What concerns a store that several processes share is for such a store alone."""
+    store, password = values.get("state_store"), values.get("state_store_password")
+    if store and store.passwords and password:
+        findings.wrong(("state_store_password",), "there is one in `state_store`, too; keep one")
+    if store or any(fault.at == ("state_store",) for fault in findings.faults):
+        return
+    for key in ("state_store_password", "state_store_mode", "state_store_member"):
+        if values.get(key) not in (None, "", Mode.STANDBY):
+            findings.warn((key,), "has no effect without `state_store`")
 
 
 def _reference_runner(name: str, sections: Sequence[Section], findings: Findings) -> None:

@@ -10,14 +10,23 @@ import pytest
 
 from paas_runner.conformance.provider import Provider
 from paas_runner.conformance.steps import Start, StartsExecutors, decommissioned, launched, provisioned
+from paas_runner.errors import RemoteError
 from paas_runner.executor.checks import Grade
 from paas_runner.executor.contract import JobRefusedError
-from paas_runner.executor.optional import Diagnosing, examination_of, flavors_of, trouble_of, weight_of
+from paas_runner.executor.optional import (
+    Diagnosing,
+    HasSizes,
+    Measured,
+    examination_of,
+    flavors_of,
+    trouble_of,
+    weight_of,
+)
 
 
 @pytest.mark.asyncio
 class OptionalParts(StartsExecutors):
-    """Flavors, diagnosis, examination."""
+    """Flavors and their sizes, diagnosis, what jobs used, examination."""
 
     async def test_a_host_that_works_is_in_no_trouble(self, provider: Provider, start: Start) -> None:
         request, executor = provider.request(1), start()
@@ -37,6 +46,40 @@ class OptionalParts(StartsExecutors):
         assert await executor.trouble(provisioned(request, host))
         await executor.silence(provisioned(request, host))
         await decommissioned(executor, request, host, search=False)
+
+    async def test_what_a_job_has_used_is_numbers_or_unknown_and_its_host_stays(
+        self, provider: Provider, start: Start
+    ) -> None:
+        request, executor = provider.request(1), start()
+        if not isinstance(executor, Measured):
+            pytest.skip("not offered: what jobs used of their hosts (Measured)")
+        host = await executor.provision(request)
+        await launched(executor, request, host)
+        use = await executor.use(provisioned(request, host))
+        assert use is None or (use.memory_bytes >= 0 and use.cpu_seconds >= 0 and use.wall_seconds >= 0)
+        assert list(await provider.existing()) == [request.host_name]
+
+    async def test_what_a_vanished_host_would_have_told_is_unknown_or_an_error_in_words(
+        self, provider: Provider, start: Start
+    ) -> None:
+        request, executor = provider.request(1), start()
+        if not isinstance(executor, Measured):
+            pytest.skip("not offered: what jobs used of their hosts (Measured)")
+        host = await executor.provision(request)
+        await provider.vanish(host.ref)
+        with contextlib.suppress(RemoteError):
+            assert await executor.use(provisioned(request, host)) is None
+
+    async def test_every_flavor_whose_size_is_told_is_on_offer(
+        self, provider: Provider, start: Start
+    ) -> None:
+        executor = start()
+        if not isinstance(executor, HasSizes):
+            pytest.skip("not offered: what flavors have (HasSizes)")
+        sizes = await executor.sizes()
+        assert {size.name for size in sizes} <= set((await flavors_of(executor)).weights)
+        assert all(size.memory_bytes > 0 for size in sizes)
+        assert not await provider.existing()
 
     async def test_there_are_flavors_and_no_job_weighs_more_than_it_may(
         self, provider: Provider, start: Start

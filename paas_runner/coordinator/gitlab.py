@@ -12,7 +12,7 @@ from paas_runner.addresses import coordinator_api
 from paas_runner.coordinator.protocol import JobAnswer, JobStatus, TraceState
 from paas_runner.coordinator.system_id import INFO
 from paas_runner.errors import Rejected, Transient
-from paas_runner.http import QUICK_TRIES, Connect, HttpClient, Response, Tls
+from paas_runner.http import QUICK_TRIES, Connect, HttpClient, Response, Tls, coordinator_at
 from paas_runner.job.failure import Failure
 from paas_runner.job.payload import MOST_BYTES
 from paas_runner.secret import Secret
@@ -43,8 +43,8 @@ class GitLabCoordinator:
         self._token = token
         self._system_id = system_id
         asking = requests_at_once + 1  # beside all that are held the last update can be asked for
-        self._requests = connect(base, service=f"coordinator {url}", at_once=asking, tls=tls)
-        self._jobs = connect(base, service=f"coordinator {url}", at_once=JOB_CALLS_AT_ONCE, tls=tls)
+        self._requests = connect(base, service=coordinator_at(url), at_once=asking, tls=tls)
+        self._jobs = connect(base, service=coordinator_at(url), at_once=JOB_CALLS_AT_ONCE, tls=tls)
 
     async def request_job(self, *, seen: str = "") -> JobAnswer:
         """§2.3; a request that tells the last update is held (§2.4).

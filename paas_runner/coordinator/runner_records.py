@@ -13,7 +13,7 @@ import attrs
 from paas_runner.addresses import coordinator_api
 from paas_runner.coordinator.system_id import INFO
 from paas_runner.errors import Rejected, Transient
-from paas_runner.http import Connect, Response, Tls
+from paas_runner.http import Connect, Response, Tls, coordinator_at
 from paas_runner.secret import Secret
 
 _ATTEMPTS = 2  # a person waits for the outcome
@@ -191,7 +191,7 @@ class RunnerRecords:
 
     @property
     def _service(self) -> str:
-        return f"coordinator {self.url}"
+        return coordinator_at(self.url)
 
     def _registered(self, answer: Response, op: str) -> Registered:
         try:

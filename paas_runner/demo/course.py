@@ -1,4 +1,4 @@
-"""The course of the demo: sandbox, configuration, service, pipeline, a restart in the middle, the verdict.
+"""The course of the demo: sandbox, services, pipeline, what is done to services in the middle, the verdict.
 
 Who watches is an `Audience`.
 """
@@ -13,15 +13,19 @@ from typing import Protocol
 
 import attrs
 
+from paas_runner.demo.database import database_server
 from paas_runner.demo.engine import engine
 from paas_runner.demo.hosts import Place, SandboxCloud
-from paas_runner.demo.service_process import LogEvent, ServiceProcess
+from paas_runner.demo.page import enter, free_address, has_a_reader, with_page
+from paas_runner.demo.service_process import LogEvent
+from paas_runner.demo.services import OneService, Services, TwoServices, written
 from paas_runner.demo.story import JobStory, Verdict, continued, judge
-from paas_runner.errors import Exit
+from paas_runner.errors import RunnerError
 from paas_runner.pipelines.gitlab_ci.pipeline import load_pipeline
 from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.options import CoordinatorOptions
 from paas_runner.pipelines.spec import Pipeline
+from paas_runner.pipelines.states import JobState
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.repository_files import load_file
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
@@ -50,29 +54,46 @@ class Audience(Protocol):
         """All is over."""
 
 
-def run(pipeline: Path | None, view: Audience, *, executor: str, image: str) -> Verdict:
-    """Run the demo, with a pipeline of the user's own if one is given; `image` is for hosts on an engine."""
+def run(
+    pipeline: Path | None, view: Audience, *, executor: str, image: str, page: bool, pair: bool
+) -> Verdict:
+    """Run the demo, with a pipeline of the user's own if one is given; `image` is for hosts on an engine.
+
+    With `page` the service serves its page, which stays for a person until she has seen enough. As a `pair`
+    two services share a database, and one is killed. Raises `RunnerError` for what is not installed.
+    """
     own = load_file(pipeline) if pipeline else None
     if own and executor != "local-docker" and (names := _in_containers(own)):
         view.say(
             f"warning: `image` and `services` have no effect here, scripts run on this machine; "
             f"--executor local-docker uses them (jobs: {names})"
         )
-    return asyncio.run(_demonstrate(own, view, executor=executor, image=image))
+    return asyncio.run(_demonstrate(own, view, executor=executor, image=image, page=page, pair=pair))
 
 
-async def _demonstrate(own: Pipeline | None, view: Audience, *, executor: str, image: str) -> Verdict:
+async def _demonstrate(
+    own: Pipeline | None, view: Audience, *, executor: str, image: str, page: bool, pair: bool
+) -> Verdict:
     async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(database_server()) if pair else None
         sandbox = await stack.enter_async_context(Sandbox(_leisurely()))
         place: Place = SandboxCloud(sandbox)
         if executor == "local-docker":
             place = await stack.enter_async_context(engine(sandbox, image))
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="paas-runner-demo-"))
-        config = Path(folder) / "config.toml"
-        config.touch(mode=0o600)
-        config.write_text(place.configuration())
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="paas-runner-demo-")))
+        address = free_address() if page else ""
+        configuration = with_page(place.configuration(), address)
         view.say(f"sandbox: coordinator at {sandbox.coordinator_url}, {place.description()}")
-        return await _Course(sandbox, place, config, view).run(own)
+        course = _Course(sandbox, place, view, page=page)
+        services: Services
+        if database:
+            view.say("database: a PostgreSQL server of its own, for both services")
+            services = TwoServices(configuration, folder, database, view.say, course.hear)
+        else:
+            services = OneService(written(folder, configuration), view.say, course.hear)
+        if page:
+            view.say(f"page: http://{address}/")
+        return await course.run(own, services)
 
 
 def _in_containers(pipeline: Pipeline) -> str:
@@ -100,61 +121,59 @@ def _leisurely() -> SandboxOptions:
 class _Course:
     """One demonstration."""
 
-    def __init__(self, sandbox: Sandbox, place: Place, config: Path, view: Audience) -> None:
+    def __init__(self, sandbox: Sandbox, place: Place, view: Audience, *, page: bool) -> None:
         self._sandbox = sandbox
         self._place = place
-        self._config = config
         self._view = view
+        self._page = page
         self._stories: dict[int, JobStory] = {}
         self._shown: set[int] = set()
-        self._service = ServiceProcess(config, self._on_event)
         self._problems: list[str] = []
 
-    async def run(self, own: Pipeline | None) -> Verdict:
+    async def run(self, own: Pipeline | None, services: Services) -> Verdict:
         """The audience's own pipeline, which may take as long as it takes, or else the place's."""
         submitted = self._sandbox.coordinator.submit(own or load_pipeline(self._place.pipeline()))
         for warning in submitted.warnings:
             self._view.say(f"warning: {warning}")
         self._view.say(f"pipeline submitted: {len(submitted.jobs)} jobs")
-        await self._service.start()
+        longest = LONGEST_SECONDS + services.longer_seconds
         try:
-            self._view.say(f"service started: heptapod-paas-runner {self._config.name}")
-            async with asyncio.timeout(None if own else LONGEST_SECONDS):
-                await self._see_through()
+            await services.start()
+            async with asyncio.timeout(None if own else longest):
+                await self._see_through(services)
+            if self._page and has_a_reader():
+                self._view.say("all is over; the page stays until you press Enter")
+                await enter()
         except TimeoutError:
-            self._problems.append(f"not everything had ended within {LONGEST_SECONDS:g} s")
+            self._problems.append(f"not everything had ended within {longest:g} s")
+        except RunnerError as error:
+            self._problems.append(str(error))
         finally:
-            await self._stop_service()
+            self._problems += await services.stop()
         self._look()
-        return await self._close(None if own else self._place.expected)
+        return await self._close(None if own else self._place.expected, services.takeover_seconds)
 
-    async def _see_through(self) -> None:
-        """Until every job has ended and every host is gone, with one restart on the way."""
-        restarted = False
-        while not await self._all_gone():
-            await asyncio.sleep(TICK_SECONDS)
-            self._look()
-            self._view.tick(self._stories.values())
-            if not restarted and self._in_the_middle():
-                restarted = True
-                await self._restart()
-
-    async def _restart(self) -> None:
-        self._view.say("service: SIGTERM in the middle of everything")
-        await self._stop_service()
-        self._view.say("service: stopped; jobs in progress go on running on their hosts")
-        self._service = ServiceProcess(self._config, self._on_event)
-        await self._service.start()
-        self._view.say("service: started again")
-
-    async def _stop_service(self) -> None:
-        exit_code = await self._service.terminate()
-        if exit_code != Exit.OK:
-            last_words = "; ".join(self._service.last_words[-3:])
-            self._problems.append(f"the service ended with exit code {exit_code} {last_words}".rstrip())
+    async def _see_through(self, services: Services) -> None:
+        """Until every job has ended and every host is gone, with one disturbance on the way."""
+        disturbing: asyncio.Task[None] | None = None
+        try:
+            while not await self._all_gone() or (disturbing and not disturbing.done()):
+                await asyncio.sleep(TICK_SECONDS)
+                self._look()
+                self._view.tick(self._stories.values())
+                if disturbing is None and self._in_the_middle():
+                    disturbing = asyncio.create_task(services.disturb())
+                if disturbing and disturbing.done():
+                    await disturbing
+        finally:
+            if disturbing:
+                disturbing.cancel()
 
     def _in_the_middle(self) -> bool:
-        """Something runs, something else is on its way."""
+        """Something runs, something else is on its way, and no job is between its coordinator and a disk."""
+        jobs = self._sandbox.coordinator.jobs.values()
+        if any(job.status == JobState.RUNNING and self._story(job).phase == "waiting" for job in jobs):
+            return False
         phases = {story.phase for story in self._stories.values()}
         on_the_way = {"provisioning", "provisioned", "launching", "launched"}
         return "running" in phases and (len(self._stories) == 1 or bool(phases & on_the_way))
@@ -163,8 +182,8 @@ class _Course:
         left = (await self._place.ledger()).left
         return not left and all(job.ended for job in self._sandbox.coordinator.jobs.values())
 
-    def _on_event(self, event: LogEvent) -> None:
-        """A line of the service's log: about a job, or something that the audience should know."""
+    def hear(self, event: LogEvent) -> None:
+        """A line of a service's log: about a job, or something that the audience should know."""
         job_id = event.get("job")
         if event.get("event") == "started":
             self._view.say(f"service: {event.get('jobs_recovered')} jobs recovered")
@@ -195,9 +214,10 @@ class _Course:
         known = self._stories.get(job.job_id)
         return known or JobStory(job_id=job.job_id, name=job.spec.name, stage=job.spec.stage)
 
-    async def _close(self, expected: Mapping[str, str] | None) -> Verdict:
+    async def _close(self, expected: Mapping[str, str] | None, takeover_seconds: float | None) -> Verdict:
         jobs = self._sandbox.coordinator.jobs
         judged = judge(jobs.values(), await self._place.ledger(), expected=expected)
-        verdict = attrs.evolve(judged, problems=[*self._problems, *judged.problems])
+        problems = [*self._problems, *judged.problems]
+        verdict = attrs.evolve(judged, problems=problems, takeover_seconds=takeover_seconds)
         self._view.end(list(self._stories.values()), verdict)
         return verdict

@@ -5,7 +5,7 @@ import json
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,11 @@ STOP_SECONDS = 30.0
 class ServiceProcess:
     """One run of `heptapod-paas-runner CONFIG`; `on_event` gets each line of its log, decoded."""
 
-    def __init__(self, config: Path, on_event: Callable[[LogEvent], None]) -> None:
+    def __init__(
+        self, config: Path, on_event: Callable[[LogEvent], None], *, command: Sequence[str] | None = None
+    ) -> None:
+        """`command` is what stands before the configuration, if not the installed program."""
+        self._command = command or _installed()
         self._config = config
         self._on_event = on_event
         self._process: asyncio.subprocess.Process | None = None
@@ -36,7 +40,10 @@ class ServiceProcess:
 
     async def start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
-            *_command(), str(self._config), stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+            *self._command,
+            str(self._config),
+            stdin=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
         )
         self._reading = asyncio.create_task(self._read(self._process))
 
@@ -75,7 +82,7 @@ class ServiceProcess:
             self._on_event(event)
 
 
-def _command() -> list[str]:
+def _installed() -> Sequence[str]:
     """The installed program that belongs to this interpreter."""
     installed = shutil.which("heptapod-paas-runner", path=str(Path(sys.executable).parent))
     return [installed] if installed else [sys.executable, "-m", "paas_runner", "run"]

@@ -76,6 +76,8 @@ class Verdict:
     hosts_created: int
     hosts_left: int
     problems: Sequence[str]
+    takeover_seconds: float | None = None
+    """How long it took until another service went on, where one was killed."""
 
 
 def judge(jobs: Iterable[Job], hosts: HostLedger, *, expected: Mapping[str, str] | None = None) -> Verdict:

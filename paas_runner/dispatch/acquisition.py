@@ -18,7 +18,7 @@ from paas_runner.dispatch.intake import Intake
 from paas_runner.dispatch.pace import Pace
 from paas_runner.dispatch.registry import Backoff, Registry
 from paas_runner.dispatch.served import ActiveRunner
-from paas_runner.dispatch.view import Observer
+from paas_runner.dispatch.view import Observer, served_runner
 from paas_runner.errors import Rejected, RemoteError
 from paas_runner.job.capacity import Reservation
 from paas_runner.loop.heartbeat import beat
@@ -75,6 +75,7 @@ class Acquisition:
 
     async def run(self) -> None:
         """Ask until sent away; what is in flight then is waited for as long as it may bring a job."""
+        served_runner.set(self._runner.key)  # the task is this runner's alone
         async with asyncio.TaskGroup() as requests:
             waking = requests.create_task(self._wake_at_the_end())
             while not self._over:
@@ -172,7 +173,7 @@ class Acquisition:
         self._holds = answer.holds
         if answer.payload is None:
             self._pace.in_vain(asked_at, released=answer.released)
-        elif useless := await self._intake.take(answer.payload, reservation):
+        elif useless := await self._intake.take(answer.payload, reservation, asked_at):
             self._useless(useless, asked_at)
             return None
         else:

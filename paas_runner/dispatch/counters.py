@@ -7,7 +7,8 @@ once it is gone; what has cost so far in all is in the store's ledger.
 
 import enum
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import structlog
 
@@ -25,16 +26,26 @@ class CounterName(enum.StrEnum):
     UNFORESEEN_ERRORS = "unforeseen_errors"  # each with a traceback in the log
 
 
+OnCount: TypeAlias = Callable[[CounterName, str, Mapping[str, object]], None]
+"""What is counted, the event and its facts."""
+
+
 class Counters:
     """What happened although it must not; each change is in the log."""
 
     def __init__(self) -> None:
         self._numbers: Counter[CounterName] = Counter()
+        self.listener: OnCount = lambda *_: None
+        """Hears of each change; it must neither wait nor fail."""
 
     def count(self, counter: CounterName, event: str, /, **facts: object) -> None:
-        """One more; `event` (of `log_events`) and `facts` say to the operator what."""
+        """One more; `event` (of `logs.events`) and `facts` say to the operator what."""
         self._numbers[counter] += 1
         log.warning(event, **facts, **{counter: self._numbers[counter]})
+        try:
+            self.listener(counter, event, facts)
+        except Exception:
+            log.exception("observer_error")
 
     def count_unforeseen(self) -> None:
         """One more exception that the last resort of a loop has logged."""
@@ -47,17 +58,26 @@ class Counters:
 
 
 class Costs:
-    """For each tenant numbers that only grow; each host counts once, when it is in the ledger."""
+    """For each tenant and flavor numbers that only grow; each host counts once, when it is in the ledger."""
 
     def __init__(self) -> None:
-        self._by_tenant: dict[str, Total] = {}
+        self._totals: dict[tuple[str, str], Total] = {}
 
     def count(self, charge: Charge) -> None:
-        self._by_tenant[charge.tenant] = self._by_tenant.get(charge.tenant, Total()).plus(charge)
+        paid = charge.tenant, charge.flavor
+        self._totals[paid] = self._totals.get(paid, Total()).plus(charge)
+
+    @property
+    def totals(self) -> Mapping[tuple[str, str], Total]:
+        """By tenant and flavor."""
+        return dict(self._totals)
 
     def log(self) -> None:
-        """One line."""
-        tenants = {tenant: figures(total) for tenant, total in sorted(self._by_tenant.items())}
+        """One line, by tenant."""
+        by_tenant: dict[str, Total] = {}
+        for (tenant, _), total in self._totals.items():
+            by_tenant[tenant] = by_tenant.get(tenant, Total()).with_all_of(total)
+        tenants = {tenant: figures(total) for tenant, total in sorted(by_tenant.items())}
         log.info("costs_since_start", tenants=tenants)
 
 

@@ -5,38 +5,30 @@ What a reload, a drain and the watchdog do to the loops is done here; how it is,
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from functools import partial
 
 import attrs
 import structlog
 
-from paas_runner.dispatch.account_watch import AccountWatch
-from paas_runner.dispatch.acquisition import Acquisition
-from paas_runner.dispatch.flavors import FlavorRefresh
+from paas_runner.dispatch.generations import Generations
 from paas_runner.dispatch.giving_back import give_back
-from paas_runner.dispatch.intake import Intake
-from paas_runner.dispatch.job_loop import JobLoop
 from paas_runner.dispatch.load_log import LoadLog
-from paas_runner.dispatch.look_budget import LookBudget
+from paas_runner.dispatch.loops import Loops
 from paas_runner.dispatch.records import Ledger, Records
 from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.served import ActiveRunner, Generation, ServedConfig
-from paas_runner.dispatch.sweep import Sweep
+from paas_runner.dispatch.tenure import SOLE, Tenure
 from paas_runner.dispatch.view import DispatchView, Observer, Observers
-from paas_runner.executor.contract import JobRefusedError
-from paas_runner.executor.optional import follow, tenant_of
-from paas_runner.job.tracked import TrackedJob, is_stuck
-from paas_runner.loop.heartbeat import LONGEST_ROUND_SECONDS, Heartbeats
-from paas_runner.loop.timing import Clock, Stop
+from paas_runner.job.lease import Allotment
+from paas_runner.job.tracked import JobKey, TrackedJob, is_stuck
+from paas_runner.loop.timing import Clock
 from paas_runner.store import Store
 
 log = structlog.stdlib.get_logger(__name__)
 
 DRAIN_LOOK_SECONDS = 5.0
-LONGEST_REQUEST_SECONDS = 600.0  # for a job: no queue, one deadline, and what it brought goes to the disk
 
 
 class Dispatcher:
@@ -52,25 +44,48 @@ class Dispatcher:
         clock: Clock,
         rng: random.Random,
         stopping: asyncio.Event,
+        tenure: Tenure = SOLE,
+        held: Collection[str] | None = None,
     ) -> None:
-        """Begin with the records in `jobs`; end in an orderly way on `stopping`."""
+        """Begin with the records in `jobs`; end in an orderly way on `stopping`.
+
+        Only the runners in `held` are served, and those that are taken over later; all, where it is None.
+        """
         self._config = config
+        self._held = None if held is None else set(held)
+        self._allotted: Allotment | None = None
         self._stranded: Sequence[TrackedJob] = ()
-        self._registry = Registry(config.limits, jobs)
-        self._rng = rng
-        self._present = {key: self._generation(runner) for key, runner in config.runners.items()}
-        self._generations = set(self._present.values())
-        self._observers = Observers()
-        self._load_log = LoadLog(self._registry, config=lambda: self._config, observer=self._observers)
-        self._heartbeats = Heartbeats()
-        self._records = Records(store, self._registry, ledger, stopping)
-        self._store = store
+        self._tenure = tenure
         self._clock = clock
         self._stopping = stopping
-        self._leaving = Stop()
-        self._looks: dict[str, LookBudget] = {}
         self._draining = False
-        self._loops = asyncio.TaskGroup()
+        self._registry = Registry(config.limits, jobs)
+        self._observers = Observers()
+        self._load_log = LoadLog(
+            self._registry,
+            config=lambda: self._config,
+            serves=lambda: bool(self._present),
+            observer=self._observers,
+        )
+        self._records = Records(
+            store, self._registry, ledger, stopping, observer=self._observers, tenure=tenure
+        )
+        self._loops = Loops(
+            config=config,
+            registry=self._registry,
+            records=self._records,
+            store=store,
+            clock=clock,
+            rng=rng,
+            stopping=stopping,
+            observers=self._observers,
+            tenure=tenure,
+            came_late=self._came_late,
+        )
+        self._generations = Generations(self._loops, self._registry, config=lambda: self._config)
+        self._present = self._generations.present
+        for key, runner in self._served.items():
+            self._generations.begin(key, runner)
         self.running = asyncio.Event()
         """Set once every loop has been started, until they are to end."""
 
@@ -80,9 +95,14 @@ class Dispatcher:
         return self._config
 
     @property
+    def _served(self) -> Mapping[str, ActiveRunner]:
+        """Of the configuration's runners those that are ours to serve."""
+        runners = self._config.runners
+        return runners if self._held is None else {key: runners[key] for key in runners if key in self._held}
+
+    @property
     def view(self) -> DispatchView:
         """How everything is now."""
-        present = self._present.values()
         return DispatchView(
             load=self._registry.load,
             jobs=self._registry.jobs,
@@ -94,19 +114,21 @@ class Dispatcher:
             },
             policies={
                 generation.runner.key: generation.runner.policy
-                for generation in [*self._generations, *present]
+                for generation in [*self._generations, *self._present.values()]
             },
             backoffs=self._registry.backoffs,
+            answered=frozenset(self._registry.answered),
             refused=self._records.refused,
-            looks=dict(self._looks),
+            looks=dict(self._loops.looks),
             draining=self._draining,
             stopping=self._stopping.is_set(),
+            elsewhere=frozenset(self._config.runners.keys() - self._served.keys()),
         )
 
     def hung(self) -> Sequence[str]:
         """The loops whose heartbeat is overdue; none as long as everything works."""
         forgotten = ["the turns to ask for jobs"] if self._registry.owes_a_turn else []
-        return [*self._heartbeats.overdue(), *forgotten]
+        return [*self._loops.heartbeats.overdue(), *forgotten]
 
     def observe(self, observer: Observer) -> None:
         """Notify it of events from now on."""
@@ -117,11 +139,11 @@ class Dispatcher:
 
         Jobs are cared for as long as a request for one is in flight.
         """
-        async with self._loops:
-            self._take_on(self._registry.jobs)
+        async with self._loops.tasks:
+            self._take_on_all(self._registry.jobs)
             for generation in self._present.values():
-                self._put_in_service(generation)
-            load_log = self._loop("statistics", self._load_log.run)
+                self._loops.put_in_service(generation)
+            load_log = self._loops.start("statistics", self._load_log.run)
             self.running.set()
             try:
                 await self._stopping.wait()
@@ -133,30 +155,39 @@ class Dispatcher:
             load_log.cancel()
             while asking := [task for generation in self._generations for task in generation.asking]:
                 await asyncio.wait(asking)
-            self._leaving.set()
-            for budget in self._looks.values():
+            await self._records.settle()
+            for generation in self._generations:
+                generation.leaving.set()
+            for budget in self._loops.looks.values():
                 budget.close()
 
     def reload(self, config: ServedConfig) -> None:
         """Serve this from now on; what has begun is not touched, and goes on with what it began with."""
         before, self._config = self._config, config
+        self._loops.config = config
         for key, generation in list(self._present.items()):
             if config.runners.get(key) is not generation.runner:
-                self._retire(self._present.pop(key))
-        self._registry.limit(config.limits)
-        for budget in self._looks.values():
+                self._generations.retire(key)
+        self._limit()
+        for budget in self._loops.looks.values():
             budget.allow(config.looks_a_minute)
         same_periodic = _periodic(before) == _periodic(config)
-        for key, runner in config.runners.items():
+        for key, runner in self._served.items():
             if key not in self._present:
-                self._present[key] = generation = self._generation(runner)
-                self._let_predecessors_follow(runner)
-                self._generations.add(generation)
-                self._put_in_service(generation)
+                self._begin_to_serve(key, runner)
             elif not same_periodic:
                 self._present[key].cancel_periodic()
-                self._start_periodic(self._present[key])
-        self._take_on(self._stranded)
+                self._loops.start_periodic(self._present[key])
+        self._take_on_all(self._stranded)
+
+    def _begin_to_serve(self, key: str, runner: ActiveRunner) -> None:
+        generation = self._generations.begin(key, runner)
+        if self._draining:
+            generation.ending.set()
+        self._loops.put_in_service(generation)
+
+    def _limit(self) -> None:
+        self._registry.limit(attrs.evolve(self._config.limits, allotted=self._allotted))
 
     def drain(self) -> None:
         """Ask for no more jobs; the tracked ones, and those of requests in flight, run to their end."""
@@ -180,11 +211,129 @@ class Dispatcher:
         unserved = all(job.key.runner != generation.runner.key for generation in self._generations)
         return unserved or is_stuck(job, self._clock(), patience)
 
+    # --- sections that change hands ------------------------------------------------------------------------
+
+    def take_over(self, key: str, jobs: Sequence[TrackedJob]) -> None:
+        """Serve a runner from now on, beginning with its records; without effect once all is to end."""
+        if self._held is None or not self.running.is_set():
+            return
+        self._held.add(key)
+        for job in jobs:
+            self._registry.put(job)
+        if key in self._config.runners and key not in self._present:
+            self._begin_to_serve(key, self._config.runners[key])
+        self._take_on(jobs)
+
+    def take_in(self, job: TrackedJob) -> None:
+        """Go on with a job that somebody else has recorded for a runner which is served here."""
+        if job.key.runner in self._present and job.key not in self.known and self.running.is_set():
+            self._registry.put(job)
+            self._take_on([job])
+
+    @property
+    def known(self) -> frozenset[JobKey]:
+        """Jobs that are not to be taken in once more."""
+        return self._records.known
+
+    async def hand_over(self, key: str, *, patience: timedelta) -> None:
+        """Serve a runner no longer: its jobs stay as they are recorded, for another process.
+
+        Requests and actions in flight have so long to end by themselves; then actions are cut off. A request
+        goes on: what it brings is recorded for whoever has the runner then.
+        """
+        leaving = self._leave(key)
+        for generation in leaving:
+            generation.retire()
+            generation.leaving.set()
+        try:
+            async with asyncio.timeout(patience.total_seconds()):
+                await asyncio.gather(*(generation.cared() for generation in leaving))
+                await asyncio.gather(*(generation.finished() for generation in leaving))
+        except TimeoutError:
+            if any(set(generation.work) - set(generation.asking) for generation in leaving):
+                log.warning("calls_cut_off")
+        await self._cut_off(key, leaving)
+
+    async def give_up(self, key: str) -> None:
+        """Another process has the runner: nothing that was begun for it goes on."""
+        await self._cut_off(key, self._leave(key))
+
+    def _leave(self, key: str) -> Sequence[Generation]:
+        if self._held is not None:
+            self._held.discard(key)
+        return self._generations.leave(key)
+
+    async def _cut_off(self, key: str, leaving: Sequence[Generation]) -> None:
+        for generation in leaving:
+            generation.retire()
+            generation.leaving.set()
+            generation.cut_off()
+        for generation in leaving:
+            await generation.cared()
+        self._hand_on(key)
+        for generation in leaving:
+            self._generations.close_later(generation)
+
+    def _hand_on(self, key: str) -> None:
+        """Memory forgets the jobs; what they use goes with them, until we are allotted anew."""
+        allotted = self.allotted
+        self.allot(Allotment())
+        self._records.leave(key)
+        self.allot(allotted.at_most(self.in_use))
+
+    def _came_late(self, job: TrackedJob) -> None:
+        """A request that was in flight as its runner was left has brought a job: whoever has it goes on.
+
+        That may be this process, which may have found the record already, or be about to load it.
+        """
+        self._registry.discard(job)
+        self.take_in(job)
+        if job.key not in self._registry:
+            self._observers.left(job.key.runner, [job])
+            self._tenure.arrived(job.key.runner)
+
+    def suspend(self, why: str) -> None:
+        """No runner asks for jobs until `resume`; tracked ones go on."""
+        self._registry.suspend(why)
+
+    def resume(self) -> None:
+        self._registry.resume()
+
+    def allot(self, allotted: Allotment) -> None:
+        """So much of the bounds may be used here from now on, and all else by other processes."""
+        self._allotted = allotted
+        self._limit()
+
+    @property
+    def allotted(self) -> Allotment:
+        """So much."""
+        return self._allotted or Allotment()
+
+    @property
+    def total(self) -> Allotment:
+        """The bounds of all processes together."""
+        return self._registry.load.total
+
+    @property
+    def in_use(self) -> Allotment:
+        """What this process takes of them: jobs, and requests in flight."""
+        return self._registry.load.in_use
+
     @contextmanager
     def held(self) -> Iterator[Sequence[ActiveRunner]]:
-        """The runners in service; inside, none of them is closed, whatever a reload replaces."""
+        """The runners in service; inside, none of them is closed, whatever a reload replaces.
+
+        Those that other processes have are among them: they have no connection here but what a look makes.
+        """
+        elsewhere = [runner for key, runner in self._config.runners.items() if key not in self._present]
         with ExitStack() as holding:
-            yield [holding.enter_context(generation.held()) for generation in self._present.values()]
+            ours = [holding.enter_context(generation.held()) for generation in self._present.values()]
+            yield [*ours, *elsewhere]
+
+    @property
+    def unrecorded(self) -> Sequence[TrackedJob]:
+        """The jobs that no disk has taken before the end."""
+        return self._records.unrecorded
 
     async def give_back(self) -> None:
         """After `run`: the jobs that are on no disk are reported as failed; no start will know of them."""
@@ -192,82 +341,14 @@ class Dispatcher:
 
     async def aclose(self) -> None:
         """Close the connections of every runner, those included that a job has still needed."""
-        for generation in self._generations:
-            await generation.runner.aclose()
+        configured = self._config.runners.values()
+        for runner in {*configured, *(generation.runner for generation in self._generations)}:
+            await runner.aclose()
 
-    # --- the loops of one runner -------------------------------------------------------------------------
-
-    def _generation(self, runner: ActiveRunner) -> Generation:
-        generation = Generation(runner)
-        generation.account = AccountWatch(
-            runner, registry=self._registry, rng=self._rng, ending=generation.ending
-        )
-        return generation
-
-    def _put_in_service(self, generation: Generation) -> None:
-        intake = Intake(
-            generation.runner,
-            registry=self._registry,
-            records=self._records,
-            start=partial(self._start, generation),
-            clock=self._clock,
-        )
-        acquisition = Acquisition(
-            generation.runner,
-            registry=self._registry,
-            intake=intake,
-            clock=self._clock,
-            rng=self._rng,
-            ending=generation.ending,
-            stopping=self._stopping,
-            observer=self._observers,
-        )
-        name = f"acquisition for {generation.runner.name}"
-        generation.add_asking(self._loop(name, acquisition.run, LONGEST_REQUEST_SECONDS))
-        self._start_periodic(generation)
-
-    def _start_periodic(self, generation: Generation) -> None:
-        """The searches for orphans, the readings of what hosts weigh, the looks at refused credentials."""
-        runner, every = generation.runner, self._config.sweep_every
-        account = self._loop(f"account of {runner.name}", generation.account.run)
-        generation.add_periodic(account)
-        if every > timedelta():
-            sweep = Sweep(runner, every=every, registry=self._registry, store=self._store, clock=self._clock)
-            generation.add_periodic(self._loop(f"sweep for {runner.name}", sweep.run))
-        if self._config.limits.quota:
-            refresh = FlavorRefresh(runner, registry=self._registry, rng=self._rng)
-            generation.add_periodic(self._loop(f"weights of {runner.name}", refresh.run))
-
-    def _let_predecessors_follow(self, runner: ActiveRunner) -> None:
-        """What is left of the runner's former settings reaches its hosts with the present credentials."""
-        for generation in self._generations:
-            if generation.runner.key == runner.key:
-                follow(generation.runner.executor, runner.executor)
-
-    def _retire(self, generation: Generation) -> None:
-        generation.retire()
-        self._registry.accept(generation.runner.key)
-        self._registry.dismiss(generation.runner.key)
-        self._loops.create_task(
-            self._close_when_finished(generation), name=f"end of {generation.runner.name}"
-        )
-
-    async def _close_when_finished(self, generation: Generation) -> None:
-        """No connection of the runner's former setting is closed before its last job is gone."""
-        await generation.finished()
-        self._generations.remove(generation)
-        await generation.runner.aclose()
-        if generation.runner.key not in self._present:
-            log.info("runner_removed", runner=generation.runner.name)
-
-    # --- the loops of jobs -------------------------------------------------------------------------------
-
-    def _take_on(self, jobs: Sequence[TrackedJob]) -> None:
+    def _take_on_all(self, jobs: Sequence[TrackedJob]) -> None:
         """Go on with recorded jobs, as far as their runners are served."""
         self._stranded = [job for job in jobs if job.key.runner not in self._present]
-        for job in jobs:
-            if generation := self._present.get(job.key.runner):
-                self._start(generation, _with_tenant(job, generation.runner))
+        self._take_on(jobs)
         for job in self._stranded:
             log.warning(
                 "job_without_runner",
@@ -276,42 +357,12 @@ class Dispatcher:
                 host=job.host.ref if job.host else job.host_name,
             )
 
-    def _start(self, generation: Generation, job: TrackedJob) -> None:
-        loop = JobLoop(
-            job,
-            generation.runner,
-            records=self._records,
-            clock=self._clock,
-            rng=self._rng,
-            stopping=self._leaving,
-            looks=self._look_budget(generation.runner.coordinator_url),
-            account=generation.account,
-        )
-        generation.add(self._loop(f"job {job.key}", loop.run))
-
-    def _look_budget(self, coordinator: str) -> LookBudget:
-        if coordinator not in self._looks:
-            allowed = self._config.looks_a_minute
-            self._looks[coordinator] = LookBudget(coordinator, a_minute=allowed)
-        return self._looks[coordinator]
-
-    def _loop(
-        self, name: str, run: Callable[[], Awaitable[None]], round_seconds: float = LONGEST_ROUND_SECONDS
-    ) -> asyncio.Task[None]:
-        watched = self._heartbeats.watched(name, run, round_seconds=round_seconds)
-        return self._loops.create_task(watched, name=name)
+    def _take_on(self, jobs: Sequence[TrackedJob]) -> None:
+        for job in jobs:
+            if generation := self._present.get(job.key.runner):
+                self._loops.start_job(generation, job)
 
 
 def _periodic(config: ServedConfig) -> tuple[timedelta, bool]:
     """What decides on the periodic loops."""
     return config.sweep_every, config.limits.quota is not None
-
-
-def _with_tenant(job: TrackedJob, runner: ActiveRunner) -> TrackedJob:
-    """A job that another program had acquired and not provisioned comes without."""
-    if job.payload is None or job.tenant or job.host_intended:
-        return job
-    try:
-        return attrs.evolve(job, tenant=tenant_of(runner.executor, job.payload))
-    except JobRefusedError as refused:
-        return attrs.evolve(job, failure=job.failure or refused.failure.masked(job.payload.variables))

@@ -19,6 +19,7 @@ from paas_runner.coordinator.protocol import JobStatus
 from paas_runner.dispatch.counters import CounterName
 from paas_runner.dispatch.habits import ALIVE, READY
 from paas_runner.dispatch.served import Account, ActiveRunner
+from paas_runner.dispatch.uses import is_worth_asking, use_told
 from paas_runner.errors import Rejected, RemoteError, Transient
 from paas_runner.executor.contract import (
     HostRequest,
@@ -49,7 +50,8 @@ from paas_runner.job.events import (
 from paas_runner.job.failure import Failure, FailureReason, as_trace, call_facts
 from paas_runner.job.masks import masked
 from paas_runner.job.pace import FIRST_LIFE, READINESS, Pace
-from paas_runner.job.tracked import Phase, TrackedJob
+from paas_runner.job.tracked import JobKey, Phase, TrackedJob
+from paas_runner.job.use import Use
 from paas_runner.loop.timing import LONGEST_OUTAGE_BACKOFF, Clock, backoff
 
 E = TypeVar("E")
@@ -86,12 +88,17 @@ class Effects:
     missed: Counter[Action] = attrs.field(factory=Counter)
     """How often in a row each side check has failed: no record counts that."""
 
+    uses: dict[JobKey, Use | None] = attrs.field(factory=dict)
+    """What was learned of that, asked once: a host may have to be removed more than once."""
+
     async def perform(self, action: Action, job: TrackedJob) -> Event:
         return await self._event(action, job, self._verb(action)(job))
 
     async def foresee(self, job: TrackedJob) -> Event | None:
         """Why no host can be had for the job now; nothing is made yet, and nothing has to be recorded."""
-        return await self._event(Action.PROVISION, job, foresee(self.runner.executor, _host_request(job)))
+        return await self._event(
+            Action.PROVISION, job, foresee(self.runner.executor, self._host_request(job))
+        )
 
     async def _event(self, action: Action, job: TrackedJob, call: Awaitable[E]) -> E | Event:
         """What comes of the call; what nobody foresaw counts as one more try in vain."""
@@ -146,7 +153,7 @@ class Effects:
     # --- the host ----------------------------------------------------------------------------------------
 
     async def _provision(self, job: TrackedJob) -> Event:
-        host = await self.runner.executor.provision(_host_request(job))
+        host = await self.runner.executor.provision(self._host_request(job))
         self.account.accepted()
         policy, usual = self.runner.policy, self.runner.habits.usual(READY)
         pause = READINESS.first(longest=policy.ready_every, usual=usual)
@@ -154,7 +161,7 @@ class Effects:
 
     async def _adopt(self, job: TrackedJob) -> Event:
         """An earlier request for this host may have been served, even if its answer was lost."""
-        request = _host_request(job)
+        request = self._host_request(job)
         host = await self.runner.executor.adopt(request)
         if host:
             self.runner.counters.count(
@@ -174,7 +181,7 @@ class Effects:
         return NotYet(until=self._looked_for(READINESS, age))
 
     async def _launch(self, job: TrackedJob) -> Event:
-        await self.runner.executor.launch(_host_request(job), _provisioned(job).host)
+        await self.runner.executor.launch(self._host_request(job), _provisioned(job).host)
         return Launched(until=self._looked_for(FIRST_LIFE, timedelta()), usual_life=self._usual_life)
 
     async def _check_host(self, job: TrackedJob) -> Event:
@@ -209,8 +216,23 @@ class Effects:
             host=job.host,
             search=search,
         )
+        if job.key not in self.uses and is_worth_asking(job, self.clock(), self.runner.habits):
+            self.uses[job.key] = None
+            self.uses[job.key] = await use_told(self.runner, _provisioned(job))
         await self.runner.executor.decommission(removal)
-        return Decommissioned()
+        return Decommissioned(use=self.uses.get(job.key))
+
+    def _host_request(self, job: TrackedJob) -> HostRequest:
+        if job.payload is None:
+            raise RuntimeError(f"job {job.key} has no payload while {job.phase}")
+        return HostRequest(
+            host_name=job.host_name,
+            payload=job.payload,
+            tenant=job.tenant,
+            most_weight=math.inf if job.expected_weight is None else job.expected_weight,
+            trace=self.runner.trace_of(job),
+            attempt=job.attempts,
+        )
 
     # --- the coordinator ---------------------------------------------------------------------------------
 
@@ -329,18 +351,6 @@ def _system_failure(error: RemoteError, job: TrackedJob, now: datetime) -> Failu
 
 def _call_facts(error: RemoteError, job: TrackedJob, now: datetime) -> str:
     return call_facts(error, now, job.host_name, job.host.ref if job.host else "")
-
-
-def _host_request(job: TrackedJob) -> HostRequest:
-    if job.payload is None:
-        raise RuntimeError(f"job {job.key} has no payload while {job.phase}")
-    return HostRequest(
-        host_name=job.host_name,
-        payload=job.payload,
-        tenant=job.tenant,
-        most_weight=math.inf if job.expected_weight is None else job.expected_weight,
-        attempt=job.attempts,
-    )
 
 
 def _provisioned(job: TrackedJob) -> ProvisionedHost:

@@ -14,6 +14,7 @@ READY, ALIVE = "host ready", "job alive"
 
 _MOST_KINDS = 1000
 _LAST = 5
+_ONE_IN = 20
 _NUMBERS = re.compile(r"[0-9]+")
 
 
@@ -22,6 +23,7 @@ class Habits:
 
     def __init__(self) -> None:
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
+        self._asked: OrderedDict[str, int] = OrderedDict()
 
     def note(self, kind: str, took: timedelta) -> None:
         """One more of its kind took so long."""
@@ -35,6 +37,14 @@ class Habits:
         """The median; None for a kind that is not known."""
         times = self._times.get(kind)
         return timedelta(seconds=statistics.median(times)) if times else None
+
+    def is_sampled(self, kind: str) -> bool:
+        """Whether this one of a kind of which all are alike is looked at: the first, then one in so many."""
+        number = self._asked[kind] = self._asked.get(kind, 0) + 1
+        self._asked.move_to_end(kind)
+        if len(self._asked) > _MOST_KINDS:
+            self._asked.popitem(last=False)
+        return number % _ONE_IN == 1
 
 
 def kind_of(payload: Payload) -> str:

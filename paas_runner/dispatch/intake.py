@@ -9,6 +9,7 @@ import structlog
 from paas_runner.dispatch.records import Records
 from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.served import ActiveRunner
+from paas_runner.dispatch.view import Observer
 from paas_runner.executor.contract import JobRefusedError
 from paas_runner.executor.optional import tenant_of, weight_of
 from paas_runner.job.capacity import Reservation
@@ -37,6 +38,7 @@ class Intake:
         records: Records,
         start: Callable[[TrackedJob], None],
         clock: Clock,
+        observer: Observer | None = None,
     ) -> None:
         """`start` gets each job that was recorded."""
         self._runner = runner
@@ -44,8 +46,9 @@ class Intake:
         self._records = records
         self._start = start
         self._clock = clock
+        self._observer = observer or Observer()
 
-    async def take(self, body: bytes, reservation: Reservation) -> str:
+    async def take(self, body: bytes, reservation: Reservation, asked_at: datetime) -> str:
         """Why it is no job to begin with; empty for one that has begun."""
         now = self._clock()
         try:
@@ -67,20 +70,22 @@ class Intake:
             name=job.payload.job_name if job.payload else "",
             recorded=recorded,
         )
-        if recorded:  # else a stop has come: nothing is done, or said, about a job that is on no disk
+        if recorded:  # else nothing is done, or said, about it: it is on no disk, or another process's
+            self._observer.job_granted(job, asked_at, self._runner.coordinator_url)
+            self._observer.job_changed(job, None, None)
             self._start(job)
         return ""
 
     async def _recorded(self, job: TrackedJob) -> tuple[TrackedJob, bool]:
         """The record, and whether it is on the disk; what cannot be recorded is recorded to be failed."""
         try:
-            return job, await self._records.save_intent(job)
+            return job, await self._records.add(job)
         except Exception:
             log.exception("job_reading_error", job=job.key.job_id)
             self._runner.counters.count_unforeseen()
             bare = acquired_undecodable(self._runner.key, job.key.job_id, job.token, job.acquired_at)
         try:
-            return bare, await self._records.save_intent(bare)
+            return bare, await self._records.add(bare)
         except Exception:
             self._registry.remove(bare.key)
             raise

@@ -14,6 +14,8 @@ from paas_runner.dispatch.habits import kind_of
 from paas_runner.dispatch.look_budget import LookBudget, Rank
 from paas_runner.dispatch.records import AGAIN_AFTER_SECONDS, Records
 from paas_runner.dispatch.served import Account, ActiveRunner
+from paas_runner.dispatch.tenure import HARMLESS, SOLE, UNSURE_SECONDS, Tenure
+from paas_runner.dispatch.view import Observer, served_job
 from paas_runner.job.cost import Charge, closed_by
 from paas_runner.job.decision import Act, Action, Done, Intend, Policy, Settle, Wait, next_action
 from paas_runner.job.events import Event, Failed, HostLeft
@@ -22,6 +24,7 @@ from paas_runner.job.room import Room
 from paas_runner.job.tracked import Phase, TrackedJob
 from paas_runner.loop.heartbeat import beat
 from paas_runner.loop.timing import Clock, sleep_until_any, sleep_until_stopped
+from paas_runner.store import StaleLeaseError
 
 _RANKS = {Action.LOOK_FOR_LIFE: Rank.URGENT, Action.CHECK_HOST: Rank.FOLLOWS}
 
@@ -42,8 +45,13 @@ class JobLoop:
         stopping: asyncio.Event,
         looks: LookBudget,
         account: Account | None = None,
+        observer: Observer | None = None,
+        tenure: Tenure = SOLE,
     ) -> None:
-        """The loop owns the job's record from now on; it ends at `stopping`, the job where it is then."""
+        """The loop owns the job's record from now on; it ends at `stopping`, the job where it is then.
+
+        It also ends with a record that the store refuses as another process's.
+        """
         self._job = job
         self._runner = runner
         self._effects = Effects(
@@ -55,6 +63,8 @@ class JobLoop:
             kind=kind_of(job.payload) if job.payload else "",
         )
         self._records = records
+        self._observer = observer or Observer()
+        self._tenure = tenure
         self._clock = clock
         self._stopping = stopping
         self._charge: Charge | None = None
@@ -66,6 +76,7 @@ class JobLoop:
     async def run(self) -> None:
         """Until the job is gone, or until the first decision after `stopping`."""
         key, phase = self._job.key, self._job.phase  # not the record: its payload would stay for as long
+        served_job.set(key)  # the task is this loop's alone
         with (
             closing(self._watcher),
             bound_contextvars(runner=self._runner.name, job=key.job_id, phase=str(phase)),
@@ -75,6 +86,8 @@ class JobLoop:
                 beat()
                 try:
                     going = await self._step()
+                except StaleLeaseError:
+                    return
                 except Exception:
                     # one job's bug must neither end the service nor lose the job
                     log.exception("job_error")
@@ -84,6 +97,8 @@ class JobLoop:
     async def _step(self) -> bool:
         room = self._records.room(self._job)
         match next_action(self._job, self._clock(), self._policy, room):
+            case Act(action=action) if action not in HARMLESS and not self._is_ours:
+                await sleep_until_stopped(UNSURE_SECONDS, self._stopping)
             case Act(action=action) if action in LOOKS and not self._may_look:
                 rank = _RANKS.get(action, Rank.USUAL)
                 self._may_look = await self._watcher.turn(rank)  # and decide again: time has passed
@@ -94,7 +109,7 @@ class JobLoop:
                 elif self._records.room(self._job) is not room:
                     pass  # the executor took its time, and another has the room by now: decide again
                 elif intent is None or await self._intend(intent):
-                    await self._happened(await self._effects.perform(action, self._job))
+                    await self._perform(action)
                 else:
                     await sleep_until_stopped(AGAIN_AFTER_SECONDS, self._stopping)
             case Intend(intent=intent):
@@ -107,6 +122,15 @@ class JobLoop:
             case Done():
                 await self._records.remove(self._job)
         return self._job.phase is not Phase.GONE
+
+    async def _perform(self, action: Action) -> None:
+        """To write the intent may have taken longer than the lease is good for."""
+        if action in HARMLESS or self._is_ours:
+            await self._happened(await self._effects.perform(action, self._job))
+
+    @property
+    def _is_ours(self) -> bool:
+        return self._tenure.holds(self._job.key.runner)
 
     @property
     def _policy(self) -> Policy:
@@ -147,6 +171,7 @@ class JobLoop:
         if self._job.phase is not before.phase:
             self._watcher.begin()
             self._log(event, before)
+        self._observer.job_changed(self._job, event, before)
 
     def _log(self, event: Event, before: TrackedJob) -> None:
         job = self._job

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-import attrs
 import structlog
 
 from paas_runner.dispatch.registry import Registry
@@ -21,10 +20,18 @@ SETTLING = timedelta(seconds=3)  # changes come in swarms
 class LoadLog:
     """Sleeps as long as nothing changes."""
 
-    def __init__(self, registry: Registry, *, config: Callable[[], ServedConfig], observer: Observer) -> None:
-        """`config` is the one in force."""
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        config: Callable[[], ServedConfig],
+        serves: Callable[[], bool],
+        observer: Observer,
+    ) -> None:
+        """`config` is the one in force; `serves` says whether any runner is ours to serve."""
         self._registry = registry
         self._config = config
+        self._serves = serves
         self._observer = observer
         self._logged: Mapping[str, object] = {}
         self._blocked: Mapping[str, Obstacle] = {}
@@ -50,7 +57,7 @@ class LoadLog:
         blocked = {runner: obstacle for runner, obstacle in obstacles.items() if obstacle}
         standstill = bool(blocked) and len(blocked) == len(obstacles) and not load.reservations
         self._log_standstill(blocked if standstill else {})
-        figures = numbers(load, can_take_job=not standstill)
+        figures = numbers(load, can_take_job=not standstill and self._serves())
         if self._config().log_statistics and figures != self._logged:
             log.info("statistics", **figures)
             self._logged = figures
@@ -73,7 +80,7 @@ class LoadLog:
 
 def numbers(load: Load, *, can_take_job: bool) -> Mapping[str, object]:
     """Under the names that heptapod-paas-runner 1.1.1 gives them (core-features.md H059)."""
-    held = attrs.evolve(load, reservations=())
+    held = load.without_requests
     figures: dict[str, object] = {
         "can_take_job": can_take_job,
         "current_concurrent_jobs": held.jobs,

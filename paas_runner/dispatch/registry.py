@@ -14,7 +14,8 @@ from datetime import datetime
 
 import attrs
 
-from paas_runner.job.capacity import Flavors, Limits, Load, Reservation, next_to_ask, planned_start
+from paas_runner.job.capacity import Load, Reservation, next_to_ask, planned_start
+from paas_runner.job.limits import Flavors, Limits
 from paas_runner.job.room import Room, order
 from paas_runner.job.shares import Share, share_of
 from paas_runner.job.tracked import JobKey, TrackedJob
@@ -50,6 +51,9 @@ class Registry:
         self._flavors: dict[str, Flavors] = {}
         self._backoffs: dict[str, Backoff] = {}
         self._refused: dict[str, str] = {}
+        self._suspended = ""
+        self.answered: set[str] = set()
+        """The runners whose coordinators have answered since the start, though maybe not the last time."""
         self._open = True
         self._latest_start: datetime | None = None
         self.changed = asyncio.Event()
@@ -76,6 +80,7 @@ class Registry:
             reservations=list(self._reservations),
             flavors=self._flavors,
             refused=dict(self._refused),
+            suspended=self._suspended,
         )
 
     @property
@@ -152,6 +157,11 @@ class Registry:
             self._needing.pop(key, None)
             self._recount(job, None)
 
+    def discard(self, job: TrackedJob) -> None:
+        """Track it no longer, unless another record has taken the place of this one."""
+        if self._jobs.get(job.key) is job:
+            self.remove(job.key)
+
     def _recount(self, before: TrackedJob | None, after: TrackedJob | None) -> None:
         old, new = before and share_of(before), after and share_of(after)
         if old == new:
@@ -183,11 +193,20 @@ class Registry:
         self._refused.pop(runner, None)
         self._give_turns()
 
+    def suspend(self, why: str) -> None:
+        """No runner asks for a job until `resume`."""
+        self._suspended = why
+        self._give_turns()
+
+    def resume(self) -> None:
+        self.suspend("")
+
     def set_backoff(self, runner: str, backoff: Backoff) -> None:
         """The runner's last request failed."""
         self._backoffs[runner] = backoff
 
     def clear_backoff(self, runner: str) -> None:
+        self.answered.add(runner)
         self._backoffs.pop(runner, None)
 
     # --- turns ---------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ only the credentials that reach their hosts follow. Its successor asks from the 
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -18,9 +18,11 @@ from paas_runner.coordinator.protocol import CoordinatorClient
 from paas_runner.dispatch.counters import Counters
 from paas_runner.dispatch.habits import Habits
 from paas_runner.dispatch.pace import Rhythm
-from paas_runner.executor.contract import Executor
-from paas_runner.job.capacity import Limits
+from paas_runner.executor.contract import Executor, HostTrace
 from paas_runner.job.decision import Policy
+from paas_runner.job.limits import Limits
+from paas_runner.job.tracked import TrackedJob
+from paas_runner.loop.timing import Stop
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -44,6 +46,9 @@ class ActiveRunner:
     """Whether the runner, when it got a job, asks before the others that wait."""
 
     counters: Counters
+    trace_of: Callable[[TrackedJob], HostTrace | None] = lambda _: None
+    """What a job's host gets of the job's trace."""
+
     habits: Habits = attrs.field(factory=Habits)
     """How long its hosts and jobs took lately."""
 
@@ -107,6 +112,8 @@ class Generation:
         self.account = Account()
         self.ending = asyncio.Event()
         """Set when the runner is to ask for no further job under this setting."""
+        self.leaving = Stop()
+        """Set when its jobs are to be left as they are."""
 
         self._work: set[asyncio.Future[None]] = set()
         self._asking: set[asyncio.Future[None]] = set()
@@ -153,6 +160,20 @@ class Generation:
         """Out of service: only what has begun goes on."""
         self.ending.set()
         self.cancel_periodic()
+
+    def cut_off(self) -> None:
+        """Nothing of it goes on, wherever it stands, but what may bring a job: nobody else would hear of it.
+
+        Whoever holds it for a look is waited for.
+        """
+        for each in [*(self._work - self._asking), *self._periodic]:
+            if isinstance(each, asyncio.Task):
+                each.cancel()
+
+    async def cared(self) -> None:
+        """Wait until nothing needs it any more but what may bring a job."""
+        while tasks := (self._work - self._asking) | self._periodic:
+            await asyncio.wait(tasks)
 
     async def finished(self) -> None:
         """Wait until no task needs it any more."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -10,8 +11,10 @@ from paas_runner.dispatch.counters import CounterName
 from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.search import KnownRecords, Search, SearchedRunner, ask_tenants
 from paas_runner.dispatch.served import ActiveRunner
+from paas_runner.dispatch.tenure import SOLE, Tenure
+from paas_runner.dispatch.view import Observer
 from paas_runner.errors import RemoteError, RunnerError
-from paas_runner.job.orphans import HostKind, HostVerdict, missing, unknown_hosts
+from paas_runner.job.orphans import HostKind, HostVerdict, SearchResult, missing, unknown_hosts
 from paas_runner.job.tracked import JobKey, SeenHost, TrackedJob
 from paas_runner.loop.timing import Clock, sleep
 from paas_runner.store import Store, StoreError
@@ -50,12 +53,22 @@ class Sweep:
     """One runner's searches; a provider that hangs delays no other runner's."""
 
     def __init__(
-        self, runner: ActiveRunner, *, every: timedelta, registry: Registry, store: Store, clock: Clock
+        self,
+        runner: ActiveRunner,
+        *,
+        every: timedelta,
+        registry: Registry,
+        store: Store,
+        clock: Clock,
+        observer: Observer,
+        tenure: Tenure = SOLE,
     ) -> None:
         self._runner = runner
+        self._tenure = tenure
         self._every = every
         self._records = LiveRecords(registry, store)
         self._clock = clock
+        self._observer = observer
         self._of_tenant: dict[str, TenantSweep] = {}
 
     async def run(self) -> None:
@@ -77,25 +90,42 @@ class Sweep:
             await ask_tenants(SearchedRunner.of(self._runner), self._records, self._compare)
         ).not_asked:
             log.warning("sweep_failed", tenant=each.tenant, reason=each.why)
+            self._tell(each.tenant or "", not_asked=each.why)
 
     async def _compare(self, tenant: str) -> None:
         if tenant not in self._of_tenant:
             self._of_tenant[tenant] = TenantSweep(
-                self._runner, tenant, records=self._records, clock=self._clock
+                self._runner, tenant, records=self._records, clock=self._clock, tenure=self._tenure
             )
         try:
-            await self._of_tenant[tenant].compare()
+            verdicts, removed = await self._of_tenant[tenant].compare()
         except RunnerError:
             raise
         except Exception:
             self._runner.counters.count_unforeseen()  # logged where the other tenants are waited for
             raise
+        self._tell(tenant, verdicts=verdicts, removed=removed)
+
+    def _tell(self, tenant: str, **found: Any) -> None:
+        """Those that watch; `found` as the fields of `SearchResult`."""
+        result = SearchResult(runner=self._runner.key, tenant=tenant, at=self._clock(), **found)
+        self._observer.searched(result)
 
 
 class TenantSweep:
     """The searches among the hosts that one tenant pays for."""
 
-    def __init__(self, runner: ActiveRunner, tenant: str, *, records: KnownRecords, clock: Clock) -> None:
+    def __init__(
+        self,
+        runner: ActiveRunner,
+        tenant: str,
+        *,
+        records: KnownRecords,
+        clock: Clock,
+        tenure: Tenure = SOLE,
+    ) -> None:
+        self._tenure = tenure
+        self._key = runner.key
         self._counters = runner.counters
         self._records = records
         self._clock = clock
@@ -103,26 +133,31 @@ class TenantSweep:
         self._listed: frozenset[str] = frozenset()
         self._counted: frozenset[str] = frozenset()
 
-    async def compare(self) -> None:
-        """Compare once, and remove what was unknown at the comparison before, too, and is old enough."""
+    async def compare(self) -> tuple[Sequence[HostVerdict], frozenset[str]]:
+        """Compare once, and remove what was unknown at the comparison before, too, and is old enough.
+
+        Returns the verdicts, and the provider's ids of the hosts that are gone now.
+        """
         before = await self._records.jobs()
         verdicts = await self._search.compare()
         listed = frozenset(verdict.host.ref for verdict in verdicts)
         await self._count_missing(before, listed)
         self._count_unknown(verdicts)
         to_delete = [verdict.host for verdict in verdicts if verdict.to_delete]
-        for host in to_delete[:MOST_REMOVALS]:
-            await self._remove(host)
+        removed = [host.ref for host in to_delete[:MOST_REMOVALS] if await self._remove(host)]
         self._listed = listed
+        return verdicts, frozenset(removed)
 
-    async def _remove(self, host: SeenHost) -> None:
+    async def _remove(self, host: SeenHost) -> bool:
         try:
+            await self._tenure.confirm(self._key)  # no record precedes it that could be refused
             removed = await self._search.remove(host)
-        except RemoteError as error:
+        except (RemoteError, StoreError) as error:
             log.warning("orphan_not_removed", name=host.name, host=host.ref, reason=str(error))
-            return
+            return False
         if removed:
             log.info("orphan_removed", name=host.name, host=host.ref)
+        return removed
 
     async def _count_missing(self, before: Sequence[TrackedJob], listed: frozenset[str]) -> None:
         """Hosts that were listed at the last comparison, are not now, and were believed in all the time."""

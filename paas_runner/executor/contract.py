@@ -24,6 +24,7 @@ from paas_runner.http import Connect, Tls
 from paas_runner.job.failure import JobRefusedError as JobRefusedError  # noqa: PLC0414 - part of the contract
 from paas_runner.job.payload import Payload
 from paas_runner.job.tracked import Host, HostName, SeenHost
+from paas_runner.secret import Secret
 from paas_runner.settings import PluginKind, installed_plugins
 
 ENTRY_POINTS = "paas_runner.executors"
@@ -31,6 +32,20 @@ ENTRY_POINTS = "paas_runner.executors"
 
 class NoAccountError(Transient):
     """There is no account, at present, through which anything could be done to the host, or another made."""
+
+
+@attrs.frozen(kw_only=True)
+class HostTrace:
+    """The job's trace, as far as its host is to know it."""
+
+    traceparent: str
+    """W3C's header: programs on the host continue the trace below this."""
+
+    endpoint: str = ""
+    """Where the inner runner sends its own spans; empty where it sends none."""
+
+    headers: Mapping[str, Secret] = attrs.field(factory=dict)
+    """What it sends along, which a job may be able to read."""
 
 
 @attrs.frozen(kw_only=True)
@@ -44,6 +59,9 @@ class HostRequest:
 
     most_weight: float = math.inf
     """No heavier host may be created: so much of the quota is kept for this job."""
+
+    trace: HostTrace | None = None
+    """Only when traces are on; the same at every repetition."""
 
     attempt: int = 0
     """How many tries to provision have failed in a way that is worth repeating."""

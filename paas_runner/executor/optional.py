@@ -3,7 +3,7 @@
 The service asks through the functions here, never the protocols: an executor without a part is asked nothing,
 and its hosts are all paid for alike, have one flavor, are not diagnosed, need no credentials that could be
 renewed, are refused by the verbs alone, and tell `paas-runner check` no more than their flavors. Tenants are
-known from the records alone, and no host of another installation is seen.
+known from the records alone, no host of another installation is seen, and it is not known what jobs use.
 """
 
 from collections.abc import Collection, Sequence
@@ -11,9 +11,10 @@ from typing import Protocol, runtime_checkable
 
 from paas_runner.executor.checks import CheckResult, fine
 from paas_runner.executor.contract import Executor, HostRequest, ProvisionedHost
-from paas_runner.job.capacity import Flavors
+from paas_runner.job.limits import Flavors
 from paas_runner.job.payload import Payload
 from paas_runner.job.tracked import SeenHost
+from paas_runner.job.use import FlavorSize, Use
 
 ONLY_FLAVOR, ONLY_WEIGHT = "M", 1.0  # as 1.1.1 calls and counts the hosts of an executor that has one kind
 _ONE_FLAVOR = Flavors(weights={ONLY_FLAVOR: ONLY_WEIGHT}, most_weight=ONLY_WEIGHT)
@@ -106,6 +107,26 @@ class Renewable(Protocol):
 
 
 @runtime_checkable
+class Measured(Protocol):
+    """Hosts that tell what their jobs have used."""
+
+    async def use(self, provisioned: ProvisionedHost) -> Use | None:
+        """What the job of a launched host has used, by the inner runner's last word; None when it said none.
+
+        Asked once, when the job has ended and the host is about to be removed, which waits a few seconds for
+        the answer and no longer. Raises `Transient` or `Rejected`.
+        """
+
+
+@runtime_checkable
+class HasSizes(Protocol):
+    """Flavors of which it is known what they offer."""
+
+    async def sizes(self) -> Sequence[FlavorSize]:
+        """Those that a job may ask for; raises `Transient` or `Rejected`."""
+
+
+@runtime_checkable
 class Examinable(Protocol):
     """Something to tell `paas-runner check`."""
 
@@ -168,6 +189,16 @@ async def trouble_of(executor: Executor, provisioned: ProvisionedHost) -> str | 
 async def silence_of(executor: Executor, provisioned: ProvisionedHost) -> str | None:
     """Why the job of a launched host may be silent; raises `Transient` or `Rejected`."""
     return await executor.silence(provisioned) if isinstance(executor, Diagnosing) else None
+
+
+async def use_of(executor: Executor, provisioned: ProvisionedHost) -> Use | None:
+    """What the job of a launched host has used; raises `Transient` or `Rejected`."""
+    return await executor.use(provisioned) if isinstance(executor, Measured) else None
+
+
+async def sizes_of(executor: Executor) -> Sequence[FlavorSize]:
+    """What the flavors offer, as far as that is known; raises `Transient` or `Rejected`."""
+    return await executor.sizes() if isinstance(executor, HasSizes) else ()
 
 
 async def examination_of(executor: Executor) -> Sequence[CheckResult]:

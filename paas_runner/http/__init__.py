@@ -7,9 +7,10 @@ from paas_runner.http.client import (
     Connect,
     Http,
     HttpClient,
-    OnResponse,
 )
+from paas_runner.http.exchange import Exchange, Exchanges, OnExchange
 from paas_runner.http.response import Response
+from paas_runner.http.services import ServiceKind, coordinator_at, git_remote_at, kind_of, receiver_of
 from paas_runner.http.tls import Tls
 
 __all__ = [
@@ -17,9 +18,16 @@ __all__ = [
     "MOST_LIST_BYTES",
     "QUICK_TRIES",
     "Connect",
+    "Exchange",
+    "Exchanges",
     "Http",
     "HttpClient",
-    "OnResponse",
+    "OnExchange",
     "Response",
+    "ServiceKind",
     "Tls",
+    "coordinator_at",
+    "git_remote_at",
+    "kind_of",
+    "receiver_of",
 ]

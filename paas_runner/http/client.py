@@ -25,6 +25,7 @@ import structlog
 
 from paas_runner import __version__
 from paas_runner.errors import Rejected, RemoteError, Transient
+from paas_runner.http.exchange import Exchange, OnExchange
 from paas_runner.http.opening import Opening
 from paas_runner.http.response import Response, cause
 from paas_runner.http.tls import Contexts, Tls
@@ -48,10 +49,6 @@ QUICK_TRIES = 3
 """Attempts of a call that may be repeated right away: a hiccup passes, an outage is reported."""
 
 
-OnResponse = Callable[[str, Response], None]
-"""Called with the name of a service and its answer, as soon as that is complete."""
-
-
 class HttpClient:
     """Calls to one service; at most `at_once` of them in flight."""
 
@@ -63,13 +60,13 @@ class HttpClient:
         service: str,
         at_once: int,
         rng: random.Random,
-        on_response: OnResponse | None = None,
+        on_exchange: OnExchange | None = None,
     ) -> None:
         """Each request begins as `template`; `aclose` closes the transport, too."""
         self._template = template
         self._transport = transport
         self._base = str(template.url).rstrip("/")
-        self._on_response = on_response
+        self._on_exchange = on_exchange
         self._service = service
         self._places = asyncio.Semaphore(at_once)
         self._rng = rng
@@ -106,18 +103,22 @@ class HttpClient:
                 self._request, method, path, headers=headers, payload=payload, content=content, params=params
             ),
             op=op,
+            method=method,
             within=within,
             most_bytes=most_bytes,
             cut=cut,
             redirects=redirects,
         )
         try:
-            return await self._once(call)
+            return await self._once(call, 1)
         except Transient as error:
             if attempts == 1 or not _worth_repeating(error):
                 raise
             await asyncio.sleep(self._pause(error, 1))
-        return await self._retrying(attempts)(self._once, call)
+        async for attempt in self._retrying(attempts):
+            with attempt:
+                return await self._once(call, attempt.retry_state.attempt_number + 1)
+        raise AssertionError("the last attempt returns or raises")
 
     async def aclose(self) -> None:
         await self._transport.aclose()
@@ -143,22 +144,17 @@ class HttpClient:
             method, address, headers=all_headers, json=payload, content=content, params=params
         )
 
-    async def _once(self, call: "_Call") -> Response:
-        op, exchange = call.op, self._followed if call.redirects else self._exchange
+    async def _once(self, call: "_Call", attempt: int) -> Response:
+        op = call.op
         async with self._places:
+            began = asyncio.get_running_loop().time()
             try:
-                async with asyncio.timeout(call.within):
-                    answer = await exchange(call.request(), call)
-            except (httpx.RequestError, TimeoutError) as error:
-                raise self._transient(f"no answer ({cause(error)})", op) from error
+                answer = await self._answered(call)
             except RemoteError:
+                self._tell(call, attempt, began, None)
                 raise
-            except Exception as error:
-                # an address that is none, found as late as here, or whatever else the library did not foresee
-                raise self._unsendable(op, error) from error
+            self._tell(call, attempt, began, answer)
         log.debug("http_call", service=self._service, op=op, status=answer.status)
-        if self._on_response:
-            self._on_response(self._service, answer)
         if answer.status in (408, 425, 429) or answer.status >= 500:
             raise Transient(
                 answer.summary,
@@ -169,6 +165,32 @@ class HttpClient:
                 reference=answer.reference,
             )
         return answer
+
+    async def _answered(self, call: "_Call") -> Response:
+        exchange = self._followed if call.redirects else self._exchange
+        try:
+            async with asyncio.timeout(call.within):
+                return await exchange(call.request(), call)
+        except (httpx.RequestError, TimeoutError) as error:
+            raise self._transient(f"no answer ({cause(error)})", call.op) from error
+        except RemoteError:
+            raise
+        except Exception as error:
+            # an address that is none, found as late as here, or whatever else the library did not foresee
+            raise self._unsendable(call.op, error) from error
+
+    def _tell(self, call: "_Call", attempt: int, began: float, answer: Response | None) -> None:
+        if self._on_exchange:
+            exchange = Exchange(
+                service=self._service,
+                op=call.op,
+                method=call.method,
+                seconds=asyncio.get_running_loop().time() - began,
+                attempt=attempt,
+                server=self._template.url.host,
+                answer=answer,
+            )
+            self._on_exchange(exchange)
 
     async def _followed(self, request: httpx.Request, call: "_Call") -> Response:
         for _ in range(MOST_REDIRECTS):
@@ -248,11 +270,11 @@ class Connect(Protocol):
 
 @attrs.frozen(kw_only=True)
 class Http:
-    """`Connect` by httpx; `transport` replaces the network, by base URL; `on_response` gets all answers."""
+    """`Connect` by httpx; `transport` replaces the network, by base URL; `on_exchange` hears of each call."""
 
     rng: random.Random = attrs.field(factory=random.Random)
     transport: Callable[[str], httpx.AsyncBaseTransport] | None = None
-    on_response: OnResponse | None = None
+    on_exchange: OnExchange | None = None
     environ: Mapping[str, str] = attrs.field(factory=lambda: os.environ, repr=False)
     """Names the proxies."""
     _contexts: Contexts = attrs.field(factory=Contexts, init=False, repr=False, eq=False)
@@ -289,7 +311,7 @@ class Http:
             of_proxy = partial(self._contexts.of, Tls())
             transport = Transport(Opening(context=context, proxy=proxy, context_of_proxy=of_proxy))
         return HttpClient(
-            template, transport, service=service, at_once=at_once, rng=self.rng, on_response=self.on_response
+            template, transport, service=service, at_once=at_once, rng=self.rng, on_exchange=self.on_exchange
         )
 
 
@@ -299,6 +321,7 @@ class _Call:
 
     request: Callable[[], httpx.Request]
     op: str
+    method: str
     within: float
     most_bytes: int
     cut: bool

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import enum
 import functools
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -52,20 +53,33 @@ Signals:
   a second one      end at once, without a report
 
 Exit codes:
-  {InnerExit.SUCCEEDED:<5} the job succeeded
-  {InnerExit.FAILED:<5} the job failed or was canceled, and the coordinator knows
-  2     the arguments are wrong
-  {InnerExit.UNREPORTED:<5} the job has ended, but its result could not be reported to the coordinator
-  {InnerExit.UNUSABLE:<5} CONFIG or JOB cannot be used, nothing was run
-  128+N a second signal N ended the program
+  {InnerExit.SUCCEEDED:<6} the job succeeded
+  {InnerExit.FAILED:<6} the job failed or was canceled, and the coordinator knows
+  2      the arguments are wrong
+  {InnerExit.UNREPORTED:<6} the job has ended, but its result could not be reported to the coordinator
+  {InnerExit.UNUSABLE:<6} CONFIG or JOB cannot be used, nothing was run
+  128+N  a second signal N ended the program
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one job; returns the exit code."""
-    parser = argparse.ArgumentParser(prog=PROGRAM, description="Run one CI job on this host.")
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    chosen = parser().parse_args(arguments)
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    try:
+        check_alone(Path(paas_runner.__file__).parents[1])
+        return asyncio.run(_run(_text(chosen.config), _text(chosen.job), (chosen.config, chosen.job)))
+    except UnreportedError as error:
+        return _fail(error, InnerExit.UNREPORTED)
+    except InnerRunnerError as error:
+        return _fail(error, InnerExit.UNUSABLE)
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the program takes, for its manual page, too."""
+    program = argparse.ArgumentParser(prog=PROGRAM, description="Run one CI job on this host.")
+    program.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = program.add_subparsers(metavar="COMMAND", required=True)
     run = commands.add_parser(
         "exec-fetched-job",
         help="run a job that the service has fetched",
@@ -75,15 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     run.add_argument("--config", type=Path, required=True, metavar="CONFIG", help="the runner.toml")
     run.add_argument("job", type=Path, metavar="JOB", help="the job.json")
-    chosen = parser.parse_args(arguments)
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    try:
-        check_alone(Path(paas_runner.__file__).parents[1])
-        return asyncio.run(_run(_text(chosen.config), _text(chosen.job), (chosen.config, chosen.job)))
-    except UnreportedError as error:
-        return _fail(error, InnerExit.UNREPORTED)
-    except InnerRunnerError as error:
-        return _fail(error, InnerExit.UNUSABLE)
+    return program
 
 
 def check_alone(folder: Path) -> None:
@@ -104,7 +110,9 @@ async def _run(runner_toml: str, job_json: str, files: Sequence[Path]) -> int:
     """Run the job as a task of its own, which the first signal asks to end and the second ends."""
     stops = Stops()
     shell = functools.partial(shell_for, hidden=files)
-    runner = InnerRunner(clock=lambda: datetime.now(UTC), shell=shell, trust_environment=True)
+    runner = InnerRunner(
+        clock=lambda: datetime.now(UTC), shell=shell, trust_environment=True, environment=os.environ
+    )
     running = asyncio.ensure_future(runner.run(runner_toml, job_json, stops))
     numbers: list[signal.Signals] = []
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import platform
+from collections.abc import Callable
 
 import attrs
 import structlog
@@ -26,6 +27,7 @@ from paas_runner.inner.settings import GitStrategy, Timings
 from paas_runner.inner.shell import Shell
 from paas_runner.inner.stop import Interrupted, Stop, Stops
 from paas_runner.inner.trace import Narrator, Trace
+from paas_runner.job.use import HostFlavors, Use
 from paas_runner.job.variables import BudgetExceededError
 
 log = structlog.stdlib.get_logger(__name__)
@@ -45,9 +47,15 @@ class Execution:
     narrator: Narrator
     timings: Timings
     stops: Stops
+    flavors: HostFlavors | None = None
+    """What the author may be told of, if the host was far too large."""
+
+    tell: Callable[[Use], None] = lambda _use: None
+    """Is told what the job has used, before the coordinator knows that it has ended."""
 
     async def run(self) -> StateUpdate:
         """Run all of it; returns what is to be reported to the coordinator."""
+        began = asyncio.get_running_loop().time()
         self._introduction()
         try:
             with self.stops.whole.after(self.job.payload.timeout.total_seconds()):
@@ -63,7 +71,10 @@ class Execution:
         except Exception as error:
             log.exception("inner_error", job=self.job.payload.job_id)
             ending = broken(f"unexpected error in the runner: {type(error).__name__}")
-        self._conclusion(ending)
+        use = self.shell.tally.use(asyncio.get_running_loop().time() - began)
+        if use is not None:
+            self.tell(use)
+        self._conclusion(ending, use)
         return ending.state_update(self.job.failure_reasons)
 
     async def _stages(self) -> Ending:
@@ -208,12 +219,14 @@ class Execution:
         for warning in self.job.settings.warnings:
             narrator.warning(warning)
 
-    def _conclusion(self, ending: Ending) -> None:
+    def _conclusion(self, ending: Ending, use: Use | None) -> None:
         with self.narrator.section(
             "cleanup_file_variables", "Cleaning up project directory and file based variables"
         ):
             pass  # the workspace does it, when nothing can need them any more
         if ending.result is Result.SUCCESS:
+            if use and self.flavors and (hint := self.flavors.hint(use)):
+                self.narrator.line(hint)
             self.narrator.notice("Job succeeded")
         else:
             self.narrator.error(ending.complaint(self.job.payload.timeout))

@@ -5,7 +5,8 @@ Run as a script of its own, with little of the standard library, so that it star
 - standard input: what to run (`process.py` writes it), then one byte for each request to terminate the
   program's group; its end means that the inner runner wants an end, or is no more;
 - standard output: the program's, and its errors;
-- standard error: why the program could not be started, else nothing;
+- standard error: why the program could not be started, or at its end, after a NUL, what it has used: the
+  KiB of memory of its largest process, and the seconds of CPU of all;
 - exit code: the program's, as a shell counts.
 
 Whatever the program leaves behind, in other sessions too, becomes the keeper's child and is killed with it.
@@ -16,6 +17,7 @@ First there are two seconds for those who hold the output: they may still be wri
 import contextlib
 import ctypes
 import os
+import resource
 import select
 import signal
 import time
@@ -46,6 +48,9 @@ def main() -> int:
     if code is not None:
         _let_output_end(news)
     _kill_all()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with contextlib.suppress(OSError):  # whoever has killed us no longer reads
+        os.write(2, b"\0%d %.3f" % (used.ru_maxrss, used.ru_utime + used.ru_stime))
     return _KILLED if code is None else code
 
 

@@ -13,6 +13,9 @@ from pathlib import Path, PurePath
 from typing import Protocol
 
 Write = Callable[[bytes], None]
+Used = Callable[[int, float], None]
+"""Is told at the end of a program the bytes of memory of its largest process, and all its seconds of CPU."""
+
 KEEPER_COMMAND = (sys.executable, "-I", "-S", "-X", "utf8", str(Path(__file__).with_name("keeper.py")))
 _LAST_OUTPUT_SECONDS = 1.0  # for output that is still in the pipe when all processes are dead
 
@@ -29,7 +32,12 @@ class RunningProgram(Protocol):
 
 @contextlib.asynccontextmanager
 async def launched(
-    command: Sequence[str], *, folder: PurePath, environment: Mapping[str, str], write: Write
+    command: Sequence[str],
+    *,
+    folder: PurePath,
+    environment: Mapping[str, str],
+    write: Write,
+    used: Used = lambda _memory, _cpu: None,
 ) -> AsyncIterator[RunningProgram]:
     """Start a program with exactly this environment; leaving the context kills it and all it has started.
 
@@ -53,7 +61,7 @@ async def launched(
         raise
     finally:
         os.close(writing)
-    program = _KeptProgram(keeper, output)
+    program = _KeptProgram(keeper, output, used)
     output.then(program.let_go)
     try:
         await program.send(task)
@@ -68,6 +76,14 @@ def keepers_task(command: Sequence[str], folder: PurePath, environment: Mapping[
     parts = (str(folder), str(len(command)), _path_of(command[0]), *command[1:], *entries)
     text = "\0".join(parts).encode(errors="surrogateescape")
     return b"%d\n%b" % (len(text), text)
+
+
+def keepers_answer(said: bytes) -> tuple[str, tuple[int, float] | None]:
+    """Why the program could not be started, and what it has used, as `Used` takes it."""
+    complaint, _, told = said.partition(b"\0")
+    kibibytes, _, seconds = told.partition(b" ")
+    used = (int(kibibytes) * 1024, float(seconds)) if told else None
+    return complaint.decode(errors="replace").strip(), used
 
 
 def _path_of(program: str) -> str:
@@ -111,19 +127,21 @@ class _Output(asyncio.Protocol):
 class _KeptProgram:
     """A program, seen through its keeper."""
 
-    def __init__(self, keeper: asyncio.subprocess.Process, output: _Output) -> None:
+    def __init__(self, keeper: asyncio.subprocess.Process, output: _Output, used: Used) -> None:
         self._keeper = keeper
         self._output = output
+        self._used = used
         self._over = False
 
     async def wait(self) -> int:
         """The exit code, as a shell counts; raises OSError for a program that could not be started."""
-        complaint = await self._complaints.read()  # ends with the keeper
+        complaint, used = keepers_answer(await self._complaints.read())  # ends with the keeper
         code = await self._keeper.wait()
         await self.end()
         if complaint or code < 0:
-            text = complaint.decode(errors="replace").strip()
-            raise OSError(text or f"its keeper was killed by signal {-code}")
+            raise OSError(complaint or f"its keeper was killed by signal {-code}")
+        if used:
+            self._used(*used)
         return code
 
     def terminate(self) -> None:

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 
 import attrs
 import httpx
@@ -20,11 +21,13 @@ from paas_runner.inner.link import JobLink, JobOverError
 from paas_runner.inner.project_folder import place_of
 from paas_runner.inner.settings import InnerRunnerError, RunnerSection, Timings, read_section
 from paas_runner.inner.shell import ProcessShell, Shell
+from paas_runner.inner.stage_spans import StageSpans, below_the_run, receiver_in
 from paas_runner.inner.stop import Stops
 from paas_runner.inner.trace import Narrator, Trace
 from paas_runner.inner.trust import verification, with_authority
 from paas_runner.inner.ways import ByEnvironment
 from paas_runner.job.payload import Payload, PayloadError, decode
+from paas_runner.job.use import HOST_VARIABLE, as_line, flavors_in
 from paas_runner.job.variables import BudgetExceededError
 
 CALL_SECONDS = 30.0
@@ -32,6 +35,11 @@ CALL_SECONDS = 30.0
 
 class UnreportedError(InnerRunnerError):
     """The job has ended, but its result could not be reported to the coordinator."""
+
+
+def _on_standard_output(line: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # a job does not fail because no one listens
+        print(line, flush=True)
 
 
 def _on_this_machine(_section: RunnerSection) -> Shell:
@@ -52,6 +60,12 @@ class InnerRunner:
     trust_environment: bool = False
     """Whether `HTTPS_PROXY`, `SSL_CERT_FILE` and their like count."""
 
+    environment: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    """The host's own, for what its executor says of it."""
+
+    say: Callable[[str], None] = _on_standard_output
+    """Takes lines for the host's own log."""
+
     async def run(self, runner_toml: str, job_json: str, stops: Stops | None = None) -> int:
         """Return 0 for a job that succeeded and 1 for one that did not, when the coordinator knows it.
 
@@ -61,6 +75,7 @@ class InnerRunner:
         taken the result within half an hour.
         """
         section = with_authority(read_section(runner_toml))
+        receiver, section = receiver_in(section), below_the_run(section)
         verify = verification(section, trust_environment=self.trust_environment)
         payload = _payload(job_json)
         shell = self.shell(section)
@@ -70,12 +85,19 @@ class InnerRunner:
             except OSError as error:
                 raise InnerRunnerError(f"no folder could be made for the job: {error}") from error
             job = read_job(payload, section, folders)
-            async with self._client(section.url, verify) as client:
-                return await self._run_and_report(job, shell, client, stops or Stops())
+            spans = StageSpans(
+                receiver, partial(self._client, verify=verify), payload=payload, clock=self.clock
+            )
+            async with self._client(section.url, verify) as client, spans.sent():
+                return await self._run_and_report(job, shell, client, stops or Stops(), spans)
 
-    async def _run_and_report(self, job: Job, shell: Shell, client: httpx.AsyncClient, stops: Stops) -> int:
+    async def _run_and_report(
+        self, job: Job, shell: Shell, client: httpx.AsyncClient, stops: Stops, spans: StageSpans
+    ) -> int:
         trace = Trace(_secrets(job), job.section.output_limit_bytes, job.token_prefixes)
-        narrator = Narrator(write=trace.write, clock=self.clock, with_sections=job.with_sections)
+        narrator = Narrator(
+            write=trace.write, clock=self.clock, with_sections=job.with_sections, during=spans.stage
+        )
         link = JobLink(
             client,
             job.payload.job_id,
@@ -99,9 +121,12 @@ class InnerRunner:
             narrator=narrator,
             timings=self.timings,
             stops=stops,
+            flavors=flavors_in(self.environment.get(HOST_VARIABLE, "")),
+            tell=lambda use: self.say(as_line(use)),
         )
         try:
             update = await _stream(link, execution)
+            spans.ended(update.state)
             async with stops.within(self.timings.report_timeout, self.timings.hurried_report_timeout):
                 await link.finish(update)
         except TimeoutError:
@@ -148,6 +173,8 @@ def _secrets(job: Job) -> Iterator[str]:
     yield from job.variables.masked
     yield job.payload.token.reveal()
     yield from (secret.reveal() for secret in credentials(job.payload))
+    if receiver := receiver_in(job.section):
+        yield from receiver.headers.values()
     for name in ("credentials", "dependencies"):
         for entry in mappings(job.payload.raw.get(name)):
             yield str(entry.get("password") or entry.get("token") or "")

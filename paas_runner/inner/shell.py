@@ -18,6 +18,7 @@ from paas_runner.inner.environment import exports, process_environment, startabl
 from paas_runner.inner.files.folder import Folder
 from paas_runner.inner.job import Job, Workspace, write_files
 from paas_runner.inner.job_script import Script
+from paas_runner.inner.measuring import Group, Tally, own_group, sampled
 from paas_runner.inner.process import RunningProgram, Write, launched
 from paas_runner.inner.project_folder import Place
 from paas_runner.inner.settings import RunnerSection
@@ -30,6 +31,10 @@ class Shell(Protocol):
     @property
     def executor(self) -> str:
         """What the trace calls it, by GitLab Runner's names."""
+
+    @property
+    def tally(self) -> Tally:
+        """What its scripts have used so far."""
 
     def workspace(self, place: Place) -> AbstractContextManager[Workspace]:
         """Folders for one job; what no later job may see is gone at the end."""
@@ -79,6 +84,11 @@ class ProcessShell:
     builds_dir: str = ""
     """Where projects stay from one job to the next; without it each job has a folder for itself alone."""
 
+    group: Group | None = attrs.field(factory=own_group)
+    """The cgroup in which nothing runs but this job; without one its processes are counted."""
+
+    tally: Tally = attrs.field(factory=Tally)
+
     @contextlib.contextmanager
     def workspace(self, place: Place) -> Iterator[Workspace]:
         """Folders that only this user can enter; file variables are always removed at the end."""
@@ -102,7 +112,8 @@ class ProcessShell:
         narrator.line(f"Using Shell ({Path(_shell()).name}) executor...")
         for name in job.image_names:
             narrator.line(f"The script runs on the host itself; image {name} is not started")
-        yield
+        async with sampled(self.tally, self.group.read) if self.group else contextlib.nullcontext():
+            yield
 
     def launch(self, script: Script, write: Write) -> AbstractAsyncContextManager[RunningProgram]:
         """Start the shell; leaving the context kills all that it has started."""
@@ -114,13 +125,18 @@ class ProcessShell:
             folder=script.workspace.project,
             environment=started,
             write=write,
+            used=self._used,
         )
 
     def launch_own(
         self, command: Sequence[str], *, folder: PurePath, environment: Mapping[str, str], write: Write
     ) -> AbstractAsyncContextManager[RunningProgram]:
         """Start it beside this process: scripts have all that this user has."""
-        return launched(command, folder=folder, environment=environment, write=write)
+        return launched(command, folder=folder, environment=environment, write=write, used=self._used)
+
+    def _used(self, memory_bytes: int, cpu_seconds: float) -> None:
+        if self.group is None:
+            self.tally.add_ended(memory_bytes, cpu_seconds)
 
 
 @attrs.frozen(kw_only=True)

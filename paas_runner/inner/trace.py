@@ -83,6 +83,8 @@ class Narrator:
     write: Callable[[bytes], None]
     clock: Callable[[], datetime]
     with_sections: bool
+    during: Callable[[str], contextlib.AbstractContextManager[None]] = lambda _: contextlib.nullcontext()
+    """What goes on around each section, by its name."""
 
     def line(self, text: str) -> None:
         """A plain line."""
@@ -106,7 +108,8 @@ class Narrator:
         self._section_marker("section_start", name)
         self._put(f"{_CLEAR}{_BOLD_CYAN}{title}{_RESET}{_RESET}\n")
         try:
-            yield
+            with self.during(name):
+                yield
         finally:
             self._section_marker("section_end", name)
 

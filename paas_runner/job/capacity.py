@@ -15,66 +15,14 @@ from typing import Any, Self
 
 import attrs
 
+from paas_runner.job.lease import Allotment
+from paas_runner.job.limits import NOTHING_KNOWN, Flavors, Limits, QuotaRule
 from paas_runner.job.room import ROUNDING, Distribution, Promise, Room, Short, Waiting, fits, order
 from paas_runner.job.shares import Share, share_of, shares_of
 from paas_runner.job.tracked import JobKey, TrackedJob
 
-
-@attrs.frozen(kw_only=True)
-class Flavors:
-    """What hosts a runner can have, as its executor last reported."""
-
-    weights: Mapping[str, float]
-    """Every flavor on offer, by name, with its weight."""
-
-    most_weight: float = math.inf
-    """Jobs get nothing heavier, whatever the quota is."""
-
-    @property
-    def granted(self) -> Mapping[str, float]:
-        """The flavors that a job may get, as far as no quota forbids it."""
-        return {flavor: weight for flavor, weight in self.weights.items() if fits(weight, self.most_weight)}
-
-    def heaviest(self, bound: float = math.inf) -> float:
-        """The weight of the heaviest host that a job may get within `bound`; 0 when there is none."""
-        within = min(bound, self.most_weight)
-        return max((weight for weight in self.weights.values() if fits(weight, within)), default=0.0)
-
-
-NOTHING_KNOWN = Flavors(weights={})
-
-
-@attrs.frozen(kw_only=True)
-class QuotaRule:
-    """The operator's bound on the weight of all hosts together: so many jobs of one flavor on one runner."""
-
-    reference_runner: str
-    """Its short token."""
-
-    reference_flavor: str
-    reference_jobs: int
-    shares: Mapping[str, float] = attrs.field(factory=dict)
-    """For each runner's short token the part of the quota that it may use; all of it when absent."""
-
-
-@attrs.frozen(kw_only=True)
-class Limits:
-    """The operator's bounds."""
-
-    concurrent: int
-    provisioning: int
-    """Jobs that are not known to run yet (`paas_max_concurrent_provisioning`)."""
-
-    per_runner: Mapping[str, int] = attrs.field(factory=dict)
-    """For each runner's short token its own limit; 0 is none."""
-
-    quota: QuotaRule | None = None
-    paused: frozenset[str] = frozenset()
-    """The short tokens of the runners that the operator has paused."""
-
-    launch_distance: timedelta = timedelta()
-    """How far apart launches are planned (`paas_min_seconds_between_launches`)."""
-
+_ELSEWHERE = ""
+"""Stands for all runners that other processes have, where weights are added up."""
 
 MOST_REPORTS_OWED = 10
 """Of jobs of one runner that failed without a host."""
@@ -83,6 +31,7 @@ MOST_REPORTS_OWED = 10
 class Bound(enum.StrEnum):
     """What keeps a runner from asking for a job."""
 
+    STORE = "store"
     PAUSED = "paused"
     CREDENTIALS = "credentials refused"
     REPORTS = "reports refused"
@@ -129,6 +78,9 @@ class Load:
     refused: Mapping[str, str] = attrs.field(factory=dict)
     """The runners whose provider refuses their credentials, and what it says."""
 
+    suspended: str = ""
+    """Why no runner may ask at all; empty when nothing is in the way of all."""
+
     @classmethod
     def of(cls, jobs: Iterable[TrackedJob], limits: Limits, **more: Any) -> Self:
         """The load of these jobs; `more` as the fields."""
@@ -137,6 +89,11 @@ class Load:
         return cls(limits=limits, shares=shares_of(ordered), recent=ordered[first:], **more)
 
     # --- the weight quota ---------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def without_requests(self) -> "Load":
+        """The same without the places kept for requests in flight: what lasts."""
+        return attrs.evolve(self, reservations=())
 
     @functools.cached_property
     def quota(self) -> float | None:
@@ -150,7 +107,8 @@ class Load:
     @functools.cached_property
     def weight(self) -> float:
         """What the hosts of jobs weigh, and may come to weigh with what requests in flight bring."""
-        return self._distribution.taken if self._distribution else sum(self._held.values())
+        taken = self._distribution.taken if self._distribution else sum(self._held.values())
+        return taken - self.elsewhere.weight
 
     @functools.cached_property
     def waiting(self) -> Mapping[JobKey, Waiting]:
@@ -177,7 +135,7 @@ class Load:
         held: dict[str, float] = {}
         for share, count in self.shares.items():
             held[share.runner] = held.get(share.runner, 0.0) + self._weight(share) * count
-        return held
+        return {**held, _ELSEWHERE: self.elsewhere.weight}
 
     @functools.cached_property
     def _distribution(self) -> Distribution | None:
@@ -235,7 +193,8 @@ class Load:
     def obstacle(self, runner: str) -> Obstacle | None:
         """What keeps the runner from asking for one more job; None when nothing does."""
         return (
-            self._paused(runner)
+            self._suspended()
+            or self._paused(runner)
             or self._refused(runner)
             or self._too_many_reports_owed(runner)
             or self._too_many()
@@ -245,9 +204,28 @@ class Load:
 
     def room_besides(self, others: Collection[str]) -> bool:
         """Whether each of `others` could still begin to ask, all at the same time."""
-        if self._count + len(others) > self.limits.concurrent:
+        elsewhere = self.elsewhere
+        if self._count + elsewhere.jobs + len(others) > self.limits.concurrent:
             return False
-        return self._preparing + len(others) <= self.limits.provisioning
+        return self._preparing + elsewhere.provisioning + len(others) <= self.limits.provisioning
+
+    @property
+    def total(self) -> Allotment:
+        """The bounds of all processes together; nothing of a quota that is not there, or not known."""
+        return Allotment(
+            jobs=self.limits.concurrent, provisioning=self.limits.provisioning, weight=self.quota or 0.0
+        )
+
+    @functools.cached_property
+    def elsewhere(self) -> Allotment:
+        """What of these other processes may use: all that is not ours."""
+        allotted = self.limits.allotted
+        return Allotment() if allotted is None else self.total.without(allotted)
+
+    @property
+    def in_use(self) -> Allotment:
+        """What jobs and requests in flight take of these."""
+        return Allotment(jobs=self._count, provisioning=self._preparing, weight=self.weight)
 
     @property
     def _count(self) -> int:
@@ -270,6 +248,9 @@ class Load:
     def _jobs(self, counted: Callable[[Share], bool]) -> int:
         return sum(count for share, count in self.shares.items() if counted(share))
 
+    def _suspended(self) -> Obstacle | None:
+        return Obstacle(bound=Bound.STORE, text=self.suspended) if self.suspended else None
+
     def _paused(self, runner: str) -> Obstacle | None:
         if runner in self.limits.paused:
             return Obstacle(bound=Bound.PAUSED, text="the operator has paused the runner")
@@ -290,12 +271,13 @@ class Load:
         return Obstacle(bound=Bound.REPORTS, text=text)
 
     def _too_many(self) -> Obstacle | None:
-        if self._count >= self.limits.concurrent:
-            return Obstacle(
-                bound=Bound.CONCURRENT, text=f"`concurrent` = {self.limits.concurrent} is reached"
-            )
-        if self._preparing >= self.limits.provisioning:
-            text = f"`paas_max_concurrent_provisioning` = {self.limits.provisioning} is reached"
+        limits, elsewhere = self.limits, self.elsewhere
+        if self._count + elsewhere.jobs >= limits.concurrent:
+            text = f"`concurrent` = {limits.concurrent} is reached{_besides(elsewhere.jobs)}"
+            return Obstacle(bound=Bound.CONCURRENT, text=text)
+        if self._preparing + elsewhere.provisioning >= limits.provisioning:
+            text = f"`paas_max_concurrent_provisioning` = {limits.provisioning} is reached"
+            text += _besides(elsewhere.provisioning)
             return Obstacle(bound=Bound.PROVISIONING, text=text)
         return None
 
@@ -331,12 +313,13 @@ class Load:
             bound = Bound.SHARE if each.short is Short.SHARE else Bound.QUOTA
             return Obstacle(bound=bound, text=f"job {each.job.key.job_id} waits for room: {each.why}")
         taken, taken_by = distribution.taken, distribution.taken_by(runner)
-        if not fits(taken + heaviest, quota):
-            text = f"a job may weigh {heaviest:.1f}, and {taken:.1f} of the quota of {quota:.1f} is taken"
+        needed = distribution.needed_for_one_more(runner, heaviest)
+        if not fits(taken + needed, quota):
+            text = f"a job may weigh {needed:.1f}, and {taken:.1f} of the quota of {quota:.1f} is taken"
             return Obstacle(bound=Bound.QUOTA, text=text)
-        if not fits(taken_by + heaviest, allowed):
+        if not fits(taken_by + needed, allowed):
             text = (
-                f"a job may weigh {heaviest:.1f}, and the runner uses {taken_by:.1f} of its share of "
+                f"a job may weigh {needed:.1f}, and the runner uses {taken_by:.1f} of its share of "
                 f"{allowed:.1f}"
             )
             return Obstacle(bound=Bound.SHARE, text=text)
@@ -350,6 +333,10 @@ class Load:
             return "what the hosts of `reference_runner` weigh is not known yet"
         offered = ", ".join(flavors)
         return f'`reference_flavor` = "{rule.reference_flavor}" is not on offer; there are: {offered}'
+
+
+def _besides(elsewhere: float) -> str:
+    return f"; {elsewhere:g} of it may be used by other processes" if elsewhere else ""
 
 
 def next_to_ask(waiting: Sequence[str], load: Load) -> str | None:

@@ -14,6 +14,7 @@ import attrs
 
 from paas_runner.job.events import Decommissioned, Event, HostLeft
 from paas_runner.job.tracked import JobKey, TrackedJob
+from paas_runner.job.use import Use
 
 K = TypeVar("K")
 
@@ -32,6 +33,11 @@ class Charge:
     until: datetime
     price: float | None  # per hour; None when unknown
     running: bool = False
+    project: str = ""
+    job_name: str = ""
+    memory_bytes: int | None = None  # what the flavor offers, where that is known
+    cpus: float | None = None
+    use: Use | None = None
 
     @property
     def time(self) -> timedelta:
@@ -83,6 +89,16 @@ class Total:
             unpriced=self.unpriced + (cost is None),
         )
 
+    def with_all_of(self, other: "Total") -> "Total":
+        priced = [cost for cost in (self.cost, other.cost) if cost is not None]
+        return Total(
+            jobs=self.jobs + other.jobs,
+            running=self.running + other.running,
+            time=self.time + other.time,
+            cost=sum(priced) if priced else None,
+            unpriced=self.unpriced + other.unpriced,
+        )
+
 
 def so_far(job: TrackedJob, now: datetime) -> Charge | None:
     """What the host that a job has has cost until `now`; None without one."""
@@ -97,13 +113,18 @@ def so_far(job: TrackedJob, now: datetime) -> Charge | None:
         until=max(now, job.host_since),
         price=job.host.price,
         running=True,
+        project=job.project,
+        job_name=job.job_name,
+        memory_bytes=job.host.memory_bytes,
+        cpus=job.host.cpus,
     )
 
 
 def closed_by(event: Event, job: TrackedJob, now: datetime) -> Charge | None:
     """The charge that is complete when `event` happens to `job` now: its host is gone, or no longer ours."""
     charge = so_far(job, now) if isinstance(event, Decommissioned | HostLeft) else None
-    return attrs.evolve(charge, running=False) if charge else None
+    use = event.use if isinstance(event, Decommissioned) else None
+    return attrs.evolve(charge, running=False, use=use) if charge else None
 
 
 def totals(charges: Iterable[Charge], by: Callable[[Charge], K]) -> Mapping[K, Total]:

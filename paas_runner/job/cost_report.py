@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -129,6 +129,30 @@ def report(
         rows=rows,
         total=totals(charged, lambda _: None).get(None, Total()),
     )
+
+
+NUMBERS = ("jobs", "running", "host_seconds", "estimated_cost", "unpriced_jobs")
+"""Fields of a row, after those that say what it stands for."""
+
+
+def document(report: Report) -> Mapping[str, Any]:
+    """The window, the rows and their sum, as `--json` and the API have them."""
+    return {
+        "since": report.window.since.isoformat(),
+        "until": report.window.until.isoformat(),
+        "by": report.by,
+        "rows": [
+            {**dict(zip(report.columns, group, strict=True)), **numbers(total)}
+            for group, total in report.rows
+        ],
+        "total": numbers(report.total),
+    }
+
+
+def numbers(total: Total) -> Mapping[str, int | float | None]:
+    """By their fields."""
+    values = (total.jobs, total.running, total.time.total_seconds(), total.cost, total.unpriced)
+    return dict(zip(NUMBERS, values, strict=True))
 
 
 def _cut(charges: Iterable[Charge], window: Window) -> Iterable[Charge]:

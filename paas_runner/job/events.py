@@ -7,6 +7,7 @@ import attrs
 
 from paas_runner.job.failure import Failure
 from paas_runner.job.tracked import Host
+from paas_runner.job.use import Use
 
 
 @attrs.frozen
@@ -156,11 +157,12 @@ class Reported(Happened):
     name = "reported"
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Decommissioned(Happened):
-    """No host of this job is left."""
+    """No host of this job is left; `use` is what the job used of it, if that could be learned in time."""
 
     name = "decommissioned"
+    use: Use | None = None
 
 
 @attrs.frozen

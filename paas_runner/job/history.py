@@ -27,6 +27,7 @@ from paas_runner.job.events import (
     Unchecked,
 )
 from paas_runner.job.tracked import Entry, Fact, Phase, TrackedJob
+from paas_runner.job.use import Use
 
 ACQUIRED = "acquired"
 SERVICE_STARTED = "service_started"
@@ -90,6 +91,8 @@ def _facts(event: Event, job: TrackedJob, now: datetime) -> Mapping[str, Fact]:
             return {"host_name": job.host_name}
         case HostCreated(host=host):
             return {"host": host.ref, "flavor": host.flavor, "seconds": seconds}
+        case Decommissioned(use=Use() as use):
+            return {"seconds": seconds, **attrs.asdict(use)}
         case HostReady() | Launched() | LifeSeen() | Decommissioned():
             return {"seconds": seconds}
         case Deferred(trouble=trouble):

@@ -85,9 +85,11 @@ def recognised(identities: Sequence[RunnerIdentity], known: Sequence[KnownRunner
 
 
 def remembered(known: Sequence[KnownRunner], present: Sequence[KnownRunner]) -> Sequence[KnownRunner]:
-    """All runners that were ever seen, those of the present in their latest form."""
+    """All runners that were ever seen, those of the present in their latest form; who is paused stays so."""
     keys = {runner.key for runner in present}
-    return [*(runner for runner in known if runner.key not in keys), *present]
+    paused = {runner.key: runner.paused for runner in known}
+    latest = [attrs.evolve(runner, paused=paused.get(runner.key, runner.paused)) for runner in present]
+    return [*(runner for runner in known if runner.key not in keys), *latest]
 
 
 def _seen(runner: KnownRunner, identity: RunnerIdentity) -> KnownRunner:

@@ -127,6 +127,8 @@ def acquired(
         timeout=payload.timeout,
         payload=payload,
         tenant=tenant,
+        project=payload.project,
+        job_name=payload.job_name,
         namespace_id=payload.root_namespace_id,
         expected_weight=expected_weight,
         start_due=start_due,

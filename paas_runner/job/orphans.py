@@ -66,6 +66,20 @@ class HostVerdict:
 
 
 @attrs.frozen(kw_only=True)
+class SearchResult:
+    """What one search among the hosts that a tenant pays for has found; `not_asked` is why it could not."""
+
+    runner: str
+    tenant: str
+    at: datetime
+    verdicts: Sequence[HostVerdict] = ()
+    removed: frozenset[str] = frozenset()
+    """The `ref` of each host that went because of it."""
+
+    not_asked: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class KnownJobs:
     """What we know while hosts are judged; `jobs` has each record that existed at any time since the listing.
 

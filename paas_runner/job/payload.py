@@ -87,6 +87,15 @@ class Payload:
         return found if isinstance(found, str) else ""
 
     @property
+    def project(self) -> str:
+        """The project as people know it: its path, else its id; empty when the coordinator said neither.
+
+        Coordinators that do not say the path have it in the first variables, before those of any author.
+        """
+        named = (each.value for each in self.variables if each.key == "CI_PROJECT_PATH")
+        return (self.project_path or next(named, "") or self.project_id)[:_MOST_NAME_CHARACTERS]
+
+    @property
     def root_namespace_id(self) -> int | None:
         """The coordinator's id of the project's top-level namespace, a group's or a user's; None: unsaid."""
         found = self._info.get("root_namespace_id")

@@ -124,6 +124,16 @@ class Distribution:
         promise = self._promises.get(runner)
         return self._count[runner] + (promise.requests if promise else 0) < MOST_WAITING
 
+    def needed_for_one_more(self, runner: str, heaviest: float) -> float:
+        """What must be kept free beside all that is taken if the runner asks for one more job.
+
+        Requests in flight may have been promised heavier hosts than a new one, from an older catalogue, and
+        whichever of them brings its job last finds no place to wait.
+        """
+        before = self._promises.get(runner, Promise(requests=0, heaviest=0.0))
+        promise = Promise(requests=before.requests + 1, heaviest=max(before.heaviest, heaviest))
+        return promise.weight(self._count[runner]) - self._promised.get(runner, 0.0)
+
     def _obstacle(self, job: TrackedJob, weight: float) -> Waiting | None:
         runner = job.key.runner
         allowed = self._allowances.get(runner, self._quota)

@@ -48,6 +48,8 @@ class Host:
     flavor: str = ""
     weight: float | None = None  # what it counts against the quota; None when unknown
     price: float | None = None  # per hour, in the provider's own unit
+    memory_bytes: int | None = None  # what its flavor offers, where the provider says so
+    cpus: float | None = None
     details: Mapping[str, str] = attrs.field(factory=dict, repr=False)  # credentials of the host among them
 
 
@@ -110,6 +112,8 @@ class TrackedJob:
     payload: Payload | None = None  # dropped once the host has it
     masks: tuple[Secret, ...] = ()  # what the dropped payload had of masked values
     tenant: str = ""  # who pays for its host, as its executor calls them; empty where all pay alike
+    project: str = ""  # its path, as far as the coordinator says
+    job_name: str = ""
     namespace_id: int | None = None  # the coordinator's id of the project's top-level namespace
     expected_weight: float | None = None  # what its host may weigh at most; None without a quota
     start_due: datetime | None = None  # no host is asked for before

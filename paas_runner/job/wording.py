@@ -11,6 +11,7 @@ import attrs
 
 from paas_runner.job.history import ACQUIRED, LEGACY
 from paas_runner.job.tracked import Entry, Fact, Phase
+from paas_runner.job.use import memory
 
 
 @attrs.frozen(kw_only=True)
@@ -64,6 +65,11 @@ class _Facts(dict[str, Fact]):
             case "after_seconds":
                 seconds = self.get("seconds")
                 return f"after {seconds:.1f} s" if isinstance(seconds, int | float) else "after some time"
+            case "used":
+                size, seconds = self.get("memory_bytes"), self.get("cpu_seconds")
+                if not isinstance(size, int) or not isinstance(seconds, int | float):
+                    return ""
+                return f"; the job used {memory(size)} of memory, {seconds:.1f} s of CPU"
             case _:
                 return "unknown"
 
@@ -90,11 +96,11 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "ended": ("the coordinator no longer runs the job", "it has ended, was canceled or erased"),
     "explained": ("the author was told why", "in the job's log"),
     "reported": ("the coordinator was told that the job failed", "so that it ends there, too"),
-    "decommissioned": ("the host is gone", "{after_seconds}"),
+    "decommissioned": ("the host is gone", "{after_seconds}{used}"),
     "host_left": ("the host is left in place", "as configured"),
     "service_started": (
-        "the service started",
-        "it had been stopped or killed, and goes on from the job's record",
+        "the service goes on from the job's record",
+        "whichever process had the job was stopped or killed, or has handed it over",
     ),
 }
 

@@ -7,6 +7,7 @@ will be idle (`heartbeat.py`), so that nothing that merely waits is taken for hu
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
@@ -25,6 +26,11 @@ def loop_clock(start: datetime | None = None) -> Clock:
     loop = asyncio.get_running_loop()
     origin, begun = start or datetime.now(UTC), loop.time()
     return lambda: origin + timedelta(seconds=loop.time() - begun)
+
+
+def seconds_awake_or_not() -> float:
+    """The machine's own count of seconds, those of its sleep included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Stop(asyncio.Event):

@@ -15,7 +15,7 @@ import attrs
 import httpx
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from paas_runner.server.listening import ABORT
+from paas_runner.server.connections import ABORT
 
 
 @attrs.frozen

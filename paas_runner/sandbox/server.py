@@ -203,7 +203,10 @@ def host_program(inner_runner: JobProgram) -> HostProgram:
             runner_toml, job_json = (host.files[name].decode() for name in ("runner.toml", "job.json"))
         except (KeyError, UnicodeDecodeError):
             return _UNUSABLE
-        return await inner_runner.run(runner_toml, job_json)
+        program = inner_runner
+        if isinstance(program, InnerRunner):
+            program = attrs.evolve(program, environment=host.environment, say=host.say)
+        return await program.run(runner_toml, job_json)
 
     return run
 

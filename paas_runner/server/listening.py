@@ -1,37 +1,21 @@
-"""A server on loopback: an ASGI application inside the running event loop, stopped at once and completely.
+"""A server on loopback, for programs of this machine that know its port."""
 
-uvicorn speaks the protocol; its own server object is not used, because it takes over the process's signals
-and waits for requests in progress, long polls among them, when it stops.
-"""
-
-import asyncio
 import socket
-from collections.abc import Callable
-from email.utils import formatdate
 from urllib.parse import urlsplit
 
-import attrs
-import uvicorn
-from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.server import ServerState
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-ABORT = "server.abort"
-"""Extension of the scope: an async callable without arguments that closes the connection at once."""
+from paas_runner.server.connections import Connections
 
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
-_MAX_HEAD_BYTES = 65536
 
 
 class Listener:
     """One application on one port of 127.0.0.1, which stays the same from `start` to `start`."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self._app = Dated(LoopbackOnly(app))
-        self._state = ServerState()
-        self._server: asyncio.Server | None = None
+        self._connections = Connections(LoopbackOnly(app))
         self._port = 0
 
     @property
@@ -41,24 +25,11 @@ class Listener:
 
     async def start(self) -> None:
         """Listen; raises `OSError` when the port of the first time is taken."""
-        config = uvicorn.Config(
-            self._app,
-            interface="asgi3",
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
-        )
-        config.load()
-        state = self._state = ServerState()
         listening = socket.socket()
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(("127.0.0.1", self._port))
-            self._server = await asyncio.get_running_loop().create_server(
-                lambda: _Connection(config, state, lambda: self._state is state), sock=listening
-            )
+            await self._connections.start([listening])
         except BaseException:
             listening.close()
             raise
@@ -66,73 +37,7 @@ class Listener:
 
     async def stop(self) -> None:
         """Stop listening, end all requests in progress and close their connections."""
-        if self._server is None:
-            return
-        self._server.close()
-        state, self._state = self._state, ServerState()
-        tasks = list(state.tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for connection in list(state.connections):
-            connection.transport.abort()
-        await self._server.wait_closed()
-        await asyncio.sleep(0)  # so that the loop notifies the aborted connections
-        self._server = None
-
-
-class _Connection(H11Protocol):
-    """One connection, whose requests can close it without an answer."""
-
-    def __init__(self, config: uvicorn.Config, state: ServerState, wanted: Callable[[], bool]) -> None:
-        super().__init__(config=config, server_state=state, app_state={})
-        self.app = _Abortable(config.loaded_app, self)
-        self._wanted = wanted
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, unless the listener was stopped after it had accepted."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError(f"{transport} carries no bytes")
-        super().connection_made(transport)
-        if not self._wanted():
-            transport.abort()
-
-
-@attrs.frozen(eq=False)
-class _Abortable:
-    """Gives the application a way to close the connection, and uses it when a request is canceled."""
-
-    app: ASGIApp
-    protocol: H11Protocol
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["extensions"] = {**scope.get("extensions", {}), ABORT: self.abort}
-        try:
-            await self.app(scope, receive, send)
-        except (asyncio.CancelledError, ClientDisconnect):  # the listener stops, or the client went away
-            await self.abort()
-
-    async def abort(self) -> None:
-        self.protocol.transport.abort()
-        await asyncio.sleep(0)  # then the protocol is notified, and expects no answer any more
-
-
-class Dated:
-    """Puts the time into every answer that is without it, as every real server does."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_dated(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = list(message.get("headers", ()))
-                if all(name != b"date" for name, _ in headers):
-                    headers.append((b"date", formatdate(usegmt=True).encode()))
-                message = {**message, "headers": headers}
-            await send(message)
-
-        await self._app(scope, receive, send_dated)
+        await self._connections.stop()
 
 
 class LoopbackOnly:

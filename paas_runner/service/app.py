@@ -18,17 +18,22 @@ from paas_runner.dispatch import Dispatcher
 from paas_runner.dispatch.acquisition import PollCycles
 from paas_runner.dispatch.counters import Costs, Counters
 from paas_runner.dispatch.records import Ledger
-from paas_runner.job.lifecycle import resumed
+from paas_runner.job.lease import Word
 from paas_runner.job.tracked import TrackedJob
 from paas_runner.loop.timing import loop_clock
 from paas_runner.service.assembly import Assembly, Edges
 from paas_runner.service.drain import Certificate, Drain
 from paas_runner.service.installation import settled
+from paas_runner.service.membership import membership
 from paas_runner.service.operations import Operations, handlers
 from paas_runner.service.reload import LiveConfig, paused, recognised, remember
+from paas_runner.service.sharing import Sharing
 from paas_runner.service.status import LiveStatus, TokenExpiry
+from paas_runner.service.traces import tracing, untraced
 from paas_runner.service.watchdog import Supervision
+from paas_runner.service.watching import Watchers
 from paas_runner.store import state_file
+from paas_runner.store.left_behind import refuse_left_behind
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -50,21 +55,30 @@ async def serve(
     `StateFileError` when it cannot even begin, or not end, as it should.
     """
     async with AsyncExitStack() as owned:
-        store = await edges.open_store(config.store_path)
+        store = await edges.open_store(config.store)
         owned.push_async_callback(store.aclose)
         clock = loop_clock(edges.started_at)
-        config, known = await recognised(config, store)
-        await remember(known, store)
+        config, present = await recognised(config, store)
+        known = await remember(present, store)
         mark = await settled(config, store, clock())
         await state_file.take_in(config.state_file, store, config.peer_names, clock())
+        if config.state_store:
+            await refuse_left_behind(config.store_path, store, config.state_file)
+
         counters, costs = Counters(), Costs()
+        member = membership(store, stopping, edges)
+        jobs = await member.jobs(clock)
+        traces = await owned.enter_async_context(tracing(config, edges, mark=mark, clock=clock, jobs=jobs))
         assembly = Assembly(
             edges=edges,
-            system_id=system_id((config.path.parent, config.state_file.parent), edges.rng),
+            system_id=await member.system_id(
+                system_id((config.path.parent, config.state_file.parent), edges.rng)
+            ),
             installation=mark,
             counters=counters,
+            trace_of=traces.host_trace if traces else untraced,
         )
-        jobs = [resumed(job, clock()) for job in await store.jobs()]
+
         dispatcher = Dispatcher(
             assembly.served(config, present={}).pausing(paused(known)),
             jobs=jobs,
@@ -72,16 +86,35 @@ async def serve(
             ledger=Ledger(store, costs, keep_days=config.paas_costs_keep_days),
             clock=clock,
             rng=edges.rng,
-            stopping=stopping,
+            stopping=member.ending,
+            tenure=member.tenure,
+            held=member.held,
         )
         owned.push_async_callback(dispatcher.aclose)
-        runners = [runner.short_token for runner in config.runners]
-        dispatcher.observe(PollCycles(poll_cycles, runners=runners, stopping=stopping))
-        supervision = Supervision(edges.manager, dispatcher, stopping=stopping)
+
+        member.join(dispatcher, name=config.member, mode=lambda: live.config.mode, clock=clock)
+        dispatcher.observe(
+            PollCycles(
+                poll_cycles,
+                runners=[runner.short_token for runner in config.runners],
+                stopping=stopping,
+            )
+        )
+        if traces:
+            dispatcher.observe(traces)
+
+        sharing = Sharing(
+            store.leases,
+            standing=lambda: member.standing,
+            view=lambda: dispatcher.view,
+            config=lambda: live.config,
+            clock=clock,
+        )
+        supervision = Supervision(
+            edges.manager, dispatcher, stopping=stopping, besides=member.hung, sharing=sharing.report
+        )
         dispatcher.observe(supervision)
 
-        live = LiveConfig(config, assembly=assembly, dispatcher=dispatcher, store=store, stopping=stopping)
-        drain = Drain(dispatcher, store=store, clock=clock, stopping=stopping)
         expiry = TokenExpiry(lambda: live.config, clock)
         status = LiveStatus(
             dispatcher=dispatcher,
@@ -90,30 +123,67 @@ async def serve(
             state_file=config.state_file,
             counters=counters,
             notices=expiry.notices,
+            sharing=sharing.report,
         )
-        operations = Operations(status=status, config=live, drain=drain)
+
+        drain = Drain(
+            dispatcher, store=store, clock=clock, stopping=stopping, jobs_elsewhere=member.jobs_elsewhere
+        )
+        watchers = Watchers(
+            dispatcher,
+            assembly=assembly,
+            status=status,
+            drain=drain,
+            store=store,
+            costs=costs,
+            config=lambda: live.config,
+            clock=clock,
+            on_renewal=member.on_renewal,
+            hung=supervision.hung,
+        )
+
+        live: LiveConfig = LiveConfig(
+            config,
+            assembly=assembly,
+            dispatcher=dispatcher,
+            store=store,
+            stopping=stopping,
+            followers=[watchers, member],
+        )
+        await owned.enter_async_context(watchers.watching(config))
+        member.heed({Word.RUNNERS: live.follow_pauses, Word.RELOAD: live.reload, Word.DRAIN: drain.follow})
+
+        operations = Operations(status=status, config=live, drain=drain, tell=member.tell)
         on_start(operations)
-        control = edges.control(control_path(config.state_file), handlers(operations))
-        await owned.enter_async_context(control)
+        await owned.enter_async_context(edges.control(control_path(config.state_file), handlers(operations)))
 
         _announce(config, jobs, paused(known))
         async with asyncio.TaskGroup() as tasks:
             supervising = tasks.create_task(supervision.run(), name="supervision")
             draining = tasks.create_task(drain.run(), name="drain")
             expiring = tasks.create_task(expiry.run(), name="expiry of tokens")
+            counting = tasks.create_task(sharing.run(), name="jobs of other processes")
+            tasks.create_task(member.run(), name="membership")
             await _run(dispatcher, stopping, live)
-            draining.cancel()
-            expiring.cancel()
-            supervising.cancel()
-        left = dispatcher.view.jobs
-        try:
-            state_file.write(config.state_file, left, live.config.peer_names, installation=mark)
-        except state_file.StateFileError:
-            await dispatcher.give_back()
-            raise
+            for task in (draining, expiring, counting, supervising):
+                task.cancel()
+        left = member.left(dispatcher)
+        if left is not None:
+            await _write_state_file(live.config, left, mark, dispatcher)
         costs.log()
-        log.info("stopped", jobs=len(left), state_file=str(config.state_file), **counters.numbers)
+        log.info("stopped", jobs=len(left or ()), state_file=str(config.state_file), **counters.numbers)
         return drain.certificate
+
+
+async def _write_state_file(
+    config: Config, jobs: Sequence[TrackedJob], mark: str, dispatcher: Dispatcher
+) -> None:
+    """Where that fails, what is nowhere else is reported as failed; raises `StateFileError`."""
+    try:
+        state_file.write(config.state_file, jobs, config.peer_names, installation=mark)
+    except state_file.StateFileError:
+        await dispatcher.give_back()
+        raise
 
 
 async def _run(dispatcher: Dispatcher, stopping: asyncio.Event, live: LiveConfig) -> None:

@@ -16,12 +16,16 @@ from paas_runner.addresses import coordinator_api
 from paas_runner.config import Config, Runner
 from paas_runner.control import Control, no_control
 from paas_runner.coordinator.gitlab import GitLabCoordinator
+from paas_runner.database_url import StorePlace
 from paas_runner.dispatch.counters import Counters
 from paas_runner.dispatch.pace import AT_ONCE_USUALLY, Rhythm
 from paas_runner.dispatch.served import ActiveRunner, ServedConfig
 from paas_runner.errors import Exit, RunnerError
-from paas_runner.executor.contract import Executor, ExecutorKind, RunnerSection
-from paas_runner.http import Connect
+from paas_runner.executor.contract import Executor, ExecutorKind, HostTrace, RunnerSection
+from paas_runner.http import Connect, Exchanges
+from paas_runner.job.tracked import TrackedJob
+from paas_runner.loop.timing import seconds_awake_or_not
+from paas_runner.service.site import Listen, listen
 from paas_runner.service.systemd import ServiceManager
 from paas_runner.setting_types import Fraction
 from paas_runner.store import Store
@@ -42,16 +46,22 @@ class Edges:
     """All ways in which the service touches the world."""
 
     connect: Connect
-    open_store: Callable[[Path], Awaitable[Store]]
+    open_store: Callable[[StorePlace], Awaitable[Store]]
     executors: Mapping[str, Callable[[], ExecutorKind]]
     rng: random.Random = attrs.field(factory=random.Random)
     """Jitter alone comes of it, no secret."""
     started_at: datetime | None = None
     """What the clock says at the start; the present time unless a simulation decides."""
+    elapsed: Callable[[], float] = seconds_awake_or_not
+    """Counts seconds for leases, those in which the machine sleeps, too."""
+    exchanges: Exchanges = attrs.field(factory=Exchanges)
+    """All that is told of the calls that are made by `connect`."""
     control: Control = no_control
     """Where commands may ask the running service."""
     manager: ServiceManager = ServiceManager()
     """What supervises the service, and wants to know its state."""
+    listen: Listen = listen
+    """How the site comes to `listen_address`."""
     reread: Callable[[], Config] = _no_file
     """Reads the configuration once more; raises `RunnerError` when it is wrong."""
     adopt: Callable[[Config], None] = lambda _: None
@@ -66,6 +76,7 @@ class Assembly:
     system_id: str
     installation: str
     counters: Counters
+    trace_of: Callable[[TrackedJob], HostTrace | None] = lambda _: None
 
     def served(self, config: Config, *, present: Mapping[str, ActiveRunner]) -> ServedConfig:
         """All that is served; of `present` those that the configuration leaves as they are.
@@ -102,6 +113,7 @@ class Assembly:
             rhythm=_rhythm(config, runner),
             repoll_immediately=config.paas_repoll_same_runner_immediately,
             counters=self.counters,
+            trace_of=self.trace_of,
             basis=basis,
         )
 
@@ -110,13 +122,14 @@ def _rhythm(config: Config, runner: Runner) -> Rhythm:
     return Rhythm(
         shortest_pause=config.shortest_check_interval,
         longest_pause=config.longest_check_interval,
-        at_once=_requests_at_once(runner),
+        at_once=requests_at_once(runner),
         refusals_tolerated=runner.unhealthy_requests_limit,
         longest_backoff=runner.longest_backoff,
     )
 
 
-def _requests_at_once(runner: Runner) -> int:
+def requests_at_once(runner: Runner) -> int:
+    """For a job, at most."""
     return runner.request_concurrency or AT_ONCE_USUALLY
 
 
@@ -164,7 +177,7 @@ def _coordinator(runner: Runner, edges: Edges, this_system: str) -> GitLabCoordi
             system_id=this_system,
             connect=edges.connect,
             tls=runner.tls,
-            requests_at_once=_requests_at_once(runner),
+            requests_at_once=requests_at_once(runner),
         )
     except OSError as error:
         raise StartError(f"runner {runner.name!r}: its tls-… files cannot be used: {error}") from error

@@ -6,7 +6,7 @@ the store are asked what is left: nothing is taken for granted, least of all our
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -33,6 +33,8 @@ PATIENCE = timedelta(minutes=10)
 """How long it is tried to report and to clean up after a job that is over; then the job is left and named."""
 
 PROGRESS_EVERY_SECONDS = 1.0
+ELSEWHERE_EVERY_SECONDS = 5.0
+"""How often it is looked whether other processes with the same store have jobs left."""
 
 
 @attrs.frozen(kw_only=True)
@@ -118,11 +120,22 @@ class Drainable(Protocol):
 class Drain:
     """Ends the service after its last job, once that is wanted."""
 
-    def __init__(self, dispatcher: Drainable, *, store: Store, clock: Clock, stopping: asyncio.Event) -> None:
+    def __init__(
+        self,
+        dispatcher: Drainable,
+        *,
+        store: Store,
+        clock: Clock,
+        stopping: asyncio.Event,
+        jobs_elsewhere: Callable[[], Awaitable[bool]] | None = None,
+    ) -> None:
+        """`jobs_elsewhere` tells whether other processes have jobs left, which may yet become ours."""
         self._dispatcher = dispatcher
         self._store = store
         self._clock = clock
         self._stopping = stopping
+        self._jobs_elsewhere = jobs_elsewhere
+        self._awaits_others = False
         self._wanted = asyncio.Event()
         self._done = asyncio.Event()
         self.certificate: Certificate | None = None
@@ -134,12 +147,27 @@ class Drain:
             log.info("draining", jobs=len(self._dispatcher.view.jobs))
         self._wanted.set()
 
+    async def follow(self) -> None:
+        """Another process was asked to: all of them end after the last job."""
+        self.begin()
+
+    async def _others_go_on(self) -> bool:
+        """As long as the store cannot be asked that is taken for true."""
+        try:
+            return self._jobs_elsewhere is not None and await self._jobs_elsewhere()
+        except StoreError:
+            return True
+
     async def run(self) -> None:
         """Wait until it is wanted, see it through, and stop the service; a shutdown cancels it."""
         await self._dispatcher.running.wait()
         await self._wanted.wait()
         self._dispatcher.drain()
         await self._dispatcher.drained(patience=PATIENCE)
+        while await self._others_go_on() and not self._stopping.is_set():
+            self._awaits_others = True
+            await sleep_until_stopped(ELSEWHERE_EVERY_SECONDS, self._stopping)
+            await self._dispatcher.drained(patience=PATIENCE)
         if self._stopping.is_set():
             return
         self.certificate = await self._certified()
@@ -153,6 +181,8 @@ class Drain:
     async def progress(self) -> AsyncIterator[Mapping[str, Any]]:
         """The jobs that are still there, by phase, whenever that has changed; in the end the certificate.
 
+        `elsewhere` is there and true once only the jobs of other processes are waited for.
+
         Raises `RunnerError` when the service is stopped before.
         """
         last: Mapping[str, Any] = {}
@@ -162,7 +192,9 @@ class Drain:
                     "the service was stopped before it was drained: it goes on at the next start"
                 )
             phases = Counter(str(job.phase) for job in self._dispatcher.view.jobs)
-            now = {"jobs": phases.total(), "phases": dict(phases)}
+            now: dict[str, Any] = {"jobs": phases.total(), "phases": dict(phases)}
+            if self._awaits_others:
+                now["elsewhere"] = True
             if now != last:
                 last = now
                 yield {"progress": now}

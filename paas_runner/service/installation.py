@@ -26,7 +26,7 @@ async def settled(config: Config, store: Store, now: datetime) -> str:
     found = config.installation_id or stored
     if found != stored:
         await store.save_installation(found)
-    others = {str(config.store_path): stored, str(path): kept, str(config.state_file): travelling}
+    others = {str(config.store): stored, str(path): kept, str(config.state_file): travelling}
     for place, other in others.items():
         if other and other != found:
             log.warning("installation_differs", used=found, other=other, place=place)

@@ -9,6 +9,8 @@ import os
 import resource
 import signal
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import NoReturn
 
 import attrs
@@ -18,7 +20,7 @@ from paas_runner.config import Config
 from paas_runner.control import ControlServer
 from paas_runner.errors import Exit, RunnerError
 from paas_runner.executor.contract import installed
-from paas_runner.http import Http
+from paas_runner.http import Exchanges, Http
 from paas_runner.loop.lookups import ServiceLoop
 from paas_runner.service import first_signals
 from paas_runner.service.app import serve
@@ -26,9 +28,9 @@ from paas_runner.service.assembly import Edges
 from paas_runner.service.drain import Certificate
 from paas_runner.service.operations import Operations
 from paas_runner.service.systemd import ServiceManager
-from paas_runner.store import StoreError
-from paas_runner.store.database import StoreInUseError
-from paas_runner.store.sqlite import SqliteStore
+from paas_runner.store import StoreError, StoreUnreachableError
+from paas_runner.store.database import StoreInUseError, locked
+from paas_runner.store.opening import open_patiently, open_store
 from paas_runner.store.state_file import StateFileError
 
 log = structlog.stdlib.get_logger(__name__)
@@ -49,6 +51,11 @@ class OperatorSignals:
     def __init__(self) -> None:
         self._operations: Operations | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def attached(self) -> bool:
+        """Whether the service has started."""
+        return self._operations is not None
 
     def attach(self, operations: Operations) -> None:
         """Carry signals out from now on."""
@@ -88,7 +95,7 @@ def run(
     leave_no_core_file()
     edges = attrs.evolve(real_edges(), reread=reread, adopt=adopt)
     try:
-        with asyncio.Runner(loop_factory=ServiceLoop) as runner:
+        with _alone_here(config), asyncio.Runner(loop_factory=ServiceLoop) as runner:
             certificate = runner.run(_serve_until_signalled(config, edges, poll_cycles))
     except asyncio.CancelledError:
         log.warning("stopped_at_once")
@@ -122,12 +129,19 @@ def leave_no_core_file() -> None:
 
 def real_edges() -> Edges:
     """The network, the disk and the executors of this machine."""
+    exchanges = Exchanges()
     return Edges(
-        connect=Http(),
-        open_store=SqliteStore.open,
+        connect=Http(on_exchange=exchanges),
+        exchanges=exchanges,
+        open_store=open_store,
         executors=installed(),
         control=ControlServer,
     )
+
+
+def _alone_here(config: Config) -> AbstractContextManager[None]:
+    """What stands beside `state_file` is one process's; a store there locks it anyway."""
+    return locked(config.store_path) if config.state_store else contextlib.nullcontext()
 
 
 def _leave_at_once() -> NoReturn:
@@ -144,7 +158,7 @@ async def _serve_until_signalled(config: Config, edges: Edges, poll_cycles: int 
         # its SIGABRT leaves in the log where the loop stood; other threads run on, which is no state to read
         faulthandler.enable(all_threads=False)
     signals = OperatorSignals()
-    edges = attrs.evolve(edges, manager=manager)
+    edges = attrs.evolve(edges, manager=manager, open_store=partial(open_patiently, stopping=stopping))
     service = serve(config, edges, stopping, poll_cycles=poll_cycles, on_start=signals.attach)
     serving = asyncio.create_task(service, name="service")
 
@@ -158,4 +172,10 @@ async def _serve_until_signalled(config: Config, edges: Edges, poll_cycles: int 
     for number in OPERATIONS:
         asyncio.get_running_loop().add_signal_handler(number, signals.handle, number)
     first_signals.take_up()
-    return await serving
+    try:
+        return await serving
+    except StoreUnreachableError:
+        if signals.attached or not stopping.is_set():
+            raise
+        log.info("stopped", jobs=0, state_file=str(config.state_file))  # its database was still waited for
+        return None

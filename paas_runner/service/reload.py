@@ -6,7 +6,8 @@ change of the same kind: it is on the disk before it takes effect, and outlives 
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Protocol
 
 import attrs
@@ -37,16 +38,27 @@ class Reloaded:
 
 
 async def recognised(config: Config, store: RunnerStore) -> tuple[Config, Sequence[KnownRunner]]:
-    """The configuration with the keys of its runners, and all runners as they are known from now on."""
-    known = await store.runners()
-    config, present = config.recognised(known)
-    return config, remembered(known, present)
+    """The configuration with the keys of its runners, and those as they are known from now on."""
+    return config.recognised(await store.runners())
 
 
-async def remember(known: Sequence[KnownRunner], store: RunnerStore) -> None:
-    """Nothing is written where nothing has changed: a full disk prevents no restart."""
-    if list(known) != list(await store.runners()):
-        await store.save_runners(known)
+async def remember(present: Sequence[KnownRunner], store: RunnerStore) -> Sequence[KnownRunner]:
+    """These beside all others; returns all."""
+    return await _changed(store, lambda known: remembered(known, present))
+
+
+async def _changed(
+    store: RunnerStore, change: Callable[[Sequence[KnownRunner]], Sequence[KnownRunner]]
+) -> Sequence[KnownRunner]:
+    """What is known of the runners, changed, whoever else changes it at the same time.
+
+    Nothing is written where nothing has changed: a full disk prevents no restart.
+    """
+    while True:
+        before = await store.runners()
+        after = change(before)
+        if list(after) == list(before) or await store.save_runners(after, over=before):
+            return after
 
 
 def paused(known: Sequence[KnownRunner]) -> frozenset[str]:
@@ -69,6 +81,16 @@ class Reloadable(Protocol):
         """Serve this from now on."""
 
 
+class Follower(Protocol):
+    """What goes along with the configuration, beside what is dispatched: it watches, and runs no jobs."""
+
+    def following(self, config: Config) -> AbstractAsyncContextManager[None]:
+        """Get ready for a new configuration, which comes into force inside; when that fails, go back.
+
+        Raises `RunnerError` when it cannot be followed, and then it does not come into force at all.
+        """
+
+
 class LiveConfig:
     """The owner of the configuration of a running service."""
 
@@ -80,13 +102,15 @@ class LiveConfig:
         dispatcher: Reloadable,
         store: RunnerStore,
         stopping: asyncio.Event,
+        followers: Sequence[Follower] = (),
     ) -> None:
-        """`config` is what the dispatcher serves, recognised."""
+        """`config` is what the dispatcher serves, recognised, and the followers follow."""
         self._config = config
         self._assembly = assembly
         self._dispatcher = dispatcher
         self._store = store
         self._stopping = stopping
+        self._followers = followers
         self._one_at_a_time = asyncio.Lock()
 
     @property
@@ -113,22 +137,37 @@ class LiveConfig:
         """The opposite of `pause`."""
         return await self._pause(name, pause=False)
 
+    async def follow_pauses(self) -> None:
+        """Another process has paused or resumed runners; raises `RunnerError`."""
+        async with self._one_at_a_time:
+            await self._ready()
+            wanted = paused(await self._store.runners())
+            served = self._dispatcher.config
+            changed = (wanted ^ served.limits.paused) & served.names.keys()
+            if changed:
+                self._dispatcher.reload(served.pausing(wanted))
+            for key in sorted(changed):
+                log.info("runner_paused" if key in wanted else "runner_resumed", runner=served.names[key])
+
     # --- reload ------------------------------------------------------------------------------------------
 
     async def _reload(self) -> Reloaded:
-        config, known = await recognised(self._assembly.edges.reread(), self._store)
+        config, seen = await recognised(self._assembly.edges.reread(), self._store)
         config, restart_needed = with_restart_keys_of(self._config, config)
         changes = differences(self._config, config)
         present = self._dispatcher.config.runners
-        served = self._assembly.served(config, present=present).pausing(paused(known))
+        served = self._assembly.served(config, present=present)
         try:
-            await remember(known, self._store)
-            self._refuse_while_stopping()
+            async with AsyncExitStack() as following:
+                for follower in self._followers:
+                    await following.enter_async_context(follower.following(config))
+                known = await remember(seen, self._store)
+                self._refuse_while_stopping()
         except RunnerError:
             await _close_new(served, present)
             raise
         self._config = config
-        self._dispatcher.reload(served)
+        self._dispatcher.reload(served.pausing(paused(known)))
         self._assembly.edges.adopt(config)
         _log_reload(config, changes, restart_needed)
         return Reloaded(changes=changes, restart_needed=restart_needed)
@@ -139,11 +178,12 @@ class LiveConfig:
         async with self._one_at_a_time:
             await self._ready()
             key = self._key(name)
-            known = [
-                attrs.evolve(runner, paused=pause) if runner.key == key else runner
-                for runner in await self._store.runners()
-            ]
-            await remember(known, self._store)
+            known = await _changed(
+                self._store,
+                lambda runners: [
+                    attrs.evolve(runner, paused=pause) if runner.key == key else runner for runner in runners
+                ],
+            )
             self._refuse_while_stopping()
             self._dispatcher.reload(self._dispatcher.config.pausing(paused(known)))
             title = self._dispatcher.config.names[key]

@@ -1,7 +1,7 @@
 """How the running service is: a report made on request, from a view of the dispatch."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -12,17 +12,32 @@ import structlog
 from paas_runner import __version__
 from paas_runner.config import Config
 from paas_runner.dispatch.counters import Counters
+from paas_runner.dispatch.standstill import OtherReason, standstill
 from paas_runner.dispatch.view import DispatchView
 from paas_runner.job.capacity import Bound
+from paas_runner.job.tracked import JobKey, TrackedJob
 from paas_runner.job.wording import describe_history
 from paas_runner.loop.timing import Clock, sleep
 from paas_runner.status import report
 from paas_runner.status.report import to_data
+from paas_runner.status.sharing import SharingReport
 from paas_runner.status.views import JobExplanation
 
 log = structlog.stdlib.get_logger(__name__)
 
 _TOKENS_EVERY = timedelta(days=1)
+
+_POLLING = report.RunnerState.POLLING
+_STATES: Mapping[Bound | OtherReason, report.RunnerState] = {
+    Bound.STORE: report.RunnerState.BACKING_OFF,
+    Bound.PAUSED: report.RunnerState.PAUSED,
+    Bound.CREDENTIALS: report.RunnerState.BACKING_OFF,
+    OtherReason.RECORDS: report.RunnerState.BACKING_OFF,
+    OtherReason.BACKING_OFF: report.RunnerState.BACKING_OFF,
+    OtherReason.ENDING: report.RunnerState.DRAINING,
+    OtherReason.ELSEWHERE: report.RunnerState.ELSEWHERE,
+}
+"""What a runner does that stands still for that; for any other reason it has no room."""
 
 
 class Viewed(Protocol):
@@ -44,35 +59,27 @@ class LiveStatus:
     notices: Callable[[], Mapping[str, str]]
     """What there is to say of a runner that has no other trouble, by short token."""
 
+    sharing: Callable[[], SharingReport | None] = lambda: None
+
+    def glance(self) -> "Glance":
+        """Everything as it is now, for whoever makes a report of it later."""
+        return Glance(
+            view=self.dispatcher.view,
+            at=self.clock(),
+            since=self.since,
+            state_file=self.state_file,
+            counters=self.counters.numbers,
+            notices=self.notices(),
+            sharing=self.sharing(),
+        )
+
     def now(self) -> report.StatusReport:
         """Everything as it is now."""
-        view = self.dispatcher.view
-        return report.StatusReport(
-            at=self.clock(),
-            service=report.ServiceReport(
-                state=_service_state(view),
-                version=__version__,
-                state_file=self.state_file,
-                pid=os.getpid(),
-                since=self.since,
-                trouble=_trouble(view),
-            ),
-            capacity=report.capacity(view.load),
-            runners=[self._runner(view, key, name) for key, name in _names(view).items()],
-            jobs=self._jobs(view),
-            counters=self.counters.numbers,
-            looks=_looks(view),
-        )
+        return self.glance().status()
 
     def explain(self, job_id: object) -> Sequence[JobExplanation]:
         """Each tracked job with that id: its report and its history."""
-        view = self.dispatcher.view
-        histories = {record.key: describe_history(record.history) for record in view.jobs}
-        return [
-            JobExplanation(at=self.clock(), key=job.key, job=job, history=histories[job.key])
-            for job in self._jobs(view)
-            if job.job == job_id
-        ]
+        return self.glance().explain(job_id)
 
     def log(self) -> report.StatusReport:
         """The report in the log: a line for the service, one for each runner, one for each job."""
@@ -84,20 +91,95 @@ class LiveStatus:
             log.warning("job_state", **to_data(job))
         return found
 
-    def _runner(self, view: DispatchView, key: str, name: str) -> report.RunnerReport:
-        state, why, until = _runner_state(view, key)
-        jobs = sum(job.key.runner == key for job in view.jobs)
-        why = why or self.notices().get(key, "")
-        return report.RunnerReport(name=name, runner=key, state=state, why=why, until=until, jobs=jobs)
 
-    def _jobs(self, view: DispatchView) -> Sequence[report.JobReport]:
-        blocked = "the service is stopping: it goes on at the next start" if view.stopping else ""
+@attrs.frozen(kw_only=True)
+class Glance:
+    """How the process was at one moment: frozen, so that a thread may make its report."""
+
+    view: DispatchView
+    at: datetime
+    since: datetime
+    state_file: Path
+    counters: Mapping[str, int]
+    notices: Mapping[str, str]
+    sharing: SharingReport | None = None
+    pid: int = attrs.field(factory=os.getpid)
+
+    @property
+    def jobs(self) -> Sequence[TrackedJob]:
+        """All that are tracked."""
+        return self.view.jobs
+
+    @property
+    def no_room(self) -> Mapping[JobKey, str]:
+        """Why each of the jobs that may wait for room does; empty of one that does not."""
+        return {job.key: self.view.load.why_it_waits(job) for job in self.view.load.recent}
+
+    def status(self) -> report.StatusReport:
+        """What `paas-runner status` says."""
+        return attrs.evolve(self.brief(), jobs=self._jobs(self.view.jobs))
+
+    def brief(self) -> report.StatusReport:
+        """The same without the jobs, of which each has a history and an outlook."""
+        view = self.view
+        return report.StatusReport(
+            at=self.at,
+            service=report.ServiceReport(
+                state=_service_state(view),
+                version=__version__,
+                state_file=self.state_file,
+                pid=self.pid,
+                since=self.since,
+                trouble=_trouble(view),
+            ),
+            capacity=report.capacity(view.load),
+            runners=[self._runner(key, name) for key, name in view.names.items()],
+            jobs=[],
+            counters=self.counters,
+            looks=_looks(view),
+            sharing=self.sharing,
+        )
+
+    def explain(self, job_id: object) -> Sequence[JobExplanation]:
+        """Each tracked job with that id: its report and its history."""
+        records = {record.key: record for record in self.jobs if record.key.job_id == job_id}
+        return [
+            JobExplanation(
+                at=self.at, key=job.key, job=job, history=describe_history(records[job.key].history)
+            )
+            for job in self._jobs(records.values())
+        ]
+
+    def _runner(self, key: str, name: str) -> report.RunnerReport:
+        stands = standstill(self.view, key)
+        section = self.sharing.section(key) if self.sharing and key in self.view.elsewhere else None
+        jobs = section.jobs or 0 if section else sum(job.key.runner == key for job in self.jobs)
+        if stands and stands.reason is OtherReason.ELSEWHERE and section:
+            paused = ["paused by the operator"] if key in self.view.load.limits.paused else []
+            return report.RunnerReport(
+                name=name,
+                runner=key,
+                state=report.RunnerState.ELSEWHERE,
+                why="; ".join([*paused, section.said]),
+                jobs=jobs,
+            )
+        return report.RunnerReport(
+            name=name,
+            runner=key,
+            state=_STATES.get(stands.reason, report.RunnerState.NO_ROOM) if stands else _POLLING,
+            why=stands.why if stands else self.notices.get(key, ""),
+            until=stands.until if stands else None,
+            jobs=jobs,
+        )
+
+    def _jobs(self, records: Iterable[TrackedJob]) -> Sequence[report.JobReport]:
+        blocked = "the service is stopping: it goes on at the next start" if self.view.stopping else ""
         return report.jobs(
-            view.jobs,
-            self.clock(),
-            names=_names(view),
-            policies=view.policies,
-            no_room={job.key: view.load.why_it_waits(job) for job in view.load.recent},
+            records,
+            self.at,
+            names=self.view.names,
+            policies=self.view.policies,
+            no_room=self.no_room,
             blocked=blocked,
         )
 
@@ -138,11 +220,6 @@ def _looks(view: DispatchView) -> Sequence[report.LooksReport]:
     ]
 
 
-def _names(view: DispatchView) -> Mapping[str, str]:
-    """Of the runners in service first, then of those on their way out."""
-    return {**view.runners, **view.leaving}
-
-
 def _service_state(view: DispatchView) -> report.ServiceState:
     if view.stopping:
         return report.ServiceState.STOPPING
@@ -150,26 +227,4 @@ def _service_state(view: DispatchView) -> report.ServiceState:
 
 
 def _trouble(view: DispatchView) -> str:
-    reasons = sorted(set(view.refused.values()))
-    return f"the records cannot be written: {'; '.join(reasons)}" if reasons else ""
-
-
-def _runner_state(view: DispatchView, key: str) -> tuple[report.RunnerState, str, datetime | None]:
-    if view.stopping or view.draining:
-        return report.RunnerState.DRAINING, "the service takes no more jobs", None
-    if key in view.leaving:
-        why = "no longer in the configuration: its jobs run to their end"
-        return report.RunnerState.DRAINING, why, None
-    obstacle = attrs.evolve(view.load, reservations=()).obstacle(key)
-    if obstacle and obstacle.bound is Bound.PAUSED:
-        return report.RunnerState.PAUSED, obstacle.text, None
-    if waiting := [job.job_id for job in view.refused if job.runner == key]:
-        why = f"asks for no job before the record of job {min(waiting)} can be written"
-        return report.RunnerState.BACKING_OFF, why, None
-    if backoff := view.backoffs.get(key):
-        return report.RunnerState.BACKING_OFF, backoff.why, backoff.until
-    if obstacle and obstacle.bound is Bound.CREDENTIALS:
-        return report.RunnerState.BACKING_OFF, obstacle.text, None
-    if obstacle:
-        return report.RunnerState.NO_ROOM, obstacle.text, None
-    return report.RunnerState.POLLING, "", None
+    return f"the records cannot be written: {view.why_refused}" if view.refused else ""

@@ -6,7 +6,8 @@ event loop in which they all run, so that it starves, too, when that is blocked.
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import structlog
@@ -14,8 +15,13 @@ import structlog
 from paas_runner.dispatch.view import DispatchView, Observer
 from paas_runner.job.tracked import Phase
 from paas_runner.service.systemd import ServiceManager
+from paas_runner.status.sharing import Role, SharingReport
+from paas_runner.status.sharing_wording import role_line
 
 log = structlog.stdlib.get_logger(__name__)
+
+LOOK_SECONDS = 10.0
+"""A change of roles among processes that share a store is seen within that time."""
 
 
 class Watched(Protocol):
@@ -35,11 +41,29 @@ class Watched(Protocol):
 class Supervision(Observer):
     """Notifies the manager while a dispatcher runs."""
 
-    def __init__(self, manager: ServiceManager, dispatcher: Watched, *, stopping: asyncio.Event) -> None:
+    def __init__(
+        self,
+        manager: ServiceManager,
+        dispatcher: Watched,
+        *,
+        stopping: asyncio.Event,
+        besides: Callable[[], Sequence[str]] = tuple,
+        sharing: Callable[[], SharingReport | None] = lambda: None,
+    ) -> None:
+        """`besides` names the loops beside the dispatcher's that do not come back.
+
+        `sharing` tells how the process stands among others with its store.
+        """
         self._manager = manager
         self._dispatcher = dispatcher
         self._stopping = stopping
+        self._besides = besides
+        self._sharing = sharing
         self._changed = asyncio.Event()
+
+    def hung(self) -> Sequence[str]:
+        """The loops that do not come back; none as long as everything works."""
+        return [*self._dispatcher.hung(), *self._besides()]
 
     def changed(self) -> None:
         self._changed.set()
@@ -59,12 +83,13 @@ class Supervision(Observer):
 
     @property
     def _line(self) -> str:
-        return status_line(self._dispatcher.view)
+        return status_line(self._dispatcher.view, self._sharing())
 
     async def _report(self) -> None:
         reported = self._line
         while True:
-            await self._changed.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), LOOK_SECONDS)
             self._changed.clear()
             if self._line != reported:
                 reported = self._line
@@ -76,7 +101,7 @@ class Supervision(Observer):
             return
         known: Sequence[str] = []
         while True:
-            hung = self._dispatcher.hung()
+            hung = self.hung()
             if not hung:
                 self._manager.alive()
             elif hung != known:
@@ -89,18 +114,25 @@ class Supervision(Observer):
             await asyncio.sleep(self._manager.watchdog.total_seconds() / 3)
 
 
-def status_line(view: DispatchView) -> str:
-    """Such as `2 runners (1 backing off), 3 jobs: 1 provisioning, 2 running`, after `draining, `, if so."""
+def status_line(view: DispatchView, sharing: SharingReport | None = None) -> str:
+    """Such as `2 runners (1 backing off), 3 jobs: 1 provisioning, 2 running`, after `draining, `, if so.
+
+    Before it the role among processes that share a store; of a standby that is all.
+    """
+    draining = "draining, " if view.draining else ""
+    if sharing and sharing.role is Role.STANDBY:
+        return f"{draining}{role_line(sharing)}"
+    role = f"{role_line(sharing)}; " if sharing else ""
     counts: Counter[Phase] = Counter()
     for share, count in view.load.shares.items():
         counts[share.phase] += count
     phases = ", ".join(f"{counts[phase]} {phase}" for phase in Phase if counts[phase])
     jobs = _number(view.load.jobs, "job") + (f": {phases}" if phases else "")
-    draining = "draining, " if view.draining else ""
     trouble = "the records cannot be written, " if view.refused else ""
     backing_off = len(view.backoffs.keys() & view.runners.keys())
     back = f" ({backing_off} backing off)" if backing_off else ""
-    return f"{trouble}{draining}{_number(len(view.runners), 'runner')}{back}, {jobs}"
+    runners = _number(len(view.runners.keys() - view.elsewhere), "runner")
+    return f"{role}{trouble}{draining}{runners}{back}, {jobs}"
 
 
 def _number(count: int, what: str) -> str:

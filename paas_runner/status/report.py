@@ -18,6 +18,7 @@ from paas_runner.job.decision import Policy
 from paas_runner.job.outlook import Outlook, outlook
 from paas_runner.job.tracked import Entry, JobKey, Phase, TrackedJob
 from paas_runner.job.wording import HistoryLine, describe_entry
+from paas_runner.status.sharing import SharingReport
 
 T = TypeVar("T")
 
@@ -44,6 +45,9 @@ class RunnerState(enum.StrEnum):
     PAUSED = "paused"
     BACKING_OFF = "backing off"
     DRAINING = "draining"
+    ELSEWHERE = "elsewhere"
+    """Another process of the same store has it."""
+
     DOWN = "down"
 
 
@@ -139,10 +143,13 @@ class StatusReport:
     looks: Sequence[LooksReport] = ()
     """Of the coordinators where more looks are due than are allowed."""
 
+    sharing: SharingReport | None = None
+    """With other processes; None where the store is this one's alone."""
+
 
 def capacity(load: Load) -> Capacity:
     """How much room is left; requests in flight are not counted."""
-    held = attrs.evolve(load, reservations=())
+    held = load.without_requests
     return Capacity(
         concurrent=Use(used=held.jobs, limit=load.limits.concurrent),
         provisioning=Use(used=held.preparing, limit=load.limits.provisioning),

@@ -21,6 +21,8 @@ from paas_runner.status.report import (
     StatusReport,
     Use,
 )
+from paas_runner.status.sharing import SharingReport
+from paas_runner.status.sharing_wording import role_line, sharing_lines
 
 
 @attrs.frozen(kw_only=True)
@@ -37,16 +39,22 @@ def page(report: StatusReport) -> str:
     """The service, its room, its runners, and two more lines for each job: what was last, what is next."""
     return "\n".join(
         [
-            _service(report.service, report.at),
+            _service(report.service, report.at, report.sharing),
             _capacity(report.capacity),
             *_counters(report.counters),
             *map(_looks, report.looks),
+            *_processes(report),
             "",
             *aligned([("RUNNER", "TOKEN", "STATE", "JOBS", "WHY"), *map(_runner, report.runners)]),
             "",
-            *(_jobs(report.jobs, report.at) if report.jobs else ["no tracked jobs"]),
+            *(_jobs(report.jobs, report.at) if report.jobs else [_no_jobs(report)]),
         ]
     )
+
+
+def _processes(report: StatusReport) -> Iterator[str]:
+    if report.sharing:
+        yield from sharing_lines(report.sharing, report.at, weighs=report.capacity.quota is not None)
 
 
 def changes(before: StatusReport | None, after: StatusReport) -> Iterator[str]:
@@ -55,6 +63,9 @@ def changes(before: StatusReport | None, after: StatusReport) -> Iterator[str]:
     known_service = (before.service.state, before.service.trouble) if before else None
     if known_service != (after.service.state, after.service.trouble):
         yield f"{clock} service: {_with_reason(after.service.state, after.service.trouble)}"
+    role = role_line(after.sharing) if after.sharing else ""
+    if role and (before is None or before.sharing is None or role_line(before.sharing) != role):
+        yield f"{clock} sharing: {role}"
     runners = {runner.runner: runner for runner in before.runners} if before else {}
     for runner in after.runners:
         known = runners.get(runner.runner)
@@ -86,12 +97,21 @@ def next_line(job: JobReport, now: datetime) -> str:
     return f"{when}: {_with_reason(job.next.what, job.next.why)}"
 
 
-def _service(service: ServiceReport, at: datetime) -> str:
+def _service(service: ServiceReport, at: datetime, sharing: SharingReport | None) -> str:
+    if service.state is ServiceState.DOWN and sharing:
+        where = ", ".join(member.name for member in sharing.alive)
+        there = f"here, but {'at ' + where}" if where else "anywhere"
+        return f"paas-runner is not running {there}; this is what is in {sharing.store}"
     if service.state is ServiceState.DOWN:
         return f"paas-runner is not running; this is what it left in the store beside {service.state_file}"
-    since = f", since {span((at - service.since).total_seconds())}" if service.since else ""
+    since = f", up {span((at - service.since).total_seconds())}" if service.since else ""
     trouble = f"; {one_line(service.trouble)}" if service.trouble else ""
     return f"paas-runner {service.version} is {service.state}, process {service.pid}{since}{trouble}"
+
+
+def _no_jobs(report: StatusReport) -> str:
+    elsewhere = report.sharing.jobs_elsewhere if report.sharing else 0
+    return f"no tracked jobs here, {elsewhere} elsewhere" if elsewhere else "no tracked jobs"
 
 
 def _capacity(capacity: Capacity) -> str:

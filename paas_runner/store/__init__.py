@@ -1,6 +1,27 @@
 """Durable records of tracked jobs, and the state file in which they travel between installations."""
 
-from paas_runner.store.protocol import JobStore, LedgerStore, RunnerStore, Store
-from paas_runner.store.sqlite_file import StoreError
+from paas_runner.store.protocol import (
+    JobStore,
+    LeaseStore,
+    LedgerStore,
+    NoStoreError,
+    NoticeStore,
+    RunnerStore,
+    StaleLeaseError,
+    Store,
+    StoreError,
+    StoreUnreachableError,
+)
 
-__all__ = ["JobStore", "LedgerStore", "RunnerStore", "Store", "StoreError"]
+__all__ = [
+    "JobStore",
+    "LeaseStore",
+    "LedgerStore",
+    "NoStoreError",
+    "NoticeStore",
+    "RunnerStore",
+    "StaleLeaseError",
+    "Store",
+    "StoreError",
+    "StoreUnreachableError",
+]

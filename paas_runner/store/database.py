@@ -21,8 +21,9 @@ from typing import Any, TypeVar
 import attrs
 
 from paas_runner.errors import Exit
+from paas_runner.store.protocol import NoStoreError, StoreError
 from paas_runner.store.schema import Schema, version_of
-from paas_runner.store.sqlite_file import StoreError, connected, unusable
+from paas_runner.store.sqlite_file import connected, unusable
 
 T = TypeVar("T")
 
@@ -56,7 +57,7 @@ class Database:
     @classmethod
     async def open(cls, path: Path, schema: Schema) -> "Database":
         """Open or create the file; raises `StoreInUseError` or another `StoreError`."""
-        lock = _locked(path.with_name(path.name + ".lock"))
+        lock = _locked(path)
         database = cls(path, schema, lock, asyncio.get_running_loop())
         try:
             await database.transaction(lambda _: None)
@@ -164,7 +165,19 @@ def _answer(batch: Sequence[_Request], results: Sequence[Any]) -> None:
             request.answer.set_result(result)
 
 
-def _locked(path: Path) -> int:
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """No service works on the store inside; raises `StoreInUseError` where one does, or `StoreError`."""
+    descriptor = _locked(path)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(store: Path) -> int:
+    """The descriptor of its lock file."""
+    path = store.with_name(store.name + ".lock")
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
@@ -218,5 +231,5 @@ def reading(path: Path, schema: Schema) -> Iterator[sqlite3.Connection]:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def missing(path: Path) -> StoreError:
-    return StoreError(f"{path}: there is no store; has the service ever run with this configuration?")
+def missing(place: object) -> NoStoreError:
+    return NoStoreError(f"{place}: there is no store; has the service ever run with this configuration?")

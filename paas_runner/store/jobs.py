@@ -4,6 +4,8 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
+import attrs
+
 from paas_runner.job.tracked import Entry, JobKey, TrackedJob
 from paas_runner.store.protocol import REMEMBERED_HISTORIES, REMEMBERED_JOBS
 from paas_runner.store.records import dumps, history_from_text, loads
@@ -42,8 +44,20 @@ CREATE INDEX history_job ON history (job_id);
     ),
 )
 
+_INTO_JOB = "INTO job (runner, job_id, acquired_at, phase, record) VALUES (?, ?, ?, ?, ?)"
+
 Row: TypeAlias = tuple[str, int, str, str, str]
 StoredRecord: TypeAlias = tuple[str, int, bytes]
+StoredHistory: TypeAlias = tuple[int, str, int, str]
+
+
+@attrs.frozen(kw_only=True)
+class PastJob:
+    """A job that is gone; a larger `number` went later."""
+
+    number: int
+    key: JobKey
+    history: Sequence[Entry]
 
 
 def row(job: TrackedJob) -> Row:
@@ -52,9 +66,12 @@ def row(job: TrackedJob) -> Row:
 
 
 def save(db: sqlite3.Connection, job: Row) -> None:
-    db.execute(
-        "INSERT OR REPLACE INTO job (runner, job_id, acquired_at, phase, record) VALUES (?, ?, ?, ?, ?)", job
-    )
+    db.execute(f"INSERT OR REPLACE {_INTO_JOB}", job)
+
+
+def add(db: sqlite3.Connection, job: Row) -> None:
+    """The same, but a record that is there stays."""
+    db.execute(f"INSERT OR IGNORE {_INTO_JOB}", job)
 
 
 def stored(db: sqlite3.Connection) -> Sequence[StoredRecord]:
@@ -98,6 +115,30 @@ def histories(db: sqlite3.Connection, job_id: int) -> Mapping[JobKey, Sequence[E
     select = "SELECT runner, entries FROM history WHERE job_id = ? ORDER BY number"
     found = db.execute(select, (job_id,)).fetchall()
     return {JobKey(runner, job_id): history_from_text(entries) for runner, entries in found}
+
+
+def latest_histories(
+    db: sqlite3.Connection, *, most: int, before: int | None = None, event: str = ""
+) -> Sequence[StoredHistory]:
+    """Of the jobs that went last, those first; of those before a number, or in whose history an event is."""
+    select = (
+        "SELECT number, runner, job_id, entries FROM history "
+        "WHERE (? IS NULL OR number < ?) AND instr(entries, ?) ORDER BY number DESC LIMIT ?"
+    )
+    return db.execute(select, (before, before, written(event), most)).fetchall()
+
+
+def written(event: str) -> str:
+    """What is in the text of each history in which that event is; of all for none."""
+    return f'"event":"{event}"' if event else "["
+
+
+def read_histories(found: Iterable[StoredHistory]) -> Sequence[PastJob]:
+    """The jobs of those rows; raises ValueError."""
+    return [
+        PastJob(number=number, key=JobKey(runner, job_id), history=history_from_text(entries))
+        for number, runner, job_id, entries in found
+    ]
 
 
 def tenants(db: sqlite3.Connection, runner: str) -> frozenset[str]:

@@ -1,15 +1,19 @@
 """The ledger in the store: one row for each host that has gone, kept for as long as the operator wants."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+import attrs
+
 from paas_runner.job.cost import Charge
 from paas_runner.job.tracked import JobKey
-from paas_runner.store.schema import Migration
+from paas_runner.job.use import Use
+from paas_runner.store.schema import Migration, version_of
 
 VERSION = 2
+USE_VERSION = 4
 
 MIGRATIONS = (
     Migration(
@@ -31,7 +35,37 @@ CREATE INDEX charge_until ON charge (until);
 CREATE INDEX charge_tenant ON charge (runner, tenant);
 """,
     ),
+    Migration(
+        number=USE_VERSION,
+        room="ledger",
+        sql="""
+ALTER TABLE charge ADD COLUMN project TEXT NOT NULL DEFAULT '';
+ALTER TABLE charge ADD COLUMN job_name TEXT NOT NULL DEFAULT '';
+ALTER TABLE charge ADD COLUMN memory_bytes INTEGER;
+ALTER TABLE charge ADD COLUMN cpus REAL;
+ALTER TABLE charge ADD COLUMN used_memory_bytes INTEGER;
+ALTER TABLE charge ADD COLUMN used_cpu_seconds REAL;
+ALTER TABLE charge ADD COLUMN used_wall_seconds REAL;
+""",
+    ),
 )
+
+_INSERT = """
+INSERT OR IGNORE INTO charge (
+    runner, job_id, host, tenant, flavor, since, until, price,
+    project, job_name, memory_bytes, cpus, used_memory_bytes, used_cpu_seconds, used_wall_seconds
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_SELECT = """
+SELECT
+    runner, job_id, host, tenant, flavor, since, until, price,
+    project, job_name, memory_bytes, cpus, used_memory_bytes, used_cpu_seconds, used_wall_seconds
+FROM charge WHERE until >= ? AND since < ? ORDER BY since
+"""
+_SELECT_FROM_OLD = """
+SELECT runner, job_id, host, tenant, flavor, since, until, price, '', '', NULL, NULL, NULL, NULL, NULL
+FROM charge WHERE until >= ? AND since < ? ORDER BY since
+"""
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -44,10 +78,14 @@ def row(charge: Charge) -> Row:
     return (
         charge.key.runner,
         charge.key.job_id,
-        *map(_storable, (charge.host, charge.tenant, charge.flavor)),
+        *map(storable, (charge.host, charge.tenant, charge.flavor)),
         moment(charge.since),
         moment(charge.until),
         charge.price,
+        *map(storable, (charge.project, charge.job_name)),
+        charge.memory_bytes,
+        charge.cpus,
+        *(attrs.astuple(charge.use) if charge.use else (None, None, None)),
     )
 
 
@@ -58,11 +96,7 @@ def moment(at: datetime) -> str:
 
 def enter(db: sqlite3.Connection, charge: Row, *, keep_from: str) -> bool:
     """Add a row unless its host has one, and drop old ones; returns whether it was added."""
-    added = db.execute(
-        "INSERT OR IGNORE INTO charge (runner, job_id, host, tenant, flavor, since, until, price) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        charge,
-    )
+    added = db.execute(_INSERT, charge)
     db.execute(
         "DELETE FROM charge WHERE (runner, job_id, host) IN "
         "(SELECT runner, job_id, host FROM charge WHERE until < ? ORDER BY until LIMIT ?)",
@@ -85,23 +119,41 @@ def all_tenants(db: sqlite3.Connection) -> Mapping[str, frozenset[str]]:
     return {runner: frozenset(tenants) for runner, tenants in found.items()}
 
 
-def charges(db: sqlite3.Connection, since: datetime, until: datetime) -> Sequence[Charge]:
-    """Every charge that has a part in that time; raises ValueError for a row that cannot be understood."""
+def charges(db: sqlite3.Connection, since: datetime, until: datetime, *, most: int = -1) -> Sequence[Charge]:
+    """Every charge that has a part in that time; raises ValueError for a row that cannot be understood.
+
+    The first `most` of them, by their beginning, where that is not negative.
+
+    A file of an earlier version, in which no service has been started since, knows less of each.
+    """
+    select = _SELECT if version_of(db) >= USE_VERSION else _SELECT_FROM_OLD
+    return read(db.execute(f"{select} LIMIT ?", (moment(since), moment(until), most)))
+
+
+def read(rows: Iterable[Row]) -> Sequence[Charge]:
+    """The charges of those rows; raises ValueError for one that cannot be understood."""
+    return [_charge(found) for found in rows]
+
+
+def spent(db: sqlite3.Connection, since: datetime) -> Mapping[tuple[str, str], float]:
+    """What hosts that are gone have cost since then, as far as they had a price, by runner and tenant."""
     select = (
-        "SELECT runner, job_id, host, tenant, flavor, since, until, price FROM charge "
-        "WHERE until >= ? AND since < ? ORDER BY since"
+        "SELECT runner, tenant, "
+        "SUM(price * 24 * (julianday(until) - MAX(julianday(since), julianday(?1)))) "
+        "FROM charge WHERE until >= ?1 AND price IS NOT NULL GROUP BY runner, tenant"
     )
-    return [_charge(found) for found in db.execute(select, (moment(since), moment(until)))]
+    return {(runner, tenant): float(cost) for runner, tenant, cost in db.execute(select, (moment(since),))}
 
 
-def has(db: sqlite3.Connection, key: JobKey, host: str) -> bool:
-    """Whether a job's charge for a host is there."""
-    select = "SELECT 1 FROM charge WHERE runner = ? AND job_id = ? AND host = ?"
-    return db.execute(select, (key.runner, key.job_id, _storable(host))).fetchone() is not None
+def charged(db: sqlite3.Connection) -> frozenset[tuple[JobKey, str]]:
+    """The hosts of jobs with a record whose charge is there."""
+    select = "SELECT charge.runner, charge.job_id, charge.host FROM job JOIN charge USING (runner, job_id)"
+    return frozenset((JobKey(runner, job_id), host) for runner, job_id, host in db.execute(select))
 
 
 def _charge(found: Row) -> Charge:
-    runner, job_id, host, tenant, flavor, since, until, price = found
+    runner, job_id, host, tenant, flavor, since, until, price, *rest = found
+    project, job_name, memory_bytes, cpus, *used = rest
     return Charge(
         key=JobKey(runner, job_id),
         tenant=tenant,
@@ -110,6 +162,11 @@ def _charge(found: Row) -> Charge:
         since=_time(since),
         until=_time(until),
         price=None if price is None else float(price),
+        project=project,
+        job_name=job_name,
+        memory_bytes=memory_bytes,
+        cpus=cpus,
+        use=None if None in used else Use(memory_bytes=used[0], cpu_seconds=used[1], wall_seconds=used[2]),
     )
 
 
@@ -117,6 +174,6 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(str(text)).astimezone(UTC)
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Half a character, which no database takes, becomes its escape."""
     return text.encode(errors="backslashreplace").decode()

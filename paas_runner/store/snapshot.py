@@ -1,20 +1,23 @@
 """The store as it is at one moment, for commands: readable while the service runs, never changed."""
 
 import asyncio
-import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import attrs
 
+from paas_runner.database_url import StorePlace
 from paas_runner.job.cost import Charge
 from paas_runner.job.known_runner import KnownRunner
+from paas_runner.job.lease import Tenancy
+from paas_runner.job.notice import KeptNotices
 from paas_runner.job.tracked import Entry, JobKey, TrackedJob
-from paas_runner.store import jobs, ledger, runners, state_file
-from paas_runner.store.database import missing, reading
-from paas_runner.store.schema import version_of
-from paas_runner.store.sqlite import SCHEMA
+from paas_runner.store import NoStoreError, state_file
+from paas_runner.store.database import missing
+from paas_runner.store.jobs import PastJob
+from paas_runner.store.ledger import storable
+from paas_runner.store.moment import Moment, at_one_moment
 
 
 @attrs.frozen(kw_only=True)
@@ -28,6 +31,12 @@ class Snapshot:
     tenants: Mapping[str, frozenset[str]]
     """Those that have paid for hosts which are gone, by the short token of the runner."""
 
+    tenancy: Tenancy | None = None
+    """Who works on it, where several processes can."""
+
+    system_id: str | None = None
+    """By which coordinators know all of them."""
+
 
 @attrs.frozen(kw_only=True)
 class Accounts:
@@ -38,18 +47,20 @@ class Accounts:
     runners: Sequence[KnownRunner]
 
 
-def take(path: Path) -> Snapshot:
+def take(place: StorePlace) -> Snapshot:
     """Read the records in one transaction; raises `StoreError`."""
-    with reading(path, SCHEMA) as db:
-        installation = runners.fact(db, runners.INSTALLATION)
+    with at_one_moment(place) as moment:
+        installation = moment.installation()
         if installation is None:
-            raise missing(path)
+            raise missing(place)
         return Snapshot(
             installation=installation,
-            jobs=_jobs(db),
-            ended=jobs.ended(db),
-            tenants={} if version_of(db) < ledger.VERSION else ledger.all_tenants(db),
-            runners=_runners(db),
+            jobs=_in_order(moment),
+            ended=moment.ended(),
+            tenants=moment.tenants(),
+            runners=moment.runners(),
+            tenancy=moment.tenancy(),
+            system_id=moment.system_id(),
         )
 
 
@@ -57,7 +68,7 @@ def take(path: Path) -> Snapshot:
 class StoredRecords:
     """The records on the disk, as they are at each call; a state file that waits for a start counts, too."""
 
-    store: Path
+    store: StorePlace
     state_file: Path
     peer_names: Mapping[str, str]
     """For each runner's short token what heptapod-paas-runner calls it."""
@@ -81,28 +92,65 @@ class StoredRecords:
         return attrs.evolve(snapshot, jobs=[*snapshot.jobs, *waiting.jobs])
 
 
-def accounts(path: Path, since: datetime, until: datetime) -> Accounts:
+def accounts(place: StorePlace, since: datetime, until: datetime) -> Accounts:
     """Read the ledger from `since` to `until` and the records in one transaction; raises `StoreError`."""
-    with reading(path, SCHEMA) as db:
-        owing, known = _jobs(db), _runners(db)
-        if version_of(db) < ledger.VERSION:  # not started since the upgrade
-            return Accounts(charges=[], jobs=owing, runners=known)
-        owing = [job for job in owing if not (job.host and ledger.has(db, job.key, job.host.ref))]
-        return Accounts(charges=ledger.charges(db, since, until), jobs=owing, runners=known)
+    with at_one_moment(place) as moment:
+        charged = moment.charged()
+        owing = [
+            job
+            for job in _in_order(moment)
+            if not (job.host and (job.key, storable(job.host.ref)) in charged)
+        ]
+        return Accounts(charges=moment.charges(since, until, -1), jobs=owing, runners=moment.runners())
 
 
-def histories(path: Path, job_id: int) -> Mapping[JobKey, Sequence[Entry]]:
+def members_of(place: StorePlace) -> Sequence[str]:
+    """The names of the processes that work on a shared store at this moment; raises `StoreError`."""
+    try:
+        with at_one_moment(place) as moment:
+            tenancy = moment.tenancy()
+    except NoStoreError:
+        return []
+    return sorted(member.name for member in tenancy.members.values() if member.is_alive) if tenancy else []
+
+
+def shared_system_id(place: StorePlace) -> str | None:
+    """By which coordinators know all who share the store; None where nobody does. Raises `StoreError`."""
+    if isinstance(place, Path):
+        return None
+    try:
+        with at_one_moment(place) as moment:
+            return moment.system_id()
+    except NoStoreError:
+        return None
+
+
+def histories(place: StorePlace, job_id: int) -> Mapping[JobKey, Sequence[Entry]]:
     """What is remembered of the jobs of that id which are gone, one for each runner; raises `StoreError`."""
-    with reading(path, SCHEMA) as db:
-        if version_of(db) < jobs.HISTORY_VERSION:  # not started since the upgrade
-            return {}
-        return jobs.histories(db, job_id)
+    with at_one_moment(place) as moment:
+        return moment.histories(job_id)
 
 
-def _jobs(db: sqlite3.Connection) -> Sequence[TrackedJob]:
+def charges(place: StorePlace, since: datetime, until: datetime, *, most: int = -1) -> Sequence[Charge]:
+    """Only the ledger's charges that have a part in that time; the first `most`; raises `StoreError`."""
+    with at_one_moment(place) as moment:
+        return moment.charges(since, until, most)
+
+
+def past_jobs(
+    place: StorePlace, *, most: int, before: int | None = None, event: str = ""
+) -> Sequence[PastJob]:
+    """The jobs that went last, before a number, or in whose history an event is; raises `StoreError`."""
+    with at_one_moment(place) as moment:
+        return moment.past_jobs(most=most, before=before, event=event)
+
+
+def pending_notices(place: StorePlace) -> Mapping[str, KeptNotices]:
+    """What is kept of each receiver; raises `StoreError`."""
+    with at_one_moment(place) as moment:
+        return moment.notices()
+
+
+def _in_order(moment: Moment) -> Sequence[TrackedJob]:
     """In the order of their keys: what is added up has the same last digit each time."""
-    return sorted(jobs.read(jobs.stored(db)), key=lambda job: job.key)
-
-
-def _runners(db: sqlite3.Connection) -> Sequence[KnownRunner]:
-    return runners.loads(runners.fact(db, runners.RUNNERS))
+    return sorted(moment.jobs(), key=lambda job: job.key)

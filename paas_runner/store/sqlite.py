@@ -1,29 +1,34 @@
-"""The store of the service: the SQL of jobs, ledger and runners on the engine of `database.py`.
+"""The store of the service: the SQL of jobs, ledger, runners and notices on the engine of `database.py`.
 
 Rows are made before the engine's thread sees them, and read after it, so that its transactions are short.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from paas_runner.job.cost import Charge
 from paas_runner.job.known_runner import KnownRunner
+from paas_runner.job.notice import KeptNotices
 from paas_runner.job.tracked import Entry, JobKey, TrackedJob
 from paas_runner.store import jobs as job_sql
 from paas_runner.store import ledger as ledger_sql
+from paas_runner.store import notices as notice_sql
 from paas_runner.store import runners as runner_sql
 from paas_runner.store.database import Database
 from paas_runner.store.records import history_as_text
 from paas_runner.store.schema import Schema
 from paas_runner.store.sqlite_file import unusable
 
-SCHEMA = Schema((*job_sql.MIGRATIONS, *runner_sql.MIGRATIONS, *ledger_sql.MIGRATIONS))
+SCHEMA = Schema((*job_sql.MIGRATIONS, *runner_sql.MIGRATIONS, *ledger_sql.MIGRATIONS, *notice_sql.MIGRATIONS))
 
 
 class SqliteStore:
     """`paas_runner.store.Store` in a database whose schema has the migrations of `SCHEMA`."""
+
+    leases = None
+    """One process has the file for itself."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -39,6 +44,11 @@ class SqliteStore:
             return job_sql.read(records)
         except ValueError as error:
             raise unusable(self._database.path, str(error)) from error
+
+    async def add(self, job: TrackedJob) -> bool:
+        row = job_sql.row(job)
+        await self._database.transaction(lambda db: job_sql.add(db, row))
+        return True
 
     async def save(self, job: TrackedJob) -> None:
         row = job_sql.row(job)
@@ -73,6 +83,21 @@ class SqliteStore:
             lambda db: job_sql.tenants(db, runner) | ledger_sql.tenants(db, runner)
         )
 
+    async def spent(self, since: datetime) -> Mapping[tuple[str, str], float]:
+        return await self._database.transaction(lambda db: ledger_sql.spent(db, since))
+
+    async def notices(self) -> Mapping[str, KeptNotices]:
+        return await self._database.transaction(notice_sql.kept)
+
+    async def keep_notices(self, receiver: str, book: str, added: Mapping[str, str]) -> None:
+        await self._database.transaction(lambda db: notice_sql.keep(db, receiver, book, added))
+
+    async def delivered(self, receiver: str, number: str) -> None:
+        await self._database.transaction(lambda db: notice_sql.delivered(db, receiver, number))
+
+    async def forget_receivers(self, receivers: Collection[str]) -> None:
+        await self._database.transaction(lambda db: notice_sql.forget(db, receivers))
+
     async def installation(self, *, otherwise: str = "") -> str:
         return await self._database.transaction(lambda db: runner_sql.installation(db, otherwise))
 
@@ -88,9 +113,14 @@ class SqliteStore:
         except ValueError as error:
             raise unusable(self._database.path, str(error)) from error
 
-    async def save_runners(self, known: Sequence[KnownRunner]) -> None:
-        text = runner_sql.dumps(known)
+    async def save_runners(
+        self, runners: Sequence[KnownRunner], *, over: Sequence[KnownRunner] | None = None
+    ) -> bool:
+        if over is not None and list(over) != list(await self.runners()):
+            return False  # nobody else writes here
+        text = runner_sql.dumps(runners)
         await self._database.transaction(lambda db: runner_sql.keep(db, runner_sql.RUNNERS, text))
+        return True
 
     async def aclose(self) -> None:
         """Finish what was asked for and let go of the files."""

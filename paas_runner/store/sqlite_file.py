@@ -11,14 +11,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from paas_runner.errors import Exit, RunnerError
+from paas_runner.store.protocol import StoreError
 from paas_runner.store.schema import Schema, version_of
-
-
-class StoreError(RunnerError):
-    """The records cannot be read or written: the text says which file and why."""
-
-    exit_code = Exit.STATE
 
 
 def unusable(path: Path, why: str) -> StoreError:
@@ -73,12 +67,17 @@ _NOT_WRITTEN = frozenset(
 
 def _make(path: Path, schema: Schema) -> None:
     """Under another name first, so that an empty or half-made file is never ours."""
-    if _journal_bytes(path):
-        raise unusable(path, "is missing, but its -wal is there")
+    refuse_lone_journal(path)
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)  # of an empty file SQLite itself drops the journal
     _up_to_date(_opened(fresh), schema).close()
     fresh.rename(path)
+
+
+def refuse_lone_journal(path: Path) -> None:
+    """Raises `StoreError` where a file's journal is there without it: it would become that of a new one."""
+    if _journal_bytes(path):
+        raise unusable(path, "is missing, but its -wal is there")
 
 
 def _up_to_date(db: sqlite3.Connection, schema: Schema) -> sqlite3.Connection:

@@ -140,7 +140,7 @@ def write(
             os.fsync(descriptor)
         _set_aside(path)
         fresh.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise StateFileError(
             f"{path}: cannot be written: {error.strerror}; the records are still in the store beside it"
@@ -194,7 +194,8 @@ def _installation(document: Mapping[str, Any]) -> str | None:
     return found if is_installation(found) else None
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """What was renamed in it is so after a power cut, too."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -5,16 +5,20 @@ used in one event loop. Its limits: nothing survives the process, nothing is eve
 forgets after some thousands of jobs it keeps, and every object has the same installation unless told.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from paas_runner.job.cost import Charge
 from paas_runner.job.known_runner import KnownRunner
+from paas_runner.job.notice import KeptNotices
 from paas_runner.job.tracked import Entry, JobKey, TrackedJob
+from paas_runner.store import LeaseStore
 
 
 class MemoryStore:
     """`paas_runner.store.Store`; to play a crash give the same object to the next service."""
+
+    leases: LeaseStore | None = None
 
     def __init__(self) -> None:
         self._jobs: dict[JobKey, TrackedJob] = {}
@@ -25,9 +29,15 @@ class MemoryStore:
         self._installation = ""
         self._charges: dict[tuple[JobKey, str], Charge] = {}
         self._runners: Sequence[KnownRunner] = ()
+        self._notices: dict[str, KeptNotices] = {}
 
     async def jobs(self) -> Sequence[TrackedJob]:
         return sorted(self._jobs.values(), key=lambda job: (job.acquired_at, job.key.job_id))
+
+    async def add(self, job: TrackedJob) -> bool:
+        if job.key not in self._jobs:
+            await self.save(job)
+        return True
 
     async def save(self, job: TrackedJob) -> None:
         self._jobs[job.key] = job
@@ -48,6 +58,31 @@ class MemoryStore:
         new = self._charges.setdefault((charge.key, charge.host), charge) is charge
         self._charges = {key: kept for key, kept in self._charges.items() if kept.until >= keep_from}
         return new
+
+    async def spent(self, since: datetime) -> Mapping[tuple[str, str], float]:
+        found: dict[tuple[str, str], float] = {}
+        for charge in self._charges.values():
+            part = charge.within(since, charge.until + timedelta(microseconds=1))
+            if part and part.cost is not None:
+                payer = (charge.key.runner, charge.tenant)
+                found[payer] = found.get(payer, 0.0) + part.cost
+        return found
+
+    async def notices(self) -> Mapping[str, KeptNotices]:
+        return dict(self._notices)
+
+    async def keep_notices(self, receiver: str, book: str, added: Mapping[str, str]) -> None:
+        before = self._notices.get(receiver, KeptNotices()).pending
+        pending = dict(sorted([*before.items(), *added.items()]))
+        self._notices[receiver] = KeptNotices(book=book, pending=pending)
+
+    async def delivered(self, receiver: str, number: str) -> None:
+        if kept := self._notices.get(receiver):
+            left = {key: document for key, document in kept.pending.items() if key != number}
+            self._notices[receiver] = KeptNotices(book=kept.book, pending=left)
+
+    async def forget_receivers(self, receivers: Collection[str]) -> None:
+        self._notices = {name: kept for name, kept in self._notices.items() if name not in receivers}
 
     @property
     def charges(self) -> Sequence[Charge]:
@@ -74,8 +109,13 @@ class MemoryStore:
     async def runners(self) -> Sequence[KnownRunner]:
         return self._runners
 
-    async def save_runners(self, runners: Sequence[KnownRunner]) -> None:
+    async def save_runners(
+        self, runners: Sequence[KnownRunner], *, over: Sequence[KnownRunner] | None = None
+    ) -> bool:
+        if over is not None and list(over) != list(self._runners):
+            return False
         self._runners = tuple(runners)
+        return True
 
     async def aclose(self) -> None:
         return None

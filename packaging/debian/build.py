@@ -7,20 +7,28 @@ commit; the versions of the packages are bounded by $PIP_CONSTRAINT, as everywhe
 """
 
 import argparse
+import gzip
 import hashlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from importlib.metadata import Distribution, EntryPoint, distributions
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
-HERE = Path(__file__).parent
+from licenses import copyright_of
+
+HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-PREFIX = Path("usr/lib/paas-runner")
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "site")]
+
+from tables import filled  # noqa: E402
+from vendored import PREFIX, run, vendor  # noqa: E402 - beside the folders of those who use it
+
 DOCUMENTS = Path("usr/share/doc/paas-runner")
 
 INSTALLED = {
@@ -31,15 +39,18 @@ INSTALLED = {
 }
 """Where the files in systemd/ go."""
 
-COMMAND = """\
-#!/usr/bin/python3 -I
-import sys
+FOR_WHOEVER_WATCHES = ("grafana/paas-runner.json", "prometheus/paas-runner.rules.yml")
+"""A dashboard and alerts, of packaging/, beside the other examples."""
 
-sys.path.insert(0, "/{prefix}")
+MAINTAINER = "PaaS Runner <paas-runner@packages.invalid>"
+"""Unless the builder is somebody, as Debian's tools ask: $DEBFULLNAME and $DEBEMAIL."""
 
-from {module} import {attribute}
+CHANGELOG = """\
+paas-runner ({version}) unstable; urgency=medium
 
-sys.exit({attribute}())
+  * What is new: /{documents}/CHANGELOG.md
+
+ -- {maintainer}  {date}
 """
 
 
@@ -53,41 +64,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ["SOURCE_DATE_EPOCH"] = _date_of_last_commit()
     with tempfile.TemporaryDirectory() as scratch:
         tree = Path(scratch) / "tree"
-        product = _install_packages(tree / PREFIX, Path(scratch))
-        _write_commands(product, tree / "usr/bin")
+        product = vendor(tree, Path(scratch))
         _copy_files(tree)
+        _write_manual(tree)
+        _write_documents(product, tree)
         _write_control(product, tree)
         _set_modes(tree)
         package = folder / f"paas-runner_{_debian_version(product.version)}_all.deb"
-        _run("dpkg-deb", "--root-owner-group", "--threads-max=1", "-Zxz", "--build", str(tree), str(package))
+        run("dpkg-deb", "--root-owner-group", "--threads-max=1", "-Zxz", "--build", str(tree), str(package))
     print(package)
     return 0
-
-
-def _install_packages(prefix: Path, scratch: Path) -> Distribution:
-    """Packages in pure Python alone, which fit every machine and every later Python; then what pip left."""
-    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
-    _run(*pip, "wheel", "--no-deps", "--wheel-dir", str(scratch), str(ROOT))
-    [wheel] = scratch.glob("*.whl")
-    anywhere = ("--only-binary=:all:", "--platform=any", "--implementation=py", "--abi=none")
-    _run(*pip, "install", "--no-compile", *anywhere, "--target", str(prefix), str(wheel))
-    shutil.rmtree(prefix / "bin", ignore_errors=True)
-    for name in ("RECORD", "REQUESTED", "INSTALLER", "direct_url.json"):
-        for left in prefix.glob(f"*.dist-info/{name}"):
-            left.unlink()
-    [product] = distributions(name="paas-runner", path=[str(prefix)])
-    return product
-
-
-def _write_commands(product: Distribution, folder: Path) -> None:
-    folder.mkdir(parents=True)
-    for command in product.entry_points.select(group="console_scripts"):
-        (folder / command.name).write_text(_command(command))
-        (folder / command.name).chmod(0o755)
-
-
-def _command(command: EntryPoint) -> str:
-    return COMMAND.format(prefix=PREFIX, module=command.module, attribute=command.attr)
 
 
 def _copy_files(tree: Path) -> None:
@@ -95,9 +81,40 @@ def _copy_files(tree: Path) -> None:
         (tree / folder).mkdir(parents=True, exist_ok=True)
         for name in names:
             shutil.copy(ROOT / "systemd" / name, tree / folder)
-    for document in (ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")):
+    for document in (ROOT / "README.md", ROOT / "CHANGELOG.md"):
         shutil.copy(document, tree / DOCUMENTS)
-    shutil.copy(ROOT / "LICENSE", tree / DOCUMENTS / "copyright")
+    for document in (ROOT / "docs").rglob("*.md"):
+        place = tree / DOCUMENTS / document.relative_to(ROOT / "docs")
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(filled(document.read_text()))
+    for example in FOR_WHOEVER_WATCHES:
+        shutil.copy(ROOT / "packaging" / example, tree / DOCUMENTS / "examples")
+
+
+def _write_manual(tree: Path) -> None:
+    """Pages and completion, of the programs that are in the tree."""
+    program = ROOT / "packaging" / "manual" / "build.py"
+    run(sys.executable, "-B", str(program), "--packages", str(tree / PREFIX), str(tree))
+    for page in (tree / "usr/share/man").rglob("*.[1-9]"):
+        _compress(page.with_name(f"{page.name}.gz"), page.read_text())
+        page.unlink()
+
+
+def _write_documents(product: Distribution, tree: Path) -> None:
+    """What Debian wants to know of each package; what pip left goes."""
+    vendored = [each for each in distributions(path=[str(tree / PREFIX)]) if each.name != product.name]
+    (tree / DOCUMENTS / "copyright").write_text(copyright_of(vendored, tree, PREFIX))
+    date = datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), UTC)
+    entry = CHANGELOG.format(
+        version=_debian_version(product.version),
+        documents=DOCUMENTS,
+        maintainer=_maintainer(),
+        date=format_datetime(date),
+    )
+    _compress(tree / DOCUMENTS / "changelog.gz", entry)
+    for name in ("RECORD", "REQUESTED", "INSTALLER", "WHEEL", "direct_url.json"):
+        for left in (tree / PREFIX).glob(f"*.dist-info/{name}"):
+            left.unlink()
 
 
 def _write_control(product: Distribution, tree: Path) -> None:
@@ -113,6 +130,7 @@ def _write_control(product: Distribution, tree: Path) -> None:
             python=".".join(map(str, sys.version_info[:2])),  # what a package needs may depend on it
             installed_size=sum(-(-path.stat().st_size // 1024) for path in files),
             summary=product.metadata["Summary"],
+            maintainer=_maintainer(),
         )
     )
     for script in ("preinst", "postinst", "prerm", "postrm"):
@@ -121,9 +139,9 @@ def _write_control(product: Distribution, tree: Path) -> None:
 
 
 def _set_modes(tree: Path) -> None:
-    """Whatever the umask: readable by all, written by root, executable where the owner may execute."""
+    """Whatever the umask: readable by all, written by root, executable are the commands alone."""
     for path in (tree, *tree.rglob("*")):
-        executable = path.is_dir() or path.stat().st_mode & 0o100
+        executable = path.is_dir() or (path.parent.name in ("bin", "DEBIAN") and path.stat().st_mode & 0o100)
         path.chmod(0o755 if executable else 0o644)
 
 
@@ -132,20 +150,22 @@ def _debian_version(version: str) -> str:
     return re.sub(r"\.?(a|b|rc|dev)(?=\d)", r"~\1", version)
 
 
+def _maintainer() -> str:
+    name, address = os.environ.get("DEBFULLNAME"), os.environ.get("DEBEMAIL")
+    return f"{name} <{address}>" if name and address else MAINTAINER
+
+
+def _compress(path: Path, text: str) -> None:
+    """With nothing in it but the text."""
+    path.write_bytes(gzip.compress(text.encode(), compresslevel=9, mtime=0))
+
+
 def _date_of_last_commit() -> str:
-    return _run("git", "-C", str(ROOT), "log", "-1", "--format=%ct").strip()
+    return run("git", "-C", str(ROOT), "log", "-1", "--format=%ct").strip()
 
 
 def _md5(path: Path) -> str:
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-
-
-def _run(*command: str) -> str:
-    """What the command printed; ends the program with what it complained about."""
-    done = subprocess.run(command, text=True, capture_output=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}:\n{done.stdout}{done.stderr}")
-    return done.stdout
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from paas_runner.check.configuration import Clocks, worst
 from paas_runner.coordinator.system_id import FILE
 from paas_runner.errors import RunnerError
 from paas_runner.executor.checks import Grade, fault, fine, skipped, warning
-from paas_runner.http import Http, Response
-from paas_runner.job.capacity import Flavors
+from paas_runner.http import Exchange, Http, Response
+from paas_runner.job.limits import Flavors
 from paas_runner.sandbox.faults import Answer, Garbage, Hang
 from paas_runner.secret import Secret
 
@@ -35,6 +35,23 @@ async def test_nothing_is_created_or_changed_anywhere(world):
     assert world.files == ["config.toml"]
     assert not world.sandbox.cloud.ledger.calls
     assert not world.sandbox.coordinator.jobs
+
+
+async def test_receivers_of_notices_that_cannot_be_told_or_are_overheard_are_named(world):
+    sections = [
+        f'[[notify]]\nname = "{name}"\n{how}\n'
+        for name, how in {
+            "pager": 'command = ["/nowhere/page"]',
+            "log": 'command = ["/bin/true"]',
+            "chat": 'url = "http://chat.example/canary-hook"',
+            "ops": 'url = "https://ops.example/canary-hook"',
+        }.items()
+    ]
+    world.write(world.runner(), *sections)
+    checked = await world.checked(offline=True)
+    assert checked.grades("notices") == [Grade.FAULT, Grade.FINE, Grade.WARNING, Grade.FINE]
+    assert "/nowhere/page" in checked.all_told
+    assert "canary-hook" not in checked.all_told
 
 
 async def test_the_coordinator_lists_this_machine_as_the_service_would_be_listed(world):
@@ -365,21 +382,24 @@ async def test_a_token_that_may_not_see_attributes_is_a_fault(world, body):
     assert "must be an administrator's" in checked.of("tenants")[0].advice
 
 
+def answered(headers):
+    answer = Response(status=200, headers=headers, body=b"")
+    return Exchange(service="it", op="look", method="GET", seconds=0.1, attempt=1, answer=answer)
+
+
 def test_an_answer_that_was_long_on_its_way_does_not_count_against_the_clock():
     begun = datetime(2026, 3, 1, tzinfo=UTC)
     times = iter([begun + timedelta(seconds=20), begun + timedelta(seconds=1)])
     clocks = Clocks(lambda: next(times))
     for _ in range(2):
-        clocks.compare(
-            "it", Response(status=200, headers={"date": "Sun, 01 Mar 2026 00:00:00 GMT"}, body=b"")
-        )
+        clocks.compare(answered({"date": "Sun, 01 Mar 2026 00:00:00 GMT"}))
     assert clocks.results() == [fine("clock", "agrees with it")]
 
 
 @pytest.mark.parametrize("headers", [{}, {"date": "now"}])
 def test_without_an_answer_that_has_a_date_the_clock_is_not_judged(headers):
     clocks = Clocks(lambda: datetime.now(UTC))
-    clocks.compare("it", Response(status=200, headers=headers, body=b""))
+    clocks.compare(answered(headers))
     assert [each.grade for each in clocks.results()] == [Grade.SKIPPED]
 
 
@@ -390,7 +410,7 @@ def test_without_an_answer_that_has_a_date_the_clock_is_not_judged(headers):
 def test_a_clock_that_differs_is_said_in_round_numbers(ahead, words):
     there = datetime(2026, 3, 1, tzinfo=UTC)
     clocks = Clocks(lambda: there + timedelta(seconds=0.5) + ahead)
-    clocks.compare("it", Response(status=200, headers={"date": "Sun, 01 Mar 2026 00:00:00 GMT"}, body=b""))
+    clocks.compare(answered({"date": "Sun, 01 Mar 2026 00:00:00 GMT"}))
     [result] = clocks.results()
     assert result.grade is Grade.WARNING
     assert words in result.text

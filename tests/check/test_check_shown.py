@@ -10,7 +10,7 @@ import pytest
 from paas_runner.check import shown
 from paas_runner.config import load
 from paas_runner.executor.contract import installed
-from paas_runner.job.capacity import Flavors
+from paas_runner.job.limits import Flavors
 from paas_runner.plain_text import exact_span
 
 TEXT = """

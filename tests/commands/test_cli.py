@@ -1,24 +1,33 @@
 """Commands, their help, and how they end."""
 
+import importlib
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import paas_runner
 from paas_runner import cli
 from paas_runner.commands.command import OutputError, exit_code_of
 from paas_runner.config.complaints import Complaint, ConfigError
 from paas_runner.config.packaged import WrongUserError
 from paas_runner.control import ControlError, NotRunningError
 from paas_runner.errors import Exit, Rejected, RunnerError, Transient, UsageError
+from paas_runner.logs.syslog import RemoteLogError
+from paas_runner.migration.kept import NotKeptError
+from paas_runner.migration.migration import InUseError
 from paas_runner.proxies import ProxyError
 from paas_runner.service.assembly import StartError
-from paas_runner.store import StoreError
+from paas_runner.store import NoStoreError, StaleLeaseError, StoreError, StoreUnreachableError
 from paas_runner.store.database import StoreInUseError
+from paas_runner.store.left_behind import LeftBehindError
+from paas_runner.store.opening import MissingLibraryError, MissingStorePackagesError
 from paas_runner.store.state_file import StateFileError
+from paas_runner.web.listening import ListenError
 
 MALFORMED = sorted((Path(__file__).parents[1] / "config" / "malformed").glob("*.toml"))
 BIN = Path(sys.executable).parent
@@ -105,7 +114,7 @@ def test_help_imports_nothing_that_takes_time():
 
 
 def errors(kind=RunnerError):
-    """All types of our errors that are known to a process which serves and registers."""
+    """All types of our errors in the modules that are imported."""
     return {kind}.union(*map(errors, kind.__subclasses__()))
 
 
@@ -119,10 +128,23 @@ CODES = {
     StartError: 78,
     WrongUserError: 78,
     ProxyError: 78,
+    InUseError: 75,
+    ListenError: 78,
+    NotKeptError: 74,
+    RemoteLogError: 78,
+    StoreUnreachableError: 74,
+    NoStoreError: 74,
+    StaleLeaseError: 74,
+    MissingStorePackagesError: 78,
+    MissingLibraryError: 78,
+    LeftBehindError: 78,
 }
 
 
 def test_each_type_of_error_has_one_exit_code():
+    for module in pkgutil.walk_packages(paas_runner.__path__, "paas_runner."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
     ours = {kind for kind in errors() if kind.__module__.startswith("paas_runner.")}
     assert {kind: int(kind.exit_code) for kind in ours if kind.exit_code is not Exit.FAILED} == CODES
     assert {ControlError, NotRunningError, Transient, Rejected} <= ours

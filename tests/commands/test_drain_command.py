@@ -54,6 +54,12 @@ def test_in_a_pipe_there_is_a_line_for_each_change(drained):
     ]
 
 
+def test_it_is_told_when_only_jobs_of_other_processes_are_waited_for(drained):
+    others = {"progress": {"jobs": 0, "phases": {}, "elsewhere": True}}
+    _, _, messages = drained(others, {"certificate": CLEAN})
+    assert messages.splitlines() == ["no jobs left here: those of other processes are waited for"]
+
+
 def test_hosts_of_another_installation_are_named_and_the_rest_is_certified(drained):
     host = {"name": "hpd-job-a-7", "host": "app_7", "runner": "a", "installation": "the-one-before"}
     code, answer, _ = drained({"certificate": CLEAN | {"foreign_hosts": [host]}})

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from paas_runner.config import Config, ConfigError, load
 from paas_runner.config.dialect import ALIASES, FORWARDED_KEYS, GLOBAL_KEYS, OUTER_KEYS, WITHOUT_EFFECT
-from paas_runner.config.model import JobTraceWatch, QuotaComputation, Runner
+from paas_runner.config.model import QuotaComputation
+from paas_runner.config.runner import JobTraceWatch, Runner
 from paas_runner.executor.contract import ExecutorKind
 from paas_runner.settings import keys_of
 

@@ -304,7 +304,6 @@ def test_what_is_asked_for_in_vain_is_named_and_what_happens_instead(
 
     told = [warning.removeprefix(f"{tmp_path / 'config.toml'}:") for warning in config.warnings]
     assert [line.partition(";")[0] for line in told] == [
-        "1: listen_address: has no effect",
         "2: sentry_dsn: has no effect",
         "3: user: has no effect",
         "4: metrics_server: has no effect",
@@ -314,7 +313,7 @@ def test_what_is_asked_for_in_vain_is_named_and_what_happens_instead(
         "17: runners[0].disable_verbose: has no effect",
         "18: runners[0].tls-skip-verify: has no effect",
     ]
-    assert "`paas-runner status --json`" in told[0]
+    assert "`listen_address`" in told[2]
     assert "`tls-ca-file`" in told[-1]
 
 
@@ -474,3 +473,36 @@ def test_a_bottomless_document_is_a_complaint(load_text: LoadText) -> None:
         load_text("concurrent = " + "[" * 20_000 + "]" * 20_000)
 
     assert complaints(error) == ["config.toml: nested too deeply"]
+
+
+@pytest.mark.parametrize(
+    ("more", "place"),
+    [
+        ("address = 'log.example'", ("log.example", 6514)),
+        ("address = 'log.example'\ntls = false", ("log.example", 601)),
+        ("address = '[::1]:5140'", ("::1", 5140)),
+    ],
+)
+def test_the_log_goes_to_the_port_that_is_usual_for_its_way(
+    load_text: LoadText, more: str, place: object
+) -> None:
+    remote = load_text(f"[log_remote]\n{more}\n{RUNNER}").log_remote
+    assert remote is not None
+    assert remote.place == place
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("address = 'https://x'", "log_remote.address: has neither scheme nor path"),
+        ("address = 'x'\napp_name = 'a b'", "log_remote.app_name: must be 1 to 48"),
+        ("address = 'x'\nfacility = 'mail'", "log_remote.facility: expected one of user, daemon"),
+        ("address = 'x'\ntls-cert-file = 'config.toml'", "log_remote.tls-cert-file: and `tls-key-file`"),
+        ("address = 'x'\ntls = false\ntls-ca-file = 'config.toml'", "log_remote.tls: is false"),
+    ],
+)
+def test_where_the_log_goes_is_said_wrongly(load_text: LoadText, more: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_text(f"[log_remote]\n{more}\n{RUNNER}")
+    [complaint] = caught.value.complaints
+    assert said in str(complaint)

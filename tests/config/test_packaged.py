@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from paas_runner.config.packaged import Unit, WrongUserError, owner_of, refuse_root, unit_of
+from paas_runner.config.packaged import (
+    Unit,
+    WrongUserError,
+    owner_of,
+    refuse_root,
+    refuse_root_beside,
+    unit_of,
+)
 from paas_runner.errors import Exit
 
 CONFIG = Path("/etc/paas-runner/config.toml")
@@ -57,3 +64,14 @@ def test_root_does_not_start_what_belongs_to_the_units_user(tmp_path):
     refuse_root(CONFIG, tmp_path / "state.json", uid=NOBODY)
     refuse_root(Path("/srv/config.toml"), tmp_path / "state.json", uid=0)
     refuse_root(CONFIG, tmp_path / "missing" / "state.json", uid=0)
+
+
+def test_root_leaves_nothing_in_a_folder_whose_owner_could_not_open_it(tmp_path):
+    if os.geteuid() == 0:
+        os.chown(tmp_path, NOBODY, NOBODY)
+    owner = owner_of(tmp_path)
+    with pytest.raises(WrongUserError, match=f"run this with `sudo -u {owner}`"):
+        refuse_root_beside(tmp_path / "copy.db", uid=0)
+    refuse_root_beside(tmp_path / "copy.db", uid=NOBODY)
+    refuse_root_beside(tmp_path / "missing" / "copy.db", uid=0)
+    refuse_root_beside(Path("/etc/copy.db"), uid=0)

@@ -66,6 +66,10 @@ BROKEN = [
     section(more=f'cache = "{SECRET}"'),
     section(more=f'cache = {{s3 = {{SecretKey = "{SECRET}"}}}}\nlimit = -1'),
     QUOTA + section(),
+    *(f'[traces]\nendpoint = "http://x"\nheaders = {bad}\n' + section() for bad in BAD_SECRETS),
+    f'[traces]\nendpoint = "http://x"\nheaders = "{SECRET}"\n' + section(),
+    f'[traces]\nendpoint = "http://x"\nhosts_headers = "x={SECRET}"\n' + section(),
+    f'[traces]\nendpoint = "http://user:{SECRET}@x"\n' + section(),
 ]
 
 

@@ -11,7 +11,7 @@ from paas_runner.conformance import Call, ExecutorConformance, host_request, ste
 from paas_runner.errors import Rejected, RemoteError, Transient
 from paas_runner.executor.checks import fault, fine
 from paas_runner.executor.contract import RunnerSection
-from paas_runner.job.capacity import NOTHING_KNOWN, Flavors
+from paas_runner.job.limits import NOTHING_KNOWN, Flavors
 from paas_runner.job.tracked import Host
 from tests.support.shelves import ShelfExecutor, ShelfSettings, Warehouse
 

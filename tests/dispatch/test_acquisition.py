@@ -8,8 +8,8 @@ from structlog.testing import capture_logs
 from paas_runner.coordinator.protocol import JobAnswer
 from paas_runner.errors import Rejected, Transient
 from paas_runner.executor.contract import JobRefusedError
-from paas_runner.job.capacity import Limits, QuotaRule
 from paas_runner.job.failure import Failure, FailureReason
+from paas_runner.job.limits import Limits, QuotaRule
 from paas_runner.testing.virtual_time import run_virtual, virtual_now
 from tests.support.asking import Asking, Coordinator, Weighing, asked, body
 from tests.support.outside_world import RHYTHM, RUNNER

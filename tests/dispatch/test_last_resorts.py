@@ -12,8 +12,9 @@ from structlog.testing import capture_logs
 from paas_runner.dispatch.acquisition import PollCycles
 from paas_runner.dispatch.flavors import FlavorRefresh
 from paas_runner.dispatch.sweep import Sweep
+from paas_runner.dispatch.view import Observer
 from paas_runner.errors import Transient
-from paas_runner.job.capacity import Flavors
+from paas_runner.job.limits import Flavors
 from paas_runner.testing.virtual_time import run_virtual, virtual_now
 from tests.support.logged_events import events_in
 from tests.support.outside_world import RUNNER, OutsideWorld
@@ -136,7 +137,9 @@ def test_a_search_for_orphans_that_fails_is_followed_by_the_next(logs):
 
         world.executor.tenants_among = tenants_among
         world.executor.tenant = lambda _payload: ""
-        sweep = Sweep(runner, every=MINUTE, registry=registry, store=world.store, clock=virtual_now)
+        sweep = Sweep(
+            runner, every=MINUTE, registry=registry, store=world.store, clock=virtual_now, observer=Observer()
+        )
         running = asyncio.ensure_future(sweep.run())
         await asyncio.sleep(200)
         running.cancel()

@@ -10,15 +10,16 @@ from collections import Counter
 from datetime import timedelta
 
 import attrs
+import pytest
 
 from paas_runner.coordinator.protocol import JobStatus, TraceState
 from paas_runner.dispatch import Dispatcher
 from paas_runner.dispatch.counters import Costs
 from paas_runner.dispatch.records import Ledger
 from paas_runner.dispatch.served import ServedConfig
-from paas_runner.job.capacity import Limits
 from paas_runner.job.decision import Policy
 from paas_runner.job.lifecycle import resumed
+from paas_runner.job.limits import Limits
 from paas_runner.job.tracked import JobKey, Phase
 from paas_runner.testing.memory_store import MemoryStore
 from paas_runner.testing.virtual_time import run_virtual, virtual_now
@@ -129,6 +130,7 @@ def test_a_thousand_jobs_at_a_second_cost_no_more_requests_than_the_budget_and_i
     played(story, EACH_SECOND)
 
 
+@pytest.mark.long
 def test_at_the_default_pause_the_end_of_each_of_a_thousand_jobs_is_found_within_a_minute():
     async def story(outside, _dispatcher):
         await asyncio.sleep(300)

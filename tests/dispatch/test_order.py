@@ -14,10 +14,10 @@ import pytest
 
 from paas_runner.dispatch.registry import Registry
 from paas_runner.errors import Rejected, Transient
-from paas_runner.job.capacity import Limits
 from paas_runner.job.cost import closed_by
 from paas_runner.job.events import Decommissioned
 from paas_runner.job.lifecycle import acquired
+from paas_runner.job.limits import Limits
 from paas_runner.job.tracked import Phase, TrackedJob
 from paas_runner.store import StoreError
 from paas_runner.testing.virtual_time import run_virtual

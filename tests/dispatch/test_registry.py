@@ -6,7 +6,8 @@ import attrs
 import pytest
 
 from paas_runner.dispatch.registry import Registry
-from paas_runner.job.capacity import Bound, Limits
+from paas_runner.job.capacity import Bound
+from paas_runner.job.limits import Limits
 from paas_runner.job.tracked import Phase
 from tests.support.records import job, job_in
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from paas_runner.coordinator.protocol import JobAnswer
 from paas_runner.dispatch.pace import AT_ONCE_USUALLY
 from paas_runner.errors import Transient
-from paas_runner.job.capacity import Limits
+from paas_runner.job.limits import Limits
 from paas_runner.testing.virtual_time import run_virtual, virtual_now
 from tests.support.asking import Asking, Coordinator, Queue
 from tests.support.outside_world import RHYTHM, RUNNER

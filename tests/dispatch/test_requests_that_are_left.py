@@ -7,7 +7,7 @@ import pytest
 
 from paas_runner.coordinator.protocol import JobAnswer
 from paas_runner.dispatch.pace import AT_ONCE_USUALLY
-from paas_runner.job.capacity import Limits
+from paas_runner.job.limits import Limits
 from paas_runner.loop.heartbeat import Heartbeats
 from paas_runner.testing.virtual_time import run_virtual
 from tests.support.asking import Asking, body

@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paas_runner.dispatch.registry import Registry
-from paas_runner.dispatch.view import DispatchView
 from paas_runner.job import events as ev
-from paas_runner.job.capacity import Flavors, Limits, QuotaRule
 from paas_runner.job.lifecycle import apply
+from paas_runner.job.limits import Flavors, Limits, QuotaRule
 from paas_runner.job.shares import shares_of
 from paas_runner.job.tracked import JobKey, Phase
 from paas_runner.loop.timing import Stop
@@ -20,6 +19,7 @@ from paas_runner.service.watchdog import status_line
 from paas_runner.testing.virtual_time import run_virtual
 from tests.support.effort import calls
 from tests.support.records import FAILURE, HOST, NOW, job_in
+from tests.support.views import dispatch_view
 
 FEW, MANY = 10, 1000
 QUOTA = QuotaRule(reference_runner="abc123xyz", reference_flavor="M", reference_jobs=2 * MANY)
@@ -38,18 +38,7 @@ def registry(count):
 
 
 def view(tracking):
-    return DispatchView(
-        load=tracking.load,
-        jobs=tracking.jobs,
-        runners={},
-        leaving={},
-        policies={},
-        backoffs={},
-        refused={},
-        looks={},
-        draining=False,
-        stopping=False,
-    )
+    return dispatch_view(load=tracking.load, jobs=tracking.jobs)
 
 
 @pytest.mark.parametrize(

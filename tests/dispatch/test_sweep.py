@@ -9,9 +9,10 @@ from paas_runner.dispatch.counters import Counters
 from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.dispatch.sweep import MOST_REMOVALS, Sweep
+from paas_runner.dispatch.view import Observer
 from paas_runner.errors import Transient
-from paas_runner.job.capacity import Limits
 from paas_runner.job.decision import Policy
+from paas_runner.job.limits import Limits
 from paas_runner.job.orphans import GRACE
 from paas_runner.job.tracked import Host, Phase, SeenHost
 from paas_runner.testing.memory_store import MemoryStore
@@ -76,7 +77,14 @@ def scene():
         rhythm=RHYTHM,
         counters=counters,
     )
-    sweep = Sweep(served, every=timedelta(seconds=300), registry=registry, store=store, clock=lambda: NOW)
+    sweep = Sweep(
+        served,
+        every=timedelta(seconds=300),
+        registry=registry,
+        store=store,
+        clock=lambda: NOW,
+        observer=Observer(),
+    )
     return Scene(provider, registry, store, sweep, counters)
 
 

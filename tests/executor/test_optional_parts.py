@@ -12,7 +12,7 @@ from paas_runner.executor.optional import (
     trouble_of,
     weight_of,
 )
-from paas_runner.job.capacity import Flavors
+from paas_runner.job.limits import Flavors
 from tests.support.host_values import provisioned
 from tests.support.records import HOST, payload
 from tests.support.shelves import ShelfExecutor, ShelfSettings, Warehouse

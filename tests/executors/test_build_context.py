@@ -11,7 +11,7 @@ from executors.clever import KIND
 from executors.clever.settings import CleverSettings
 from paas_runner.config import load
 from paas_runner.errors import Transient
-from paas_runner.executor.contract import HostRequest, JobRefusedError
+from paas_runner.executor.contract import HostRequest, HostTrace, JobRefusedError
 from paas_runner.http import Tls
 from paas_runner.job.failure import FailureReason
 from paas_runner.job.tracked import HostName
@@ -131,3 +131,28 @@ def test_the_identity_is_configured_and_stays_with_us(tmp_path):
     assert runner.settings.identity.name == "CI of Example"
     assert runner.settings.identity.email == "paasrunner@heptapod.test"
     assert runner.forwarded == {}
+
+
+def test_the_jobs_trace_is_a_variable_of_the_section_after_the_operators_own():
+    section = attrs.evolve(SECTION, forwarded={"environment": ["A=b"]})
+    trace = HostTrace(traceparent="00-x-y-01")
+    tree = build_context(attrs.evolve(requested(), trace=trace), section, main_image="img:1")
+    [written] = tomllib.loads(tree["runner.toml"].decode())["runners"]
+    assert written["environment"] == ["A=b", "TRACEPARENT=00-x-y-01"]
+    assert "paas_traces" not in written
+
+
+def test_where_a_host_sends_its_spans_is_a_table_of_its_own():
+    trace = HostTrace(traceparent="00-x-y-01", endpoint="http://c:4318", headers={"k": Secret("v")})
+    tree = build_context(attrs.evolve(requested(), trace=trace), SECTION, main_image="img:1")
+    [written] = tomllib.loads(tree["runner.toml"].decode())["runners"]
+    assert written["paas_traces"] == {"endpoint": "http://c:4318", "headers": {"k": "v"}}
+
+
+def test_an_environment_that_is_no_list_stays_as_the_operator_wrote_it():
+    section = attrs.evolve(SECTION, forwarded={"environment": "A=b"})
+    request = attrs.evolve(requested(), trace=HostTrace(traceparent="00-x-y-01"))
+    [written] = tomllib.loads(build_context(request, section, main_image="img:1")["runner.toml"].decode())[
+        "runners"
+    ]
+    assert written["environment"] == "A=b"

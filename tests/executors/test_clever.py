@@ -15,6 +15,7 @@ from paas_runner.errors import Rejected, Transient
 from paas_runner.executor.contract import HostRequest, JobRefusedError, RunnerSection
 from paas_runner.job.failure import FailureReason
 from paas_runner.job.tracked import HostName
+from paas_runner.job.use import HOST_VARIABLE, flavors_in
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Answer, DropAfter, DropBefore
 from paas_runner.secret import Secret
@@ -75,6 +76,8 @@ async def test_a_host_is_a_task_of_the_wanted_flavor_with_its_whole_environment(
     assert host.flavor == "L"
     assert definition.name == "hpd-job-abc123xyz-42"
     assert definition.max_flavor.name == "heptapod-runner-L"
+    told = application.env.pop(HOST_VARIABLE)
+    assert [size.name for size in flavors_in(told).smaller] == ["XS", "S", "M"]
     assert application.env == {
         "CC_MOUNT_DOCKER_SOCKET": "true",
         "CC_ENABLE_HEPTAPOD_RUNNER": "true",

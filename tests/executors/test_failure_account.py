@@ -13,7 +13,7 @@ from executors.clever.refusals import advice
 from executors.clever.settings import CleverSettings
 from executors.clever.watch import tail
 from executors.host_log import MOST_CHARACTERS
-from paas_runner.config.model import JobTraceWatch, Runner
+from paas_runner.config.runner import JobTraceWatch, Runner
 from paas_runner.job.tracked import Host
 
 NOW = datetime(2026, 1, 1, 12, 8, 10, tzinfo=UTC)

@@ -4,9 +4,14 @@ import json
 
 import pytest
 
+from paas_runner import __version__
+from paas_runner.status.report import to_data
+from paas_runner.status.views import page
 from tests.golden.programs import called, configuration, ran
 from tests.golden.recording import held, held_text, normalised
 from tests.golden.worlds import BOTH_EXECUTORS
+from tests.support.sharing import holding, standby
+from tests.support.watched_world import NAMES, glance
 
 
 @pytest.mark.parametrize("answer", ["status up", "status down", "explain up", "explain down"])
@@ -16,6 +21,14 @@ def test_status_and_explain_of_recorded_jobs(recorded_store, answer):
 
 def test_status_of_a_job_that_runs(one_job):
     held("status-running", one_job["status"])
+
+
+@pytest.mark.parametrize(("role", "elsewhere"), [("holder", ()), ("standby", NAMES)])
+def test_status_of_processes_that_share_a_store(role, elsewhere):
+    sharing = {"holder": holding, "standby": standby}[role]()
+    report = glance([], elsewhere=frozenset(elsewhere), sharing=sharing).status()
+    held(f"status-{role}", normalised(to_data(report)))
+    held_text(f"status-{role}.txt", page(report).replace(__version__, "A VERSION") + "\n")
 
 
 @pytest.mark.parametrize("by", ["tenant", "runner", "flavor", "job", "day"])

@@ -42,7 +42,10 @@ def test_a_new_store_has_these_tables_columns_and_indexes_and_this_version(one_j
 
 def test_a_job_that_is_over_leaves_these_rows_and_files(one_job):
     [charge] = one_job["charge"]
-    assert json.dumps(charge) == '["goldenrun", 4711, "app_ID", "", "S", "NOW", "NOW", 0.6873]'
+    assert json.dumps(charge) == (
+        '["goldenrun", 4711, "app_ID", "", "S", "NOW", "NOW", 0.6873, '
+        r'"7", "compile \u00ab \u00e9t\u00e9 \u00bb", 4294967296, 2.0, null, null, null]'
+    )
     assert one_job["ended"] == [[1, "goldenrun", 4711]]
     assert one_job["files"] == [
         ".runner_system_id",

@@ -13,16 +13,14 @@ from paas_runner.job import events as ev
 from paas_runner.job.capacity import (
     MOST_REPORTS_OWED,
     Bound,
-    Flavors,
-    Limits,
     Load,
-    QuotaRule,
     Reservation,
     jobs_at_once,
     next_to_ask,
     planned_start,
 )
 from paas_runner.job.lifecycle import apply
+from paas_runner.job.limits import Flavors, Limits, QuotaRule
 from paas_runner.job.room import MOST_WAITING, Room
 from paas_runner.job.tracked import Host, Phase
 from tests.support.records import FAILURE, NOW, job, job_in
@@ -199,6 +197,18 @@ def test_however_often_turns_are_given_no_limit_is_passed(waiting, tracked, conc
         for runner, limit in own.items():
             taken = sum(record.key.runner == runner for record in records)
             assert not limit or runner not in asking or taken + asking.count(runner) <= limit
+
+
+def test_a_request_that_was_promised_more_by_an_older_catalogue_is_kept_room_for():
+    earlier = [Reservation("b", 24.0), Reservation("b", 10.0)]
+    weights = {"a": SIZES, "b": {"S": 4.0, "M": 10.0}}
+    tracked = [held(1, 24.0), held(2, 4.0)]
+    for jobs, may_ask in (tracked, False), (tracked[1:], True):
+        now = weighed(attrs.evolve(RULE, shares={"b": 0.5}), jobs=jobs, reservations=earlier, weights=weights)
+        assert (now.obstacle("b") is None) is may_ask
+        if may_ask:
+            more = attrs.evolve(now, reservations=[*earlier, Reservation("b", 10.0)])
+            assert more.weight <= 50.0
 
 
 class QuotaMachine(RuleBasedStateMachine):

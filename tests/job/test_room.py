@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paas_runner.job import events as ev
-from paas_runner.job.capacity import Flavors, Limits, Load, QuotaRule, Reservation
+from paas_runner.job.capacity import Load, Reservation
 from paas_runner.job.lifecycle import apply
+from paas_runner.job.limits import Flavors, Limits, QuotaRule
 from paas_runner.job.room import MOST_WAITING, Room, Short
 from tests.support.records import NOW, job
 

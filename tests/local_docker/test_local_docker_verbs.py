@@ -9,7 +9,8 @@ import pytest
 from executors.build_context import build_context
 from paas_runner.errors import Rejected
 from paas_runner.executor.contract import RunnerSection
-from paas_runner.executor.optional import flavors_of, tenant_of, weight_of
+from paas_runner.executor.optional import flavors_of, tenant_of, use_of, weight_of
+from paas_runner.job.use import Use, as_line
 from tests.local_docker.conftest import SHORT_TOKEN, requested
 from tests.support.host_values import provisioned, removal
 
@@ -243,3 +244,14 @@ async def test_an_entry_point_that_cannot_be_started_is_rejected_at_once(docker)
 async def test_a_socket_that_is_missing_on_the_engines_machine_is_rejected(docker):
     with pytest.raises(Rejected, match=r"/nowhere/docker\.sock"):
         await docker.make(docker_socket="/nowhere/docker.sock").provision(requested())
+
+
+async def test_the_hosts_log_tells_what_its_job_used_as_long_as_there_is_a_host(docker):
+    use = Use(memory_bytes=2**28, cpu_seconds=12.5, wall_seconds=10.0)
+    wanted = requested(do=f"echo building; echo '{as_line(use)}'")
+    executor = docker.make()
+    host = await launched(executor, wanted)
+    docker.wait(host)
+    assert await use_of(executor, provisioned(host)) == use
+    await executor.decommission(removal(wanted.host_name, host, search=False))
+    assert await use_of(executor, provisioned(host)) is None

@@ -1,3 +1,4 @@
+import asyncio
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
 from tests.service.conftest import RealWorld
 from tests.support.debian_root import first_choices, unpacked
+from tests.support.installed_unit import InstalledUnit
 from tests.support.requirements import need
 
 ROOT = Path(__file__).parents[2]
@@ -30,9 +32,13 @@ def built_deb(sources, tmp_path_factory):
     """Builds the Debian package, each time from the beginning."""
     need("dpkg-deb")
 
-    def build(*, umask=0o022, zone="UTC"):
+    def build(*, umask=0o022, zone="UTC", version=""):
         folder = tmp_path_factory.mktemp("deb")
-        program = sources / "packaging" / "debian" / "build.py"
+        tree = sources
+        if version:
+            tree = shutil.copytree(sources, folder / "tree")
+            (tree / "paas_runner/__init__.py").write_text(f'"""Another."""\n\n__version__ = "{version}"\n')
+        program = tree / "packaging" / "debian" / "build.py"
         environ = os.environ | {"SOURCE_DATE_EPOCH": DATE, "TZ": zone}
         done = subprocess.run(
             [sys.executable, program, folder],
@@ -61,7 +67,8 @@ def debian(deb, pytestconfig, tmp_path):
     depends = subprocess.run(
         ["dpkg-deb", "--field", deb, "Depends"], text=True, capture_output=True, check=True
     ).stdout
-    with unpacked(pytestconfig, first_choices(depends), tmp_path) as debian:
+    packages = [*first_choices(depends), "libpq5"]  # what is suggested for a store that several share
+    with unpacked(pytestconfig, packages, tmp_path) as debian:
         shutil.copy(deb, debian.path("/root/paas-runner.deb"))
         yield debian
 
@@ -74,3 +81,13 @@ async def world(tmp_path):
         world = RealWorld(sandbox, tmp_path)
         world.configure()
         yield world
+
+
+@pytest.fixture
+async def service(debian, world):
+    """The unit on a booted machine, installed and configured, not started."""
+    await asyncio.to_thread(debian.run, "dpkg", "--install", "/root/paas-runner.deb")
+    with debian.booted() as machine:
+        service = InstalledUnit(machine, world)
+        service.configure()
+        yield service

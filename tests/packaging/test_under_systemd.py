@@ -2,66 +2,23 @@
 
 import asyncio
 import re
-import shutil
 
 import pytest
 
+from tests.support.installed_unit import CONFIG, UNIT
+from tests.support.watched import watched
+
 pytestmark = [pytest.mark.long, pytest.mark.process, pytest.mark.timeout(900)]
-
-UNIT = "heptapod-paas-runner.service"
-CONFIG = "/etc/paas-runner/config.toml"
-DROP_IN = f"/etc/systemd/system/{UNIT}.d/test.conf"
-
-
-class Service:
-    """The unit on a booted machine, asked by its own means."""
-
-    def __init__(self, machine, world):
-        self.machine = machine
-        self.world = world
-
-    def configure(self, **options):
-        self.world.configure(**options)
-        shutil.copyfile(self.world.config, self.machine.path(CONFIG))
-        self.machine.run("chown", "paas-runner:paas-runner", CONFIG)
-        self.machine.run("chmod", "600", CONFIG)
-
-    def drop_in(self, text):
-        self.machine.path(DROP_IN).parent.mkdir(parents=True, exist_ok=True)
-        self.machine.path(DROP_IN).write_text(text)
-        self.machine.run("systemctl", "daemon-reload")
-
-    async def systemctl(self, *words, fails=False):
-        return await asyncio.to_thread(self.machine.run, "systemctl", *words, UNIT, fails=fails)
-
-    async def show(self):
-        output = await self.systemctl("show")
-        return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
-
-    async def until(self, **properties):
-        async with asyncio.timeout(60):
-            while not properties.items() <= (shown := await self.show()).items():
-                await asyncio.sleep(0.2)
-        return shown
-
-    def records(self):
-        return self.machine.run("journalctl", "--unit", UNIT, "--output=cat", "--no-pager")
-
-
-@pytest.fixture
-async def service(debian, world):
-    await asyncio.to_thread(debian.run, "dpkg", "--install", "/root/paas-runner.deb")
-    with debian.booted() as machine:
-        service = Service(machine, world)
-        service.configure()
-        yield service
 
 
 async def test_it_works_confined_reloads_is_upgraded_drains_and_goes(service, world):
+    site = watched()
+    service.configure(more=site.configuration)
     service.machine.run("systemctl", "enable", UNIT)
     await service.systemctl("start")
     shown = await service.show()
     assert (shown["ActiveState"], shown["StatusText"]) == ("active", "1 runner, no jobs")
+    assert (shown["MemoryMax"], shown["TasksMax"]) == (str(2**30), "512")
     confined = service.machine.run("cat", f"/proc/{shown['MainPID']}/status")
     assert "Seccomp:\t2" in confined
     assert "NoNewPrivs:\t1" in confined
@@ -70,6 +27,11 @@ async def test_it_works_confined_reloads_is_upgraded_drains_and_goes(service, wo
     jobs = world.submit(5)
     await world.settled(jobs)
     assert {job.status for job in jobs} == {"success"}
+    story = service.journal("--identifier=paas-runner", f"JOB_ID={jobs[0].job_id}")
+    assert [entry["EVENT"] for entry in story][:: len(story) - 1] == ["job_acquired", "job_gone"]
+    assert {entry["_SYSTEMD_UNIT"] for entry in story} == {UNIT}
+    assert {entry["RUNNER"] for entry in story} == {"real"}
+    assert len(service.journal("EVENT=job_gone", "RUNNER=real")) == 5
 
     service.configure(concurrent=3)
     await service.systemctl("reload")

@@ -1,16 +1,23 @@
 """The service drained in virtual time: what it waits for, what it certifies, what it does not hide."""
 
 import asyncio
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
 
 from paas_runner.errors import RunnerError
+from paas_runner.job.capacity import Load
+from paas_runner.job.limits import Limits
 from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Answer, Delay
+from paas_runner.service.drain import Drain
+from paas_runner.testing.memory_store import MemoryStore
 from paas_runner.testing.virtual_time import virtual_now
+from tests.support.records import NOW
 from tests.support.tenants import MULTI, TENANTS, add_tenant, plant, submit_for
+from tests.support.views import dispatch_view
 
 CLEAN = {"drained": True, "hosts": 0, "open_intents": 0, "unreported": 0}
 
@@ -71,6 +78,42 @@ def test_progress_is_told_by_phase(operate):
         assert ("running",) in phases
 
     operate(story, cloud=CloudOptions(boot_delay=timedelta(minutes=1)))
+
+
+class _Idle:
+    """A process without jobs."""
+
+    view = dispatch_view(load=Load.of([], Limits(concurrent=1, provisioning=1)))
+
+    def __init__(self):
+        self.running = asyncio.Event()
+        self.running.set()
+
+    def drain(self):
+        pass
+
+    async def drained(self, *, patience):
+        pass
+
+    def held(self):
+        return nullcontext([])
+
+
+async def test_a_process_without_jobs_says_that_it_waits_for_those_of_others():
+    async def others_have_some():
+        return True
+
+    stopping = asyncio.Event()
+    drain = Drain(
+        _Idle(), store=MemoryStore(), clock=lambda: NOW, stopping=stopping, jobs_elsewhere=others_have_some
+    )
+    drain.begin()
+    draining = asyncio.create_task(drain.run())
+    await asyncio.sleep(0.01)
+    assert await anext(drain.progress()) == {"progress": {"jobs": 0, "phases": {}, "elsewhere": True}}
+    stopping.set()
+    await draining
+    assert drain.certificate is None
 
 
 def test_an_idle_service_is_drained_soon(operate):

@@ -13,7 +13,8 @@ SERVICE = """
 import sys
 from paas_runner.cli import main
 code = main(["run", sys.argv[1]])
-print(*{name.partition(".")[0] for name in sys.modules})
+ours = {".".join(name.split(".")[:2]) for name in sys.modules if name.startswith("paas_runner.")}
+print(*{name.partition(".")[0] for name in sys.modules}, *ours)
 sys.exit(code)
 """
 
@@ -33,8 +34,17 @@ LEFT_ALONE = {
     "certifi",
     "click",
     "docker",  # local-docker
+    "google",  # traces
+    "jinja2",  # the site
+    "prometheus_client",
+    "psycopg",  # a store that several processes share
     "git",  # the push by the git program
     "httpcore",
+    "opentelemetry",
+    "paas_runner.leases",  # several processes on one store
+    "paas_runner.notify",
+    "paas_runner.logs.syslog",
+    "paas_runner.tracing",
     "pygments",
     "requests",  # docker
     "rich",  # commands

@@ -120,6 +120,7 @@ def test_a_token_that_the_cloud_no_longer_knows_does_nothing_to_a_running_job(pl
     play(story)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("task_running_shown", [False, True])
 def test_jobs_that_end_at_any_moment_between_the_looks_keep_their_result(play, task_running_shown):
     async def story(world):

@@ -152,6 +152,7 @@ def test_the_token_that_reads_the_groups_attributes_follows_a_reload(tmp_path):
     OperatedWorld.play(tmp_path, story)
 
 
+@pytest.mark.long
 def test_an_unforeseen_error_of_the_push_ends_the_job_with_words_and_its_host(tmp_path):
     async def full(*_args, **_kwargs):
         raise ValueError("a bug with a secret in its text")

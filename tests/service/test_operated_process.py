@@ -106,6 +106,8 @@ async def test_reload_tells_the_changes_and_refuses_with_another_code(real):
         assert code == 0
         assert out.startswith('concurrent: 10 → 4\nlog_level: "info" → "debug"\n')
         await real.until(lambda: [event for event in real.log if event["level"] == "debug"])
+        real.configure(concurrent=4, more='log_level = "debug"\npaas_costs_keep_days = 7')
+        assert (await real.command("reload"))[1] == "paas_costs_keep_days: waits for a restart\n"
         real.config.write_text("concurrent = 1")
         code, _, err = await real.command("reload")
         assert code == 1

@@ -125,6 +125,7 @@ def test_a_reference_flavor_that_is_not_on_offer_is_told_and_acquires_nothing(pl
     assert standstill["reason"].startswith('`reference_flavor` = "5XL" is not on offer')
 
 
+@pytest.mark.long
 def test_why_nothing_is_acquired_is_one_line_and_not_one_for_each_poll(play, logs):
     async def story(world):
         async with world.service():
@@ -217,6 +218,7 @@ async def mean_use(world, jobs, quota):
 WIDE = "paas_max_concurrent_provisioning = 50\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("sizes", "count", "least"), [(("S", "M", "L", "XL"), 24, 0.85), (("S",), 120, 0.80), (("M",), 48, 0.80)]
 )

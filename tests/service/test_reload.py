@@ -250,7 +250,7 @@ def test_a_store_that_cannot_be_written_refuses_the_reload(operate, monkeypatch)
             world.rotate()
             world.write(concurrent=3)
 
-            async def full(_runners):
+            async def full(_runners, **_over):
                 raise StoreError("the disk is full")
 
             with monkeypatch.context() as patched:
@@ -272,8 +272,9 @@ def test_a_reload_that_is_overtaken_by_the_end_of_the_service_is_refused(operate
         world.rotate()
         world.write()
 
-        async def slow(_runners):
+        async def slow(_runners, **_over):
             await asyncio.sleep(10)
+            return True
 
         monkeypatch.setattr(world.store, "save_runners", slow)
         reloading = asyncio.ensure_future(world.reload())
@@ -349,6 +350,7 @@ def test_a_request_in_flight_is_not_dropped_and_its_job_is_run(operate):
     operate(story)
 
 
+@pytest.mark.long
 def test_thirty_reloads_under_load_lose_nothing(operate):
     """Limits and tokens change, runners come and go, every third file is wrong."""
 

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import math
 import multiprocessing
 import os
 import sys
@@ -10,15 +11,20 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 import structlog
 
 from paas_runner.testing.virtual_time import VirtualTimeLoop
 from tests.simulation.crowd import CrowdedWorld
+from tests.simulation.freezing import Freezable, FreezableLoop
+from tests.simulation.listener import listen
 from tests.simulation.neighbours import NeighbouringWorld
+from tests.simulation.pairs import PairWorld
+from tests.simulation.scraper import Scraper
 from tests.simulation.world import SimulatedWorld
 
 NEIGHBOURS = 1_000_000
@@ -26,6 +32,9 @@ NEIGHBOURS = 1_000_000
 
 CROWDS = 2_000_000
 """From this seed on worlds have swarms of jobs, and too small a quota for them."""
+
+PAIRS = 3_000_000
+"""From this seed on worlds have several processes on one store."""
 
 
 @attrs.frozen(kw_only=True)
@@ -36,23 +45,47 @@ class Outcome:
     counts: Counter
     lives: int
     jobs: int
+    told: Sequence[Mapping[str, Any]] = attrs.field(eq=False)
+    """Notices, in their order, where somebody is told."""
+
+    scrapes: int = attrs.field(eq=False)
+    """How often the site was asked, where somebody looks at it."""
+
+    takeovers: Counter
+    """Of sections, by what had happened and after how many seconds, where several processes share them."""
+
     violation: str = ""
 
 
-def simulate(seed: int) -> Outcome:
-    """One run from a seed; a violation is part of the outcome."""
-    with tempfile.TemporaryDirectory() as folder, asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return runner.run(_simulated(Path(folder), seed))
+def simulate(seed: int, *, notified: bool = False, watched: bool = False) -> Outcome:
+    """One run from a seed; a violation is part of the outcome.
+
+    Somebody may be told what goes wrong, and somebody may look at its metrics all the time.
+    """
+    loop = FreezableLoop if seed >= PAIRS else VirtualTimeLoop
+    with tempfile.TemporaryDirectory() as folder, asyncio.Runner(loop_factory=loop) as runner:
+        return runner.run(_simulated(Path(folder), seed, notified=notified, watched=watched))
 
 
-async def _simulated(folder: Path, seed: int) -> Outcome:
-    kinds = {CROWDS: CrowdedWorld, NEIGHBOURS: NeighbouringWorld, 0: SimulatedWorld}
+def as_one_of_many(seed: int) -> Outcome:
+    """Every fourth world is one whose numbers somebody looks at all the time."""
+    return simulate(seed, watched=seed % 4 == 0 and seed < PAIRS)
+
+
+async def _simulated(folder: Path, seed: int, *, notified: bool, watched: bool) -> Outcome:
+    kinds = {PAIRS: PairWorld, CROWDS: CrowdedWorld, NEIGHBOURS: NeighbouringWorld, 0: SimulatedWorld}
     world = next(kind for first, kind in kinds.items() if seed >= first)(folder, seed)
+    told = listen(world) if notified else []
+    scraper = Scraper(world) if watched else None
     violation = ""
     BUGS.clear()
     EVENTS.clear()
     try:
-        await world.run()
+        async with asyncio.TaskGroup() as watching:
+            scraping = watching.create_task(scraper.scrape()) if scraper else None
+            await world.run()
+            if scraping:
+                scraping.cancel()
     except Exception:  # noqa: BLE001 - a bug of ours is a violation, too
         violation = traceback.format_exc()
     finally:
@@ -60,7 +93,14 @@ async def _simulated(folder: Path, seed: int) -> Outcome:
     violation = "".join(BUGS[:1]) or violation
     counts = Counter({name: count for name, count in world.chaos.counts.items() if count}) + EVENTS
     return Outcome(
-        seed=seed, counts=counts, lives=world.lives, jobs=len(world.submitted), violation=violation
+        seed=seed,
+        counts=counts,
+        lives=world.lives,
+        jobs=len(world.submitted),
+        told=told,
+        scrapes=scraper.scrapes if scraper else 0,
+        takeovers=world.takeovers.seconds if isinstance(world, PairWorld) else Counter(),
+        violation=violation,
     )
 
 
@@ -76,19 +116,23 @@ def quiet() -> None:
     """Nothing of the service's log is shown but bugs are kept, unless SIMULATE_LOG asks for all of it."""
 
     def watch(_logger, _method, event):
+        process = Freezable.running()
+        if process and process.dead:  # what its tasks say when they are taken away
+            raise structlog.DropEvent
         if "exc_info" in event:
             BUGS.append(f"{event['event']}\n{traceback.format_exc()}")
         if event["event"] == "job_waits_for_room":
             EVENTS["wait for room"] += 1
         if not os.environ.get("SIMULATE_LOG"):
             raise structlog.DropEvent
-        return {"at": f"{asyncio.get_running_loop().time():9.1f}", **event}
+        by = {"by": process.member.name} if process else {}
+        return {"at": f"{asyncio.get_running_loop().time():9.1f}", **by, **event}
 
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             watch,
-            structlog.processors.KeyValueRenderer(key_order=["at", "event"]),
+            structlog.processors.KeyValueRenderer(key_order=["at", "by", "event"], drop_missing=True),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -105,38 +149,45 @@ def main() -> int:
         "--runs",
         type=int,
         default=200,
-        help="how many seeds: half of plain worlds, a quarter of wider and of crowded ones (default 200)",
+        help="how many seeds: two fifths of plain worlds, a fifth of each other kind (default 200)",
+    )
+    parser.add_argument(
+        "--pairs", action="store_true", help="only worlds in which several processes share one store"
     )
     parser.add_argument("--first", type=int, default=1, help="the first seed (default 1)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     chosen = parser.parse_args()
     quiet()
     if chosen.seed is not None:
-        outcome = simulate(chosen.seed)
+        outcome = as_one_of_many(chosen.seed)
         print(outcome.violation or f"seed {chosen.seed}: kept", dict(outcome.counts))
         return 1 if outcome.violation else 0
-    quarter = chosen.runs // 4
-    first, wider, crowded = (kind + chosen.first for kind in (0, NEIGHBOURS, CROWDS))
-    seeds = [
-        *range(first, first + chosen.runs - 2 * quarter),
-        *range(wider, wider + quarter),
-        *range(crowded, crowded + quarter),
-    ]
-    return _many(seeds, chosen.workers)
+    return _many(_seeds(chosen.first, chosen.runs, pairs=chosen.pairs), chosen.workers)
+
+
+def _seeds(first: int, runs: int, *, pairs: bool) -> Sequence[int]:
+    if pairs:
+        return range(PAIRS + first, PAIRS + first + runs)
+    of_each = runs // 5
+    wider = [kind + first + number for kind in (NEIGHBOURS, CROWDS, PAIRS) for number in range(of_each)]
+    return [*range(first, first + runs - len(wider)), *wider]
 
 
 def _many(seeds: Sequence[int], workers: int) -> int:
     began, totals, lives, jobs, broken = time.monotonic(), Counter(), 0, 0, []
+    takeovers: Counter[tuple[str, int]] = Counter()
     with multiprocessing.Pool(workers, initializer=quiet) as pool:
-        for number, outcome in enumerate(pool.imap_unordered(simulate, seeds, chunksize=4), 1):
+        for number, outcome in enumerate(pool.imap_unordered(as_one_of_many, seeds, chunksize=4), 1):
             totals += outcome.counts
+            takeovers += outcome.takeovers
             lives += outcome.lives
             jobs += outcome.jobs
             if outcome.violation:
                 broken.append(outcome.seed)
-                last = outcome.violation.strip().splitlines()[-1]
                 print(
-                    f"\nseed {outcome.seed}: {last}\n  again: make simulate SEED={outcome.seed}", flush=True
+                    f"\nseed {outcome.seed}: {_last(outcome.violation)}\n"
+                    f"  again: make simulate SEED={outcome.seed}",
+                    flush=True,
                 )
             if sys.stderr.isatty() or number % 100 == 0:
                 print(f"\r{number} of {len(seeds)} seeds", end="", file=sys.stderr, flush=True)
@@ -146,7 +197,29 @@ def _many(seeds: Sequence[int], workers: int) -> int:
     )
     for name, count in totals.most_common():
         print(f"  {count:>9}  {name}")
+    _show(takeovers)
     return 1 if broken else 0
+
+
+def _last(violation: str) -> str:
+    """What it says, whether it was in a group or not."""
+    return [line.strip(" |+-") for line in violation.splitlines() if line.strip(" |+-")][-1]
+
+
+BINS = (1, 2, 3, 5, 10, 15, 20, 30, 60, 300, 3600, math.inf)
+"""Seconds, each the last of its bin."""
+
+
+def _show(takeovers: Counter[tuple[str, int]]) -> None:
+    """How long sections were without a holder that acts, as a histogram."""
+    for kind in sorted({kind for kind, _ in takeovers}):
+        print(f"takeovers after a {kind}, by seconds:")
+        binned: Counter[float] = Counter()
+        for (what, seconds), count in takeovers.items():
+            if what == kind:
+                binned[next(last for last in BINS if seconds <= last)] += count
+        for last, count in sorted(binned.items()):
+            print(f"  {count:>9}  {f'at most {last}' if last < math.inf else 'more'}")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,17 @@
-"""Twelve seeds with every run of the tests, those that once failed among them; 100 with the long ones."""
+"""Some seeds with every run of the tests, those that once failed among them; 140 with the long ones."""
 
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import pytest
 
-from tests.simulation.simulate import CROWDS, NEIGHBOURS, quiet, simulate
+from tests.simulation.simulate import CROWDS, NEIGHBOURS, PAIRS, quiet, simulate
 
 SEEDS = 60
 WIDER_SEEDS = 40
 CROWDED_SEEDS = 20
+PAIRED_SEEDS = 20
 AT_ONCE = 20  # the tests run side by side
 ONCE_FAILED = (128, 165, 387, 1667, 998, 1057, 1371, 1648, 1000035)
 
@@ -18,7 +20,14 @@ ONCE_FAILED = (128, 165, 387, 1667, 998, 1057, 1371, 1648, 1000035)
 def outcomes():
     """Simulates in a process of its own: logging is silenced there."""
     with ProcessPoolExecutor(max_workers=1, initializer=quiet) as pool:
-        yield lambda seeds: list(pool.map(simulate, seeds))
+        yield lambda seeds, **how: list(pool.map(partial(simulate, **how), seeds))
+
+
+@pytest.fixture(scope="module")
+def notified():
+    """The same with somebody who is told what goes wrong."""
+    with ProcessPoolExecutor(max_workers=1, initializer=quiet) as pool:
+        yield lambda seeds: list(pool.map(partial(simulate, notified=True), seeds))
 
 
 @pytest.mark.long
@@ -29,6 +38,7 @@ def outcomes():
         *range(1, SEEDS, AT_ONCE),
         *range(NEIGHBOURS + 1, NEIGHBOURS + WIDER_SEEDS, AT_ONCE),
         *range(CROWDS + 1, CROWDS + CROWDED_SEEDS, AT_ONCE),
+        *range(PAIRS + 1, PAIRS + PAIRED_SEEDS, AT_ONCE),
     ],
 )
 def test_no_seed_breaks_the_promise(outcomes, first):
@@ -38,7 +48,10 @@ def test_no_seed_breaks_the_promise(outcomes, first):
     totals = sum((outcome.counts for outcome in ended), start=Counter())
     assert totals["crash"] > AT_ONCE * 10
     assert {"unanswered", "late", "twice", "hangs", "store refusal", "clock jump"} <= set(totals)
-    if first > CROWDS:
+    if first > PAIRS:
+        kinds = {"takeover: crash", "takeover: stop", "takeover: freeze", "takeover: balance"}
+        assert kinds | {"database: stalled", "split: database"} <= set(totals)
+    elif first > CROWDS:
         assert {"several requests in flight", "wait for room"} <= set(totals)
     elif first > NEIGHBOURS:
         troubles = {"refused", "rotated", "forgotten", "sold_out", "stopped"}
@@ -52,6 +65,7 @@ def test_nothing_is_held_for_no_job_where_payers_tokens_and_flavors_come_and_go(
     assert not outcome.violation
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_the_promise_holds_where_many_requests_are_in_flight_and_jobs_wait_for_room(outcomes):
     ended = outcomes(range(CROWDS + 1, CROWDS + 4))
@@ -65,6 +79,36 @@ def test_no_seed_that_once_broke_the_promise_does_so_again(outcomes):
     assert broken == {}
 
 
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", [PAIRS + 1, PAIRS + 5082])
+def test_several_processes_on_one_store_keep_the_promise_and_act_for_a_job_one_at_a_time(outcomes, seed):
+    [outcome] = outcomes((seed,))
+    assert not outcome.violation
+    assert outcome.counts["takeover"] > 20
+
+
 def test_a_seed_tells_the_same_story_each_time(outcomes):
     once, again = outcomes((7, 7))
     assert once == again
+
+
+@pytest.mark.parametrize("seed", [7, pytest.param(NEIGHBOURS + 2, marks=pytest.mark.long)])
+def test_a_story_is_the_same_whether_its_numbers_are_looked_at_or_not(outcomes, seed):
+    [unseen], [seen] = outcomes((seed,)), outcomes((seed,), watched=True)
+    assert seen == unseen
+    assert seen.scrapes > 100
+
+
+def test_the_promise_holds_where_somebody_is_told_and_beginnings_and_ends_take_turns(notified):
+    kinds = Counter()
+    for outcome in notified((3, 9, NEIGHBOURS + 1)):
+        assert not outcome.violation
+        told = {}
+        for notice in outcome.told:
+            told.setdefault((notice["kind"], notice["subject"]), []).append(notice["state"])
+            kinds[notice["kind"]] += 1
+        for states in told.values():
+            lasting = [("begun", "over")[number % 2] for number in range(len(states))]
+            assert states in (["happened"] * len(states), lasting)
+    assert {"launch_failed", "coordinator_failing", "cost_above", "drain_done"} <= set(kinds)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import math
 import random
 from datetime import timedelta
@@ -9,21 +10,25 @@ from datetime import timedelta
 from executors.clever import CleverDocker
 from executors.push.built_in import LOOK_SECONDS
 from paas_runner.errors import RunnerError
-from paas_runner.http import Http
-from paas_runner.job.capacity import Limits, Load
+from paas_runner.http import Exchanges, Http
+from paas_runner.job.capacity import Load
+from paas_runner.job.limits import Limits
 from paas_runner.job.tracked import Phase
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.cloud.application import Definition, Lifetime
+from paas_runner.sandbox.scripted import PLAYED_BYTES
 from paas_runner.server.waiting import keep_sweeping
 from paas_runner.service.app import serve
 from paas_runner.service.assembly import Edges
+from paas_runner.service.site import listen
 from paas_runner.testing.virtual_time import virtual_now
 from tests.simulation.chaos import Chaos
 from tests.simulation.edges import ChaoticStore, ChaoticTransport, Incarnation
 from tests.simulation.operator import Operator, answered
+from tests.simulation.traces import RECEIVER, FollowedTraces
 from tests.support.virtual_world import CLOUD, VirtualWorld
 
 HOUR = 3600.0
@@ -40,6 +45,15 @@ answer and the one to the question with which the push begins were on the way.""
 def reference_jobs(seed: int) -> float:
     """The weight quota in jobs of flavor M; drawn apart, so that old seeds keep their stories."""
     return random.Random(f"quota {seed}").choice([math.inf, math.inf, 1, 2, 6])
+
+
+def traced(seed: int) -> bool:
+    """Whether the service traces its jobs; drawn apart, too."""
+    return random.Random(f"traces {seed}").random() < 0.25
+
+
+def _tables(seed: int) -> str:
+    return f'{_bounds(seed)}[traces]\nendpoint = "{RECEIVER}"\n' if traced(seed) else _bounds(seed)
 
 
 def _bounds(seed: int) -> str:
@@ -73,7 +87,7 @@ class SimulatedWorld(VirtualWorld):
             concurrent=rng.choice([1, 3, 10]),
             check_interval=rng.choice([3, 30, 30, 30]),  # polls cost most of a run and show least
             runner=f"limit = {rng.choice([0, 0, 2])}",
-            more=_bounds(seed),
+            more=_tables(seed),
             cloud=CloudOptions(
                 repository_delay=timedelta(seconds=rng.uniform(0, 10)),
                 deployment_delay=timedelta(seconds=rng.uniform(0, 10)),
@@ -81,6 +95,7 @@ class SimulatedWorld(VirtualWorld):
                 build_delay=timedelta(seconds=rng.uniform(0, 60)),
                 env_at_creation=rng.random() < 0.8,
                 env_in_lists=rng.random() < 0.8,
+                logs_refused=seed % 5 == 0,
             ),
             coordinator={
                 "acknowledgement_seconds": 120.0 if self.two_phases else 0.0,
@@ -90,6 +105,8 @@ class SimulatedWorld(VirtualWorld):
         )
         self._key = super().key
         self.keys = (self._key,)
+        self.traces = FollowedTraces(self.cloud)
+        self._apps[RECEIVER] = self.traces.receiver.app
         self.reference_jobs = reference_jobs(seed)
         self.latency = 0.0
         self._asking = 0
@@ -214,14 +231,11 @@ class SimulatedWorld(VirtualWorld):
             await asyncio.sleep(self.chaos.rng.choice([0, 1, 5, 30, 300]))
 
     def _start(self, life: Incarnation):
+        exchanges = Exchanges()
         http = Http(
             rng=self.rng,
-            transport=lambda url: ChaoticTransport(
-                self._transport(url),
-                side="cloud" if url.startswith(CLOUD) else "coordinator",
-                world=self,
-                incarnation=life,
-            ),
+            transport=functools.partial(self._chaotic, life),
+            on_exchange=exchanges,
         )
 
         async def open_store(_path):
@@ -229,15 +243,27 @@ class SimulatedWorld(VirtualWorld):
 
         edges = Edges(
             connect=http,
+            exchanges=exchanges,
             open_store=open_store,
             executors={"clever-docker": CleverDocker},
             rng=self.rng,
             started_at=virtual_now() + self._wall,
             control=life.control,
             reread=self.reread,
+            listen=self.sites(life),
         )
         stopping = asyncio.Event()
         return asyncio.ensure_future(serve(self.configuration(), edges, stopping)), stopping
+
+    def sites(self, _life: Incarnation):
+        """How a life of the service listens, where it is watched."""
+        return listen
+
+    def _chaotic(self, life: Incarnation, url: str):
+        if url.startswith(RECEIVER):  # no job hangs on it: it draws no misfortune from those that do
+            return self._transport(url)
+        side = "cloud" if url.startswith(CLOUD) else "coordinator"
+        return ChaoticTransport(self._transport(url), side=side, world=self, incarnation=life)
 
     async def _users(self) -> None:
         """Jobs of all kinds over the first hour, some cancelled at some time."""
@@ -356,6 +382,13 @@ class SimulatedWorld(VirtualWorld):
             raise Violation(f"launched more than once: {doubled}")
         for job in self.gitlab.jobs.values():
             self._judge_job(job, sum(launches.get(name, 0) for name in self._host_names(job)))
+        if contradiction := self.traces.contradiction():
+            raise Violation(contradiction)
+        self.chaos.counts["spans"] += len(self.traces.receiver.spans)
+        for charge in self.store.charges:
+            self.chaos.counts["measured" if charge.use else "not measured"] += 1
+            if charge.use and charge.use.memory_bytes != PLAYED_BYTES:
+                raise Violation(f"of job {charge.key} another use was kept than its host told: {charge.use}")
 
     def _host_names(self, job) -> list[str]:
         """By the keys with which runners were first recorded: those of tokens rotated before, maybe."""

@@ -11,7 +11,9 @@ from paas_runner.job.history import NAMES
 from paas_runner.job.lifecycle import TRANSITIONS, apply, resumed
 from paas_runner.job.outlook import outlook
 from paas_runner.job.tracked import Entry, Phase
+from paas_runner.job.use import Use
 from paas_runner.job.wording import describe_entry, describe_history
+from paas_runner.store.records import history_as_text, history_from_text
 from tests.support.records import EVENTS, FAILURE, NOW, job, job_in
 
 SECOND = timedelta(seconds=1)
@@ -122,7 +124,7 @@ def test_a_cancelation_is_a_line_of_its_own_among_the_answers_of_the_coordinator
 
 def test_a_restart_is_part_of_the_history():
     record = resumed(job_in(Phase.RUNNING), NOW + 60 * SECOND)
-    assert words(record)[-1][0] == "the service started"
+    assert words(record)[-1][0] == "the service goes on from the job's record"
     assert resumed(record, NOW + 90 * SECOND).history[-1].times == 2
 
 
@@ -176,3 +178,13 @@ def test_a_job_that_is_given_up_says_why():
 def test_a_host_that_stays_as_configured_is_not_announced_to_go():
     found = outlook(job_in(Phase.DECOMMISSIONING), NOW, Policy(keep_finished=True))
     assert found.what == "forget the job"
+
+
+def test_what_a_job_used_of_its_host_is_part_of_its_history():
+    use = Use(memory_bytes=300 * 2**20, cpu_seconds=12.5, wall_seconds=100.0)
+    record = apply(job_in(Phase.DECOMMISSIONING), ev.Decommissioned(use=use), NOW)
+    [*_, last] = describe_history(history_from_text(history_as_text(record.history)))
+    assert (last.what, last.why) == (
+        "the host is gone",
+        "after 0.0 s; the job used 300 MiB of memory, 12.5 s of CPU",
+    )

@@ -60,7 +60,7 @@ def waiting():
 def test_a_page_tells_the_service_its_room_its_runners_and_its_jobs():
     text = page(shown(waiting(), quota=report.Use(used=2.5, limit=None)))
     lines = text.splitlines()
-    assert lines[0] == "paas-runner 1.2.3 is running, process 42, since 3 h 0 min"
+    assert lines[0] == "paas-runner 1.2.3 is running, process 42, up 3 h 0 min"
     assert lines[1] == "1/10 jobs, 0/5 in provisioning, 2.5/? of the weight quota"
     assert lines[3].split() == ["RUNNER", "TOKEN", "STATE", "JOBS", "WHY"]
     assert lines[4].split() == ["acme", KEY, "polling", "0"]

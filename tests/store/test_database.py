@@ -48,7 +48,8 @@ async def test_a_room_has_its_own_tables_in_a_file_of_its_own(database):
 
 
 async def test_rooms_share_a_file_when_their_migrations_count_together(tmp_path):
-    shared = Schema((*SCHEMA.migrations, Migration(number=4, room="wishes", sql=WISHES.migrations[0].sql)))
+    one_more = Migration(number=SCHEMA.version + 1, room="wishes", sql=WISHES.migrations[0].sql)
+    shared = Schema((*SCHEMA.migrations, one_more))
     await (await SqliteStore.open(tmp_path / "s.db")).aclose()
     database = await Database.open(tmp_path / "s.db", shared)
     store = SqliteStore(database)

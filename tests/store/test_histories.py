@@ -1,7 +1,6 @@
 """What happened to a job is remembered longer than the job, but not for ever."""
 
 import json
-import sqlite3
 
 import attrs
 
@@ -9,9 +8,11 @@ from paas_runner.job import events as ev
 from paas_runner.job.lifecycle import apply
 from paas_runner.job.tracked import Entry, Phase
 from paas_runner.job.wording import describe_entry, describe_history
+from paas_runner.store.database import Database
 from paas_runner.store.records import dumps, history_as_text, history_from_text, loads
+from paas_runner.store.schema import Schema
 from paas_runner.store.snapshot import histories
-from paas_runner.store.sqlite import SqliteStore
+from paas_runner.store.sqlite import SCHEMA, SqliteStore
 from tests.support.records import NOW, job, job_in
 
 
@@ -40,13 +41,11 @@ async def test_only_the_last_histories_are_kept(tmp_path, monkeypatch):
 
 async def test_a_store_of_version_2_keeps_its_records_and_remembers_histories_from_now_on(tmp_path):
     path = tmp_path / "s.db"
-    store = await SqliteStore.open(path)
+    version_2 = Schema(tuple(each for each in SCHEMA.migrations if each.number <= 2))
+    store = SqliteStore(await Database.open(path, version_2))
     await store.installation()
     await store.save(job(1))
     await store.aclose()
-    db = sqlite3.connect(path)
-    db.executescript("DROP TABLE history; PRAGMA user_version = 2; VACUUM")
-    db.close()
     assert histories(path, 1) == {}
     store = await SqliteStore.open(path)
     assert await store.jobs() == [job(1)]

@@ -8,7 +8,7 @@ from paas_runner.job.known_runner import KnownRunner
 from paas_runner.store import StoreError
 from paas_runner.store.snapshot import take
 from paas_runner.store.sqlite import SqliteStore
-from paas_runner.testing.memory_store import MemoryStore
+from tests.support.stores import FILES, STORES, open_place, place_of
 
 RUNNERS = [
     KnownRunner(key="aaaa", url="https://gitlab.example", name="öne", tokens=("aaaa", "bbbb"), paused=True),
@@ -16,11 +16,16 @@ RUNNERS = [
 ]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=STORES)
 async def store(request, tmp_path):
-    opened = MemoryStore() if request.param == "memory" else await SqliteStore.open(tmp_path / "store.db")
+    opened = await open_place(place_of(request, tmp_path))
     yield opened
     await opened.aclose()
+
+
+@pytest.fixture
+def place(request, tmp_path):
+    return place_of(request, tmp_path)
 
 
 async def test_nothing_is_known_at_first(store):
@@ -34,13 +39,23 @@ async def test_what_is_known_is_kept_as_a_whole(store):
     assert list(await store.runners()) == RUNNERS[1:]
 
 
-async def test_commands_read_it_too(tmp_path):
-    store = await SqliteStore.open(tmp_path / "store.db")
+async def test_whoever_was_faster_is_not_overwritten(store):
+    assert await store.save_runners(RUNNERS, over=[])
+    assert not await store.save_runners([], over=[])
+    assert not await store.save_runners([], over=RUNNERS[1:])
+    assert list(await store.runners()) == RUNNERS
+    assert await store.save_runners(RUNNERS[1:], over=RUNNERS)
+    assert list(await store.runners()) == RUNNERS[1:]
+
+
+@pytest.mark.parametrize("place", FILES, indirect=True)
+async def test_commands_read_it_too(place):
+    store = await open_place(place)
     await store.installation()
-    assert list(take(tmp_path / "store.db").runners) == []
+    assert list(take(place).runners) == []
     await store.save_runners(RUNNERS)
     await store.aclose()
-    assert list(take(tmp_path / "store.db").runners) == RUNNERS
+    assert list(take(place).runners) == RUNNERS
 
 
 async def test_damage_is_reported_and_nothing_is_guessed(tmp_path):

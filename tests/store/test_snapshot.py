@@ -13,8 +13,14 @@ from paas_runner.store import StoreError
 from paas_runner.store.snapshot import accounts, take
 from paas_runner.store.sqlite import SqliteStore
 from tests.support.records import NOW, job, job_in
+from tests.support.stores import FILES, open_to_write, place_of
 
 HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def place(request, tmp_path):
+    return place_of(request, tmp_path)
 
 
 def charge(job_id, *, since, until, host="app_1", tenant="", runner="abc123xyz"):
@@ -22,30 +28,31 @@ def charge(job_id, *, since, until, host="app_1", tenant="", runner="abc123xyz")
     return Charge(key=key, tenant=tenant, host=host, flavor="M", since=since, until=until, price=None)
 
 
-async def test_what_the_service_has_written_is_seen_while_it_has_the_store_open(tmp_path):
-    path = tmp_path / "s.db"
-    store = await SqliteStore.open(path)
+@pytest.mark.parametrize("place", FILES, indirect=True)
+async def test_what_the_service_has_written_is_seen_while_it_has_the_store_open(place):
+    store = await open_to_write(place)
     await store.installation()
     await store.save(job(1))
     await store.forget(job(2).key, ended=True)
-    snapshot = take(path)
+    snapshot = take(place)
     assert snapshot.installation == await store.installation()
     assert list(snapshot.jobs) == [job(1)]
     assert snapshot.ended == {job(2).key}
     await store.save(job(3))
-    assert len(take(path).jobs) == 2
+    assert len(take(place).jobs) == 2
     await store.aclose()
 
 
-async def test_those_who_paid_for_hosts_that_are_gone_are_known_by_runner(tmp_path):
-    store = await SqliteStore.open(tmp_path / "s.db")
+@pytest.mark.parametrize("place", FILES, indirect=True)
+async def test_those_who_paid_for_hosts_that_are_gone_are_known_by_runner(place):
+    store = await open_to_write(place)
     await store.installation()
     for number, (runner, tenant) in enumerate(
         [("one", "acme"), ("one", "bolt"), ("one", "acme"), ("two", "")]
     ):
         gone = charge(number, since=NOW, until=NOW + HOUR, tenant=tenant, runner=runner)
         await store.charge(gone, keep_from=NOW)
-    assert take(tmp_path / "s.db").tenants == {"one": {"acme", "bolt"}, "two": {""}}
+    assert take(place).tenants == {"one": {"acme", "bolt"}, "two": {""}}
     assert await store.tenants("one") == {"acme", "bolt"}
     await store.aclose()
 
@@ -65,10 +72,11 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-async def test_a_store_without_an_installation_never_served(tmp_path):
-    await (await SqliteStore.open(tmp_path / "s.db")).aclose()
+@pytest.mark.parametrize("place", FILES, indirect=True)
+async def test_a_store_without_an_installation_never_served(place):
+    await (await open_to_write(place)).aclose()
     with pytest.raises(StoreError, match="there is no store"):
-        take(tmp_path / "s.db")
+        take(place)
 
 
 @pytest.mark.parametrize("content", ["no database " * 100, ""])
@@ -89,9 +97,9 @@ def test_a_database_of_another_program_is_no_store(tmp_path):
         take(path)
 
 
-async def test_the_accounts_have_the_charges_of_their_time_and_the_records_that_are_not_among_them(tmp_path):
-    path = tmp_path / "s.db"
-    store = await SqliteStore.open(path)
+@pytest.mark.parametrize("place", FILES, indirect=True)
+async def test_the_accounts_have_the_charges_of_their_time_and_the_records_that_are_not_among_them(place):
+    store = await open_to_write(place)
     before = charge(1, since=NOW - 3 * HOUR, until=NOW - 2 * HOUR)
     early = charge(2, since=NOW - 3 * HOUR, until=NOW + HOUR / 2)
     late = charge(3, since=NOW + HOUR / 2, until=NOW + 3 * HOUR)
@@ -102,7 +110,7 @@ async def test_the_accounts_have_the_charges_of_their_time_and_the_records_that_
     running = attrs.evolve(job_in(Phase.RUNNING), key=JobKey("abc123xyz", 5))
     for record in (charged, running):
         await store.save(record)
-    found = accounts(path, NOW, NOW + HOUR)
+    found = accounts(place, NOW, NOW + HOUR)
     assert list(found.charges) == [early, late]
     assert list(found.jobs) == [running]
     await store.aclose()

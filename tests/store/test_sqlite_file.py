@@ -7,15 +7,18 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import timedelta
 
 import attrs
 import pytest
 
 from paas_runner.job.cost import Charge
 from paas_runner.job.tracked import JobKey
-from paas_runner.store import StoreError
+from paas_runner.job.use import Use
+from paas_runner.store import StoreError, ledger
 from paas_runner.store.database import Database
 from paas_runner.store.schema import Schema
+from paas_runner.store.snapshot import accounts
 from paas_runner.store.sqlite import SCHEMA, SqliteStore
 from tests.support.records import NOW, job, payload
 
@@ -143,9 +146,10 @@ async def test_a_payload_with_half_a_character_in_it_is_stored_like_any_other(pa
 
 
 def older(path):
-    """Make a store one of version 1, as it was before there was a ledger, and then histories."""
+    """Make a store one of version 1, as it was before there was a ledger, histories and notices."""
     db = sqlite3.connect(path)
-    db.executescript("DROP TABLE charge; DROP TABLE history; PRAGMA user_version = 1; VACUUM")
+    later = "DROP TABLE charge; DROP TABLE history; DROP TABLE notice; DROP TABLE notice_book;"
+    db.executescript(f"{later} PRAGMA user_version = 1; VACUUM")
     db.close()
 
 
@@ -164,7 +168,7 @@ async def test_a_store_of_version_1_keeps_its_records_and_gets_a_ledger(path, wh
     assert len(await store.jobs()) == 59
     await store.charge(CHARGE, keep_from=NOW)
     await store.aclose()
-    assert version_and_tables(path) == (3, {"charge", "charge_until", "charge_tenant"})
+    assert version_and_tables(path) == (SCHEMA.version, {"charge", "charge_until", "charge_tenant"})
     await opened_and_read(path)
 
 
@@ -178,7 +182,7 @@ async def test_an_upgrade_that_fails_in_the_middle_leaves_version_1_and_is_made_
         await Database.open(path, Schema(tuple(broken)))
     assert version_and_tables(path) == (1, set())
     await opened_and_read(path)
-    assert version_and_tables(path)[0] == 3
+    assert version_and_tables(path)[0] == SCHEMA.version
 
 
 async def test_a_damaged_store_of_version_1_is_not_brought_up_to_date(path, whole):
@@ -189,18 +193,27 @@ async def test_a_damaged_store_of_version_1_is_not_brought_up_to_date(path, whol
 
 
 @pytest.mark.parametrize(
-    ("version", "without"), [(0, "job"), (1, "job"), (2, "charge"), (3, "history"), (4, "job")]
+    ("version", "without"),
+    [
+        (0, "job"),
+        (1, "job"),
+        (2, "charge"),
+        (3, "history"),
+        (4, "charge"),
+        (5, "notice"),
+        (SCHEMA.version + 1, "job"),
+    ],
 )
 async def test_a_store_without_the_tables_of_its_version_is_refused(path, whole, version, without):
     db = sqlite3.connect(path)
     db.executescript(f"DROP TABLE {without}; PRAGMA user_version = {version}")
     db.close()
-    await refused(path, "newer version" if version == 4 else "is a database, but no store")
+    await refused(path, "newer version" if version > SCHEMA.version else "is a database, but no store")
 
 
 WITHOUT_ROOM = """
 import asyncio, pathlib, resource, sys
-from paas_runner.store import StoreError
+from paas_runner.store import StoreError, ledger
 from paas_runner.store.sqlite import SqliteStore
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 try:
@@ -216,3 +229,21 @@ def test_where_there_is_no_room_for_a_store_the_advice_is_to_make_some_not_to_mo
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "Make room, then start again" in told
     assert "move it away" not in told
+
+
+async def test_a_ledger_from_before_uses_were_known_can_be_read_and_goes_on(path):
+    version_3 = Schema(tuple(each for each in SCHEMA.migrations if each.number <= 3))
+    database = await Database.open(path, version_3)
+    old = (*ledger.row(CHARGE)[:8],)
+    insert = "INSERT INTO charge VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    await database.transaction(lambda db: db.execute(insert, old).rowcount)
+    await SqliteStore(database).installation()
+    await database.aclose()
+    ever = CHARGE.since - timedelta(days=1), CHARGE.until + timedelta(days=1)
+    assert accounts(path, *ever).charges == [CHARGE]  # before any start of the new version
+    store = await SqliteStore.open(path)
+    use = Use(memory_bytes=2**28, cpu_seconds=12.5, wall_seconds=10.0)
+    new = attrs.evolve(CHARGE, host="app_2", project="acme/shop", job_name="test", use=use)
+    await store.charge(new, keep_from=CHARGE.since)
+    await store.aclose()
+    assert sorted(accounts(path, *ever).charges, key=lambda charge: charge.host) == [CHARGE, new]

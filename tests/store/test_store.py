@@ -7,7 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import attrs
@@ -17,14 +17,14 @@ from paas_runner.job import events as ev
 from paas_runner.job.cost import Charge
 from paas_runner.job.lifecycle import TRANSITIONS, apply
 from paas_runner.job.tracked import JobKey, Phase
+from paas_runner.job.use import Use
 from paas_runner.store import StoreError
 from paas_runner.store.database import StoreInUseError
 from paas_runner.store.snapshot import accounts
 from paas_runner.store.sqlite import SqliteStore
-from paas_runner.testing.memory_store import MemoryStore
 from tests.support.records import FAILURE, NOW, job, job_in
+from tests.support.stores import ALWAYS, STORES, charges_in, close_store, open_to_write, place_of
 
-ALWAYS = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
@@ -34,21 +34,21 @@ def charge(job_id=1, *, days=1, **changes):
     return Charge(**{"key": key, "until": NOW + days * DAY, **known, **changes})
 
 
-@pytest.fixture(params=["sqlite", "memory"])
+@pytest.fixture(params=STORES)
 async def reopen(request, tmp_path):
     """Open the store, again and again: the same records each time."""
-    disk = MemoryStore() if request.param == "memory" else None
+    place = place_of(request, tmp_path)
     opened = []
 
     async def again():
         if opened:
-            await opened.pop().aclose()
-        opened.append(disk or await SqliteStore.open(tmp_path / "s.db"))
+            await close_store(opened.pop())
+        opened.append(await open_to_write(place))
         return opened[0]
 
-    again.ledger = lambda: accounts(tmp_path / "s.db", *ALWAYS).charges if disk is None else disk.charges
+    again.ledger = lambda: charges_in(place)
     yield again
-    await opened.pop().aclose()
+    await close_store(opened.pop())
 
 
 async def test_a_saved_job_is_there_after_reopening(reopen):
@@ -109,6 +109,37 @@ async def test_an_id_from_elsewhere_counts_where_the_store_has_none_or_is_told(r
     assert await (await reopen()).installation() == "the-operators"
 
 
+async def test_what_receivers_were_told_and_are_to_get_outlives_the_process(reopen):
+    store = await reopen()
+    await store.keep_notices(
+        "ops", "book", {"n2": "second", "n1": "first \ud800".encode(errors="backslashreplace").decode()}
+    )
+    await store.keep_notices("chat", "other", {})
+    await store.keep_notices("ops", "book 2", {})
+    await store.delivered("ops", "n2")
+    await store.delivered("ops", "never was")
+    store = await reopen()
+    kept = await store.notices()
+    assert {name: each.book for name, each in kept.items()} == {"ops": "book 2", "chat": "other"}
+    assert list(kept["ops"].pending) == ["n1"]
+    await store.forget_receivers(["ops", "never was"])
+    assert set(await store.notices()) == {"chat"}
+
+
+async def test_what_was_spent_since_is_the_part_since_then_of_priced_hosts(reopen):
+    store = await reopen()
+    hour = timedelta(hours=1)
+    await store.charge(
+        charge(1, since=NOW - 4 * hour, until=NOW - hour, price=2.0, tenant="t"), keep_from=ALWAYS[0]
+    )
+    await store.charge(charge(2, since=NOW - 2 * hour, until=NOW, price=1.0, tenant="t"), keep_from=ALWAYS[0])
+    await store.charge(charge(3, since=NOW - hour, until=NOW, price=None, tenant="t"), keep_from=ALWAYS[0])
+    await store.charge(charge(4, since=NOW - 9 * hour, until=NOW - 5 * hour, price=9.0), keep_from=ALWAYS[0])
+    [[(runner, tenant), cost]] = (await store.spent(NOW - 2 * hour)).items()
+    assert (runner, tenant) == (charge(1).key.runner, "t")
+    assert cost == pytest.approx(2.0 + 2.0, rel=1e-6)
+
+
 async def test_a_charge_comes_back_from_the_ledger_equal(reopen):
     store = await reopen()
     charges = [
@@ -116,6 +147,15 @@ async def test_a_charge_comes_back_from_the_ledger_equal(reopen):
         charge(2, price=None, since=NOW + timedelta(microseconds=1)),
         charge(3, tenant="", flavor="", since=NOW + timedelta(seconds=1), until=NOW + timedelta(seconds=1)),
         charge(4, tenant="ça coûte", since=NOW + timedelta(seconds=2.5)),
+        charge(
+            5,
+            since=NOW + timedelta(seconds=5),
+            project="acme/shop",
+            job_name="test 1/2",
+            memory_bytes=2**33,
+            cpus=4.0,
+            use=Use(memory_bytes=2**28, cpu_seconds=12.5, wall_seconds=10.0),
+        ),
     ]
     for each in charges:
         assert await store.charge(each, keep_from=NOW)

@@ -15,7 +15,7 @@ from paas_runner.dispatch.pace import Rhythm
 from paas_runner.dispatch.records import Ledger, Records
 from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.view import Observer
-from paas_runner.job.capacity import Flavors, Limits
+from paas_runner.job.limits import Flavors, Limits
 from paas_runner.testing.virtual_time import run_virtual, virtual_now
 from tests.support.outside_world import RHYTHM, RUNNER, OutsideWorld
 

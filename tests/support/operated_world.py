@@ -4,7 +4,6 @@ import asyncio
 from contextlib import asynccontextmanager, nullcontext
 
 from paas_runner.config import load
-from paas_runner.http import Http
 from paas_runner.secret import Secret
 from paas_runner.service.app import serve
 from paas_runner.service.assembly import Edges
@@ -37,6 +36,7 @@ class OperatedWorld(VirtualWorld):
         self._cloud_tokens = [Secret(self.cloud_token)]
         self.config_file = folder / "config.toml"
         self.certificate = None
+        self.sections = ""  # more of the file, at its end
         self._answers = {}
         self.write()
 
@@ -69,7 +69,7 @@ class OperatedWorld(VirtualWorld):
             )
             for name in names or self.runners
         ]
-        self.config_file.write_text("\n".join(lines))
+        self.config_file.write_text("\n".join([*lines, self.sections]))
 
     def configuration(self):
         return load(self.config_file, environ={}, executors=self.executors)
@@ -85,13 +85,13 @@ class OperatedWorld(VirtualWorld):
             return nullcontext()
 
         edges = Edges(
-            connect=Http(rng=self.rng, transport=self._transport),
             open_store=open_store,
             executors=self.executors,
             rng=self.rng,
             started_at=virtual_now(),
             control=control,
             reread=self.configuration,
+            **self.site.edges(rng=self.rng, transport=self._transport),
         )
         stopping = asyncio.Event()
         return asyncio.ensure_future(serve(self.configuration(), edges, stopping)), stopping

@@ -21,9 +21,9 @@ from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.dispatch.view import Observer
 from paas_runner.errors import Rejected
-from paas_runner.job.capacity import Limits
 from paas_runner.job.decision import Policy
 from paas_runner.job.lifecycle import acquired, resumed
+from paas_runner.job.limits import Limits
 from paas_runner.job.tracked import Host, SeenHost
 from paas_runner.store import StoreError
 from paas_runner.testing.memory_store import MemoryStore

@@ -69,14 +69,19 @@ class Screen:
             case "J":
                 below = 0 if parameters == "2" else self._row + 1
                 self.rows[below:] = [""] * (len(self.rows) - below)
+            case "h" | "l" if parameters == "?7":
+                pass  # a line is never wrapped here
             case "h" | "l" if parameters == "?25":
                 self.cursor_hidden = command == "l"
             case _:
                 raise AssertionError(f"not understood: {parameters}{command}")
 
 
-def on_a_terminal(*command, columns=100, lines=40, **environ):
-    """Exit code of a program that has a terminal for all its streams, and everything that it wrote there."""
+def on_a_terminal(*command, columns=100, lines=40, once_seen=lambda: None, **environ):
+    """Exit code of a program that has a terminal for all its streams, and everything that it wrote there.
+
+    `once_seen` is called when it has written something.
+    """
     ours, theirs = pseudo_terminal()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     unset = {"LINES", "COLUMNS", "NO_COLOR", "FORCE_COLOR", "TERM"}
@@ -92,7 +97,10 @@ def on_a_terminal(*command, columns=100, lines=40, **environ):
         written = bytearray()
         try:
             while part := os.read(ours, 65536):
+                is_first = not written
                 written += part
+                if is_first:
+                    once_seen()
         except OSError:  # the other end is closed
             pass
         process.wait(60)

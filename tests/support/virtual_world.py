@@ -10,7 +10,6 @@ import httpx
 
 from executors.clever import CleverDocker
 from paas_runner.config import load
-from paas_runner.http import Http
 from paas_runner.job.known_runner import short_token
 from paas_runner.pipelines.coordinator import Coordinator as GitLab
 from paas_runner.pipelines.options import CoordinatorOptions
@@ -29,6 +28,7 @@ from paas_runner.testing.virtual_time import EPOCH, run_virtual, virtual_now
 from tests.support.git_in_process import InProcessRemote
 from tests.support.live_records import added, submitted
 from tests.support.pushes import AsPush
+from tests.support.site_in_process import SiteInProcess
 
 COORDINATOR, CLOUD = "http://coordinator.test", "http://cloud.test"
 
@@ -77,6 +77,7 @@ class VirtualWorld:
             CLOUD: FaultInjector(self._cloud_app(), self.cloud_faults),
         }
         self.store = MemoryStore()
+        self.site = SiteInProcess()
         self.push = None  # a coroutine function that pushes instead of the service itself
         self.runner = added(self.gitlab, description="virtual")
         self.most_alive = 0
@@ -119,12 +120,11 @@ class VirtualWorld:
             return self.store
 
         edges = Edges(
-            connect=Http(rng=self.rng, transport=self._transport),
             open_store=open_store,
             executors=self.executors,
             rng=self.rng,
             started_at=virtual_now(),
-            **more_edges,
+            **(self.site.edges(rng=self.rng, transport=self._transport) | more_edges),
         )
         stopping = asyncio.Event()
         return asyncio.ensure_future(serve(self.configuration(), edges, stopping)), stopping

@@ -71,6 +71,8 @@ def test_the_template_differs_in_nothing_but_its_instance():
         single.replace("PaaS Runner:", "PaaS Runner %i:")
         .replace("config.toml", "%i.toml")
         .replace("StateDirectory=paas-runner\n", "StateDirectory=paas-runner/%i\n")
+        .replace("/run/heptapod-paas-runner/", "/run/heptapod-paas-runner-%i/")
+        .replace("RuntimeDirectory=heptapod-paas-runner\n", "RuntimeDirectory=heptapod-paas-runner-%i\n")
     )
     assert template == expected
 
@@ -105,3 +107,10 @@ def test_systemd_waits_longer_for_the_stop_than_the_service_for_its_calls():
     [seconds] = re.findall(r"^TimeoutStopSec=(\d+)$", (FOLDER / UNITS[0]).read_text(), re.MULTILINE)
     default = attrs.fields(Config).shutdown_timeout.default
     assert int(seconds) >= default.total_seconds() + 15
+
+
+def test_memory_is_bounded_far_above_what_thousands_of_jobs_take_and_far_below_a_machine():
+    figures = (FOLDER.parent / "docs" / "performance.md").read_text().partition("(`tracked-5000`)")[2]
+    measured = int(re.search(r"^\| memory, MiB \|[^|]*\| (\d+) ", figures, re.MULTILINE)[1])
+    [gibibytes] = re.findall(r"^MemoryMax=(\d+)G$", (FOLDER / UNITS[0]).read_text(), re.MULTILINE)
+    assert 5 * measured <= int(gibibytes) * 1024 <= 20 * measured

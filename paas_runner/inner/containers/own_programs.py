@@ -23,7 +23,7 @@ from paas_runner.inner.containers.attached import as_os_error
 from paas_runner.inner.containers.creation import ContainerFactory, ContainerSpec
 from paas_runner.inner.containers.own_container import OwnContainer
 from paas_runner.inner.containers.settings import ContainerOptions
-from paas_runner.inner.process import KEEPER_COMMAND, RunningProgram, Write, keepers_task
+from paas_runner.inner.process import KEEPER_COMMAND, RunningProgram, Write, keepers_answer, keepers_task
 
 _FOREVER = ("sleep", "infinity")
 _MOST_PIECES = 16  # of output, that wait to be written
@@ -118,7 +118,7 @@ class _Program:
         self._engine = engine
         self._run = run
         self._connection = connection
-        self._complaint = b""
+        self._said = b""
         self._talking: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def begin(self, task: bytes, write: Write) -> None:
@@ -129,8 +129,9 @@ class _Program:
     async def wait(self) -> int:
         """The exit code, once all output has been written; raises OSError for what could not start."""
         await asyncio.shield(self._talking)
-        if self._complaint:
-            raise OSError(self._complaint.decode(errors="replace").strip())
+        complaint, _ = keepers_answer(self._said)
+        if complaint:
+            raise OSError(complaint)
         async with asyncio.timeout(_LAST_SECONDS):
             while True:  # the engine closes the streams before it has noted the end
                 found = await self._engine.call(
@@ -167,7 +168,7 @@ class _Program:
 
         for stream, data in pieces(self._connection):
             if stream == _ERRORS:
-                self._complaint += data
+                self._said += data
             else:
                 room.acquire()
                 loop.call_soon_threadsafe(deliver, data)

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from paas_runner.docker.containers import measured
 from paas_runner.docker.engine import UNBOUNDED, Address, Client, Engine
 from paas_runner.docker.registries import own_login_files
 from paas_runner.inner.containers.attached import COMMAND
@@ -32,6 +33,7 @@ from paas_runner.inner.containers.settings import DockerSettings, read_docker
 from paas_runner.inner.ending import Reason, StageError, broken
 from paas_runner.inner.git_program import Launch
 from paas_runner.inner.job import Job, Workspace, texts
+from paas_runner.inner.measuring import Reading, Readings, of_container
 from paas_runner.inner.process import launched
 from paas_runner.inner.trace import Narrator
 
@@ -50,6 +52,18 @@ class JobContainer:
     ref: str
     own_programs: OwnPrograms | None
     """Where the runner's own programs run; None where it is in no container itself."""
+
+    services: Sequence[str] = ()
+    """Their containers."""
+
+    async def read(self) -> Readings:
+        """What it and its services have at this moment; raises `RemoteError`."""
+        return {ref: await self._read(ref) for ref in (self.ref, *self.services)}
+
+    async def _read(self, ref: str) -> Reading:
+        return of_container(
+            await self.engine.call("measure a container", lambda client: measured(client, ref))
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -98,7 +112,7 @@ async def job_container(job: Job, narrator: Narrator, hidden: Sequence[Path]) ->
         )
         reached = own and own.may_join_networks and has_names(factory.network)
         probes = probing_programs(factory, own, hidden).launch if own and reached else launched
-        async with _services(job, settings, factory, images, probes):
+        async with _services(job, settings, factory, images, probes) as services:
             usual = job.variables.expand(settings.image)
             check_allowed(image.name, settings.for_job.allowed_images, [usual], "images")
             found = await images.get(image.name, image.pull_policy, platform=image.platform)
@@ -117,7 +131,7 @@ async def job_container(job: Job, narrator: Narrator, hidden: Sequence[Path]) ->
             )
             container = await factory.create(spec)
             with _open_to(image.user or found.user, job.workspace):
-                yield JobContainer(engine=engine, ref=container, own_programs=programs)
+                yield JobContainer(engine=engine, ref=container, own_programs=programs, services=services)
 
 
 @contextlib.asynccontextmanager
@@ -154,8 +168,8 @@ def _job_image(job: Job, settings: DockerSettings) -> _JobImage:
 @contextlib.asynccontextmanager
 async def _services(
     job: Job, settings: DockerSettings, factory: ContainerFactory, images: Images, launch: Launch
-) -> AsyncIterator[None]:
-    """Have the job's services started and waited for."""
+) -> AsyncIterator[Sequence[str]]:
+    """Have the job's services started and waited for; their containers."""
     wanted = read_services(job, settings.services)
     for warning in wanted.warnings:
         images.narrator.warning(warning)
@@ -166,7 +180,7 @@ async def _services(
     shown = {service.container: service.name for service in services} if job.settings.debug_services else {}
     async with logs_shown(factory.engine, shown, images.narrator.line):
         await running.wait_for(services)
-        yield
+        yield [service.container for service in services]
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from paas_runner.inner.containers.attached import as_os_error, script_in, shell_
 from paas_runner.inner.containers.preparation import JobContainer, job_container
 from paas_runner.inner.job import Job, Workspace, write_files
 from paas_runner.inner.job_script import Script
+from paas_runner.inner.measuring import Tally, sampled
 from paas_runner.inner.process import RunningProgram, Write, launched
 from paas_runner.inner.project_folder import Place
 from paas_runner.inner.shell import ProcessShell, private_folder
@@ -31,6 +32,8 @@ class ContainerShell:
 
     hidden: Sequence[Path] = ()
     """Files of the operator, which programs that work on the job's files must not read."""
+
+    tally: Tally = attrs.field(factory=Tally)
 
     _container: JobContainer | None = attrs.field(init=False, default=None)
 
@@ -53,7 +56,8 @@ class ContainerShell:
             async with job_container(job, narrator, self.hidden) as container:
                 self._container = container
                 try:
-                    yield
+                    async with sampled(self.tally, container.read):
+                        yield
                 finally:
                     self._container = None
 

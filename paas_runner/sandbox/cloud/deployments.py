@@ -186,7 +186,7 @@ class InstanceRun:
 
     async def _program(self, push: PushedCommit) -> int:
         self._platform.ledger.note_launch(self._app.id)
-        files = HostFiles(files=push.files, environment=self._environment())
+        files = HostFiles(files=push.files, environment=self._environment(), say=self._log)
         try:
             exit_code = await self._platform.program(files)
         except Exception as error:  # noqa: BLE001 - like a container's crash, the author's to read in the log

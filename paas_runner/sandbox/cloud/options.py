@@ -67,6 +67,8 @@ class HostFiles:
 
     files: Mapping[str, bytes] = attrs.field(repr=False)
     environment: Mapping[str, str] = attrs.field(repr=False)
+    say: Callable[[str], None] = lambda _line: None
+    """Takes a line of standard output, for the application's log."""
 
 
 HostProgram: TypeAlias = Callable[[HostFiles], Awaitable[int]]

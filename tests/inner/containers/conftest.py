@@ -37,6 +37,8 @@ class Docker:
     engine: EngineAtHand
     world: Hosts = attrs.field(factory=hosts)
     owner: str = attrs.field(factory=lambda: uuid.uuid4().hex)
+    said: list[str] = attrs.field(factory=list)
+    """Lines for the host's own log."""
 
     @property
     def url(self) -> str:
@@ -71,7 +73,7 @@ class Docker:
         job, job_json = self.world.handed_out(script(*lines, **more))
         payload = json.loads(job_json)
         change(payload)
-        runner = self.world.inner(shell=shell_for)
+        runner = self.world.inner(shell=shell_for, say=self.said.append)
         running = asyncio.create_task(
             runner.run(self.toml(toml, **(options or {})), json.dumps(payload), stops)
         )

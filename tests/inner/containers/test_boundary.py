@@ -46,7 +46,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         self.end_headers()
     def log_message(self, *_):
         pass
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 8000), Handler)
+server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 pathlib.Path("/cache/other/project/key").mkdir(parents=True)
 pathlib.Path("/cache/other/project/key/cache.zip").touch()
@@ -69,12 +69,12 @@ if b"PK" in said["kept"]:
 print(json.dumps({"trace": said["trace"].decode(), "kept": kept, "changed": changed,
                   "state": said.get("put", {}).get("state")}))
 """
-URL = "http://127.0.0.1:8000"
 FOLDER = "/etc/heptapod-runner"
 KEY = "AKIA-OF-THE-OPERATOR"
 IN_THE_ENVIRONMENT = "OPERATORS-OWN-LOGIN"
 CACHE = f'[runners.cache]\nPath = "x"\n[runners.cache.s3]\nAccessKey = "{KEY}"\nSecretKey = "{KEY}"\n'
 HOST_IMAGE = "paas-runner-test/host-of-a-job"
+"""In payloads, the image of the host that gets them: it has a tag of its own, others' tests run beside."""
 OBEYED = "/usr/lib/paas-runner/obeyed"
 """What an obedient program makes."""
 
@@ -105,6 +105,15 @@ class Host:
     sha: str
     folder: Path
 
+    @property
+    def port(self) -> int:
+        """Of the coordinator; one that no other test has, for the reason at `Docker.url`."""
+        return 10_000 + int(self.docker.owner, 16) % 20_000
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
     def ran(
         self,
         *lines: str,
@@ -114,25 +123,24 @@ class Host:
         **more: Any,
     ) -> Outcome:
         """A job whose sources are `a`, `.gitattributes` and, in a submodule, `inner/b`."""
-        project = Project(repository=GitRepository(url=f"{URL}/sandbox/project.git", sha=self.sha))
+        project = Project(repository=GitRepository(url=f"{self.url}/sandbox/project.git", sha=self.sha))
         world = hosts(project=project)
         job = submitted(world.coordinator, script(*lines, **more))
         assert world.coordinator.acquire(world.runner.runner_id, features=GRACEFUL) == job
-        payload = job_payload(job, url=URL, options=world.coordinator.options)
+        payload = job_payload(job, url=self.url, options=world.coordinator.options)
         payload["git_info"]["depth"] = 0
         if hook:
             payload["hooks"] = [{"name": "pre_get_sources_script", "script": list(hook)}]
         change(payload)
-        image = self._built(json.dumps(payload), git_program)
+        image = f"{HOST_IMAGE}:{self.docker.owner}"
+        self._build(image, json.dumps(payload).replace(HOST_IMAGE, image), git_program)
         return self._outcome(image)
 
-    def _built(self, payload: str, git_program: str) -> str:
+    def _build(self, image: str, payload: str, git_program: str) -> None:
         """An image as executors make it, with the sources."""
-        toml = self.docker.toml(CACHE, host="unix:///var/run/docker.sock")
-        toml = toml.replace(self.docker.url, f"{URL}/{self.docker.owner}").replace(
-            "[runners.docker]", 'cache_dir = "/cache"\n[runners.docker]'
-        )
-        (self.folder / "runner.toml").write_text(toml.replace(f"{URL}/{self.docker.owner}", URL))
+        toml = self.docker.toml(CACHE, host="unix:///var/run/docker.sock").replace(self.docker.url, self.url)
+        toml = toml.replace("[runners.docker]", 'cache_dir = "/cache"\n[runners.docker]')
+        (self.folder / "runner.toml").write_text(toml)
         (self.folder / "job.json").write_text(payload)
         (self.folder / "coordinator.py").write_text(COORDINATOR)
         lines = [
@@ -147,7 +155,7 @@ class Host:
             (self.folder / "git").chmod(0o755)
             lines.append("COPY git /usr/bin/git")
         (self.folder / "Dockerfile").write_text("\n".join(lines))
-        return self.docker.engine.build_folder(HOST_IMAGE, self.folder)
+        self.docker.engine.build_folder(image, self.folder)
 
     def _outcome(self, image: str) -> Outcome:
         labels = {"paas-runner.owner": self.docker.owner}
@@ -156,7 +164,7 @@ class Host:
             container = client.create_container(
                 image,
                 labels=labels,
-                entrypoint=["python3", "/coordinator.py"],
+                entrypoint=["python3", "/coordinator.py", str(self.port)],
                 environment={
                     OBJECT_LABELS_VARIABLE: f"paas-runner.owner={self.docker.owner}",
                     "DOCKER_AUTH": IN_THE_ENVIRONMENT,

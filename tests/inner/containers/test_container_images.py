@@ -18,7 +18,8 @@ def registry(docker):
         yield registry
         with docker.engine.client() as client:
             for image in client.images(name=f"{registry.host}/group/tool"):
-                client.remove_image(image["Id"], force=True)
+                for tag in image["RepoTags"]:  # by its id it would go from other tests, too
+                    client.remove_image(tag, force=True)
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 """Every event that we log: a short name that stays, for programs, and a sentence for people.
 
 The caller logs the name and the facts. The sentence takes its place where lines for people are rendered
-(`logs.configure`); JSON has the name. docs/logs.md lists both; a test holds the three together.
+(`logs.chain`); JSON has the name. docs/logs.md lists both; a test holds the three together.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from structlog.typing import EventDict
 
@@ -17,6 +18,7 @@ SENTENCES: Mapping[str, str] = {
     "stopped_at_once": "stopped at once: the next start looks at what became of the calls in flight",
     "stopped": "stopped",
     "cannot_start": "cannot start",
+    "store_awaited": "the database of the records does not answer: it is waited for",
     "records_unusable": "the records cannot be used",
     "service_error": "unexpected error: the records are in the store, a restart goes on from there",
     "loops_hung": "loops have hung: the watchdog is no longer fed, and restarts the service",
@@ -26,6 +28,9 @@ SENTENCES: Mapping[str, str] = {
     "one are not ours until `installation_id` says so",
     "installation_not_kept": "the id of this installation cannot be kept beside the store: a lost store "
     "would take it along",
+    "site_opened": "metrics, health and readiness are served",
+    "site_closed": "metrics, health and readiness are not served there any more",
+    "site_error": "unexpected error: a question over HTTP was not answered",
     # what operators ask for
     "signal_too_early": "a signal came too early: the service is still starting",
     "signal_refused": "a signal was refused",
@@ -55,6 +60,8 @@ SENTENCES: Mapping[str, str] = {
     "acquisition_error": "unexpected error: no job was acquired this time",
     "job_unreadable": "a job came in a form that cannot be read",
     "job_reading_error": "unexpected error: the job is failed",
+    "job_left_to_holder": "a job was recorded for a section that another process has by now, "
+    "which goes on with it",
     "job_handed_out_again": "the coordinator handed out a job again that is tracked already",
     "job_given_back": "a job could not be recorded before the stop, not even in the state file, and was "
     "reported as failed",
@@ -67,6 +74,7 @@ SENTENCES: Mapping[str, str] = {
     "statistics": "statistics",
     "statistics_error": "unexpected error: the statistics are not written this time",
     "flavors_error": "unexpected error: what hosts weigh could not be made out",
+    "observer_error": "unexpected error: what watches the service was not told of an event",
     "close_error": "unexpected error: connections could not be closed",
     "weight_quota": "weight quota",
     "quota_too_small": "the quota is too small for some flavors: jobs that ask for one of them are failed",
@@ -99,6 +107,36 @@ SENTENCES: Mapping[str, str] = {
     "hosts_possibly_unknown": "jobs came without a host: should heptapod-paas-runner have been creating one "
     "when it stopped, remove it by hand",
     "costs_since_start": "costs since the start",
+    # several processes on one store
+    "section_taken": "a runner section was taken: its jobs are gone on with here",
+    "section_handed_over": "a runner section was handed over: another process goes on with its jobs",
+    "section_lost": "a runner section is another process's: what was done for it here is cut off",
+    "section_error": "unexpected error: a runner section is left all the same",
+    "stale_write": "a record was refused, since its section is another process's by now: nothing was written",
+    "store_unreachable": "the store does not answer: jobs are looked after, and none is asked "
+    "for once the leases have run out",
+    "store_reachable": "the store answers again",
+    "leases_run_out": "the leases have run out while the store does not answer: no job is asked "
+    "for, and jobs are only looked at",
+    "leases_error": "unexpected error: leases are renewed at the next turn",
+    "jobs_not_loaded": "the jobs of a section cannot be loaded yet: nobody goes on with them until they can",
+    "not_left": "the store could not be told of the end: others take over when the leases have run out",
+    "word_heard": "an operator asked another process, and it is done here, too",
+    "word_not_followed": "what an operator asked another process is refused here",
+    "word_error": "unexpected error: what an operator asked another process was not done here",
+    "others_not_told": "other processes could not be told what the operator asked for: ask them, too",
+    "not_listening": "nothing is heard from other processes for a while",
+    "listening_error": "unexpected error: nothing is heard from other processes for a while",
+    # notices
+    "notice_made": "somebody is to be told",
+    "notice_delivered": "a notice was taken",
+    "notice_not_delivered": "a notice was not taken yet",
+    "notice_given_up": "a notice was not taken for two days: nobody gets it",
+    "notices_not_written": "what was told cannot be written: after a restart it may be told again",
+    "notices_not_read": "the store does not say what notices need of it",
+    "notices_unreadable": "what a receiver was told cannot be read: it may be told again",
+    "notices_left": "notices were left at the end: they wait for the next start",
+    "notices_error": "unexpected error: notices are looked at again",
     # hosts and records compared
     "orphan_found": "an orphan was found and is removed",
     "orphan_removed": "orphan removed",
@@ -117,14 +155,37 @@ SENTENCES: Mapping[str, str] = {
     "trying_another_place": "no host available here, trying another place",
     "host_removed_by_name": "removing a host by its name",
     "host_details_unavailable": "the host cannot be looked at more closely",
+    "use_unknown": "what a job used of its host cannot be learned",
     "host_log_unavailable": "no log of the host available",
     "launched_before": "the host has a job already, launched earlier with another configuration",
     "launched_already": "the host was launched already",
     "tenant_without_credentials": "no one can be found to pay for a group's jobs",
+    # the log elsewhere
+    "remote_log_interrupted": "the receiver of the log cannot be reached: lines are kept, as far as there is "
+    "room",
+    "remote_log_resumed": "the receiver of the log has lines again",
+    "remote_log_lost": "the process ends with lines that the receiver of the log has not got",
+    "remote_log_error": "unexpected error: a line for the receiver of the log is left out",
+    # traces
+    "traces_not_taken": "the receiver of traces does not take them: they are kept, as far as there is room",
+    "traces_taken_again": "the receiver of traces takes them again",
+    "spans_dropped": "spans are dropped, and counted until the receiver takes them again",
+    "spans_lost": "the service ended with spans that the receiver has not taken",
+    "traces_error": "unexpected error: the spans that waited are dropped",
     # the inner runner, on a host
+    "spans_not_sent": "the spans of the run on this host were not sent",
     "inner_error": "unexpected error",
 }
 """By name; an event of another's executor stands as it was logged."""
+
+
+FACTS = ("job", "runner", "phase", "host", "flavor", "tenant")
+"""By these a line is found where lines have fields: in a journal, at a receiver of syslog."""
+
+
+def facts_of(event: Mapping[str, Any]) -> Mapping[str, str]:
+    """Those of them that the event has."""
+    return {name: str(event[name]) for name in FACTS if event.get(name) is not None}
 
 
 def worded(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -1,36 +1,19 @@
-"""Logs: one chain for our lines and those of libraries, secrets taken out last, for people or for programs.
-
-`log_level` and `log_format` as in GitLab Runner: `runner` and `text` are lines for people, `json` is one
-object a line. Without a format it is lines on a terminal and JSON elsewhere.
-
-For systemd's journal each line begins with its priority, so that `journalctl -p err` finds it: sd-daemon(3),
-and $JOURNAL_STREAM in systemd.exec(5).
-"""
+"""Secrets taken out of all that is about to be written, in every form in which they travel."""
 
 import base64
+import contextlib
 import json
 import logging
-import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 from urllib.parse import quote
 
-import structlog
-from structlog.typing import EventDict, Processor
+from structlog.typing import EventDict
 
-from paas_runner.log_events import worded
+from paas_runner.plain_text import shortened
 from paas_runner.secret import Secret
-
-LEVELS: Mapping[str, int] = {
-    "panic": logging.CRITICAL,
-    "fatal": logging.CRITICAL,
-    "error": logging.ERROR,
-    "warning": logging.WARNING,
-    "info": logging.INFO,
-    "debug": logging.DEBUG,
-}
 
 _SHORTEST_SECRET = 8  # a shorter one would take ordinary words with it
 _WORD = re.compile(r"[A-Za-z0-9_.~-]{8,}")  # what tokens of jobs consist of
@@ -86,6 +69,10 @@ class Redactor:
         text = self._pattern.sub(_HIDDEN, text) if self._pattern else text
         return _WORD.sub(self._without_token, text) if self._tracked else text
 
+    def beginning(self, text: str, most: int) -> str:
+        """At most so many characters of `text`: cut afterwards, since half a secret is not found any more."""
+        return shortened(self.text(text), most)
+
     def _without_token(self, word: re.Match[str]) -> str:
         """Looked up, not searched for: the number of jobs costs nothing."""
         bare = word[0].strip(".~")
@@ -108,66 +95,9 @@ redactor = Redactor()
 """The process's one redactor: secrets are registered where they are read."""
 
 
-def configure(*, level: str, form: str | None, stream: TextIO | None = None) -> None:
-    """Set up structlog and the standard library's logging; may be called again with other settings."""
-    stream = stream or sys.stderr
-    terminal = stream.isatty()
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
-        structlog.processors.format_exc_info,
-    ]
-    if form == "json" or (form is None and not terminal):
-        rendering: list[Processor] = [structlog.processors.JSONRenderer(ensure_ascii=False)]
-    else:
-        rendering = [worded, structlog.dev.ConsoleRenderer(colors=terminal)]
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,
-    )
-    handler = (_ForTheJournal if _is_the_journal(stream, os.environ) else logging.StreamHandler)(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redactor, *rendering],
-        )
-    )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(LEVELS[level])
-    for talkative in ("httpx", "httpcore", "git", "asyncio"):
-        logging.getLogger(talkative).setLevel(logging.WARNING)
+class Lines(logging.StreamHandler[TextIO]):
+    """Lines on a stream; of one that cannot be written only that is said: its secrets are still in it."""
 
-
-class _ForTheJournal(logging.StreamHandler[TextIO]):
-    """Each line with a syslog priority before it, which the journal takes off."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        priority = next(number for level, number in _PRIORITIES.items() if record.levelno >= level)
-        return "\n".join(f"<{priority}>{line}" for line in super().format(record).split("\n"))
-
-
-_PRIORITIES: Mapping[int, int] = {
-    logging.CRITICAL: 2,
-    logging.ERROR: 3,
-    logging.WARNING: 4,
-    logging.INFO: 6,
-    logging.NOTSET: 7,
-}
-
-
-def _is_the_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether it is what systemd gave to this process, rather than a file or a pipe that came later."""
-    try:
-        there = os.fstat(stream.fileno())
-    except (OSError, ValueError):
-        return False
-    return environ.get("JOURNAL_STREAM") == f"{there.st_dev}:{there.st_ino}"
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        with contextlib.suppress(OSError, ValueError):
+            self.stream.write(f"a line of the log was lost ({record.levelname}): {sys.exc_info()[0]}\n")

@@ -1,0 +1,1 @@
+"""The store on PostgreSQL, which several processes share: imported where a configuration wants it."""
