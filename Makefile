@@ -82,6 +82,7 @@ format: .venv/ready
 dist: .venv/ready
 	@$(BIN)/python -m build --outdir dist
 	@$(BIN)/python -m build --outdir dist plans
+	@$(BIN)/python -m build --outdir dist pipelines
 	@$(BIN)/python packaging/inner/build.py dist
 
 deb: .venv/ready
@@ -97,11 +98,11 @@ site: .venv/ready
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "dist/site/index.html"
 
-.venv/ready: pyproject.toml plans/pyproject.toml
+.venv/ready: pyproject.toml plans/pyproject.toml pipelines/pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
 	@echo "setting up .venv (once, half a minute or so) ..." >&2
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --editable './plans[postgres,secrets]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --editable './plans[postgres,secrets]' --editable ./pipelines
 	@touch $@
 
 pictures: .venv/ready

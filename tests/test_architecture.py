@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("paas_runner", "executors", "register", "plans/paas_plans")
+PACKAGES = ("paas_runner", "executors", "register", "plans/paas_plans", "pipelines/paas_pipelines")
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 MOST_LINES, FEWEST_LINES = 400, 40
 ENTRY_POINTS = ("__init__.py", "__main__.py")
@@ -48,7 +48,7 @@ def contracts(folder):
     done = subprocess.run(
         [LINT_IMPORTS, "--no-cache"],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": f"{folder}:{folder / 'plans'}"},
+        env=os.environ | {"PYTHONPATH": f"{folder}:{folder / 'plans'}:{folder / 'pipelines'}"},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -76,6 +76,9 @@ def test_the_contracts_hold(house):
         ("plans/paas_plans/plan.py", "from paas_runner import secret", "Plans stand alone"),
         ("plans/paas_plans/machine/moves.py", "import asyncio", "machine of plans is pure"),
         ("plans/paas_plans/stores/sqlite.py", "import psycopg", "One store of plans"),
+        ("pipelines/paas_pipelines/runs/engine.py", "import asyncio", "Runs of pipelines are pure"),
+        ("pipelines/paas_pipelines/runs/book.py", "from paas_pipelines import store", "Pipelines: arrows"),
+        ("paas_runner/server/api.py", "import paas_pipelines", "Nobody needs the pipelines server"),
     ],
 )
 def test_an_arrow_where_none_may_be_is_seen(house, module, line, contract):

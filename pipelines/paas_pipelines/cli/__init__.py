@@ -1,0 +1,1 @@
+"""Two command lines: prunner's own, and `paas-runner pipelines` for people."""

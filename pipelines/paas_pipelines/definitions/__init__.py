@@ -1,0 +1,1 @@
+"""`pipelines.yml`: from files to frozen definitions, or every complaint with its place."""

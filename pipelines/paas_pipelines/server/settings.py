@@ -1,0 +1,39 @@
+"""What the server is started with: prunner's options under their names, and ours beside (§9 of the seed)."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import attrs
+
+from paas_runner.secret import Secret
+
+DEFAULT_PATTERN = "**/pipelines.{yml,yaml}"
+DEFAULT_ENV_FILES = (".env", ".env.local")
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """All options; the defaults are prunner's."""
+
+    path: Path = Path()
+    pattern: str = DEFAULT_PATTERN
+    data: Path = Path(".prunner")
+    config: Path = Path(".prunner.yml")
+    """The dynamic configuration, which has the secret where none is given."""
+
+    jwt_secret: Secret | None = None
+    address: str = "localhost:9009"
+    env_files: tuple[str, ...] = DEFAULT_ENV_FILES
+    watch: bool = False
+    poll_interval: timedelta = timedelta(seconds=30)
+    verbose: bool = False
+    disable_ansi: bool = False
+    enable_profiling: bool = False
+    external_url: str | None = None
+    """How hosts and other machines reach this server; needed for tasks elsewhere. Ours."""
+
+    runners: Path | None = None
+    """A `config.toml` whose sections with `url = "local:"` are served in this process. Ours."""
+
+    most_log_bytes: int = 64 * 1024 * 1024
+    """Of one stream of one task; what comes after is dropped, with a line that says so. Ours."""

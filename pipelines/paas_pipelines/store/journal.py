@@ -1,0 +1,34 @@
+"""Writing behind: what is put between two awaits reaches the disk together, or not at all.
+
+The rooms that keep records change them in memory and put the text of each here at once. Whoever answers a
+client, starts a process or tells anybody waits for `flushed` first. So what the disk has is the state of all
+records at one moment, without gaps, and nothing that it does not have was ever acted upon.
+"""
+
+from typing import Protocol
+
+
+class Journal(Protocol):
+    """Texts by kind and key."""
+
+    def put(self, kind: str, key: str, text: str | None) -> None:
+        """Have it written, soon, with all that is put before the next await; None removes it."""
+
+    async def flushed(self) -> None:
+        """Return when all that was put until now is on the disk; raises `StoreError` where that fails."""
+
+
+class MemoryJournal:
+    """A journal for tests, and for nothing else: it is gone with the process."""
+
+    def __init__(self) -> None:
+        self.texts: dict[tuple[str, str], str] = {}
+
+    def put(self, kind: str, key: str, text: str | None) -> None:
+        if text is None:
+            self.texts.pop((kind, key), None)
+        else:
+            self.texts[kind, key] = text
+
+    async def flushed(self) -> None:
+        """At once."""

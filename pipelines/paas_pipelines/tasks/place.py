@@ -1,0 +1,56 @@
+"""What a place where tasks run has to do: the port between the records and the world."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import attrs
+
+from paas_pipelines.definitions.definition import NOTHING, Environment
+from paas_pipelines.runs.run import Run, Task, TaskEnd
+
+
+@attrs.frozen(kw_only=True)
+class TaskOrder:
+    """One task that is to be brought to its end; repeated with the same `run` and `task` after a crash.
+
+    It is given only when the record that says `running` is on the disk.
+    """
+
+    run: Run
+    task: Task
+    variables: Mapping[str, Any] = attrs.field(factory=dict)
+    """The run's, and those that tell an `on_error` task of the failure."""
+
+    env: Environment = NOTHING
+    """Beside the server's own environment: the pipeline's, then TASK_NAME, then the task's (§4)."""
+
+
+class Output(Protocol):
+    """Where a task's output goes; it is written before the calls return, and never fails the task."""
+
+    def stdout(self, data: bytes) -> None: ...
+
+    def stderr(self, data: bytes) -> None: ...
+
+
+class Place(Protocol):
+    """One way to run tasks."""
+
+    async def run(self, order: TaskOrder, output: Output, stop: asyncio.Event) -> TaskEnd:
+        """Bring the task to its end, and tell how it ended.
+
+        With `stop` set it is to end early; it has ended, with all its processes, when this returns. If this
+        is cancelled itself, the server ends at once: what would outlive it must be found again by the next
+        call with the same order. An unexpected exception is a task that failed; the text is told.
+        """
+
+
+def order_of(run: Run, task: Task, told: Mapping[str, Any] | None = None) -> TaskOrder:
+    """The order for a task; `told` are further variables."""
+    return TaskOrder(
+        run=run,
+        task=task,
+        variables={**run.variables, **(told or {})},
+        env={**run.env, "TASK_NAME": task.name, **task.definition.env},
+    )

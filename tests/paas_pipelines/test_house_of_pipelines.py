@@ -1,0 +1,12 @@
+"""The pipelines server stays small."""
+
+from pathlib import Path
+
+from tests.plans.test_house_of_plans import lines_of_code
+
+PACKAGE = Path(__file__).parents[2] / "pipelines" / "paas_pipelines"
+MOST_LINES = 5000
+
+
+def test_it_is_at_most_five_thousand_lines_of_code():
+    assert sum(lines_of_code(path.read_text()) for path in PACKAGE.rglob("*.py")) <= MOST_LINES
