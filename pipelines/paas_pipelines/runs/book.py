@@ -23,6 +23,7 @@ class RunBook:
         self._runs: dict[str, Run] = {}  # in the order of their numbers
         self._waiting: dict[str, dict[str, None]] = {}
         self._active: dict[str, dict[str, None]] = {}
+        self._changed: set[str] = set()
         self._written: Written = lambda _id, _run: None
         self._last = 0
         for run in sorted(stored, key=lambda run: run.number):
@@ -39,6 +40,7 @@ class RunBook:
     def save(self, *runs: Run) -> None:
         for run in runs:
             self._runs[run.run_id] = run
+            self._changed.add(run.run_id)
             self._last = max(self._last, run.number)
             for index, belongs in ((self._waiting, run.waiting), (self._active, run.active)):
                 ids = index.setdefault(run.pipeline, {})
@@ -51,6 +53,7 @@ class RunBook:
     def remove(self, run_id: str) -> None:
         """Forget a run that has ended."""
         del self._runs[run_id]
+        self._changed.discard(run_id)
         self._written(run_id, None)
 
     def run(self, run_id: str) -> Run:
@@ -59,6 +62,11 @@ class RunBook:
             return self._runs[run_id]
         except KeyError:
             raise UnknownRunError(run_id) from None
+
+    def take_changed(self) -> Sequence[Run]:
+        """Those that were saved since this was last called, as they are now: for one caller alone."""
+        changed, self._changed = self._changed, set()
+        return [self._runs[run_id] for run_id in changed]
 
     def runs(self) -> Iterator[Run]:
         """All of them, newest first."""

@@ -6,8 +6,8 @@ consistent state of the book to the next without an await. What is to be done ou
 """
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
@@ -71,6 +71,7 @@ class Engine:
         self.changes = Notifier()
         self.accepting = True
         self._clock = clock
+        self._advanced_at = datetime.min.replace(tzinfo=UTC)
         self._new_id = new_id
 
     # --- asked ------------------------------------------------------------------------------------------
@@ -92,18 +93,18 @@ class Engine:
             active=active,
         )
 
-    def activities(self) -> Iterator[Activity]:
-        """Every task that is running by the records."""
-        for run in self.book.all_active():
+    def activities(self, runs: Iterable[Run] | None = None) -> Iterator[Activity]:
+        """Every task that is running by the records, or by these of them."""
+        for run in self.book.all_active() if runs is None else runs:
             for task in run.tasks:
                 if task.status is TaskStatus.RUNNING:
                     yield Activity(run=run, task=task, stop=run.stops(task))
 
     def next_moment(self) -> datetime | None:
-        """When `advance` has something to do although nothing happens until then."""
-        now = self._clock()
+        """When `advance` has something to do although nothing happens until then; perhaps a while ago."""
+        since = self._advanced_at
         delays = [
-            run.not_before for run in self.book.all_waiting() if run.not_before and run.not_before > now
+            run.not_before for run in self.book.all_waiting() if run.not_before and run.not_before > since
         ]
         return min(delays, default=None)
 
@@ -176,7 +177,7 @@ class Engine:
 
     def advance(self) -> None:
         """Let those start whose delay is over, or for whom there is a slot now."""
-        now = self._clock()
+        self._advanced_at = now = self._clock()
         if self.accepting:
             for name, definition in self.definitions.items():
                 self._dequeue(definition, name, now)
