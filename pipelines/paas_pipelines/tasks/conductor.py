@@ -1,0 +1,238 @@
+"""Brings every task that runs by the records to its place, and what becomes of it back into the records.
+
+Level-triggered: what is at work is compared with what the records say, never deduced from what has happened.
+So the first look after a crash is the same as any other. A place hears of a task only when the record that
+says `running` is on the disk; a wish to stop is passed on at once, since it harms nothing to do that twice.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import attrs
+import structlog
+
+from paas_pipelines.definitions.definition import ON_ERROR
+from paas_pipelines.runs.book import UnknownRunError
+from paas_pipelines.runs.engine import Engine
+from paas_pipelines.runs.run import Run, Task, TaskEnd, TaskStatus
+from paas_pipelines.store.journal import Journal
+from paas_pipelines.store.logs import LogFiles, Stream
+from paas_pipelines.tasks.place import Place, order_of
+from paas_runner.loop.timing import Clock, backoff, sleep_until_stopped
+from paas_runner.store.protocol import StoreError
+
+log = structlog.stdlib.get_logger(__name__)
+
+FORGOTTEN = "forgotten"
+"""The kind of the journal's notes that there is more of a run to be removed; the key is its id."""
+
+MOST_TOLD_BYTES = 64 * 1024
+"""The end of each output of which an `on_error` task is told: it fits into one argument of a program."""
+
+_LOOK_AGAIN_SECONDS = 60.0
+_FORGET_EVERY_SECONDS = 3.0  # at most, as prunner saves
+_MOST_ERROR_LETTERS = 4_000
+
+
+class Conductor:
+    """One for a server; `run` is all that it does."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        journal: Journal,
+        logs: LogFiles,
+        place_of: Callable[[Task], Place],
+        *,
+        clock: Clock,
+        forget: Callable[[str], None] = lambda _run_id: None,
+        forgotten: Iterable[str] = (),
+    ) -> None:
+        """`forget` is told the id of each run that is gone for good, at least once: what else there is of it.
+
+        `forgotten` are the keys that the journal has under `FORGOTTEN`.
+        """
+        self._engine = engine
+        self._journal = journal
+        self._logs = logs
+        self._place_of = place_of
+        self._clock = clock
+        self._forget = forget
+        self._forgotten = dict.fromkeys(forgotten)
+        self._at_work: dict[tuple[str, str], asyncio.Event] = {}
+        self._news = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._closing = False
+        self._rng = random.Random()  # noqa: S311 - for pauses
+
+    async def run(self) -> None:
+        """Until all has ended after `close`.
+
+        To cancel it ends everything now: what the places cannot keep alive dies with them, and the next start
+        goes on from the records.
+        """
+        unsubscribe = self._engine.changes.subscribe(self._news.set)
+        try:
+            async with asyncio.TaskGroup() as group:
+                forgetting = group.create_task(self._keep_forgetting())
+                while not self._over:
+                    self._compare(group)
+                    await self._until_news()
+                forgetting.cancel()
+            await self._forget_old()
+        finally:
+            unsubscribe()
+
+    def close(self) -> None:
+        """Take no new runs, start none of those that wait, and end with the last of those that run."""
+        self._closing = True
+        self._engine.close()
+        for run in tuple(self._engine.book.all_waiting()):
+            self._engine.cancel(run.run_id)
+
+    def force(self) -> None:
+        """The same, but all are canceled."""
+        self.close()
+        for run in tuple(self._engine.book.all_active()):
+            self._engine.cancel(run.run_id)
+
+    @property
+    def _over(self) -> bool:
+        return self._closing and not self._at_work and not any(self._engine.book.all_active())
+
+    def _compare(self, group: asyncio.TaskGroup) -> None:
+        """Begin what is not at work, pass on what is to stop; of runs that have changed, or of all."""
+        for activity in self._engine.activities(self._engine.book.take_changed()):
+            run_id, name = key = activity.run.run_id, activity.task.name
+            stop = self._at_work.get(key)
+            if stop is None:
+                stop = self._at_work[key] = asyncio.Event()
+                group.create_task(self._work(run_id, name, stop), name=f"{run_id} {name}")
+            if activity.stop:
+                stop.set()
+
+    async def _until_news(self) -> None:
+        """Until something changes, or time does it."""
+        moment = self._engine.next_moment()
+        seconds = _LOOK_AGAIN_SECONDS
+        if moment is not None:
+            seconds = min(seconds, max(0.0, (moment - self._clock()).total_seconds()) + 0.001)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        if moment is not None and self._clock() >= moment:
+            self._engine.advance()
+        self._news.clear()
+
+    async def _work(self, run_id: str, name: str, stop: asyncio.Event) -> None:
+        """One task from its record to its end."""
+        try:
+            end = await self._brought(run_id, name, stop)
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            end = TaskEnd(error="it was cancelled")
+        except Exception as error:
+            log.exception("task_error", run=run_id, task=name)
+            end = TaskEnd(error=f"unexpected error: {str(error) or type(error).__name__}")
+        if end is not None:
+            log.info("task_ended", run=run_id, task=name, **attrs.asdict(end))
+            try:
+                self._engine.task_ended(run_id, name, attrs.evolve(end, error=_plain(end.error)))
+            except UnknownRunError:
+                log.info("task_end_unwanted", run=run_id, task=name)
+            except Exception:
+                log.exception("task_end_lost", run=run_id, task=name)
+                return  # and it stays at work for us: it must not run twice
+        del self._at_work[run_id, name]
+        self._news.set()
+        self._ended.set()
+
+    async def _brought(self, run_id: str, name: str, stop: asyncio.Event) -> TaskEnd | None:
+        """How it ended in its place; None if nobody wants to know any more."""
+        await self._recorded(stop)
+        try:
+            run = self._engine.book.run(run_id)
+            task = run.task(name)
+        except (UnknownRunError, KeyError):
+            return None
+        if task.status is not TaskStatus.RUNNING:
+            return None
+        if stop.is_set() or run.stops(task):
+            stop.set()
+            if task.job_id is None:  # nothing of it has begun anywhere
+                return TaskEnd(stopped=True)
+        told = self._told(run) if name == ON_ERROR else {}
+        log.info("task_started", run=run_id, pipeline=run.pipeline, task=name)
+        place = self._place_of(task)
+        return await place.run(order_of(run, task, told), self._logs.output(run_id, name), stop)
+
+    async def _recorded(self, stop: asyncio.Event) -> None:
+        """Return when the intent is on the disk, or nothing is to begin any more."""
+        attempts = 0
+        while not stop.is_set():
+            try:
+                return await self._journal.flushed()
+            except StoreError:  # the journal tells of it
+                attempts += 1
+                await sleep_until_stopped(backoff(attempts, self._rng).total_seconds(), stop)
+        return None
+
+    def _told(self, run: Run) -> Mapping[str, Any]:
+        """What an `on_error` task has as variables of the failure that is its reason (§3.3)."""
+        failed = run.task(run.first_failed)
+        return {
+            "failedTaskName": failed.name,
+            "failedTaskExitCode": failed.exit_code,
+            "failedTaskError": failed.error,
+            "failedTaskStdout": self._last_words(run.run_id, failed.name, Stream.STDOUT),
+            "failedTaskStderr": self._last_words(run.run_id, failed.name, Stream.STDERR),
+        }
+
+    def _last_words(self, run_id: str, name: str, stream: Stream) -> str:
+        start = max(0, self._logs.size(run_id, name, stream) - MOST_TOLD_BYTES)
+        end = self._logs.read(run_id, name, stream, start=start, most=MOST_TOLD_BYTES)
+        return end.decode(errors="replace")
+
+    async def _keep_forgetting(self) -> None:
+        while True:
+            await self._forget_old()
+            await asyncio.sleep(_FORGET_EVERY_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
+                    await self._ended.wait()
+            self._ended.clear()
+
+    async def _forget_old(self) -> None:
+        """Remove the records that are kept no longer, then what else there is of them.
+
+        In one transaction with the records' removal there is a note that the rest is still to be done. So a
+        crash neither leaves anything behind, nor takes the logs of a run that is still known.
+        """
+        try:
+            for run in self._engine.retain():
+                self._journal.put(FORGOTTEN, run.run_id, "")
+                self._forgotten[run.run_id] = None
+            if self._forgotten:
+                await self._journal.flushed()
+                await self._forget_more()
+        except StoreError:  # the journal tells of it: the next time, then
+            return
+        except Exception:
+            log.exception("retention_error")
+
+    async def _forget_more(self) -> None:
+        for run_id in tuple(self._forgotten):
+            self._logs.remove(run_id)
+            self._forget(run_id)
+            self._journal.put(FORGOTTEN, run_id, None)
+            del self._forgotten[run_id]
+            await asyncio.sleep(0)
+
+
+def _plain(text: str) -> str:
+    """Bounded, and without what no database takes for text."""
+    return text[:_MOST_ERROR_LETTERS].encode(errors="replace").decode()
