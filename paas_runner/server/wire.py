@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
 from paas_runner.pipelines.runners import same
@@ -112,7 +112,7 @@ def segments(request: Request) -> list[str]:
     return [unquote(part) for part in raw.decode("latin-1").partition("/api/v4/")[2].split("/")]
 
 
-def bearer(request: Request) -> str:
+def bearer(request: HTTPConnection) -> str:
     """The token of an `Authorization: Bearer` header; empty without."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""

@@ -1,11 +1,13 @@
-"""What the routes and the pages work with."""
+"""What the routes and the pages work with: one server, and the verbs that change something of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 
 import attrs
 
 from paas_pipelines.runs.engine import Engine
+from paas_pipelines.runs.run import Run
 from paas_pipelines.store.journal import Journal
 from paas_pipelines.store.logs import LogFiles
 from paas_runner.secret import Secret
@@ -15,7 +17,8 @@ from paas_runner.secret import Secret
 class Served:
     """One server, as those see it who are asked from outside.
 
-    Whoever changes something by the engine waits for `journal.flushed()` before answering.
+    Whoever changes or tells something of its records waits for the disk before answering; that may raise
+    `StoreError`, and then what was changed stays as it is.
     """
 
     engine: Engine
@@ -26,3 +29,21 @@ class Served:
 
     clock: Callable[[], datetime]
     profiling: bool = False
+
+    async def schedule(
+        self, pipeline: str, *, variables: Mapping[str, Any], user: str = "", partition: str = ""
+    ) -> Run:
+        """A new run, once it is on the disk; raises `ScheduleRefusedError`."""
+        run = self.engine.schedule(pipeline, variables=variables, user=user, partition=partition)
+        await self.journal.flushed()
+        return run
+
+    async def cancel(self, run_id: str) -> Run:
+        """A canceled run, whose tasks may go on ending; raises `UnknownRunError`, `AlreadyCompletedError`."""
+        run = self.engine.cancel(run_id)
+        await self.journal.flushed()
+        return run
+
+    async def durable(self) -> None:
+        """Return when all that the records say now is on the disk: then it may be told."""
+        await self.journal.flushed()

@@ -1,0 +1,127 @@
+"""Who may use the API: whoever has a token that is signed with the server's secret (spec §5).
+
+A token is a JWT by HS256, in the header `Authorization: Bearer …` or in the cookie `jwt`. Of its claims `sub`
+names the user; `iat`, `exp` and `nbf` bound its time where they are present; all else is ignored.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import jwt
+from jwt.algorithms import HMACAlgorithm
+from jwt.api_jws import PyJWS
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from paas_runner import foreign_json
+from paas_runner.secret import Secret
+from paas_runner.server.wire import bearer
+
+COOKIE = "jwt"
+ALGORITHM = "HS256"
+
+NO_TOKEN = "no token found"  # noqa: S105 - an answer
+EXPIRED = "token is expired"
+TOO_EARLY = "token nbf validation failed"
+NOT_ISSUED = "token iat validation failed"
+UNAUTHORIZED = "token is unauthorized"
+
+_GUARDED = re.compile(r"/(pipelines|job)(/|$)|/runs/stream$")
+
+
+class DeniedError(Exception):
+    """A request without a good token; the text is the answer."""
+
+
+class _Hmac(HMACAlgorithm):
+    """As prunner's secrets are 16 characters or more, a length below the hash's own is no news."""
+
+    def check_key_length(self, key: bytes) -> str | None:  # noqa: ARG002
+        return None
+
+
+_signatures = PyJWS(algorithms=[])
+_signatures.register_algorithm(ALGORITHM, _Hmac(HMACAlgorithm.SHA256))
+
+
+def signed_token(secret: Secret, claims: Mapping[str, Any]) -> str:
+    """A token with these claims."""
+    payload = json.dumps(claims, separators=(",", ":")).encode()
+    return _signatures.encode(payload, secret.reveal().encode(), ALGORITHM)
+
+
+class Gate:
+    """Looks at tokens."""
+
+    def __init__(self, secret: Secret, clock: Callable[[], datetime]) -> None:
+        self._key = secret.reveal().encode()
+        self._clock = clock
+
+    def user(self, connection: HTTPConnection) -> str:
+        """Whose request it is, empty where the token does not say; raises `DeniedError`."""
+        token = bearer(connection) or _token_of_cookie(connection)
+        if not token:
+            raise DeniedError(NO_TOKEN)
+        claims = self._claims(token)
+        self._check_time(claims)
+        subject = claims.get("sub")
+        return subject if isinstance(subject, str) else ""
+
+    def _claims(self, token: str) -> Mapping[str, Any]:
+        try:
+            payload = _signatures.decode(token, self._key, algorithms=[ALGORITHM])
+            claims = foreign_json.loads(payload)
+        except (jwt.PyJWTError, ValueError):
+            raise DeniedError(UNAUTHORIZED) from None
+        if not isinstance(claims, dict):
+            raise DeniedError(UNAUTHORIZED)
+        return claims
+
+    def _check_time(self, claims: Mapping[str, Any]) -> None:
+        """In whole seconds, and in the order of the library that prunner uses."""
+        now = int(self._clock().timestamp())
+        if (issued := _seconds(claims, "iat")) is not None and now < issued:
+            raise DeniedError(NOT_ISSUED)
+        if (expires := _seconds(claims, "exp")) is not None and now >= expires:
+            raise DeniedError(EXPIRED)
+        if (begins := _seconds(claims, "nbf")) is not None and now < begins:
+            raise DeniedError(TOO_EARLY)
+
+
+class Guarded:
+    """Lets requests to `/pipelines…` and `/job…` pass with a token alone, and says whose they are."""
+
+    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+        self._app = app
+        self._gate = gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with `user` in its state, or answer 401."""
+        if scope["type"] == "http" and _GUARDED.match(scope["path"]):
+            try:
+                scope.setdefault("state", {})["user"] = self._gate.user(HTTPConnection(scope))
+            except DeniedError as denied:
+                await PlainTextResponse(f"{denied}\n", 401)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _token_of_cookie(connection: HTTPConnection) -> str:
+    """A cookie that another site makes a browser send along with a change counts for nothing."""
+    is_foreign = connection.headers.get("sec-fetch-site") == "cross-site"
+    if is_foreign and connection.scope["method"] not in ("GET", "HEAD"):
+        return ""
+    return connection.cookies.get(COOKIE, "")
+
+
+def _seconds(claims: Mapping[str, Any], name: str) -> int | None:
+    value = claims.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise DeniedError(UNAUTHORIZED)
+    return int(value)

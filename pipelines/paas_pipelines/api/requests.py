@@ -1,0 +1,135 @@
+"""What clients ask, read within bounds; whatever is wrong is refused in the words of the spec (§6, §7)."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+from starlette.requests import Request
+from starlette.responses import Response
+
+from paas_pipelines.api.shapes import encoded
+from paas_pipelines.runs.book import RunBook, UnknownRunError
+from paas_pipelines.runs.run import Run, Task
+from paas_runner import foreign_json
+
+MOST_BODY_BYTES = 1024 * 1024
+MOST_VARIABLES = 1000
+
+_RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class RefusedError(Exception):
+    """Ends a request with a status and `{"error": text}`."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+    def response(self) -> Response:
+        return json_answer(encoded({"error": str(self)}), self.status)
+
+
+@attrs.frozen(kw_only=True)
+class ScheduleRequest:
+    """The body of `POST /pipelines/schedule`."""
+
+    pipeline: str = ""
+    variables: Mapping[str, Any] = attrs.field(factory=dict)
+    partition: str = ""
+
+
+def json_answer(body: bytes, status: int = 200) -> Response:
+    """One value of JSON and a newline."""
+    return Response(body + b"\n", status, media_type="application/json")
+
+
+async def schedule_request(request: Request) -> ScheduleRequest:
+    """Whatever its content type says; raises `RefusedError` with 400 or 413."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MOST_BODY_BYTES:
+            raise RefusedError(413, f"Request body is larger than {MOST_BODY_BYTES} bytes")
+    try:
+        given = foreign_json.loads(bytes(body))
+        return _schedule_request(_clean(given) if b"\\u" in body else given)
+    except ValueError as error:
+        raise RefusedError(400, f"Error decoding JSON: {error}") from None
+
+
+def first(request: Request, name: str) -> str:
+    """The first parameter of that name in the query; empty without one."""
+    return next(iter(request.query_params.getlist(name)), "")
+
+
+def run_id(request: Request) -> str:
+    """Raises `RefusedError` with 400."""
+    found = first(request, "id")
+    if not _RUN_ID.fullmatch(found):
+        raise RefusedError(400, "Invalid job id")
+    return found.lower()
+
+
+def asked_run(request: Request, book: RunBook) -> Run:
+    """Raises `RefusedError` with 400 or 404."""
+    try:
+        return book.run(run_id(request))
+    except UnknownRunError:
+        raise RefusedError(404, "Job not found") from None
+
+
+def asked_task(request: Request, book: RunBook) -> tuple[Run, Task]:
+    """Raises `RefusedError` with 400 or 404, in the order of §7."""
+    run_id(request)
+    name = first(request, "task")
+    if not name:
+        raise RefusedError(400, "Invalid task name")
+    run = asked_run(request, book)
+    try:
+        return run, run.task(name)
+    except KeyError:
+        raise RefusedError(404, "Task not found") from None
+
+
+def whole_number(request: Request, name: str) -> int:
+    """0 where it is not given; raises `RefusedError` with 400 for anything but digits."""
+    text = first(request, name) or "0"
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise RefusedError(400, f"Invalid {name}")
+    return int(text)
+
+
+def _schedule_request(given: Any) -> ScheduleRequest:
+    given = {} if given is None else given
+    if not isinstance(given, dict):
+        raise ValueError("an object is needed")
+    variables = given.get("variables")
+    if variables is not None and not isinstance(variables, dict):
+        raise ValueError("`variables` is no object")
+    if variables and len(variables) > MOST_VARIABLES:
+        raise ValueError(f"more than {MOST_VARIABLES} variables")
+    return ScheduleRequest(
+        pipeline=_text(given, "pipeline"),
+        variables=variables or {},
+        partition=_text(given, "queuePartition"),
+    )
+
+
+def _text(given: Mapping[str, Any], name: str) -> str:
+    value = given.get(name)
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"`{name}` is no string")
+    return value or ""
+
+
+def _clean(value: Any) -> Any:
+    """Halves of characters, which no file and no process could be given, replaced as Go does it."""
+    if isinstance(value, str):
+        return _LONE_SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_clean(each) for each in value]
+    if isinstance(value, dict):
+        return {_clean(name): _clean(each) for name, each in value.items()}
+    return value

@@ -1,0 +1,152 @@
+"""The routes of spec §7 and ours beside, as an ASGI application that others add theirs to."""
+
+from collections.abc import AsyncIterator, Iterable
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from paas_pipelines.api.access import Gate, Guarded
+from paas_pipelines.api.requests import (
+    RefusedError,
+    asked_run,
+    asked_task,
+    json_answer,
+    run_id,
+    schedule_request,
+)
+from paas_pipelines.api.served import Served
+from paas_pipelines.api.shapes import Shapes, encoded
+from paas_pipelines.runs.book import UnknownRunError
+from paas_pipelines.runs.engine import AlreadyCompletedError, ScheduleRefusedError, ShuttingDownError
+from paas_pipelines.store.logs import Stream
+from paas_runner.server.connections import Bounds
+from paas_runner.store.protocol import StoreError
+
+BOUNDS = Bounds(connections=256, head_seconds=10.0, answer_seconds=120.0, idle_seconds=30)
+"""What clients of the whole server may take; long answers keep to bounds of their own."""
+
+
+def create_app(served: Served, *, own_routes: Iterable[BaseRoute] = ()) -> Starlette:
+    """The API, then the owner's routes; anything else is a 404.
+
+    What is below `/pipelines` and `/job` needs a token; the owner's routes see to theirs by a `Gate`. Another
+    application is added as `Route("/api/v4/{rest:path}", app)`.
+    """
+    routes = [*PipelinesApi(served).routes(), *own_routes]
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(Guarded, gate=Gate(served.secret, served.clock))],
+        exception_handlers={RefusedError: _refused, StoreError: _not_stored, HTTPException: _no_route},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+class PipelinesApi:
+    """Pipelines, their runs (here: jobs), and the logs of tasks."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self._engine = served.engine
+        self._shapes = Shapes(served.engine)
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/health", self.health, methods=["GET"]),
+            Route("/pipelines", self.pipelines, methods=["GET"]),
+            Route("/pipelines/", self.pipelines, methods=["GET"]),
+            Route("/pipelines/jobs", self.jobs, methods=["GET"]),
+            Route("/pipelines/schedule", self.schedule, methods=["POST"]),
+            Route("/job/detail", self.detail, methods=["GET"]),
+            Route("/job/logs", self.logs, methods=["GET"]),
+            Route("/job/cancel", self.cancel, methods=["POST"]),
+        ]
+
+    async def health(self, _request: Request) -> Response:
+        """The server answers; more it does not say to everybody."""
+        return json_answer(encoded({"alive": True}))
+
+    async def pipelines(self, _request: Request) -> Response:
+        body = b'{"pipelines":' + self._shapes.pipelines() + b"}"
+        await self._served.durable()
+        return json_answer(body)
+
+    async def jobs(self, _request: Request) -> Response:
+        """Everything: 10,000 runs are some megabytes, so that they go in pieces."""
+        pieces = await self._shapes.everything()
+        await self._served.durable()
+        if len(pieces) == 1:
+            return json_answer(pieces[0])
+        length = sum(map(len, pieces)) + 1
+
+        async def content() -> AsyncIterator[bytes]:
+            for piece in pieces:
+                yield piece
+            yield b"\n"
+
+        return StreamingResponse(
+            content(), media_type="application/json", headers={"Content-Length": str(length)}
+        )
+
+    async def schedule(self, request: Request) -> Response:
+        """A new run: 202, 400, 413, 503."""
+        asked = await schedule_request(request)
+        try:
+            run = await self._served.schedule(
+                asked.pipeline,
+                variables=asked.variables,
+                user=request.state.user,
+                partition=asked.partition,
+            )
+        except ShuttingDownError:
+            raise RefusedError(503, "Server is shutting down") from None
+        except ScheduleRefusedError as refused:
+            raise RefusedError(400, f"Error scheduling pipeline: {refused}") from None
+        return json_answer(encoded({"jobId": run.run_id}), 202)
+
+    async def detail(self, request: Request) -> Response:
+        body = self._shapes.job(asked_run(request, self._engine.book))
+        await self._served.durable()
+        return json_answer(body)
+
+    async def logs(self, request: Request) -> Response:
+        """What a task has written so far."""
+        run, task = asked_task(request, self._engine.book)
+        texts = {
+            str(stream): self._served.logs.read(run.run_id, task.name, stream).decode(errors="replace")
+            for stream in Stream
+        }
+        return json_answer(encoded(texts))
+
+    async def cancel(self, request: Request) -> Response:
+        """200 as soon as it is wanted, also again; 400, 404; 500 for one that has completed."""
+        try:
+            await self._served.cancel(run_id(request))
+        except UnknownRunError:
+            raise RefusedError(404, "Job not found") from None
+        except AlreadyCompletedError:
+            raise RefusedError(500, "Error canceling job") from None
+        return json_answer(encoded(True))
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    if not isinstance(error, RefusedError):
+        raise error
+    return error.response()
+
+
+async def _not_stored(_: Request, error: Exception) -> Response:
+    return RefusedError(503, f"The store cannot be written: {error}").response()
+
+
+async def _no_route(_: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    texts = {404: "404 page not found\n", 405: "405 method not allowed\n"}
+    return PlainTextResponse(
+        texts.get(error.status_code, f"{error.detail}\n"), error.status_code, error.headers
+    )

@@ -1,0 +1,115 @@
+"""Records as the API spells them (spec §7): objects of JSON, and their bytes, made once for each record."""
+
+import asyncio
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from paas_pipelines.runs.engine import Engine, PipelineState
+from paas_pipelines.runs.run import Run, Task, TaskStatus
+
+_SLICE = 250
+"""So many records are encoded before others have their turn."""
+
+_PIECE_BYTES = 256 * 1024
+
+
+def encoded(value: Any) -> bytes:
+    """One value of JSON, in ASCII, without a newline."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def moment(at: datetime) -> str:
+    """RFC 3339 in UTC, in whole seconds, as PHP's reader wants it."""
+    return at.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+
+
+def pipeline_shape(state: PipelineState) -> Mapping[str, Any]:
+    """One line of the list of pipelines."""
+    return {
+        "pipeline": state.definition.name,
+        "schedulable": state.schedulable,
+        "running": state.running,
+    }
+
+
+def job_shape(run: Run) -> Mapping[str, Any]:
+    """A run, which the API calls a job; what is empty or not known is left out, as the spec says."""
+    return {
+        "id": run.run_id,
+        "pipeline": run.pipeline,
+        "tasks": [task_shape(task) for task in run.tasks],
+        "completed": run.completed,
+        "canceled": run.canceled,
+        "errored": run.errored,
+        "created": moment(run.created),
+        **_times(run.start, run.end),
+        **({"lastError": run.last_error} if run.last_error else {}),
+        **({"variables": dict(run.variables)} if run.variables else {}),
+        "user": run.user,
+    }
+
+
+def task_shape(task: Task) -> Mapping[str, Any]:
+    """One task of a run."""
+    return {
+        "name": task.name,
+        **({"dependsOn": task.definition.depends_on} if task.definition.depends_on else {}),
+        "status": task.status,
+        **_times(task.start, task.end),
+        "skipped": task.status is TaskStatus.SKIPPED,
+        "exitCode": task.exit_code,
+        "errored": task.errored,
+        **({"error": task.error} if task.error else {}),
+    }
+
+
+def _times(start: datetime | None, end: datetime | None) -> Mapping[str, str]:
+    return {name: moment(at) for name, at in (("start", start), ("end", end)) if at is not None}
+
+
+class Shapes:
+    """The bytes of all that is listed, kept from one list to the next as long as the records stay."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._jobs: dict[str, tuple[Run, bytes]] = {}
+
+    def job(self, run: Run) -> bytes:
+        """A run's; from the last list, where it is the same record."""
+        return self._kept(run)[1]
+
+    def pipelines(self) -> bytes:
+        """The list of pipelines, by name."""
+        return encoded([pipeline_shape(state) for state in self._engine.pipelines()])
+
+    async def everything(self) -> Sequence[bytes]:
+        """The pieces of pipelines and jobs in one object, of this moment; the newest jobs come first."""
+        pipelines = self.pipelines()
+        runs = sorted(self._engine.book.runs(), key=lambda run: run.created, reverse=True)
+        kept: dict[str, tuple[Run, bytes]] = {}
+        for number, run in enumerate(runs, 1):
+            kept[run.run_id] = self._kept(run)
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)
+        self._jobs = kept
+        head = b'{"pipelines":' + pipelines + b',"jobs":['
+        return list(_pieces(head, (body for _, body in kept.values()), b"]}"))
+
+    def _kept(self, run: Run) -> tuple[Run, bytes]:
+        found = self._jobs.get(run.run_id)
+        return found if found and found[0] is run else (run, encoded(job_shape(run)))
+
+
+def _pieces(head: bytes, bodies: Iterable[bytes], tail: bytes) -> Iterator[bytes]:
+    """All of them with commas between, put together to pieces of some size."""
+    piece, separator = bytearray(head), b""
+    for body in bodies:
+        piece += separator
+        piece += body
+        separator = b","
+        if len(piece) >= _PIECE_BYTES:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece + tail)
