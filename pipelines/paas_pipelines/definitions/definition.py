@@ -1,6 +1,7 @@
 """A pipeline as its definition has it: frozen values, complete and valid (spec prunner-api.md §1)."""
 
 import enum
+import heapq
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from types import MappingProxyType
@@ -99,16 +100,19 @@ class Definition:
 
 
 def in_order(depends_on: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
-    """Topological, by Kahn's algorithm with a sorted queue; what is on a cycle is left out."""
+    """Topological, by Kahn's algorithm with a sorted queue; what is on a cycle or behind one is left out."""
     missing = {name: set(others) for name, others in depends_on.items()}
-    free = sorted(name for name, others in missing.items() if not others)
+    dependents: dict[str, list[str]] = {}
+    for name, others in missing.items():
+        for other in others:
+            dependents.setdefault(other, []).append(name)
+    free = [name for name, others in missing.items() if not others]
+    heapq.heapify(free)
     found: list[str] = []
     while free:
-        found.append(done := free.pop(0))
-        for name, others in missing.items():
-            if done in others:
-                others.remove(done)
-                if not others:
-                    free.append(name)
-        free.sort()
+        found.append(done := heapq.heappop(free))
+        for name in dependents.get(done, ()):
+            missing[name].remove(done)
+            if not missing[name]:
+                heapq.heappush(free, name)
     return tuple(found)
