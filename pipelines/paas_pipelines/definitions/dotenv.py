@@ -1,8 +1,8 @@
-"""Dotenv files, by the rules of godotenv 1.5.1, which prunner reads them with.
+r"""Dotenv files, by the rules of godotenv 1.5.1, which prunner reads them with.
 
-`export ` before a name, `KEY: value` beside `KEY=value`, comments, quoted values of several lines; `\\n` and
-`${NAME}` in double quotes, `${NAME}` without quotes, of names set further up in the same file. What a file says
-is not quoted in an error: it may be a secret.
+`export ` before a name, `KEY: value` beside `KEY=value`, comments, quoted values of several lines; `\n` and
+`${NAME}` in double quotes, `${NAME}` without quotes, of names set further up in the same file. What a file
+says is not quoted in an error: it may be a secret.
 """
 
 import re

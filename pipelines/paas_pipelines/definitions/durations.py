@@ -25,8 +25,8 @@ _MICROSECOND = timedelta(microseconds=1)
 def parse_duration(text: str) -> timedelta:
     """Raises ValueError with a text for whoever wrote it.
 
-    A number without a unit, which prunner takes for nanoseconds, is refused unless it is 0. What is shorter than
-    a microsecond counts as one: only 0 is nothing.
+    A number without a unit, which prunner takes for nanoseconds, is refused unless it is 0. What is shorter
+    than a microsecond counts as one: only 0 is nothing.
     """
     if text in _ZERO:
         return timedelta()
@@ -43,7 +43,7 @@ def parse_duration(text: str) -> timedelta:
 
 def _nanoseconds(whole: str, decimals: str, only_decimals: str, unit: str) -> int:
     digits = decimals or only_decimals
-    return int(f"{whole}{digits}") * _NANOSECONDS[unit] // 10 ** len(digits)
+    return int(f"{whole}{digits}") * _NANOSECONDS[unit] // int(10 ** len(digits))
 
 
 def format_duration(length: timedelta) -> str:
