@@ -4,9 +4,15 @@ What is saved or removed between two awaits belongs together: `written` hears of
 answers or acts waits until that is on the disk (`store.journal`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 
+import attrs
+
+from paas_pipelines.definitions.definition import Definition
 from paas_pipelines.runs.run import Run
+from paas_pipelines.runs.waitlist import WaitList
 
 Written = Callable[[str, Run | None], None]
 """Is told the id of each run that changes, and its new record; None for one that was removed."""
@@ -16,18 +22,25 @@ class UnknownRunError(LookupError):
     """There is no run with that id, or no more."""
 
 
+@attrs.frozen
+class _OfPipeline:
+    """The ids of its runs, in the order of their numbers, and those that wait or have a slot."""
+
+    all: dict[str, None] = attrs.field(factory=dict)
+    active: dict[str, None] = attrs.field(factory=dict)
+    waiting: WaitList = attrs.field(factory=WaitList)
+
+
 class RunBook:
-    """Records by id, and by pipeline who waits and who has a slot."""
+    """Records by id and by pipeline."""
 
     def __init__(self, stored: Iterable[Run] = (), *, written: Written = lambda _id, _run: None) -> None:
         self._runs: dict[str, Run] = {}  # in the order of their numbers
-        self._waiting: dict[str, dict[str, None]] = {}
-        self._active: dict[str, dict[str, None]] = {}
-        self._changed: set[str] = set()
+        self._pipelines: dict[str, _OfPipeline] = defaultdict(_OfPipeline)
+        self._changed: dict[str, None] = {}
         self._written: Written = lambda _id, _run: None
         self._last = 0
-        for run in sorted(stored, key=lambda run: run.number):
-            self.save(run)
+        self.save(*sorted(stored, key=lambda run: run.number))
         self._written = written
 
     def __len__(self) -> int:
@@ -40,21 +53,34 @@ class RunBook:
     def save(self, *runs: Run) -> None:
         for run in runs:
             self._runs[run.run_id] = run
-            self._changed.add(run.run_id)
+            self._changed[run.run_id] = None
             self._last = max(self._last, run.number)
-            for index, belongs in ((self._waiting, run.waiting), (self._active, run.active)):
-                ids = index.setdefault(run.pipeline, {})
-                if belongs:
-                    ids[run.run_id] = None
-                else:
-                    ids.pop(run.run_id, None)
+            of = self._pipelines[run.pipeline]
+            of.all[run.run_id] = None
+            if run.waiting:
+                of.waiting.put(run)
+            else:
+                of.waiting.discard(run)
+            if run.active:
+                of.active[run.run_id] = None
+            else:
+                of.active.pop(run.run_id, None)
             self._written(run.run_id, run)
 
     def remove(self, run_id: str) -> None:
         """Forget a run that has ended."""
-        del self._runs[run_id]
-        self._changed.discard(run_id)
+        run = self._runs.pop(run_id)
+        self._changed.pop(run_id, None)
+        of = self._pipelines[run.pipeline]
+        del of.all[run_id]
+        if not of.all:
+            del self._pipelines[run.pipeline]
         self._written(run_id, None)
+
+    def take_changed(self) -> Sequence[Run]:
+        """Those that were saved since this was last called, as they are now: for one caller alone."""
+        changed, self._changed = self._changed, {}
+        return [self._runs[run_id] for run_id in changed]
 
     def run(self, run_id: str) -> Run:
         """Raises `UnknownRunError`."""
@@ -63,30 +89,54 @@ class RunBook:
         except KeyError:
             raise UnknownRunError(run_id) from None
 
-    def take_changed(self) -> Sequence[Run]:
-        """Those that were saved since this was last called, as they are now: for one caller alone."""
-        changed, self._changed = self._changed, set()
-        return [self._runs[run_id] for run_id in changed]
-
     def runs(self) -> Iterator[Run]:
         """All of them, newest first."""
         return reversed(self._runs.values())
 
-    def waiting(self, pipeline: str) -> Sequence[Run]:
+    def runs_of(self, pipeline: str) -> Iterator[Run]:
+        """Newest first."""
+        return (self._runs[run_id] for run_id in reversed(self._of(pipeline).all))
+
+    def waiting(self, pipeline: str) -> WaitList:
         """Those on the wait list, in its order."""
-        return [self._runs[run_id] for run_id in self._waiting.get(pipeline, ())]
+        return self._of(pipeline).waiting
 
     def active(self, pipeline: str) -> Sequence[Run]:
         """Those that have a slot."""
-        return [self._runs[run_id] for run_id in self._active.get(pipeline, ())]
+        return [self._runs[run_id] for run_id in self._of(pipeline).active]
+
+    def slots_in_use(self, pipeline: str) -> int:
+        """How many are active."""
+        return len(self._of(pipeline).active)
+
+    def wait_lists(self) -> Iterator[WaitList]:
+        """Of all pipelines that have runs."""
+        return (of.waiting for of in self._pipelines.values())
 
     def all_waiting(self) -> Iterator[Run]:
-        """Of all pipelines."""
-        return self._of_all(self._waiting)
+        """Of all pipelines, as they are now."""
+        return (run for of in tuple(self._pipelines.values()) for run in of.waiting)
 
     def all_active(self) -> Iterator[Run]:
         """Of all pipelines, each as it is when the iterator comes to it."""
-        return self._of_all(self._active)
+        ids = [run_id for of in self._pipelines.values() for run_id in of.active]
+        return (self._runs[run_id] for run_id in ids)
 
-    def _of_all(self, index: dict[str, dict[str, None]]) -> Iterator[Run]:
-        return (self._runs[run_id] for ids in tuple(index.values()) for run_id in tuple(ids))
+    def expired(self, definitions: Mapping[str, Definition], now: datetime) -> Iterator[Run]:
+        """Those that are kept no longer (§8); the unfinished are kept, and count for the position."""
+        for name, of in self._pipelines.items():
+            definition = definitions.get(name)
+            for position, run_id in zip(range(len(of.all) - 1, -1, -1), of.all, strict=True):
+                run = self._runs[run_id]
+                if definition and not _over(run, position, definition, now):
+                    break  # nor are those that are younger
+                if not run.waiting and not run.active:
+                    yield run
+
+    def _of(self, pipeline: str) -> _OfPipeline:
+        return self._pipelines.get(pipeline) or _OfPipeline()
+
+
+def _over(run: Run, position: int, definition: Definition, now: datetime) -> bool:
+    period, count = definition.retention_period, definition.retention_count
+    return (bool(period) and now - run.created > period) or (bool(count) and position >= count)

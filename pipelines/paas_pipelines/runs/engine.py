@@ -7,17 +7,16 @@ consistent state of the book to the next without an await. What is to be done ou
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import attrs
 
 from paas_pipelines.definitions.definition import Definition
 from paas_pipelines.runs import stepping
-from paas_pipelines.runs.admission import admission, startable
 from paas_pipelines.runs.book import RunBook
-from paas_pipelines.runs.retention import expired
 from paas_pipelines.runs.run import Run, Task, TaskEnd, TaskStatus, scheduled
+from paas_pipelines.runs.waitlist import admission
 from paas_runner.pipelines.runners import Notifier
 
 RESERVED_VARIABLE = "__jobID"
@@ -71,7 +70,6 @@ class Engine:
         self.changes = Notifier()
         self.accepting = True
         self._clock = clock
-        self._advanced_at = datetime.min.replace(tzinfo=UTC)
         self._new_id = new_id
 
     # --- asked ------------------------------------------------------------------------------------------
@@ -83,7 +81,7 @@ class Engine:
     def pipeline(self, name: str) -> PipelineState:
         """Raises KeyError."""
         definition = self.definitions[name]
-        waiting, active = self.book.waiting(name), len(self.book.active(name))
+        waiting, active = self.book.waiting(name), self.book.slots_in_use(name)
         refused = admission(definition, waiting, active, "").refusal
         return PipelineState(
             definition=definition,
@@ -92,6 +90,11 @@ class Engine:
             waiting=len(waiting),
             active=active,
         )
+
+    @property
+    def idle(self) -> bool:
+        """Whether no run has anything at work."""
+        return next(self.book.all_active(), None) is None
 
     def activities(self, runs: Iterable[Run] | None = None) -> Iterator[Activity]:
         """Every task that is running by the records, or by these of them."""
@@ -102,11 +105,8 @@ class Engine:
 
     def next_moment(self) -> datetime | None:
         """When `advance` has something to do although nothing happens until then; perhaps a while ago."""
-        since = self._advanced_at
-        delays = [
-            run.not_before for run in self.book.all_waiting() if run.not_before and run.not_before > since
-        ]
-        return min(delays, default=None)
+        ends = (waiting.end_of_next_delay() for waiting in self.book.wait_lists())
+        return min((end for end in ends if end is not None), default=None)
 
     # --- told -------------------------------------------------------------------------------------------
 
@@ -121,9 +121,8 @@ class Engine:
             raise ScheduleRefusedError(f'pipeline "{pipeline}" is not defined')
         if RESERVED_VARIABLE in variables:
             raise ScheduleRefusedError(f'variable name "{RESERVED_VARIABLE}" is reserved')
-        admitted = admission(
-            definition, self.book.waiting(pipeline), len(self.book.active(pipeline)), partition
-        )
+        waiting, active = self.book.waiting(pipeline), self.book.slots_in_use(pipeline)
+        admitted = admission(definition, waiting, active, partition)
         if admitted.refusal:
             raise ScheduleRefusedError(admitted.refusal)
         now = self._clock()
@@ -161,49 +160,64 @@ class Engine:
         """Use others from now on; whether anything differs. What waits for one that is gone is canceled."""
         if definitions == self.definitions:
             return False
-        now = self._clock()
-        gone = [run for run in self.book.all_waiting() if run.pipeline not in definitions]
-        self.book.save(*(stepping.canceled(run, now) for run in gone))
         self.definitions = definitions
-        self.advance()
+        self._cancel(self._undefined())
+        self._dequeue(*definitions)
+        self.changes.notify()
         return True
 
     def recover(self) -> None:
         """Once, before anything else, with the records of a server that may have been killed."""
         now = self._clock()
-        for run in list(self.book.all_active()):
-            self.book.save(stepping.recovered(run, now))
-        self.advance()
+        self.book.save(*(stepping.recovered(run, now) for run in self.book.all_active()))
+        self._cancel(self._undefined())
+        self._dequeue(*self.definitions)
+        self.changes.notify()
 
     def advance(self) -> None:
         """Let those start whose delay is over, or for whom there is a slot now."""
-        self._advanced_at = now = self._clock()
-        if self.accepting:
-            for name, definition in self.definitions.items():
-                self._dequeue(definition, name, now)
-        self.changes.notify()
+        if self._dequeue(*self.definitions):
+            self.changes.notify()
 
-    def close(self) -> None:
-        """Take no new runs, and start none."""
+    def close(self, *, forced: bool = False) -> None:
+        """Take no new runs, cancel those that wait, and, `forced`, those that run (§9); until `idle`."""
         self.accepting = False
+        self._cancel(self.book.all_waiting())
+        if forced:
+            self._cancel(self.book.all_active())
         self.changes.notify()
 
     def retain(self) -> Sequence[Run]:
         """Forget the runs that are kept no longer, and return them."""
-        over = list(expired(self.book.runs(), self.definitions, self._clock()))
+        over = list(self.book.expired(self.definitions, self._clock()))
         for run in over:
             self.book.remove(run.run_id)
         if over:
             self.changes.notify()
         return over
 
-    def _dequeue(self, definition: Definition, name: str, now: datetime) -> None:
-        free = definition.concurrency - len(self.book.active(name))
-        if free > 0:
-            for run in startable(self.book.waiting(name), free, now):
+    def _undefined(self) -> Iterator[Run]:
+        return (run for run in self.book.all_waiting() if run.pipeline not in self.definitions)
+
+    def _cancel(self, runs: Iterable[Run]) -> None:
+        now = self._clock()
+        self.book.save(*(stepping.canceled(run, now) for run in runs))
+
+    def _dequeue(self, *pipelines: str) -> bool:
+        """Start what may start, in order; a run without scripts has its slot for no time at all."""
+        now, any_started = self._clock(), False
+        for name in pipelines:
+            definition, waiting = self.definitions.get(name), self.book.waiting(name)
+            while definition and (run := waiting.first_startable(now)):
+                if self.book.slots_in_use(name) >= definition.concurrency:
+                    break
                 self.book.save(stepping.started(run, now))
+                any_started = True
+        return any_started
 
     def _saved(self, run: Run) -> Run:
+        """Kept, with what follows from it for those that wait."""
         self.book.save(run)
-        self.advance()
+        self._dequeue(run.pipeline)
+        self.changes.notify()
         return self.book.run(run.run_id)

@@ -17,7 +17,6 @@ from paas_pipelines.definitions.definition import (
     Definition,
     Environment,
     OnError,
-    Restart,
     TaskDefinition,
 )
 
@@ -110,17 +109,22 @@ class Run:
         return not self.canceled or any(task.status is TaskStatus.RUNNING for task in self.tasks)
 
     @property
+    def ended(self) -> bool:
+        """Nothing of it changes any more."""
+        return not self.waiting and not self.active
+
+    @property
     def errored(self) -> bool:
         return any(task.errored for task in self.tasks)
 
-    @property
-    def stopping(self) -> bool:
-        """Whether its running tasks are to be stopped: canceled, or a task has failed (fail-fast)."""
-        return self.canceled or (bool(self.first_failed) and not self.goes_on_after_failure)
+    def is_hook(self, task: Task) -> bool:
+        """Whether it is what runs once the run has failed; a pipeline without may name any task so."""
+        return self.on_error is not None and task.name == ON_ERROR
 
     def stops(self, task: Task) -> bool:
-        """Whether this task is to be stopped while it runs; what a failure has started is not."""
-        return self.canceled or (self.stopping and task.name != ON_ERROR)
+        """Whether it is to be stopped, or never to start: canceled, or another one has failed (fail-fast)."""
+        failed = bool(self.first_failed) and not self.goes_on_after_failure
+        return self.canceled or (failed and not self.is_hook(task))
 
     def task(self, name: str) -> Task:
         """Raises KeyError."""
@@ -178,9 +182,13 @@ def scheduled(
     )
 
 
-def on_error_task(on_error: OnError, now: datetime) -> Task:
-    """The task that a failed run ends with, started."""
-    definition = TaskDefinition(script=on_error.script, env=on_error.env, restart=Restart.NEVER)
-    return Task(
-        name=ON_ERROR, definition=definition, status=TaskStatus.RUNNING, start=now, exit_code=NO_EXIT_CODE
-    )
+def failure_variables(run: Run, stdout: str, stderr: str) -> dict[str, Any]:
+    """What the `on_error` task is told beside the variables: of the first failed task, with its logs."""
+    task = run.task(run.first_failed)
+    return {
+        "failedTaskName": task.name,
+        "failedTaskExitCode": task.exit_code,
+        "failedTaskError": task.error,
+        "failedTaskStdout": stdout,
+        "failedTaskStderr": stderr,
+    }

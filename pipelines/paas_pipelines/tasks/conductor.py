@@ -14,10 +14,9 @@ from typing import Any
 import attrs
 import structlog
 
-from paas_pipelines.definitions.definition import ON_ERROR
 from paas_pipelines.runs.book import UnknownRunError
 from paas_pipelines.runs.engine import Engine
-from paas_pipelines.runs.run import Run, Task, TaskEnd, TaskStatus
+from paas_pipelines.runs.run import Run, Task, TaskEnd, TaskStatus, failure_variables
 from paas_pipelines.store.journal import Journal
 from paas_pipelines.store.logs import LogFiles, Stream
 from paas_pipelines.tasks.place import Place, order_of
@@ -90,18 +89,15 @@ class Conductor:
         """Take no new runs, start none of those that wait, and end with the last of those that run."""
         self._closing = True
         self._engine.close()
-        for run in tuple(self._engine.book.all_waiting()):
-            self._engine.cancel(run.run_id)
 
     def force(self) -> None:
         """The same, but all are canceled."""
-        self.close()
-        for run in tuple(self._engine.book.all_active()):
-            self._engine.cancel(run.run_id)
+        self._closing = True
+        self._engine.close(forced=True)
 
     @property
     def _over(self) -> bool:
-        return self._closing and not self._at_work and not any(self._engine.book.all_active())
+        return self._closing and not self._at_work and self._engine.idle
 
     def _compare(self, group: asyncio.TaskGroup) -> None:
         """Begin what is not at work, pass on what is to stop; of runs that have changed, or of all."""
@@ -165,7 +161,7 @@ class Conductor:
             stop.set()
             if task.job_id is None:  # nothing of it has begun anywhere
                 return TaskEnd(stopped=True)
-        told = self._told(run) if name == ON_ERROR else {}
+        told = self._told(run) if run.is_hook(task) else {}
         log.info("task_started", run=run_id, pipeline=run.pipeline, task=name)
         place = self._place_of(task)
         return await place.run(order_of(run, task, told), self._logs.output(run_id, name), stop)
@@ -183,14 +179,8 @@ class Conductor:
 
     def _told(self, run: Run) -> Mapping[str, Any]:
         """What an `on_error` task has as variables of the failure that is its reason (§3.3)."""
-        failed = run.task(run.first_failed)
-        return {
-            "failedTaskName": failed.name,
-            "failedTaskExitCode": failed.exit_code,
-            "failedTaskError": failed.error,
-            "failedTaskStdout": self._last_words(run.run_id, failed.name, Stream.STDOUT),
-            "failedTaskStderr": self._last_words(run.run_id, failed.name, Stream.STDERR),
-        }
+        stdout, stderr = (self._last_words(run.run_id, run.first_failed, stream) for stream in Stream)
+        return failure_variables(run, stdout, stderr)
 
     def _last_words(self, run_id: str, name: str, stream: Stream) -> str:
         start = max(0, self._logs.size(run_id, name, stream) - MOST_TOLD_BYTES)
