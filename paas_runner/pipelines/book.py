@@ -1,6 +1,7 @@
 """The coordinator's book: every record that has to outlive a request, behind a small port.
 
-`MemoryBook` keeps them in this process, for as long as it runs; nothing is ever removed from it but runners.
+`MemoryBook` keeps them in this process, for as long as it runs; nothing is ever removed from it but runners
+and the pipelines that its owner has it forget.
 A book on a disk may take its place. The verbs are called between two awaits and answer at once, so such a
 book answers from memory, writes behind, and lets the server wait for the disk before an answer goes out. All
 records of one `save` belong together: after a crash there are all of them or none.
@@ -25,6 +26,9 @@ class JobBook(Protocol):
         """Write down a new pipeline; returns its id."""
 
     def predecessors(self, pipeline_id: int) -> Predecessors: ...
+
+    def forget(self, pipeline_id: int) -> None:
+        """Remove a pipeline with its jobs and their files; an unknown one too. Its ids never come again."""
 
     def new_job_id(self) -> int: ...
 
@@ -99,6 +103,16 @@ class MemoryBook:
 
     def predecessors(self, pipeline_id: int) -> Predecessors:
         return self._predecessors[pipeline_id]
+
+    def forget(self, pipeline_id: int) -> None:
+        for job_id in self._ids_by_pipeline.pop(pipeline_id, ()):
+            del self._ids_by_token[self._jobs.pop(job_id).token.reveal()]
+            self._waiting.pop(job_id, None)
+            self._active.discard(job_id)
+            self._reserved.discard(job_id)
+            self._traces.pop(job_id, None)
+            self._artifacts.pop(job_id, None)
+        self._predecessors.pop(pipeline_id, None)
 
     def new_job_id(self) -> int:
         return next(self._job_ids)

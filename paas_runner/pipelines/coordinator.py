@@ -188,7 +188,7 @@ class Coordinator:
         found = self._book.artifacts(job_id).get(artifact.kind)
         if found is not None:
             return found.digest == artifact.digest
-        event = ArtifactStored(kind=artifact.kind, count=len(artifact.content))
+        event = ArtifactStored(kind=artifact.kind, count=artifact.size)
         self._book.store_artifact(apply(self._book.job(job_id), event, self._clock()), artifact)
         return True
 

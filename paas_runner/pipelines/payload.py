@@ -170,8 +170,8 @@ def _dependency(dependency: Dependency) -> dict[str, Any]:
         "token": dependency.token.reveal(),
     }
     if dependency.archive is not None:
-        size = len(dependency.archive.content)
-        entry["artifacts_file"] = {"filename": dependency.archive.filename, "size": size}
+        archive = dependency.archive
+        entry["artifacts_file"] = {"filename": archive.filename, "size": archive.size}
     return entry
 
 

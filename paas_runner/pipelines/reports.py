@@ -2,7 +2,9 @@
 
 import hashlib
 import zlib
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import attrs
 
@@ -84,18 +86,21 @@ def known_reason(reason: str | None) -> str:
 
 @attrs.frozen(kw_only=True)
 class Artifact:
-    """One uploaded file (§6.1)."""
+    """One uploaded file (§6.1); its content may be on a disk."""
 
     filename: str
-    content: bytes = attrs.field(repr=False)
+    size: int  # in bytes
+    digest: str  # the SHA-256 of the content
+    read: Callable[[], bytes] = attrs.field(repr=False, eq=False)
     kind: str = ARCHIVE
     form: str = "zip"
     expires_at: datetime | None = None
 
-    @property
-    def digest(self) -> str:
-        """The SHA-256 of the content."""
-        return hashlib.sha256(self.content).hexdigest()
+    @classmethod
+    def of(cls, content: bytes, **described: Any) -> "Artifact":
+        """One whose content is in memory."""
+        digest = hashlib.sha256(content).hexdigest()
+        return cls(size=len(content), digest=digest, read=lambda: content, **described)
 
     def available(self, now: datetime) -> bool:
         """Whether it is still there to be read."""

@@ -46,9 +46,9 @@ class ArtifactsApi:
         if len(content) > most:
             raise _too_large()
         query = request.query_params
-        artifact = Artifact(
+        artifact = Artifact.of(
+            content,
             filename=filename,
-            content=content,
             kind=query.get("artifact_type") or ARCHIVE,
             form=query.get("artifact_format") or "zip",
             expires_at=self._coordinator.moment_in(_lifetime(query.get("expire_in", ""))),
@@ -72,7 +72,7 @@ class ArtifactsApi:
         if archive is None:
             raise not_found("Artifacts")
         disposition = {"Content-Disposition": f'attachment; filename="{archive.filename}"'}
-        return Response(archive.content, 200, disposition, media_type="application/zip")
+        return Response(archive.read(), 200, disposition, media_type="application/zip")
 
 
 async def _body(request: Request, most: int) -> bytes:

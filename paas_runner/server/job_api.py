@@ -208,7 +208,7 @@ def job_json(job: Job, url: str, artifacts: Mapping[str, Artifact]) -> dict[str,
                 "file_type": artifact.kind,
                 "file_format": artifact.form,
                 "filename": artifact.filename,
-                "size": len(artifact.content),
+                "size": artifact.size,
             }
             for artifact in artifacts.values()
         ],

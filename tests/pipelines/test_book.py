@@ -115,12 +115,33 @@ def test_artifacts_are_kept_by_type(book: Book) -> None:
     [job] = submitted(book, "a")
     assert book.artifacts(job.job_id) == {}
     archive, junit = (
-        Artifact(filename="a.zip", content=b"PK"),
-        Artifact(filename="j", content=b"", kind="junit"),
+        Artifact.of(b"PK", filename="a.zip"),
+        Artifact.of(b"", filename="j", kind="junit"),
     )
     for artifact in (archive, junit):
         book.store_artifact(job, artifact)
     assert book.artifacts(job.job_id) == {"archive": archive, "junit": junit}
+
+
+def test_of_a_pipeline_that_is_forgotten_nothing_is_left_and_its_ids_do_not_come_again(book: Book) -> None:
+    [a, b] = submitted(book, "a", "b")
+    [kept] = submitted(book, "kept")
+    a = changed(book, a, Enqueued(), ACQUIRED)
+    book.extend_trace(apply(a, TraceExtended(count=1), NOW), b"x")
+    book.store_artifact(book.job(a.job_id), Artifact.of(b"PK", filename="a.zip"))
+    for _ in range(2):
+        book.forget(a.pipeline_id)
+    assert list(book.jobs().values()) == list(book.waiting()) == [kept]
+    assert (book.active(), book.job_with("token-1"), book.trace(a.job_id), book.artifacts(a.job_id)) == (
+        (),
+        None,
+        b"",
+        {},
+    )
+    with pytest.raises(KeyError):
+        book.jobs_of(a.pipeline_id)
+    [later] = submitted(book, "later")
+    assert (later.job_id, later.pipeline_id) == (kept.job_id + 1, kept.pipeline_id + 1)
 
 
 def test_a_removed_runner_is_forgotten(book: Book) -> None:

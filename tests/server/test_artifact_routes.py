@@ -151,4 +151,4 @@ async def test_an_upload_may_outlast_its_job(world: World) -> None:
     path = f"/api/v4/jobs/{job['id']}/artifacts"
     assert (await world.http.post(path, headers=headers, content=body())).status_code == 201
     assert world.coordinator.jobs[job["id"]].status == "canceled"
-    assert world.coordinator.artifacts(job["id"])["archive"].content == b"PK"
+    assert world.coordinator.artifacts(job["id"])["archive"].read() == b"PK"
