@@ -5,6 +5,8 @@ client, starts a process or tells anybody waits for `flushed` first. So what the
 records at one moment, without gaps, and nothing that it does not have was ever acted upon.
 """
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 
 
@@ -13,6 +15,12 @@ class Journal(Protocol):
 
     def put(self, kind: str, key: str, text: str | None) -> None:
         """Have it written, soon, with all that is put before the next await; None removes it."""
+
+    def grown(self, path: Path) -> None:
+        """What was written to a file until now has to be on the disk before what is put until then."""
+
+    async def stored(self, kind: str) -> Mapping[str, str]:
+        """All of a kind by key, as the disk has it: for the start."""
 
     async def flushed(self) -> None:
         """Return when all that was put until now is on the disk; raises `StoreError` where that fails."""
@@ -29,6 +37,12 @@ class MemoryJournal:
             self.texts.pop((kind, key), None)
         else:
             self.texts[kind, key] = text
+
+    def grown(self, path: Path) -> None:
+        """Files are where they are."""
+
+    async def stored(self, kind: str) -> Mapping[str, str]:
+        return {key: text for (other, key), text in self.texts.items() if other == kind}
 
     async def flushed(self) -> None:
         """At once."""

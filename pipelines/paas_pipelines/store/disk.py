@@ -1,0 +1,214 @@
+"""The journal on a disk: SQLite, one transaction for all that was put since the one before.
+
+A transaction is begun when the section that puts has come to its next await, and not before the one under way
+has ended; it takes everything that waits. Where one fails, what it had stays and is tried again soon together
+with what came meanwhile, and those who wait are told: until there is room again, nothing is acted upon.
+"""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import attrs
+import structlog
+
+from paas_runner.store.database import Database, StoreInUseError
+from paas_runner.store.protocol import StoreError
+from paas_runner.store.schema import Migration, Schema
+
+log = structlog.stdlib.get_logger(__name__)
+
+FILE = "pipelines.db"
+RETRY_SECONDS = 0.5
+SECONDS_BETWEEN_COMPLAINTS = 60.0
+
+SCHEMA = Schema(
+    (
+        Migration(
+            number=1,
+            room="pipelines",
+            sql="CREATE TABLE record (kind TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL,"
+            " PRIMARY KEY (kind, key));",
+        ),
+    )
+)
+_PUT = "INSERT INTO record VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET text = excluded.text"
+_REMOVE = "DELETE FROM record WHERE kind = ? AND key = ?"
+
+
+@attrs.define
+class _Batch:
+    """What one transaction writes, and who waits for it."""
+
+    texts: dict[tuple[str, str], str | None] = attrs.field(factory=dict)
+    files: dict[Path, None] = attrs.field(factory=dict)  # in the order of their growth
+    waiters: list["asyncio.Future[None]"] = attrs.field(factory=list)
+
+    def before(self, later: "_Batch") -> "_Batch":
+        """Both together, once this one has failed."""
+        return _Batch(self.texts | later.texts, self.files | later.files, later.waiters)
+
+    def __bool__(self) -> bool:
+        return bool(self.texts or self.files)
+
+
+class DiskJournal:
+    """The `Journal` of one data folder; made by `open`, in the event loop in which it is used."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._files = _OpenFiles(database.path)
+        self._next = _Batch()
+        self._under_way = _Batch()
+        self._writer: asyncio.Task[None] | None = None
+        self._complained: float | None = None
+        """When it was last told that nothing can be written; None as long as it can."""
+
+    @classmethod
+    async def open(cls, folder: Path) -> "DiskJournal":
+        """Open or create it; raises `StoreInUseError` or another `StoreError`."""
+        path = folder / FILE
+        _make(folder)
+        try:
+            database = await Database.open(path, SCHEMA)
+        except StoreInUseError as error:
+            raise StoreInUseError(
+                f"{folder}: another server works on this data folder{_holder(path)}; stop that one first, "
+                "or give this one a folder of its own (--data)"
+            ) from error
+        return cls(database)
+
+    def put(self, kind: str, key: str, text: str | None) -> None:
+        self._next.texts[kind, key] = text
+        self._have_it_written()
+
+    def grown(self, path: Path) -> None:
+        self._next.files[path] = None
+        self._have_it_written()
+
+    async def stored(self, kind: str) -> Mapping[str, str]:
+        """Raises `StoreError`."""
+        select = "SELECT key, text FROM record WHERE kind = ? ORDER BY rowid"
+        return dict(await self._database.transaction(lambda db: db.execute(select, (kind,)).fetchall()))
+
+    async def flushed(self) -> None:
+        waited_for = self._next or self._under_way
+        if not waited_for:
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        waited_for.waiters.append(waiter)
+        await waiter
+
+    async def aclose(self) -> None:
+        """Write what is left, and let go of the files; raises `StoreError` where that cannot be written."""
+        try:
+            await self.flushed()
+        finally:
+            if self._writer:
+                self._writer.cancel()
+            await self._database.aclose()
+
+    def _have_it_written(self) -> None:
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.get_running_loop().create_task(self._write(), name="journal")
+
+    async def _write(self) -> None:
+        while self._next:
+            batch = self._under_way = self._next
+            self._next = _Batch()
+            try:
+                await self._database.transaction(partial(_written, batch, self._files))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the records are kept and tried again
+                self._under_way, self._next = _Batch(), batch.before(self._next)
+                self._complain(error)
+                _answer(batch.waiters, StoreError(str(error)))
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                self._under_way = _Batch()
+                if self._complained is not None:
+                    self._complained = None
+                    log.warning("records_written_again", path=str(self._database.path))
+                _answer(batch.waiters)
+
+    def _complain(self, error: Exception) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._complained is None or now >= self._complained + SECONDS_BETWEEN_COMPLAINTS:
+            self._complained = now
+            log.error("records_not_written", reason=str(error), records=len(self._next.texts))
+
+
+def _answer(waiters: Iterable["asyncio.Future[None]"], error: StoreError | None = None) -> None:
+    for waiter in waiters:
+        if waiter.done():  # cancelled
+            continue
+        if error:
+            waiter.set_exception(StoreError(str(error)))
+        else:
+            waiter.set_result(None)
+
+
+# --- in the database's thread ------------------------------------------------------------------------------
+
+
+class _OpenFiles:
+    """Notices when they lose their names: SQLite would go on writing to them, and all would be lost."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._inode = _inode(path)
+        self._journal: tuple[sqlite3.Connection | None, int] = (None, 0)
+
+    def check(self, db: sqlite3.Connection) -> None:
+        """Raises `StoreError`."""
+        journal = _inode(self._path.with_name(f"{self._path.name}-wal"))
+        if self._journal[0] is not db:
+            self._journal = db, journal
+        if (_inode(self._path), journal) != (self._inode, self._journal[1]):
+            raise StoreError(
+                f"{self._path}: was removed or replaced (or its -wal) while the server works on it. Put it "
+                "back, or stop the server: what it was told since is not on the disk"
+            )
+
+
+def _written(batch: _Batch, open_files: _OpenFiles, db: sqlite3.Connection) -> None:
+    open_files.check(db)
+    for file in batch.files:
+        _synchronise(file)
+    db.executemany(_PUT, ((*key, text) for key, text in batch.texts.items() if text is not None))
+    db.executemany(_REMOVE, (key for key, text in batch.texts.items() if text is None))
+
+
+def _inode(path: Path) -> int:
+    """0 of a file that is not there."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def _synchronise(file: Path) -> None:
+    """A file or a folder; one that was removed meanwhile needs nothing."""
+    with suppress(FileNotFoundError):
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be created: {error.strerror}") from error
+
+
+def _holder(path: Path) -> str:
+    with suppress(OSError):
+        if process := path.with_name(f"{path.name}.lock").read_text().strip():
+            return f" (process {process})"
+    return ""
