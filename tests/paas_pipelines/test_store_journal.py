@@ -9,9 +9,9 @@ from contextlib import closing
 
 import pytest
 import structlog
-
 from paas_pipelines.store.disk import FILE, DiskJournal
 from paas_pipelines.store.journal import MemoryJournal
+
 from paas_runner.errors import Exit
 from paas_runner.store.database import StoreInUseError
 from paas_runner.store.protocol import StoreError

@@ -1,4 +1,4 @@
-"""A run is the same after the disk, also where another version wrote it; what is wrong is named, not shown."""
+"""A run is the same after the disk, also where another version wrote it; errors name, and show nothing."""
 
 import gc
 import json
@@ -9,11 +9,11 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from paas_pipelines.definitions.definition import Definition, OnError, Restart, TaskDefinition
 from paas_pipelines.runs import stepping
 from paas_pipelines.runs.run import Run, Task, TaskEnd, TaskStatus, scheduled
 from paas_pipelines.store.codec import run_text, runs
+
 from paas_runner.store.protocol import StoreError
 
 NOW = datetime(2026, 11, 29, 12, 0, 0, 123456, tzinfo=UTC)

@@ -124,7 +124,7 @@ def test_artifacts_are_kept_by_type(book: Book) -> None:
 
 
 def test_of_a_pipeline_that_is_forgotten_nothing_is_left_and_its_ids_do_not_come_again(book: Book) -> None:
-    [a, b] = submitted(book, "a", "b")
+    [a, _] = submitted(book, "a", "b")
     [kept] = submitted(book, "kept")
     a = changed(book, a, Enqueued(), ACQUIRED)
     book.extend_trace(apply(a, TraceExtended(count=1), NOW), b"x")
