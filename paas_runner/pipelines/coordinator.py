@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from paas_runner.pipelines import schedule
 from paas_runner.pipelines.book import Book, MemoryBook
 from paas_runner.pipelines.jobs import Job, Project, apply
-from paas_runner.pipelines.options import CoordinatorOptions, Groups
+from paas_runner.pipelines.options import CoordinatorOptions, Groups, Matching
 from paas_runner.pipelines.progress import JobProgress, SubmittedPipeline
 from paas_runner.pipelines.reports import Artifact, Dependency, Reply, StateReport, checksum, reply
-from paas_runner.pipelines.runners import JobRunner, Runners
+from paas_runner.pipelines.runners import JobRunner, RunnerRecord, Runners
 from paas_runner.pipelines.spec import ARCHIVE, JobSpec, Pipeline
 from paas_runner.pipelines.states import (
     Acknowledged,
@@ -135,7 +135,10 @@ class Coordinator:
     def acquire(
         self, runner_id: int, *, features: frozenset[str] = frozenset(), system_id: str = ""
     ) -> Job | None:
-        """Hand out the oldest pending job; those that need more than `features` fail (spec §2.2)."""
+        """Hand out the oldest pending job that is for this runner.
+
+        Those that need more than `features` fail (spec §2.2).
+        """
         record = self.runners.get(runner_id)
         if record.paused:
             return None
@@ -148,7 +151,7 @@ class Coordinator:
             cancels_gracefully="cancel_gracefully" in features,
         )
         for job in self._book.waiting():
-            if job.status is not JobState.PENDING or job.reserved:
+            if job.status is not JobState.PENDING or job.reserved or not self.suits(record, job.spec):
                 continue
             if not job.spec.required_features <= features:
                 self._progress.fail(job, "runner_unsupported")
@@ -156,6 +159,13 @@ class Coordinator:
             self.runners.queue(runner_id).renew()  # there may be another job: the next poll must look
             return self._progress.record(job, self._handing_out(runner, features))
         return None
+
+    def suits(self, runner: RunnerRecord, spec: JobSpec) -> bool:
+        """Whether the runner may take such a job."""
+        if not spec.tags:
+            return runner.runs_untagged
+        named = self.options.matching is Matching.TAGS_AND_DESCRIPTION
+        return {*spec.tags} <= {*runner.tags, *([runner.description] if named else [])}
 
     def update(self, job_id: int, report: StateReport) -> Reply:
         """Take a PUT (spec gitlab-runner-api.md §3)."""

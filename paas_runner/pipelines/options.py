@@ -1,5 +1,6 @@
 """What a coordinator is set up with: its options, and the groups with their custom attributes (§7.2)."""
 
+import enum
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -8,6 +9,16 @@ import attrs
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.jobs import Project
 from paas_runner.secret import Secret
+
+
+class Matching(enum.StrEnum):
+    """Which runners may take a job."""
+
+    TAGS = "tags"
+    """Those that have all of its tags; GitLab's rule. One without tags goes to those that run untagged."""
+
+    TAGS_AND_DESCRIPTION = "tags and description"
+    """The same, and a runner's description counts as one of its tags."""
 
 
 @attrs.frozen(kw_only=True)
@@ -25,6 +36,7 @@ class CoordinatorOptions:
     groups: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict)
     """Custom attributes by full path of a group; the root group of each job's project exists without."""
 
+    matching: Matching = Matching.TAGS
     tells_namespaces: bool = True
     """Whether `job_info` says where the project is; older coordinators say it in variables alone."""
 

@@ -38,6 +38,7 @@ class RunnerRecord:
     description: str = ""
     paused: bool = False
     tags: tuple[str, ...] = ()
+    runs_untagged: bool = True
     maximum_timeout: timedelta | None = None
     managers: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
 
@@ -146,17 +147,20 @@ class Runners:
         description: str = "",
         paused: bool = False,
         tags: tuple[str, ...] = (),
+        runs_untagged: bool = True,
         maximum_timeout: timedelta | None = None,
         legacy: bool = False,
+        token: Secret | None = None,
     ) -> RunnerRecord:
-        """A new runner; `legacy` gives it the token prefix of the old registration."""
+        """A new runner; `legacy` gives it the token prefix of the old registration, unless it has one."""
         runner = RunnerRecord(
             runner_id=self._book.new_runner_id(),
-            token=random_token(self._rng, "glrtr-" if legacy else f"glrt-{runner_type}"),
+            token=token or random_token(self._rng, "glrtr-" if legacy else f"glrt-{runner_type}"),
             runner_type=runner_type,
             description=description,
             paused=paused,
             tags=tags,
+            runs_untagged=runs_untagged,
             maximum_timeout=maximum_timeout,
         )
         self._book.save_runner(runner)
@@ -195,7 +199,7 @@ class Runners:
     def remove(self, runner_id: int) -> None:
         """Forget a runner, whose token is worth nothing from now on."""
         self._book.remove_runner(runner_id)
-        del self._queues[runner_id]
+        self._queues.pop(runner_id, None)
 
     def _changed(self, runner: RunnerRecord, **changes: Any) -> RunnerRecord:
         runner = attrs.evolve(runner, **changes)

@@ -13,7 +13,7 @@ from paas_runner.pipelines.reports import Artifact
 from paas_runner.pipelines.runners import same
 from paas_runner.pipelines.spec import ARCHIVE
 from paas_runner.server.job_api import authenticated_job
-from paas_runner.server.wire import Refused, forbidden, not_found, unauthorized
+from paas_runner.server.wire import Refused, bounded_body, forbidden, not_found, too_large, unauthorized
 
 _MOST_FORM_BYTES = 4096
 """What a form may have beside the file."""
@@ -38,13 +38,13 @@ class ArtifactsApi:
         if not job.active:
             raise forbidden("Job is not processing on runner")
         most = self._coordinator.options.most_artifact_bytes
-        body = await _body(request, most + _MOST_FORM_BYTES)
+        body = await bounded_body(request, most + _MOST_FORM_BYTES)
         found = _uploaded_file(body, request.headers.get("content-type", ""))
         if found is None:
             raise Refused(400, "400 Bad request - a form with one file was expected")
         filename, content = found
         if len(content) > most:
-            raise _too_large()
+            raise too_large()
         query = request.query_params
         artifact = Artifact.of(
             content,
@@ -75,16 +75,6 @@ class ArtifactsApi:
         return Response(archive.read(), 200, disposition, media_type="application/zip")
 
 
-async def _body(request: Request, most: int) -> bytes:
-    """All of it; raises `Refused` with 413 as soon as it is too much."""
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > most:
-            raise _too_large()
-    return bytes(body)
-
-
 def _uploaded_file(body: bytes, content_type: str) -> tuple[str, bytes] | None:
     """Name and content of the one file in a form; None for anything else."""
     found = _BOUNDARY.match(content_type)
@@ -98,10 +88,6 @@ def _uploaded_file(body: bytes, content_type: str) -> tuple[str, bytes] | None:
     if not body.startswith(delimiter) or not separator or not content.endswith(end) or name is None:
         return None
     return name[1].decode(errors="replace"), content.removesuffix(end)
-
-
-def _too_large() -> Refused:
-    return Refused(413, "413 Request Entity Too Large")
 
 
 def _lifetime(text: str) -> timedelta | None:

@@ -22,6 +22,7 @@ from paas_runner.server.waiting import ticked, watch_reservation
 from paas_runner.server.wire import (
     Refused,
     bearer,
+    bounded_body,
     forbidden,
     is_admin,
     is_json,
@@ -36,6 +37,9 @@ from paas_runner.server.wire import (
 )
 
 _MOST_REQUEST_BYTES = 32 * 1024
+_MOST_PIECE_BYTES = 16 * 1024 * 1024
+"""Of a trace, in one request; runners send at most 1 MiB (§4.1)."""
+
 _RANGE = re.compile(r"([0-9]{1,15})-[0-9]+")
 
 
@@ -110,7 +114,8 @@ class JobApi:
         found = _RANGE.fullmatch(request.headers.get("content-range", ""))
         if found is None:
             raise Refused(400, "400 Bad request - Content-Range is missing or malformed")
-        reply = self._coordinator.append_trace(job.job_id, int(found[1]), await request.body())
+        piece = await bounded_body(request, _MOST_PIECE_BYTES)
+        reply = self._coordinator.append_trace(job.job_id, int(found[1]), piece)
         headers = _status_header(reply)
         if reply.status == 403:
             raise forbidden("Job is not processing on runner", headers)

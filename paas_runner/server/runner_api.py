@@ -53,6 +53,7 @@ class RunnerApi:
             description=text(given, "description"),
             paused=flag(given, "paused") or not flag(given, "active", default=True),
             tags=tags,
+            runs_untagged=flag(given, "run_untagged", default=True),
             maximum_timeout=_maximum_timeout(given),
             legacy=True,
         )

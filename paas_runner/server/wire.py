@@ -44,10 +44,22 @@ async def parameters(request: Request, *, most_bytes: int = 1024 * 1024) -> Mapp
 
     Raises `Refused` with 400 for a broken body and 413 for one over `most_bytes`.
     """
-    body = await request.body()
-    if len(body) > most_bytes:
-        raise Refused(413, "413 Request Entity Too Large")
+    body = await bounded_body(request, most_bytes)
     return {**request.query_params, **_decoded(body, is_json=is_json(request))}
+
+
+async def bounded_body(request: Request, most_bytes: int) -> bytes:
+    """All of it; raises `Refused` with 413 as soon as it is too much."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > most_bytes:
+            raise too_large()
+    return bytes(body)
+
+
+def too_large() -> Refused:
+    return Refused(413, "413 Request Entity Too Large")
 
 
 def is_json(request: Request) -> bool:
