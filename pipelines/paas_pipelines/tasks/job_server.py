@@ -1,0 +1,118 @@
+"""The coordinator as part of this server: its tokens, its book, and its routes below /api/v4.
+
+Promises: no runner is told anything that the disk does not have; a body has a bound before it is read. The
+tokens are made of the server's secret, so that there is nothing to store or to lose.
+"""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from typing import NoReturn
+
+import attrs
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from paas_pipelines.runs.engine import Engine
+from paas_pipelines.store.journal import Journal
+from paas_pipelines.tasks.job_spec import ROOT_NAMESPACE
+from paas_pipelines.tasks.remote import RemotePlace, Render
+from paas_runner.pipelines.book import Book
+from paas_runner.pipelines.coordinator import Coordinator
+from paas_runner.pipelines.jobs import Project
+from paas_runner.pipelines.options import CoordinatorOptions, Matching
+from paas_runner.secret import Secret
+from paas_runner.server.api import create_app
+from paas_runner.server.waiting import keep_sweeping
+
+PREFIX = "/api/v4/"
+LONGEST_ANSWER_SECONDS = 60.0
+"""A request for a job may be held for so long: bounds of connections have to allow it."""
+
+ACKNOWLEDGEMENT_SECONDS = 120.0  # as GitLab's (spec gitlab-runner-api.md §2.8)
+MOST_ARTIFACT_BYTES = 1024 * 1024  # tasks leave none (P005)
+
+
+def registration_token(secret: Secret) -> Secret:
+    """With it runners are registered at this server (`paas-runner register`, `gitlab-runner register`)."""
+    return _derived(secret, "registration of runners", "GR1348941")
+
+
+def admin_token(secret: Secret) -> Secret:
+    """It opens the administrator's routes of the coordinator (header `PRIVATE-TOKEN`)."""
+    return _derived(secret, "administration of the coordinator", "glpat-")
+
+
+def _derived(secret: Secret, purpose: str, prefix: str) -> Secret:
+    digest = hmac.digest(secret.reveal().encode(), f"paas-pipelines: {purpose}".encode(), hashlib.sha256)
+    return Secret(prefix + base64.urlsafe_b64encode(digest[:24]).decode())
+
+
+@attrs.frozen(kw_only=True)
+class JobServer:
+    """What the assembly works with."""
+
+    coordinator: Coordinator
+    place: RemotePlace
+    app: ASGIApp
+    """Answers what begins with `PREFIX`, anything else with a 404."""
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        engine: Engine,
+        journal: Journal,
+        secret: Secret,
+        clock: Callable[[], datetime],
+        render: Render,
+        book: Book | None = None,
+        most_log_bytes: int = 64 * 1024 * 1024,
+    ) -> "JobServer":
+        """On the records in `book`, which goes on where they stand; without one, in memory alone."""
+        options = CoordinatorOptions(
+            registration_token=registration_token(secret),
+            admin_token=admin_token(secret),
+            project=Project(full_path=f"{ROOT_NAMESPACE}/tasks"),
+            matching=Matching.TAGS_AND_DESCRIPTION,
+            acknowledgement_seconds=ACKNOWLEDGEMENT_SECONDS,
+            most_trace_bytes=most_log_bytes,
+            most_artifact_bytes=MOST_ARTIFACT_BYTES,
+        )
+        coordinator = Coordinator(clock, options, secrets.SystemRandom(), book)
+        return cls(
+            coordinator=coordinator,
+            place=RemotePlace(coordinator, engine, render),
+            app=Durable(create_app(coordinator), journal),
+        )
+
+    def beside(self, app: ASGIApp) -> ASGIApp:
+        """Both: what begins with `PREFIX` is the coordinator's, the rest is for `app`."""
+
+        async def both(scope: Scope, receive: Receive, send: Send) -> None:
+            ours = scope["type"] == "http" and scope["path"].startswith(PREFIX)
+            await (self.app if ours else app)(scope, receive, send)
+
+        return both
+
+    async def keep_sweeping(self) -> NoReturn:
+        """Fail the jobs of runners that are silent, until cancelled."""
+        await keep_sweeping(self.coordinator)
+
+
+class Durable:
+    """Answers once the disk has all that the answer may tell of."""
+
+    def __init__(self, app: ASGIApp, journal: Journal) -> None:
+        self._app = app
+        self._journal = journal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_when_written(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await self._journal.flushed()
+            await send(message)
+
+        await self._app(scope, receive, send_when_written)

@@ -1,0 +1,89 @@
+"""A task as a job of the coordinator: what the runner that takes it is told.
+
+Its script is one command of the job, which makes of the shell that the runner has what §4 promises: one
+shell for all entries, each from the base folder, with empty stdin, and neither `errexit` nor `pipefail` but
+where an author asks for them. With `allow_failure` the next entry runs whatever the one before it ended with,
+`exit` included. Each entry is shown before it runs, as runners do it.
+"""
+
+import re
+import shlex
+from collections.abc import Sequence
+from datetime import timedelta
+
+from paas_pipelines.tasks.place import TaskOrder
+from paas_runner.inner.trace import echo
+from paas_runner.job.variables import Variable
+from paas_runner.pipelines.jobs import Project
+from paas_runner.pipelines.spec import ImageSpec, JobSpec
+
+ROOT_NAMESPACE = "pipelines"
+NO_SOURCES = Variable(key="GIT_STRATEGY", value="none", public=True)
+
+_SHORTEST = timedelta(seconds=1)  # runners count whole seconds, and take 0 for their own default
+
+_GO = """\
+while [ "$paas_next" -le "$paas_count" ]; do
+eval "paas_shown=\\$paas_shown_$paas_next paas_text=\\$paas_entry_$paas_next"
+paas_next=$((paas_next + 1))
+printf '%s\\n' "$paas_shown"
+set +e
+cd "$CI_PROJECT_DIR" && eval "$paas_text"
+paas_status=$?
+[ "$paas_status" -eq 0 ] || paas_last=$paas_status
+[ "$paas_status" -eq 0 ] || [ "$paas_tolerant" ] || break
+done
+trap - EXIT
+exit "$paas_last"
+"""
+_LEFT = """\
+paas_status=$?
+[ "$paas_status" -eq 0 ] || paas_last=$paas_status
+(trap "$paas_left" EXIT; eval "$paas_go")
+exit "$?"
+"""
+"""After an `exit` with entries left: another shell begins as a copy of the one that ends, and goes on."""
+
+
+def job_spec(order: TaskOrder, script: Sequence[str]) -> JobSpec:
+    """The job of a task; `script` is its own, rendered."""
+    task = order.task.definition
+    return JobSpec(
+        name=_text(order.task.name),
+        stage=_text(order.run.pipeline),
+        script=(job_script([_text(entry) for entry in script], tolerant=task.allow_failure),),
+        variables=(
+            *(Variable(key=_text(key), value=_text(value), raw=True) for key, value in order.env.items()),
+            NO_SOURCES,
+        ),
+        image=ImageSpec(name=task.image) if task.image else None,
+        tags=(task.runner,) if task.runner else (),
+        timeout=max(task.timeout, _SHORTEST) if task.timeout else None,
+    )
+
+
+def project_of(order: TaskOrder) -> Project:
+    """Of a pipeline's tasks; without sources."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", order.run.pipeline).strip("-") or "pipeline"
+    return Project(full_path=f"{ROOT_NAMESPACE}/{name}")
+
+
+def job_script(entries: Sequence[str], *, tolerant: bool) -> str:
+    """One command for bash or any POSIX shell; ends with the last status that was not 0."""
+    lines = [f"# {len(entries)} commands" if len(entries) != 1 else "# 1 command", "(", "set +e"]
+    lines.append("(set +o pipefail) 2>/dev/null && set +o pipefail")
+    for number, entry in enumerate(entries, 1):
+        lines.append(f"paas_shown_{number}={shlex.quote(echo(entry))}")
+        lines.append(f"paas_entry_{number}={shlex.quote(entry)}")
+    lines.append(
+        f"paas_count={len(entries)} paas_next=1 paas_last=0 paas_tolerant={'yes' if tolerant else ''}"
+    )
+    lines.append(f"paas_go={shlex.quote(_GO)}")
+    if tolerant:
+        lines += [f"paas_left={shlex.quote(_LEFT)}", 'trap "$paas_left" EXIT']
+    return "\n".join([*lines, 'eval "$paas_go"', ") </dev/null"])
+
+
+def _text(text: str) -> str:
+    """Without lone surrogates: values come from outside, and no job may have what no answer can tell."""
+    return text.encode(errors="replace").decode()

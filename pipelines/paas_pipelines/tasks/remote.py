@@ -1,0 +1,130 @@
+"""The place elsewhere: a task is a job of the coordinator, which runners acquire from this server.
+
+Promises: a job is submitted and noted in its run between two awaits, so that one transaction of the journal
+has both; what has been submitted is followed up after a crash, and never submitted again. Nothing here waits
+for the disk: the answer that hands a job out does (`tasks.job_server`).
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from paas_pipelines.runs.engine import Engine
+from paas_pipelines.runs.run import TaskEnd
+from paas_pipelines.tasks.job_spec import job_spec, project_of
+from paas_pipelines.tasks.place import Output, TaskOrder
+from paas_runner.pipelines.coordinator import Coordinator
+from paas_runner.pipelines.jobs import Job
+from paas_runner.pipelines.payload import timeout_seconds
+from paas_runner.pipelines.states import JobState
+from paas_runner.plain_text import exact_span
+from paas_runner.server.waiting import settled
+
+Render = Callable[[Sequence[str], Mapping[str, Any]], Sequence[str]]
+"""Makes commands of the entries of a script."""
+
+GRACE_SECONDS = 60.0
+"""How long a runner has to wind a job down; then it is ended at the coordinator, whose next word it heeds."""
+
+_REASONS = {
+    "api_failure": "the runner could not speak to this server",
+    "image_pull_failure": "the image could not be pulled",
+    "runner_configuration_error": "the runner is configured wrongly",
+    "runner_external_dependency_failure": "something that the runner needs has failed",
+    "runner_interrupted": "the runner was interrupted",
+    "runner_system_failure": "the runner or its host failed, not the script",
+    "runner_unsupported": "the runner cannot do what the task needs",
+    "stuck_or_timeout_failure": "nothing was heard of the runner any more",
+    "trace_size_exceeded": "it wrote more than a log may have",
+}
+
+
+class RemotePlace:
+    """Runs tasks as jobs."""
+
+    def __init__(
+        self,
+        coordinator: Coordinator,
+        engine: Engine,
+        render: Render,
+        *,
+        grace_seconds: float = GRACE_SECONDS,
+    ) -> None:
+        self._coordinator = coordinator
+        self._engine = engine
+        self._render = render
+        self._grace_seconds = grace_seconds
+
+    async def run(  # the book of the coordinator takes what the job says
+        self,
+        order: TaskOrder,
+        output: Output,
+        stop: asyncio.Event,  # noqa: ARG002
+    ) -> TaskEnd:
+        job_id = self._engine.book.run(order.run.run_id).task(order.task.name).job_id
+        if job_id is None:
+            if stop.is_set():
+                return TaskEnd(stopped=True)
+            spec = job_spec(order, self._render(order.task.definition.script, order.variables))
+            job_id = self._coordinator.submit_job(spec, project_of(order)).job_id
+            self._engine.submitted(order.run.run_id, order.task.name, job_id)
+        try:
+            job = await self._ended(job_id, stop)
+        except KeyError:
+            return TaskEnd(error=f"its job {job_id} is not known any more")
+        return self._told(job, stop)
+
+    async def _ended(self, job_id: int, stop: asyncio.Event) -> Job:
+        """The job once it has ended, if need be since it was stopped; raises KeyError."""
+        self._coordinator.latest(job_id)
+        ending = asyncio.create_task(settled(self._coordinator, [job_id]))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait([ending, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if not ending.done():
+                self._coordinator.cancel(self._coordinator.latest(job_id).job_id)
+                await asyncio.wait([ending], timeout=self._grace_seconds)
+            if not ending.done():
+                self._coordinator.cancel(self._coordinator.latest(job_id).job_id, force=True)
+            await ending
+        finally:
+            ending.cancel()
+            stopping.cancel()
+            await asyncio.gather(ending, stopping, return_exceptions=True)
+        return self._coordinator.latest(job_id)
+
+    def _told(self, job: Job, stop: asyncio.Event) -> TaskEnd:
+        if job.status is JobState.SUCCESS:
+            return TaskEnd()
+        if job.status is JobState.CANCELED:
+            if stop.is_set():
+                return TaskEnd(stopped=True, exit_code=job.exit_code or 0)
+            return TaskEnd(error="its job was canceled at the coordinator")
+        if job.failure_reason == "script_failure":
+            return TaskEnd(exit_code=job.exit_code or 1)
+        return TaskEnd(exit_code=job.exit_code or 0, error=self._failure(job))
+
+    def _failure(self, job: Job) -> str:
+        if job.failure_reason == "job_execution_timeout":
+            limit = timeout_seconds(job, self._coordinator.options)
+            return f"it took longer than its timeout of {exact_span(limit)}"
+        return _REASONS.get(job.failure_reason or "", "the runner told no reason that is known")
+
+
+def standing(coordinator: Coordinator, job_id: int) -> str:
+    """Where a task's job stands, for people; empty when there is nothing to say."""
+    try:
+        job = coordinator.latest(job_id)
+    except KeyError:
+        return ""
+    if job.runner is not None and (job.active or job.ended):
+        return f"on the runner {job.runner.description or job.runner.runner_id}"
+    if job.status is not JobState.PENDING:
+        return ""
+    wanted = f"that is called {job.spec.tags[0]} or has it as a tag" if job.spec.tags else "for any task"
+    suitable = [runner for runner in coordinator.runners if coordinator.suits(runner, job.spec)]
+    if not suitable:
+        return f"waits for a runner {wanted}: none is registered"
+    if all(runner.paused for runner in suitable):
+        return f"waits for a runner {wanted}: each is paused"
+    return f"waits for a runner {wanted}"
