@@ -37,6 +37,7 @@ async def test_a_job_has_the_script_the_environment_and_nothing_of_the_variables
         ("C", "pipeline", True),
         ("TASK_NAME", "build", True),
         ("GIT_STRATEGY", "none", False),
+        ("PAAS_RUN_ID", "run-1", True),
     ]
     assert (job["job_info"]["name"], job["job_info"]["stage"]) == ("build", "release it")
     assert job["job_info"]["project_full_path"] == "pipelines/release-it"
@@ -73,10 +74,24 @@ async def test_the_end_of_the_job_is_the_end_of_the_task(world, report, end):
 
 
 async def test_a_script_that_cannot_be_rendered_is_an_error_and_no_job(world):
-    running = world.begin(world.schedule(script=("echo {missing}",)))
-    with pytest.raises(KeyError, match="missing"):
-        await running
+    """P058 elsewhere."""
+    assert await world.begin(world.schedule(script=("echo {x}",))) == TaskEnd(error="there is no 'x'")
     assert not world.coordinator.jobs
+
+
+@pytest.mark.parametrize(
+    ("tolerant", "code", "end"),
+    [
+        (False, 0, TaskEnd(error="there is no 'x'")),
+        (False, 3, TaskEnd(exit_code=3)),
+        (True, 3, TaskEnd(exit_code=3, error="there is no 'x'")),
+    ],
+)
+async def test_what_stands_before_an_error_in_the_script_is_run(world, tolerant, code, end):
+    running = world.begin(world.schedule(script=("echo a", "echo {x}"), allow_failure=tolerant))
+    job = await world.acquired(world.add_runner())
+    await world.put(job, "failed" if code else "success", failure_reason="script_failure", exit_code=code)
+    assert await running == end
 
 
 async def test_a_job_is_noted_in_its_run_before_anything_else_can_happen(world):
@@ -98,6 +113,14 @@ async def test_after_a_crash_the_job_is_followed_and_not_submitted_again(world):
     assert await second == TaskEnd()
     assert await world.begin(run) == TaskEnd()  # and once more, after its end
     assert len(world.coordinator.jobs) == 1
+
+
+async def test_a_run_that_is_forgotten_takes_its_jobs_with_it(world):
+    for _ in range(2):
+        world.begin(world.schedule())
+        await asyncio.sleep(0.01)
+    world.server.forget("run-1")
+    assert list(world.coordinator.jobs) == [2]
 
 
 async def test_a_job_that_is_gone_is_an_error(world):

@@ -31,9 +31,20 @@ class Clock:
         return datetime.now(UTC) + self.ahead
 
 
-def rendered(script, variables):
+@attrs.frozen
+class Rendered:
+    entries: list
+    error: str = ""
+
+
+def rendered(order):
     """In place of templates: Python's."""
-    return [entry.format(**variables) for entry in script]
+    entries = []
+    try:
+        entries.extend(entry.format(**order.variables) for entry in order.task.definition.script)
+    except KeyError as error:
+        return Rendered(entries, f"there is no {error}")
+    return Rendered(entries)
 
 
 class Said:

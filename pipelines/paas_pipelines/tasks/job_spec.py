@@ -14,10 +14,13 @@ from datetime import timedelta
 from paas_pipelines.tasks.place import TaskOrder
 from paas_runner.inner.trace import echo
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import Project
+from paas_runner.pipelines.jobs import Job, Project
 from paas_runner.pipelines.spec import ImageSpec, JobSpec
 
 ROOT_NAMESPACE = "pipelines"
+RUN_ID = "PAAS_RUN_ID"
+"""The variable by which a job, and its script, know to which run they belong."""
+
 NO_SOURCES = Variable(key="GIT_STRATEGY", value="none", public=True)
 
 _SHORTEST = timedelta(seconds=1)  # runners count whole seconds, and take 0 for their own default
@@ -55,11 +58,17 @@ def job_spec(order: TaskOrder, script: Sequence[str]) -> JobSpec:
         variables=(
             *(Variable(key=_text(key), value=_text(value), raw=True) for key, value in order.env.items()),
             NO_SOURCES,
+            Variable(key=RUN_ID, value=order.run.run_id, public=True, raw=True),
         ),
         image=ImageSpec(name=task.image) if task.image else None,
         tags=(task.runner,) if task.runner else (),
         timeout=max(task.timeout, _SHORTEST) if task.timeout else None,
     )
+
+
+def run_of(job: Job) -> str:
+    """The id of the run that a job belongs to; empty for a job that is no task."""
+    return next((each.value for each in reversed(job.spec.variables) if each.key == RUN_ID), "")
 
 
 def project_of(order: TaskOrder) -> Project:

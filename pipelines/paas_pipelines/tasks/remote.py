@@ -6,8 +6,10 @@ for the disk: the answer that hands a job out does (`tasks.job_server`).
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import attrs
 
 from paas_pipelines.runs.engine import Engine
 from paas_pipelines.runs.run import TaskEnd
@@ -20,8 +22,20 @@ from paas_runner.pipelines.states import JobState
 from paas_runner.plain_text import exact_span
 from paas_runner.server.waiting import settled
 
-Render = Callable[[Sequence[str], Mapping[str, Any]], Sequence[str]]
-"""Makes commands of the entries of a script."""
+
+class Rendered(Protocol):
+    """A script with the run's variables in it."""
+
+    @property
+    def entries(self) -> Sequence[str]:
+        """What is to be run, in order."""
+
+    @property
+    def error(self) -> str:
+        """What then fails the task, `allow_failure` or not."""
+
+
+Render = Callable[[TaskOrder], Rendered]
 
 GRACE_SECONDS = 60.0
 """How long a runner has to wind a job down; then it is ended at the coordinator, whose next word it heeds."""
@@ -55,24 +69,31 @@ class RemotePlace:
         self._render = render
         self._grace_seconds = grace_seconds
 
-    async def run(  # the book of the coordinator takes what the job says
-        self,
-        order: TaskOrder,
-        output: Output,
-        stop: asyncio.Event,  # noqa: ARG002
-    ) -> TaskEnd:
+    async def run(self, order: TaskOrder, output: Output, stop: asyncio.Event) -> TaskEnd:  # noqa: ARG002
+        """What the job says is written by the coordinator's book, which was told where (`job_server`)."""
+        script = self._render(order)
         job_id = self._engine.book.run(order.run.run_id).task(order.task.name).job_id
         if job_id is None:
             if stop.is_set():
                 return TaskEnd(stopped=True)
-            spec = job_spec(order, self._render(order.task.definition.script, order.variables))
-            job_id = self._coordinator.submit_job(spec, project_of(order)).job_id
-            self._engine.submitted(order.run.run_id, order.task.name, job_id)
+            if not script.entries:
+                return TaskEnd(error=script.error)
+            job_id = self._submitted(order, script)
         try:
             job = await self._ended(job_id, stop)
         except KeyError:
             return TaskEnd(error=f"its job {job_id} is not known any more")
-        return self._told(job, stop)
+        end = self._told(job, stop)
+        goes_on = not end.exit_code or order.task.definition.allow_failure
+        if script.error and goes_on and not (end.error or end.stopped):
+            return attrs.evolve(end, error=script.error)
+        return end
+
+    def _submitted(self, order: TaskOrder, script: Rendered) -> int:
+        """The job and its mention in the run, together."""
+        job = self._coordinator.submit_job(job_spec(order, script.entries), project_of(order))
+        self._engine.submitted(order.run.run_id, order.task.name, job.job_id)
+        return job.job_id
 
     async def _ended(self, job_id: int, stop: asyncio.Event) -> Job:
         """The job once it has ended, if need be since it was stopped; raises KeyError."""
