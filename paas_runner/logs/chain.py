@@ -1,8 +1,8 @@
 """One chain for our lines and those of libraries, secrets taken out last, for people or for programs.
 
 `log_level` and `log_format` as in GitLab Runner: `runner` and `text` are lines for people, `json` is one
-object a line. Without a format it is lines on a terminal and JSON elsewhere. Where standard error is
-systemd's journal, each line is an entry of it, with fields.
+object a line; `logfmt` is the pipelines server's, as in prunner. Without a format it is lines on a terminal
+and JSON elsewhere. Where standard error is systemd's journal, each line is an entry of it, with fields.
 """
 
 import logging
@@ -38,6 +38,8 @@ def configure(
     ]
     if form == "json" or (form is None and not terminal):
         rendering: list[Processor] = [_AS_JSON]
+    elif form == "logfmt":
+        rendering = [_AS_LOGFMT]
     else:
         rendering = [worded, structlog.dev.ConsoleRenderer(colors=terminal)]
     structlog.configure(
@@ -73,6 +75,9 @@ def configure(
 
 
 _AS_JSON = structlog.processors.JSONRenderer(ensure_ascii=False)
+_AS_LOGFMT = structlog.processors.LogfmtRenderer(
+    key_order=["timestamp", "level", "event"], drop_missing=True, bool_as_flag=False
+)
 
 
 def _formatter(shared: Sequence[Processor], rendering: Sequence[Processor]) -> logging.Formatter:

@@ -43,7 +43,7 @@ _ADVICE_OF_A_SOCKET = {
 
 
 class ListenError(RunnerError):
-    """Nobody can listen on `listen_address`; the text says why and what to do."""
+    """Nobody can listen on an address; the text says why and what to do."""
 
     exit_code = Exit.CONFIG
 
@@ -62,7 +62,7 @@ class WebServer:
         """Listen from now on; raises `ListenError`."""
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # each bad request would be a line
         with ExitStack() as on_failure:
-            sockets = await _bound(place)
+            sockets = await bound(place)
             for each in sockets:
                 on_failure.callback(each.close)
             connections = Connections(LoopbackOnly(app) if place.on_loopback else app, BOUNDS)
@@ -83,13 +83,19 @@ class WebServer:
 
 async def try_out(place: ListenPlace) -> None:
     """Listen there and stop at once, so that nobody is answered; raises `ListenError`."""
-    for each in await _bound(place):
+    for each in await bound(place):
         each.close()
     if place.path:
         Path(place.path).unlink(missing_ok=True)  # noqa: ASYNC240 - as quick as the binding of it
 
 
-async def _bound(place: ListenPlace) -> Sequence[socket.socket]:
+async def bound(
+    place: ListenPlace,
+    *,
+    setting: str = "`listen_address` =",
+    remedy: str = "choose another address, or remove the key",
+) -> Sequence[socket.socket]:
+    """Sockets on which nobody listens yet, one at least; raises `ListenError` in words for the `setting`."""
     try:
         if place.path:
             return [_unix_socket(Path(place.path))]
@@ -97,10 +103,8 @@ async def _bound(place: ListenPlace) -> Sequence[socket.socket]:
     except OSError as error:
         what = error.strerror or str(error)
         advice = (_ADVICE_OF_A_SOCKET if place.path else _ADVICE).get(error.errno or 0, "")
-        told = f'`listen_address` = "{place}" cannot be listened on: {what}' + (
-            f" ({advice})" if advice else ""
-        )
-        raise ListenError(f"{told}; choose another address, or remove the key") from error
+        told = f'{setting} "{place}" cannot be listened on: {what}' + (f" ({advice})" if advice else "")
+        raise ListenError(f"{told}; {remedy}") from error
 
 
 async def _tcp_sockets(place: ListenPlace) -> Sequence[socket.socket]:

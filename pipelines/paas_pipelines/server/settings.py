@@ -1,5 +1,6 @@
 """What the server is started with: prunner's options under their names, and ours beside (§9 of the seed)."""
 
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -37,3 +38,13 @@ class Settings:
 
     most_log_bytes: int = 64 * 1024 * 1024
     """Of one stream of one task; what comes after is dropped, with a line that says so. Ours."""
+
+    @property
+    def log_level(self) -> str:
+        return "debug" if self.verbose else "info"
+
+    @property
+    def log_form(self) -> str:
+        """Lines for people on a terminal, else logfmt (P078, P096)."""
+        on_terminal = sys.stderr is not None and sys.stderr.isatty() and not self.disable_ansi
+        return "text" if on_terminal else "logfmt"

@@ -1,0 +1,69 @@
+"""`paas-runner pipelines …`: the pipelines server for people, an entry point of `paas_runner.commands`.
+
+Each action is a command of its own; what it needs is imported when it is called, so that `--help` stays instant.
+"""
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from paas_pipelines.cli.options import add_options, given_in, settings_of
+from paas_runner.commands.command import Command
+
+_SERVE_EPILOG = """\
+signals:
+  SIGINT   take no more runs, cancel those that wait, wait for those that run, exit
+  SIGTERM  the same, but those that run are canceled; a second one ends at once
+  SIGUSR1  read the definitions again
+
+exit codes:
+  0   everything has ended, and is on the disk
+  1   unexpected error, or ended at once: the next start goes on from the records
+  2   wrong arguments
+  74  the records cannot be read or written
+  75  another server works with the same data
+  78  definitions, secret, address or files with variables cannot be used
+"""
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    given = given_in(arguments)
+    from paas_pipelines.server.process import serve
+
+    return serve(settings_of(given, os.environ), secret_in_argv="jwt-secret" in given)
+
+
+SERVE = Command(
+    name="serve",
+    help="the server, in the foreground: the same as paas-pipelines",
+    description="Serve pipelines over HTTP, in the foreground, as `paas-pipelines` does.",
+    epilog=_SERVE_EPILOG,
+    arguments=add_options,
+    call=_serve,
+)
+
+ACTIONS: Sequence[Command] = (SERVE,)
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    for action in ACTIONS:
+        subparser = actions.add_parser(
+            action.name,
+            help=action.help,
+            description=action.description,
+            epilog=action.epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        action.arguments(subparser)
+        subparser.set_defaults(action=action)
+
+
+COMMAND = Command(
+    name="pipelines",
+    help="pipelines of our own, without GitLab: a server compatible with prunner, and what asks it",
+    description="Pipelines of tasks behind an HTTP API, compatible with prunner.",
+    epilog="Each action has its own --help, with its exit codes.",
+    arguments=_arguments,
+    call=lambda arguments: int(arguments.action.call(arguments)),
+)
