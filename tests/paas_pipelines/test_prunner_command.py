@@ -1,17 +1,18 @@
 """`paas-pipelines`: prunner's options, variables and commands (P076–P095), in this process."""
 
+import logging
 import re
 
 import jwt
 import pytest
-
 from paas_pipelines.cli import prunner
 from paas_pipelines.cli.options import OPTIONS, settings_of
 from paas_pipelines.server.settings import Settings
+
 from paas_runner.errors import UsageError
 from tests.support.pipelines_server import environment
 
-SECRET = "a secret of 24 characters"
+SECRET = "a secret of as many characters as PyJWT wants"
 
 
 def settings(*arguments, **environ):
@@ -23,6 +24,7 @@ def settings(*arguments, **environ):
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
     for name in list(environment(tmp_path)):
         if name.startswith(("PRUNNER_", "PAAS_", "MINIMAL")):
             monkeypatch.delenv(name)

@@ -120,7 +120,7 @@ def test_a_taken_port_is_told_and_leaves_the_other_server_alone(server, tmp_path
 def test_a_secret_among_the_arguments_works_and_is_warned_of(tmp_path):
     """P080."""
     with start_server(tmp_path, "--jwt-secret", "canary of 16 characters") as server:
-        assert server.ask("/health").status == 200
+        assert server.ask("/health", token="").status == 200
     assert "level=warning" in server.log
     assert "canary" not in server.log
     assert not (tmp_path / ".prunner.yml").exists()

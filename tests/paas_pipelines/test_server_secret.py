@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from paas_pipelines.server.dynamic_config import SecretError, secret_of
 from paas_pipelines.server.settings import Settings
+
 from paas_runner.secret import Secret
 
 GIVEN = Secret("given, and long enough")
@@ -42,7 +42,7 @@ def test_a_file_is_made_with_a_random_one_for_its_owner_alone(config):
     assert re.fullmatch(r"[A-Za-z0-9]{32}", made)
     assert config.read_text() == f"jwt_secret: {made}\n"
     assert stat.S_IMODE(config.stat().st_mode) == 0o600
-    assert os.listdir(config.parent) == [config.name]
+    assert list(config.parent.iterdir()) == [config]
     assert of(config) == made
 
 

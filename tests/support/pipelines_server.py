@@ -44,7 +44,7 @@ class Answer:
 
 @attrs.frozen(eq=False)
 class PipelinesServer:
-    """One that answers; `folder` is its working directory, with `pipelines.yml`, `.prunner` and `.prunner.yml`."""
+    """One that answers, in its folder with `pipelines.yml`, `.prunner` and `.prunner.yml`."""
 
     url: str
     process: subprocess.Popen[bytes]

@@ -1,6 +1,7 @@
 """`paas-runner pipelines …`: the pipelines server for people, an entry point of `paas_runner.commands`.
 
-Each action is a command of its own; what it needs is imported when it is called, so that `--help` stays instant.
+Each action is a command of its own; what it needs is imported when it is called, so that `--help` stays
+instant.
 """
 
 import argparse

@@ -10,10 +10,10 @@ import tempfile
 import time
 from pathlib import Path
 
-import jwt
 import structlog
 import yaml
 
+from paas_pipelines.api.access import signed_token
 from paas_pipelines.server.settings import Settings
 from paas_runner.errors import Exit, RunnerError
 from paas_runner.logs import redactor
@@ -49,7 +49,7 @@ def secret_of(settings: Settings) -> Secret:
 
 def shown_token(settings: Settings, *, minimal: bool) -> str:
     """What `debug` prints: a token without an end, or, if not `minimal`, how to use it."""
-    token = jwt.encode({"iat": int(time.time())}, secret_of(settings).reveal(), algorithm="HS256")
+    token = signed_token(secret_of(settings), {"iat": int(time.time())})
     if minimal:
         return f"Bearer {token}"
     return f"Send the following HTTP header for JWT authorization:\n    Authorization: Bearer {token}"
@@ -68,7 +68,7 @@ def _checked(text: str, where: str) -> Secret:
 def _jwt_secret(text: str, path: Path) -> str:
     """With nothing of the file in what is raised."""
     try:
-        read = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - texts alone, whatever they look like
+        read = yaml.load(text, Loader=yaml.BaseLoader) or {}  # noqa: S506 - texts alone, whatever they look like
     except yaml.YAMLError:
         raise SecretError(f"decoding config: {path} is no YAML") from None
     found = read.get("jwt_secret", "") if isinstance(read, dict) else None

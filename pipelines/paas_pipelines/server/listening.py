@@ -6,9 +6,6 @@ The address is Go's: `host:port`, `:port` for all interfaces, `[::1]:port`; besi
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from collections.abc import AsyncIterator
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
