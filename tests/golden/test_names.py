@@ -34,7 +34,7 @@ def test_each_program_and_command_takes_these_options():
         found[program] = helped(program)
         for command in found[program]["commands"]:
             found[f"{program} {command}"] = helped(program, command)
-    assert len(found) == 4 + 18 + 1
+    assert len(found) == 4 + 19 + 1
     held("help", found)
 
 

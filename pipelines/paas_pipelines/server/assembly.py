@@ -12,20 +12,24 @@ from paas_pipelines.api.served import Served
 from paas_pipelines.definitions.definition import Definition
 from paas_pipelines.runs.book import RunBook
 from paas_pipelines.runs.engine import Engine
-from paas_pipelines.runs.run import Task
+from paas_pipelines.runs.run import Run, Task
 from paas_pipelines.server.dynamic_config import secret_of
 from paas_pipelines.server.listening import AccessLog, place_of
 from paas_pipelines.server.reloading import Reloading
 from paas_pipelines.server.settings import Settings
-from paas_pipelines.store.journal import MemoryJournal
+from paas_pipelines.store.codec import run_text, runs
+from paas_pipelines.store.disk import DiskJournal
 from paas_pipelines.store.logs import LogFiles
-from paas_pipelines.tasks.conductor import Conductor
+from paas_pipelines.tasks.conductor import FORGOTTEN, Conductor
 from paas_pipelines.tasks.place import Place
 from paas_runner.server.connections import Connections
 from paas_runner.service.systemd import ServiceManager
 from paas_runner.web.listening import bound
 
 log = structlog.stdlib.get_logger(__name__)
+
+RUN = "run"
+"""The kind of their records in the journal."""
 
 
 @attrs.frozen(kw_only=True)
@@ -51,13 +55,15 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
     secret = secret_of(settings)
     definitions: Mapping[str, Definition] = {}
     async with AsyncExitStack() as stack:
-        journal = MemoryJournal()
+        journal = await DiskJournal.open(settings.data)
+        stack.push_async_callback(journal.aclose)
         sockets = await bound(place, setting="--address", remedy="choose another one")
         for each in sockets:
             stack.callback(each.close)
-        book = RunBook()
+        book = await _loaded(journal)
         engine = Engine(_now, book, definitions)
         engine.recover()
+        await journal.flushed()
         logs = LogFiles(settings.data / "logs", most_bytes=settings.most_log_bytes)
         served = Served(engine=engine, journal=journal, logs=logs, secret=secret, clock=_now)
         connections = Connections(AccessLog(create_app(served)), BOUNDS)
@@ -66,7 +72,14 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
         log.info("HTTP API listening", address=settings.address, port=sockets[0].getsockname()[1])
         yield Server(
             engine=engine,
-            conductor=Conductor(engine, journal, logs, _no_place, clock=_now),
+            conductor=Conductor(
+                engine,
+                journal,
+                logs,
+                _no_place,
+                clock=_now,
+                forgotten=await journal.stored(FORGOTTEN),
+            ),
             reloading=Reloading(
                 engine,
                 manager,
@@ -75,6 +88,15 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
                 every=settings.poll_interval if settings.watch else None,
             ),
         )
+
+
+async def _loaded(journal: DiskJournal) -> RunBook:
+    """All runs that the disk has; what changes of them goes there."""
+
+    def written(run_id: str, run: Run | None) -> None:
+        journal.put(RUN, run_id, None if run is None else run_text(run))
+
+    return RunBook(runs(await journal.stored(RUN)), written=written)
 
 
 def _now() -> datetime:
