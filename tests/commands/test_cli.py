@@ -108,7 +108,13 @@ def test_help_imports_nothing_that_takes_time():
     modules = answer.splitlines()[-1].split()[1:]
     packages = {name.partition(".")[0] for name in modules}
     ours = [name for name in modules if name.startswith(("paas_runner", "register", "executors"))]
-    assert packages - set(sys.stdlib_module_names) <= {"attr", "attrs", "paas_pipelines", "paas_runner", "register"}
+    assert packages - set(sys.stdlib_module_names) <= {
+        "attr",
+        "attrs",
+        "paas_pipelines",
+        "paas_runner",
+        "register",
+    }
     assert not packages & {"asyncio", "executors", "sqlite3", "ssl", "subprocess"}
     assert len(ours) < 30, ours
 
