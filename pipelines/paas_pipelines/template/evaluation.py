@@ -5,43 +5,22 @@ value is ever looked at but a mapping's keys, a list's items, and what a scalar 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 import attrs
 
+from paas_pipelines.template import parsing, strings
 from paas_pipelines.template.formatting import bare, brief, go_type, held, show
 from paas_pipelines.template.functions import FUNCTIONS, truth
-from paas_pipelines.template.parsing import (
-    Action,
-    Branch,
-    Command,
-    Constant,
-    Function,
-    Jump,
-    Nodes,
-    Operand,
-    Pipe,
-    Reference,
-    parsed,
-)
-from paas_pipelines.template.strings import (
-    STEP,
-    BoundError,
-    Buffer,
-    CallError,
-    TemplateError,
-    Work,
-    foreign,
-    octets,
-    quote,
-    whole,
-)
+from paas_pipelines.template.parsing import Action, Branch, Constant, Function, Jump, Pipe, Reference
+from paas_pipelines.template.strings import BoundError, Buffer, CallError, TemplateError, Work
 
+_NIL = "cannot assign nil to string"
 NAME = "interpolate"
 """What taskctl calls every template; messages have it."""
 
-Missing = Literal["missing"]
-MISSING: Missing = "missing"
+MISSING = object()
+"""The last argument of a command that gets none from a pipeline."""
 
 
 @attrs.frozen
@@ -50,13 +29,13 @@ class Template:
 
     text: str
     name: str
-    nodes: Nodes
+    nodes: parsing.Nodes
 
     @classmethod
     def parse(cls, text: str, *, name: str = NAME) -> "Template":
         """Raises `TemplateError`."""
-        text = foreign(text)
-        return cls(text, name, parsed(text, name, FUNCTIONS))
+        text = strings.foreign(text)
+        return cls(text, name, parsing.parsed(text, name, FUNCTIONS))
 
     def render(self, variables: Mapping[str, Any]) -> str:
         """The text with the variables in it; raises `TemplateError`."""
@@ -70,18 +49,18 @@ class _Rendering:
         self._work = Work()
         self._out = Buffer(self._work)
         self._variables: list[tuple[str, Any]] = [("$", variables)]
-        self._node: Operand | Command | None = None  # where it is, for messages
+        self._node: parsing.Spot | None = None  # where it is, for messages
 
     def rendered(self) -> str:
         try:
             self._walk(self._data, self._template.nodes)
         except BoundError as bound:
             self._fail(str(bound))
-        return whole(self._out.text())
+        return strings.whole(self._out.text())
 
-    def _walk(self, dot: Any, nodes: Nodes) -> Jump | None:
+    def _walk(self, dot: Any, nodes: parsing.Nodes) -> Jump | None:
         for node in nodes:
-            self._work.spend(STEP)
+            self._work.spend(strings.STEP)
             match node:
                 case str():
                     self._out.write(node)
@@ -97,8 +76,8 @@ class _Rendering:
                     del self._variables[known:]
                     if jump:
                         return jump
-                case (jump,):
-                    return jump
+                case Jump():
+                    return node
         return None
 
     def _choice(self, dot: Any, branch: Branch) -> Jump | None:
@@ -115,7 +94,7 @@ class _Rendering:
         ran = False
         for index, item in self._items(value, pipe):
             ran = True
-            self._work.spend(STEP)
+            self._work.spend(strings.STEP)
             both = (index, item) if len(pipe.variables) > 1 else (item,)
             for number, (name, one) in enumerate(zip(pipe.variables, both, strict=False)):
                 if pipe.assigns:
@@ -124,7 +103,7 @@ class _Rendering:
                     self._variables[known - len(pipe.variables) + number] = (name, one)
             jump = self._walk(item, body)
             del self._variables[known:]
-            if jump == "break":
+            if jump and jump.keyword == "break":
                 break
         return None if ran else self._walk(dot, branch.otherwise)
 
@@ -135,7 +114,7 @@ class _Rendering:
             return ((index, held(item)) for index, item in enumerate(value))
         if isinstance(value, Mapping):
             self._work.spend(len(value))
-            return ((foreign(key), held(value[key])) for key in sorted(value))
+            return ((strings.foreign(key), held(value[key])) for key in sorted(value))
         if not isinstance(value, int) or isinstance(value, bool):
             self._fail(f"range can't iterate over {brief(value)}")
         if len(pipe.variables) > 1:
@@ -154,7 +133,7 @@ class _Rendering:
                 self._variables.append((name, value))
         return value
 
-    def _command(self, dot: Any, command: Command, final: Any) -> Any:
+    def _command(self, dot: Any, command: parsing.Command, final: Any) -> Any:
         first, *arguments = command.operands
         given = bool(arguments) or final is not MISSING
         match first:
@@ -173,8 +152,8 @@ class _Rendering:
             self._fail("nil is not a command")
         return first.value
 
-    def _argument(self, dot: Any, node: Operand) -> Any:
-        self._work.spend(STEP)
+    def _argument(self, dot: Any, node: parsing.Operand) -> Any:
+        self._work.spend(strings.STEP)
         self._node = node
         match node:
             case Constant():
@@ -204,7 +183,7 @@ class _Rendering:
 
     def _field(self, value: Any, name: str, *, given: bool) -> Any:
         if value is None:
-            self._fail(f"nil data; no entry for key {quote(name)}")
+            self._fail(f"nil data; no entry for key {strings.quote(name)}")
         inner = bare(value)
         if inner is None:
             self._fail(f"nil pointer evaluating {go_type(value)}.{name}")
@@ -213,15 +192,15 @@ class _Rendering:
         if given:
             self._fail(f"{name} is not a method but has arguments")
         if name not in inner:
-            self._fail(f"map has no entry for key {quote(name)}")
+            self._fail(f"map has no entry for key {strings.quote(name)}")
         return held(inner[name])
 
     def _call(
         self,
         dot: Any,
         function: Function,
-        whole_node: Function | Command,
-        arguments: Sequence[Operand],
+        node: Function | parsing.Command,
+        arguments: Sequence[parsing.Operand],
         final: Any,
     ) -> Any:
         self._node = function
@@ -240,14 +219,12 @@ class _Rendering:
             self._check_text(values[0], arguments[0] if arguments else None)
         self._work.spend(sum(len(value) for value in map(bare, values) if isinstance(value, str)))
         try:
-            return offered.call(
-                self._work, [*map(bare, values[:1]), *values[1:]] if name == "printf" else values
-            )
+            return offered.call(self._work, values)
         except CallError as wrong:
-            self._node = whole_node
+            self._node = node
             self._fail(f"error calling {name}: {wrong}")
 
-    def _short(self, dot: Any, name: str, arguments: Sequence[Operand], final: Any) -> Any:
+    def _short(self, dot: Any, name: str, arguments: Sequence[parsing.Operand], final: Any) -> Any:
         """The first argument that decides, and none of those behind it is evaluated."""
         value: Any = None
         for argument in arguments:
@@ -256,19 +233,17 @@ class _Rendering:
                 return value
         return value if final is MISSING else final
 
-    def _check_text(self, value: Any, node: Operand | None) -> None:
+    def _check_text(self, value: Any, node: parsing.Operand | None) -> None:
         if isinstance(bare(value), str):
             return
         if node is not None:
             self._node = node
         if isinstance(node, Constant):
-            told = "cannot assign nil to string" if value is None else f"expected string; found {node.text}"
-        elif value is None:
-            told = "invalid value; expected string"
-        else:
-            inner = value if bare(value) is None else bare(value)
-            told = f"wrong type for value; expected string; got {go_type(inner)}"
-        self._fail(told)
+            self._fail(f"expected string; found {node.text}" if node.value is not None else _NIL)
+        if value is None:
+            self._fail("invalid value; expected string")
+        inner = value if bare(value) is None else bare(value)
+        self._fail(f"wrong type for value; expected string; got {go_type(inner)}")
 
     def _assign(self, name: str, value: Any) -> None:
         for number in range(len(self._variables) - 1, -1, -1):
@@ -283,6 +258,6 @@ class _Rendering:
             raise TemplateError(f"template: {where}: {told}")
         before = self._template.text[: self._node.start]
         line = before.count("\n") + 1
-        column = len(octets(before[before.rfind("\n") + 1 :]))
-        context = f"executing {quote(where)} at <{self._node.text}>"
+        column = len(strings.octets(before[before.rfind("\n") + 1 :]))
+        context = f"executing {strings.quote(where)} at <{self._node.text}>"
         raise TemplateError(f"template: {where}:{line}:{column}: {context}: {told}")

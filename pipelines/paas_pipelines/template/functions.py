@@ -53,7 +53,7 @@ def _printable(work: Work, values: Sequence[Any]) -> str:
 
 def _printf(work: Work, values: Sequence[Any]) -> str:
     out = Buffer(work)
-    print_formatted(out, values[0], [bare(value) for value in values[1:]])
+    print_formatted(out, bare(values[0]), [bare(value) for value in values[1:]])
     return out.text()
 
 
@@ -114,23 +114,20 @@ def _index(_work: Work, values: Sequence[Any]) -> Any:
 
 
 def _slice(_work: Work, values: Sequence[Any]) -> Any:
+    """With two bounds at the most: a third one, for the capacity, has no meaning here."""
     item, indexes = bare(values[0]), values[1:]
     if item is None:
         raise CallError("slice of untyped nil")
-    if len(indexes) > 3:
+    if len(indexes) > 2:
         raise CallError(f"too many slice indexes: {len(indexes)}")
-    if isinstance(item, str) and len(indexes) == 3:
-        raise CallError("cannot 3-index slice a string")
     if not isinstance(item, str | list | tuple):
         raise CallError(f"can't slice item of type {go_type(item)}")
     sequence = octets(item) if isinstance(item, str) else item
-    bounds = [0, len(sequence), len(sequence)]
-    for number, index in enumerate(indexes):
-        bounds[number] = _position(index, len(sequence))
-    for first, second in ((bounds[0], bounds[1]), (bounds[1], bounds[2])):
-        if first > second:
-            raise CallError(f"invalid slice index: {first} > {second}")
-    part = sequence[bounds[0] : bounds[1]]
+    bounds = [_position(bare(index), len(sequence)) for index in indexes]
+    first, last = [*bounds, *[0, len(sequence)][len(bounds) :]]
+    if first > last:
+        raise CallError(f"invalid slice index: {first} > {last}")
+    part = sequence[first:last]
     return of_octets(part) if isinstance(part, bytes) else part
 
 
@@ -184,7 +181,8 @@ def _not(test: Call, work: Work, values: Sequence[Any]) -> bool:
 def _default(_work: Work, values: Sequence[Any]) -> Any:
     """The second, or the first where that is empty; a number never is. nil is, other than taskctl's."""
     fallback, value = map(bare, values)
-    return fallback if value is None or (not truth(value) and not isinstance(value, float)) else value
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if value or number else fallback
 
 
 def _unreachable(_work: Work, _values: Sequence[Any]) -> Any:

@@ -4,84 +4,63 @@ Not offered, and refused: define, template, block, `call`, complex numbers.
 """
 
 from collections.abc import Callable, Container, Mapping
-from typing import Literal, NoReturn, TypeAlias
+from typing import NoReturn, TypeAlias
 
 import attrs
 
 from paas_pipelines.template.formatting import MOST_DEPTH
-from paas_pipelines.template.lexing import Token, tokens
+from paas_pipelines.template.lexing import KEYWORDS, Token, tokens
 from paas_pipelines.template.strings import TemplateError, quote, unquoted
 
 OPERANDS = frozenset(
     {"bool", "char", "dot", "field", "word", "number", "nil", "raw", "string", "variable", "open"}
 )
+ENDS = frozenset({"end", "else"})
 NOT_OFFERED = frozenset({"define", "template", "block"})
 
 
 @attrs.frozen
-class Constant:
-    """A number, a string, true, false, or nil; `text` is as it was written."""
+class Spot:
+    """A piece of the template: where it starts, and how it is written there."""
 
     start: int
     text: str
+
+
+@attrs.frozen
+class Constant(Spot):
+    """A number, a string, true, false, or nil."""
+
     value: int | float | str | None
 
 
 @attrs.frozen
-class Function:
+class Function(Spot):
     """A function's name."""
-
-    start: int
-    text: str
 
 
 @attrs.frozen
-class Reference:
+class Reference(Spot):
     """`.`, `.a.b`, `$x`, `$x.a`, `(…).a` or `f.a`: fields of the dot (None), of a variable or of a value."""
 
-    start: int
     root: "str | Pipe | Function | None"
     fields: tuple[str, ...] = ()
 
-    @property
-    def text(self) -> str:
-        match self.root:
-            case None:
-                root = "" if self.fields else "."
-            case str():
-                root = self.root
-            case Pipe():
-                root = f"({self.root.text})"
-            case Function():
-                root = self.root.text
-        return root + "".join(f".{name}" for name in self.fields)
-
 
 @attrs.frozen
-class Command:
+class Command(Spot):
     """An operand, or a function with its arguments."""
 
-    start: int
     operands: "tuple[Operand, ...]"
-
-    @property
-    def text(self) -> str:
-        return " ".join(f"({one.text})" if isinstance(one, Pipe) else one.text for one in self.operands)
 
 
 @attrs.frozen
-class Pipe:
-    """Commands, each with the value of the one before as its last argument."""
+class Pipe(Spot):
+    """Commands, each with the value of the one before as its last argument; it may set variables."""
 
-    start: int
     variables: tuple[str, ...]
     assigns: bool
     commands: tuple[Command, ...]
-
-    @property
-    def text(self) -> str:
-        into = ", ".join(self.variables) + (" = " if self.assigns else " := ") if self.variables else ""
-        return into + " | ".join(command.text for command in self.commands)
 
 
 Operand: TypeAlias = Constant | Function | Reference | Pipe
@@ -103,8 +82,17 @@ class Branch:
     otherwise: "Nodes" = ()
 
 
-Jump = Literal["break", "continue"]
-Node: TypeAlias = str | Action | Branch | tuple[Jump]
+@attrs.frozen
+class Jump:
+    """`break` and `continue`; only the parser itself meets `end` and `else`."""
+
+    keyword: str
+
+    def __str__(self) -> str:
+        return f"{{{{{self.keyword}}}}}"
+
+
+Node: TypeAlias = str | Action | Branch | Jump
 Nodes: TypeAlias = tuple[Node, ...]
 """What is printed as it is, actions, branches, and jumps."""
 
@@ -116,6 +104,7 @@ def parsed(text: str, name: str, functions: Container[str]) -> Nodes:
 
 class _Parser:
     def __init__(self, text: str, name: str, functions: Container[str]) -> None:
+        self._text = text
         self._tokens = list(tokens(text))
         self._next = 0
         self._read = 0  # the last one that was looked at: errors tell its line
@@ -138,41 +127,33 @@ class _Parser:
             self._action_line = token.line
             node = self._action()
             self._action_line = 0
-            if node not in ("end", "else"):
+            if not isinstance(node, Jump) or node.keyword not in ENDS:
                 found.append(node)
             elif top:
-                self._error(f"unexpected {{{{{node}}}}}")
+                self._error(f"unexpected {node}")
             else:
-                return tuple(found), str(node)
+                return tuple(found), node.keyword
         if not top:
             self._error("unexpected EOF")
         return tuple(found), "eof"
 
     def _action(self) -> Node:
-        token = self._peek()
-        match token.kind:
-            case "if" | "with" | "range":
-                self._take()
-                return self._control(token.kind)
-            case "else":
-                self._take()
-                if self._peek().kind not in ("if", "with"):
-                    self._expect_right("else")
-                return "else"
-            case "end":
-                self._take()
-                self._expect_right("end")
-                return "end"
-            case "break" | "continue" as jump:
-                self._take()
-                self._expect_right(f"{{{{{jump}}}}}")
-                if not self._ranges:
-                    self._error(f"{{{{{jump}}}}} outside {{{{range}}}}")
-                return (jump,)
-            case keyword if keyword in NOT_OFFERED:
-                self._take()
-                self._error(f"{{{{{keyword}}}}} is not offered: a script is one template, without others")
-        return Action(self._pipe("command", "right"))
+        keyword = self._peek().kind
+        if keyword not in KEYWORDS or keyword == "nil":
+            return Action(self._pipe("command", "right"))
+        self._take()
+        if keyword in ("if", "with", "range"):
+            return self._control(keyword)
+        if keyword in NOT_OFFERED:
+            self._error(f"{{{{{keyword}}}}} is not offered: a script is one template, without others")
+        if keyword == "else" and self._peek().kind in ("if", "with"):
+            return Jump(keyword)
+        jump = Jump(keyword)
+        if (token := self._take()).kind != "right":
+            self._unexpected(token, keyword if keyword in ENDS else str(jump))
+        if keyword not in ENDS and not self._ranges:
+            self._error(f"{jump} outside {{{{range}}}}")
+        return jump
 
     def _control(self, keyword: str) -> Branch:
         known = len(self._variables)
@@ -206,14 +187,15 @@ class _Parser:
             if token.kind not in OPERANDS:
                 self._unexpected(token, context)
             commands.append(self._command())
+        text = self._since(start)
         self._take()
         if not commands:
             self._error(f"missing value for {context}")
         for stage, command in enumerate(commands[1:], start=2):
             first = command.operands[0]
-            if isinstance(first, Constant) or (isinstance(first, Reference) and first.text == "."):
+            if isinstance(first, Constant) or first.text == ".":
                 self._error(f"non executable command in pipeline stage {stage}")
-        return Pipe(start, variables, assigns, tuple(commands))
+        return Pipe(start, text, variables, assigns, tuple(commands))
 
     def _declared(self, context: str) -> tuple[tuple[str, ...], bool]:
         """The variables that a pipeline sets, and whether they are there already."""
@@ -238,23 +220,19 @@ class _Parser:
     def _command(self) -> Command:
         start = self._peek().start
         operands: list[Operand] = []
-        while True:
-            operand = self._operand()
-            if operand is not None:
-                operands.append(operand)
-            token = self._peek()
-            if operand is not None and token.spaced and token.kind not in ("right", "close", "pipe"):
-                continue
-            if token.kind == "pipe":
-                self._take()
-            elif token.kind not in ("right", "close"):
-                self._unexpected(token, "operand")
-            break
-        if not operands:
-            self._error("empty command")
-        return Command(start, tuple(operands))
+        while (operand := self._operand()) is not None:
+            operands.append(operand)
+            if not self._peek().spaced:
+                break
+        command = Command(start, self._since(start), tuple(operands))
+        if self._peek().kind == "pipe":
+            self._take()
+        elif self._peek().kind not in ("right", "close"):
+            self._unexpected(self._peek(), "operand")
+        return command
 
     def _operand(self) -> Operand | None:
+        before = self._peek().start
         node = self._term()
         if node is None:
             return None
@@ -264,11 +242,11 @@ class _Parser:
             fields.append(self._take().text[1:])
         if not fields:
             return node
-        if isinstance(node, Constant) or (isinstance(node, Reference) and node.text == "."):
+        if isinstance(node, Constant) or node.text == ".":
             self._error(f"unexpected . after term {quote(node.text)}")
         if isinstance(node, Reference):
-            return Reference(start, node.root, (*node.fields, *fields))
-        return Reference(start, node, tuple(fields))
+            return Reference(start, self._since(node.start), node.root, (*node.fields, *fields))
+        return Reference(start, self._since(before), node, tuple(fields))
 
     def _term(self) -> Operand | None:
         token = self._peek()
@@ -292,9 +270,9 @@ class _Parser:
             case "variable":
                 if text not in self._variables:
                     self._error(f"undefined variable {quote(text)}")
-                return Reference(start, text)
+                return Reference(start, text, text)
             case "field" | "dot":
-                return Reference(start, None, (text[1:],) if text[1:] else ())
+                return Reference(start, text, None, (text[1:],) if text[1:] else ())
         try:
             return Constant(start, text, _CONSTANTS[token.kind](text))
         except ValueError as wrong:
@@ -309,10 +287,10 @@ class _Parser:
         self._next += token.kind not in ("eof", "error")
         return token
 
-    def _expect_right(self, context: str) -> None:
-        token = self._take()
-        if token.kind != "right":
-            self._unexpected(token, context)
+    def _since(self, start: int) -> str:
+        """What is written from there to the token before the next one."""
+        last = self._tokens[self._next - 1]
+        return self._text[start : last.start + len(last.text)]
 
     def _deeper(self, told: str) -> None:
         if self._depth >= MOST_DEPTH:
