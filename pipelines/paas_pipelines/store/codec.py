@@ -22,7 +22,9 @@ as_json = json.JSONEncoder(separators=(",", ":")).encode
 
 def converter(*, explains: bool = False) -> cattrs.Converter:
     """For records of any kind; one that explains names what is wrong, and is slower."""
-    made = cattrs.Converter(omit_if_default=True, detailed_validation=explains)
+    made = cattrs.Converter(
+        omit_if_default=True, detailed_validation=explains, unstruct_collection_overrides={frozenset: sorted}
+    )
     made.register_unstructure_hook(Secret, lambda secret: secret.reveal())
     made.register_structure_hook(Secret, lambda value, _: Secret(str(value)))
     made.register_unstructure_hook(datetime, lambda moment: moment.isoformat())
@@ -39,8 +41,12 @@ class Codec:
         self._fast = fast
         self._explaining = explaining
 
-    def text(self, value: Any, kind: Any = None) -> str:
-        return as_json(self._fast.unstructure(value, kind))
+    def data(self, value: Any) -> Any:
+        """Plain data, secrets included."""
+        return self._fast.unstructure(value)
+
+    def text(self, value: Any) -> str:
+        return as_json(self.data(value))
 
     def value(self, data: Any, kind: type[T], name: str) -> T:
         """Raises `StoreError` naming what is wrong with the record of that name, never a value."""

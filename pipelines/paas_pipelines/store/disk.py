@@ -6,6 +6,7 @@ with what came meanwhile, and those who wait are told: until there is room again
 """
 
 import asyncio
+import math
 import os
 import sqlite3
 from collections.abc import Iterable, Mapping
@@ -65,8 +66,8 @@ class DiskJournal:
         self._next = _Batch()
         self._under_way = _Batch()
         self._writer: asyncio.Task[None] | None = None
-        self._complained: float | None = None
-        """When it was last told that nothing can be written; None as long as it can."""
+        self._complained = -math.inf
+        self.trouble = ""
 
     @classmethod
     async def open(cls, folder: Path) -> "DiskJournal":
@@ -129,16 +130,17 @@ class DiskJournal:
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 self._under_way = _Batch()
-                if self._complained is not None:
-                    self._complained = None
+                if self.trouble:
+                    self._complained, self.trouble = -math.inf, ""
                     log.warning("records_written_again", path=str(self._database.path))
                 _answer(batch.waiters)
 
     def _complain(self, error: Exception) -> None:
+        self.trouble = str(error)
         now = asyncio.get_running_loop().time()
-        if self._complained is None or now >= self._complained + SECONDS_BETWEEN_COMPLAINTS:
+        if now >= self._complained + SECONDS_BETWEEN_COMPLAINTS:
             self._complained = now
-            log.error("records_not_written", reason=str(error), records=len(self._next.texts))
+            log.error("records_not_written", reason=self.trouble, records=len(self._next.texts))
 
 
 def _answer(waiters: Iterable["asyncio.Future[None]"], error: StoreError | None = None) -> None:

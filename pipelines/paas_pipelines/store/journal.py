@@ -13,6 +13,10 @@ from typing import Protocol
 class Journal(Protocol):
     """Texts by kind and key."""
 
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be written at this moment; empty as long as it can."""
+
     def put(self, kind: str, key: str, text: str | None) -> None:
         """Have it written, soon, with all that is put before the next await; None removes it."""
 
@@ -28,6 +32,8 @@ class Journal(Protocol):
 
 class MemoryJournal:
     """A journal for tests, and for nothing else: it is gone with the process."""
+
+    trouble = ""
 
     def __init__(self) -> None:
         self.texts: dict[tuple[str, str], str] = {}
