@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import attrs
 import pytest
-
 from paas_pipelines.store.coordinator_book import MOST_LEDGER_LINES, DiskBook
 from paas_pipelines.store.disk import DiskJournal
 from paas_pipelines.store.journal import MemoryJournal
+
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.coordinator import Coordinator
 from paas_runner.pipelines.jobs import GitRepository, Project, apply, created
@@ -169,7 +169,9 @@ async def test_a_whole_story_goes_on_after_a_restart_at_any_point(place):
         assert now.append_trace(job.job_id, 6, b"world\n").status == 202
         assert (await coordinator()).trace(job.job_id) == b"hello\nworld\n"
         now = await coordinator()
-        assert now.update(job.job_id, StateReport(state="failed", failure_reason="script_failure")).status == 200
+        assert (
+            now.update(job.job_id, StateReport(state="failed", failure_reason="script_failure")).status == 200
+        )
         now = await coordinator()
         place.trace_path(job).unlink()
     assert now.latest(submitted.jobs["one"]).status is JobState.FAILED
@@ -246,7 +248,7 @@ async def test_where_a_trace_cannot_be_written_the_record_stays(place):
     job = running(book)
     place.trace_path(job).parent.parent.mkdir(parents=True)
     place.trace_path(job).parent.write_text("in the way")
-    with pytest.raises(StoreError, match="deploy-stdout.log: cannot be written"):
+    with pytest.raises(StoreError, match=r"deploy-stdout\.log: cannot be written"):
         extended(book, job, b"x")
     assert (book.job(job.job_id), book.trace(job.job_id)) == (job, b"")
 

@@ -164,7 +164,8 @@ class Conductor:
         told = self._told(run) if run.is_hook(task) else {}
         log.info("task_started", run=run_id, pipeline=run.pipeline, task=name)
         place = self._place_of(task)
-        return await place.run(order_of(run, task, told), self._logs.output(run_id, name), stop)
+        with self._logs.output(run_id, name) as output:
+            return await place.run(order_of(run, task, told), output, stop)
 
     async def _recorded(self, stop: asyncio.Event) -> None:
         """Return when the intent is on the disk, or nothing is to begin any more."""
