@@ -20,6 +20,9 @@ from uvicorn.server import ServerState
 ABORT = "server.abort"
 """Extension of the scope: an async callable without arguments that closes the connection at once."""
 
+LONG = "server.long"
+"""Extension of the scope: a callable without arguments; `answer_seconds` is not for this answer then."""
+
 _MAX_HEAD_BYTES = 65536
 
 
@@ -34,7 +37,7 @@ class Bounds:
     """From the first byte of a request, or from the connection, to the end of the request's headers."""
 
     answer_seconds: float | None = None
-    """From there to the last byte of the answer in the client's hands."""
+    """From there to the last byte of the answer in the client's hands, unless the answer is a long one."""
 
     idle_seconds: int = 5
     """How long a connection is kept for the next request."""
@@ -108,6 +111,7 @@ class _Connection(H11Protocol):
         """Begin, unless the listener was stopped after it had accepted, or there are too many."""
         if not isinstance(transport, asyncio.Transport):
             raise TypeError(f"{transport} carries no bytes")
+        _send_at_once(transport)
         super().connection_made(transport)
         if not self._wanted() or not self._has_place():
             transport.abort()
@@ -147,6 +151,10 @@ class _Connection(H11Protocol):
             answer = self._bounds.answer_seconds
             self._end_after(None if answer is None else answer + self._bounds.idle_seconds)
 
+    def take_long(self) -> None:
+        """The answer of now bounds itself."""
+        self._end_after(None)
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.cycle.response_complete:  # else the next one was there already
@@ -162,15 +170,26 @@ class _Connection(H11Protocol):
         self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
 
 
+def _send_at_once(transport: asyncio.Transport) -> None:
+    """Else the body of an answer waits for the client's word on its head, some 40 ms.
+
+    asyncio sees to it where a socket was opened with the protocol's number; `socket.socket()` has none.
+    """
+    connected: socket.socket = transport.get_extra_info("socket")
+    if connected.family in (socket.AF_INET, socket.AF_INET6):
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
 @attrs.frozen(eq=False)
 class _Abortable:
     """Gives the application a way to close the connection, and uses it when a request is canceled."""
 
     app: ASGIApp
-    protocol: H11Protocol
+    protocol: _Connection
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["extensions"] = {**scope.get("extensions", {}), ABORT: self.abort}
+        ours = {ABORT: self.abort, LONG: self.protocol.take_long}
+        scope["extensions"] = {**scope.get("extensions", {}), **ours}
         try:
             await self.app(scope, receive, send)
         except (asyncio.CancelledError, ClientDisconnect):  # the listener stops, or the client went away

@@ -1,7 +1,7 @@
 """What clients ask, read within bounds; whatever is wrong is refused in the words of the spec (§6, §7)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -13,6 +13,7 @@ from paas_pipelines.runs.book import RunBook, UnknownRunError
 from paas_pipelines.runs.run import Run, Task
 from paas_runner import foreign_json
 
+JSON = "application/json"
 MOST_BODY_BYTES = 1024 * 1024
 MOST_VARIABLES = 1000
 
@@ -42,7 +43,7 @@ class ScheduleRequest:
 
 def json_answer(body: bytes, status: int = 200) -> Response:
     """One value of JSON and a newline."""
-    return Response(body + b"\n", status, media_type="application/json")
+    return Response(body + b"\n", status, media_type=JSON)
 
 
 async def schedule_request(request: Request) -> ScheduleRequest:
@@ -91,6 +92,14 @@ def asked_task(request: Request, book: RunBook) -> tuple[Run, Task]:
         return run, run.task(name)
     except KeyError:
         raise RefusedError(404, "Task not found") from None
+
+
+def one_of(request: Request, name: str, known: Iterable[str]) -> str:
+    """Empty where it is not given; raises `RefusedError` with 400 for anything else."""
+    text = first(request, name)
+    if text and text not in list(known):
+        raise RefusedError(400, f"Invalid {name}")
+    return text
 
 
 def whole_number(request: Request, name: str) -> int:

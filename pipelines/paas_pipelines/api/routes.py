@@ -10,16 +10,23 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from paas_pipelines.api.access import Gate, Guarded
+from paas_pipelines.api.openapi import DOCUMENT
 from paas_pipelines.api.requests import (
+    JSON,
     RefusedError,
     asked_run,
     asked_task,
     json_answer,
+    one_of,
     run_id,
     schedule_request,
+    whole_number,
 )
+from paas_pipelines.api.run_events import RunEvents
 from paas_pipelines.api.served import Served
 from paas_pipelines.api.shapes import Shapes, encoded
+from paas_pipelines.api.streaming import EVENT_STREAM, Streams
+from paas_pipelines.api.task_logs import TaskLogs, places_of
 from paas_pipelines.runs.book import UnknownRunError
 from paas_pipelines.runs.engine import AlreadyCompletedError, ScheduleRefusedError, ShuttingDownError
 from paas_pipelines.store.logs import Stream
@@ -29,14 +36,18 @@ from paas_runner.store.protocol import StoreError
 BOUNDS = Bounds(connections=256, head_seconds=10.0, answer_seconds=120.0, idle_seconds=30)
 """What clients of the whole server may take; long answers keep to bounds of their own."""
 
+_DOCUMENT = encoded(DOCUMENT)
 
-def create_app(served: Served, *, own_routes: Iterable[BaseRoute] = ()) -> Starlette:
+
+def create_app(
+    served: Served, *, own_routes: Iterable[BaseRoute] = (), streams: Streams | None = None
+) -> Starlette:
     """The API, then the owner's routes; anything else is a 404.
 
     What is below `/pipelines` and `/job` needs a token; the owner's routes see to theirs by a `Gate`. Another
     application is added as `Route("/api/v4/{rest:path}", app)`.
     """
-    routes = [*PipelinesApi(served).routes(), *own_routes]
+    routes = [*PipelinesApi(served, streams or Streams()).routes(), *own_routes]
     app = Starlette(
         routes=routes,
         middleware=[Middleware(Guarded, gate=Gate(served.secret, served.clock))],
@@ -49,10 +60,12 @@ def create_app(served: Served, *, own_routes: Iterable[BaseRoute] = ()) -> Starl
 class PipelinesApi:
     """Pipelines, their runs (here: jobs), and the logs of tasks."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: Served, streams: Streams) -> None:
         self._served = served
         self._engine = served.engine
         self._shapes = Shapes(served.engine)
+        self._events = RunEvents(served, self._shapes)
+        self._streams = streams
 
     def routes(self) -> list[Route]:
         return [
@@ -64,6 +77,8 @@ class PipelinesApi:
             Route("/job/detail", self.detail, methods=["GET"]),
             Route("/job/logs", self.logs, methods=["GET"]),
             Route("/job/cancel", self.cancel, methods=["POST"]),
+            Route("/runs/stream", self.stream, methods=["GET"]),
+            Route("/openapi.json", self.document, methods=["GET"]),
         ]
 
     async def health(self, _request: Request) -> Response:
@@ -88,9 +103,7 @@ class PipelinesApi:
                 yield piece
             yield b"\n"
 
-        return StreamingResponse(
-            content(), media_type="application/json", headers={"Content-Length": str(length)}
-        )
+        return StreamingResponse(content(), media_type=JSON, headers={"Content-Length": str(length)})
 
     async def schedule(self, request: Request) -> Response:
         """A new run: 202, 400, 413, 503."""
@@ -114,13 +127,18 @@ class PipelinesApi:
         return json_answer(body)
 
     async def logs(self, request: Request) -> Response:
-        """What a task has written so far."""
+        """What a task has written so far; ours are `stream` for raw text, and `follow` for events."""
         run, task = asked_task(request, self._engine.book)
-        texts = {
-            str(stream): self._served.logs.read(run.run_id, task.name, stream).decode(errors="replace")
-            for stream in Stream
-        }
-        return json_answer(encoded(texts))
+        found = TaskLogs(self._served, run.run_id, task.name)
+        stream, offset = one_of(request, "stream", Stream), whole_number(request, "offset")
+        if one_of(request, "follow", ("0", "1")) == "1":
+            begin = {Stream(stream): offset} if stream else dict.fromkeys(Stream, 0)
+            places = places_of(request.headers.get("last-event-id", ""), begin)
+            return self._streams.answer(found.followed(places), EVENT_STREAM)
+        if stream:
+            return self._streams.answer(found.raw(Stream(stream), offset), "text/plain")
+        short = found.short()
+        return self._streams.answer(found.as_json(), JSON) if short is None else json_answer(short)
 
     async def cancel(self, request: Request) -> Response:
         """200 as soon as it is wanted, also again; 400, 404; 500 for one that has completed."""
@@ -131,6 +149,14 @@ class PipelinesApi:
         except AlreadyCompletedError:
             raise RefusedError(500, "Error canceling job") from None
         return json_answer(encoded(True))
+
+    async def stream(self, request: Request) -> Response:
+        """What happens to runs, as it happens."""
+        last = request.headers.get("last-event-id", "")
+        return self._streams.answer(self._events.since(last), EVENT_STREAM)
+
+    async def document(self, _request: Request) -> Response:
+        return json_answer(_DOCUMENT)
 
 
 async def _refused(_: Request, error: Exception) -> Response:

@@ -11,6 +11,7 @@ from datetime import datetime
 import attrs
 
 from paas_pipelines.definitions.definition import Definition
+from paas_pipelines.runs.revisions import Revisions
 from paas_pipelines.runs.run import Run
 from paas_pipelines.runs.waitlist import WaitList
 
@@ -35,6 +36,7 @@ class RunBook:
     """Records by id and by pipeline."""
 
     def __init__(self, stored: Iterable[Run] = (), *, written: Written = lambda _id, _run: None) -> None:
+        self.revisions = Revisions()
         self._runs: dict[str, Run] = {}  # in the order of their numbers
         self._pipelines: dict[str, _OfPipeline] = defaultdict(_OfPipeline)
         self._changed: dict[str, None] = {}
@@ -65,6 +67,7 @@ class RunBook:
                 of.active[run.run_id] = None
             else:
                 of.active.pop(run.run_id, None)
+            self.revisions.saved(run.run_id)
             self._written(run.run_id, run)
 
     def remove(self, run_id: str) -> None:
@@ -75,6 +78,7 @@ class RunBook:
         del of.all[run_id]
         if not of.all:
             del self._pipelines[run.pipeline]
+        self.revisions.removed(run_id)
         self._written(run_id, None)
 
     def take_changed(self) -> Sequence[Run]:
