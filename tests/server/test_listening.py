@@ -1,6 +1,7 @@
 """Starting and stopping servers inside the running loop."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import httpx
@@ -86,3 +87,14 @@ async def test_only_loopback_names_are_answered(
 ) -> None:
     response = await client.get(f"{listener.url}/quick", headers={"Host": host})
     assert response.status_code == status
+
+
+async def test_an_answer_does_not_wait_for_the_clients_word_on_its_head(
+    listener: Listener, client: httpx.AsyncClient
+) -> None:
+    """Head and body are two segments: by Nagle's algorithm a connection had 25 answers a second."""
+    await client.get(f"{listener.url}/quick")
+    state = listener._connections._state
+    assert state is not None
+    sockets = [each.transport.get_extra_info("socket") for each in state.connections]
+    assert [each.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for each in sockets] == [1]
