@@ -37,7 +37,7 @@ class Command:
 
     def run(self, arguments: argparse.Namespace) -> int:
         """What the programs call."""
-        _import_structlog_without_rich()
+        import_structlog_without_rich()
         return self.call(arguments)
 
 
@@ -46,7 +46,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, metavar="CONFIG", help="the configuration file (TOML)")
 
 
-def _import_structlog_without_rich() -> None:
+def import_structlog_without_rich() -> None:
     """Where rich is installed structlog imports it, for tracebacks that we do not show: 60 ms a start."""
     if "rich" not in sys.modules:
         sys.modules["rich"] = cast("ModuleType", None)  # ends an import of it

@@ -58,7 +58,7 @@ def test_without_anything_the_defaults_are_prunners():
         ("P088", "poll-interval", "1m30s", "poll_interval", "0:01:30"),
         ("ours", "external-url", "https://ci.example", "external_url", "https://ci.example"),
         ("ours", "runners", "config.toml", "runners", "config.toml"),
-        ("ours", "max-log-bytes", "1000", "most_log_bytes", 1000),
+        ("ours", "max-log-bytes", "1000", "max_log_bytes", 1000),
     ],
 )
 def test_each_option_is_taken_as_flag_and_as_variable(row, argument, value, field, expected):

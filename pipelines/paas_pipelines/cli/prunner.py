@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from paas_pipelines import __version__
-from paas_pipelines.cli.options import OPTIONS, Kind, Option, settings_of
+from paas_pipelines.cli.options import OPTIONS, Option, settings_of, told_of
 from paas_runner.commands.command import exit_code_of
 from paas_runner.errors import Exit, UsageError
 
@@ -19,9 +19,8 @@ COMMANDS: Mapping[str, str] = {
     "version": "Print the current version",
     "help, h": "Shows a list of commands or help for one command",
 }
-_HELP = Option("help", Kind.SWITCH, "show help", "false", short="h")
 _NAMED: Mapping[str, Option] = {
-    name: option for option in (*OPTIONS, _HELP) for name in (option.name, option.short) if name
+    name: option for option in OPTIONS for name in (option.name, option.short) if name
 }
 
 
@@ -33,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str]) -> int:
     given, words = _parsed(arguments)
-    if "help" in given or words[:1] in (["help"], ["h"]):
+    if words[:1] in (["help"], ["h"]):
         print(_help())
         return Exit.OK
     command = words[0] if words else ""
@@ -68,11 +67,13 @@ def _parsed(arguments: Sequence[str]) -> tuple[Mapping[str, Sequence[str]], Sequ
         if argument == "--":
             break
         name, equals, value = argument.removeprefix("-").removeprefix("-").partition("=")
+        if name in ("h", "help"):
+            return given, ["help"]
         option = _NAMED.get(name)
         if option is None:
             raise UsageError(f"flag provided but not defined: -{name}; `{PROGRAM} --help` lists all")
         if not equals:
-            if option.kind is Kind.SWITCH:
+            if option.kind == "switch":
                 value = "true"
             elif rest:
                 value = rest.pop(0)
@@ -95,12 +96,11 @@ def _help() -> str:
         "",
         "GLOBAL OPTIONS:",
     ]
-    for option in (*OPTIONS, _HELP):
+    for option in OPTIONS:
         names = f"--{option.name}" + (f", -{option.short}" if option.short else "")
-        names += "" if option.kind is Kind.SWITCH else " value"
-        default = f" (default: {option.shown})" if option.shown else ""
-        variable = "" if option is _HELP else f" [${option.variable}]"
-        lines.append(f"   {names:<23}{option.help}{default}{variable}")
+        names += "" if option.kind == "switch" else " value"
+        lines.append(f"   {names:<23}{told_of(option)}")
+    lines.append("   --help, -h             show help (default: false)")
     return "\n".join([*lines, "", f"Without a command it serves. {_SIGNALS}"])
 
 

@@ -64,7 +64,7 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
         engine = Engine(_now, book, definitions)
         engine.recover()
         await journal.flushed()
-        logs = LogFiles(settings.data / "logs", most_bytes=settings.most_log_bytes)
+        logs = LogFiles(settings.data / "logs", most_bytes=settings.max_log_bytes)
         served = Served(engine=engine, journal=journal, logs=logs, secret=secret, clock=_now)
         connections = Connections(AccessLog(create_app(served)), BOUNDS)
         await connections.start(sockets)

@@ -36,7 +36,7 @@ class Settings:
     runners: Path | None = None
     """A `config.toml` whose sections with `url = "local:"` are served in this process. Ours."""
 
-    most_log_bytes: int = 64 * 1024 * 1024
+    max_log_bytes: int = 64 * 1024 * 1024
     """Of one stream of one task; what comes after is dropped, with a line that says so. Ours."""
 
     @property
