@@ -31,7 +31,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     given = given_in(arguments)
     from paas_pipelines.server.process import serve
 
-    return serve(settings_of(given, os.environ), secret_in_argv="jwt-secret" in given)
+    return serve(settings_of(given, os.environ), secret_in_argv=bool(given.get("jwt-secret")))
 
 
 SERVE = Command(

@@ -5,7 +5,7 @@ take, `1` and `t` for a switch or `1m30s` for a span, is taken; anything else is
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -83,9 +83,9 @@ def settings_of(given: Mapping[str, Sequence[str]], environ: Mapping[str, str]) 
     return Settings(**values)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """For the command line of `paas-runner`."""
-    for option in OPTIONS:
+def add_options(parser: argparse.ArgumentParser, only: Container[str] | None = None) -> None:
+    """For the command line of `paas-runner`: all, or only those of these names."""
+    for option in (each for each in OPTIONS if only is None or each.name in only):
         names = [f"--{option.name}", *([f"-{option.short}"] if option.short else [])]
         told = told_of(option).replace("%", "%%")
         if option.kind == "switch":
@@ -96,7 +96,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def given_in(arguments: argparse.Namespace) -> Mapping[str, Sequence[str]]:
     """What `settings_of` wants, from arguments of `add_options`."""
-    return {option.name: getattr(arguments, option.name.replace("-", "_")) or () for option in OPTIONS}
+    return {option.name: getattr(arguments, option.name.replace("-", "_"), None) or () for option in OPTIONS}
 
 
 def told_of(option: Option) -> str:

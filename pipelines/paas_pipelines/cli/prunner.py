@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from paas_pipelines import __version__
 from paas_pipelines.cli.options import OPTIONS, Option, settings_of, told_of
-from paas_runner.commands.command import exit_code_of
+from paas_runner.commands.command import exit_code_of, import_structlog_without_rich
 from paas_runner.errors import Exit, UsageError
 
 PROGRAM = "paas-pipelines"
@@ -45,6 +45,7 @@ def _main(arguments: Sequence[str]) -> int:
         print(__version__)
         return Exit.OK
     settings = settings_of(given, os.environ)
+    import_structlog_without_rich()
     if command == "debug":
         from paas_pipelines.server.dynamic_config import shown_token
         from paas_runner.logs import configure
@@ -55,7 +56,7 @@ def _main(arguments: Sequence[str]) -> int:
         return Exit.OK
     from paas_pipelines.server.process import serve
 
-    return serve(settings, secret_in_argv="jwt-secret" in given)
+    return serve(settings, secret_in_argv=bool(given.get("jwt-secret")))
 
 
 def _parsed(arguments: Sequence[str]) -> tuple[Mapping[str, Sequence[str]], Sequence[str]]:
