@@ -46,10 +46,18 @@ _KNOWN_KEYS = (
 )
 
 
-def load(path: Path, *, environ: Mapping[str, str], executors: Executors, text: str | None = None) -> Config:
+def load(
+    path: Path,
+    *,
+    environ: Mapping[str, str],
+    executors: Executors,
+    text: str | None = None,
+    local_url: str | None = None,
+) -> Config:
     """Read a configuration file; raises `ConfigError` with all that is wrong, before anything is started.
 
-    With a `text` that is read, as if the file had it.
+    With a `text` that is read, as if the file had it. Whoever serves jobs of its own process gives their
+    `local_url`; without one no section may ask for them.
     """
     text = as_read_here(_content(path) if text is None else text)
     findings = Findings()
@@ -57,7 +65,7 @@ def load(path: Path, *, environ: Mapping[str, str], executors: Executors, text: 
     folder = path.absolute().parent
     reader = Reader(
         findings=findings,
-        around=Surroundings(environ=environ, folder=folder),
+        around=Surroundings(environ=environ, folder=folder, local_url=local_url),
         aliases=dialect.ALIASES,
     )
     reader = with_secrets_file(document, (), reader)

@@ -48,6 +48,8 @@ class Surroundings:
     environ: Mapping[str, str] = attrs.field(repr=False)
     folder: Path
     secrets_file: SecretsFile | None = None
+    local_url: str | None = None
+    """What `url = "local:"` stands for: the address of the pipelines server in whose process we are."""
 
     def dereferenced(self, raw: str) -> str | None:
         """What the reference leads to, None when `raw` is none; raises `UnavailableError`."""

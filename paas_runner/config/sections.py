@@ -25,6 +25,9 @@ from paas_runner.job.lease import Mode
 from paas_runner.setting_types import SCALARS, UnfitError
 from paas_runner.settings import keys_of
 
+LOCAL = "local:"
+"""A `url`: the pipelines server in whose process the section is served."""
+
 SHORTEST_PAGE_TOKEN = 16
 _ABOUT_THE_PAGE: Sequence[KeyPath] = (("listen_address",), ("paas_page_token",))
 _NAMEABLE = re.compile(r"[A-Za-z0-9_.-]{4,}")
@@ -105,6 +108,8 @@ def _read_section(table: Mapping[str, Any], at: KeyPath, reader: Reader, executo
     table = with_spelled_tables(spelled(table, at, _KNOWN_KEYS, reader.findings), at, reader.findings)
     table = dialect.without_unset(table)
     reader = with_secrets_file(table, at, reader)
+    if table.get("url") == LOCAL:
+        table = {**table, "url": _local_url(at, reader)}
     values = reader.values(Runner, table, at)
     check_tables(table, at, dialect.RUNNER_TABLES, reader)
     for key in sorted(dialect.WITHOUT_EFFECT & table.keys()):
@@ -114,6 +119,14 @@ def _read_section(table: Mapping[str, Any], at: KeyPath, reader: Reader, executo
         values["settings"] = reader.plugin(table, at, executors, key="executor", name=name, known=_KNOWN_KEYS)
     values["forwarded"] = {key: table[key] for key in table if key in dialect.FORWARDED_KEYS}
     return Section(at=at, values=values)
+
+
+def _local_url(at: KeyPath, reader: Reader) -> str:
+    """What stands in its place; where that is nothing it is said here, and no more of it."""
+    if reader.around.local_url is None:
+        hint = "give this file to it: `paas-pipelines --runners FILE`, with `--external-url`"
+        reader.findings.wrong((*at, "url"), "`local:`, which only a pipelines server can serve", hint=hint)
+    return reader.around.local_url or "http://localhost"
 
 
 def find_contradictions(values: Mapping[str, Any], sections: Sequence[Section], findings: Findings) -> None:

@@ -172,6 +172,13 @@ class Runners:
         matching = [runner for runner in self if same(runner.token, token)]
         return matching[0] if matching else None
 
+    def ensure(self, token: Secret, *, description: str) -> RunnerRecord:
+        """The runner with that token, which is called so; a new one if there is none."""
+        found = self.authenticate(token.reveal())
+        if found is None:
+            return self.add(description=description, token=token)
+        return found if found.description == description else self._changed(found, description=description)
+
     def reset_token(self, runner_id: int) -> RunnerRecord:
         """Give the runner another token; the old one is worth nothing from now on."""
         runner = self.get(runner_id)

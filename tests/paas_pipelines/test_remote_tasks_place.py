@@ -9,7 +9,10 @@ from paas_pipelines.tasks.job_server import admin_token, registration_token
 from paas_pipelines.tasks.remote import RemotePlace, standing
 
 from paas_runner.secret import Secret
-from tests.support.remote_tasks import FEATURES, SECRET, remote_world, rendered
+from tests.support.remote_tasks import FEATURES, SECRET, remote_world
+
+
+MISSING = rendered(attrs.evolve(BLANK, task=Task(name="x", definition=TaskDefinition(script=("echo {{ .x }}",))))).error
 
 
 @pytest.fixture
@@ -22,7 +25,7 @@ async def test_a_job_has_the_script_the_environment_and_nothing_of_the_variables
     run = world.schedule(
         variables={"site": "x.example", "evil": "\ud800"},
         env={"A": "$B", "C": "pipeline"},
-        script=("deploy {site} {evil}", "echo $A"),
+        script=("deploy {{ .site }} {{ .evil }}", "echo $A"),
         image="debian:12",
         timeout=timedelta(minutes=20),
     )
@@ -75,20 +78,20 @@ async def test_the_end_of_the_job_is_the_end_of_the_task(world, report, end):
 
 async def test_a_script_that_cannot_be_rendered_is_an_error_and_no_job(world):
     """P058 elsewhere."""
-    assert await world.begin(world.schedule(script=("echo {x}",))) == TaskEnd(error="there is no 'x'")
+    assert await world.begin(world.schedule(script=("echo {{ .x }}",))) == TaskEnd(error=MISSING)
     assert not world.coordinator.jobs
 
 
 @pytest.mark.parametrize(
     ("tolerant", "code", "end"),
     [
-        (False, 0, TaskEnd(error="there is no 'x'")),
+        (False, 0, TaskEnd(error=MISSING)),
         (False, 3, TaskEnd(exit_code=3)),
-        (True, 3, TaskEnd(exit_code=3, error="there is no 'x'")),
+        (True, 3, TaskEnd(exit_code=3, error=MISSING)),
     ],
 )
 async def test_what_stands_before_an_error_in_the_script_is_run(world, tolerant, code, end):
-    running = world.begin(world.schedule(script=("echo a", "echo {x}"), allow_failure=tolerant))
+    running = world.begin(world.schedule(script=("echo a", "echo {{ .x }}"), allow_failure=tolerant))
     job = await world.acquired(world.add_runner())
     await world.put(job, "failed" if code else "success", failure_reason="script_failure", exit_code=code)
     assert await running == end
@@ -107,7 +110,7 @@ async def test_after_a_crash_the_job_is_followed_and_not_submitted_again(world):
     first = world.begin(run)
     job = await world.acquired(world.add_runner())
     first.cancel()
-    second = world.begin(run, RemotePlace(world.coordinator, world.engine, rendered))
+    second = world.begin(run, RemotePlace(world.coordinator, world.engine))
     await asyncio.sleep(0)
     await world.put(job, "success")
     assert await second == TaskEnd()
@@ -156,7 +159,7 @@ async def test_a_stopped_task_is_wound_down_by_its_runner(world):
 
 async def test_a_runner_that_does_not_wind_down_is_not_waited_for_for_ever(world):
     run = world.schedule()
-    place = RemotePlace(world.coordinator, world.engine, rendered, grace_seconds=0.05)
+    place = RemotePlace(world.coordinator, world.engine, grace_seconds=0.05)
     running = world.begin(run, place)
     job = await world.acquired(world.add_runner())
     world.stop.set()

@@ -31,22 +31,6 @@ class Clock:
         return datetime.now(UTC) + self.ahead
 
 
-@attrs.frozen
-class Rendered:
-    entries: list
-    error: str = ""
-
-
-def rendered(order):
-    """In place of templates: Python's."""
-    entries = []
-    try:
-        entries.extend(entry.format(**order.variables) for entry in order.task.definition.script)
-    except KeyError as error:
-        return Rendered(entries, f"there is no {error}")
-    return Rendered(entries)
-
-
 class Said:
     """What a task has said."""
 
@@ -129,7 +113,7 @@ async def remote_world(journal=None, **more):
     engine = Engine(clock, RunBook(), {}, new_id=lambda: f"run-{next(numbers)}")
     journal = journal or MemoryJournal()
     server = JobServer.open(
-        engine=engine, journal=journal, secret=SECRET, clock=clock, render=rendered, **more
+        engine=engine, journal=journal, secret=SECRET, clock=clock, **more
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(server.app), base_url=URL) as client:
         world = RemoteWorld(engine, journal, server, client, clock)

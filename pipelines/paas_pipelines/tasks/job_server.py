@@ -20,7 +20,7 @@ from paas_pipelines.runs.engine import Engine
 from paas_pipelines.store.journal import Journal
 from paas_pipelines.store.logs import LogFiles, Stream
 from paas_pipelines.tasks.job_spec import ROOT_NAMESPACE, run_of
-from paas_pipelines.tasks.remote import RemotePlace, Render
+from paas_pipelines.tasks.remote import RemotePlace
 from paas_runner.pipelines.book import Book, MemoryBook
 from paas_runner.pipelines.coordinator import Coordinator
 from paas_runner.pipelines.jobs import Job, Project
@@ -75,7 +75,6 @@ class JobServer:
         journal: Journal,
         secret: Secret,
         clock: Callable[[], datetime],
-        render: Render,
         book: Book | None = None,
         most_log_bytes: int = 64 * 1024 * 1024,
     ) -> "JobServer":
@@ -93,7 +92,7 @@ class JobServer:
         coordinator = Coordinator(clock, options, secrets.SystemRandom(), book)
         return cls(
             coordinator=coordinator,
-            place=RemotePlace(coordinator, engine, render),
+            place=RemotePlace(coordinator, engine),
             book=book,
             app=Durable(create_app(coordinator), journal),
         )

@@ -6,8 +6,6 @@ for the disk: the answer that hands a job out does (`tasks.job_server`).
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import attrs
 
@@ -15,27 +13,13 @@ from paas_pipelines.runs.engine import Engine
 from paas_pipelines.runs.run import TaskEnd
 from paas_pipelines.tasks.job_spec import job_spec, project_of
 from paas_pipelines.tasks.place import Output, TaskOrder
+from paas_pipelines.tasks.script import RenderedScript, rendered
 from paas_runner.pipelines.coordinator import Coordinator
 from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.payload import timeout_seconds
 from paas_runner.pipelines.states import JobState
 from paas_runner.plain_text import exact_span
 from paas_runner.server.waiting import settled
-
-
-class Rendered(Protocol):
-    """A script with the run's variables in it."""
-
-    @property
-    def entries(self) -> Sequence[str]:
-        """What is to be run, in order."""
-
-    @property
-    def error(self) -> str:
-        """What then fails the task, `allow_failure` or not."""
-
-
-Render = Callable[[TaskOrder], Rendered]
 
 GRACE_SECONDS = 60.0
 """How long a runner has to wind a job down; then it is ended at the coordinator, whose next word it heeds."""
@@ -66,12 +50,11 @@ class RemotePlace:
     ) -> None:
         self._coordinator = coordinator
         self._engine = engine
-        self._render = render
         self._grace_seconds = grace_seconds
 
     async def run(self, order: TaskOrder, output: Output, stop: asyncio.Event) -> TaskEnd:  # noqa: ARG002
         """What the job says is written by the coordinator's book, which was told where (`job_server`)."""
-        script = self._render(order)
+        script = rendered(order)
         job_id = self._engine.book.run(order.run.run_id).task(order.task.name).job_id
         if job_id is None:
             if stop.is_set():
@@ -89,7 +72,7 @@ class RemotePlace:
             return attrs.evolve(end, error=script.error)
         return end
 
-    def _submitted(self, order: TaskOrder, script: Rendered) -> int:
+    def _submitted(self, order: TaskOrder, script: RenderedScript) -> int:
         """The job and its mention in the run, together."""
         job = self._coordinator.submit_job(job_spec(order, script.entries), project_of(order))
         self._engine.submitted(order.run.run_id, order.task.name, job.job_id)
