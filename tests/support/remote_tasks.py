@@ -112,9 +112,7 @@ async def remote_world(journal=None, **more):
     numbers, clock = itertools.count(1), Clock()
     engine = Engine(clock, RunBook(), {}, new_id=lambda: f"run-{next(numbers)}")
     journal = journal or MemoryJournal()
-    server = JobServer.open(
-        engine=engine, journal=journal, secret=SECRET, clock=clock, **more
-    )
+    server = JobServer.open(engine=engine, journal=journal, secret=SECRET, clock=clock, **more)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(server.app), base_url=URL) as client:
         world = RemoteWorld(engine, journal, server, client, clock)
         yield world

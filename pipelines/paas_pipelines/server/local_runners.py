@@ -193,7 +193,11 @@ class LocalRunners:
                 failures += 1
                 pause = backoff(failures, random.Random())  # noqa: S311 - a pause
                 if isinstance(error, RunnerError):
-                    log.error("the runners of this server failed", reason=str(error), again_seconds=pause.total_seconds())
+                    log.error(
+                        "the runners of this server failed",
+                        reason=str(error),
+                        again_seconds=pause.total_seconds(),
+                    )
                 else:
                     log.exception("the runners of this server failed", again_seconds=pause.total_seconds())
                 await sleep_until_stopped(pause.total_seconds(), self._stopping)

@@ -44,7 +44,6 @@ class RemotePlace:
         self,
         coordinator: Coordinator,
         engine: Engine,
-        render: Render,
         *,
         grace_seconds: float = GRACE_SECONDS,
     ) -> None:
