@@ -6,6 +6,7 @@
 # make simulate [N=1000] [SEED=7] [PAIRS=1]   kill the service everywhere in virtual time; one seed again;
 #     only worlds in which several processes share one store
 # make simulate-plans [N=200] [SEED=7]   kill workstreams of paas-plans everywhere in virtual time; one seed again
+# make simulate-pipelines [N=200] [SEED=7]   kill the pipelines server everywhere in virtual time; one seed again
 # make mutants [ARGS='NAME ...']    small changes of meaning in the core: is each one noticed by the tests?
 # make bench [ARGS='--only burst-200']   beside heptapod-paas-runner 1.1.1, which gets an environment of its own; a quarter of an hour
 # make bench-plans [ARGS='--only busy']    paas-plans beside DBOS 3, which gets an environment of its own; five minutes
@@ -26,7 +27,7 @@ WORKERS ?= 4# tests wait more than they compute
 PEER ?= .venv-peer/bin/heptapod-paas-runner
 DBOS ?= .venv-dbos/bin/python
 
-.PHONY: demo test test-long simulate simulate-plans mutants bench bench-plans bench-quick check format dist deb image manual site pictures clean
+.PHONY: demo test test-long simulate simulate-plans simulate-pipelines mutants bench bench-plans bench-quick check format dist deb image manual site pictures clean
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
@@ -46,6 +47,9 @@ simulate: .venv/ready
 
 simulate-plans: .venv/ready
 	@$(BIN)/python -m tests.plans.simulate $(if $(SEED),--seed $(SEED),--runs $(or $(N),200))
+
+simulate-pipelines: .venv/ready
+	@$(BIN)/python -m tests.paas_pipelines.simulate $(if $(SEED),--seed $(SEED),--runs $(or $(N),200))
 
 mutants: .venv/ready
 	@$(BIN)/python -m tests.mutants.run $(ARGS)
