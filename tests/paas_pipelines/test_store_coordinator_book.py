@@ -283,19 +283,13 @@ async def test_an_upload_that_was_not_acknowledged_leaves_nothing_and_may_come_a
     assert (await place.book()).artifacts(job.job_id)["archive"].read() == b"PK2"
 
 
-async def test_of_what_is_forgotten_no_file_is_left_and_a_crash_in_between_does_no_harm(place):
+async def test_of_what_is_forgotten_no_file_is_left(place):
     book = await place.book()
     job = running(book)
     book.store_artifact(job, Artifact.of(b"PK", filename="a.zip"))
-    before = dict(place.journal.texts)
     book.forget(job.pipeline_id)
     assert [path for path in (place.folder / "artifacts").rglob("*") if path.is_file()] == []
-    kinds = {kind for kind, _ in place.journal.texts}
-    assert kinds == {"coordinator ids"}
-    book = await place.crashed(book, texts=before)
-    assert (book.artifacts(job.job_id), len(book.jobs())) == ({}, 1)
-    book.forget(job.pipeline_id)
-    assert {kind for kind, _ in place.journal.texts} == kinds
+    assert {kind for kind, _ in place.journal.texts} == {"coordinator ids"}
 
 
 async def test_a_job_that_runs_for_days_does_not_grow(place):

@@ -7,7 +7,6 @@ are the truth: what a file has beyond them was never acknowledged, and is cut or
 import hashlib
 import itertools
 import os
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -105,9 +104,6 @@ class DiskBook(MemoryBook):
         for key, text in stored[_ARTIFACT].items():
             described = _CODEC.value(parsed(text, f"artifact {key}"), _Described, f"artifact {key}")
             job_id = int(key.partition("/")[0])
-            if not self._path(job_id, described.kind).exists():  # it was about to be forgotten
-                self._journal.put(_ARTIFACT, key, None)
-                continue
             self._artifacts.setdefault(job_id, {})[described.kind] = self._artifact(job_id, described)
         self._sweep()
 
@@ -123,7 +119,7 @@ class DiskBook(MemoryBook):
                 self._journal.put(kind, str(job_id), None)
             for kind in self._artifacts.get(job_id, ()):
                 self._journal.put(_ARTIFACT, f"{job_id}/{kind}", None)
-            shutil.rmtree(self._folder / str(job_id), ignore_errors=True)
+            self._journal.unneeded(self._folder / str(job_id))
         self._journal.put(_PIPELINE, str(pipeline_id), None)
         super().forget(pipeline_id)
 

@@ -8,6 +8,7 @@ with what came meanwhile, and those who wait are told: until there is room again
 import asyncio
 import math
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -47,14 +48,20 @@ class _Batch:
 
     texts: dict[tuple[str, str], str | None] = attrs.field(factory=dict)
     files: dict[Path, None] = attrs.field(factory=dict)  # in the order of their growth
+    unneeded: list[Path] = attrs.field(factory=list)
     waiters: list["asyncio.Future[None]"] = attrs.field(factory=list)
 
     def before(self, later: "_Batch") -> "_Batch":
         """Both together, once this one has failed."""
-        return _Batch(self.texts | later.texts, self.files | later.files, later.waiters)
+        return _Batch(
+            texts=self.texts | later.texts,
+            files=self.files | later.files,
+            unneeded=self.unneeded + later.unneeded,
+            waiters=later.waiters,
+        )
 
     def __bool__(self) -> bool:
-        return bool(self.texts or self.files)
+        return bool(self.texts or self.files or self.unneeded)
 
 
 class DiskJournal:
@@ -89,6 +96,10 @@ class DiskJournal:
 
     def grown(self, path: Path) -> None:
         self._next.files[path] = None
+        self._have_it_written()
+
+    def unneeded(self, folder: Path) -> None:
+        self._next.unneeded.append(folder)
         self._have_it_written()
 
     async def stored(self, kind: str) -> Mapping[str, str]:
@@ -133,6 +144,8 @@ class DiskJournal:
                 if self.trouble:
                     self._complained, self.trouble = -math.inf, ""
                     log.warning("records_written_again", path=str(self._database.path))
+                for folder in batch.unneeded:
+                    shutil.rmtree(folder, ignore_errors=True)
                 _answer(batch.waiters)
 
     def _complain(self, error: Exception) -> None:

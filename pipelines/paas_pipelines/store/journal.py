@@ -5,6 +5,7 @@ client, starts a process or tells anybody waits for `flushed` first. So what the
 records at one moment, without gaps, and nothing that it does not have was ever acted upon.
 """
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +23,12 @@ class Journal(Protocol):
 
     def grown(self, path: Path) -> None:
         """What was written to a file until now has to be on the disk before what is put until then."""
+
+    def unneeded(self, folder: Path) -> None:
+        """Have a folder removed once all that is put before the next await is on the disk.
+
+        After a crash in between it is still there.
+        """
 
     async def stored(self, kind: str) -> Mapping[str, str]:
         """All of a kind by key, as the disk has it: for the start."""
@@ -46,6 +53,9 @@ class MemoryJournal:
 
     def grown(self, path: Path) -> None:
         """Files are where they are."""
+
+    def unneeded(self, folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
 
     async def stored(self, kind: str) -> Mapping[str, str]:
         return {key: text for (other, key), text in self.texts.items() if other == kind}
