@@ -6,6 +6,7 @@ import re
 import pytest
 
 from tests.support.installed_unit import CONFIG, UNIT
+from tests.support.processes import until
 from tests.support.watched import watched
 
 pytestmark = [pytest.mark.long, pytest.mark.process, pytest.mark.timeout(900)]
@@ -31,7 +32,7 @@ async def test_it_works_confined_reloads_is_upgraded_drains_and_goes(service, wo
     assert [entry["EVENT"] for entry in story][:: len(story) - 1] == ["job_acquired", "job_gone"]
     assert {entry["_SYSTEMD_UNIT"] for entry in story} == {UNIT}
     assert {entry["RUNNER"] for entry in story} == {"real"}
-    assert len(service.journal("EVENT=job_gone", "RUNNER=real")) == 5
+    await until(lambda: len(service.journal("EVENT=job_gone", "RUNNER=real")) == 5)
 
     service.configure(concurrent=3)
     await service.systemctl("reload")

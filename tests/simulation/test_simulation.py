@@ -31,7 +31,7 @@ def notified():
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)  # hours of virtual time
+@pytest.mark.timeout(900)  # hours of virtual time
 @pytest.mark.parametrize(
     "first",
     [
