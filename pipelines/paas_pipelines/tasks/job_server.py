@@ -10,20 +10,19 @@ import hmac
 import secrets
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import NoReturn
 
 import attrs
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from paas_pipelines.runs.engine import Engine
+from paas_pipelines.store.answers import AnsweredWhenWritten
 from paas_pipelines.store.journal import Journal
-from paas_pipelines.store.logs import LogFiles, Stream
-from paas_pipelines.tasks.job_spec import ROOT_NAMESPACE, run_of
+from paas_pipelines.tasks.job_spec import ROOT_NAMESPACE
 from paas_pipelines.tasks.remote import RemotePlace
-from paas_runner.pipelines.book import Book, MemoryBook
+from paas_runner.pipelines.book import Book
 from paas_runner.pipelines.coordinator import Coordinator
-from paas_runner.pipelines.jobs import Job, Project
+from paas_runner.pipelines.jobs import Project
 from paas_runner.pipelines.options import CoordinatorOptions, Matching
 from paas_runner.secret import Secret
 from paas_runner.server.api import create_app
@@ -47,11 +46,6 @@ def admin_token(secret: Secret) -> Secret:
     return _derived(secret, "administration of the coordinator", "glpat-")
 
 
-def trace_path(logs: LogFiles) -> Callable[[Job], Path]:
-    """Where the book has the trace of each job: as the log of the task that it is."""
-    return lambda job: logs.path(run_of(job), job.spec.name, Stream.STDOUT)
-
-
 def _derived(secret: Secret, purpose: str, prefix: str) -> Secret:
     digest = hmac.digest(secret.reveal().encode(), f"paas-pipelines: {purpose}".encode(), hashlib.sha256)
     return Secret(prefix + base64.urlsafe_b64encode(digest[:24]).decode())
@@ -63,7 +57,6 @@ class JobServer:
 
     coordinator: Coordinator
     place: RemotePlace
-    _book: Book
     app: ASGIApp
     """Answers what begins with `PREFIX`, anything else with a 404."""
 
@@ -88,13 +81,11 @@ class JobServer:
             most_trace_bytes=most_log_bytes,
             most_artifact_bytes=MOST_ARTIFACT_BYTES,
         )
-        book = MemoryBook() if book is None else book
         coordinator = Coordinator(clock, options, secrets.SystemRandom(), book)
         return cls(
             coordinator=coordinator,
             place=RemotePlace(coordinator, engine),
-            book=book,
-            app=Durable(create_app(coordinator), journal),
+            app=AnsweredWhenWritten(create_app(coordinator), journal),
         )
 
     def beside(self, app: ASGIApp) -> ASGIApp:
@@ -106,28 +97,6 @@ class JobServer:
 
         return both
 
-    def forget(self, run_id: str) -> None:
-        """Remove the jobs of a run that is gone."""
-        gone = {job.pipeline_id for job in self.coordinator.jobs.values() if run_of(job) == run_id}
-        for pipeline_id in gone:
-            self._book.forget(pipeline_id)
-
     async def keep_sweeping(self) -> NoReturn:
         """Fail the jobs of runners that are silent, until cancelled."""
         await keep_sweeping(self.coordinator)
-
-
-class Durable:
-    """Answers once the disk has all that the answer may tell of."""
-
-    def __init__(self, app: ASGIApp, journal: Journal) -> None:
-        self._app = app
-        self._journal = journal
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_when_written(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                await self._journal.flushed()
-            await send(message)
-
-        await self._app(scope, receive, send_when_written)

@@ -14,12 +14,12 @@ from datetime import timedelta
 from paas_pipelines.tasks.place import TaskOrder
 from paas_runner.inner.trace import echo
 from paas_runner.job.variables import Variable
-from paas_runner.pipelines.jobs import Job, Project
+from paas_runner.pipelines.jobs import Project
 from paas_runner.pipelines.spec import ImageSpec, JobSpec
 
 ROOT_NAMESPACE = "pipelines"
 RUN_ID = "PAAS_RUN_ID"
-"""The variable by which a job, and its script, know to which run they belong."""
+"""The variable by which a script knows to which run it belongs."""
 
 NO_SOURCES = Variable(key="GIT_STRATEGY", value="none", public=True)
 
@@ -64,11 +64,6 @@ def job_spec(order: TaskOrder, script: Sequence[str]) -> JobSpec:
         tags=(task.runner,) if task.runner else (),
         timeout=max(task.timeout, _SHORTEST) if task.timeout else None,
     )
-
-
-def run_of(job: Job) -> str:
-    """The id of the run that a job belongs to; empty for a job that is no task."""
-    return next((each.value for each in reversed(job.spec.variables) if each.key == RUN_ID), "")
 
 
 def project_of(order: TaskOrder) -> Project:
