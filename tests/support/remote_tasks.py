@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import attrs
@@ -11,10 +11,14 @@ from paas_pipelines.definitions.definition import Definition, TaskDefinition
 from paas_pipelines.runs.book import RunBook
 from paas_pipelines.runs.engine import Engine
 from paas_pipelines.store.journal import MemoryJournal
+from paas_pipelines.store.logs import LogFiles, Stream
+from paas_pipelines.store.opening import opened
+from paas_pipelines.tasks.conductor import Conductor
 from paas_pipelines.tasks.job_server import JobServer
 from paas_pipelines.tasks.place import order_of
 
 from paas_runner.secret import Secret
+from paas_runner.server.listening import Listener
 
 SECRET = Secret("not-very-secret-but-long")
 FEATURES = {"return_exit_code": True, "cancelable": True, "cancel_gracefully": True}
@@ -117,3 +121,47 @@ async def remote_world(journal=None, **more):
         world = RemoteWorld(engine, journal, server, client, clock)
         yield world
         await world.aclose()
+
+
+@attrs.define
+class ServedWorld:
+    """The same on a disk and on a port, with the conductor at work."""
+
+    engine: Engine
+    server: JobServer
+    logs: LogFiles
+    url: str
+
+    def schedule(self, variables=None, **tasks):
+        self.engine.definitions = {"p": Definition(name="p", source="x", tasks=tasks, concurrency=10)}
+        return self.engine.schedule("p", variables=variables or {}).run_id
+
+    async def ended(self, run_id, seconds=60):
+        async with asyncio.timeout(seconds):
+            while not (run := self.engine.book.run(run_id)).completed:
+                await asyncio.sleep(0.02)
+        return run
+
+    def said(self, run_id, task):
+        return self.logs.read(run_id, task, Stream.STDOUT)
+
+
+@asynccontextmanager
+async def served_world(folder):
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(opened(folder, most_log_bytes=1_000_000))
+        clock = Clock()
+        engine = Engine(clock, store.runs, {})
+        server = JobServer.open(
+            engine=engine, journal=store.journal, secret=SECRET, clock=clock, book=store.jobs
+        )
+        listener = Listener(server.app)
+        await listener.start()
+        stack.push_async_callback(listener.stop)
+        conductor = Conductor(engine, store.journal, store.logs, lambda _task: server.place, clock=clock)
+        working = asyncio.create_task(conductor.run())
+        try:
+            yield ServedWorld(engine, server, store.logs, listener.url)
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
