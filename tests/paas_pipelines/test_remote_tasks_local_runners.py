@@ -15,7 +15,8 @@ from paas_runner.errors import RunnerError
 from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.server import Sandbox
-from paas_runner.server.waiting import settled, until
+from paas_runner.secret import Secret
+from paas_runner.server.waiting import settled
 from paas_runner.service.process import real_edges
 from tests.support.local_runners import CONFIG, TOKEN, local_world, write_config
 
@@ -110,24 +111,46 @@ async def test_a_service_that_cannot_start_ends_the_start_of_the_server(tmp_path
                 pass
 
 
-async def test_other_sections_are_served_as_ever(tmp_path):
-    def other(sandbox):
-        text = CONFIG[CONFIG.index("[[runners]]") :].replace("local:", sandbox.coordinator_url)
-        return text.format(
-            token=sandbox.runner_token.reveal(),
+def section(sandbox, name, url, token):
+    return (
+        CONFIG[CONFIG.index("[[runners]]") :]
+        .replace("far", name)
+        .replace("local:", url)
+        .format(
+            token=token,
             cloud=sandbox.cloud_api_url,
             organisation=sandbox.organisation_id,
             cloud_token=sandbox.cloud_token.reveal(),
-        ).replace('"far"', '"gitlab"')
+        )
+    )
+
+
+async def test_other_sections_are_served_as_ever(tmp_path):
+    def other(sandbox, _url):
+        return section(sandbox, "gitlab", sandbox.coordinator_url, sandbox.runner_token.reveal())
 
     async with local_world(tmp_path, more=other) as world:
         there = world.sandbox.coordinator
         async with world.runners.serving():
             job = there.submit_job(JobSpec(name="elsewhere", script=("true",)))
             await settled(there, [job.job_id])
-            await until(there.changes, lambda: there.jobs[job.job_id].ended)
         assert there.jobs[job.job_id].status == "success"
         assert [runner.description for runner in world.jobs.coordinator.runners] == ["far"]
+
+
+async def test_a_service_elsewhere_takes_tasks_over_http(tmp_path):
+    """By another name of this machine, which does not lead to ourselves within the process."""
+    token = Secret("glrt-t1_another-of-the-tests")
+
+    def other(sandbox, url):
+        return section(sandbox, "wide", url.replace("127.0.0.1", "localhost"), token.reveal())
+
+    async with local_world(tmp_path, more=other) as world:
+        world.jobs.coordinator.runners.ensure(token, description="wide")
+        async with world.runners.serving(), world.working():
+            run = await world.ended(world.schedule(build=task("true", runner="wide")))
+        assert run.task("build").status == "done"
+        assert world.jobs.coordinator.jobs[1].runner.description == "wide"
 
 
 async def test_an_address_with_a_path_leads_to_ourselves_too(tmp_path):

@@ -126,8 +126,8 @@ class LocalWorld:
 
 
 @asynccontextmanager
-async def local_world(folder, edges=None, more=lambda _sandbox: ""):
-    """Everything but the program."""
+async def local_world(folder, edges=None, more=lambda _sandbox, _url: "", config=None):
+    """Everything but the program; `config` is written instead of the usual one."""
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(Sandbox())
         engine = Engine(now, RunBook(), {})
@@ -137,8 +137,10 @@ async def local_world(folder, edges=None, more=lambda _sandbox: ""):
         listener = Listener(jobs.app)
         await listener.start()
         stack.push_async_callback(listener.stop)
-        config = write_config(folder / "config.toml", sandbox, more=more(sandbox))
-        settings = Settings(runners=config, external_url=listener.url)
+        path = write_config(folder / "config.toml", sandbox, more=more(sandbox, listener.url))
+        if config:
+            path.write_text(config)
+        settings = Settings(runners=path, external_url=listener.url)
         runners = LocalRunners(settings, jobs, **({"edges": edges} if edges else {}))
         conductor = Conductor(engine, journal, logs, lambda _task: jobs.place, clock=now)
         yield LocalWorld(sandbox, engine, jobs, conductor, runners, settings, logs)

@@ -186,7 +186,7 @@ class LocalRunners:
         failures = 0
         while not self._stopping.is_set():
             try:
-                await self._served(config)
+                await self._served(self._config or config)
             except Exception as error:
                 if not self._started.is_set():
                     raise
@@ -208,6 +208,7 @@ class LocalRunners:
             found = load_runners(self._settings)
             if found is None:
                 raise RunnersError("there are no runners any more")
+            self._config = found
             self._make_known(found)
             return found
 
