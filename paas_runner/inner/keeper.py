@@ -3,8 +3,8 @@
 Run as a script of its own, with little of the standard library, so that it starts in no time:
 
 - standard input: what to run (`process.py` writes it), then one byte for each request to terminate the
-  program's group; its end means that the inner runner wants an end, or is no more;
-- standard output: the program's, and its errors;
+  program's group, or to interrupt it; its end means that the inner runner wants an end, or is no more;
+- standard output: the program's, and its errors unless an argument names another descriptor for them;
 - standard error: why the program could not be started, or at its end, after a NUL, what it has used: the
   KiB of memory of its largest process, and the seconds of CPU of all;
 - exit code: the program's, as a shell counts.
@@ -20,11 +20,14 @@ import os
 import resource
 import select
 import signal
+import sys
 import time
 from collections.abc import Iterator
 
 _PR_SET_CHILD_SUBREAPER = 36
 _REQUESTS = 0
+_ERRORS = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+_INTERRUPT = b"I"
 _NOT_STARTED, _KILLED = 126, 137
 _LAST_OUTPUT_SECONDS = 2.0  # for those who hold the output when the program has ended
 _IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # the end comes from the other end of our input
@@ -86,7 +89,8 @@ def _start(task: list[bytes]) -> int:
         dict(entry.split(b"=", 1) for entry in entries),
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
+            (os.POSIX_SPAWN_DUP2, _ERRORS, 2),
+            *([(os.POSIX_SPAWN_CLOSE, _ERRORS)] if _ERRORS > 2 else ()),  # noqa: PLR2004 - the standard ones
         ],
         setsid=True,
         setsigdef=(*_IGNORED, signal.SIGPIPE, signal.SIGXFSZ),
@@ -101,8 +105,9 @@ def _watch(program: int, news: int) -> int | None:
             requests = os.read(_REQUESTS, 64)
             if not requests:
                 return None
+            number = signal.SIGINT if _INTERRUPT in requests else signal.SIGTERM
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(program, signal.SIGTERM)
+                os.killpg(program, number)
         if news in ready:
             os.read(news, 4096)
             code = _reap(program)
@@ -122,7 +127,9 @@ def _reap(program: int) -> int | None:
 
 def _let_output_end(news: int) -> None:
     """Hold the output no longer, and wait for those who do: until our input ends, or two seconds are over."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for output in (1, _ERRORS):
+        os.dup2(nowhere, output)
     end = time.monotonic() + _LAST_OUTPUT_SECONDS
     while _has_children() and (left := end - time.monotonic()) > 0:
         ready, _, _ = select.select([_REQUESTS, news], [], [], left)

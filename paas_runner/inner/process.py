@@ -38,31 +38,44 @@ async def launched(
     environment: Mapping[str, str],
     write: Write,
     used: Used = lambda _memory, _cpu: None,
+    errors: Write | None = None,
+    interrupted: bool = False,
 ) -> AsyncIterator[RunningProgram]:
     """Start a program with exactly this environment; leaving the context kills it and all it has started.
 
-    Raises OSError when it cannot be started, as its `wait` does, and ValueError for text that is none.
+    Its errors are written with its output unless there is `errors`. What `terminate` sends is SIGTERM, or
+    SIGINT for one that is to be `interrupted`. Raises OSError when it cannot be started, as its `wait` does,
+    and ValueError for text that is none.
     """
     task = keepers_task(command, folder, environment)
-    reading, writing = os.pipe()
-    output = await _collect(reading, write)
+    ends: list[int] = []
+    outputs: list[_Output] = []
     try:
+        for each in (write, errors) if errors else (write,):
+            reading, writing = os.pipe()
+            ends.append(writing)
+            outputs.append(await _collect(reading, each))
         keeper = await asyncio.create_subprocess_exec(
             *KEEPER_COMMAND,
+            *map(str, ends[1:]),
             cwd="/",
             env={name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ},
             stdin=asyncio.subprocess.PIPE,
-            stdout=writing,
+            stdout=ends[0],
             stderr=asyncio.subprocess.PIPE,
+            pass_fds=ends[1:],
             start_new_session=True,
         )
     except BaseException:
-        output.close()
+        for output in outputs:
+            output.close()
         raise
     finally:
-        os.close(writing)
-    program = _KeptProgram(keeper, output, used)
-    output.then(program.let_go)
+        for end in ends:
+            os.close(end)
+    program = _KeptProgram(keeper, outputs, used, request=b"I" if interrupted else b"T")
+    for output in outputs:
+        output.then(program.let_go_after_output)
     try:
         await program.send(task)
         yield program
@@ -127,10 +140,13 @@ class _Output(asyncio.Protocol):
 class _KeptProgram:
     """A program, seen through its keeper."""
 
-    def __init__(self, keeper: asyncio.subprocess.Process, output: _Output, used: Used) -> None:
+    def __init__(
+        self, keeper: asyncio.subprocess.Process, outputs: Sequence[_Output], used: Used, *, request: bytes
+    ) -> None:
         self._keeper = keeper
-        self._output = output
+        self._outputs = outputs
         self._used = used
+        self._request = request
         self._over = False
 
     async def wait(self) -> int:
@@ -145,12 +161,13 @@ class _KeptProgram:
         return code
 
     def terminate(self) -> None:
-        """SIGTERM to the program's group."""
-        self._requests.write(b"T")
+        """SIGTERM or SIGINT to the program's group."""
+        self._requests.write(self._request)
 
-    def let_go(self) -> None:
-        """Nothing of it is needed any more: the keeper may kill what is left."""
-        self._requests.close()
+    def let_go_after_output(self) -> None:
+        """If no one can write any more, nothing of it is needed: the keeper may kill what is left."""
+        if all(output.ended.is_set() for output in self._outputs):
+            self._requests.close()
 
     async def send(self, text: bytes) -> None:
         """Write to the keeper; the end of one that is dead shows in its exit code."""
@@ -162,14 +179,16 @@ class _KeptProgram:
         """Kill what is left, wait for its end and for what it has written."""
         if self._over:
             return
-        self.let_go()
+        self._requests.close()
         try:
             await self._keeper.wait()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_OUTPUT_SECONDS):
-                    await self._output.ended.wait()
+                    for output in self._outputs:
+                        await output.ended.wait()
         finally:
-            self._output.close()
+            for output in self._outputs:
+                output.close()
         self._over = True
 
     @property
