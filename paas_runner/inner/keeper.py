@@ -90,7 +90,7 @@ def _start(task: list[bytes]) -> int:
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_DUP2, _ERRORS, 2),
-            *([(os.POSIX_SPAWN_CLOSE, _ERRORS)] if _ERRORS > 2 else ()),  # noqa: PLR2004 - the standard ones
+            *([(os.POSIX_SPAWN_CLOSE, _ERRORS)] if _ERRORS > 2 else ()),
         ],
         setsid=True,
         setsigdef=(*_IGNORED, signal.SIGPIPE, signal.SIGXFSZ),

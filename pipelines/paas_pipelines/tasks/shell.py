@@ -7,16 +7,23 @@ inherits them. Each entry is parsed as a whole before any of it runs, in the fol
 
 import os
 import re
+import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import signal
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import attrs
 
 _BROKEN, _NO_REPORT = 2, 125
-_ENDED = re.compile(rb"(\d+) (\d+)")
-_CANNOT_RUN = re.compile(rb"!(\d+)")
+_MARK = secrets.token_hex(8)
+"""Begins a line of ours in a report: what `set -x` adds to it may be anything."""
+
+_ENDED = re.compile(rf"{_MARK} (\d+)".encode())
+_CANNOT_RUN = f"{_MARK} !".encode()
+_MOST_ROUNDS = 100
 
 
 @attrs.frozen(kw_only=True)
@@ -41,21 +48,16 @@ def shell_of_this_machine() -> Shell:
 
 @attrs.frozen(kw_only=True)
 class Report:
-    """What became of a session's entries; the first is number 0."""
+    """What became of a session's entries."""
 
-    codes: Mapping[int, int] = attrs.field(factory=dict)
-    """The exit codes of those that ended, and the shell went on."""
+    codes: Sequence[int] = ()
+    """The exit codes of the first ones: those after which the shell went on."""
 
-    broken: int | None = None
-    """The one that cannot be run, and its shell ended with it."""
+    broken: bool = False
+    """Whether the next one cannot be run, which ended the shell."""
 
     why: str = ""
     """What the shell says of that."""
-
-    @property
-    def ended(self) -> int:
-        """How many have ended, and the shell went on."""
-        return len(self.codes)
 
 
 def session(entries: Sequence[str], *, folder: Path, report: str, tolerant: bool, files: int | None) -> bytes:
@@ -66,12 +68,12 @@ def session(entries: Sequence[str], *, folder: Path, report: str, tolerant: bool
     parts = ["trap 'exit 130' INT\n"]  # or it would go on when a program has survived the signal
     if files is not None:
         parts.append(f"ulimit -S -n {files}\n")
-    for number, entry in enumerate(entries):
+    told = f"command echo {_MARK} $? >>{report} || exit {_NO_REPORT}"
+    for entry in entries:
         text = _quoted(f"{entry}\n\n")  # bash trips over one that ends with a backslash and one newline
-        told = f"command echo {number} $? >>{report} || exit {_NO_REPORT}"
         parts.append(
             f"{{ command cd -- {_quoted(str(folder))} && (eval 'set -n\n'{text}); }} 2>>{report}"
-            f" || {{ command echo '!{number}' >>{report}; exit {_BROKEN}; }}\n"
+            f" || {{ command echo '{_MARK} !' >>{report}; exit {_BROKEN}; }}\n"
             f"eval {text}\n"
         )
         parts.append(f"{told}\n" if tolerant else f"case $? in 0) {told};; *) exit;; esac\n")
@@ -79,15 +81,15 @@ def session(entries: Sequence[str], *, folder: Path, report: str, tolerant: bool
 
 
 def reported(text: bytes) -> Report:
-    """What the file has; lines that are none of ours are what the shell said about the next one."""
-    codes: dict[int, int] = {}
+    """What the file has; lines that are none of ours are what the shell said about the next entry."""
+    codes: list[int] = []
     said: list[bytes] = []
     for line in text.splitlines():
         if found := _ENDED.fullmatch(line):
-            codes[int(found[1])] = int(found[2])
+            codes.append(int(found[1]))
             said.clear()
-        elif found := _CANNOT_RUN.fullmatch(line):
-            return Report(codes=codes, broken=int(found[1]), why=_words(said))
+        elif line == _CANNOT_RUN:
+            return Report(codes=codes, broken=True, why=_words(said))
         else:
             said.append(line)
     return Report(codes=codes)
@@ -95,28 +97,31 @@ def reported(text: bytes) -> Report:
 
 @contextmanager
 def nameless_file(content: bytes = b"") -> Iterator[tuple[int, str]]:
-    """A file in memory with that content: its descriptor, and the path by which others of this user open it."""
+    """A file in memory: its descriptor, and the path by which other processes of this user open it."""
     descriptor = os.memfd_create("task")
     try:
-        with open(descriptor, "wb", closefd=False) as file:  # noqa: PTH123 - it has no path
+        with open(descriptor, "wb", closefd=False) as file:
             file.write(content)
         yield descriptor, f"/proc/{os.getpid()}/fd/{descriptor}"
     finally:
         os.close(descriptor)
 
 
-def killed_leftovers(marker: bytes) -> None:
-    """Kill all that has this entry in its environment, as often as there are more: their keeper is dead."""
-    while found := [process for process in Path("/proc").glob("[0-9]*") if _has(process, marker)]:
+def kill_all_with(entries: AbstractSet[bytes]) -> None:
+    """Kill the processes with these in their environment, until there are none: for want of their keeper."""
+    for _ in range(_MOST_ROUNDS):
+        found = [process for process in Path("/proc").glob("[0-9]*") if entries <= _environment(process)]
+        if not found:
+            return
         for process in found:
             with suppress(ProcessLookupError, PermissionError):
-                os.kill(int(process.name), 9)
+                os.kill(int(process.name), signal.SIGKILL)
 
 
-def _has(process: Path, marker: bytes) -> bool:
+def _environment(process: Path) -> AbstractSet[bytes]:
     with suppress(OSError):
-        return marker in (process / "environ").read_bytes().split(b"\0")
-    return False
+        return frozenset((process / "environ").read_bytes().split(b"\0"))
+    return frozenset()
 
 
 def _words(said: Sequence[bytes]) -> str:
