@@ -148,7 +148,7 @@ async def test_a_stop_at_any_moment_of_the_start_leaves_nothing(
     assert (await task).end.stopped
     assert not alive(marker)
     assert not (tmp_path / "never").exists()
-    assert where._room._value == place(tmp_path)._room._value
+    assert where.room._value == place(tmp_path).room._value
 
 
 async def test_a_shortage_of_files_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

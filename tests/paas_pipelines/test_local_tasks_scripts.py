@@ -250,7 +250,7 @@ async def test_a_task_that_takes_too_long_is_ended_with_words(tmp_path: Path) ->
 
 
 async def test_more_than_there_is_room_for_wait_and_may_be_stopped_meanwhile(tmp_path: Path) -> None:
-    where = place(tmp_path, most_at_once=1)
+    where = place(tmp_path, room=asyncio.Semaphore(1))
     first, second = asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         holds = group.create_task(ran(where, order("touch up; sleep 60"), first))

@@ -46,7 +46,8 @@ class Ended:
 def place(
     folder: Path, *, environment: Mapping[str, str] | None = None, shell: Shell = BASH, **more: Any
 ) -> LocalPlace:
-    return LocalPlace({"PATH": os.environ["PATH"], **(environment or {})}, folder=folder, shell=shell, **more)
+    given = {"PATH": os.environ["PATH"], **(environment or {})}
+    return LocalPlace(environment=given, folder=folder, program=shell, **more)
 
 
 def order(

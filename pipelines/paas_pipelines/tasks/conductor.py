@@ -36,36 +36,30 @@ _FORGET_EVERY_SECONDS = 3.0  # at most, as prunner saves
 _MOST_ERROR_LETTERS = 4_000
 
 
+def _in_order(keys: Iterable[str]) -> dict[str, None]:
+    return dict.fromkeys(keys)
+
+
+@attrs.define(eq=False)
 class Conductor:
     """One for a server; `run` is all that it does."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        journal: Journal,
-        logs: LogFiles,
-        place_of: Callable[[Task], Place],
-        *,
-        clock: Clock,
-        forget: Callable[[str], None] = lambda _run_id: None,
-        forgotten: Iterable[str] = (),
-    ) -> None:
-        """`forget` is told the id of each run that is gone for good, at least once: what else there is of it.
+    _engine: Engine
+    _journal: Journal
+    _logs: LogFiles
+    _place_of: Callable[[Task], Place]
+    _clock: Clock = attrs.field(kw_only=True)
+    _forget: Callable[[str], None] = attrs.field(kw_only=True, default=lambda _run_id: None)
+    """Is told the id of each run that is gone for good, at least once: for what else there is of it."""
 
-        `forgotten` are the keys that the journal has under `FORGOTTEN`.
-        """
-        self._engine = engine
-        self._journal = journal
-        self._logs = logs
-        self._place_of = place_of
-        self._clock = clock
-        self._forget = forget
-        self._forgotten = dict.fromkeys(forgotten)
-        self._at_work: dict[tuple[str, str], asyncio.Event] = {}
-        self._news = asyncio.Event()
-        self._ended = asyncio.Event()
-        self._closing = False
-        self._rng = random.Random()  # noqa: S311 - for pauses
+    _forgotten: dict[str, None] = attrs.field(kw_only=True, default=(), converter=_in_order)
+    """Given are the keys that the journal has under `FORGOTTEN`."""
+
+    _at_work: dict[tuple[str, str], asyncio.Event] = attrs.field(init=False, factory=dict)
+    _news: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
+    _ended: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
+    _closing: bool = attrs.field(init=False, default=False)
+    _rng: random.Random = attrs.field(init=False, factory=random.Random)
 
     async def run(self) -> None:
         """Until all has ended after `close`.
@@ -127,10 +121,6 @@ class Conductor:
         """One task from its record to its end."""
         try:
             end = await self._brought(run_id, name, stop)
-        except asyncio.CancelledError:
-            if (task := asyncio.current_task()) is None or task.cancelling():
-                raise
-            end = TaskEnd(error="it was cancelled")
         except Exception as error:
             log.exception("task_error", run=run_id, task=name)
             end = TaskEnd(error=f"unexpected error: {str(error) or type(error).__name__}")
