@@ -47,7 +47,7 @@ def place(
     folder: Path, *, environment: Mapping[str, str] | None = None, shell: Shell = BASH, **more: Any
 ) -> LocalPlace:
     given = {"PATH": os.environ["PATH"], **(environment or {})}
-    return LocalPlace(environment=given, folder=folder, program=shell, **more)
+    return LocalPlace(given, folder=folder, program=shell, **more)
 
 
 def order(

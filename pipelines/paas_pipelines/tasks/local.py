@@ -55,7 +55,7 @@ def _room() -> asyncio.Semaphore:
     return asyncio.Semaphore(max(1, (files - _OTHER_FILES) // _FILES_OF_A_TASK))
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class LocalPlace:
     """This machine, as the user that the server is."""
 
