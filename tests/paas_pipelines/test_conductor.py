@@ -183,22 +183,21 @@ async def test_the_logs_go_after_the_record_and_a_crash_in_between_leaves_nothin
         assert [run.run_id for run in world.engine.book.runs()] != [old.run_id]
         assert world.disk.texts[RUN, old.run_id]
         assert world.logs.size(old.run_id, "first", Stream.STDOUT)
-        assert not world.forgotten
         world.disk.full = False
 
         def crash(_run_id: str) -> None:
             raise RuntimeError("the power is off")
 
-        world.conductor._forget = crash
+        remove, world.logs.remove = world.logs.remove, crash
         await asyncio.sleep(70)
     await world.disk.flushed()
     assert (RUN, old.run_id) not in world.disk.texts
     assert world.disk.texts[FORGOTTEN, old.run_id] == ""
+    world.logs.remove = remove
     world.conduct()
     async with world.running():
         await asyncio.sleep(1)
     await world.disk.flushed()
-    assert world.forgotten == [old.run_id]
     assert not world.logs.path(old.run_id, "first", Stream.STDOUT).parent.exists()
     assert (FORGOTTEN, old.run_id) not in world.disk.texts
 
@@ -210,9 +209,10 @@ async def test_what_grows_old_is_forgotten_although_nothing_happens(folder: Path
     run = world.schedule()
     async with world.running():
         await asyncio.sleep(3590)
-        assert not world.forgotten
+        assert world.logs.size(run.run_id, "first", Stream.STDOUT)
         await asyncio.sleep(80)
-    assert world.forgotten == [run.run_id]
+    assert not world.logs.size(run.run_id, "first", Stream.STDOUT)
+    assert len(world.engine.book) == 0
 
 
 @virtual

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from paas_pipelines.definitions.definition import Definition, TaskDefinition
@@ -89,12 +89,11 @@ class World:
         self.stage = stage or Stage()
         self.disk = Disk()
         self.logs = LogFiles(folder, most_bytes=1_000_000)
-        self.forgotten: list[str] = []
         book = RunBook(written=lambda run_id, run: self.disk.put(RUN, run_id, run))
         self.engine = Engine(virtual_now, book, {each.name: each for each in definitions})
         self.conductor = self.conduct()
 
-    def conduct(self, forget: Callable[[str], None] | None = None) -> Conductor:
+    def conduct(self) -> Conductor:
         """Another one, as after a restart."""
         self.conductor = Conductor(
             self.engine,
@@ -102,7 +101,6 @@ class World:
             self.logs,
             lambda _task: self.stage,
             clock=virtual_now,
-            forget=forget or self.forgotten.append,
             forgotten=[key for kind, key in self.disk.texts if kind == FORGOTTEN],
         )
         return self.conductor

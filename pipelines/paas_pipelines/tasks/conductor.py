@@ -49,9 +49,6 @@ class Conductor:
     _logs: LogFiles
     _place_of: Callable[[Task], Place]
     _clock: Clock = attrs.field(kw_only=True)
-    _forget: Callable[[str], None] = attrs.field(kw_only=True, default=lambda _run_id: None)
-    """Is told the id of each run that is gone for good, at least once: for what else there is of it."""
-
     _forgotten: dict[str, None] = attrs.field(kw_only=True, default=(), converter=_in_order)
     """Given are the keys that the journal has under `FORGOTTEN`."""
 
@@ -208,7 +205,6 @@ class Conductor:
     async def _forget_more(self) -> None:
         for run_id in tuple(self._forgotten):
             self._logs.remove(run_id)
-            self._forget(run_id)
             self._journal.put(FORGOTTEN, run_id, None)
             del self._forgotten[run_id]
             await asyncio.sleep(0)

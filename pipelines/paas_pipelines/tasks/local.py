@@ -20,7 +20,7 @@ from paas_pipelines.tasks import shell
 from paas_pipelines.tasks.job_spec import RUN_ID
 from paas_pipelines.tasks.place import Output, TaskOrder
 from paas_pipelines.tasks.script import rendered
-from paas_runner.inner.process import RunningProgram, launched
+from paas_runner.inner.process import launched
 
 GRACE_SECONDS = 2.0
 """Between SIGINT and SIGKILL."""
@@ -37,7 +37,6 @@ NOT_FOR_TASKS = (
 _MOST_FILES, _FILES_OF_A_TASK, _OTHER_FILES = 65_536, 8, 256
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 _SHORTAGE_SECONDS = 1.0
-_KILLED = 137
 
 
 def with_more_files() -> int:
@@ -140,30 +139,24 @@ class _Task:
             return code, shell.reported(os.pread(descriptor, os.fstat(descriptor).st_size, 0))
 
     async def _shell_ran(self, command: Sequence[str]) -> int:
-        folder, out, err = self.place.folder, self.output.stdout, self.output.stderr
-        environment = self.environment
+        """To its end, by itself or by SIGINT; whoever leaves its context kills what is left then."""
+        folder, environment = self.place.folder, self.environment
+        out, err = self.output.stdout, self.output.stderr
         try:
             async with launched(
                 command, folder=folder, environment=environment, write=out, errors=err, interrupted=True
             ) as program:
-                return await self._ended(program)
+                ended = asyncio.ensure_future(program.wait())
+                if not await _before(self.stop, ended):
+                    program.terminate()
+                    await asyncio.wait({ended}, timeout=GRACE_SECONDS)
+            return await ended
         except OSError as error:
             if error.errno is None:  # its keeper could not start it, or is dead
                 shell.kill_all_with(
                     {f"{name}={environment[name]}".encode() for name in (RUN_ID, "TASK_NAME")}
                 )
             raise
-
-    async def _ended(self, program: RunningProgram) -> int:
-        """By itself, or by SIGINT; whoever leaves its context kills what is left."""
-        ended = asyncio.ensure_future(program.wait())
-        try:
-            if not await _before(self.stop, ended):
-                program.terminate()
-                await asyncio.wait({ended}, timeout=GRACE_SECONDS)
-            return ended.result() if ended.done() else _KILLED
-        finally:
-            ended.cancel()
 
 
 async def _before(stop: asyncio.Event, awaited: asyncio.Future[Any]) -> bool:
