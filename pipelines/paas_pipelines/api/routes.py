@@ -1,6 +1,7 @@
 """The routes of spec §7 and ours beside, as an ASGI application that others add theirs to."""
 
 from collections.abc import AsyncIterator, Iterable
+from importlib.resources import files
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -9,19 +10,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from paas_pipelines.api import requests
 from paas_pipelines.api.access import Gate, Guarded
-from paas_pipelines.api.openapi import DOCUMENT
-from paas_pipelines.api.requests import (
-    JSON,
-    RefusedError,
-    asked_run,
-    asked_task,
-    json_answer,
-    one_of,
-    run_id,
-    schedule_request,
-    whole_number,
-)
+from paas_pipelines.api.requests import JSON, RefusedError, json_answer
 from paas_pipelines.api.run_events import RunEvents
 from paas_pipelines.api.served import Served
 from paas_pipelines.api.shapes import Shapes, encoded
@@ -36,7 +27,7 @@ from paas_runner.store.protocol import StoreError
 BOUNDS = Bounds(connections=256, head_seconds=10.0, answer_seconds=120.0, idle_seconds=30)
 """What clients of the whole server may take; long answers keep to bounds of their own."""
 
-_DOCUMENT = encoded(DOCUMENT)
+_DOCUMENT = files("paas_pipelines.api").joinpath("openapi.json").read_bytes()
 
 
 def create_app(
@@ -107,7 +98,7 @@ class PipelinesApi:
 
     async def schedule(self, request: Request) -> Response:
         """A new run: 202, 400, 413, 503."""
-        asked = await schedule_request(request)
+        asked = await requests.schedule_request(request)
         try:
             run = await self._served.schedule(
                 asked.pipeline,
@@ -122,16 +113,16 @@ class PipelinesApi:
         return json_answer(encoded({"jobId": run.run_id}), 202)
 
     async def detail(self, request: Request) -> Response:
-        body = self._shapes.job(asked_run(request, self._engine.book))
+        body = self._shapes.job(requests.asked_run(request, self._engine.book))
         await self._served.durable()
         return json_answer(body)
 
     async def logs(self, request: Request) -> Response:
         """What a task has written so far; ours are `stream` for raw text, and `follow` for events."""
-        run, task = asked_task(request, self._engine.book)
+        run, task = requests.asked_task(request, self._engine.book)
         found = TaskLogs(self._served, run.run_id, task.name)
-        stream, offset = one_of(request, "stream", Stream), whole_number(request, "offset")
-        if one_of(request, "follow", ("0", "1")) == "1":
+        stream, offset = requests.one_of(request, "stream", Stream), requests.whole_number(request, "offset")
+        if requests.one_of(request, "follow", ("0", "1")) == "1":
             begin = {Stream(stream): offset} if stream else dict.fromkeys(Stream, 0)
             places = places_of(request.headers.get("last-event-id", ""), begin)
             return self._streams.answer(found.followed(places), EVENT_STREAM)
@@ -143,7 +134,7 @@ class PipelinesApi:
     async def cancel(self, request: Request) -> Response:
         """200 as soon as it is wanted, also again; 400, 404; 500 for one that has completed."""
         try:
-            await self._served.cancel(run_id(request))
+            await self._served.cancel(requests.run_id(request))
         except UnknownRunError:
             raise RefusedError(404, "Job not found") from None
         except AlreadyCompletedError:
@@ -156,7 +147,8 @@ class PipelinesApi:
         return self._streams.answer(self._events.since(last), EVENT_STREAM)
 
     async def document(self, _request: Request) -> Response:
-        return json_answer(_DOCUMENT)
+        """The tables of §7 for programs: OpenAPI 3.1."""
+        return json_answer(_DOCUMENT.rstrip())
 
 
 async def _refused(_: Request, error: Exception) -> Response:
