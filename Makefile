@@ -10,6 +10,7 @@
 # make mutants [ARGS='NAME ...']    small changes of meaning in the core: is each one noticed by the tests?
 # make bench [ARGS='--only burst-200']   beside heptapod-paas-runner 1.1.1, which gets an environment of its own; a quarter of an hour
 # make bench-plans [ARGS='--only busy']    paas-plans beside DBOS 3, which gets an environment of its own; five minutes
+# make bench-pipelines [ARGS='--only busy']    requests a second of the pipelines server; two minutes
 # make bench-quick   what a job takes that can be counted exactly, against its bounds
 # make check   formatting, lint, types, import contracts
 # make pictures    those of the page in docs/images/, by Debian's chromium
@@ -27,7 +28,7 @@ WORKERS ?= 4# tests wait more than they compute
 PEER ?= .venv-peer/bin/heptapod-paas-runner
 DBOS ?= .venv-dbos/bin/python
 
-.PHONY: demo test test-long simulate simulate-plans simulate-pipelines mutants bench bench-plans bench-quick check format dist deb image manual site pictures clean
+.PHONY: demo test test-long simulate simulate-plans simulate-pipelines mutants bench bench-plans bench-pipelines bench-quick check format dist deb image manual site pictures clean
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
@@ -62,6 +63,9 @@ bench-quick: .venv/ready
 
 bench-plans: .venv/ready $(DBOS)
 	@$(BIN)/python -m benchmarks.plans --peer $(DBOS) $(ARGS)
+
+bench-pipelines: .venv/ready
+	@$(BIN)/python -m benchmarks.pipelines $(ARGS)
 
 .venv-dbos/bin/python:
 	@$(PYTHON) -m venv .venv-dbos

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from datetime import UTC, datetime
 
 import httpx
 import jwt
@@ -16,6 +17,12 @@ from paas_runner.secret import Secret
 from tests.support.served_pipelines import SECRET, authorization, now, served, serving
 
 NOW = int(now().timestamp())
+
+
+def at_that_time():
+    return datetime.fromtimestamp(NOW, UTC)
+
+
 FOREIGN = Secret("THIS-IS-WRONG-AND-LONG")
 
 
@@ -26,7 +33,7 @@ def connection(headers=None, path="/pipelines/", method="GET"):
 
 def judged(token, **headers):
     try:
-        return Gate(SECRET, now).user(connection({"Authorization": f"Bearer {token}", **headers}))
+        return Gate(SECRET, at_that_time).user(connection({"Authorization": f"Bearer {token}", **headers}))
     except DeniedError as denied:
         return str(denied)
 
@@ -64,7 +71,9 @@ def test_another_librarys_token_is_taken():
     """P138: PHP and Go sign with the secret's bytes."""
     token = jwt.encode({"sub": "ümit", "exp": NOW + 60}, SECRET.reveal() + "x" * 16, "HS256")
     assert (
-        Gate(Secret(SECRET.reveal() + "x" * 16), now).user(connection({"Authorization": f"Bearer {token}"}))
+        Gate(Secret(SECRET.reveal() + "x" * 16), at_that_time).user(
+            connection({"Authorization": f"Bearer {token}"})
+        )
         == "ümit"
     )
 
@@ -91,7 +100,7 @@ def test_the_algorithm_is_ours_not_the_tokens(algorithm):
     long = Secret("x" * 64)
     token = jwt.encode({"sub": "a"}, long.reveal(), algorithm)
     with pytest.raises(DeniedError, match="token is unauthorized"):
-        Gate(long, now).user(connection({"Authorization": f"Bearer {token}"}))
+        Gate(long, at_that_time).user(connection({"Authorization": f"Bearer {token}"}))
 
 
 def test_a_payload_that_is_no_object_is_unauthorized():
@@ -100,7 +109,7 @@ def test_a_payload_that_is_no_object_is_unauthorized():
 
 def test_the_header_goes_before_the_cookie():
     good, bad = signed_token(SECRET, {"sub": "a"}), signed_token(FOREIGN, {})
-    gate = Gate(SECRET, now)
+    gate = Gate(SECRET, at_that_time)
     assert gate.user(connection({"authorization": f"bEARER {good}"})) == "a"
     assert gate.user(connection({"Cookie": f"other=1; jwt={good}"})) == "a"
     assert gate.user(connection({"Authorization": "Basic abc", "Cookie": f"jwt={good}"})) == "a"
@@ -112,9 +121,9 @@ def test_the_header_goes_before_the_cookie():
 
 def test_a_cookie_does_not_count_for_a_change_that_another_site_asks_for():
     cookie = {"Cookie": f"jwt={signed_token(SECRET, {})}", "Sec-Fetch-Site": "cross-site"}
-    assert Gate(SECRET, now).user(connection(cookie)) == ""
+    assert Gate(SECRET, at_that_time).user(connection(cookie)) == ""
     with pytest.raises(DeniedError, match="no token found"):
-        Gate(SECRET, now).user(connection(cookie, method="POST"))
+        Gate(SECRET, at_that_time).user(connection(cookie, method="POST"))
 
 
 @pytest.mark.parametrize(
@@ -170,4 +179,4 @@ def test_every_route_of_the_api_is_guarded_or_known_to_be_open(tmp_path):
 
 def test_no_secret_is_in_what_is_shown(tmp_path):
     assert SECRET.reveal() not in repr(served(tmp_path))
-    assert SECRET.reveal() not in repr(Gate(SECRET, now))
+    assert SECRET.reveal() not in repr(Gate(SECRET, at_that_time))

@@ -5,7 +5,8 @@ import json
 import tracemalloc
 
 import pytest
-from paas_pipelines.api.task_logs import PIECE_BYTES, TaskLogs
+from paas_pipelines.api.shapes import PIECE_BYTES
+from paas_pipelines.api.task_logs import TaskLogs
 from paas_pipelines.store.logs import Stream
 
 from tests.support.events import events, following

@@ -15,7 +15,7 @@ from paas_pipelines.api.access import Gate, Guarded
 from paas_pipelines.api.requests import JSON, RefusedError, json_answer
 from paas_pipelines.api.run_events import RunEvents
 from paas_pipelines.api.served import Served
-from paas_pipelines.api.shapes import Shapes, encoded
+from paas_pipelines.api.shapes import PIECE_BYTES, Shapes, encoded, pieces
 from paas_pipelines.api.streaming import EVENT_STREAM, Streams
 from paas_pipelines.api.task_logs import TaskLogs, places_of
 from paas_pipelines.runs.book import UnknownRunError
@@ -83,16 +83,15 @@ class PipelinesApi:
 
     async def jobs(self, _request: Request) -> Response:
         """Everything: 10,000 runs are some megabytes, so that they go in pieces."""
-        pieces = await self._shapes.everything()
+        parts = await self._shapes.everything()
         await self._served.durable()
-        if len(pieces) == 1:
-            return json_answer(pieces[0])
-        length = sum(map(len, pieces)) + 1
+        length = sum(map(len, parts)) + 1
+        if length <= PIECE_BYTES:
+            return json_answer(b"".join(parts))
 
         async def content() -> AsyncIterator[bytes]:
-            for piece in pieces:
+            for piece in pieces([*parts, b"\n"]):
                 yield piece
-            yield b"\n"
 
         return StreamingResponse(content(), media_type=JSON, headers={"Content-Length": str(length)})
 

@@ -14,7 +14,7 @@ import secrets
 from collections.abc import AsyncGenerator
 
 from paas_pipelines.api.served import Served
-from paas_pipelines.api.shapes import Shapes, encoded
+from paas_pipelines.api.shapes import Shapes, encoded, pieces
 from paas_pipelines.api.streaming import HEARTBEAT, News, event
 from paas_pipelines.runs.book import UnknownRunError
 
@@ -41,10 +41,10 @@ class RunEvents:
                 changed = None if seen is None else self._book.revisions.since(seen)
                 if changed is None:
                     seen, told = self._book.revisions.last, self._shapes.pipelines()
-                    pieces = await self._shapes.everything()
+                    parts = await self._shapes.everything()
                     await self._served.durable()
                     yield f"id: {self._id(seen)}\nevent: snapshot\ndata: ".encode()
-                    for piece in pieces:
+                    for piece in pieces(parts):
                         yield piece
                     yield b"\n\n"
                     continue

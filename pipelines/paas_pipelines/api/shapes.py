@@ -12,12 +12,15 @@ from paas_pipelines.runs.run import Run, Task, TaskStatus
 _SLICE = 250
 """So many records are encoded before others have their turn."""
 
-_PIECE_BYTES = 256 * 1024
+PIECE_BYTES = 256 * 1024
+
+
+_encoder = json.JSONEncoder(separators=(",", ":"))
 
 
 def encoded(value: Any) -> bytes:
     """One value of JSON, in ASCII, without a newline."""
-    return json.dumps(value, separators=(",", ":")).encode()
+    return _encoder.encode(value).encode()
 
 
 def moment(at: datetime) -> str:
@@ -85,7 +88,7 @@ class Shapes:
         return encoded([pipeline_shape(state) for state in self._engine.pipelines()])
 
     async def everything(self) -> Sequence[bytes]:
-        """The pieces of pipelines and jobs in one object, of this moment; the newest jobs come first."""
+        """All pipelines and jobs of this moment in one object, in many small parts; the newest jobs first."""
         pipelines = self.pipelines()
         runs = sorted(self._engine.book.runs(), key=lambda run: run.created, reverse=True)
         kept: dict[str, tuple[Run, bytes]] = {}
@@ -94,22 +97,24 @@ class Shapes:
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
         self._jobs = kept
-        head = b'{"pipelines":' + pipelines + b',"jobs":['
-        return list(_pieces(head, (body for _, body in kept.values()), b"]}"))
+        parts = [b'{"pipelines":' + pipelines + b',"jobs":[']
+        for _, body in kept.values():
+            parts += (body, b",")
+        if kept:
+            parts.pop()
+        return [*parts, b"]}"]
 
     def _kept(self, run: Run) -> tuple[Run, bytes]:
         found = self._jobs.get(run.run_id)
         return found if found and found[0] is run else (run, encoded(job_shape(run)))
 
 
-def _pieces(head: bytes, bodies: Iterable[bytes], tail: bytes) -> Iterator[bytes]:
-    """All of them with commas between, put together to pieces of some size."""
-    piece, separator = bytearray(head), b""
-    for body in bodies:
-        piece += separator
-        piece += body
-        separator = b","
-        if len(piece) >= _PIECE_BYTES:
+def pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The same in fewer parts of some size, each made when it is wanted: who is slow has no copy of all."""
+    piece = bytearray()
+    for part in parts:
+        piece += part
+        if len(piece) >= PIECE_BYTES:
             yield bytes(piece)
             piece.clear()
-    yield bytes(piece + tail)
+    yield bytes(piece)

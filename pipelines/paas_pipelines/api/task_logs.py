@@ -10,13 +10,11 @@ import json
 from collections.abc import AsyncGenerator, Mapping
 
 from paas_pipelines.api.served import Served
-from paas_pipelines.api.shapes import encoded, task_shape
+from paas_pipelines.api.shapes import PIECE_BYTES, encoded, task_shape
 from paas_pipelines.api.streaming import HEARTBEAT, News, event
 from paas_pipelines.runs.book import UnknownRunError
 from paas_pipelines.runs.run import Task
 from paas_pipelines.store.logs import Stream
-
-PIECE_BYTES = 256 * 1024
 
 _decoders = codecs.getincrementaldecoder("utf-8")
 

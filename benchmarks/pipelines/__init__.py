@@ -1,0 +1,1 @@
+"""What the pipelines server takes for a request, with every run on the disk before it is answered."""
