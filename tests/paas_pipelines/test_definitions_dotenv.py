@@ -51,6 +51,8 @@ def read(tmp_path):
         ("KEY=value value", "KEY", "value value"),
         ("FOO=bar # this is foo", "FOO", "bar"),
         ("FOO=bar#baz", "FOO", "bar#baz"),
+        ("FOO=bar # baz # other", "FOO", "bar # baz"),
+        (r"FOO='a\''", "FOO", "a\\"),
         ("FOO=#bar", "FOO", "#bar"),
         ('FOO="bar#baz" # comment', "FOO", "bar#baz"),
         ("FOO='bar#baz' # comment", "FOO", "bar#baz"),

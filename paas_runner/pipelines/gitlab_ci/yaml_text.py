@@ -16,8 +16,11 @@ _NULL = "tag:yaml.org,2002:null"
 _MERGE = "tag:yaml.org,2002:merge"
 _PLAIN = "tag:yaml.org,2002:"
 _REFERENCE = "!reference"
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The parser in C, where there is one, takes a tenth of the time for what authors may send."""
+
+UNREADABLE = (yaml.YAMLError, UnicodeEncodeError, RecursionError)
+"""What reading a text may raise."""
 
 
 def parse(text: str, budget: Budget, *, file: str = "") -> tuple[YamlSection, list[PipelineWarning]]:
@@ -26,23 +29,28 @@ def parse(text: str, budget: Budget, *, file: str = "") -> tuple[YamlSection, li
     `file` is what lines say of where they are.
     """
     try:
-        node = yaml.compose(text, Loader=_LOADER)
+        node = yaml.compose(text, Loader=LOADER)
         builder = _Builder(budget, file)
         document = builder.build(node) if node is not None else None
-    except yaml.MarkedYAMLError as error:
-        line = Line(error.problem_mark.line + 1, file) if error.problem_mark else None
-        problem = error.problem or error.context or ""
-        words = "nested too deeply" if "nesting depth" in problem else f"not YAML: {problem}"
-        raise PipelineError(words, line=line) from None
-    except (yaml.YAMLError, UnicodeEncodeError) as error:
-        where = f" (in {file})" if file else ""
-        raise PipelineError(f"not YAML: {' '.join(str(error).split())}{where}") from None
-    except RecursionError:
-        raise PipelineError("nested too deeply", line=Line(1, file) if file else None) from None
+    except UNREADABLE as error:
+        problem, number = in_words(error)
+        where = f" (in {file})" if file and number is None else ""
+        raise PipelineError(f"{problem}{where}", line=number and Line(number, file)) from None
     if not isinstance(document, YamlSection):
         raise PipelineError("a mapping of jobs was expected", line=Line(1, file))
     budget.take_all(document)
     return document, builder.warnings
+
+
+def in_words(error: Exception) -> tuple[str, int | None]:
+    """What is wrong with a text, and in which line, from 1, if that is known; `error` is `UNREADABLE`."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply", 1
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return f"not YAML: {' '.join(str(error).split())}", None
+    problem = error.problem or error.context or ""
+    words = "nested too deeply" if "nesting depth" in problem else f"not YAML: {problem}"
+    return words, error.problem_mark.line + 1 if error.problem_mark else None
 
 
 class _Builder:

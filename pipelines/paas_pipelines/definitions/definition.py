@@ -62,12 +62,20 @@ class OnError:
     env: Environment = NOTHING
 
 
+class ParameterKind(enum.StrEnum):
+    """What the values of a variable are, in JSON's words."""
+
+    STRING = "string"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+
+
 @attrs.frozen(kw_only=True)
 class Parameter:
     """A variable that a run may be given; a key of ours, from which start forms are made."""
 
     name: str
-    kind: str = "string"  # or number, boolean
+    kind: ParameterKind = ParameterKind.STRING
     description: str = ""
     default: Any = None
     choices: tuple[Any, ...] = ()

@@ -1,0 +1,140 @@
+"""Which files are definitions: the glob that `path` and `pattern` make together (spec prunner-api.md §1.1).
+
+`**` crosses folders, also none, `{a,b}` alternates, `*`, `?` and `[a-z]` match within a name, hidden ones
+too. Symbolic links are followed; a folder is looked through once for what the pattern can still become in it,
+so that links in a circle end. A file that is found twice, through links, is one: by its path without them.
+"""
+
+import functools
+import heapq
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fnmatch import translate
+from pathlib import Path
+from typing import TypeAlias
+
+from paas_pipelines.definitions.reading import Complaint, DefinitionsError, reason_of
+
+_ANY_DEPTH = "**"
+_MOST_ALTERNATIVES = 1000
+_WILDCARD = re.compile(r"[*?{\[]")
+_BRACES = re.compile(r"\{([^{}]*)\}")
+
+_Segments: TypeAlias = tuple[str, ...]
+_States: TypeAlias = frozenset[_Segments]
+"""What may still follow: of each alternative that has fitted so far, the segments that are left."""
+
+
+def find(path: str | os.PathLike[str], pattern: str) -> Sequence[str]:
+    """Sorted as bytes; nothing is found by wildcards that fit nothing.
+
+    Raises `DefinitionsError` for a plain name that does not exist, and a folder that cannot be read.
+    """
+    joined = os.path.normpath("/".join(part for part in (os.fspath(path), pattern) if part))
+    segments = joined.split("/")
+    first = next((number for number, segment in enumerate(segments) if _WILDCARD.search(segment)), None)
+    if first is None or Path(joined).exists():
+        if not Path(joined).exists():
+            raise _error("file does not exist", joined)
+        return [joined]
+    root = "/".join(segments[:first]) or ("/" if joined.startswith("/") else ".")
+    found: dict[str, str] = {}
+    for _linked, file in sorted(_walked(root, _states(_alternatives("/".join(segments[first:]))))):
+        found.setdefault(os.path.realpath(file), file)
+    return sorted(found.values(), key=os.fsencode)
+
+
+def _walked(root: str, states: _States) -> Iterator[tuple[bool, str]]:
+    """Each file that fits, and whether a link leads to it; links to folders are followed last."""
+    folders, links = [(root, states)], list[tuple[str, list[_Segments]]]()
+    seen: set[tuple[int, int, _States]] = set()
+    linked = False
+    while folders or links:
+        if folders:
+            folder, states = folders.pop()
+        else:
+            linked, (folder, segments) = True, heapq.heappop(links)
+            states = frozenset(segments)
+        prefix = "" if folder == "." else folder.rstrip("/") + "/"
+        step = _step(states)
+        for entry in _entries(folder, states, seen, is_root=folder == root):
+            after = step(entry.name)
+            if not _is_folder(entry):
+                if () in after:
+                    yield linked or entry.is_symlink(), prefix + entry.name
+            elif below := after - {()}:
+                if entry.is_symlink():
+                    heapq.heappush(links, (prefix + entry.name, sorted(below)))
+                else:
+                    folders.append((prefix + entry.name, below))
+
+
+def _entries(
+    folder: str, states: _States, seen: set[tuple[int, int, _States]], *, is_root: bool
+) -> Sequence[os.DirEntry[str]]:
+    """Of a folder that has not been looked through for these states; none of one that has just vanished."""
+    try:
+        status = os.stat(folder)  # noqa: PTH116 - of so many folders that a Path for each is felt
+        key = (status.st_dev, status.st_ino, states)
+        if key in seen:
+            return ()
+        seen.add(key)
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        if not is_root and isinstance(error, FileNotFoundError | NotADirectoryError):
+            return ()
+        raise _error(f"open {folder}: {reason_of(error)}", folder) from None
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+@functools.lru_cache(maxsize=1000)
+def _step(states: _States) -> Callable[[str], _States]:
+    """What may follow after a name; nothing at all, the empty segments, where it fits itself."""
+    crossing = {segments for segments in states if segments[0] == _ANY_DEPTH}
+    fits = [(re.compile(translate(rest[0])).match, rest[1:]) for rest in states - crossing]
+    stay = _states(crossing)
+
+    def after(name: str) -> _States:
+        fitting = [rest for fit, rest in fits if fit(name)]
+        return _states(stay.union(fitting)) if fitting else stay
+
+    return after
+
+
+def _states(alternatives: Iterable[_Segments]) -> _States:
+    """With what follows a `**` that stands for no folder."""
+    found = set(alternatives)
+    for segments in list(found):
+        depth = 0
+        while segments[depth : depth + 1] == (_ANY_DEPTH,):
+            depth += 1
+            found.add(segments[depth:])
+    return frozenset(found)
+
+
+def _alternatives(pattern: str) -> Iterator[_Segments]:
+    """Of all braces, each combination; a `**` at the end is a `*`, and `[^a]` is `[!a]`."""
+    left = [pattern]
+    for _ in range(_MOST_ALTERNATIVES):
+        if not left:
+            return
+        text = left.pop()
+        if braces := _BRACES.search(text):
+            left += [text[: braces.start()] + each + text[braces.end() :] for each in braces[1].split(",")]
+        else:
+            *above, last = text.replace("[^", "[!").split("/")
+            yield (*above, "*" if last == _ANY_DEPTH else last)
+    raise _error(f"more than {_MOST_ALTERNATIVES} alternatives", pattern)
+
+
+def _error(reason: str, file: str) -> DefinitionsError:
+    text = f"finding files with glob: {reason}"
+    return DefinitionsError(text, Complaint(file=file, text=text))

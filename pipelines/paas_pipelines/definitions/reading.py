@@ -1,0 +1,95 @@
+"""One file into the nodes of its YAML, which know their lines; whatever it is, it costs a bounded effort."""
+
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import attrs
+import yaml
+
+from paas_runner.errors import RunnerError
+from paas_runner.pipelines.gitlab_ci.yaml_text import LOADER, UNREADABLE, in_words
+
+MOST_BYTES = 512 * 1024
+
+
+@attrs.frozen(kw_only=True)
+class Complaint:
+    """What is wrong in a file, or strange; `line` counts from 1."""
+
+    file: str
+    text: str
+    line: int | None = None
+
+    @property
+    def place(self) -> str:
+        """`file:line`."""
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.text}"
+
+
+class DefinitionsError(RunnerError):
+    """Definitions that cannot be loaded: prunner's text, and in a second line the place, `file:line`."""
+
+    def __init__(self, text: str, complaint: Complaint) -> None:
+        super().__init__(f"{text}\n{complaint.place}")
+        self.text = text
+        self.complaint = complaint
+
+
+@attrs.frozen(kw_only=True)
+class Document:
+    """The first document of a file; `root` is None where there is none."""
+
+    root: yaml.Node | None
+    has_more: bool
+
+
+def read(file: str) -> Document:
+    """Raises `DefinitionsError`."""
+    try:
+        data = _bytes(file)
+    except OSError as error:
+        raise refused(file, f"opening file: open {file}: {reason_of(error)}") from None
+    if len(data) > MOST_BYTES:
+        raise refused(file, f"decoding YAML: more than {MOST_BYTES} bytes")
+    try:
+        return _document(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise refused(file, "decoding YAML: not UTF-8", line) from None
+    except UNREADABLE as error:
+        words, number = in_words(error)
+        raise refused(file, f"decoding YAML: {words}", number) from None
+
+
+def refused(file: str, text: str, line: int | None = None) -> DefinitionsError:
+    """The error that a file makes, in prunner's words."""
+    return DefinitionsError(f"loading {file}: {text}", Complaint(file=file, text=text, line=line))
+
+
+def reason_of(error: OSError) -> str:
+    """As Go words it."""
+    return (error.strerror or type(error).__name__).lower()
+
+
+def _bytes(file: str) -> bytes:
+    """At most one more than may be; a pipe or a device, which could block or never end, is refused."""
+    if not stat.S_ISREG(Path(file).stat().st_mode):
+        raise OSError(0, "not a regular file")
+    with Path(file).open("rb") as opened:
+        return opened.read(MOST_BYTES + 1)
+
+
+def _document(text: str) -> Document:
+    loader: Any = LOADER(text)
+    try:
+        root, has_more = (loader.get_node() if loader.check_node() else None), False
+        with suppress(yaml.YAMLError):  # prunner does not look at what follows
+            has_more = root is not None and loader.check_node()
+        return Document(root=root, has_more=has_more)
+    finally:
+        loader.dispose()

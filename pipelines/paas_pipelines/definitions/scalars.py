@@ -1,0 +1,121 @@
+"""What a node of YAML means where a value of some type is wanted: by the rules of yaml.v2, prunner's."""
+
+import enum
+import json
+import re
+from datetime import timedelta
+from typing import TypeVar
+
+import yaml
+
+from paas_pipelines.definitions.durations import parse_duration
+from paas_runner.plain_text import short_line
+
+NULL = "tag:yaml.org,2002:null"
+_STRING = "tag:yaml.org,2002:str"
+_INTEGER = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+|0|[1-9][0-9]*)")
+_OCTAL = re.compile(r"[-+]?0[0-7]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_TRUE = frozenset(["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"])
+_FALSE = frozenset(["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"])
+_LARGEST = 2**63
+_MOST_DIGITS = 100
+_SHOWN = 40
+
+Choice = TypeVar("Choice", bound=enum.StrEnum)
+
+
+class UnfitError(Exception):
+    """A value that its key cannot have; the text is for the author."""
+
+
+def quoted(text: str) -> str:
+    """As Go's `%q`."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def described(node: yaml.Node) -> str:
+    """What is there instead of what was expected."""
+    if isinstance(node, yaml.ScalarNode):
+        return quoted(short_line(str(node.value), _SHOWN))
+    return "a mapping" if isinstance(node, yaml.MappingNode) else "a list"
+
+
+def text(node: yaml.Node) -> str:
+    """Any scalar, as it is written."""
+    if not isinstance(node, yaml.ScalarNode):
+        raise UnfitError(f"a text was expected, not {described(node)}")
+    value = "" if node.tag == NULL else str(node.value)
+    if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
+        raise UnfitError("a text must not have characters with the code 0 or halves of characters")
+    return value
+
+
+def name(node: yaml.Node) -> str:
+    """A text that is not empty."""
+    if not (found := text(node)):
+        raise UnfitError("it must not be empty")
+    return found
+
+
+def boolean(node: yaml.Node) -> bool:
+    """Written in one of YAML's many ways."""
+    if (written := _plain(node)) not in _TRUE | _FALSE:
+        raise UnfitError(f"true or false was expected, not {described(node)}")
+    return written in _TRUE
+
+
+def integer(node: yaml.Node) -> int:
+    """A number with a fraction, which prunner cuts off, is refused."""
+    if (value := _number(node)) is None or value != int(value):
+        raise UnfitError(f"a whole number was expected, not {described(node)}")
+    return int(value)
+
+
+def number(node: yaml.Node) -> int | float:
+    """With a fraction or without."""
+    if (value := _number(node)) is None:
+        raise UnfitError(f"a number was expected, not {described(node)}")
+    return value
+
+
+def duration(node: yaml.Node) -> timedelta:
+    """In Go's syntax."""
+    try:
+        return parse_duration(text(node))
+    except ValueError as error:
+        raise UnfitError(str(error)) from None
+
+
+def timeout(node: yaml.Node) -> timedelta:
+    """A duration that something can take."""
+    if (found := duration(node)) <= timedelta():
+        raise UnfitError("it must be more than nothing")
+    return found
+
+
+def choice(node: yaml.Node, among: type[Choice], what: str) -> Choice:
+    """One of a set of words; the text of the error is prunner's."""
+    if (written := text(node)) not in set(among):
+        raise UnfitError(f"unknown {what}: {quoted(written)}")
+    return among(written)
+
+
+def _plain(node: yaml.Node) -> str:
+    """What is written without quotes, or with a tag that makes it something else; empty for all else."""
+    is_plain = isinstance(node, yaml.ScalarNode) and (not node.style or node.tag != _STRING)
+    return str(node.value) if is_plain else ""
+
+
+def _number(node: yaml.Node) -> int | float | None:
+    written = _plain(node).replace("_", "")
+    value: int | float = _LARGEST
+    if len(written) > _MOST_DIGITS:
+        return None
+    if _INTEGER.fullmatch(written):
+        value = int(written, 0)
+    elif _OCTAL.fullmatch(written):
+        value = int(written, 8)
+    elif _FLOAT.fullmatch(written):
+        value = float(written)
+    return value if abs(value) < _LARGEST else None
