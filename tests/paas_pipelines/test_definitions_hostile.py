@@ -132,6 +132,12 @@ def test_an_anchor_that_contains_itself_is_only_as_deep_as_definitions_are(said)
     assert said("pipelines: {p: &p {tasks: {t: *p}}}") == []
 
 
+def test_lists_in_lists_are_refused_without_a_look_into_them(said):
+    levels = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12))
+    texts = said(f"a0: &a0 [x]\n{levels}pipelines: {{p: {{tasks: {{t: {{depends_on: *a11}}}}}}}}")
+    assert texts == ["decoding YAML: a text was expected, not a list (p.tasks.t.depends_on)"]
+
+
 def test_a_long_chain_of_merges_ends(said):
     chain = "".join(f"a{number}: &a{number} {{<<: *a{number - 1}}}\n" for number in range(1, 5000))
     texts = said(f"a0: &a0 {{}}\n{chain}pipelines: {{p: {{<<: *a4999}}}}")

@@ -39,7 +39,7 @@ _MOST_MERGES = 100
 _WIDTH = 60
 
 
-class _TooMuchError(UnfitError):
+class _TooMuchError(Exception):
     """Aliases stand for more than a file may be: nothing of it is looked at any more."""
 
 
@@ -64,7 +64,7 @@ class Decoder:
             return {}
         try:
             found: Mapping[str, Definition] = self.fields([document.root], (), _FILE).get("pipelines", {})
-        except UnfitError as error:
+        except (UnfitError, _TooMuchError) as error:
             self._complain(document.root, error, ())
             return {}
         return found
@@ -103,11 +103,12 @@ class Decoder:
     def items(self, nodes: Nodes, at: KeyPath) -> Nodes:
         """Of a list."""
         if not isinstance(nodes[-1], yaml.SequenceNode):
-            raise UnfitError(f"a list was expected, not {_not_shown(nodes[-1])}")
+            raise UnfitError(f"a list was expected, not {scalars.kind_of(nodes[-1])}")
         items: Nodes = nodes[-1].value
         self._take(len(items))
         for item in items:
-            self._places.setdefault((*at, str(item.value)), _line_of(item))
+            if isinstance(item, yaml.ScalarNode):
+                self._places.setdefault((*at, str(item.value)), _line_of(item))
         return items
 
     def _values(
@@ -117,8 +118,6 @@ class Decoder:
         for key, nodes in found.items():
             try:
                 values[key] = read_of(key)(self, nodes, (*at, key))
-            except _TooMuchError:
-                raise
             except UnfitError as error:
                 self._complain(nodes[-1], error, (*at, key))
         return values
@@ -129,7 +128,7 @@ class Decoder:
             if node.tag == NULL:
                 continue
             if not isinstance(node, yaml.MappingNode):
-                raise UnfitError(f"a mapping was expected, not {_not_shown(node)}")
+                raise UnfitError(f"a mapping was expected, not {scalars.kind_of(node)}")
             for key_node, value in node.value:
                 self._take(1)
                 if key_node.tag == _MERGE:
@@ -160,7 +159,7 @@ class Decoder:
         if self._left < 0:
             raise _TooMuchError("document contains excessive aliasing")
 
-    def _complain(self, node: yaml.Node, error: UnfitError, at: KeyPath) -> None:
+    def _complain(self, node: yaml.Node, error: Exception, at: KeyPath) -> None:
         where = f" ({_path(at)})" if at and not str(error).startswith("unknown ") else ""
         self.failed.add(at[:2])
         self.complain(f"decoding YAML: {error}{where}", _line_of(node))
@@ -218,21 +217,14 @@ def _path(at: KeyPath) -> str:
     return short_line(".".join(at), _WIDTH)
 
 
-def _not_shown(node: yaml.Node) -> str:
-    """What may be a secret, in a script that is no list or an `env` that is no mapping."""
-    return "a text" if isinstance(node, yaml.ScalarNode) else scalars.described(node)
-
-
 _FILE: Mapping[str, _Read] = {"pipelines": lambda decoder, nodes, _at: decoder.named(nodes, (), _pipeline)}
 _PIPELINE: Mapping[str, _Read] = {
-    "concurrency": _one(scalars.integer),
-    "queue_limit": _one(scalars.integer),
-    "queue_strategy": _one(partial(scalars.choice, among=QueueStrategy, what="queue strategy")),
-    "queue_partition_limit": _one(scalars.integer),
-    "start_delay": _one(scalars.duration),
+    **dict.fromkeys(
+        ("concurrency", "queue_limit", "queue_partition_limit", "retention_count"), _one(scalars.integer)
+    ),
+    **dict.fromkeys(("start_delay", "retention_period"), _one(scalars.duration)),
     "continue_running_tasks_after_failure": _one(scalars.boolean),
-    "retention_period": _one(scalars.duration),
-    "retention_count": _one(scalars.integer),
+    "queue_strategy": _one(partial(scalars.choice, among=QueueStrategy, what="queue strategy")),
     "env": _environment,
     "tasks": lambda decoder, nodes, at: decoder.named(nodes, at, _task),
     "on_error": lambda decoder, nodes, at: OnError(**decoder.fields(nodes, at, _ON_ERROR)),

@@ -12,14 +12,15 @@ from pathlib import Path
 from paas_runner.errors import RunnerError
 
 _BLANKS = "\t\v\f\r \x85\xa0"
-_BETWEEN = re.compile(r"(?:\s|#[^\n]*)*")
-_NAME = re.compile(rf"(?:export[{_BLANKS}]+)?(?P<name>[\w.{_BLANKS}]*)(?P<end>[=:][{_BLANKS}]*|\Z)?")
+_NAME = re.compile(
+    rf"(?>(?:\s|#[^\n]*)*)(?:export[{_BLANKS}]+)?(?P<name>[\w.{_BLANKS}]*)(?P<end>[=:][{_BLANKS}]*|\Z)?"
+)
 _VALUE = re.compile(
-    r"""(?:'(?P<raw>.*?)(?<!\\)'|"(?P<double>.*?)(?<!\\)"|(?!['"])(?P<plain>[^\n\r]*))""", re.DOTALL
+    r"""'(?P<raw>.*?)(?<!\\)'|"(?P<double>.*?)(?<!\\)"|(?!['"])(?P<plain>[^\n\r]*)""", re.DOTALL
 )
 _COMMENT = re.compile(rf"(.*[{_BLANKS}])#", re.DOTALL)  # the last one, as in 1.5.1
-_ESCAPE = re.compile(r"\\(.)")
-_ESCAPED = re.compile(r"\\([^$])")
+_ESCAPE = re.compile(r"\\([^$])")
+_LINE_BREAKS = {"n": "\n", "r": "\r"}
 _REFERENCE = re.compile(r"(\\)?\$\(?\{?([A-Z0-9_]+)?\}?")
 
 
@@ -42,53 +43,38 @@ def read_dotenv(files: Iterable[str | Path]) -> dict[str, str]:
             continue
         except OSError as error:
             raise DotenvError(f"loading env file {file}: {error.strerror}") from None
-        text = data.decode("utf-8-sig", "surrogateescape").replace("\r\n", "\n")
-        try:
-            found |= _parsed(text)
-        except _MalformedError as error:
-            line = text.count("\n", 0, error.position) + 1
-            raise DotenvError(f"loading env file {file}: {error}\n{file}:{line}") from None
+        found |= _parsed(str(file), data.decode("utf-8-sig", "surrogateescape").replace("\r\n", "\n"))
     return found
 
 
-class _MalformedError(Exception):
-    def __init__(self, text: str, position: int) -> None:
-        super().__init__(text)
-        self.position = position
-
-
-def _parsed(text: str) -> dict[str, str]:
+def _parsed(file: str, text: str) -> dict[str, str]:
+    if "\0" in text:
+        raise _malformed(file, text, text.index("\0"), "a character with the code 0")
     found: dict[str, str] = {}
-    at = _end(_BETWEEN, text, 0)
+    at = 0
     while at < len(text):
-        name = _NAME.match(text, at)
-        if name is None or name["end"] is None:
+        if not (name := _NAME.match(text, at)) or name["end"] is None:
             position = name.end() if name else at
-            raise _MalformedError("an unexpected character in the name of a variable", position)
-        value = _VALUE.match(text, name.end())
-        if value is None:
-            raise _MalformedError("a quoted value without its end", name.end())
-        if "\0" in value.group():
-            raise _MalformedError("a character with the code 0", name.end())
+            raise _malformed(file, text, position, "an unexpected character in the name of a variable")
+        if not (value := _VALUE.match(text, name.end())):
+            raise _malformed(file, text, name.end(), "a quoted value without its end")
         found[name["name"].rstrip() if name["end"] else ""] = _meant(value, found)
-        at = _end(_BETWEEN, text, value.end())
+        at = value.end()
     found.pop("", None)  # set by nobody, and nobody's error in godotenv
     return found
 
 
-def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
-    match = pattern.match(text, start)
-    return match.end() if match else start
+def _malformed(file: str, text: str, at: int, what: str) -> DotenvError:
+    line = text.count("\n", 0, at) + 1
+    return DotenvError(f"loading env file {file}: {what}\n{file}:{line}")
 
 
 def _meant(value: re.Match[str], found: Mapping[str, str]) -> str:
     if (raw := value["raw"]) is not None:
         return raw.strip("'")
     if (double := value["double"]) is not None:
-        broken = _ESCAPE.sub(
-            lambda escape: {"n": "\n", "r": "\r"}.get(escape[1], escape[0]), double.strip('"')
-        )
-        return _expanded(_ESCAPED.sub(r"\1", broken), found)
+        unescaped = _ESCAPE.sub(lambda escape: _LINE_BREAKS.get(escape[1], escape[1]), double.strip('"'))
+        return _expanded(unescaped, found)
     comment = _COMMENT.match(value["plain"])
     return _expanded((comment[1] if comment else value["plain"]).strip(_BLANKS), found)
 

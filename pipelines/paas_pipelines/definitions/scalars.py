@@ -36,8 +36,14 @@ def quoted(text: str) -> str:
 
 def described(node: yaml.Node) -> str:
     """What is there instead of what was expected."""
+    is_scalar = isinstance(node, yaml.ScalarNode)
+    return quoted(short_line(str(node.value), _SHOWN)) if is_scalar else kind_of(node)
+
+
+def kind_of(node: yaml.Node) -> str:
+    """Without a text itself, which may be a secret where a list or a mapping was expected."""
     if isinstance(node, yaml.ScalarNode):
-        return quoted(short_line(str(node.value), _SHOWN))
+        return "a text"
     return "a mapping" if isinstance(node, yaml.MappingNode) else "a list"
 
 
