@@ -12,8 +12,8 @@ import attrs
 from paas_pipelines.template import parsing, strings
 from paas_pipelines.template.formatting import bare, brief, go_type, held, show
 from paas_pipelines.template.functions import FUNCTIONS, truth
-from paas_pipelines.template.parsing import Action, Branch, Constant, Function, Jump, Pipe, Reference
-from paas_pipelines.template.strings import BoundError, Buffer, CallError, TemplateError, Work
+from paas_pipelines.template.parsing import Branch, Constant, Function, Jump, Pipe, Reference
+from paas_pipelines.template.strings import BoundError, CallError, TemplateError, Work
 
 _NIL = "cannot assign nil to string"
 NAME = "interpolate"
@@ -47,7 +47,8 @@ class _Rendering:
         self._template = template
         self._data = variables
         self._work = Work()
-        self._out = Buffer(self._work)
+        self._out: list[str] = []
+        self._length = 0
         self._variables: list[tuple[str, Any]] = [("$", variables)]
         self._node: parsing.Spot | None = None  # where it is, for messages
 
@@ -56,19 +57,19 @@ class _Rendering:
             self._walk(self._data, self._template.nodes)
         except BoundError as bound:
             self._fail(str(bound))
-        return strings.whole(self._out.text())
+        return strings.whole("".join(self._out))
 
     def _walk(self, dot: Any, nodes: parsing.Nodes) -> Jump | None:
         for node in nodes:
             self._work.spend(strings.STEP)
             match node:
                 case str():
-                    self._out.write(node)
-                case Action():
-                    value = self._pipe(dot, node.pipe)
-                    if not node.pipe.variables:
-                        self._node = node.pipe
-                        show(self._out, "<no value>" if value is None else value)
+                    self._write(node)
+                case Pipe():
+                    value = self._pipe(dot, node)
+                    if not node.variables:
+                        self._node = node
+                        self._write(show(self._work, "<no value>" if value is None else bare(value)))
                 case Branch():
                     known = len(self._variables)
                     walk = self._range if node.keyword == "range" else self._choice
@@ -79,6 +80,12 @@ class _Rendering:
                 case Jump():
                     return node
         return None
+
+    def _write(self, text: str) -> None:
+        self._length += len(text)
+        self._out.append(text)
+        if self._length > strings.MOST_CHARACTERS:
+            raise BoundError(f"text is longer than {strings.MOST_CHARACTERS} characters")
 
     def _choice(self, dot: Any, branch: Branch) -> Jump | None:
         for pipe, body in branch.arms:

@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from paas_pipelines.template.strings import STEP, BoundError, Buffer, Work, foreign, octets, quote, whole
+from paas_pipelines.template.strings import STEP, BoundError, Work, foreign, octets, quote
 
 MOST_DEPTH = 100
 """Of values that are printed, and of what is nested in a template."""
@@ -97,60 +97,53 @@ def go_type(value: Any) -> str:
 
 def brief(value: Any) -> str:
     """The value as it stands in a message: its beginning."""
-    out = Buffer(Work(10_000), 200)
     try:
-        show(out, value)
+        text = show(Work(100 * STEP), value)
     except BoundError:
-        return out.text()[:100] + "…"
-    return whole(out.text()[:200])
+        text = go_type(value)
+    return text if len(text) <= 100 else text[:100] + "…"
 
 
-def show(out: Buffer, value: Any, verb: Verb = PLAIN, depth: int = 0) -> None:
-    """Print one value."""
+def show(work: Work, value: Any, verb: Verb = PLAIN, depth: int = 0) -> str:
+    """One value, printed."""
     if depth > MOST_DEPTH:
         raise BoundError(f"a value is nested deeper than {MOST_DEPTH}")
-    out.work.spend(2 * STEP)
+    work.spend(2 * STEP)
     if depth:
         value = held(value).value
-    if value is None:
-        mistaken = not depth and verb.letter not in "vT"
-        out.write(f"%!{verb.letter}({_NIL})" if mistaken else _NIL if depth else verb.padded(_NIL))
-    elif verb.letter == "T" and not depth:
-        out.write(verb.padded(go_type(value)))
-    elif isinstance(value, Mapping):
-        out.write("map[")
-        for number, key in enumerate(sorted(value)):
-            out.write(" " if number else "")
-            show(out, key, verb, depth + 1)
-            out.write(":")
-            show(out, value[key], verb, depth + 1)
-        out.write("]")
-    elif isinstance(value, list | tuple):
-        out.write("[")
-        for number, item in enumerate(value):
-            out.write(" " if number else "")
-            show(out, item, verb, depth + 1)
-        out.write("]")
-    elif (text := _scalar(value, verb)) is not None:
-        out.write(text)
-    else:
-        out.write(f"%!{verb.letter}({go_type(value)}=")
-        show(out, value, attrs.evolve(verb, letter="v"))
-        out.write(")")
+    if verb.letter == "T" and not depth and value is not None:
+        return verb.padded(go_type(value))
+    if isinstance(value, Mapping):
+        items = (
+            f"{show(work, key, verb, depth + 1)}:{show(work, value[key], verb, depth + 1)}"
+            for key in sorted(value)
+        )
+        return work.joined(("map[", " ".join(items), "]"))
+    if isinstance(value, list | tuple):
+        return work.joined(("[", " ".join(show(work, item, verb, depth + 1) for item in value), "]"))
+    text = _NIL if depth and value is None else _scalar(value, verb)
+    if text is None:
+        told = (
+            _NIL if value is None else f"{go_type(value)}={show(work, value, attrs.evolve(verb, letter='v'))}"
+        )
+        text = f"%!{verb.letter}({told})"
+    return work.joined((text,))
 
 
-def show_all(out: Buffer, values: Sequence[Any], *, line: bool = False) -> None:
+def show_all(work: Work, values: Sequence[Any], *, line: bool = False) -> str:
     """As Sprint, with spaces where neither is a string; or as Sprintln."""
+    parts: list[str] = []
     for number, value in enumerate(values):
         beside_text = isinstance(value, str) or isinstance(values[number - 1], str)
-        out.write(" " if number and (line or not beside_text) else "")
-        show(out, value)
-    out.write("\n" if line else "")
+        parts += (" " if number and (line or not beside_text) else "", show(work, value))
+    return work.joined((*parts, "\n" if line else ""))
 
 
 def _scalar(value: Any, verb: Verb) -> str | None:
     """None for a letter that does not fit."""
     match value:
+        case None:
+            return verb.padded(_NIL) if verb.letter in "vT" else None
         case bool():
             return verb.padded(str(value).lower()) if verb.letter in "tv" else None
         case int():

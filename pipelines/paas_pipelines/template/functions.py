@@ -8,8 +8,8 @@ from urllib.parse import quote_plus
 import attrs
 
 from paas_pipelines.template.formatting import Byte, Held, bare, brief, go_type, held, show_all
-from paas_pipelines.template.printing import print_formatted
-from paas_pipelines.template.strings import Buffer, CallError, Work, octets, of_octets
+from paas_pipelines.template.printing import formatted
+from paas_pipelines.template.strings import CallError, Work, octets, of_octets
 
 Call: TypeAlias = Callable[[Work, Sequence[Any]], Any]
 """Gets the arguments; raises `CallError`."""
@@ -41,9 +41,7 @@ def truth(value: Any) -> bool:
 
 
 def _text(work: Work, values: Sequence[Any], *, line: bool = False) -> str:
-    out = Buffer(work)
-    show_all(out, [bare(value) for value in values], line=line)
-    return out.text()
+    return show_all(work, [bare(value) for value in values], line=line)
 
 
 def _printable(work: Work, values: Sequence[Any]) -> str:
@@ -52,9 +50,8 @@ def _printable(work: Work, values: Sequence[Any]) -> str:
 
 
 def _printf(work: Work, values: Sequence[Any]) -> str:
-    out = Buffer(work)
-    print_formatted(out, bare(values[0]), [bare(value) for value in values[1:]])
-    return out.text()
+    pattern, *others = map(bare, values)
+    return formatted(work, pattern, others)
 
 
 def _script(work: Work, values: Sequence[Any]) -> str:

@@ -67,13 +67,6 @@ Operand: TypeAlias = Constant | Function | Reference | Pipe
 
 
 @attrs.frozen
-class Action:
-    """A value that is printed, or a variable that is set."""
-
-    pipe: Pipe
-
-
-@attrs.frozen
 class Branch:
     """`if`, `with` or `range`; the first two may have several arms, by `else if` and `else with`."""
 
@@ -92,9 +85,9 @@ class Jump:
         return f"{{{{{self.keyword}}}}}"
 
 
-Node: TypeAlias = str | Action | Branch | Jump
+Node: TypeAlias = str | Pipe | Branch | Jump
 Nodes: TypeAlias = tuple[Node, ...]
-"""What is printed as it is, actions, branches, and jumps."""
+"""Text as it is, values that are printed or kept in variables, branches, and jumps."""
 
 
 def parsed(text: str, name: str, functions: Container[str]) -> Nodes:
@@ -140,7 +133,7 @@ class _Parser:
     def _action(self) -> Node:
         keyword = self._peek().kind
         if keyword not in KEYWORDS or keyword == "nil":
-            return Action(self._pipe("command", "right"))
+            return self._pipe("command", "right")
         self._take()
         if keyword in ("if", "with", "range"):
             return self._control(keyword)

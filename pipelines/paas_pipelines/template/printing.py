@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from paas_pipelines.template.formatting import Verb, go_type, show
-from paas_pipelines.template.strings import Buffer, CallError
+from paas_pipelines.template.strings import CallError, Work
 
 MOST_WIDTH = 1_000_000
 """Go's own."""
@@ -16,11 +16,12 @@ MOST_WIDTH = 1_000_000
 _VERB = re.compile(r"%([-+# 0]*)(\*|[0-9]*)(?:(\.)(\*|[0-9]*))?(.?)", re.DOTALL)
 
 
-def print_formatted(out: Buffer, pattern: str, values: Sequence[Any]) -> None:
-    """Print the pattern with the values in it; raises `CallError` for what is not offered."""
+def formatted(work: Work, pattern: str, values: Sequence[Any]) -> str:
+    """The pattern with the values in it; raises `CallError` for what is not offered."""
     at, left = 0, list(values)
+    out: list[str] = []
     while (match := _VERB.search(pattern, at)) is not None:
-        out.write(pattern[at : match.start()])
+        out.append(pattern[at : match.start()])
         flags, wide, dot, precise, letter = match.groups()
         at = match.end()
         if max((len(number), number) for number in (wide, precise or "")) > (7, "1000000"):
@@ -32,28 +33,28 @@ def print_formatted(out: Buffer, pattern: str, values: Sequence[Any]) -> None:
         if letter == "[":
             raise CallError("values that are chosen by a number are not offered")
         if letter in ("", "%"):
-            out.write(letter or "%!(NOVERB)")
+            out.append(letter or "%!(NOVERB)")
         elif not left:
-            out.write(f"%!{letter}(MISSING)")
+            out.append(f"%!{letter}(MISSING)")
         else:
-            out.work.spend(abs(width) + (precision or 0))
+            work.spend(abs(width) + (precision or 0))
             flags += "-" * (width < 0)
             precision = None if (precision or 0) < 0 else precision
-            show(out, left.pop(0), Verb(letter=letter, flags=flags, width=abs(width), precision=precision))
-    out.write(pattern[at:])
+            verb = Verb(letter=letter, flags=flags, width=abs(width), precision=precision)
+            out.append(show(work, left.pop(0), verb))
+    out.append(pattern[at:])
     for number, value in enumerate(left):
-        out.write(", " if number else "%!(EXTRA ")
-        out.write("" if value is None else f"{go_type(value)}=")
-        show(out, value)
-    out.write(")" if left else "")
+        kind = "" if value is None else f"{go_type(value)}="
+        out.append(f"{', ' if number else '%!(EXTRA '}{kind}{show(work, value)}")
+    return work.joined((*out, ")" if left else ""))
 
 
-def _size(out: Buffer, written: str, left: list[Any], name: str) -> int | None:
+def _size(out: list[str], written: str, left: list[Any], name: str) -> int | None:
     """A width or a precision, written or a value."""
     if written != "*":
         return int(written) if written and len(written) < 8 else None
     value = left.pop(0) if left else None
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MOST_WIDTH:
         return value
-    out.write(f"%!(BAD{name})")
+    out.append(f"%!(BAD{name})")
     return None

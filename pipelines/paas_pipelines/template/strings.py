@@ -4,7 +4,9 @@ A Go string is bytes. Here it is a `str`, in which a byte that is no UTF-8 is a 
 `errors="surrogateescape"` makes it; `whole` makes text of it that can be written anywhere.
 """
 
+import ast
 import re
+from collections.abc import Iterable
 
 MOST_CHARACTERS = 1_000_000
 """Of what one template is rendered to, and of each text that it makes on the way."""
@@ -14,11 +16,13 @@ MOST_WORK = 16_000_000
 
 STEP = 50
 
-_ESCAPE = re.compile(
-    r"\\(?:([abfnrtv\\])|(['\"])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|)"
+_ESCAPE = (
+    r"\\(?:[abfnrtv\\]|x[0-9a-fA-F]{2}|[0-3][0-7]{2}|u(?![dD][89a-fA-F])[0-9a-fA-F]{4}"
+    r"|U(?!0000[dD][89a-fA-F])[0-9a-fA-F]{8}|MARK)"
 )
-_LETTERS = dict(zip("abfnrtv\\", "\a\b\f\n\r\t\v\\", strict=True))
-_NAMES = {char: f"\\{letter}" for letter, char in _LETTERS.items()}
+_QUOTED = {mark: re.compile(f"(?:[^\\\\]|{_ESCAPE.replace('MARK', mark)})*") for mark in "'\""}
+_NAMES = {char: f"\\{letter}" for letter, char in zip("abfnrtv\\", "\a\b\f\n\r\t\v\\", strict=True)}
+_BYTE = re.compile(r"(\\\\)|\\x([89a-fA-F][0-9a-fA-F])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -34,25 +38,6 @@ class BoundError(Exception):
     """More text, work or depth than a rendering may have."""
 
 
-class Buffer:
-    """Text that grows up to `most` characters, on the account of a rendering."""
-
-    def __init__(self, work: "Work", most: int = MOST_CHARACTERS) -> None:
-        self.work = work
-        self._parts: list[str] = []
-        self._left = most
-
-    def write(self, text: str) -> None:
-        self.work.spend(len(text) + 1)
-        self._left -= len(text)
-        if self._left < 0:
-            raise BoundError(f"text is longer than {MOST_CHARACTERS} characters")
-        self._parts.append(text)
-
-    def text(self) -> str:
-        return "".join(self._parts)
-
-
 class Work:
     """What a rendering may still take."""
 
@@ -63,6 +48,14 @@ class Work:
         self._left -= amount
         if self._left < 0:
             raise BoundError("rendering takes too much work")
+
+    def joined(self, parts: Iterable[str]) -> str:
+        """The text, which has its bound, too."""
+        text = "".join(parts)
+        self.spend(len(text))
+        if len(text) > MOST_CHARACTERS:
+            raise BoundError(f"text is longer than {MOST_CHARACTERS} characters")
+        return text
 
 
 def octets(text: str) -> bytes:
@@ -106,20 +99,11 @@ def unquoted(text: str) -> str:
     mark, inner = text[0], text[1:-1]
     if mark == "`":
         return inner.replace("\r", "")
-
-    def meaning(match: re.Match[str]) -> str:
-        letter, quoted, byte, short, long, octal = match.groups()
-        if letter:
-            return _LETTERS[letter]
-        if quoted == mark:
-            return mark
-        code = int(byte or short or long or "-1", 16) if not octal else int(octal, 8)
-        if byte or octal:
-            if code > 0xFF:
-                raise ValueError("invalid syntax")
-            return chr(code) if mark == "'" else of_octets(bytes([code]))
-        if not 0 <= code <= 0x10FFFF or 0xD800 <= code <= 0xDFFF:
-            raise ValueError("invalid syntax")
-        return chr(code)
-
-    return _ESCAPE.sub(meaning, inner) if mark == "'" else of_octets(octets(_ESCAPE.sub(meaning, inner)))
+    if not _QUOTED[mark].fullmatch(inner):
+        raise ValueError("invalid syntax")
+    if mark == '"':  # a byte that is no character of its own
+        text = _BYTE.sub(lambda match: match[1] or rf"\udc{match[2]}", text)
+    try:
+        return of_octets(octets(ast.literal_eval(text)))
+    except (SyntaxError, ValueError):  # beyond the last character, or a zero byte
+        raise ValueError("invalid syntax") from None
