@@ -133,7 +133,7 @@ WRONG = [
     ("lt true true", "error calling lt: invalid type for comparison"),
     ("lt .list 1", "error calling lt: invalid type for comparison"),
     ("lt 1 `x`", "error calling lt: incompatible types for comparison: int and string"),
-    ("printf `%[1]d` 1", "error calling printf: values that are chosen by a number are not offered"),
+    ("printf `%[1]d` 1", "error calling printf: %[ is not offered: values and sizes stand in their places"),
     ("and", "wrong number of args for and: want at least 1 got 0"),
 ]
 

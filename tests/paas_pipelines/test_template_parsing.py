@@ -61,7 +61,7 @@ REFUSED = [
     ("{{\n\n\n\n\n", "6: unclosed action started at interpolate:1"),
     ("{{/*}}", "1: unclosed comment"),
     ("{{/*\nhello\n}}", "1: unclosed comment"),
-    ("{{/* a */ b}}", "1: comment ends before closing delimiter"),
+    ("{{/* a */ b}}", "1: unclosed comment"),
     ("{{.X (1 2 3}}", "1: unclosed left paren"),
     ("{{.X 1 2 3 ) }}", "1: unexpected right paren"),
     ("{{'a}}", "1: unterminated character constant"),

@@ -156,9 +156,9 @@ MISTAKES = [
     ("{{len 3}}", "1:2", "len 3", "error calling len: len of type int"),
     ("{{not}}", "1:2", "not", "wrong number of args for not: want 1 got 0"),
     ("{{true|printf}}", "1:7", "printf", "wrong type for value; expected string; got bool"),
-    ("{{printf 3}}", "1:9", "3", "expected string; found 3"),
+    ("{{printf 3}}", "1:9", "3", "wrong type for value; expected string; got int"),
     ("{{printf .I}}", "1:9", ".I", "wrong type for value; expected string; got float64"),
-    ("{{printf nil}}", "1:9", "nil", "cannot assign nil to string"),
+    ("{{printf nil}}", "1:9", "nil", "invalid value; expected string"),
     ("{{with .U}}{{.NO}}{{end}}", "1:13", ".NO", 'map has no entry for key "NO"'),
 ]
 

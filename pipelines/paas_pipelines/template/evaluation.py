@@ -5,22 +5,25 @@ value is ever looked at but a mapping's keys, a list's items, and what a scalar 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import attrs
 
-from paas_pipelines.template import parsing, strings
+from paas_pipelines.template import strings
 from paas_pipelines.template.formatting import bare, brief, go_type, held, show
-from paas_pipelines.template.functions import FUNCTIONS, truth
-from paas_pipelines.template.parsing import Branch, Constant, Function, Jump, Pipe, Reference
+from paas_pipelines.template.functions import FUNCTIONS
+from paas_pipelines.template.parsing import Node, parsed
 from paas_pipelines.template.strings import BoundError, CallError, TemplateError, Work
 
-_NIL = "cannot assign nil to string"
 NAME = "interpolate"
 """What taskctl calls every template; messages have it."""
 
 MISSING = object()
 """The last argument of a command that gets none from a pipeline."""
+
+
+Given: TypeAlias = Sequence[Node]
+"""The arguments of a command."""
 
 
 @attrs.frozen
@@ -29,13 +32,13 @@ class Template:
 
     text: str
     name: str
-    nodes: parsing.Nodes
+    tree: Node
 
     @classmethod
     def parse(cls, text: str, *, name: str = NAME) -> "Template":
         """Raises `TemplateError`."""
         text = strings.foreign(text)
-        return cls(text, name, parsing.parsed(text, name, FUNCTIONS))
+        return cls(text, name, parsed(text, name, FUNCTIONS))
 
     def render(self, variables: Mapping[str, Any]) -> str:
         """The text with the variables in it; raises `TemplateError`."""
@@ -45,41 +48,39 @@ class Template:
 class _Rendering:
     def __init__(self, template: Template, variables: Mapping[str, Any]) -> None:
         self._template = template
-        self._data = variables
         self._work = Work()
         self._out: list[str] = []
         self._length = 0
         self._variables: list[tuple[str, Any]] = [("$", variables)]
-        self._node: parsing.Spot | None = None  # where it is, for messages
+        self._node: Node | None = None  # where it is, for messages
 
     def rendered(self) -> str:
         try:
-            self._walk(self._data, self._template.nodes)
+            self._walk(self._variables[0][1], self._template.tree)
         except BoundError as bound:
             self._fail(str(bound))
         return strings.whole("".join(self._out))
 
-    def _walk(self, dot: Any, nodes: parsing.Nodes) -> Jump | None:
-        for node in nodes:
+    def _walk(self, dot: Any, nodes: Node) -> str:
+        """Print the list, and tell the jump that has ended it, if any."""
+        for node in nodes.parts:
             self._work.spend(strings.STEP)
-            match node:
-                case str():
-                    self._write(node)
-                case Pipe():
-                    value = self._pipe(dot, node)
-                    if not node.variables:
-                        self._node = node
-                        self._write(show(self._work, "<no value>" if value is None else bare(value)))
-                case Branch():
-                    known = len(self._variables)
-                    walk = self._range if node.keyword == "range" else self._choice
-                    jump = walk(dot, node)
-                    del self._variables[known:]
-                    if jump:
-                        return jump
-                case Jump():
-                    return node
-        return None
+            if node.kind == "text":
+                self._write(node.text)
+            elif node.kind == "pipe":
+                value = self._pipe(dot, node)
+                if not node.names:
+                    self._node = node
+                    self._write(show(self._work, "<no value>" if value is None else value))
+            elif node.kind == "jump":
+                return str(node.value)
+            else:
+                known = len(self._variables)
+                jump = self._range(dot, node) if node.value == "range" else self._choice(dot, node)
+                del self._variables[known:]
+                if jump:
+                    return jump
+        return ""
 
     def _write(self, text: str) -> None:
         self._length += len(text)
@@ -87,111 +88,85 @@ class _Rendering:
         if self._length > strings.MOST_CHARACTERS:
             raise BoundError(f"text is longer than {strings.MOST_CHARACTERS} characters")
 
-    def _choice(self, dot: Any, branch: Branch) -> Jump | None:
-        for pipe, body in branch.arms:
-            value = self._pipe(dot, pipe)
-            if truth(value):
-                return self._walk(value if branch.keyword == "with" else dot, body)
-        return self._walk(dot, branch.otherwise)
+    def _choice(self, dot: Any, branch: Node) -> str:
+        for pipe, body in zip(branch.parts[::2], branch.parts[1::2], strict=False):
+            if value := self._pipe(dot, pipe):
+                return self._walk(value if branch.value == "with" else dot, body)
+        return self._walk(dot, branch.parts[-1])
 
-    def _range(self, dot: Any, branch: Branch) -> Jump | None:
-        ((pipe, body),) = branch.arms
-        value = self._pipe(dot, pipe)
-        known = len(self._variables)
-        ran = False
-        for index, item in self._items(value, pipe):
+    def _range(self, dot: Any, branch: Node) -> str:
+        pipe, body, otherwise = branch.parts
+        items = self._items(self._pipe(dot, pipe), pipe)
+        known, ran = len(self._variables), False
+        for index, item in items:
             ran = True
             self._work.spend(strings.STEP)
-            both = (index, item) if len(pipe.variables) > 1 else (item,)
-            for number, (name, one) in enumerate(zip(pipe.variables, both, strict=False)):
-                if pipe.assigns:
+            both = (index, item)[-len(pipe.names) :] if pipe.names else ()
+            for number, (name, one) in enumerate(zip(pipe.names, both, strict=True)):
+                if pipe.value:
                     self._assign(name, one)
                 else:
-                    self._variables[known - len(pipe.variables) + number] = (name, one)
+                    self._variables[known - len(both) + number] = (name, one)
             jump = self._walk(item, body)
             del self._variables[known:]
-            if jump and jump.keyword == "break":
+            if jump == "break":
                 break
-        return None if ran else self._walk(dot, branch.otherwise)
+        return "" if ran else self._walk(dot, otherwise)
 
-    def _items(self, value: Any, pipe: Pipe) -> Iterable[tuple[Any, Any]]:
-        if value is None:
-            return ()
-        if isinstance(value, list | tuple):
-            return ((index, held(item)) for index, item in enumerate(value))
+    def _items(self, value: Any, pipe: Node) -> Iterable[tuple[Any, Any]]:
         if isinstance(value, Mapping):
             self._work.spend(len(value))
             return ((strings.foreign(key), held(value[key])) for key in sorted(value))
+        if value is None or isinstance(value, list | tuple):
+            return ((index, held(item)) for index, item in enumerate(value or ()))
         if not isinstance(value, int) or isinstance(value, bool):
             self._fail(f"range can't iterate over {brief(value)}")
-        if len(pipe.variables) > 1:
+        if len(pipe.names) > 1:
             self._fail(f"can't use {value} to iterate over more than one variable")
         return ((None, number) for number in range(value))
 
-    def _pipe(self, dot: Any, pipe: Pipe) -> Any:
+    def _pipe(self, dot: Any, pipe: Node) -> Any:
         self._node = pipe
         value: Any = MISSING
-        for command in pipe.commands:
-            value = bare(self._command(dot, command, value))
-        for name in pipe.variables:
-            if pipe.assigns:
+        for command in pipe.parts:
+            first, *arguments = command.parts
+            value = bare(self._operand(dot, first, arguments, value, command))
+            if first.text == "nil":
+                self._fail("nil is not a command")
+        for name in pipe.names:
+            if pipe.value:
                 self._assign(name, value)
             else:
                 self._variables.append((name, value))
         return value
 
-    def _command(self, dot: Any, command: parsing.Command, final: Any) -> Any:
-        first, *arguments = command.operands
-        given = bool(arguments) or final is not MISSING
-        match first:
-            case Function():
-                return self._call(dot, first, command, arguments, final)
-            case Reference():
-                self._node = first
-                return self._reference(dot, first, given=given)
-            case Constant():
-                self._node = first
-        if given:
-            self._fail(f"can't give argument to non-function {first.text}")
-        if isinstance(first, Pipe):
-            return self._pipe(dot, first)
-        if first.value is None:
-            self._fail("nil is not a command")
-        return first.value
-
-    def _argument(self, dot: Any, node: parsing.Operand) -> Any:
+    def _operand(self, dot: Any, node: Node, given: Given = (), final: Any = MISSING, at: Any = None) -> Any:
         self._work.spend(strings.STEP)
         self._node = node
-        match node:
-            case Constant():
-                return node.value
-            case Reference():
-                return self._reference(dot, node, given=False)
-            case Pipe():
-                return self._pipe(dot, node)
-            case Function():
-                return self._call(dot, node, node, (), MISSING)
-
-    def _reference(self, dot: Any, node: Reference, *, given: bool) -> Any:
-        match node.root:
-            case None:
-                value = dot
-            case str():
-                value = next((one for name, one in reversed(self._variables) if name == node.root), MISSING)
-                if value is MISSING:
-                    self._fail(f"undefined variable: {node.root}")
-            case root:
-                value = self._argument(dot, root)
-        if given and not node.fields:
+        if node.kind == "function":
+            return self._call(dot, node, at or node, given, final)
+        if (given or final is not MISSING) and not (node.kind == "reference" and node.names):
             self._fail(f"can't give argument to non-function {node.text}")
-        for number, name in enumerate(node.fields, start=1):
-            value = self._field(value, name, given=given and number == len(node.fields))
+        if node.kind == "reference":
+            return self._reference(dot, node, given=bool(given) or final is not MISSING)
+        return self._pipe(dot, node) if node.kind == "pipe" else node.value
+
+    def _reference(self, dot: Any, node: Node, *, given: bool) -> Any:
+        value = dot
+        if isinstance(node.value, Node):
+            value = self._operand(dot, node.value)
+        elif node.value:
+            value = next((one for name, one in reversed(self._variables) if name == node.value), MISSING)
+            if value is MISSING:
+                self._fail(f"undefined variable: {node.value}")
+        for number, name in enumerate(node.names, start=1):
+            value = self._field(value, name, given=given and number == len(node.names))
         return value
 
     def _field(self, value: Any, name: str, *, given: bool) -> Any:
+        inner = bare(value)
         if value is None:
             self._fail(f"nil data; no entry for key {strings.quote(name)}")
-        inner = bare(value)
         if inner is None:
             self._fail(f"nil pointer evaluating {go_type(value)}.{name}")
         if not isinstance(inner, Mapping):
@@ -202,55 +177,33 @@ class _Rendering:
             self._fail(f"map has no entry for key {strings.quote(name)}")
         return held(inner[name])
 
-    def _call(
-        self,
-        dot: Any,
-        function: Function,
-        node: Function | parsing.Command,
-        arguments: Sequence[parsing.Operand],
-        final: Any,
-    ) -> Any:
-        self._node = function
-        name, offered = function.text, FUNCTIONS[function.text]
-        count = len(arguments) + (final is not MISSING)
-        if offered.most is None and count < offered.least:
-            self._fail(f"wrong number of args for {name}: want at least {offered.least} got {len(arguments)}")
-        if offered.most is not None and count != offered.most:
-            self._fail(f"wrong number of args for {name}: want {offered.most} got {count}")
-        if name in ("and", "or"):
-            return self._short(dot, name, arguments, final)
-        values = [self._argument(dot, argument) for argument in arguments]
-        if final is not MISSING:
-            values.append(final)
-        if name == "printf":
-            self._check_text(values[0], arguments[0] if arguments else None)
+    def _call(self, dot: Any, function: Node, at: Node, arguments: Given, final: Any) -> Any:
+        name = function.text
+        call, least, most = FUNCTIONS[name]
+        last = () if final is MISSING else (final,)
+        count = len(arguments) + len(last)
+        if most is None and count < least:
+            self._fail(f"wrong number of args for {name}: want at least {least} got {len(arguments)}")
+        if most is not None and count != most:
+            self._fail(f"wrong number of args for {name}: want {most} got {count}")
+        values: list[Any] = []
+        for argument in arguments:
+            values.append(self._operand(dot, argument))
+            if name in ("and", "or") and bool(bare(values[-1])) == (name == "or"):
+                return values[-1]  # it decides: none of those behind it is evaluated
+        values += last
+        if name == "printf" and not isinstance(text := bare(values[0]), str):
+            if values[0] is None:
+                self._fail("invalid value; expected string")
+            self._fail(
+                f"wrong type for value; expected string; got {go_type(values[0] if text is None else text)}"
+            )
         self._work.spend(sum(len(value) for value in map(bare, values) if isinstance(value, str)))
         try:
-            return offered.call(self._work, values)
+            return call(self._work, values)
         except CallError as wrong:
-            self._node = node
+            self._node = at
             self._fail(f"error calling {name}: {wrong}")
-
-    def _short(self, dot: Any, name: str, arguments: Sequence[parsing.Operand], final: Any) -> Any:
-        """The first argument that decides, and none of those behind it is evaluated."""
-        value: Any = None
-        for argument in arguments:
-            value = self._argument(dot, argument)
-            if truth(value) == (name == "or"):
-                return value
-        return value if final is MISSING else final
-
-    def _check_text(self, value: Any, node: parsing.Operand | None) -> None:
-        if isinstance(bare(value), str):
-            return
-        if node is not None:
-            self._node = node
-        if isinstance(node, Constant):
-            self._fail(f"expected string; found {node.text}" if node.value is not None else _NIL)
-        if value is None:
-            self._fail("invalid value; expected string")
-        inner = value if bare(value) is None else bare(value)
-        self._fail(f"wrong type for value; expected string; got {go_type(inner)}")
 
     def _assign(self, name: str, value: Any) -> None:
         for number in range(len(self._variables) - 1, -1, -1):
@@ -260,11 +213,10 @@ class _Rendering:
         self._fail(f"undefined variable: {name}")
 
     def _fail(self, told: str) -> NoReturn:
-        where = self._template.name
-        if self._node is None:
+        where, node = self._template.name, self._node
+        if node is None:
             raise TemplateError(f"template: {where}: {told}")
-        before = self._template.text[: self._node.start]
-        line = before.count("\n") + 1
+        before = self._template.text[: node.start]
         column = len(strings.octets(before[before.rfind("\n") + 1 :]))
-        context = f"executing {strings.quote(where)} at <{self._node.text}>"
-        raise TemplateError(f"template: {where}:{line}:{column}: {context}: {told}")
+        place = f'{where}:{before.count(chr(10)) + 1}:{column}: executing "{where}" at <{node.text}>'
+        raise TemplateError(f"template: {place}: {told}")

@@ -12,12 +12,16 @@ from typing import Any
 
 import attrs
 
-from paas_pipelines.template.strings import STEP, BoundError, Work, foreign, octets, quote
+from paas_pipelines.template.strings import STEP, BoundError, CallError, Work, foreign, octets, quote
 
 MOST_DEPTH = 100
 """Of values that are printed, and of what is nested in a template."""
 
 _NIL = "<nil>"
+MOST_WIDTH = 1_000_000
+"""Go's own."""
+
+_VERB = re.compile(r"%([-+# 0]*)([0-9]*)(?:(\.)([0-9]*))?(.?)", re.DOTALL)
 _BASES = {"v": "d", "d": "d", "b": "b", "o": "o", "O": "o", "x": "x", "X": "X"}
 _PREFIXES = {"b": "0b", "o": "0", "O": "0o", "x": "0x", "X": "0X"}
 
@@ -33,7 +37,7 @@ class Held:
     value: Any
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class Verb:
     """What stands between the percent sign and the letter, and the letter."""
 
@@ -74,24 +78,23 @@ def bare(value: Any) -> Any:
     return value.value if isinstance(value, Held) else value
 
 
+_TYPES: Mapping[type, str] = {
+    Held: "interface {}",
+    bool: "bool",
+    Byte: "uint8",
+    int: "int",
+    float: "float64",
+    str: "string",
+    Mapping: "map[string]interface {}",
+    list: "[]interface {}",
+    tuple: "[]interface {}",
+}
+
+
 def go_type(value: Any) -> str:
-    match value:
-        case Held():
-            return "interface {}"
-        case bool():
-            return "bool"
-        case Byte():
-            return "uint8"
-        case int():
-            return "int"
-        case float():
-            return "float64"
-        case str():
-            return "string"
-        case Mapping():
-            return "map[string]interface {}"
-        case list() | tuple():
-            return "[]interface {}"
+    for kind, name in _TYPES.items():
+        if isinstance(value, kind):
+            return name
     raise BoundError(f"a {type(value).__name__} is nothing that JSON has")
 
 
@@ -137,6 +140,33 @@ def show_all(work: Work, values: Sequence[Any], *, line: bool = False) -> str:
         beside_text = isinstance(value, str) or isinstance(values[number - 1], str)
         parts += (" " if number and (line or not beside_text) else "", show(work, value))
     return work.joined((*parts, "\n" if line else ""))
+
+
+def formatted(work: Work, pattern: str, values: Sequence[Any]) -> str:
+    """As Sprintf; raises `CallError` for what is not offered: values by number, and sizes that are values."""
+    at, left = 0, list(values)
+    out: list[str] = []
+    while (match := _VERB.search(pattern, at)) is not None:
+        out.append(pattern[at : match.start()])
+        flags, width, dot, precision, letter = match.groups()
+        at = match.end()
+        sizes = [int(size) if size and len(size) < 8 else 0 for size in (width, precision)]
+        if max(sizes) > MOST_WIDTH or max(len(width), len(precision or "")) > 7:
+            letter, at = "", len(pattern)  # as Go, which reads nothing behind such a number
+        if letter and letter in "[*":
+            raise CallError(f"%{letter} is not offered: values and sizes stand in their places")
+        if letter in ("", "%"):
+            out.append(letter or "%!(NOVERB)")
+        elif not left:
+            out.append(f"%!{letter}(MISSING)")
+        else:
+            work.spend(sum(sizes))
+            out.append(show(work, left.pop(0), Verb(letter, flags, sizes[0], sizes[1] if dot else None)))
+    out.append(pattern[at:])
+    for number, value in enumerate(left):
+        kind = "" if value is None else f"{go_type(value)}="
+        out.append(f"{', ' if number else '%!(EXTRA '}{kind}{show(work, value)}")
+    return work.joined((*out, ")" if left else ""))
 
 
 def _scalar(value: Any, verb: Verb) -> str | None:

@@ -1,43 +1,23 @@
-"""The functions that templates have: Go's, and taskctl's `default`."""
+"""The functions that templates have: Go's, and taskctl's `default`.
 
-import functools
+Not offered: the third bound of `slice`, which has no meaning here.
+"""
+
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import quote_plus
 
-import attrs
-
-from paas_pipelines.template.formatting import Byte, Held, bare, brief, go_type, held, show_all
-from paas_pipelines.template.printing import formatted
+from paas_pipelines.template.formatting import Byte, Held, bare, brief, formatted, go_type, held, show_all
 from paas_pipelines.template.strings import CallError, Work, octets, of_octets
 
 Call: TypeAlias = Callable[[Work, Sequence[Any]], Any]
 """Gets the arguments; raises `CallError`."""
 
 _HTML = str.maketrans({'"': "&#34;", "'": "&#39;", "&": "&amp;", "<": "&lt;", ">": "&gt;", "\0": "\ufffd"})
-_SCRIPT = {
-    "\\": "\\\\",
-    "'": "\\'",
-    '"': '\\"',
-    "<": "\\u003C",
-    ">": "\\u003E",
-    "&": "\\u0026",
-    "=": "\\u003D",
-}
-
-
-@attrs.frozen(kw_only=True)
-class Offered:
-    """A function, with the number of arguments it takes; `most` is None where there is no end."""
-
-    call: Call
-    least: int = 0
-    most: int | None = None
-
-
-def truth(value: Any) -> bool:
-    """Neither zero, empty, false nor nil."""
-    return bool(bare(value))
+_SCRIPT = str.maketrans(
+    {"\\": "\\\\", "'": "\\'", '"': '\\"'} | {char: f"\\u{ord(char):04X}" for char in "<>&="}
+)
 
 
 def _text(work: Work, values: Sequence[Any], *, line: bool = False) -> str:
@@ -55,12 +35,8 @@ def _printf(work: Work, values: Sequence[Any]) -> str:
 
 
 def _script(work: Work, values: Sequence[Any]) -> str:
-    def escaped(char: str) -> str:
-        if char in _SCRIPT:
-            return _SCRIPT[char]
-        return char if char.isprintable() else f"\\u{ord(char):04X}"
-
-    return "".join(escaped(char) for char in _printable(work, values))
+    text = _printable(work, values).translate(_SCRIPT)
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04X}" for char in text)
 
 
 def _length(_work: Work, values: Sequence[Any]) -> int:
@@ -69,50 +45,48 @@ def _length(_work: Work, values: Sequence[Any]) -> int:
         return len(octets(value))
     if isinstance(value, Mapping | list | tuple):
         return len(value)
-    if isinstance(values[0], Held) and value is None:
-        raise CallError("len of nil pointer")
-    raise CallError("len of nil" if value is None else f"len of type {go_type(value)}")
+    if value is None:
+        raise CallError("len of nil pointer" if isinstance(values[0], Held) else "len of nil")
+    raise CallError(f"len of type {go_type(value)}")
 
 
 def _position(index: Any, most: int) -> int:
-    if index is None:
-        raise CallError("cannot index slice/array with nil")
     if not isinstance(index, int) or isinstance(index, bool):
-        raise CallError(f"cannot index slice/array with type {go_type(index)}")
+        told = "nil" if index is None else f"type {go_type(index)}"
+        raise CallError(f"cannot index slice/array with {told}")
     if not 0 <= index <= most:
         raise CallError(f"index out of range: {index}")
     return index
 
 
 def _index(_work: Work, values: Sequence[Any]) -> Any:
-    item = bare(values[0])
+    item, *indexes = map(bare, values)
     if item is None:
         raise CallError("index of untyped nil")
-    for index in map(bare, values[1:]):
-        match item:
-            case None:
-                raise CallError("index of nil pointer")
-            case Mapping():
-                if not isinstance(index, str):
-                    told = f"value has type {go_type(index)}" if index is not None else "value is nil"
-                    raise CallError(f"{told}; should be {'of type ' * (index is None)}string")
-                item = held(item.get(index)).value
-            case str() | list() | tuple():
-                sequence = octets(item) if isinstance(item, str) else item
-                position = _position(index, len(sequence))
-                if position == len(sequence):
-                    raise CallError(
-                        f"reflect: {'string' if isinstance(item, str) else 'slice'} index out of range"
-                    )
-                item = Byte(sequence[position]) if isinstance(item, str) else held(item[position]).value
-            case _:
-                raise CallError(f"can't index item of type {go_type(item)}")
+    for index in indexes:
+        if item is None:
+            raise CallError("index of nil pointer")
+        if isinstance(item, Mapping):
+            if not isinstance(index, str):
+                kind = (
+                    "is nil; should be of type" if index is None else f"has type {go_type(index)}; should be"
+                )
+                raise CallError(f"value {kind} string")
+            item = held(item.get(index)).value
+        elif isinstance(item, str | list | tuple):
+            sequence = octets(item) if isinstance(item, str) else item
+            position = _position(index, len(sequence))
+            if position == len(sequence):
+                kind = "string" if isinstance(item, str) else "slice"
+                raise CallError(f"reflect: {kind} index out of range")
+            item = Byte(sequence[position]) if isinstance(item, str) else held(item[position]).value
+        else:
+            raise CallError(f"can't index item of type {go_type(item)}")
     return item
 
 
 def _slice(_work: Work, values: Sequence[Any]) -> Any:
-    """With two bounds at the most: a third one, for the capacity, has no meaning here."""
-    item, indexes = bare(values[0]), values[1:]
+    item, *indexes = map(bare, values)
     if item is None:
         raise CallError("slice of untyped nil")
     if len(indexes) > 2:
@@ -120,7 +94,7 @@ def _slice(_work: Work, values: Sequence[Any]) -> Any:
     if not isinstance(item, str | list | tuple):
         raise CallError(f"can't slice item of type {go_type(item)}")
     sequence = octets(item) if isinstance(item, str) else item
-    bounds = [_position(bare(index), len(sequence)) for index in indexes]
+    bounds = [_position(index, len(sequence)) for index in indexes]
     first, last = [*bounds, *[0, len(sequence)][len(bounds) :]]
     if first > last:
         raise CallError(f"invalid slice index: {first} > {last}")
@@ -130,41 +104,34 @@ def _slice(_work: Work, values: Sequence[Any]) -> Any:
 
 def _kind(value: Any) -> str:
     """Of what can be compared; empty for what cannot."""
-    name = go_type(value) if value is not None else ""
-    return {"uint8": "int"}.get(name, name) if name in ("bool", "int", "uint8", "float64", "string") else ""
+    name = "" if value is None else go_type(value).replace("uint8", "int")
+    return name if name in ("bool", "int", "float64", "string") else ""
 
 
-def _equal(_work: Work, values: Sequence[Any]) -> bool:
-    first = bare(values[0])
-    if len(values) < 2:
-        raise CallError("missing argument for comparison")
-    for other in map(bare, values[1:]):
-        if first is None or other is None:
-            same = first is other
-        elif _kind(first) != _kind(other):
-            raise CallError(f"incompatible types for comparison: {go_type(first)} and {go_type(other)}")
-        elif _kind(first):
-            same = first == other
-        elif go_type(first) != go_type(other):
-            types = f"{brief(first)}: {go_type(first)}, {go_type(other)}: {brief(other)}"
-            raise CallError(f"non-comparable types {types}")
-        else:
-            raise CallError(f"non-comparable type {brief(other)}: {go_type(other)}")
-        if same:
-            return True
-    return False
-
-
-def _less(_work: Work, values: Sequence[Any]) -> bool:
-    first, second = map(bare, values)
+def _compared(values: Sequence[Any], *, ordered: bool) -> bool:
+    """Whether the first is the second, or below it; raises `CallError` where Go does not compare them."""
+    first, second = values
+    if not ordered and (first is None or second is None):
+        return first is second
     kinds = _kind(first), _kind(second)
-    if "" in kinds:
+    if ordered and ("" in kinds or kinds == ("bool", "bool")):
         raise CallError("invalid type for comparison")
     if kinds[0] != kinds[1]:
         raise CallError(f"incompatible types for comparison: {go_type(first)} and {go_type(second)}")
-    if kinds[0] == "bool":
-        raise CallError("invalid type for comparison")
-    return bool(first < second)
+    if not kinds[0]:
+        raise CallError(f"non-comparable type {brief(second)}: {go_type(second)}")
+    return bool(first < second if ordered else first == second)
+
+
+def _equal(_work: Work, values: Sequence[Any]) -> bool:
+    first, *others = map(bare, values)
+    if not others:
+        raise CallError("missing argument for comparison")
+    return any(_compared((first, other), ordered=False) for other in others)
+
+
+def _less(_work: Work, values: Sequence[Any]) -> bool:
+    return _compared([bare(value) for value in values], ordered=True)
 
 
 def _less_or_equal(work: Work, values: Sequence[Any]) -> bool:
@@ -182,28 +149,30 @@ def _default(_work: Work, values: Sequence[Any]) -> Any:
     return value if value or number else fallback
 
 
-def _unreachable(_work: Work, _values: Sequence[Any]) -> Any:
-    raise CallError("evaluated by the evaluation itself")
+def _last(_work: Work, values: Sequence[Any]) -> Any:
+    """Of `and` and `or`, whose other arguments have decided nothing."""
+    return values[-1]
 
 
-FUNCTIONS: Mapping[str, Offered] = {
-    "and": Offered(call=_unreachable, least=1),
-    "or": Offered(call=_unreachable, least=1),
-    "not": Offered(call=lambda _work, values: not truth(values[0]), least=1, most=1),
-    "len": Offered(call=_length, least=1, most=1),
-    "index": Offered(call=_index, least=1),
-    "slice": Offered(call=_slice, least=1),
-    "print": Offered(call=_text),
-    "println": Offered(call=functools.partial(_text, line=True)),
-    "printf": Offered(call=_printf, least=1),
-    "html": Offered(call=lambda work, values: _printable(work, values).translate(_HTML)),
-    "js": Offered(call=_script),
-    "urlquery": Offered(call=lambda work, values: quote_plus(octets(_printable(work, values)))),
-    "eq": Offered(call=_equal, least=1),
-    "ne": Offered(call=functools.partial(_not, _equal), least=2, most=2),
-    "lt": Offered(call=_less, least=2, most=2),
-    "le": Offered(call=_less_or_equal, least=2, most=2),
-    "gt": Offered(call=functools.partial(_not, _less_or_equal), least=2, most=2),
-    "ge": Offered(call=functools.partial(_not, _less), least=2, most=2),
-    "default": Offered(call=_default, least=2, most=2),
+FUNCTIONS: Mapping[str, tuple[Call, int, int | None]] = {
+    "and": (_last, 1, None),
+    "or": (_last, 1, None),
+    "not": (lambda _work, values: not bare(values[0]), 1, 1),
+    "len": (_length, 1, 1),
+    "index": (_index, 1, None),
+    "slice": (_slice, 1, None),
+    "print": (_text, 0, None),
+    "println": (partial(_text, line=True), 0, None),
+    "printf": (_printf, 1, None),
+    "html": (lambda work, values: _printable(work, values).translate(_HTML), 0, None),
+    "js": (_script, 0, None),
+    "urlquery": (lambda work, values: quote_plus(octets(_printable(work, values))), 0, None),
+    "eq": (_equal, 1, None),
+    "ne": (partial(_not, _equal), 2, 2),
+    "lt": (_less, 2, 2),
+    "le": (_less_or_equal, 2, 2),
+    "gt": (partial(_not, _less_or_equal), 2, 2),
+    "ge": (partial(_not, _less), 2, 2),
+    "default": (_default, 2, 2),
 }
+"""Each with the fewest arguments that it takes, and the most; None is any number."""

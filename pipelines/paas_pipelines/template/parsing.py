@@ -3,95 +3,136 @@
 Not offered, and refused: define, template, block, `call`, complex numbers.
 """
 
-from collections.abc import Callable, Container, Mapping
-from typing import NoReturn, TypeAlias
+import re
+from collections.abc import Callable, Container, Iterator, Mapping
+from typing import Any, NoReturn
 
 import attrs
 
 from paas_pipelines.template.formatting import MOST_DEPTH
-from paas_pipelines.template.lexing import KEYWORDS, Token, tokens
 from paas_pipelines.template.strings import TemplateError, quote, unquoted
 
+KEYWORDS = frozenset(
+    {"if", "else", "end", "range", "with", "break", "continue", "nil", "define", "template", "block"}
+)
 OPERANDS = frozenset(
     {"bool", "char", "dot", "field", "word", "number", "nil", "raw", "string", "variable", "open"}
 )
-ENDS = frozenset({"end", "else"})
-NOT_OFFERED = frozenset({"define", "template", "block"})
+_LEFT = r"(?:[ \t\r\n]*\{\{-(?=[ \t\r\n])|\{\{)"
+_RIGHT = r"(?:[ \t\r\n]+-\}\}[ \t\r\n]*|\}\})"
+_TEXT = re.compile(rf"(.*?)(?:({_LEFT}[ \t\r\n]*/\*.*?\*/{_RIGHT})|({_LEFT})|\Z)", re.DOTALL)
+_NUMBER = (
+    r"(?:[+-]|(?=\.?[0-9]))(?:0[xX][0-9a-fA-F_]*(?:\.[0-9a-fA-F_]*)?(?:[pP][+-]?[0-9_]*)?"
+    r"|0[oO][0-7_]*|0[bB][01_]*|[0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9_]*)?)i?"
+)
+_TOKEN = re.compile(
+    rf"(?P<right>{_RIGHT})|(?P<space>[ \t\r\n]+)"
+    r'|(?P<string>"(?:[^"\\\n]|\\[^\n])*")|(?P<raw>`[^`]*`)|(?P<char>\'(?:[^\'\\\n]|\\[^\n])*\')'
+    r"|(?P<declare>:=)|(?P<assign>=)|(?P<pipe>\|)|(?P<open>\()|(?P<close>\))"
+    rf"|(?P<number>{_NUMBER})|(?P<variable>\$\w*)|(?P<field>\.\w+)|(?P<dot>\.)|(?P<word>\w+)"
+    r"|(?P<mark>[!#%&*,/;<>?@\[\\\]^{}~])"
+)
+_STRAY = {
+    "": "unclosed action",
+    '"': "unterminated quoted string",
+    "`": "unterminated raw quoted string",
+    "'": "unterminated character constant",
+    ":": "expected :=",
+}
 
 
 @attrs.frozen
-class Spot:
-    """A piece of the template: where it starts, and how it is written there."""
+class Token:
+    """The kind is a group's name above, a keyword, or one of text, left, bool, error and eof."""
 
-    start: int
+    kind: str
     text: str
-
-
-@attrs.frozen
-class Constant(Spot):
-    """A number, a string, true, false, or nil."""
-
-    value: int | float | str | None
-
-
-@attrs.frozen
-class Function(Spot):
-    """A function's name."""
-
-
-@attrs.frozen
-class Reference(Spot):
-    """`.`, `.a.b`, `$x`, `$x.a`, `(…).a` or `f.a`: fields of the dot (None), of a variable or of a value."""
-
-    root: "str | Pipe | Function | None"
-    fields: tuple[str, ...] = ()
-
-
-@attrs.frozen
-class Command(Spot):
-    """An operand, or a function with its arguments."""
-
-    operands: "tuple[Operand, ...]"
-
-
-@attrs.frozen
-class Pipe(Spot):
-    """Commands, each with the value of the one before as its last argument; it may set variables."""
-
-    variables: tuple[str, ...]
-    assigns: bool
-    commands: tuple[Command, ...]
-
-
-Operand: TypeAlias = Constant | Function | Reference | Pipe
-
-
-@attrs.frozen
-class Branch:
-    """`if`, `with` or `range`; the first two may have several arms, by `else if` and `else with`."""
-
-    keyword: str
-    arms: "tuple[tuple[Pipe, Nodes], ...]"
-    otherwise: "Nodes" = ()
-
-
-@attrs.frozen
-class Jump:
-    """`break` and `continue`; only the parser itself meets `end` and `else`."""
-
-    keyword: str
+    start: int
+    line: int
+    spaced: bool = False
 
     def __str__(self) -> str:
-        return f"{{{{{self.keyword}}}}}"
+        if self.kind in ("eof", "error"):
+            return self.text
+        if self.kind in KEYWORDS or self.kind == "dot":
+            return f"<{self.text}>"
+        return quote(self.text[:10]) + "..." * (len(self.text) > 10)
 
 
-Node: TypeAlias = str | Pipe | Branch | Jump
-Nodes: TypeAlias = tuple[Node, ...]
-"""Text as it is, values that are printed or kept in variables, branches, and jumps."""
+@attrs.frozen
+class Node:
+    """One piece of a template, of a kind, where it starts, and how it is written there.
+
+    text       what stands outside of actions
+    constant   `value`; nil is None
+    function   its name is the text
+    reference  `names` are fields of `value`: None is the dot, a text is a variable, a node is what it says
+    command    `parts` are an operand, or a function and its arguments
+    pipe       `parts` are commands, `names` variables that are set; `value` says that they are there already
+    list       `parts` are texts, pipes, branches and jumps
+    branch     `value` is if, with or range, `parts` are pipes each with its list, and last what is otherwise
+    jump       `value` is break or continue; only the parser meets end and else
+    """
+
+    kind: str
+    start: int
+    text: str
+    value: Any = None
+    names: tuple[str, ...] = ()
+    parts: "tuple[Node, ...]" = ()
 
 
-def parsed(text: str, name: str, functions: Container[str]) -> Nodes:
-    """The tree; raises `TemplateError`."""
+def tokens(text: str) -> Iterator[Token]:
+    """All of a template, up to the first that is none: that one is an error with what Go says of it."""
+    position, line, kind = 0, 1, "right"
+    while kind != "eof":
+        if kind == "right":
+            match = _TEXT.match(text, position)
+            before, comment, left = match.groups() if match else ("", None, None)
+            if before:
+                yield Token("text", before, position, line)
+            line += before.count("\n")
+            position += len(before)
+            depth, spaced, found = 0, False, left or comment or ""
+            kind = "left" if left else "right" if comment else "eof"
+            if not comment:
+                yield Token(kind, found or "EOF", position, line)
+        else:
+            match = _TOKEN.match(text, position)
+            kind, found = (match.lastgroup or "", match[0]) if match else ("error", "")
+            if wrong := _wrong(text, position, kind, found, depth):
+                yield Token("error", wrong, position, line)
+                return
+            depth += (kind == "open") - (kind == "close")
+            if kind == "word":
+                kind = found if found in KEYWORDS else "bool" if found in ("true", "false") else kind
+            if kind != "space":
+                yield Token(kind, found, position, line, spaced)
+            spaced = kind == "space"
+        line += found.count("\n")
+        position += len(found)
+
+
+def _wrong(text: str, position: int, kind: str, found: str, depth: int) -> str:
+    """What Go's lexer says of it; empty for a good token."""
+    end = position + len(found)
+    following = text[end : end + 1]
+    if kind == "error":
+        code = f"U+{ord(following):04X}" if following else ""
+        return _STRAY.get(following, f"unrecognized character in action: {code}")
+    if text.startswith("/*", position):
+        return "unclosed comment"
+    if kind in ("variable", "field", "dot", "word") and following not in " \t\r\n.,|:)(":
+        return "" if text.startswith("}}", end) else f"bad character U+{ord(following):04X} '{following}'"
+    if kind == "number" and re.match(r"[\w+-]", following):
+        return f"bad number syntax: {quote(found + following)}"
+    if kind == "close" and not depth:
+        return "unexpected right paren"
+    return "unclosed left paren" if kind == "right" and depth else ""
+
+
+def parsed(text: str, name: str, functions: Container[str]) -> Node:
+    """The list of all; raises `TemplateError`."""
     return _Parser(text, name, functions).items(top=True)[0]
 
 
@@ -99,149 +140,138 @@ class _Parser:
     def __init__(self, text: str, name: str, functions: Container[str]) -> None:
         self._text = text
         self._tokens = list(tokens(text))
-        self._next = 0
-        self._read = 0  # the last one that was looked at: errors tell its line
-        self._name = name
-        self._functions = functions
+        self._next = self._read = 0  # the last one that was looked at: errors tell its line
+        self._name, self._functions = name, functions
         self._variables = ["$"]
-        self._depth = 0
-        self._ranges = 0
-        self._action_line = 0
+        self._depth = self._ranges = self._action_line = 0
 
-    def items(self, *, top: bool = False) -> tuple[Nodes, str]:
+    def items(self, *, top: bool = False) -> tuple[Node, str]:
         """What stands until EOF, `end` or `else`, and which of these it is."""
         found: list[Node] = []
+        start = self._peek().start
         while (token := self._take()).kind != "eof":
             if token.kind == "text":
-                found.append(token.text)
+                found.append(Node("text", token.start, token.text))
                 continue
             if token.kind != "left":
                 self._unexpected(token, "input")
             self._action_line = token.line
             node = self._action()
             self._action_line = 0
-            if not isinstance(node, Jump) or node.keyword not in ENDS:
+            if node.value not in ("end", "else") or node.kind != "jump":
                 found.append(node)
             elif top:
-                self._error(f"unexpected {node}")
+                self._error(f"unexpected {node.text}")
             else:
-                return tuple(found), node.keyword
+                return Node("list", start, "", parts=tuple(found)), node.value
         if not top:
             self._error("unexpected EOF")
-        return tuple(found), "eof"
+        return Node("list", start, "", parts=tuple(found)), "eof"
 
     def _action(self) -> Node:
-        keyword = self._peek().kind
+        keyword, start = self._peek().kind, self._peek().start
         if keyword not in KEYWORDS or keyword == "nil":
             return self._pipe("command", "right")
         self._take()
+        written = f"{{{{{keyword}}}}}"
         if keyword in ("if", "with", "range"):
-            return self._control(keyword)
-        if keyword in NOT_OFFERED:
-            self._error(f"{{{{{keyword}}}}} is not offered: a script is one template, without others")
-        if keyword == "else" and self._peek().kind in ("if", "with"):
-            return Jump(keyword)
-        jump = Jump(keyword)
-        if (token := self._take()).kind != "right":
-            self._unexpected(token, keyword if keyword in ENDS else str(jump))
-        if keyword not in ENDS and not self._ranges:
-            self._error(f"{jump} outside {{{{range}}}}")
-        return jump
+            return self._control(keyword, start)
+        if keyword in ("define", "template", "block"):
+            self._error(f"{written} is not offered: a script is one template, without others")
+        jumps = keyword in ("break", "continue")
+        if keyword != "else" or self._peek().kind not in ("if", "with"):
+            if (token := self._take()).kind != "right":
+                self._unexpected(token, written if jumps else keyword)
+            if jumps and not self._ranges:
+                self._error(f"{written} outside {{{{range}}}}")
+        return Node("jump", start, written, keyword)
 
-    def _control(self, keyword: str) -> Branch:
+    def _control(self, keyword: str, start: int) -> Node:
         known = len(self._variables)
         self._deeper("max control structure depth exceeded")
-        arms: list[tuple[Pipe, Nodes]] = []
-        otherwise: Nodes = ()
-        while True:
-            pipe = self._pipe(keyword, "right")
+        parts: list[Node] = []
+        end, arm = "else", True
+        while end == "else" and arm:
+            parts.append(self._pipe(keyword, "right"))
             self._ranges += keyword == "range"
             body, end = self.items()
             self._ranges -= keyword == "range"
-            arms.append((pipe, body))
-            if end == "end":
-                break
-            if keyword != "range" and self._peek().kind == keyword:
+            parts.append(body)
+            if arm := end == "else" and keyword != "range" and self._peek().kind == keyword:
                 self._take()
-                continue
-            otherwise, end = self.items()
-            if end != "end":
-                self._error("expected end; found {{else}}")
-            break
+        otherwise, last = self.items() if end == "else" else (Node("list", start, ""), end)
+        if last != "end":
+            self._error("expected end; found {{else}}")
         self._depth -= 1
         del self._variables[known:]
-        return Branch(keyword, tuple(arms), otherwise)
+        return Node("branch", start, keyword, keyword, parts=(*parts, otherwise))
 
-    def _pipe(self, context: str, end: str) -> Pipe:
+    def _pipe(self, context: str, end: str) -> Node:
         start = self._peek().start
-        variables, assigns = self._declared(context)
-        commands: list[Command] = []
+        names, sets = self._declared(context)
+        commands: list[Node] = []
         while (token := self._peek()).kind != end:
             if token.kind not in OPERANDS:
                 self._unexpected(token, context)
             commands.append(self._command())
+            first = commands[-1].parts[0]
+            if len(commands) > 1 and (first.kind == "constant" or first.text == "."):
+                self._error(f"non executable command in pipeline stage {len(commands)}")
         text = self._since(start)
         self._take()
         if not commands:
             self._error(f"missing value for {context}")
-        for stage, command in enumerate(commands[1:], start=2):
-            first = command.operands[0]
-            if isinstance(first, Constant) or first.text == ".":
-                self._error(f"non executable command in pipeline stage {stage}")
-        return Pipe(start, text, variables, assigns, tuple(commands))
+        return Node("pipe", start, text, sets == "assign", names, tuple(commands))
 
-    def _declared(self, context: str) -> tuple[tuple[str, ...], bool]:
-        """The variables that a pipeline sets, and whether they are there already."""
+    def _declared(self, context: str) -> tuple[tuple[str, ...], str]:
+        """The variables that a pipeline sets, and by which sign."""
         names: list[str] = []
         while self._peek().kind == "variable":
-            variable = self._take()
-            following = self._peek()
+            variable, following = self._take(), self._peek()
             if following.kind not in ("assign", "declare") and following.text != ",":
                 self._next -= 1
                 break
             self._take()
             names.append(variable.text)
             self._variables.append(variable.text)
-            if following.kind in ("assign", "declare"):
-                return tuple(names), following.kind == "assign"
+            if following.kind != "mark":
+                return tuple(names), following.kind
             if context != "range" or len(names) > 1:
                 self._error(f"too many declarations in {context}")
-            if self._peek().kind not in ("variable", "right", "close"):
+            if self._peek().kind not in ("variable", "right"):
                 self._error("range can only initialize variables")
-        return tuple(names), False
+        return tuple(names), ""
 
-    def _command(self) -> Command:
+    def _command(self) -> Node:
         start = self._peek().start
-        operands: list[Operand] = []
+        operands: list[Node] = []
         while (operand := self._operand()) is not None:
             operands.append(operand)
             if not self._peek().spaced:
                 break
-        command = Command(start, self._since(start), tuple(operands))
+        text = self._since(start)
         if self._peek().kind == "pipe":
             self._take()
         elif self._peek().kind not in ("right", "close"):
             self._unexpected(self._peek(), "operand")
-        return command
+        return Node("command", start, text, parts=tuple(operands))
 
-    def _operand(self) -> Operand | None:
+    def _operand(self) -> Node | None:
         before = self._peek().start
         node = self._term()
-        if node is None:
-            return None
         start = self._peek().start
         fields: list[str] = []
-        while self._peek().kind == "field" and not self._peek().spaced:
+        while node and self._peek().kind == "field" and not self._peek().spaced:
             fields.append(self._take().text[1:])
-        if not fields:
+        if not node or not fields:
             return node
-        if isinstance(node, Constant) or node.text == ".":
+        if node.kind == "constant" or node.text == ".":
             self._error(f"unexpected . after term {quote(node.text)}")
-        if isinstance(node, Reference):
-            return Reference(start, self._since(node.start), node.root, (*node.fields, *fields))
-        return Reference(start, self._since(before), node, tuple(fields))
+        if node.kind == "reference":
+            return attrs.evolve(node, start=start, text=self._since(node.start), names=(*node.names, *fields))
+        return Node("reference", start, self._since(before), node, tuple(fields))
 
-    def _term(self) -> Operand | None:
+    def _term(self) -> Node | None:
         token = self._peek()
         if token.kind == "error":
             self._unexpected(token, "operand")
@@ -249,25 +279,22 @@ class _Parser:
             return None
         self._take()
         start, text = token.start, token.text
-        match token.kind:
-            case "open":
-                self._deeper("max expression depth exceeded")
-                pipe = self._pipe("parenthesized pipeline", "close")
-                self._depth -= 1
-                return pipe
-            case "word":
-                if text not in self._functions:
-                    told = "is not offered" if text == "call" else "not defined"
-                    self._error(f"function {quote(text)} {told}")
-                return Function(start, text)
-            case "variable":
-                if text not in self._variables:
-                    self._error(f"undefined variable {quote(text)}")
-                return Reference(start, text, text)
-            case "field" | "dot":
-                return Reference(start, text, None, (text[1:],) if text[1:] else ())
+        if token.kind == "open":
+            self._deeper("max expression depth exceeded")
+            pipe = self._pipe("parenthesized pipeline", "close")
+            self._depth -= 1
+            return pipe
+        if token.kind == "word":
+            if text not in self._functions:
+                self._error(f"function {quote(text)} {'is not offered' if text == 'call' else 'not defined'}")
+            return Node("function", start, text)
+        if token.kind == "variable" and text not in self._variables:
+            self._error(f"undefined variable {quote(text)}")
+        if token.kind in ("variable", "field", "dot"):
+            name = text if token.kind == "variable" else None
+            return Node("reference", start, text, name, (text[1:],) if token.kind == "field" else ())
         try:
-            return Constant(start, text, _CONSTANTS[token.kind](text))
+            return Node("constant", start, text, _CONSTANTS[token.kind](text))
         except ValueError as wrong:
             self._error(str(wrong))
 
@@ -311,22 +338,20 @@ def _character(text: str) -> int:
 
 def _number(text: str) -> int | float:
     """An int or a float64 of Go; raises ValueError."""
-    sign, digits = (text[0], text[1:]) if text[0] in "+-" else ("", text)
-    octal = digits[:1] == "0" and digits[1:2].isdigit() and digits.replace("_", "").isdigit()
+    octal = re.fullmatch("([+-]?)0([0-9_]+)", text)
     try:
-        value = int(f"{sign}0o{digits[1:]}" if octal else text, 0)
+        whole = int(f"{octal[1]}0o{octal[2]}" if octal else text, 0)
     except ValueError:
-        value = None
-    if value is not None and -(1 << 63) <= value < 1 << 63:
-        return value
-    hexadecimal = digits[:2].lower() == "0x"
+        whole = None
+    if whole is not None and -(1 << 63) <= whole < 1 << 63:
+        return whole
     try:
-        number = float.fromhex(text.replace("_", "")) if hexadecimal else float(text)
+        number = float.fromhex(text.replace("_", "")) if "p" in text.lower() else float(text)
     except (ValueError, OverflowError):
         number = float("inf")
-    if value is not None or (number != float("inf") and not set(text) & set(".eEpP")):
+    if whole is not None or (abs(number) != float("inf") and not set(text) & set(".eEpP")):
         raise ValueError(f"integer overflow: {quote(text)}")
-    if number in (float("inf"), float("-inf")) or (hexadecimal and "p" not in text.lower()):
+    if abs(number) == float("inf"):
         raise ValueError(f"illegal number syntax: {quote(text)}")
     return number
 
