@@ -91,11 +91,11 @@ def served(folder: Path, *definitions: Definition, runs: tuple[Run, ...] = (), *
 
 @contextlib.asynccontextmanager
 async def serving(
-    parts: Served, *, bounds: Bounds = BOUNDS, **options: Any
+    parts: Served, *, bounds: Bounds = BOUNDS, port: int = 0, **options: Any
 ) -> AsyncIterator[ServedPipelines]:
     """On loopback, until the end of the block."""
     connections = Connections(create_app(parts, **options), bounds)
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = socket.create_server(("127.0.0.1", port))
     port = listening.getsockname()[1]
     await connections.start([listening])
     client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=authorization(), timeout=60)

@@ -8,6 +8,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
+from paas_pipelines.cli.client import CLIENT
 from paas_pipelines.cli.options import add_options, given_in, settings_of
 from paas_runner.commands.command import Command
 
@@ -43,7 +44,7 @@ SERVE = Command(
     call=_serve,
 )
 
-ACTIONS: Sequence[Command] = (SERVE,)
+ACTIONS: Sequence[Command] = (SERVE, *CLIENT)
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
