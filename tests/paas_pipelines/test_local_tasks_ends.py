@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from paas_pipelines.runs.run import TaskEnd
 
 from tests.support.local_tasks import SHELLS, order, place, ran
@@ -23,10 +25,10 @@ def marker() -> str:
     return f"61.{os.getpid()}{next(_number):04}"
 
 
-async def stopped_when(condition, where, given) -> tuple:
+async def stopped_when(condition, where, asked) -> tuple:
     """How it ended when it was stopped as soon as the condition held, and after how many seconds."""
     stop = asyncio.Event()
-    task = asyncio.create_task(ran(where, given, stop))
+    task = asyncio.create_task(ran(where, asked, stop))
     await until(condition, 60)
     begun = time.monotonic()
     stop.set()
@@ -39,17 +41,24 @@ async def test_a_stop_interrupts_the_whole_group_and_no_other_entry_begins(
 ) -> None:
     """P068, P069: although the program takes SIGINT for a reason to end well."""
     program = f"sh -c 'trap \"echo bye; exit 0\" INT; touch up; sleep {marker} & wait'"
-    given = order(f"{program}; echo more", "echo never", allow_failure=True)
-    ended, _ = await stopped_when((tmp_path / "up").exists, place(tmp_path, shell=shell), given)
+    asked = order(f"{program}; echo more", "echo never", allow_failure=True)
+    ended, _ = await stopped_when((tmp_path / "up").exists, place(tmp_path, shell=shell), asked)
     assert ended.end.stopped
     assert ended.lines == ["bye"]
     assert not alive(marker)
 
 
+async def test_who_ends_well_when_interrupted_was_stopped_all_the_same(tmp_path: Path) -> None:
+    asked = order("trap 'exit 0' INT; touch up; sleep 60")
+    ended, seconds = await stopped_when((tmp_path / "up").exists, place(tmp_path), asked)
+    assert ended.end == TaskEnd(exit_code=130, stopped=True)
+    assert seconds < 2
+
+
 async def test_who_ignores_the_interruption_is_killed_after_two_seconds(tmp_path: Path, marker: str) -> None:
     """P069."""
-    given = order(f"trap '' INT TERM HUP; touch up; sleep {marker}; sleep {marker}")
-    ended, seconds = await stopped_when((tmp_path / "up").exists, place(tmp_path), given)
+    asked = order(f"trap '' INT TERM HUP; touch up; sleep {marker}; sleep {marker}")
+    ended, seconds = await stopped_when((tmp_path / "up").exists, place(tmp_path), asked)
     assert ended.end == TaskEnd(exit_code=137, stopped=True)
     assert seconds >= 2
     assert not alive(marker)
@@ -89,8 +98,8 @@ async def test_who_closes_its_outputs_is_waited_for_all_the_same(tmp_path: Path)
 
 
 async def test_who_kills_its_keeper_has_failed_and_leaves_nothing(tmp_path: Path, marker: str) -> None:
-    given = order(f"setsid sleep {marker} & kill -9 $PPID; sleep {marker}", "echo never", allow_failure=True)
-    ended = await ran(place(tmp_path), given)
+    asked = order(f"setsid sleep {marker} & kill -9 $PPID; sleep {marker}", "echo never", allow_failure=True)
+    ended = await ran(place(tmp_path), asked)
     assert "its keeper was killed by signal 9" in ended.end.error
     await until(lambda: not alive(marker))
     assert ended.lines == []
@@ -129,8 +138,8 @@ for _ in range(7):
 time.sleep({marker})
 """
     (tmp_path / "bomb.py").write_text(bomb)
-    given = order(f"'{sys.executable}' -I -S bomb.py {marker}")
-    ended, _ = await stopped_when(lambda: len(with_argument(marker)) > 100, place(tmp_path), given)
+    asked = order(f"'{sys.executable}' -I -S bomb.py {marker}")
+    ended, _ = await stopped_when(lambda: len(with_argument(marker)) > 100, place(tmp_path), asked)
     assert ended.end.stopped
     assert not alive(marker)
 
@@ -141,8 +150,8 @@ async def test_a_stop_at_any_moment_of_the_start_leaves_nothing(
 ) -> None:
     stop = asyncio.Event()
     where = place(tmp_path)
-    given = order(f"setsid sleep {marker} & sleep {marker}", "touch never")
-    task = asyncio.create_task(ran(where, given, stop))
+    asked = order(f"setsid sleep {marker} & sleep {marker}", "touch never")
+    task = asyncio.create_task(ran(where, asked, stop))
     await asyncio.sleep(0.015 * step)
     stop.set()
     assert (await task).end.stopped
@@ -163,6 +172,32 @@ async def test_a_shortage_of_files_is_waited_for(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(os, "memfd_create", short)
     assert (await ran(place(tmp_path), order("echo here"))).lines == ["here"]
     assert refused
+
+
+ENTRIES = st.sampled_from(
+    ["true", "exit 0", "sleep 0.03", "setsid sleep {0} & true", "trap 'exit 0' INT; sleep {0}", "sleep {0}"]
+)
+
+
+@pytest.mark.long
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(script=st.lists(ENTRIES, min_size=1, max_size=4), delay=st.floats(0, 0.25), tolerant=st.booleans())
+def test_a_stop_at_any_moment_of_any_script_leaves_nothing(
+    tmp_path: Path, script: list[str], delay: float, tolerant: bool
+) -> None:
+    number = f"61.{os.getpid()}{next(_number):04}"
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().call_later(delay, stop.set)
+        begun = order(*(each.format(number) for each in script), allow_failure=tolerant)
+        ended = await ran(place(tmp_path), begun, stop)
+        assert ended.end.stopped or (
+            ended.end == TaskEnd() and not any("sleep {0}" in each for each in script[-1:])
+        )
+        assert not alive(number)
+
+    asyncio.run(main())
 
 
 HOLDER = """

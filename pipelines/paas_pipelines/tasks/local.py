@@ -34,9 +34,10 @@ NOT_FOR_TASKS = (
 )
 """Of the server's environment: its secrets, and how it speaks to what has started it."""
 
-_MOST_FILES, _FILES_OF_A_TASK, _OTHER_FILES = 65_536, 8, 256
+_MOST_FILES, _FILES_OF_A_TASK, _OTHER_FILES = 65_536, 10, 256
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 _SHORTAGE_SECONDS = 1.0
+_INTERRUPTED = 130
 
 
 def with_more_files() -> int:
@@ -147,10 +148,11 @@ class _Task:
                 command, folder=folder, environment=environment, write=out, errors=err, interrupted=True
             ) as program:
                 ended = asyncio.ensure_future(program.wait())
-                if not await _before(self.stop, ended):
+                by_itself = await _before(self.stop, ended)
+                if not by_itself:
                     program.terminate()
                     await asyncio.wait({ended}, timeout=GRACE_SECONDS)
-            return await ended
+            return await ended or (0 if by_itself else _INTERRUPTED)
         except OSError as error:
             if error.errno is None:  # its keeper could not start it, or is dead
                 shell.kill_all_with(
