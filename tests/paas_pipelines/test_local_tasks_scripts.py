@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -224,6 +226,22 @@ async def test_no_descriptor_of_ours_reaches_a_program(tmp_path: Path) -> None:
 
 async def test_files_have_the_limit_that_tasks_are_to_have(tmp_path: Path) -> None:
     assert (await ran(place(tmp_path, files=321), order("ulimit -S -n"))).lines == ["321"]
+
+
+LIMITS = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (300, 2000))
+from pathlib import Path
+from paas_pipelines.tasks.local import LocalPlace, with_more_files
+few = LocalPlace({}, folder=Path("/"), files=with_more_files())
+print(few.files, resource.getrlimit(resource.RLIMIT_NOFILE), few.room._value)
+"""
+
+
+def test_the_server_may_open_more_files_than_its_tasks() -> None:
+    environment = {**os.environ, "PYTHONPATH": ".:pipelines"}
+    said = subprocess.check_output([sys.executable, "-c", LIMITS], env=environment, text=True)
+    assert said == "300 (2000, 2000) 174\n"
 
 
 async def test_an_environment_that_no_program_can_have_fails_the_task(tmp_path: Path) -> None:

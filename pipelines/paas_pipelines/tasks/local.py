@@ -40,13 +40,13 @@ _SHORTAGE_SECONDS = 1.0
 _INTERRUPTED = 130
 
 
-def with_more_files() -> int:
-    """Let this process open as many files as it may; returns its limit until now, for tasks."""
+def with_more_files() -> int | None:
+    """Let this process open as many files as it may; returns the limit that it had, if any, for tasks."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     more = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < more:
         resource.setrlimit(resource.RLIMIT_NOFILE, (more, hard))
-    return soft
+    return None if soft == resource.RLIM_INFINITY else soft
 
 
 def _room() -> asyncio.Semaphore:
