@@ -534,3 +534,17 @@ async def test_an_unforeseen_error_ends_one_request_alone(tmp_path, caplog):
         assert answer.status_code == 500
         assert not re.search("Traceback|AttributeError", answer.text)
         assert (await world.client.get("/pipelines")).status_code == 200
+
+
+async def test_a_client_that_leaves_in_its_request_schedules_nothing_and_is_no_error(world, caplog):
+    token = world.client.headers["authorization"]
+    reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+    head = f"POST /pipelines/schedule HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n"
+    writer.write(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+    await writer.drain()
+    assert (await world.client.get("/pipelines")).status_code == 200
+    writer.close()
+    assert await reader.read() == b""
+    assert (await world.client.get("/pipelines")).status_code == 200
+    assert len(world.engine.book) == 0
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

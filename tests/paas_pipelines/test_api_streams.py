@@ -151,7 +151,7 @@ async def _line(reader):
     return line
 
 
-async def test_who_takes_nothing_for_too_long_is_cut_off(world):
+async def test_who_takes_nothing_for_too_long_is_cut_off(world, caplog):
     async with serving(world.served, streams=Streams(slowest_seconds=0.2)) as impatient:
         reader, writer = await asyncio.open_connection("127.0.0.1", impatient.port, limit=2**10)
         token = world.client.headers["authorization"]
@@ -163,6 +163,7 @@ async def test_who_takes_nothing_for_too_long_is_cut_off(world):
         with contextlib.suppress(ConnectionError):
             assert len(await asyncio.wait_for(reader.read(), 60)) < 30_000_000
         writer.close()
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_the_number_of_streams_is_bounded(tmp_path):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from paas_pipelines.api.shapes import encoded
@@ -47,12 +47,15 @@ def json_answer(body: bytes, status: int = 200) -> Response:
 
 
 async def schedule_request(request: Request) -> ScheduleRequest:
-    """Whatever its content type says; raises `RefusedError` with 400 or 413."""
+    """Whatever its content type says; raises `RefusedError` with 400, 408 or 413."""
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MOST_BODY_BYTES:
-            raise RefusedError(413, f"Request body is larger than {MOST_BODY_BYTES} bytes")
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > MOST_BODY_BYTES:
+                raise RefusedError(413, f"Request body is larger than {MOST_BODY_BYTES} bytes")
+    except (ClientDisconnect, TimeoutError):
+        raise RefusedError(408, "Request body did not come") from None
     try:
         given = foreign_json.loads(bytes(body))
         return _schedule_request(_clean(given) if b"\\u" in body else given)

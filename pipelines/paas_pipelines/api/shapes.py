@@ -73,25 +73,33 @@ def _times(start: datetime | None, end: datetime | None) -> Mapping[str, str]:
 
 
 class Shapes:
-    """The bytes of all that is listed, kept from one list to the next as long as the records stay."""
+    """The bytes of all that is told, made once for each record, whoever asks and follows."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._jobs: dict[str, tuple[Run, bytes]] = {}
+        self._pipelines: tuple[object, bytes] = None, b""
 
     def job(self, run: Run) -> bytes:
-        """A run's; from the last list, where it is the same record."""
-        return self._kept(run)[1]
+        """One run's."""
+        if len(self._jobs) > 2 * len(self._engine.book) + _SLICE:  # most of them were removed
+            self._jobs.clear()
+        kept = self._jobs[run.run_id] = self._kept(run)
+        return kept[1]
 
     def pipelines(self) -> bytes:
         """The list of pipelines, by name."""
-        return encoded([pipeline_shape(state) for state in self._engine.pipelines()])
+        engine = self._engine
+        moment = engine.book.revisions.last, engine.accepting, engine.definitions
+        if self._pipelines[0] != moment:
+            self._pipelines = moment, encoded([pipeline_shape(state) for state in engine.pipelines()])
+        return self._pipelines[1]
 
     async def everything(self) -> Sequence[bytes]:
         """All pipelines and jobs of this moment in one object, in many small parts; the newest jobs first."""
         pipelines = self.pipelines()
         runs = sorted(self._engine.book.runs(), key=lambda run: run.created, reverse=True)
-        kept: dict[str, tuple[Run, bytes]] = {}
+        kept: dict[str, tuple[Run, bytes]] = {}  # of runs that are there no more nothing is kept
         for number, run in enumerate(runs, 1):
             kept[run.run_id] = self._kept(run)
             if number % _SLICE == 0:

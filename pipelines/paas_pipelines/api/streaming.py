@@ -5,6 +5,7 @@ Nothing is kept for a reader who is slow: when it has taken a piece, the next is
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -78,7 +79,8 @@ class _LongAnswer(StreamingResponse):
                 if LONG in extensions:
                     extensions[LONG]()
                 try:
-                    await super().__call__(scope, receive, send_in_time)
+                    with suppress(ClientDisconnect):
+                        await super().__call__(scope, receive, send_in_time)
                 finally:
                     await self._content.aclose()
 
