@@ -14,6 +14,7 @@ from paas_pipelines.runs.run import Run
 from paas_pipelines.store.journal import MemoryJournal
 
 from paas_runner.store.protocol import StoreError
+from tests.support.events import following
 from tests.support.served_pipelines import authorization, definition, now, served, serving
 
 JSON = "application/json"
@@ -524,6 +525,22 @@ async def test_a_disk_that_fails_is_a_503_and_the_change_stays(tmp_path):
         assert "no space left" in answers[0].json()["error"]
         assert len(world.engine.book) == 2
         assert world.engine.book.run(run_id).canceled
+
+
+async def test_a_disk_that_fails_ends_streams_without_an_error_of_ours(tmp_path, caplog):
+    journal = SlowJournal()
+    journal.may_go_on.set()
+    async with serving(served(tmp_path, journal=journal)) as world:
+        run_id = await world.schedule()
+        async with world.client.stream("GET", "/runs/stream") as answer:
+            stream = await following(answer)
+            await stream.next()
+            journal.error = StoreError("runs.sqlite: no space left on the disk")
+            world.end(run_id, "lint")
+            with pytest.raises(httpx.TransportError):
+                await stream.next()
+        assert (await world.client.get("/health")).status_code == 200
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_an_unforeseen_error_ends_one_request_alone(tmp_path, caplog):

@@ -5,7 +5,6 @@ Nothing is kept for a reader who is slow: when it has taken a piece, the next is
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 from paas_pipelines.api.requests import RefusedError
 from paas_runner.pipelines.runners import Notifier
 from paas_runner.server.connections import ABORT, LONG
+from paas_runner.store.protocol import StoreError
 
 MOST_STREAMS = 64
 """At once, of 256 connections."""
@@ -66,8 +66,6 @@ class _LongAnswer(StreamingResponse):
                 async with asyncio.timeout(self._seconds):
                     await send(message)
             except TimeoutError:
-                if ABORT in extensions:
-                    await extensions[ABORT]()
                 raise ClientDisconnect from None
 
         if scope["method"] == "HEAD":
@@ -79,8 +77,10 @@ class _LongAnswer(StreamingResponse):
                 if LONG in extensions:
                     extensions[LONG]()
                 try:
-                    with suppress(ClientDisconnect):
-                        await super().__call__(scope, receive, send_in_time)
+                    await super().__call__(scope, receive, send_in_time)
+                except (ClientDisconnect, StoreError):  # whoever follows comes back
+                    if ABORT in extensions:
+                        await extensions[ABORT]()
                 finally:
                     await self._content.aclose()
 
