@@ -49,6 +49,7 @@ def encoded(value):
         ({"iat": NOW}, ""),
         ({"iat": NOW, "exp": NOW + 60, "nbf": NOW - 60, "sub": "jane.doe"}, "jane.doe"),
         ({"sub": 7}, ""),
+        ({"sub": "half a \ud83d"}, "half a ?"),
         ({"sub": None, "jti": 3, "aud": "another", "iss": ["x"]}, ""),
         ({"exp": NOW - 1}, "token is expired"),
         ({"exp": NOW}, "token is expired"),

@@ -69,7 +69,7 @@ class Gate:
         claims = self._claims(token)
         self._check_time(claims)
         subject = claims.get("sub")
-        return subject if isinstance(subject, str) else ""
+        return subject.encode(errors="replace").decode() if isinstance(subject, str) else ""
 
     def _claims(self, token: str) -> Mapping[str, Any]:
         try:
