@@ -6,12 +6,14 @@ import hmac
 import json
 import os
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 from paas_pipelines.definitions.definition import OnError, TaskDefinition
+from paas_pipelines.runs.book import UnknownRunError
+from paas_pipelines.runs.engine import ShuttingDownError
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
@@ -144,6 +146,25 @@ async def test_the_php_client_schedules_asks_and_cancels(world):
     missing = await call("GET", "/job/detail?id=52a5cb79-7556-4c52-8e6f-dd6aaf1bc4c8")
     assert missing.json() == {"error": "Job not found"}
     assert (await call("POST", f"/job/cancel?id={job_id}")).status_code == 200
+
+
+async def test_an_application_may_have_the_runner_in_its_own_process(tmp_path):
+    """P134: every verb of the Go package's PipelineRunner, and both of its errors."""
+    parts = served(tmp_path, definition(start_delay=timedelta(hours=1)))
+    engine = parts.engine
+    run = await parts.schedule("release_it", variables={"a": 1}, user="a")  # ScheduleAsync, SaveToStore
+    assert engine.book.run(run.run_id) == run  # ReadJob
+    assert list(engine.book.runs()) == [run]  # IterateJobs
+    assert [state.definition.name for state in engine.pipelines()] == ["release_it"]  # ListPipelines
+    engine.advance()  # StartDelayedJob: not before its time
+    assert engine.book.run(run.run_id).waiting
+    assert (await parts.cancel(run.run_id)).canceled  # CancelJob
+    assert engine.replace_definitions({"other": definition("other")})  # ReplaceDefinitions
+    engine.close()  # Shutdown
+    with pytest.raises(ShuttingDownError):
+        await parts.schedule("other", variables={})
+    with pytest.raises(UnknownRunError):
+        await parts.cancel("another")
 
 
 async def test_an_application_forwards_what_its_user_may_see(world):

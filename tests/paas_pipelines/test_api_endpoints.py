@@ -298,6 +298,15 @@ async def test_the_fields_of_a_job_in_each_state(world):
     assert failed["tasks"][0].keys() >= {"start", "end"}
 
 
+async def test_what_a_template_misses_is_told_as_the_error_of_the_task(world):
+    """P058."""
+    text = 'template: :1:3: executing "" at <.tag>: map has no entry for key "tag"'
+    run_id = await world.schedule("hooked")
+    world.end(run_id, "a", error=text)
+    job = (await world.client.get("/job/detail", params={"id": run_id})).json()
+    assert (job["lastError"], job["tasks"][0]["error"]) == (text, text)
+
+
 async def test_tasks_are_listed_in_the_order_of_their_dependencies(world):
     """P130, P129: those that are free at the same time by name."""
     job = (await world.client.get("/job/detail", params={"id": await world.schedule()})).json()
