@@ -80,7 +80,7 @@ def _call(arguments: argparse.Namespace) -> int:
     kinds = installed()
     config, results = read_configuration(arguments.config, environ=os.environ, executors=kinds)
     if config is None:
-        _show(results, as_json=arguments.json)
+        show(results, as_json=arguments.json)
         return Exit.CONFIG
     redactor.add(config.secrets)
     check = ConfigurationCheck(
@@ -94,11 +94,12 @@ def _call(arguments: argparse.Namespace) -> int:
             output.show(shown.text(config, flavors))
         return Exit.OK
     results = [*results, *asyncio.run(check.results())]
-    _show(results, as_json=arguments.json)
+    show(results, as_json=arguments.json)
     return Exit.FAILED if worst(results) is Grade.FAULT else Exit.OK
 
 
-def _show(results: "Sequence[CheckResult]", *, as_json: bool) -> None:
+def show(results: "Sequence[CheckResult]", *, as_json: bool) -> None:
+    """Print them, for people or as one document."""
     if as_json:
         output.show_json(_document(results))
     else:

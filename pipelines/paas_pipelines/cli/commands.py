@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from paas_pipelines.cli.client import CLIENT
 from paas_pipelines.cli.options import add_options, given_in, settings_of
 from paas_runner.commands.command import Command
+from paas_runner.errors import Exit
 
 _SERVE_EPILOG = """\
 signals:
@@ -44,7 +45,40 @@ SERVE = Command(
     call=_serve,
 )
 
-ACTIONS: Sequence[Command] = (SERVE, *CLIENT)
+
+def _check(arguments: argparse.Namespace) -> int:
+    settings = settings_of(given_in(arguments), os.environ)
+    from paas_pipelines.server.checking import results
+    from paas_runner.check.configuration import worst
+    from paas_runner.commands.check import show
+    from paas_runner.executor.checks import Grade
+    from paas_runner.logs import configure
+
+    configure(level="fatal", form="text")  # what matters of it is in the results
+    found = results(settings)
+    show(found, as_json=arguments.json)
+    return Exit.FAILED if worst(found) is Grade.FAULT else Exit.OK
+
+
+def _check_arguments(parser: argparse.ArgumentParser) -> None:
+    add_options(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON document, nothing else")
+
+
+CHECK = Command(
+    name="check",
+    help="whether a server would work here: definitions, secret, files, folders, address, runners",
+    description="Look at everything that the server needs, and say all that is wrong at once.",
+    epilog="Marks and the fields of --json are those of `paas-runner check`.\n\n"
+    "exit codes:\n  0   everything would work\n  1   something would not\n  2   wrong arguments\n",
+    arguments=_check_arguments,
+    call=_check,
+)
+
+ACTIONS: Sequence[Command] = (
+    SERVE,
+    CHECK,
+)
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:

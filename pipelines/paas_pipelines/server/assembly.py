@@ -1,35 +1,42 @@
-"""The rooms put together into one server, and taken apart in the end."""
+"""The rooms put together into one server, and taken apart in the end.
 
-from collections.abc import AsyncIterator, Mapping
+The data folder is locked first, then the address is taken, and only then do records change: of two servers
+the second harms nothing. Taken apart in the other order, the records go to the disk last.
+"""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 
 import attrs
 import structlog
+from starlette.routing import BaseRoute
 
+from paas_pipelines.api.access import Gate
 from paas_pipelines.api.routes import BOUNDS, create_app
 from paas_pipelines.api.served import Served
-from paas_pipelines.definitions.definition import Definition
-from paas_pipelines.runs.book import RunBook
+from paas_pipelines.definitions import loading
+from paas_pipelines.definitions.dotenv import read_dotenv
+from paas_pipelines.definitions.finding import find
 from paas_pipelines.runs.engine import Engine
-from paas_pipelines.runs.run import Run, Task
 from paas_pipelines.server.dynamic_config import secret_of
-from paas_pipelines.server.listening import AccessLog, place_of
+from paas_pipelines.server.listening import AccessLog, Requests, place_of, port_of
+from paas_pipelines.server.metrics import Metrics
+from paas_pipelines.server.profiling import routes as profiling_routes
 from paas_pipelines.server.reloading import Reloading
 from paas_pipelines.server.settings import Settings
-from paas_pipelines.store.codec import run_text, runs
-from paas_pipelines.store.disk import DiskJournal
-from paas_pipelines.store.logs import LogFiles
+from paas_pipelines.store.opening import opened as store_opened
 from paas_pipelines.tasks.conductor import FORGOTTEN, Conductor
-from paas_pipelines.tasks.place import Place
+from paas_pipelines.tasks.job_server import JobServer
+from paas_pipelines.tasks.local import LocalPlace, with_more_files
 from paas_runner.server.connections import Connections
 from paas_runner.service.systemd import ServiceManager
 from paas_runner.web.listening import bound
 
 log = structlog.stdlib.get_logger(__name__)
-
-RUN = "run"
-"""The kind of their records in the journal."""
 
 
 @attrs.frozen(kw_only=True)
@@ -39,69 +46,91 @@ class Server:
     engine: Engine
     conductor: Conductor
     reloading: Reloading
+    beside: Sequence[Callable[[], Awaitable[None]]]
+    """What goes on, until cancelled, as long as the conductor runs."""
 
     @property
     def status(self) -> str:
         """One line."""
-        book = self.engine.book
-        active, waiting = len(list(book.all_active())), len(list(book.all_waiting()))
-        return f"{len(self.engine.definitions)} pipelines, {active} running, {waiting} waiting"
+        pipelines = self.engine.pipelines()
+        active, waiting = sum(each.active for each in pipelines), sum(each.waiting for each in pipelines)
+        return f"{len(pipelines)} pipelines, {active} running, {waiting} waiting"
 
 
 @asynccontextmanager
 async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[Server]:
     """A server that answers, until the end; raises `RunnerError` if it cannot start."""
-    place = place_of(settings.address)
+    address = place_of(settings.address)
     secret = secret_of(settings)
-    definitions: Mapping[str, Definition] = {}
+    environment = {**os.environ, **read_dotenv(settings.env_files)}
+    load = partial(loading.load, settings.path, settings.pattern)
+    seen = _stamps(settings) if settings.watch else None
+    definitions = load()
+    log.info("loaded pipeline definitions", pipelines=len(definitions))
     async with AsyncExitStack() as stack:
-        journal = await DiskJournal.open(settings.data)
-        stack.push_async_callback(journal.aclose)
-        sockets = await bound(place, setting="--address", remedy="choose another one")
+        store = await stack.enter_async_context(
+            store_opened(settings.data, most_log_bytes=settings.max_log_bytes)
+        )
+        sockets = await bound(address, setting="--address", remedy="choose another one")
         for each in sockets:
             stack.callback(each.close)
-        book = await _loaded(journal)
-        engine = Engine(_now, book, definitions)
+        journal = store.journal
+        engine = Engine(_now, store.runs, definitions)
         engine.recover()
         await journal.flushed()
-        logs = LogFiles(settings.data / "logs", most_bytes=settings.max_log_bytes)
-        served = Served(engine=engine, journal=journal, logs=logs, secret=secret, clock=_now)
-        connections = Connections(AccessLog(create_app(served)), BOUNDS)
+        files = with_more_files()
+        local = LocalPlace(environment, files=files)
+        jobs = JobServer.open(
+            engine=engine,
+            journal=journal,
+            secret=secret,
+            clock=_now,
+            book=store.jobs,
+            most_log_bytes=settings.max_log_bytes,
+        )
+        served = Served(engine=engine, journal=journal, logs=store.logs, secret=secret, clock=_now)
+        own_routes: list[BaseRoute] = profiling_routes() if settings.enable_profiling else []
+        requests = Requests()
+        own_routes.append(Metrics(engine, requests, Gate(secret, _now)).route())
+        app = jobs.beside(create_app(served, own_routes=own_routes))
+        connections = Connections(AccessLog(app, requests), BOUNDS)
         await connections.start(sockets)
         stack.push_async_callback(connections.stop)
-        log.info("HTTP API listening", address=settings.address, port=sockets[0].getsockname()[1])
+        log.info("HTTP API listening", address=settings.address, port=port_of(sockets[0]))
+        if settings.runners:
+            from paas_pipelines.server.local_runners import LocalRunners
+
+            await stack.enter_async_context(LocalRunners(settings, jobs).serving())
+        conductor = Conductor(
+            engine,
+            journal,
+            store.logs,
+            lambda task: jobs.place if task.definition.elsewhere else local,
+            clock=_now,
+            forgotten=await journal.stored(FORGOTTEN),
+        )
+        reloading = Reloading(
+            engine,
+            manager,
+            load=load,
+            stamps=partial(_stamps, settings),
+            seen=seen,
+            every=settings.poll_interval if settings.watch else None,
+        )
         yield Server(
             engine=engine,
-            conductor=Conductor(
-                engine,
-                journal,
-                logs,
-                _no_place,
-                clock=_now,
-                forgotten=await journal.stored(FORGOTTEN),
-            ),
-            reloading=Reloading(
-                engine,
-                manager,
-                load=lambda: definitions,
-                stamps=lambda: None,
-                every=settings.poll_interval if settings.watch else None,
-            ),
+            conductor=conductor,
+            reloading=reloading,
+            beside=(reloading.run, jobs.keep_sweeping),
         )
 
 
-async def _loaded(journal: DiskJournal) -> RunBook:
-    """All runs that the disk has; what changes of them goes there."""
-
-    def written(run_id: str, run: Run | None) -> None:
-        journal.put(RUN, run_id, None if run is None else run_text(run))
-
-    return RunBook(runs(await journal.stored(RUN)), written=written)
+def _stamps(settings: Settings) -> Sequence[tuple[str, int, int, int, int]]:
+    """What the file system says of the files of definitions; raises OSError, `RunnerError`."""
+    files = find(settings.path, settings.pattern)
+    stats = [(file, Path(file).stat()) for file in files]
+    return [(file, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns) for file, now in stats]
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _no_place(task: Task) -> Place:
-    raise NotImplementedError(task.name)

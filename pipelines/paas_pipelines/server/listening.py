@@ -5,8 +5,10 @@ The address is Go's: `host:port`, `:port` for all interfaces, `[::1]:port`; besi
 
 import asyncio
 import re
+import socket
 import time
 from collections import Counter
+from typing import TypeAlias
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -37,16 +39,25 @@ def place_of(address: str) -> ListenPlace:
         raise UsageError(f'--address "{address}": {error}') from None
 
 
+Requests: TypeAlias = Counter[tuple[str, int]]
+"""How many there were, by the route of a closed set and the status of the answer."""
+
+
+def port_of(listening: socket.socket) -> int:
+    """0 of a socket of the file system."""
+    name = listening.getsockname()
+    return int(name[1]) if isinstance(name, tuple) else 0
+
+
 class AccessLog:
     """An application whose every request is logged when it has been answered (P097).
 
-    The query is left out: others may have put a token into it. `counts` has how many there were, by the
-    route of a closed set and the status.
+    The query is left out: others may have put a token into it.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, requests: Requests) -> None:
         self._app = app
-        self.counts: Counter[tuple[str, int]] = Counter()
+        self._requests = requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -75,7 +86,7 @@ class AccessLog:
             if not status:
                 await _answer_500(sent)
         finally:
-            self.counts[_route(scope["path"]), status] += 1
+            self._requests[_route(scope["path"]), status] += 1
             tell = log.debug if scope["path"] in _QUIET and status == 200 else log.info
             tell(
                 "request",

@@ -4,7 +4,7 @@ Names of pipelines are a label: there are as many as definitions. Of requests th
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
@@ -20,6 +20,7 @@ from starlette.routing import Route
 from paas_pipelines.api.access import DeniedError, Gate
 from paas_pipelines.runs.engine import Engine
 from paas_pipelines.runs.run import Run
+from paas_pipelines.server.listening import Requests
 
 _MILLISECOND = timedelta(milliseconds=1)
 _STATES = ("waiting", "running", "completed", "failed", "canceled")
@@ -28,7 +29,7 @@ _STATES = ("waiting", "running", "completed", "failed", "canceled")
 class Metrics(Collector):
     """Of one server; `requests` are counted by route and status."""
 
-    def __init__(self, engine: Engine, requests: Mapping[tuple[str, int], int], gate: Gate) -> None:
+    def __init__(self, engine: Engine, requests: Requests, gate: Gate) -> None:
         self._engine = engine
         self._requests = requests
         self._gate = gate

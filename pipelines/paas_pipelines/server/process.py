@@ -9,6 +9,7 @@ import enum
 import os
 import signal
 import threading
+from functools import partial
 
 import structlog
 
@@ -66,11 +67,9 @@ async def _serve(settings: Settings) -> None:
         ending = Ending(server, manager)
         ending.take_signals()
         manager.ready(server.status)
+        telling = partial(_keep_telling, server, manager)
         async with asyncio.TaskGroup() as group:
-            beside = (
-                group.create_task(server.reloading.run(), name="reloading"),
-                group.create_task(_keep_telling(server, manager), name="service manager"),
-            )
+            beside = [group.create_task(each()) for each in (telling, *server.beside)]
             await server.conductor.run()
             for each in beside:
                 each.cancel()

@@ -30,13 +30,18 @@ class Reloading:
         *,
         load: Callable[[], Mapping[str, Definition]],
         stamps: Callable[[], Any],
+        seen: Any = None,
         every: timedelta | None,
     ) -> None:
-        """`load` raises `RunnerError`; `stamps` is a value that differs as soon as a file does."""
+        """`load` raises `RunnerError`; `stamps` is a value that differs as soon as a file does.
+
+        `seen` is what it was before the definitions in force were read.
+        """
         self._engine = engine
         self._manager = manager
         self._load = load
         self._stamps = stamps
+        self._seen = seen
         self._seconds = every.total_seconds() if every else None
         self._asked = asyncio.Event()
 
@@ -46,15 +51,14 @@ class Reloading:
         self._asked.set()
 
     async def run(self) -> None:
-        seen = await self._looked() if self._seconds else None
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._seconds):
                     await self._asked.wait()
             now = await self._looked() if self._seconds else None
-            if self._asked.is_set() or now != seen:
+            if self._asked.is_set() or now != self._seen:
                 self._asked.clear()
-                seen = now
+                self._seen = now
                 with self._manager.reloading():
                     await self._reload()
 

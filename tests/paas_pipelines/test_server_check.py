@@ -1,0 +1,97 @@
+"""`paas-runner pipelines`: `check` tells everything wrong at once, `serve` is the same server."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.pipelines_server import environment, start_server
+
+pytestmark = pytest.mark.process
+
+PAAS_RUNNER = str(Path(sys.executable).with_name("paas-runner"))
+WRONG = """\
+pipelines:
+  one: {concurrency: -1}
+  two: {tasks: {a: {depends_on: [b]}}}
+  three: {tasks: {r: {runner: big}}}
+"""
+
+
+def checked(folder, *options, **variables):
+    done = subprocess.run(
+        [PAAS_RUNNER, "pipelines", "check", "--json", "--address", "127.0.0.1:0", *options],
+        cwd=folder,
+        env=environment(folder, **variables),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    return done.returncode, [
+        (each["subject"], each["grade"], each["text"]) for each in json.loads(done.stdout)["results"]
+    ]
+
+
+def test_a_good_folder_is_fine_and_stays_as_it_is(tmp_path):
+    (tmp_path / "pipelines.yml").write_text("pipelines: {one: {tasks: {a: {script: [pwd]}}}}\n")
+    code, found = checked(tmp_path)
+    assert code == 0
+    assert {grade for _, grade, _ in found} == {"fine"}
+    assert [path.name for path in tmp_path.iterdir()] == ["pipelines.yml"]
+
+
+def test_all_that_is_wrong_is_told_at_once_with_its_place(tmp_path):
+    (tmp_path / "pipelines.yml").write_text(WRONG)
+    (tmp_path / ".prunner.yml").write_text("jwt_secret: canary\n")
+    (tmp_path / ".env").write_text("CANARY='canary\n")
+    (tmp_path / "data").touch()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        code, found = checked(tmp_path, "--data", "data", f"--address=127.0.0.1:{taken.getsockname()[1]}")
+    assert code == 1
+    faults = [(subject, text) for subject, grade, text in found if grade == "fault"]
+    assert [subject for subject, _ in faults] == [
+        "definitions",
+        "definitions",
+        "secret",
+        "env files",
+        "data",
+        "address",
+    ]
+    assert faults[0][1].startswith("pipelines.yml:2: ")
+    assert "concurrency must be greater than 0" in faults[0][1]
+    assert 'missing task "b" referenced in depends_on of task "a"' in faults[1][1]
+    assert "Address already in use" in faults[-1][1]
+    assert ("external_url", "warning") in [(subject, grade) for subject, grade, _ in found]
+    assert "canary" not in str(found)
+
+
+def test_beside_a_running_server_it_is_no_obstacle(tmp_path):
+    command = (PAAS_RUNNER, "pipelines", "serve")
+    with start_server(tmp_path, command=command, definitions="pipelines: {one: {}}\n") as server:
+        assert server.ended(server.schedule("one"))["completed"]
+        code, found = checked(tmp_path)
+        assert (code, ("address", "skipped") in [each[:2] for each in found]) == (0, True)
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+
+
+def test_serve_has_the_exit_codes_of_the_house(tmp_path):
+    (tmp_path / ".prunner.yml").write_text("jwt_secret: short\n")
+    done = subprocess.run(
+        [PAAS_RUNNER, "pipelines", "serve"],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, "at least 16 characters" in done.stderr) == (78, True)

@@ -1,0 +1,210 @@
+"""Killed and started again, beside another one, on a bad disk, with wrong files: the real program."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.pipelines_server import PROGRAM, environment, start_server, until
+
+pytestmark = pytest.mark.process
+
+DEFINITIONS = """\
+pipelines:
+  held:
+    tasks:
+      hold: {script: ['echo started $$', 'until test -e go; do sleep 0.05; done', 'echo released']}
+  retried:
+    tasks:
+      hold: {restart: retry, script: ['echo started $$', 'until test -e go; do sleep 0.05; done']}
+  delayed:
+    start_delay: 3s
+    tasks:
+      one: {script: ['date +%s.%N']}
+  env:
+    tasks:
+      show:
+        script:
+          - echo "$FROM_FILE|$FROM_BOTH|$PATH_LIKE|${PRUNNER_JWT_SECRET:-none}|${PRUNNER_ADDRESS:-none}"
+"""
+
+
+def refused(folder, *options, **variables):
+    """What it says that does not start; without a traceback, and with 1 as its exit code."""
+    done = subprocess.run(
+        [PROGRAM, "--address", "127.0.0.1:0", *options],
+        cwd=folder,
+        env=environment(folder, **variables),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1, done
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_after_kill_what_waits_goes_on_waiting_and_what_ran_here_is_canceled_or_retried(tmp_path):
+    """Spec §3.1, §8: its delay goes on, no process of it is left, `restart: retry` runs again."""
+    with start_server(tmp_path, definitions=DEFINITIONS) as server:
+        running, waiting = server.schedule("held"), server.schedule("held")
+        retried, delayed = server.schedule("retried"), server.schedule("delayed")
+        for job in (running, retried):
+            until(lambda job=job: "started" in server.output(job, "hold"))
+        pid = int(server.output(running, "hold").split()[1])
+        server.kill()
+    until(lambda: not Path(f"/proc/{pid}").exists())
+    with start_server(tmp_path) as again:
+        job = again.job(running)
+        assert (job["canceled"], job["completed"], job["tasks"][0]["status"]) == (True, False, "canceled")
+        until(lambda: "started" in again.output(waiting, "hold"))
+        until(lambda: again.output(retried, "hold").count("started") == 2)
+        (tmp_path / "go").touch()
+        for job in (waiting, retried, delayed):
+            assert again.ended(job)["errored"] is False
+
+
+def test_what_was_scheduled_survives_a_kill_right_after_the_answer(tmp_path):
+    with start_server(tmp_path, definitions=DEFINITIONS) as server:
+        jobs = [server.schedule("held") for _ in range(5)]
+        server.kill()
+    with start_server(tmp_path) as again:
+        known = {job["id"] for job in again.ask("/pipelines/jobs").json["jobs"]}
+        assert known == set(jobs)
+
+
+def test_a_second_server_on_the_same_data_is_refused(tmp_path):
+    with start_server(tmp_path, definitions=DEFINITIONS) as server:
+        said = refused(tmp_path)
+        assert f"another server works on this data folder (process {server.process.pid})" in said
+        assert server.ask("/pipelines/").status == 200
+
+
+def test_runs_of_prunner_are_imported_at_the_first_start(tmp_path):
+    """P108, P111."""
+    (tmp_path / ".prunner").mkdir()
+    (tmp_path / ".prunner" / "data.json").write_text(
+        '{"Jobs": [{"ID": "72d5f1fa-9f0c-4c0a-8c0f-0c3fb1a0f1aa", "Pipeline": "held",'
+        ' "Created": "2025-08-15T14:00:00.5+02:00", "Tasks": [{"Name": "hold", "Status": "waiting"}]}]}'
+    )
+    with start_server(tmp_path, definitions=DEFINITIONS) as server:
+        job = server.job("72d5f1fa-9f0c-4c0a-8c0f-0c3fb1a0f1aa")
+        assert (job["canceled"], job["created"]) == (True, "2025-08-15T12:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("definitions", "told"),
+    [
+        ("pipelines: {p: {concurrency: -1}}\n", "concurrency must be greater than 0"),
+        ("pipelines: [\n", "decoding YAML"),
+    ],
+)
+def test_broken_definitions_end_the_start(tmp_path, definitions, told):
+    """P014."""
+    (tmp_path / "pipelines.yml").write_text(definitions)
+    said = refused(tmp_path)
+    assert told in said
+    assert "pipelines.yml" in said
+
+
+def test_env_files_reach_the_tasks_and_not_our_own_settings(tmp_path):
+    """P062, P085, P086: the later file wins, and both over the process; the secret stays with us."""
+    (tmp_path / ".env").write_text("FROM_FILE=one\nFROM_BOTH=one\nPRUNNER_ADDRESS=nonsense\n")
+    (tmp_path / ".env.local").write_text("FROM_BOTH='two words'\n")
+    secret = "a secret that no task gets, of 32 or more"
+    with start_server(
+        tmp_path, definitions=DEFINITIONS, FROM_FILE="process", PATH_LIKE="process", PRUNNER_JWT_SECRET=secret
+    ) as server:
+        (tmp_path / ".prunner.yml").write_text(f"jwt_secret: {secret}\n")  # for our own tokens alone
+        job = server.schedule("env")
+        server.ended(job)
+        assert server.output(job, "show") == "one|two words|process|none|nonsense\n"
+
+
+def test_env_files_can_be_switched_off(tmp_path):
+    """P085."""
+    (tmp_path / ".env").write_text("FROM_FILE=one\n")
+    with start_server(tmp_path, definitions=DEFINITIONS, PRUNNER_ENV_FILES="") as server:
+        job = server.schedule("env")
+        server.ended(job)
+        assert server.output(job, "show").startswith("||")
+
+
+def test_a_malformed_env_file_ends_the_start_and_is_not_quoted(tmp_path):
+    """P086."""
+    (tmp_path / ".env").write_text('GOOD=1\nCANARY="canary without an end\n')
+    said = refused(tmp_path)
+    assert "loading env file .env" in said
+    assert "canary" not in said
+
+
+@pytest.mark.parametrize("text", ["jwt_secret: short\n", "nonsense: [\n"])
+def test_a_secret_that_cannot_be_used_ends_the_start(tmp_path, text):
+    """P094."""
+    (tmp_path / ".prunner.yml").write_text(text)
+    said = refused(tmp_path)
+    assert "short" not in said.replace("at least 16 characters long", "")
+
+
+def test_a_data_folder_that_cannot_be_written_ends_the_start(tmp_path):
+    (tmp_path / "file").touch()
+    assert "file" in refused(tmp_path, "--data", "file/data")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_is_read_only_ends_the_start(tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        assert "Permission denied" in refused(tmp_path)
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_profiles_are_there_only_when_enabled_and_then_for_everybody(tmp_path):
+    """P077, P119."""
+    with start_server(tmp_path) as server:
+        assert server.ask("/debug/pprof/").status == 404
+    with start_server(tmp_path, PRUNNER_ENABLE_PROFILING="1") as server:
+        assert "goroutine" in server.ask("/debug/pprof/", token="").text
+        for profile in ("goroutine", "threads", "heap", "heap"):
+            answer = server.ask(f"/debug/pprof/{profile}", token="")
+            assert (answer.status, bool(answer.text)) == (200, True)
+        assert server.ask("/debug/pprof/nonsense", token="").status == 404
+
+
+def test_metrics_need_a_token_and_tell_of_each_pipeline(tmp_path):
+    with start_server(tmp_path, definitions=DEFINITIONS) as server:
+        job = server.schedule("env")
+        server.ended(job)
+        server.ask("/pipelines/schedule", {"pipeline": "unknown"})
+        assert server.ask("/metrics", token="").status == 401
+        text = server.ask("/metrics").text
+    assert 'paas_pipelines_runs{pipeline="env",state="completed"} 1.0' in text
+    assert 'paas_pipelines_runs{pipeline="held",state="running"} 0.0' in text
+    assert 'paas_pipelines_tasks{status="done"} 1.0' in text
+    assert 'paas_pipelines_requests_total{route="/pipelines/schedule",status="400"} 1.0' in text
+    assert "unknown" not in text
+
+
+@pytest.mark.parametrize("option", ["--path=sub", "--path", "--pattern=sub/*.yml"])
+def test_definitions_are_found_by_path_and_pattern(tmp_path, option):
+    """P082, P083."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "pipelines.yml").write_text("pipelines: {below: {}}\n")
+    options = [option, "sub"] if option == "--path" else [option]
+    with start_server(tmp_path, *options, definitions=DEFINITIONS) as server:
+        assert [each["pipeline"] for each in server.ask("/pipelines").json["pipelines"]] == ["below"]
+
+
+def test_logs_lie_where_prunner_has_them(tmp_path):
+    """P081, P110."""
+    with start_server(tmp_path, "--data=state", definitions=DEFINITIONS) as server:
+        job = server.schedule("env")
+        server.ended(job)
+        log = tmp_path / "state" / "logs" / job / "show-stdout.log"
+        assert log.read_text().endswith("none|none\n")
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
