@@ -5,15 +5,15 @@ the second harms nothing. Taken apart in the other order, the records go to the 
 """
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import attrs
 import structlog
-from starlette.routing import BaseRoute
 
 from paas_pipelines.api.access import Gate
 from paas_pipelines.api.routes import BOUNDS, create_app
@@ -46,7 +46,7 @@ class Server:
     engine: Engine
     conductor: Conductor
     reloading: Reloading
-    beside: Sequence[Callable[[], Awaitable[None]]]
+    beside: Sequence[Callable[[], Coroutine[Any, Any, None]]]
     """What goes on, until cancelled, as long as the conductor runs."""
 
     @property
@@ -78,8 +78,7 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
         engine = Engine(_now, store.runs, definitions)
         engine.recover()
         await journal.flushed()
-        files = with_more_files()
-        local = LocalPlace(environment, files=files)
+        local = LocalPlace(environment, files=with_more_files())
         jobs = JobServer.open(
             engine=engine,
             journal=journal,
@@ -89,9 +88,10 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
             most_log_bytes=settings.max_log_bytes,
         )
         served = Served(engine=engine, journal=journal, logs=store.logs, secret=secret, clock=_now)
-        own_routes: list[BaseRoute] = profiling_routes() if settings.enable_profiling else []
         requests = Requests()
-        own_routes.append(Metrics(engine, requests, Gate(secret, _now)).route())
+        own_routes = [Metrics(engine, requests, Gate(secret, _now)).route()]
+        if settings.enable_profiling:
+            own_routes += profiling_routes()
         app = jobs.beside(create_app(served, own_routes=own_routes))
         connections = Connections(AccessLog(app, requests), BOUNDS)
         await connections.start(sockets)

@@ -9,7 +9,6 @@ import enum
 import os
 import signal
 import threading
-from functools import partial
 
 import structlog
 
@@ -67,9 +66,9 @@ async def _serve(settings: Settings) -> None:
         ending = Ending(server, manager)
         ending.take_signals()
         manager.ready(server.status)
-        telling = partial(_keep_telling, server, manager)
         async with asyncio.TaskGroup() as group:
-            beside = [group.create_task(each()) for each in (telling, *server.beside)]
+            telling = group.create_task(_keep_telling(server, manager))
+            beside = [telling, *(group.create_task(each()) for each in server.beside)]
             await server.conductor.run()
             for each in beside:
                 each.cancel()
