@@ -80,6 +80,7 @@ def test_a_log_on_a_terminal_is_coloured_unless_that_is_disabled(tmp_path, optio
     assert (b"level=info" in said) is not coloured
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("address", ["localhost:0", ":0", "[::1]:0", "0.0.0.0:0", "unix:/{folder}/socket"])
 def test_it_listens_wherever_it_is_told_to(tmp_path, address):
     """P084; a socket of the file system is ours."""
@@ -97,19 +98,6 @@ def test_it_listens_wherever_it_is_told_to(tmp_path, address):
         assert process.wait(60) == 0
 
 
-@pytest.mark.parametrize(
-    ("address", "told"),
-    [
-        ("localhost", "a port is missing"),
-        ("9009", "a port is missing"),
-        ("http://localhost:9009", "no scheme"),
-        ("192.0.2.1:9009", "no interface of this machine has that address"),
-    ],
-)
-def test_an_address_that_is_none_is_refused(tmp_path, address, told):
-    assert told in refused(tmp_path, "--address", address)
-
-
 def test_a_taken_port_is_told_and_leaves_the_other_server_alone(server, tmp_path):
     """P095."""
     said = refused(tmp_path, PRUNNER_ADDRESS=server.url.removeprefix("http://"))
@@ -117,6 +105,13 @@ def test_a_taken_port_is_told_and_leaves_the_other_server_alone(server, tmp_path
     assert server.ask("/pipelines/").status == 200
 
 
+def test_broken_definitions_end_the_start_with_1(tmp_path):
+    """P014, P095; all other refusals are in `test_server_refusals`."""
+    (tmp_path / "pipelines.yml").write_text("pipelines: [\n")
+    assert "decoding YAML" in refused(tmp_path)
+
+
+@pytest.mark.long
 def test_a_secret_among_the_arguments_works_and_is_warned_of(tmp_path):
     """P080."""
     with start_server(tmp_path, "--jwt-secret", "canary of 16 characters") as server:
@@ -126,6 +121,7 @@ def test_a_secret_among_the_arguments_works_and_is_warned_of(tmp_path):
     assert not (tmp_path / ".prunner.yml").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_without_runs_it_ends_at_once_and_well(tmp_path, number):
     """P095, P098, P099."""

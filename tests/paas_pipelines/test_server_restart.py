@@ -1,15 +1,13 @@
-"""Killed and started again, beside another one, on a bad disk, with wrong files: the real program."""
+"""Killed and started again, with options that reach its tasks, its clients and the disk: the real program."""
 
-import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.pipelines_server import PROGRAM, environment, start_server, until
+from tests.support.pipelines_server import start_server, until
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.long]
 
 DEFINITIONS = """\
 pipelines:
@@ -29,22 +27,6 @@ pipelines:
         script:
           - echo "$FROM_FILE|$FROM_BOTH|$PATH_LIKE|${PRUNNER_JWT_SECRET:-none}|${PRUNNER_ADDRESS:-none}"
 """
-
-
-def refused(folder, *options, **variables):
-    """What it says that does not start; without a traceback, and with 1 as its exit code."""
-    done = subprocess.run(
-        [PROGRAM, "--address", "127.0.0.1:0", *options],
-        cwd=folder,
-        env=environment(folder, **variables),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 1, done
-    assert "Traceback" not in done.stderr
-    return done.stderr
 
 
 def test_after_kill_what_waits_goes_on_waiting_and_what_ran_here_is_canceled_or_retried(tmp_path):
@@ -76,13 +58,6 @@ def test_what_was_scheduled_survives_a_kill_right_after_the_answer(tmp_path):
         assert known == set(jobs)
 
 
-def test_a_second_server_on_the_same_data_is_refused(tmp_path):
-    with start_server(tmp_path, definitions=DEFINITIONS) as server:
-        said = refused(tmp_path)
-        assert f"another server works on this data folder (process {server.process.pid})" in said
-        assert server.ask("/pipelines/").status == 200
-
-
 def test_runs_of_prunner_are_imported_at_the_first_start(tmp_path):
     """P108, P111."""
     (tmp_path / ".prunner").mkdir()
@@ -93,21 +68,6 @@ def test_runs_of_prunner_are_imported_at_the_first_start(tmp_path):
     with start_server(tmp_path, definitions=DEFINITIONS) as server:
         job = server.job("72d5f1fa-9f0c-4c0a-8c0f-0c3fb1a0f1aa")
         assert (job["canceled"], job["created"]) == (True, "2025-08-15T12:00:00Z")
-
-
-@pytest.mark.parametrize(
-    ("definitions", "told"),
-    [
-        ("pipelines: {p: {concurrency: -1}}\n", "concurrency must be greater than 0"),
-        ("pipelines: [\n", "decoding YAML"),
-    ],
-)
-def test_broken_definitions_end_the_start(tmp_path, definitions, told):
-    """P014."""
-    (tmp_path / "pipelines.yml").write_text(definitions)
-    said = refused(tmp_path)
-    assert told in said
-    assert "pipelines.yml" in said
 
 
 def test_env_files_reach_the_tasks_and_not_our_own_settings(tmp_path):
@@ -131,36 +91,6 @@ def test_env_files_can_be_switched_off(tmp_path):
         job = server.schedule("env")
         server.ended(job)
         assert server.output(job, "show").startswith("||")
-
-
-def test_a_malformed_env_file_ends_the_start_and_is_not_quoted(tmp_path):
-    """P086."""
-    (tmp_path / ".env").write_text('GOOD=1\nCANARY="canary without an end\n')
-    said = refused(tmp_path)
-    assert "loading env file .env" in said
-    assert "canary" not in said
-
-
-@pytest.mark.parametrize("text", ["jwt_secret: short\n", "nonsense: [\n"])
-def test_a_secret_that_cannot_be_used_ends_the_start(tmp_path, text):
-    """P094."""
-    (tmp_path / ".prunner.yml").write_text(text)
-    said = refused(tmp_path)
-    assert "short" not in said.replace("at least 16 characters long", "")
-
-
-def test_a_data_folder_that_cannot_be_written_ends_the_start(tmp_path):
-    (tmp_path / "file").touch()
-    assert "file" in refused(tmp_path, "--data", "file/data")
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_is_read_only_ends_the_start(tmp_path):
-    tmp_path.chmod(0o500)
-    try:
-        assert "Permission denied" in refused(tmp_path)
-    finally:
-        tmp_path.chmod(0o700)
 
 
 def test_profiles_are_there_only_when_enabled_and_then_for_everybody(tmp_path):

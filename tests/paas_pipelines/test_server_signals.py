@@ -65,6 +65,7 @@ def test_sigint_waits_for_what_runs_and_cancels_what_waits_while_the_api_answers
         assert again.job(waiting)["canceled"]
 
 
+@pytest.mark.long
 def test_sigterm_cancels_what_runs_and_ends_well(server):
     """P099."""
     running, waiting = started(server, "held"), server.schedule("held")
@@ -77,6 +78,7 @@ def test_sigterm_cancels_what_runs_and_ends_well(server):
         assert again.job(waiting)["canceled"]
 
 
+@pytest.mark.long
 def test_sigterm_after_sigint_turns_the_wait_into_cancellation(server):
     """P099."""
     running = started(server, "held")
@@ -89,6 +91,7 @@ def test_sigterm_after_sigint_turns_the_wait_into_cancellation(server):
         assert again.job(running)["canceled"]
 
 
+@pytest.mark.long
 def test_a_second_sigterm_ends_at_once_and_leaves_no_process(server):
     """P095: it was no complete shutdown."""
     job = started(server, "stubborn")
@@ -124,6 +127,7 @@ def test_sigusr1_reads_the_definitions_again(server):
     assert server.log.count("definitions changed") == 1
 
 
+@pytest.mark.long
 def test_a_wrong_reload_is_told_and_the_old_definitions_stay(server):
     """P014."""
     (server.folder / "pipelines.yml").write_text("pipelines: {broken: {concurrency: -1}}\n")
@@ -134,6 +138,7 @@ def test_a_wrong_reload_is_told_and_the_old_definitions_stay(server):
     assert server.ended(server.schedule("quick"))["completed"]
 
 
+@pytest.mark.long
 def test_watching_sees_files_that_change_come_and_go(tmp_path):
     """P087, P088; also one of the same size whose date was set back."""
     with start_server(tmp_path, "--watch", "--poll-interval=100ms", definitions=DEFINITIONS) as server:
@@ -153,6 +158,7 @@ def test_watching_sees_files_that_change_come_and_go(tmp_path):
         assert server.log.count("level=error") == 1
 
 
+@pytest.mark.long
 def test_without_watching_nothing_is_read_by_itself(server):
     (server.folder / "pipelines.yml").write_text("pipelines: {}\n")
     for _ in range(5):
