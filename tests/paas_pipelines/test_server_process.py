@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.support.pipelines_server import PROGRAM, environment, start_server
+from tests.support.pipelines_server import PROGRAM, environment, start_server, until
 
 pytestmark = pytest.mark.process
 
@@ -45,7 +45,7 @@ def test_one_process_offers_the_api(server):
 def test_each_request_is_a_line_of_the_log_without_its_query(server):
     """P097."""
     server.ask("/job/detail?id=canary-of-a-query&token=canary", token="wrong")
-    [line] = [line for line in server.log.splitlines() if "path=/job/detail" in line]
+    [line] = until(lambda: [line for line in server.log.splitlines() if "path=/job/detail" in line])
     for fact in ("method=GET", "remote=127.0.0.1:", "user_agent=Python-urllib/", "status=401"):
         assert fact in line
     assert re.search(r" size=\d+ ms=\d+\.\d+$", line)
