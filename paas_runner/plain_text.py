@@ -6,8 +6,9 @@ two largest units (`span`), or in one where a cause is looked for (`rough_span`)
 seconds it may be fractional.
 """
 
+import difflib
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 
@@ -96,3 +97,9 @@ def _folded(line: str, columns: int) -> Sequence[str]:
 def printable(text: str) -> str:
     """Without control characters but the line break: what is quoted must not move a terminal's cursor."""
     return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
+
+
+def did_you_mean(word: str, known: Collection[str]) -> str:
+    """A question naming the nearest known word; empty if none is near."""
+    near = difflib.get_close_matches(word, sorted(known), n=1)
+    return f"did you mean `{near[0]}`?" if near else ""

@@ -13,9 +13,10 @@ import attrs
 
 from paas_runner.addresses import AddressError, parsed
 from paas_runner.config.lines import KeyPath, dotted
-from paas_runner.config.reader import Reader, described, did_you_mean
+from paas_runner.config.reader import Reader, described
 from paas_runner.config.spelling import spelled
 from paas_runner.job.notice import TOLD, NoticeKind
+from paas_runner.plain_text import did_you_mean
 from paas_runner.secret import Secret
 from paas_runner.setting_types import ReadableFile
 from paas_runner.settings import keys_of, setting

@@ -5,7 +5,6 @@ would need a hook for every type, a factory for renamed keys and minima, and as 
 nested exceptions back into paths; what it would save is the loop in `values`.
 """
 
-import difflib
 from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime, time
 from typing import Any
@@ -17,6 +16,7 @@ from paas_runner.config.lines import KeyPath
 from paas_runner.config.secret_references import Surroundings, has_literal_password, is_literal
 from paas_runner.config.spelling import spelled
 from paas_runner.database_url import DatabaseUrl
+from paas_runner.plain_text import did_you_mean
 from paas_runner.secret import Secret
 from paas_runner.setting_types import LARGEST_INTEGER, SCALARS, TABLE_OF_LISTS, TEXTS, UnfitError
 from paas_runner.settings import Key, PluginKind, contradictions, declared, keys_of
@@ -53,12 +53,6 @@ def described(raw: Any, *, quote: bool) -> str:
     if isinstance(raw, int) and abs(raw) >= LARGEST_INTEGER:
         return "a whole number beyond 64 bits"
     return f"{raw} ({name})"
-
-
-def did_you_mean(word: str, known: Collection[str]) -> str:
-    """A question naming the nearest known word; empty if none is near."""
-    near = difflib.get_close_matches(word, sorted(known), n=1)
-    return f"did you mean `{near[0]}`?" if near else ""
 
 
 @attrs.frozen(kw_only=True)

@@ -15,13 +15,14 @@ from paas_runner.addresses import listen_place
 from paas_runner.config import dialect
 from paas_runner.config.complaints import Findings
 from paas_runner.config.lines import KeyPath, dotted
-from paas_runner.config.reader import Reader, described, did_you_mean
+from paas_runner.config.reader import Reader, described
 from paas_runner.config.runner import Runner
 from paas_runner.config.secret_references import read_secrets_file
 from paas_runner.config.spelling import spelled, with_spelled_tables
 from paas_runner.executor.contract import ExecutorKind
 from paas_runner.job.known_runner import short_token
 from paas_runner.job.lease import Mode
+from paas_runner.plain_text import did_you_mean
 from paas_runner.setting_types import SCALARS, UnfitError
 from paas_runner.settings import keys_of
 

@@ -23,8 +23,7 @@ from paas_pipelines.definitions.definition import (
 )
 from paas_pipelines.definitions.reading import Complaint, Document
 from paas_pipelines.definitions.scalars import NULL, UnfitError, quoted
-from paas_runner.config.reader import did_you_mean
-from paas_runner.plain_text import short_line
+from paas_runner.plain_text import did_you_mean, short_line
 
 KeyPath: TypeAlias = tuple[str, ...]
 Nodes: TypeAlias = Sequence[yaml.Node]
