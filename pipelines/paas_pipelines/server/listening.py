@@ -55,9 +55,9 @@ class AccessLog:
     The query is left out: others may have put a token into it.
     """
 
-    def __init__(self, app: ASGIApp, requests: Requests) -> None:
+    def __init__(self, app: ASGIApp, requests: Requests | None = None) -> None:
         self._app = app
-        self._requests = requests
+        self._requests = Requests() if requests is None else requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
