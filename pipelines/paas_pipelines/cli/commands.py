@@ -75,10 +75,7 @@ CHECK = Command(
     call=_check,
 )
 
-ACTIONS: Sequence[Command] = (
-    SERVE,
-    CHECK,
-)
+ACTIONS: Sequence[Command] = (SERVE, CHECK, *CLIENT)
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
