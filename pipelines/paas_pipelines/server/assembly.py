@@ -25,7 +25,7 @@ from paas_pipelines.runs.engine import Engine
 from paas_pipelines.server.dynamic_config import secret_of
 from paas_pipelines.server.listening import AccessLog, Requests, place_of, port_of
 from paas_pipelines.server.metrics import Metrics
-from paas_pipelines.server.profiling import routes as profiling_routes
+from paas_pipelines.server.profiling import route as profiling_route
 from paas_pipelines.server.reloading import Reloading
 from paas_pipelines.server.settings import Settings
 from paas_pipelines.store.opening import opened as store_opened
@@ -91,7 +91,7 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
         requests = Requests()
         own_routes = [Metrics(engine, requests, Gate(secret, _now)).route()]
         if settings.enable_profiling:
-            own_routes += profiling_routes()
+            own_routes.append(profiling_route())
         app = jobs.beside(create_app(served, own_routes=own_routes))
         connections = Connections(AccessLog(app, requests), BOUNDS)
         await connections.start(sockets)
