@@ -38,7 +38,9 @@ class Runner:
     """One `[[runners]]` section: a token at one coordinator, and the executor of its jobs."""
 
     name: str = setting("Description, for logs and for `reference_runner`.", default="")
-    url: Url = setting("Base address of the coordinator.")
+    url: Url = setting(
+        "Base address of the coordinator; `local:` is the pipelines server that serves this file."
+    )
     token: Secret = setting("Authentication token of the runner.", token=True)
     executor: str = setting("Where the jobs run.")
     limit: int = setting("Jobs at once for this section; 0 is unlimited.", default=0, minimum=0)

@@ -17,6 +17,9 @@ import attrs
 from paas_runner.secret import Secret
 
 _LETTERS = string.ascii_letters + string.digits
+REGISTERED = "glrtr-"
+"""How the tokens begin of runners that were registered with a registration token (§1.1)."""
+
 LEGACY_SYSTEM_ID = "<legacy>"  # spec gitlab-runner-api.md §1.8
 
 
@@ -155,7 +158,7 @@ class Runners:
         """A new runner; `legacy` gives it the token prefix of the old registration, unless it has one."""
         runner = RunnerRecord(
             runner_id=self._book.new_runner_id(),
-            token=token or random_token(self._rng, "glrtr-" if legacy else f"glrt-{runner_type}"),
+            token=token or random_token(self._rng, REGISTERED if legacy else f"glrt-{runner_type}"),
             runner_type=runner_type,
             description=description,
             paused=paused,
@@ -182,7 +185,7 @@ class Runners:
     def reset_token(self, runner_id: int) -> RunnerRecord:
         """Give the runner another token; the old one is worth nothing from now on."""
         runner = self.get(runner_id)
-        prefix = "glrtr-" if runner.token.reveal().startswith("glrtr-") else f"glrt-{runner.runner_type}"
+        prefix = REGISTERED if runner.token.reveal().startswith(REGISTERED) else f"glrt-{runner.runner_type}"
         return self._changed(runner, token=random_token(self._rng, prefix))
 
     def pause(self, runner_id: int, *, paused: bool) -> None:
