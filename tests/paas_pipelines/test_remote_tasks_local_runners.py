@@ -140,7 +140,7 @@ async def test_other_sections_are_served_as_ever(tmp_path):
 
 async def test_a_service_elsewhere_takes_tasks_over_http(tmp_path):
     """By another name of this machine, which does not lead to ourselves within the process."""
-    token = Secret("glrt-t1_another-of-the-tests")
+    token = Secret("glrtr-another-of-the-tests")
 
     def other(sandbox, url):
         return section(sandbox, "wide", url.replace("127.0.0.1", "localhost"), token.reveal())
@@ -151,6 +151,20 @@ async def test_a_service_elsewhere_takes_tasks_over_http(tmp_path):
             run = await world.ended(world.schedule(build=task("true", runner="wide")))
         assert run.task("build").status == "done"
         assert world.jobs.coordinator.jobs[1].runner.description == "wide"
+
+
+async def test_the_token_of_a_section_that_was_changed_is_worth_nothing_any_more(tmp_path):
+    async with local_world(tmp_path) as world:
+        runners = world.jobs.coordinator.runners
+        registered = runners.add(description="of another machine", legacy=True)
+        async with world.runners.serving():
+            assert {runner.description for runner in runners} == {"far", "of another machine"}
+        config = world.settings.runners
+        config.write_text(config.read_text().replace(TOKEN, "glrt-t1_changed-by-somebody"))
+        async with world.again().serving():
+            assert runners.authenticate(TOKEN) is None
+            assert runners.authenticate("glrt-t1_changed-by-somebody").description == "far"
+            assert runners.authenticate(registered.token.reveal())
 
 
 async def test_an_address_with_a_path_leads_to_ourselves_too(tmp_path):

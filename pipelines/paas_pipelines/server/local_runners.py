@@ -28,6 +28,7 @@ from paas_runner.executor.contract import installed
 from paas_runner.http import Http, HttpClient, Tls
 from paas_runner.logs import redactor
 from paas_runner.loop.timing import backoff, sleep_until_stopped
+from paas_runner.pipelines.runners import REGISTERED
 from paas_runner.secret import Secret
 from paas_runner.service.app import serve
 from paas_runner.service.assembly import Edges
@@ -226,9 +227,14 @@ class LocalRunners:
         self._started.set()
 
     def _make_known(self, config: Config) -> None:
-        """The coordinator knows the tokens of our own sections."""
-        for runner in self._local(config):
-            self._jobs.coordinator.runners.ensure(runner.token, description=runner.title)
+        """The coordinator knows the tokens of our own sections, and no more those of earlier ones."""
+        runners = self._jobs.coordinator.runners
+        ours = {
+            runners.ensure(runner.token, description=runner.title).runner_id for runner in self._local(config)
+        }
+        for runner in tuple(runners):
+            if runner.runner_id not in ours and not runner.token.reveal().startswith(REGISTERED):
+                runners.remove(runner.runner_id)
 
 
 def _alone(config: Config) -> AbstractContextManager[None]:
