@@ -1,14 +1,18 @@
 """The server is killed while tasks are elsewhere: their jobs go on, and are found again."""
 
+import asyncio
 import socket
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 import yaml
 from paas_pipelines.tasks.job_server import registration_token
 
+from paas_runner.sandbox.server import Sandbox
 from paas_runner.secret import Secret
-from tests.support.pipelines_server import start_server, until
+from tests.support.local_runners import write_config
+from tests.support.pipelines_server import PipelinesServer, start_server, until
 from tests.support.remote_runner import FEATURES, asked, jobs, registered, started
 
 pytestmark = pytest.mark.long
@@ -41,8 +45,8 @@ class Far:
             self.address = f"127.0.0.1:{free.getsockname()[1]}"
         self.url = f"http://{self.address}"
 
-    def server(self):
-        return start_server(self.folder, "--address", self.address, definitions=self.definitions)
+    def server(self, *options: str) -> AbstractContextManager[PipelinesServer]:
+        return start_server(self.folder, "--address", self.address, *options, definitions=self.definitions)
 
     def register(self) -> str:
         secret = yaml.safe_load((self.folder / ".prunner.yml").read_text())["jwt_secret"]
@@ -51,7 +55,7 @@ class Far:
     def asks(self, token: str) -> int:
         return asked(self.url, "/api/v4/jobs/request", {"token": token, "info": {"features": FEATURES}})[0]
 
-    def states(self, server, job_id: str) -> dict[str, str]:
+    def states(self, server: PipelinesServer, job_id: str) -> dict[str, str]:
         return {task["name"]: task["status"] for task in server.job(job_id)["tasks"]}
 
 
@@ -109,3 +113,29 @@ def test_a_run_that_is_canceled_just_before_the_kill_stops_its_job_after_the_res
         assert server.ended(run)["canceled"] is True
         assert far.states(server, run) == {"first": "canceled", "second": "canceled"}
     assert not far.runs.exists()
+
+
+async def test_a_server_with_runners_of_its_own_is_killed_and_neither_task_nor_host_is_lost(far: Far) -> None:
+    """One kill for both: the coordinator's records and the service's are gone on from together."""
+    async with Sandbox() as sandbox:
+        config = write_config(far.folder / "config.toml", sandbox)
+        options = ("--runners", str(config), "--external-url", far.url)
+
+        def scenario() -> None:
+            with far.server(*options) as server:
+                run = server.schedule("far")
+                until(lambda: "begun\n" in server.output(run, "first"))
+                server.kill()
+            far.go.touch()
+            until(far.runs.exists)
+            with far.server(*options) as server:
+                assert server.ended(run)["errored"] is False
+                said = server.output(run, "first")
+                assert (said.count("\nbegun\n"), said.count("\nover\n")) == (1, 1)
+                until(lambda: not sandbox.cloud.ledger.alive)
+                server.process.terminate()
+                assert server.wait() == 0
+
+        await asyncio.to_thread(scenario)
+        assert [app.launches for app in sandbox.cloud.ledger.created] == [1]
+    assert far.runs.read_text() == "\n"
