@@ -61,6 +61,11 @@ def run(request, tmp_path):
         (["# nothing"], 0, []),
         (["echo 'a\nb'"], 0, ["a", "b"]),
         (["if"], 2, []),
+        (["trap 'echo cleaned up' EXIT", "exit 3"], 3, ["cleaned up"]),
+        (["trap 'echo cleaned up' EXIT", "echo b"], 0, ["b", "cleaned up"]),
+        (["cd() { echo mine; }; printf() { echo mine; }", "command pwd > /dev/null"], 0, []),
+        (["echo a \\", "echo b"], 0, ["a", "b"]),
+        (["set -u; IFS=0; set -f", "echo b"], 0, ["b"]),
     ],
 )
 def test_entries_run_in_one_shell_until_the_first_failure(run, entries, code, said):
@@ -77,6 +82,8 @@ def test_entries_run_in_one_shell_until_the_first_failure(run, entries, code, sa
         (['x=1; f() { echo "$x $1"; }', "exit 5", "f after", "(exit 6)", "f last"], 6, ["1 after", "1 last"]),
         (["set -e; false", "echo b"], 1, ["b"]),
         (["true", "echo b"], 0, ["b"]),
+        (["trap 'echo cleaned up' EXIT", "false"], 1, ["cleaned up"]),
+        (["echo a", "exit 4"], 4, ["a"]),
     ],
 )
 def test_with_allow_failure_the_next_entry_runs_whatever_happened(run, entries, code, said):

@@ -25,23 +25,24 @@ NO_SOURCES = Variable(key="GIT_STRATEGY", value="none", public=True)
 
 _SHORTEST = timedelta(seconds=1)  # runners count whole seconds, and take 0 for their own default
 
+_END = "\n\n"  # behind an entry that ends with a backslash
 _GO = """\
 while [ "$paas_next" -le "$paas_count" ]; do
 eval "paas_shown=\\$paas_shown_$paas_next paas_text=\\$paas_entry_$paas_next"
 paas_next=$((paas_next + 1))
-printf '%s\\n' "$paas_shown"
+command printf '%s\\n' "$paas_shown"
 set +e
-cd "$CI_PROJECT_DIR" && eval "$paas_text"
+command cd -- "$CI_PROJECT_DIR" && eval "$paas_text"
 paas_status=$?
 [ "$paas_status" -eq 0 ] || paas_last=$paas_status
 [ "$paas_status" -eq 0 ] || [ "$paas_tolerant" ] || break
 done
-trap - EXIT
 exit "$paas_last"
 """
 _LEFT = """\
 paas_status=$?
 [ "$paas_status" -eq 0 ] || paas_last=$paas_status
+[ "$paas_next" -le "$paas_count" ] || exit "$paas_last"
 (trap "$paas_left" EXIT; eval "$paas_go")
 exit "$?"
 """
@@ -78,7 +79,7 @@ def job_script(entries: Sequence[str], *, tolerant: bool) -> str:
     lines.append("(set +o pipefail) 2>/dev/null && set +o pipefail")
     for number, entry in enumerate(entries, 1):
         lines.append(f"paas_shown_{number}={shlex.quote(echo(entry))}")
-        lines.append(f"paas_entry_{number}={shlex.quote(entry)}")
+        lines.append(f"paas_entry_{number}={shlex.quote(entry + _END)}")
     lines.append(
         f"paas_count={len(entries)} paas_next=1 paas_last=0 paas_tolerant={'yes' if tolerant else ''}"
     )
