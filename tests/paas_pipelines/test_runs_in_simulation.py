@@ -11,8 +11,8 @@ from tests.paas_pipelines.simulate import simulate
 from tests.paas_pipelines.worlds import killed_servers
 from tests.paas_pipelines.worlds.killed_servers import Mood
 
-SEEDS, AT_ONCE = 60, 20
-LONG_RUNS, LONG_AT_ONCE = 400, 50
+SEEDS, AT_ONCE = 40, 20
+LONG_RUNS, LONG_AT_ONCE = 200, 25
 
 
 @pytest.mark.parametrize("first", range(1, SEEDS + 1, AT_ONCE))

@@ -1,7 +1,7 @@
 """A world in which the pipelines server is killed at any moment, its disk fails, and people want much.
 
-The engine, the conductor, the journal, its codec and SQLite are the real ones; time is virtual. What really
-ran is the world's own knowledge, and what was promised is judged by that, not by what the server says.
+The engine, the conductor, the coordinator and the store are the real ones, down to SQLite; time is virtual.
+What really ran is the world's own knowledge, and what was promised is judged by that.
 """
 
 import asyncio
@@ -16,19 +16,30 @@ from pathlib import Path
 import attrs
 import structlog
 from paas_pipelines.definitions.definition import Restart
-from paas_pipelines.runs.book import RunBook, UnknownRunError
+from paas_pipelines.runs.book import UnknownRunError
 from paas_pipelines.runs.engine import AlreadyCompletedError, Engine, ScheduleRefusedError
 from paas_pipelines.runs.run import TaskEnd, TaskStatus
-from paas_pipelines.store.codec import run_text, runs
+from paas_pipelines.store import opening
+from paas_pipelines.store.codec import runs
 from paas_pipelines.store.disk import SCHEMA, DiskJournal
-from paas_pipelines.store.logs import LogFiles
+from paas_pipelines.store.logs import Stream
 from paas_pipelines.tasks.conductor import FORGOTTEN, Conductor
+from paas_pipelines.tasks.job_server import JobServer
+from paas_pipelines.tasks.job_spec import run_of
 
+from paas_runner.pipelines.reports import StateReport
+from paas_runner.pipelines.states import JobState
+from paas_runner.secret import Secret
+from paas_runner.server.waiting import keep_sweeping
 from paas_runner.store.protocol import StoreError
 from paas_runner.testing.virtual_time import virtual_now
 from tests.paas_pipelines.worlds.engine_by_hand import defined, task
 from tests.plans.mortal import Life
 
+RUNNER = "clever"
+FEATURES = frozenset({"two_phase_job_commit", "cancel_gracefully"})
+SAID_ELSEWHERE = b"done elsewhere\n"
+FULL = "no space left on device"
 MOST_LIVES = 60
 PATIENCE_SECONDS = 24 * 3600
 RETRY = {"restart": Restart.RETRY}
@@ -110,7 +121,7 @@ class World:
         self.disk.executescript(SCHEMA.migrations[0].sql)
         self.texts, self.stored, self.removed = {}, {}, set()
         self.answered, self.canceled = [], []
-        self.works, self.jobs = [], {}
+        self.works, self.outside = [], set()
         self.server = None
         self.ids = 0
 
@@ -120,20 +131,31 @@ class World:
         """What was promised and not kept."""
         with tempfile.TemporaryDirectory() as folder, structlog.testing.capture_logs() as told:
             self.folder = Path(folder)
+            opening.DiskJournal, unpatched = self, opening.DiskJournal
+            asyncio.get_running_loop().set_exception_handler(self._unforeseen)
             try:
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     await self._lives()
             except TimeoutError:
                 self.complaints.append("runs do not end")
-            left = {path.name for path in self.folder.iterdir()} - self.stored.keys()
+            finally:
+                opening.DiskJournal = unpatched
+                for each in self.outside:
+                    each.cancel()
+            left = {path.name for path in self.folder.glob("logs/*")} - self.stored.keys()
+            self.complaints += self._unsaid()
             self.complaints += [f"logs of forgotten runs are left: {sorted(left)}"] if left else []
         self.disk.close()
         bugs = ("task_end_lost", "retention_error")
         self.complaints += [str(line) for line in told if line["event"] in bugs]
         return [*self.complaints, *self._broken()]
 
+    def _unforeseen(self, _loop, context):
+        self.complaints.append(f"{context['message']}: {context.get('exception')!r}")
+
     async def _lives(self):
-        people = [asyncio.create_task(self._person(number)) for number in range(3)]
+        people = [asyncio.create_task(self._person()) for _ in range(3)]
+        self.outside = {*people, asyncio.create_task(self._runner())}
         await asyncio.sleep(0)
         calm = Mood(trouble=self.mood.trouble)
         while self.mood is not calm or not self._all_ended or not all(person.done() for person in people):
@@ -166,10 +188,15 @@ class World:
                 self.complaints.append("the server has ended, but runs have not")
         ending.cancel()
         life.kill()
+        life._outside |= self.outside
         await life.bury(self)
 
     async def close(self):
         """Nothing is open that a dead process would hold on to."""
+
+    async def open(self, _folder):
+        """The journal of the server that is about to begin."""
+        return DiskJournal(MortalDatabase(self, self.server.life))
 
     async def _ends(self, server, people):
         """By a kill, by a signal, or, when nobody wants anything any more, by a signal at leisure."""
@@ -208,34 +235,36 @@ class World:
 
     # --- people --------------------------------------------------------------------------------------------
 
-    async def _person(self, number):
+    async def _person(self):
         while self.wishes > 0:
             await asyncio.sleep(self.rng.expovariate(1 / self.rng.choice([0.5, 5, 20])))
             chance = self.rng.random()
             cancels, reloads = self.mood.wishes
             if chance < cancels:
-                done = await self._answer(self._cancel, number)
+                done = await self._answer(self._cancel)
             elif chance < cancels + reloads:
-                done = await self._answer(self._reload, number)
+                done = await self._answer(self._reload)
             else:
-                done = await self._answer(self._schedule, number)
-            self.wishes -= done
+                done = await self._answer(self._schedule)
+            self.wishes -= done is not None
 
-    async def _answer(self, wish, number):
-        """Whether there was an answer."""
+    async def _answer(self, wish, *more):
+        """What comes back of it; None without an answer, or for one that says that the disk is full."""
         server = self.server
-        if server is None or server.engine is None:
-            return False
-        asking = asyncio.create_task(wish(server), name=f"person {number}")
+        if server is None or not server.started.is_set():
+            return None
+        asking = asyncio.create_task(wish(server, *more))
         killed = asyncio.create_task(server.life.is_killed())
         await asyncio.wait({asking, killed}, return_when=asyncio.FIRST_COMPLETED)
         killed.cancel()
         if not asking.done() or asking.cancelled():
             self.counts["without an answer"] += 1
-            return False
-        with contextlib.suppress(StoreError):
-            asking.result()
-        return True
+            return None
+        try:
+            return asking.result()
+        except StoreError:
+            self.counts["answers 503"] += 1
+            return None
 
     async def _schedule(self, server):
         pipeline, partition = self.rng.choice("ppqr"), self.rng.choice(["", "x"])
@@ -243,34 +272,105 @@ class World:
             run = server.engine.schedule(pipeline, variables={"n": self.ids}, partition=partition)
         except ScheduleRefusedError:
             self.counts["refused"] += 1
-            return
+            return "refused"
         await self._settled(server)
         self.answered.append(run.run_id)
         if run.run_id not in self.stored.keys() | self.removed:
             self.complaints.append(f"{run.run_id} was answered before it was on the disk")
+        return run.run_id
 
     async def _cancel(self, server):
-        runs = list(server.engine.book.runs())
-        if not runs:
-            return
-        run_id = self.rng.choice(runs).run_id
+        known = list(server.engine.book.runs())
+        if not known:
+            return ""
+        run_id = self.rng.choice(known).run_id
         with contextlib.suppress(UnknownRunError, AlreadyCompletedError):
             server.engine.cancel(run_id)
             await self._settled(server)
             self.counts["cancels"] += 1
             if run_id not in self.removed and not self.stored[run_id].canceled:
                 self.complaints.append(f"{run_id} was said to be canceled before it was on the disk")
+        return run_id
 
     async def _reload(self, server):
         self.definitions = self.drawn_definitions()
         server.engine.replace_definitions(self.definitions)
         await self._settled(server)
         self.counts["reloads"] += 1
+        return "reloaded"
 
     async def _settled(self, server):
         if self.plant != "answers early":
             await server.journal.flushed()
         await server.life.goes_on()
+
+    # --- a runner ------------------------------------------------------------------------------------------
+
+    async def _runner(self):
+        """Takes every job; one that it has goes on whatever becomes of the server."""
+        while True:
+            await asyncio.sleep(self.rng.uniform(0.2, 4))
+            if job := await self._answer(self._request):
+                self.outside.add(asyncio.create_task(self._job(job)))
+
+    async def _request(self, server):
+        coordinator = server.jobs.coordinator
+        if not list(coordinator.runners):
+            coordinator.runners.add(description=RUNNER)
+        job = coordinator.acquire(1, features=FEATURES)
+        await server.journal.flushed()
+        await server.life.goes_on()
+        return job
+
+    async def _told(self, job, report):
+        """A PUT, or a PATCH of the trace, until it is answered."""
+        while True:
+            answer = await self._answer(self._report, job, report)
+            if answer is not None:
+                return answer
+            await asyncio.sleep(2)
+
+    async def _report(self, server, job, report):
+        coordinator = server.jobs.coordinator
+        if job.job_id not in coordinator.jobs:
+            return (404, None)
+        if isinstance(report, bytes):
+            reply = coordinator.append_trace(job.job_id, 0, report)
+        else:
+            reply = coordinator.update(job.job_id, report)
+        await server.journal.flushed()
+        await server.life.goes_on()
+        return (reply.status, reply.job_status)
+
+    async def _job(self, job):
+        running = StateReport(state="running")
+        if (await self._told(job, running))[0] != 200:
+            return  # the reservation was over: somebody else gets it
+        work = self.begins(run_of(job), job.spec.name, None)
+        loop = asyncio.get_running_loop()
+        until, status = loop.time() + self.rng.choice([1, 20, 90]), JobState.RUNNING
+        while loop.time() < until and status is JobState.RUNNING:
+            await asyncio.sleep(min(3, until - loop.time()))
+            _, status = await self._answer(self._report, job, running) or (0, status)
+        if status is JobState.RUNNING:
+            end = self.drawn_end(error="")
+        else:
+            await asyncio.sleep(self.rng.uniform(0, 2))
+            end = TaskEnd(stopped=True, exit_code=1)
+        await self._told(job, SAID_ELSEWHERE)
+        work.ends(end)
+        state = "failed" if end.exit_code else "success"
+        reason = "script_failure" if end.exit_code else None
+        await self._told(job, StateReport(state=state, failure_reason=reason, exit_code=end.exit_code))
+
+    def _unsaid(self):
+        """What a job has said, and was told that it was heard, is in the log of its task."""
+        for run in self.stored.values():
+            for one in run.tasks:
+                if one.definition.elsewhere and one.status is TaskStatus.DONE:
+                    path = self.folder / "logs" / run.run_id / f"{one.name}-{Stream.STDOUT}.log"
+                    if path.read_bytes() != SAID_ELSEWHERE:
+                        yield f"{run.run_id} {one.name} has the log {path.read_bytes()}"
 
     def new_id(self):
         self.ids += 1
@@ -298,21 +398,21 @@ class World:
         if any(work.alive and work.run_id == run_id for work in self.works):
             self.complaints.append(f"{run_id} {since}, but something of it runs")
 
-    def begins(self, order, life):
+    def begins(self, run_id, name, life, attempt=1):
         """Something is really started for a task."""
-        run_id, name = order.run.run_id, order.task.name
         where = f"{run_id} {name}"
         self.counts["tasks here" if life else "tasks elsewhere"] += 1
+        self.works.append(Work(run_id, name, attempt, life))
         known = self.stored.get(run_id)
         recorded = known and next((one for one in known.tasks if one.name == name), None)
         if recorded is None or recorded.status is not TaskStatus.RUNNING:
             self.complaints.append(f"{where} was started before that was on the disk")
-        elif life and recorded.attempt != order.task.attempt:
+            return self.works[-1]
+        if recorded.attempt != attempt:
             self.complaints.append(f"{where} was started again before that was on the disk")
-        for need in order.task.definition.depends_on:
-            if order.run.task(need).definition.script and not self._ended_well(order.run, need):
+        for need in recorded.definition.depends_on:
+            if known.task(need).definition.script and not self._ended_well(known, need):
                 self.complaints.append(f"{where} was started before {need} had ended")
-        self.works.append(Work(run_id, name, order.task.attempt, life))
         return self.works[-1]
 
     def _ended_well(self, run, name):
@@ -320,12 +420,11 @@ class World:
         ends = [work.ended for work in self.works if (work.run_id, work.task) == (run.run_id, name)]
         return any(end and (not end.exit_code or tolerant) for end in ends)
 
-    def drawn_end(self, order):
+    def drawn_end(self, error="no such variable"):
         if self.rng.random() >= self.mood.trouble:
             return TaskEnd()
-        return self.rng.choice(
-            [TaskEnd(exit_code=1), TaskEnd(exit_code=7), TaskEnd(error="no such variable")]
-        )
+        code = self.rng.choice([0, 1, 7])
+        return TaskEnd(exit_code=code, error="" if code else error)
 
     def _broken(self):
         for run_id in self.answered:
@@ -335,6 +434,8 @@ class World:
             if not run.ended:
                 yield f"{run.run_id} has not ended"
             for one in run.tasks:
+                if one.error.startswith("unexpected error") and FULL not in one.error:
+                    yield f"{run.run_id} {one.name}: {one.error}"
                 says_done = one.status is TaskStatus.DONE and one.definition.script
                 if says_done and not self._ended_well(run, one.name):
                     yield f"{run.run_id} {one.name} is done, and did not do it"
@@ -361,39 +462,41 @@ class Server:
         self.started = asyncio.Event()
 
     async def serve(self):
+        while True:
+            try:
+                async with opening.opened(self.world.folder, most_log_bytes=10_000) as store:
+                    return await self._serve(store)
+            except StoreError:
+                if self.started.is_set():
+                    return None
+                await asyncio.sleep(1)  # whoever started it does so again
+
+    async def _serve(self, store):
         world = self.world
-        self.journal = journal = DiskJournal(MortalDatabase(world, self.life))
-        stored = runs(await self._read("run"))
-        forgotten = await self._read(FORGOTTEN)
-        book = RunBook(stored, written=self._written)
-        engine = Engine(virtual_now, book, world.definitions, new_id=world.new_id)
+        self.journal = journal = store.journal
+        self.engine = engine = Engine(virtual_now, store.runs, world.definitions, new_id=world.new_id)
         engine.recover()
-        here, elsewhere = Here(world, self.life), Elsewhere(world, self.life, engine, journal)
+        secret = Secret("a secret for the tokens")
+        self.jobs = JobServer.open(
+            engine=engine, journal=journal, secret=secret, clock=virtual_now, book=store.jobs
+        )
+        here = Here(world, self.life)
         self.conductor = Conductor(
             engine,
             Hasty(journal) if world.plant == "acts early" else journal,
-            LogFiles(world.folder, most_bytes=10_000),
-            lambda task: elsewhere if task.definition.elsewhere else here,
+            store.logs,
+            lambda task: self.jobs.place if task.definition.elsewhere else here,
             clock=virtual_now,
-            forgotten=forgotten,
+            forgotten=await journal.stored(FORGOTTEN),
         )
         self.conductor._rng = random.Random(1)
-        self.engine = engine
+        sweeping = asyncio.create_task(keep_sweeping(self.jobs.coordinator))
         self.started.set()
         await self.conductor.run()
+        sweeping.cancel()
         while True:
             try:
                 return await journal.flushed()
-            except StoreError:
-                await asyncio.sleep(1)
-
-    def _written(self, run_id, run):
-        self.journal.put("run", run_id, None if run is None else run_text(run))
-
-    async def _read(self, kind):
-        while True:
-            try:
-                return await self.journal.stored(kind)
             except StoreError:
                 await asyncio.sleep(1)
 
@@ -421,6 +524,9 @@ class MortalDatabase:
         self._may_die()
         await self.life.point()
         return done
+
+    async def aclose(self):
+        """The disk outlives it."""
 
     def _may_die(self):
         if not self.life.is_dead and self.world.rng.random() < self.world.mood.kill_at_write:
@@ -454,7 +560,7 @@ class Here:
     async def run(self, order, output, stop):
         world, rng = self.world, self.world.rng
         await self.life.goes_on()
-        work = world.begins(order, self.life)
+        work = world.begins(order.run.run_id, order.task.name, self.life, order.task.attempt)
         try:
             output.stdout(b"begun\n")
             with contextlib.suppress(TimeoutError):
@@ -464,53 +570,10 @@ class Here:
                 await asyncio.sleep(rng.uniform(0, 2))
                 work.ends(TaskEnd(stopped=True))
             elif rng.random() < world.mood.trouble / 4:
-                raise OSError("no space left on device")
+                raise OSError(FULL)
             else:
-                work.ends(world.drawn_end(order))
+                work.ends(world.drawn_end())
         finally:
             work.ends(TaskEnd(error="it is gone"))
         await self.life.goes_on()
         return work.ended
-
-
-@attrs.define(eq=False)
-class Elsewhere:
-    """Jobs that runners take once they are on the disk, and that go on without the server."""
-
-    world: World
-    life: Life
-    engine: Engine
-    journal: DiskJournal
-
-    async def run(self, order, output, stop):
-        job_id = self.engine.book.run(order.run.run_id).task(order.task.name).job_id
-        if job_id is None:
-            if stop.is_set():
-                return TaskEnd(stopped=True)
-            job_id = len(self.world.jobs) + 1 + self.world.rng.randrange(10**6) * 1000
-            self.engine.submitted(order.run.run_id, order.task.name, job_id)
-        while True:
-            try:
-                await self.journal.flushed()
-                break
-            except StoreError:
-                await asyncio.sleep(1)
-        await self.life.goes_on()
-        work = self.world.jobs.get(job_id) or self._handed_out(job_id, order)
-        stopping, ended = asyncio.create_task(stop.wait()), asyncio.create_task(work.over.wait())
-        await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
-        if work.ended is None:
-            self._later(self.world.rng.uniform(0, 2), work, TaskEnd(stopped=True))
-        await ended
-        stopping.cancel()
-        output.stdout(b"done elsewhere\n")
-        await self.life.goes_on()
-        return work.ended
-
-    def _handed_out(self, job_id, order):
-        work = self.world.jobs[job_id] = self.world.begins(order, None)
-        self._later(self.world.rng.choice([1, 20, 90]), work, self.world.drawn_end(order))
-        return work
-
-    def _later(self, seconds, work, end):
-        asyncio.get_running_loop().call_later(seconds, work.ends, end)
