@@ -7,6 +7,7 @@ from paas_pipelines.runs.book import UnknownRunError
 from paas_pipelines.runs.engine import AlreadyCompletedError, ScheduleRefusedError, ShuttingDownError
 
 from tests.paas_pipelines.worlds.engine_by_hand import ByHand, defined, task
+from tests.support.effort import calls
 
 DISABLED = "concurrency exceeded and queueing disabled for pipeline"
 FULL = "concurrency exceeded and queue limit reached for pipeline"
@@ -336,3 +337,35 @@ def test_numbers_go_on_after_a_restart():
     again.engine.recover()
     assert (again.active(), again.waiting()) == (["r2"], ["r3", "r4", "r5"])
     assert again.run(again.schedule()).number == 6
+
+
+def test_no_verb_costs_more_for_many_runs():
+    """Neither for those that have ended, nor for those that wait, delayed or not: counted exactly."""
+
+    def effort(many):
+        by_hand = ByHand(
+            defined(tasks={}),
+            defined("busy", retention_count=10**6),
+            defined("late", delay=10, strategy="replace", queue_limit=many),
+            defined("parts", strategy="partitioned_replace", queue_partition_limit=1),
+        )
+        for number in range(many):
+            for name in ("p", "busy", "late"):
+                by_hand.schedule(name)
+            by_hand.schedule("parts", partition=str(number))
+        first, *_, last = by_hand.waiting("busy")
+
+        def verbs():
+            for name in ("p", "busy", "late", "parts"):
+                by_hand.schedule(name)
+            by_hand.engine.cancel(last)
+            by_hand.ends(by_hand.active("busy")[0])
+            by_hand.engine.advance()
+            by_hand.engine.next_moment()
+            by_hand.engine.pipelines()
+            by_hand.engine.retain()
+            assert by_hand.active("busy") == [first]
+
+        return calls(verbs)
+
+    assert effort(2000) == pytest.approx(effort(50), rel=0.05)

@@ -40,6 +40,7 @@ RUNNER = "clever"
 FEATURES = frozenset({"two_phase_job_commit", "cancel_gracefully"})
 SAID_ELSEWHERE = b"done elsewhere\n"
 FULL = "no space left on device"
+MEMORY = next((path for path in ["/dev/shm"] if Path(path).is_dir()), None)  # else a slower place
 MOST_LIVES = 60
 PATIENCE_SECONDS = 24 * 3600
 RETRY = {"restart": Restart.RETRY}
@@ -129,7 +130,7 @@ class World:
 
     async def run(self):
         """What was promised and not kept."""
-        with tempfile.TemporaryDirectory() as folder, structlog.testing.capture_logs() as told:
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder, structlog.testing.capture_logs() as told:
             self.folder = Path(folder)
             opening.DiskJournal, unpatched = self, opening.DiskJournal
             asyncio.get_running_loop().set_exception_handler(self._unforeseen)
