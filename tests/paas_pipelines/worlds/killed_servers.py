@@ -15,6 +15,7 @@ from pathlib import Path
 
 import attrs
 import structlog
+from paas_pipelines.api.served import Served
 from paas_pipelines.definitions.definition import Restart
 from paas_pipelines.runs.book import UnknownRunError
 from paas_pipelines.runs.engine import AlreadyCompletedError, Engine, ScheduleRefusedError
@@ -25,7 +26,7 @@ from paas_pipelines.store.disk import SCHEMA, DiskJournal
 from paas_pipelines.store.logs import Stream
 from paas_pipelines.tasks.conductor import FORGOTTEN, Conductor
 from paas_pipelines.tasks.job_server import JobServer
-from paas_pipelines.tasks.job_spec import run_of
+from paas_pipelines.tasks.job_spec import RUN_ID
 
 from paas_runner.pipelines.reports import StateReport
 from paas_runner.pipelines.states import JobState
@@ -247,6 +248,7 @@ class World:
                 done = await self._answer(self._reload)
             else:
                 done = await self._answer(self._schedule)
+                await self._answer(self._look)
             self.wishes -= done is not None
 
     async def _answer(self, wish, *more):
@@ -270,11 +272,11 @@ class World:
     async def _schedule(self, server):
         pipeline, partition = self.rng.choice("ppqr"), self.rng.choice(["", "x"])
         try:
-            run = server.engine.schedule(pipeline, variables={"n": self.ids}, partition=partition)
+            run = await server.served.schedule(pipeline, variables={"n": self.ids}, partition=partition)
         except ScheduleRefusedError:
             self.counts["refused"] += 1
             return "refused"
-        await self._settled(server)
+        await server.life.goes_on()
         self.answered.append(run.run_id)
         if run.run_id not in self.stored.keys() | self.removed:
             self.complaints.append(f"{run.run_id} was answered before it was on the disk")
@@ -286,8 +288,8 @@ class World:
             return ""
         run_id = self.rng.choice(known).run_id
         with contextlib.suppress(UnknownRunError, AlreadyCompletedError):
-            server.engine.cancel(run_id)
-            await self._settled(server)
+            await server.served.cancel(run_id)
+            await server.life.goes_on()
             self.counts["cancels"] += 1
             if run_id not in self.removed and not self.stored[run_id].canceled:
                 self.complaints.append(f"{run_id} was said to be canceled before it was on the disk")
@@ -296,14 +298,21 @@ class World:
     async def _reload(self, server):
         self.definitions = self.drawn_definitions()
         server.engine.replace_definitions(self.definitions)
-        await self._settled(server)
+        await server.served.durable()
+        await server.life.goes_on()
         self.counts["reloads"] += 1
         return "reloaded"
 
-    async def _settled(self, server):
-        if self.plant != "answers early":
-            await server.journal.flushed()
+    async def _look(self, server):
+        """Whoever is told of an end can rely on it."""
+        told = list(server.engine.book.runs())
+        await server.served.durable()
         await server.life.goes_on()
+        for run in told:
+            if run.run_id not in self.removed and (run.ended and self.stored.get(run.run_id) != run):
+                self.complaints.append(f"the end of {run.run_id} was told before it was on the disk")
+        self.counts["looks"] += 1
+        return "seen"
 
     # --- a runner ------------------------------------------------------------------------------------------
 
@@ -347,7 +356,7 @@ class World:
         running = StateReport(state="running")
         if (await self._told(job, running))[0] != 200:
             return  # the reservation was over: somebody else gets it
-        work = self.begins(run_of(job), job.spec.name, None)
+        work = self.begins(_run_of(job), job.spec.name, None)
         loop = asyncio.get_running_loop()
         until, status = loop.time() + self.rng.choice([1, 20, 90]), JobState.RUNNING
         while loop.time() < until and status is JobState.RUNNING:
@@ -454,6 +463,10 @@ class World:
                     yield f"{run.run_id} {one.name} ran {again} times"
 
 
+def _run_of(job):
+    return next(each.value for each in job.spec.variables if each.key == RUN_ID)
+
+
 class Server:
     """The parts of the server that this is about, from one start to its end."""
 
@@ -481,6 +494,8 @@ class Server:
         self.jobs = JobServer.open(
             engine=engine, journal=journal, secret=secret, clock=virtual_now, book=store.jobs
         )
+        asked = Hasty(journal) if world.plant == "answers early" else journal
+        self.served = Served(engine=engine, journal=asked, logs=store.logs, secret=secret, clock=virtual_now)
         here = Here(world, self.life)
         self.conductor = Conductor(
             engine,
