@@ -128,14 +128,15 @@ class EngineAndModel(RuleBasedStateMachine):
     def cancels(self, which):
         if self.model.runs:
             run = self.model.runs[which % len(self.model.runs)]
-            over = run.completed and not run.canceled
+            over, changes = run.completed and not run.canceled, not run.completed and not run.canceled
             try:
                 self.by_hand.engine.cancel(run.run_id)
                 assert not over
             except AlreadyCompletedError:
                 assert over
-            run.cancel()
-            self.model.sweep(run.definition.name)
+            if changes:  # what changes nothing is no occasion to look who may start
+                run.cancel()
+                self.model.sweep(run.definition.name)
 
     @rule(which=ANY, end=ENDS)
     def a_task_ends(self, which, end):
