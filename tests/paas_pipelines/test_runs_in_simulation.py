@@ -11,6 +11,7 @@ from tests.paas_pipelines.simulate import simulate
 from tests.paas_pipelines.worlds import killed_servers
 from tests.paas_pipelines.worlds.killed_servers import Mood
 
+ONCE_FAILED = (20944,)
 SEEDS, AT_ONCE = 30, 15
 LONG_RUNS, LONG_AT_ONCE = 200, 25
 
@@ -18,6 +19,10 @@ LONG_RUNS, LONG_AT_ONCE = 200, 25
 @pytest.mark.parametrize("first", range(1, SEEDS + 1, AT_ONCE))
 def test_a_server_keeps_its_promises_in_a_world_of_faults(first):
     kept(range(first, first + AT_ONCE))
+
+
+def test_seeds_that_failed_once_are_kept():
+    kept(ONCE_FAILED)
 
 
 @pytest.mark.long

@@ -278,7 +278,7 @@ class World:
             return "refused"
         await server.life.goes_on()
         self.answered.append(run.run_id)
-        if run.run_id not in self.stored.keys() | self.removed:
+        if run.run_id not in self.stored.keys() | self.removed and not self._is_forgotten(server, run.run_id):
             self.complaints.append(f"{run.run_id} was answered before it was on the disk")
         return run.run_id
 
@@ -309,10 +309,17 @@ class World:
         await server.served.durable()
         await server.life.goes_on()
         for run in told:
-            if run.run_id not in self.removed and (run.ended and self.stored.get(run.run_id) != run):
+            differs = run.ended and self.stored.get(run.run_id) != run
+            if differs and not self._is_forgotten(server, run.run_id):
                 self.complaints.append(f"the end of {run.run_id} was told before it was on the disk")
         self.counts["looks"] += 1
         return "seen"
+
+    def _is_forgotten(self, server, run_id):
+        """Perhaps before it ever was on the disk, which has it neither way."""
+        if all(run.run_id != run_id for run in server.engine.book.runs()):
+            self.removed.add(run_id)
+        return run_id in self.removed
 
     # --- a runner ------------------------------------------------------------------------------------------
 
