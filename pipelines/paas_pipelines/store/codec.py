@@ -5,7 +5,7 @@ their defaults. The texts are ASCII: what clients send may have half a character
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -20,11 +20,9 @@ T = TypeVar("T")
 as_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def converter(*, explains: bool = False) -> cattrs.Converter:
-    """For records of any kind; one that explains names what is wrong, and is slower."""
-    made = cattrs.Converter(
-        omit_if_default=True, detailed_validation=explains, unstruct_collection_overrides={frozenset: sorted}
-    )
+def record_converter() -> cattrs.Converter:
+    """For records of any kind."""
+    made = cattrs.Converter(omit_if_default=True, unstruct_collection_overrides={frozenset: sorted})
     made.register_unstructure_hook(Secret, lambda secret: secret.reveal())
     made.register_structure_hook(Secret, lambda value, _: Secret(str(value)))
     made.register_unstructure_hook(datetime, lambda moment: moment.isoformat())
@@ -34,38 +32,11 @@ def converter(*, explains: bool = False) -> cattrs.Converter:
     return made
 
 
-class Codec:
-    """Two ways with the same hooks: a fast one, and one that is asked only for what is wrong."""
+RECORDS = record_converter()
 
-    def __init__(self, fast: cattrs.Converter, explaining: cattrs.Converter) -> None:
-        self._fast = fast
-        self._explaining = explaining
 
-    def data(self, value: Any) -> Any:
-        """Plain data, secrets included."""
-        return self._fast.unstructure(value)
-
-    def text(self, value: Any) -> str:
-        return as_json(self.data(value))
-
-    def value(self, data: Any, kind: type[T], name: str) -> T:
-        """Raises `StoreError` naming what is wrong with the record of that name, never a value."""
-        try:
-            return self._fast.structure(data, kind)
-        except Exception:  # noqa: BLE001 - cattrs raises whatever its hooks raised
-            return self._explained(data, kind, name)
-
-    def values(self, texts: Mapping[str, str], kind: type[T], name: str) -> Iterator[T]:
-        """Of all records of a kind."""
-        return (
-            self.value(parsed(text, f"{name} {key}"), kind, f"{name} {key}") for key, text in texts.items()
-        )
-
-    def _explained(self, data: Any, kind: type[T], name: str) -> T:
-        try:
-            return self._explaining.structure(data, kind)
-        except Exception as error:  # noqa: BLE001 - as above, grouped
-            raise StoreError("; ".join(cattrs.transform_error(error, name, _kind))) from None
+def to_text(record: Any) -> str:
+    return as_json(RECORDS.unstructure(record))
 
 
 def parsed(text: str, name: str) -> Any:
@@ -76,17 +47,26 @@ def parsed(text: str, name: str) -> Any:
         raise StoreError(f"{name}: is no JSON") from None
 
 
-def _kind(error: BaseException, _type: type | None) -> str:
-    return type(error).__name__
+def record(data: Any, kind: type[T], name: str) -> T:
+    """Raises `StoreError` naming what is wrong with the record of that name, never a value."""
+    try:
+        return RECORDS.structure(data, kind)
+    except Exception as error:  # noqa: BLE001 - cattrs raises whatever its hooks raised, grouped
+        wrong = cattrs.transform_error(error, name, lambda each, _: type(each).__name__)
+        raise StoreError("; ".join(wrong)) from None
 
 
-RECORDS = Codec(converter(), converter(explains=True))
+def records(texts: Mapping[str, str], kind: type[T], name: str) -> Iterator[T]:
+    """All of a kind; raises `StoreError`."""
+    for key, text in texts.items():
+        called = f"{name} {key}"
+        yield record(parsed(text, called), kind, called)
 
 
 def run_text(run: Run) -> str:
-    return RECORDS.text(run)
+    return to_text(run)
 
 
-def runs(texts: Mapping[str, str]) -> Iterable[Run]:
+def runs(texts: Mapping[str, str]) -> Iterator[Run]:
     """Raises `StoreError`."""
-    return RECORDS.values(texts, Run, "run")
+    return records(texts, Run, "run")

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import cattrs
 from cattrs.gen import make_dict_unstructure_fn, override
 
-from paas_pipelines.store.codec import Codec, as_json, converter, parsed
+from paas_pipelines.store.codec import RECORDS, as_json, parsed, record, records, to_text
 from paas_pipelines.store.journal import Journal
 from paas_runner.pipelines.book import MemoryBook
 from paas_runner.pipelines.jobs import Job
@@ -47,16 +46,8 @@ class _Described:
     expires_at: datetime | None = None
 
 
-def _converter(*, explains: bool = False) -> cattrs.Converter:
-    made = converter(explains=explains)
-    without: dict[str, Any] = {name: override(omit=True) for name in _ORDERED}
-    hook = make_dict_unstructure_fn(Job, made, _cattrs_omit_if_default=True, **without)
-    made.register_unstructure_hook(Job, hook)
-    return made
-
-
-_CODEC = Codec(_converter(), _converter(explains=True))
-_WHOLE = Codec(converter(), converter(explains=True))
+_without: dict[str, Any] = {name: override(omit=True) for name in _ORDERED}
+_changing = make_dict_unstructure_fn(Job, RECORDS, _cattrs_omit_if_default=True, **_without)
 
 
 class DiskBook(MemoryBook):
@@ -95,14 +86,14 @@ class DiskBook(MemoryBook):
         for key in sorted(stored[_JOB], key=int):
             name = f"job {key}"
             order = parsed(stored[_ORDER].get(key, "{}"), name)
-            job = _CODEC.value(parsed(stored[_JOB][key], name) | order, Job, name)
+            job = record(parsed(stored[_JOB][key], name) | order, Job, name)
             super().save(job)
             if job.active:
                 _cut(self._trace_path(job), job.trace_bytes)
-        for runner in _CODEC.values(stored[_RUNNER], RunnerRecord, "runner"):
+        for runner in records(stored[_RUNNER], RunnerRecord, "runner"):
             super().save_runner(runner)
-        for key, text in stored[_ARTIFACT].items():
-            described = _CODEC.value(parsed(text, f"artifact {key}"), _Described, f"artifact {key}")
+        for key in stored[_ARTIFACT]:
+            [described] = records({key: stored[_ARTIFACT][key]}, _Described, _ARTIFACT)
             job_id = int(key.partition("/")[0])
             self._artifacts.setdefault(job_id, {})[described.kind] = self._artifact(job_id, described)
         self._sweep()
@@ -129,13 +120,13 @@ class DiskBook(MemoryBook):
     def save(self, *jobs: Job) -> None:
         for job in jobs:
             if job.job_id not in self._jobs:
-                whole = _WHOLE.data(job)
+                whole = RECORDS.unstructure(job)
                 order = {name: whole[name] for name in _ORDERED & whole.keys()}
                 self._journal.put(_ORDER, str(job.job_id), as_json(order))
             if len(job.ledger) > MOST_LEDGER_LINES:
                 job = attrs.evolve(job, ledger=job.ledger[-MOST_LEDGER_LINES:])  # noqa: PLW2901 - the same
             super().save(job)
-            self._journal.put(_JOB, str(job.job_id), _CODEC.text(job))
+            self._journal.put(_JOB, str(job.job_id), as_json(_changing(job)))
 
     def trace(self, job_id: int) -> bytes:
         job = self._jobs.get(job_id)
@@ -162,7 +153,7 @@ class DiskBook(MemoryBook):
         path = self._path(job.job_id, artifact.kind)
         _write(path, artifact.read(), at=0)
         self._durable(path, new=True)
-        self._journal.put(_ARTIFACT, f"{job.job_id}/{artifact.kind}", _CODEC.text(described))
+        self._journal.put(_ARTIFACT, f"{job.job_id}/{artifact.kind}", to_text(described))
         self.save(job)
         self._artifacts.setdefault(job.job_id, {})[artifact.kind] = kept
 
@@ -171,7 +162,7 @@ class DiskBook(MemoryBook):
 
     def save_runner(self, runner: RunnerRecord) -> None:
         super().save_runner(runner)
-        self._journal.put(_RUNNER, str(runner.runner_id), _CODEC.text(runner))
+        self._journal.put(_RUNNER, str(runner.runner_id), to_text(runner))
 
     def remove_runner(self, runner_id: int) -> None:
         super().remove_runner(runner_id)

@@ -6,7 +6,6 @@ with what came meanwhile, and those who wait are told: until there is room again
 """
 
 import asyncio
-import math
 import os
 import shutil
 import sqlite3
@@ -26,7 +25,6 @@ log = structlog.stdlib.get_logger(__name__)
 
 FILE = "pipelines.db"
 RETRY_SECONDS = 0.5
-SECONDS_BETWEEN_COMPLAINTS = 60.0
 
 SCHEMA = Schema(
     (
@@ -73,7 +71,6 @@ class DiskJournal:
         self._next = _Batch()
         self._under_way = _Batch()
         self._writer: asyncio.Task[None] | None = None
-        self._complained = -math.inf
         self.trouble = ""
 
     @classmethod
@@ -136,27 +133,22 @@ class DiskJournal:
                 await self._database.transaction(partial(_written, batch, self._files))
             except Exception as error:  # noqa: BLE001 - whatever it is, the records are kept and tried again
                 self._under_way, self._next = _Batch(), batch.before(self._next)
-                self._complain(error)
-                _answer(batch.waiters, StoreError(str(error)))
+                if not self.trouble:
+                    log.error("records_not_written", reason=str(error), records=len(batch.texts))
+                self.trouble = str(error)
+                _answer(batch.waiters, error)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 self._under_way = _Batch()
                 if self.trouble:
-                    self._complained, self.trouble = -math.inf, ""
+                    self.trouble = ""
                     log.warning("records_written_again", path=str(self._database.path))
                 for folder in batch.unneeded:
                     shutil.rmtree(folder, ignore_errors=True)
                 _answer(batch.waiters)
 
-    def _complain(self, error: Exception) -> None:
-        self.trouble = str(error)
-        now = asyncio.get_running_loop().time()
-        if now >= self._complained + SECONDS_BETWEEN_COMPLAINTS:
-            self._complained = now
-            log.error("records_not_written", reason=self.trouble, records=len(self._next.texts))
 
-
-def _answer(waiters: Iterable["asyncio.Future[None]"], error: StoreError | None = None) -> None:
+def _answer(waiters: Iterable["asyncio.Future[None]"], error: Exception | None = None) -> None:
     for waiter in waiters:
         if waiter.done():  # cancelled
             continue
