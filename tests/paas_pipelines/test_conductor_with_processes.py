@@ -86,7 +86,7 @@ async def test_a_cancel_ends_the_processes_and_the_run(tmp_path: Path) -> None:
         engine.cancel(run.run_id)
         run = await ended(engine, run)
         assert run.last_error == "context canceled"
-        assert run.task("a").exit_code == 130
+        assert run.task("a").exit_code in (130, 137)
         assert not alive("64.002")
 
 
