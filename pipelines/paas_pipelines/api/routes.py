@@ -36,15 +36,16 @@ def create_app(
     """The API, then the owner's routes; anything else is a 404.
 
     What is below `/pipelines` and `/job` needs a token; the owner's routes see to theirs by a `Gate`. Another
-    application is added as `Route("/api/v4/{rest:path}", app)`.
+    application is added as `Route("/api/v4/{rest:path}", app)`. `state.warm` is for once, at the start.
     """
-    routes = [*PipelinesApi(served, streams or Streams()).routes(), *own_routes]
+    api = PipelinesApi(served, streams or Streams())
     app = Starlette(
-        routes=routes,
+        routes=[*api.routes(), *own_routes],
         middleware=[Middleware(Guarded, gate=Gate(served.secret, served.clock))],
         exception_handlers={RefusedError: _refused, StoreError: _not_stored, HTTPException: _no_route},
     )
     app.router.redirect_slashes = False
+    app.state.warm = api.warm
     return app
 
 
@@ -71,6 +72,10 @@ class PipelinesApi:
             Route("/runs/stream", self.stream, methods=["GET"]),
             Route("/openapi.json", self.document, methods=["GET"]),
         ]
+
+    async def warm(self) -> None:
+        """Encode what is stored, so that the first who asks for all of it does not wait for that."""
+        await self._shapes.everything()
 
     async def health(self, _request: Request) -> Response:
         """The server answers; more it does not say to everybody."""

@@ -28,7 +28,6 @@ class Served:
     """With which tokens are signed, at least 16 characters."""
 
     clock: Callable[[], datetime]
-    profiling: bool = False
 
     async def schedule(
         self, pipeline: str, *, variables: Mapping[str, Any], user: str = "", partition: str = ""

@@ -92,8 +92,8 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
         own_routes = [Metrics(engine, requests, Gate(secret, _now)).route()]
         if settings.enable_profiling:
             own_routes.append(profiling_route())
-        app = jobs.beside(create_app(served, own_routes=own_routes))
-        connections = Connections(AccessLog(app, requests), BOUNDS)
+        api = create_app(served, own_routes=own_routes)
+        connections = Connections(AccessLog(jobs.beside(api), requests), BOUNDS)
         await connections.start(sockets)
         stack.push_async_callback(connections.stop)
         log.info("HTTP API listening", address=settings.address, port=port_of(sockets[0]))
@@ -121,7 +121,7 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
             engine=engine,
             conductor=conductor,
             reloading=reloading,
-            beside=(reloading.run, jobs.keep_sweeping),
+            beside=(reloading.run, jobs.keep_sweeping, api.state.warm),
         )
 
 

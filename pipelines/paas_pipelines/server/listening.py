@@ -11,6 +11,7 @@ from collections import Counter
 from typing import TypeAlias
 
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from paas_runner.addresses import AddressError, ListenPlace, listen_place
@@ -81,6 +82,8 @@ class AccessLog:
 
         try:
             await self._app(scope, received, sent)
+        except ClientDisconnect:  # its connection goes, and that is all
+            raise
         except Exception:
             log.exception("a request failed")
             if not status:
