@@ -57,6 +57,7 @@ def test_a_log_that_is_no_terminal_is_logfmt(server):
     assert re.match(r'timestamp=\S+Z level=info event="a config with a new secret was made"', server.log)
     assert "\x1b[" not in server.log
     assert server.token().split(".")[0] not in server.log
+    assert "`paas-pipelines debug`, with the same options, prints a token" in server.log
 
 
 @pytest.mark.parametrize(("options", "coloured"), [([], True), (["--disable-ansi"], False)])

@@ -96,6 +96,7 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
         connections = Connections(AccessLog(jobs.beside(api), requests), BOUNDS)
         await connections.start(sockets)
         stack.push_async_callback(connections.stop)
+        log.info("`paas-pipelines debug`, with the same options, prints a token for trying things out")
         log.info("HTTP API listening", address=settings.address, port=port_of(sockets[0]))
         if settings.runners:
             from paas_pipelines.server.local_runners import LocalRunners
