@@ -1,11 +1,13 @@
 """What is put between two awaits reaches the disk together; what `flushed` has returned from is there."""
 
 import asyncio
+import os
 import sqlite3
 import stat
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 import structlog
@@ -128,6 +130,37 @@ async def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"file/data: cannot be created: Not a directory"):
         await DiskJournal.open(tmp_path / "file" / "data")
+
+
+async def test_a_file_is_on_the_disk_before_the_records_that_tell_of_it(journal, tmp_path, monkeypatch):
+    """One that was removed meanwhile hinders nothing."""
+    synchronised, really = [], os.fsync
+
+    def watched(descriptor):
+        synchronised.append((str(Path(f"/proc/self/fd/{descriptor}").readlink()), on_disk(tmp_path)))
+        really(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    (tmp_path / "trace").write_bytes(b"x")
+    for path in (tmp_path / "trace", tmp_path, tmp_path / "gone"):
+        journal.grown(path)
+    journal.put("job", "1", "has a trace")
+    await journal.flushed()
+    assert synchronised == [(str(tmp_path / "trace"), {}), (str(tmp_path), {})]
+    assert on_disk(tmp_path) == {"1": "has a trace"}
+
+
+async def test_what_is_not_needed_any_more_goes_after_the_records_that_told_of_it(journal, tmp_path):
+    (tmp_path / "artifacts").mkdir()
+    await limit(journal, 1)
+    journal.put("run", "a", "x" * 10_000)
+    journal.unneeded(tmp_path / "artifacts")
+    with pytest.raises(StoreError):
+        await journal.flushed()
+    assert (tmp_path / "artifacts").exists()
+    await limit(journal, 1_000_000)
+    await journal.flushed()
+    assert not (tmp_path / "artifacts").exists()
 
 
 # --- a disk that takes no more ---------------------------------------------------------------------------
