@@ -154,7 +154,7 @@ _COSTS = (
 )
 _LISTING = (
     Figure(key="list_ms", label="the list, in the client's hands", unit="ms", wanted=100, digits=0),
-    Figure(key="first_ms", label="the first list after the start", unit="ms", digits=0),
+    Figure(key="first_ms", label="the first list, when nothing is encoded yet", unit="ms", digits=0),
     Figure(key="list_mb", label="its size", unit="MB", digits=1),
     Figure(key="opened_s", label="start, until the server answers", unit="s"),
     Figure(key="memory_mb", label="most memory of the server", unit="MB", digits=0),
