@@ -3,7 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
@@ -17,11 +17,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from paas_runner.secret import Secret
 from paas_runner.web.access import COOKIE, HEADERS, Access, Refusal, Sessions, WrongTries, session_of
 from paas_runner.web.api import PREFIX, api, problem
+from paas_runner.web.forms import MOST_FORM_BYTES, is_https, posted_form
 from paas_runner.web.moment import Watched, Workroom
 from paas_runner.web.pages import Pages
 from paas_runner.web.rendering import Templates, static_files
 
-MOST_FORM_BYTES = 4096
 _OPEN_TO_ALL = ("/login", "/static/")
 
 
@@ -106,7 +106,7 @@ class _Doors:
         return self._pages.html("login", wrong="", next=_own_path(request.query_params.get("next", "")))
 
     async def _log_in(self, request: Request) -> Response:
-        form = await _form_of(request)
+        form = await posted_form(request)
         target = _own_path(form.get("next", ""))
         if refusal := self._access.wrong(form.get("token", "").strip(), request):
             wrong = "This is not the token."
@@ -120,7 +120,7 @@ class _Doors:
             self._access.sessions.begin(),
             httponly=True,
             samesite="strict",
-            secure=_is_https(request),
+            secure=is_https(request),
             path="/",
         )
         return answer
@@ -138,25 +138,6 @@ def _own_path(path: str) -> str:
     """Where to go after the login: a path of ours, never another place."""
     plain = path.startswith("/") and not path.startswith("//") and "\\" not in path
     return path if plain and path.isprintable() and len(path) < MOST_FORM_BYTES else "/"
-
-
-def _is_https(request: Request) -> bool:
-    """Whether the browser came through a proxy with TLS; whoever lies about it harms himself alone."""
-    return request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
-
-
-async def _form_of(request: Request) -> dict[str, str]:
-    """The fields of a short form; what is longer is none."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_FORM_BYTES:
-            raise HTTPException(413)
-    try:
-        fields = parse_qs(body.decode("latin-1"), encoding="utf-8", errors="replace", max_num_fields=10)
-    except ValueError:
-        raise HTTPException(400) from None
-    return {name: values[0] for name, values in fields.items()}
 
 
 def _said_by(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from importlib.resources import files
+from pathlib import PurePath
 from typing import Any
 
 import attrs
@@ -24,7 +25,7 @@ LONGEST_TEXT = 2000
 
 _QUOTED = re.compile("`([^`]*)`")
 _PACKAGE = "paas_runner.web"
-_TYPES = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 @attrs.frozen(kw_only=True)
@@ -36,10 +37,10 @@ class StaticFile:
     tag: str
 
 
-def static_files() -> Mapping[str, StaticFile]:
-    """All of them, by name."""
-    folder = files(_PACKAGE) / "static"
-    return {name: _static(folder.joinpath(name).read_bytes(), kind) for name, kind in _TYPES.items()}
+def static_files(*packages: str) -> Mapping[str, StaticFile]:
+    """All of them, by name, and those of other packages."""
+    found = [entry for package in (_PACKAGE, *packages) for entry in (files(package) / "static").iterdir()]
+    return {entry.name: _static(entry.read_bytes(), _TYPES[PurePath(entry.name).suffix]) for entry in found}
 
 
 def _static(content: bytes, media_type: str) -> StaticFile:
@@ -48,13 +49,13 @@ def _static(content: bytes, media_type: str) -> StaticFile:
 
 
 class Templates:
-    """The templates of this package, ready to be filled in."""
+    """The templates of this package, ready to be filled in; another one's replace those of their names."""
 
-    def __init__(self) -> None:
-        folder = files(_PACKAGE) / "templates"
-        names = [entry.name for entry in folder.iterdir() if entry.name.endswith(".html")]
+    def __init__(self, *packages: str) -> None:
+        found = [entry for each in (_PACKAGE, *packages) for entry in (files(each) / "templates").iterdir()]
+        texts = {entry.name: entry.read_text() for entry in found if entry.name.endswith(".html")}
         self._environment = jinja2.Environment(
-            loader=jinja2.DictLoader({name: folder.joinpath(name).read_text() for name in names}),
+            loader=jinja2.DictLoader(texts),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
             finalize=clean,
