@@ -66,6 +66,10 @@ class Gate:
         token = bearer(connection) or _token_of_cookie(connection)
         if not token:
             raise DeniedError(NO_TOKEN)
+        return self.user_of(token)
+
+    def user_of(self, token: str) -> str:
+        """Whose token it is, empty where it does not say; raises `DeniedError`."""
         claims = self._claims(token)
         self._check_time(claims)
         subject = claims.get("sub")
@@ -101,13 +105,18 @@ class Guarded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with `user` in its state, or answer 401."""
-        if scope["type"] == "http" and _GUARDED.match(scope["path"]):
+        if scope["type"] == "http" and _is_guarded(scope["path"], scope.get("root_path", "")):
             try:
                 scope.setdefault("state", {})["user"] = self._gate.user(HTTPConnection(scope))
             except DeniedError as denied:
                 await PlainTextResponse(f"{denied}\n", 401)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _is_guarded(path: str, mounted_at: str) -> bool:
+    """Whether the server is mounted below another path or not."""
+    return any(_GUARDED.match(each) for each in (path, path.removeprefix(mounted_at)))
 
 
 def _token_of_cookie(connection: HTTPConnection) -> str:

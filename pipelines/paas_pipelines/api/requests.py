@@ -57,10 +57,15 @@ async def schedule_request(request: Request) -> ScheduleRequest:
     except (ClientDisconnect, TimeoutError):
         raise RefusedError(408, "Request body did not come") from None
     try:
-        given = foreign_json.loads(bytes(body))
-        return _schedule_request(_clean(given) if b"\\u" in body else given)
+        return decoded_schedule_request(bytes(body))
     except ValueError as error:
         raise RefusedError(400, f"Error decoding JSON: {error}") from None
+
+
+def decoded_schedule_request(body: bytes) -> ScheduleRequest:
+    """Raises ValueError."""
+    given = foreign_json.loads(body)
+    return _schedule_request(_clean(given) if b"\\u" in body else given)
 
 
 def first(request: Request, name: str) -> str:

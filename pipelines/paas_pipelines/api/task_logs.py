@@ -70,7 +70,7 @@ class TaskLogs:
                 for stream, place in tuple(places.items()):
                     piece = await asyncio.to_thread(self._read, stream, place, PIECE_BYTES)
                     is_last = task is None or task.ended
-                    text, taken = _characters(piece, is_last=is_last and len(piece) < PIECE_BYTES)
+                    text, taken = whole_characters(piece, is_last=is_last and len(piece) < PIECE_BYTES)
                     if taken:
                         progress = True
                         places[stream] = place + taken
@@ -107,7 +107,7 @@ def _places_id(places: Mapping[Stream, int]) -> str:
     return "-".join(map(str, places.values()))
 
 
-def _characters(piece: bytes, *, is_last: bool) -> tuple[str, int]:
+def whole_characters(piece: bytes, *, is_last: bool) -> tuple[str, int]:
     """The whole characters of a piece, and how many bytes they are."""
     decoder = _decoders("replace")
     text = decoder.decode(piece, final=is_last)

@@ -21,6 +21,7 @@ from paas_pipelines.api.served import Served
 from paas_pipelines.definitions import loading
 from paas_pipelines.definitions.dotenv import read_dotenv
 from paas_pipelines.definitions.finding import find
+from paas_pipelines.pages.site import PipelinePages
 from paas_pipelines.runs.engine import Engine
 from paas_pipelines.server.dynamic_config import secret_of
 from paas_pipelines.server.listening import AccessLog, Requests, place_of, port_of
@@ -89,7 +90,7 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
         )
         served = Served(engine=engine, journal=journal, logs=store.logs, secret=secret, clock=_now)
         requests = Requests()
-        own_routes = [Metrics(engine, requests, Gate(secret, _now)).route()]
+        own_routes = [Metrics(engine, requests, Gate(secret, _now)).route(), *PipelinePages(served).routes()]
         if settings.enable_profiling:
             own_routes.append(profiling_route())
         api = create_app(served, own_routes=own_routes)
