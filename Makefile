@@ -1,6 +1,7 @@
 # make demo    set everything up, then run the main job in a sandbox
 # make demo EXECUTOR=local-docker    the same with hosts on your own Docker engine
 # make demo HA=1    two services on a PostgreSQL of their own, one of which is killed in the middle
+# make demo PIPELINES=1   the pipelines server: a wait list, a cancellation, kill -9 in the middle, and on it goes
 # make test    set everything up, then pass the tests of three minutes
 # make test-long    those that need an engine, a Debian, a foreign program or whole services for long: a quarter of an hour
 # make simulate [N=1000] [SEED=7] [PAIRS=1]   kill the service everywhere in virtual time; one seed again;
@@ -32,10 +33,14 @@ DBOS ?= .venv-dbos/bin/python
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
+ifdef PIPELINES
+	@$(BIN)/python pipelines/examples/demo.py
+else
 ifeq ($(EXECUTOR),local-docker)
 	@PYTHON=$(BIN)/python packaging/images/build
 endif
 	@$(BIN)/paas-runner demo $(if $(EXECUTOR),--executor $(EXECUTOR)) $(if $(HA),--ha) $(ARGS)
+endif
 
 test: .venv/ready
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m 'not long' $(ARGS)
