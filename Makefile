@@ -85,7 +85,7 @@ check: .venv/ready
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/mypy packaging/site/*.py
-	@$(BIN)/mypy plans/examples/*.py
+	@$(BIN)/mypy plans/examples/*.py pipelines/examples/*.py
 	@$(BIN)/lint-imports
 
 format: .venv/ready

@@ -21,6 +21,13 @@ import httpx
 DEFINITIONS = Path(__file__).with_name("pipelines.yml")
 PROGRAMS = Path(sys.executable).parent
 WITHIN_SECONDS = 60
+WANTED = {
+    "first": "succeeded",
+    "replaced": "canceled",
+    "third": "succeeded",
+    "again": "canceled",
+    "failing": "failed",
+}
 
 
 def main() -> int:
@@ -105,15 +112,12 @@ def show(demo: Demo) -> int:
             until(lambda run_id=run_id: demo.run(run_id)["completed"], server)
         demo.command("list")
         demo.command("logs", failing)
+        runs = {"first": first, "replaced": second, "third": third, "again": canceled, "failing": failing}
+        found = {name: outcome(demo.run(run_id)) for name, run_id in runs.items()}
         say("SIGINT: an orderly end.")
         server.send_signal(signal.SIGINT)
-        found = {name: outcome(demo.run(run_id)) for name, run_id in (("replaced", second), ("again", canceled))}
-        wanted = {"replaced": "canceled", "again": "canceled"}
-        found |= {name: outcome(demo.run(run_id)) for name, run_id in (("first", first), ("third", third))}
-        wanted |= {"first": "succeeded", "third": "succeeded"}
-        found["failing"], wanted["failing"] = outcome(demo.run(failing)), "failed"
         code = server.wait(WITHIN_SECONDS)
-    if (found, code) != (wanted, 0):
+    if (found, code) != (WANTED, 0):
         say(f"This is not as it should be: {found}, exit code {code}")
         print((demo.folder / "server.log").read_text())
         return 1

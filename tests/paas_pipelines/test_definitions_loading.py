@@ -366,7 +366,7 @@ def test_the_same_in_another_file_is_another_definition(folder):
 
 
 def test_everything_wrong_is_told_at_once_and_the_server_stops_at_the_first(folder):
-    """Issue 17, point 1: file:line beside prunner's words."""
+    """File and line stand beside prunner's words."""
     (folder / "a.yml").write_text(
         "pipelines:\n  p:\n    queue_limit: -1\n    concurrency: -1\n  q: {tasks: 1}\n"
     )

@@ -219,7 +219,7 @@ asyncio.run(ran(place(Path("/tmp")), order(script)))
 
 @pytest.mark.long
 async def test_a_server_that_is_killed_takes_its_tasks_along(tmp_path: Path, marker: str) -> None:
-    """Issue 17, 3: unlike prunner (P070)."""
+    """Unlike prunner (P070)."""
     environment = {**os.environ, "PYTHONPATH": ".:pipelines"}
     server = await asyncio.create_subprocess_exec(sys.executable, "-c", HOLDER, marker, env=environment)
     await until(lambda: len(with_argument(f"sleep\0{marker}")) == 3, 60)

@@ -33,7 +33,7 @@ job_progress_poll_interval = 0.3
 
 
 async def test_a_task_runs_in_its_image_on_an_engine_and_nothing_is_left_there(tmp_path, engine, host_image):
-    """Issue, point 4: `image: …` alone finds the runner that takes any task."""
+    """`image: …` alone finds the runner that takes any task."""
     config = CONFIG.format(token=TOKEN, host=engine.url, image=host_image, base=engine.base)
     async with local_world(tmp_path, config=config) as world:
         async with world.runners.serving(), world.working():

@@ -65,7 +65,7 @@ def far(tmp_path: Path) -> Far:
 
 
 def test_a_remote_task_outlives_the_server_and_its_result_comes_back(far: Far) -> None:
-    """Issue, point 5: what the job does while there is no server is not lost."""
+    """What the job does while there is no server is not lost."""
     with far.server() as server:
         token = far.register()
         run = server.schedule("far")

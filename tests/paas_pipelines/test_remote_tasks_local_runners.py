@@ -26,7 +26,7 @@ def task(*script, **more):
 
 
 async def test_tasks_run_on_hosts_of_our_own_service_and_nothing_is_left(tmp_path):
-    """Issue, point 4: from the definition to the host and back, and the end in the right order."""
+    """From the definition to the host and back, and the end in the right order."""
     async with local_world(tmp_path) as world:
         async with world.runners.serving(), world.working():
             run_id = world.schedule(
