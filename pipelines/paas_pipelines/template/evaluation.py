@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeAlias
 import attrs
 
 from paas_pipelines.template import strings
-from paas_pipelines.template.formatting import bare, brief, go_type, held, show
+from paas_pipelines.template.formatting import brief, go_type, of_json, show
 from paas_pipelines.template.functions import FUNCTIONS
 from paas_pipelines.template.parsing import Node, parsed
 from paas_pipelines.template.strings import BoundError, CallError, TemplateError, Work
@@ -37,8 +37,8 @@ class Template:
     @classmethod
     def parse(cls, text: str, *, name: str = NAME) -> "Template":
         """Raises `TemplateError`."""
-        text = strings.foreign(text)
-        return cls(text, name, parsed(text, name, FUNCTIONS))
+        text = strings.whole(text)
+        return cls(text, name, parsed(text, name))
 
     def render(self, variables: Mapping[str, Any]) -> str:
         """The text with the variables in it; raises `TemplateError`."""
@@ -59,7 +59,7 @@ class _Rendering:
             self._walk(self._variables[0][1], self._template.tree)
         except BoundError as bound:
             self._fail(str(bound))
-        return strings.whole("".join(self._out))
+        return "".join(self._out)
 
     def _walk(self, dot: Any, nodes: Node) -> str:
         """Print the list, and tell the jump that has ended it, if any."""
@@ -116,9 +116,9 @@ class _Rendering:
     def _items(self, value: Any, pipe: Node) -> Iterable[tuple[Any, Any]]:
         if isinstance(value, Mapping):
             self._work.spend(len(value))
-            return ((strings.foreign(key), held(value[key])) for key in sorted(value))
+            return ((strings.whole(key), of_json(value[key])) for key in sorted(value))
         if value is None or isinstance(value, list | tuple):
-            return ((index, held(item)) for index, item in enumerate(value or ()))
+            return ((index, of_json(item)) for index, item in enumerate(value or ()))
         if not isinstance(value, int) or isinstance(value, bool):
             self._fail(f"range can't iterate over {brief(value)}")
         if len(pipe.names) > 1:
@@ -130,7 +130,7 @@ class _Rendering:
         value: Any = MISSING
         for command in pipe.parts:
             first, *arguments = command.parts
-            value = bare(self._operand(dot, first, arguments, value, command))
+            value = self._operand(dot, first, arguments, value, command)
             if first.text == "nil":
                 self._fail("nil is not a command")
         for name in pipe.names:
@@ -164,18 +164,15 @@ class _Rendering:
         return value
 
     def _field(self, value: Any, name: str, *, given: bool) -> Any:
-        inner = bare(value)
         if value is None:
             self._fail(f"nil data; no entry for key {strings.quote(name)}")
-        if inner is None:
-            self._fail(f"nil pointer evaluating {go_type(value)}.{name}")
-        if not isinstance(inner, Mapping):
+        if not isinstance(value, Mapping):
             self._fail(f"can't evaluate field {name} in type {go_type(value)}")
         if given:
             self._fail(f"{name} is not a method but has arguments")
-        if name not in inner:
+        if name not in value:
             self._fail(f"map has no entry for key {strings.quote(name)}")
-        return held(inner[name])
+        return of_json(value[name])
 
     def _call(self, dot: Any, function: Node, at: Node, arguments: Given, final: Any) -> Any:
         name = function.text
@@ -189,16 +186,10 @@ class _Rendering:
         values: list[Any] = []
         for argument in arguments:
             values.append(self._operand(dot, argument))
-            if name in ("and", "or") and bool(bare(values[-1])) == (name == "or"):
+            if name in ("and", "or") and bool(values[-1]) == (name == "or"):
                 return values[-1]  # it decides: none of those behind it is evaluated
         values += last
-        if name == "printf" and not isinstance(text := bare(values[0]), str):
-            if values[0] is None:
-                self._fail("invalid value; expected string")
-            self._fail(
-                f"wrong type for value; expected string; got {go_type(values[0] if text is None else text)}"
-            )
-        self._work.spend(sum(len(value) for value in map(bare, values) if isinstance(value, str)))
+        self._work.spend(sum(len(value) for value in values if isinstance(value, str)))
         try:
             return call(self._work, values)
         except CallError as wrong:
@@ -217,6 +208,6 @@ class _Rendering:
         if node is None:
             raise TemplateError(f"template: {where}: {told}")
         before = self._template.text[: node.start]
-        column = len(strings.octets(before[before.rfind("\n") + 1 :]))
+        column = len(before[before.rfind("\n") + 1 :].encode())
         place = f'{where}:{before.count(chr(10)) + 1}:{column}: executing "{where}" at <{node.text}>'
         raise TemplateError(f"template: {place}: {told}")

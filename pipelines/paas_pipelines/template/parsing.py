@@ -1,33 +1,31 @@
 """From a template's text to its tree; what is wrong with it is told in Go's words.
 
-Not offered, and refused: define, template, block, `call`, complex numbers.
+Not offered, and refused: define, template, block, some functions, constants that are characters, hexadecimal
+fractions or complex numbers.
 """
 
+import math
 import re
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
 import attrs
 
 from paas_pipelines.template.formatting import MOST_DEPTH
+from paas_pipelines.template.functions import FUNCTIONS, NOT_OFFERED
 from paas_pipelines.template.strings import TemplateError, quote, unquoted
 
 KEYWORDS = frozenset(
     {"if", "else", "end", "range", "with", "break", "continue", "nil", "define", "template", "block"}
 )
-OPERANDS = frozenset(
-    {"bool", "char", "dot", "field", "word", "number", "nil", "raw", "string", "variable", "open"}
-)
+OPERANDS = frozenset({"bool", "dot", "field", "word", "number", "nil", "raw", "string", "variable", "open"})
 _LEFT = r"(?:[ \t\r\n]*\{\{-(?=[ \t\r\n])|\{\{)"
 _RIGHT = r"(?:[ \t\r\n]+-\}\}[ \t\r\n]*|\}\})"
 _TEXT = re.compile(rf"(.*?)(?:({_LEFT}[ \t\r\n]*/\*.*?\*/{_RIGHT})|({_LEFT})|\Z)", re.DOTALL)
-_NUMBER = (
-    r"(?:[+-]|(?=\.?[0-9]))(?:0[xX][0-9a-fA-F_]*(?:\.[0-9a-fA-F_]*)?(?:[pP][+-]?[0-9_]*)?"
-    r"|0[oO][0-7_]*|0[bB][01_]*|[0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9_]*)?)i?"
-)
+_NUMBER = r"(?:[+-]|\.?[0-9])(?:[eE][+-]|[\w.])*"
 _TOKEN = re.compile(
     rf"(?P<right>{_RIGHT})|(?P<space>[ \t\r\n]+)"
-    r'|(?P<string>"(?:[^"\\\n]|\\[^\n])*")|(?P<raw>`[^`]*`)|(?P<char>\'(?:[^\'\\\n]|\\[^\n])*\')'
+    r'|(?P<string>"(?:[^"\\\n]|\\[^\n])*")|(?P<raw>`[^`]*`)'
     r"|(?P<declare>:=)|(?P<assign>=)|(?P<pipe>\|)|(?P<open>\()|(?P<close>\))"
     rf"|(?P<number>{_NUMBER})|(?P<variable>\$\w*)|(?P<field>\.\w+)|(?P<dot>\.)|(?P<word>\w+)"
     r"|(?P<mark>[!#%&*,/;<>?@\[\\\]^{}~])"
@@ -36,7 +34,7 @@ _STRAY = {
     "": "unclosed action",
     '"': "unterminated quoted string",
     "`": "unterminated raw quoted string",
-    "'": "unterminated character constant",
+    "'": "a character constant is not offered: text stands in double quotes",
     ":": "expected :=",
 }
 
@@ -131,17 +129,17 @@ def _wrong(text: str, position: int, kind: str, found: str, depth: int) -> str:
     return "unclosed left paren" if kind == "right" and depth else ""
 
 
-def parsed(text: str, name: str, functions: Container[str]) -> Node:
+def parsed(text: str, name: str) -> Node:
     """The list of all; raises `TemplateError`."""
-    return _Parser(text, name, functions).items(top=True)[0]
+    return _Parser(text, name).items(top=True)[0]
 
 
 class _Parser:
-    def __init__(self, text: str, name: str, functions: Container[str]) -> None:
+    def __init__(self, text: str, name: str) -> None:
         self._text = text
         self._tokens = list(tokens(text))
         self._next = self._read = 0  # the last one that was looked at: errors tell its line
-        self._name, self._functions = name, functions
+        self._name = name
         self._variables = ["$"]
         self._depth = self._ranges = self._action_line = 0
 
@@ -285,8 +283,9 @@ class _Parser:
             self._depth -= 1
             return pipe
         if token.kind == "word":
-            if text not in self._functions:
-                self._error(f"function {quote(text)} {'is not offered' if text == 'call' else 'not defined'}")
+            if text not in FUNCTIONS:
+                told = "is not offered" if text in NOT_OFFERED else "not defined"
+                self._error(f"function {quote(text)} {told}")
             return Node("function", start, text)
         if token.kind == "variable" and text not in self._variables:
             self._error(f"undefined variable {quote(text)}")
@@ -330,28 +329,21 @@ class _Parser:
         raise TemplateError(f"template: {self._name}:{self._tokens[self._read].line}: {told}")
 
 
-def _character(text: str) -> int:
-    if len(meant := unquoted(text)) != 1:
-        raise ValueError(f"malformed character constant: {text}")
-    return ord(meant)
-
-
 def _number(text: str) -> int | float:
     """An int or a float64 of Go; raises ValueError."""
-    octal = re.fullmatch("([+-]?)0([0-9_]+)", text)
     try:
-        whole = int(f"{octal[1]}0o{octal[2]}" if octal else text, 0)
+        whole = int(re.sub("^([+-]?)0(?=[0-9])", r"\g<1>0o", text), 0)
     except ValueError:
         whole = None
     if whole is not None and -(1 << 63) <= whole < 1 << 63:
         return whole
     try:
-        number = float.fromhex(text.replace("_", "")) if "p" in text.lower() else float(text)
-    except (ValueError, OverflowError):
-        number = float("inf")
-    if whole is not None or (abs(number) != float("inf") and not set(text) & set(".eEpP")):
+        number = float(text)
+    except ValueError:
+        number = math.inf
+    if whole is not None or (math.isfinite(number) and not set(text) & set(".eE")):
         raise ValueError(f"integer overflow: {quote(text)}")
-    if abs(number) == float("inf"):
+    if not math.isfinite(number):
         raise ValueError(f"illegal number syntax: {quote(text)}")
     return number
 
@@ -360,7 +352,6 @@ _CONSTANTS: Mapping[str, Callable[[str], int | float | str | None]] = {
     "bool": lambda text: text == "true",
     "nil": lambda _text: None,
     "number": _number,
-    "char": _character,
     "string": unquoted,
     "raw": unquoted,
 }
