@@ -1,6 +1,7 @@
 """What all tests share: a quiet log that shows up where a test fails."""
 
 import logging
+import os
 import signal
 
 import hypothesis  # early: CPython 3.11 trips over its late import at the end of a run
@@ -16,9 +17,13 @@ pytest_plugins = [
 # A shell that starts us in the background has it ignored, and so would every program that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# How fast an example is tried says more about the machine than about what is tested.
+# How fast an example is tried says more about the machine than about what is tested. People try others each
+# time; where a change is judged it is by the same ones.
 hypothesis.settings.register_profile(
-    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "untimed",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize=os.environ.get("CI") == "true",
 )
 hypothesis.settings.load_profile("untimed")
 

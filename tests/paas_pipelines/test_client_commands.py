@@ -22,6 +22,7 @@ from paas_pipelines.cli.following import looks
 from paas_pipelines.definitions.definition import Definition, TaskDefinition
 from paas_pipelines.runs.run import TaskEnd
 from paas_pipelines.server.settings import Settings
+from paas_pipelines.tasks.job_server import registration_token
 
 from paas_runner.cli import main
 from tests.support.served_pipelines import SECRET, served, serving
@@ -209,6 +210,7 @@ def test_an_unknown_pipeline_is_told(call):
 
 
 def test_the_list_shows_the_last_runs_of_all(call):
+    scheduled(call, "good")
     run_id = scheduled(call, "good")
     call("run", "bad", "--wait")
     code, out, _ = call("list", "--last", "2")
@@ -365,6 +367,12 @@ def test_a_token_is_for_somebody_and_for_some_time(call, server):
     assert claims["exp"] - claims["iat"] == 60
     headers = {"Authorization": f"Bearer {out.strip()}"}
     assert httpx.get(f"http://127.0.0.1:{server.port}/pipelines", headers=headers).status_code == 200
+
+
+def test_the_token_for_the_registration_of_runners_is_the_servers(call):
+    code, out, _ = call("token", "--registration")
+    assert code == 0
+    assert out.strip() == registration_token(SECRET).reveal()
 
 
 def test_a_server_that_does_not_answer_is_told(call):

@@ -75,6 +75,13 @@ class Server:
         now = int(time.time())
         return signed_token(self._secret, {"sub": self._user, "iat": now, "exp": now + seconds})
 
+    @property
+    def registration_token(self) -> str:
+        """With it runners are registered at the server."""
+        from paas_pipelines.tasks.job_server import registration_token
+
+        return registration_token(self._secret).reveal()
+
     def overview(self) -> Mapping[str, Any]:
         """All pipelines, and all runs, newest first."""
         return self._json("GET", "/pipelines/jobs", "jobs")

@@ -90,7 +90,7 @@ def _cancel(arguments: argparse.Namespace, server: "Server") -> None:
 
 
 def _token(arguments: argparse.Namespace, server: "Server") -> None:
-    print(server.token(arguments.seconds))
+    print(server.registration_token if arguments.registration else server.token(arguments.seconds))
 
 
 def _argument(*names: str, **how: Any) -> "_Add":
@@ -148,5 +148,8 @@ CLIENT: Sequence[Command] = (
         *("token", "a token for the API, for programs: `Authorization: Bearer TOKEN`", _token),
         _argument("--for", dest="user", metavar="USER", help="whose runs it schedules (default: yours)"),
         _argument("--seconds", type=int, default=3600, metavar="N", help="good for (default: %(default)s)"),
+        _argument(
+            "--registration", action="store_true", help="instead: what `paas-runner register` asks for"
+        ),
     ),
 )
