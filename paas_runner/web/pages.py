@@ -90,10 +90,7 @@ class Pages:
         found = self.files.get(request.path_params["name"])
         if found is None:
             return self.error(404, "Nothing is here", "There is no such file.")
-        headers = {"ETag": found.tag, "Cache-Control": "no-cache"}
-        if request.headers.get("if-none-match") == found.tag:
-            return Response(status_code=304, headers=headers)
-        return Response(found.content, media_type=found.media_type, headers=headers)
+        return found.answer(request)
 
 
 async def _find(request: Request) -> Response:

@@ -15,6 +15,8 @@ from typing import Any
 import attrs
 import jinja2
 from markupsafe import Markup, escape
+from starlette.requests import Request
+from starlette.responses import Response
 
 from paas_runner.logs import redactor
 from paas_runner.plain_text import printable, short_span, span
@@ -35,6 +37,13 @@ class StaticFile:
     content: bytes
     media_type: str
     tag: str
+
+    def answer(self, request: Request) -> Response:
+        """All of it, or that the browser has it already."""
+        headers = {"ETag": self.tag, "Cache-Control": "no-cache"}
+        if request.headers.get("if-none-match") == self.tag:
+            return Response(status_code=304, headers=headers)
+        return Response(self.content, media_type=self.media_type, headers=headers)
 
 
 def static_files(*packages: str) -> Mapping[str, StaticFile]:

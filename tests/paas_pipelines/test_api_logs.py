@@ -99,6 +99,8 @@ async def test_who_comes_back_goes_on_where_it_was(world, run_id):
 
     assert await told() == [("stdout", "0123456789"), ("stderr", "abc")]
     assert await told(last="7-3") == [("stdout", "789")]
+    assert await told("&lastEventId=7-3") == [("stdout", "789")]
+    assert await told("&lastEventId=7-3", last="9-3") == [("stdout", "9")]
     assert await told("&stream=stderr&offset=1") == [("stderr", "bc")]
     assert await told("&stream=stdout&offset=99") == []
     assert await told("&stream=stdout", last="9") == [("stdout", "9")]

@@ -128,7 +128,8 @@ class PipelinesApi:
         stream, offset = requests.one_of(request, "stream", Stream), requests.whole_number(request, "offset")
         if requests.one_of(request, "follow", ("0", "1")) == "1":
             begin = {Stream(stream): offset} if stream else dict.fromkeys(Stream, 0)
-            places = places_of(request.headers.get("last-event-id", ""), begin)
+            last = request.headers.get("last-event-id") or requests.first(request, "lastEventId")
+            places = places_of(last, begin)
             return self._streams.answer(found.followed(places), EVENT_STREAM)
         if stream:
             return self._streams.answer(found.raw(Stream(stream), offset), "text/plain")

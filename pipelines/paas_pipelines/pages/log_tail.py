@@ -6,6 +6,7 @@ the bytes themselves takes all of the log from the API.
 
 import re
 from collections.abc import Sequence
+from unicodedata import category
 
 import attrs
 from markupsafe import Markup, escape
@@ -17,7 +18,6 @@ from paas_pipelines.store.logs import LogFiles, Stream
 TAIL_BYTES = 64 * 1024
 
 _SEQUENCES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
-_KEPT = "\n\t"
 
 
 @attrs.frozen(kw_only=True)
@@ -47,4 +47,8 @@ def _tail(logs: LogFiles, run: Run, task: Task, stream: Stream) -> Tail:
 def plain(text: str) -> str:
     """Lines and tabs as they are, all else that cannot be seen left out or made visible."""
     text = _SEQUENCES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(each if each.isprintable() or each in _KEPT else "·" for each in text)
+    return "".join(each if each.isprintable() or _is_blank(each) else "·" for each in text)
+
+
+def _is_blank(character: str) -> bool:
+    return character in "\n\t" or category(character) == "Zs"

@@ -7,7 +7,6 @@ sent to the log-in page, which puts a token into the cookie that the API takes, 
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
 from http import HTTPStatus
 from itertools import islice
 from typing import Any, TypeAlias
@@ -27,7 +26,7 @@ from paas_pipelines.pages.graph import graph
 from paas_pipelines.pages.log_tail import log_tails
 from paas_pipelines.pages.start_form import empty_form, filled_form, text_of
 from paas_pipelines.runs.engine import AlreadyCompletedError, ScheduleRefusedError, ShuttingDownError
-from paas_pipelines.runs.run import Run, Task
+from paas_pipelines.runs.run import Run
 from paas_runner.store.protocol import StoreError
 from paas_runner.web.access import HEADERS
 from paas_runner.web.forms import is_from_own_page, is_https, posted_form
@@ -93,10 +92,10 @@ class PipelinePages:
 
     async def pipeline(self, request: Request, user: str) -> Response:
         """One pipeline and its start form, which comes back if something is wrong."""
+        given = await posted_form(request, most_bytes=MOST_FORM_BYTES, most_fields=MOST_FIELDS)
         definition = self._definition(request)
         fields, asked, wrong, status = empty_form(definition), None, "", 200
         if request.method == "POST":
-            given = await posted_form(request, most_bytes=MOST_FORM_BYTES, most_fields=MOST_FIELDS)
             fields, asked = filled_form(definition, given)
             wrong, status = "Something is missing or wrong: see below.", 400
         if asked is not None:
@@ -104,11 +103,10 @@ class PipelinePages:
                 run = await self._served.schedule(
                     definition.name, variables=asked.variables, user=user, partition=asked.partition
                 )
-                return RedirectResponse(_run_page(run), 303)
+                return RedirectResponse(f"run?id={run.run_id}", 303)
             except ScheduleRefusedError as error:
-                wrong, status = f"It was not started: {error}.", 409
-                if isinstance(error, ShuttingDownError):
-                    status = 503
+                wrong = f"It was not started: {error}."
+                status = 503 if isinstance(error, ShuttingDownError) else 409
         book = self._engine.book
         unfinished = [*book.active(definition.name), *islice(book.waiting(definition.name), PER_PAGE)]
         state = self._engine.pipeline(definition.name)
@@ -122,9 +120,9 @@ class PipelinePages:
                 await self._served.cancel(run.run_id)
             except AlreadyCompletedError:
                 raise RefusedError(409, "This run had ended before it could be canceled.") from None
-            return RedirectResponse(_run_page(run), 303)
+            return RedirectResponse(f"run?id={run.run_id}", 303)
         refresh = 0 if run.ended else REFRESH_SECONDS
-        return self._html("run", refresh=refresh, run=run, graph=graph(run), text_of=text_of)
+        return self._html("run", refresh=refresh, run=run, graph=graph(run))
 
     async def task(self, request: Request, _user: str) -> Response:
         """One task and the ends of its two logs."""
@@ -160,10 +158,7 @@ class PipelinePages:
         found = self._files.get(request.path_params["name"])
         if found is None:
             raise RefusedError(404, "There is no such file.")
-        headers = {"ETag": found.tag, "Cache-Control": "no-cache"}
-        if request.headers.get("if-none-match") == found.tag:
-            return Response(status_code=304, headers=headers)
-        return Response(found.content, media_type=found.media_type, headers=headers)
+        return found.answer(request)
 
     def _definition(self, request: Request) -> Definition:
         try:
@@ -199,15 +194,8 @@ class PipelinePages:
         return self._html("error", status, title=HTTPStatus(status).phrase, text=text)
 
     def _html(self, template: str, status: int = 200, *, refresh: int = 0, **values: Any) -> Response:
-        now = self._served.clock()
-        shown = {
-            "active": template,
-            "at": now,
-            "refresh": refresh,
-            "state_of": state_of,
-            "lasted": _lasted(now),
-        }
-        text = self._templates.page(template, **shown, **values)
+        shown = {"at": self._served.clock(), "state_of": state_of, "text_of": text_of, **values}
+        text = self._templates.page(template, active=template, refresh=refresh, **shown)
         return HTMLResponse(text.encode(errors="replace"), status)
 
 
@@ -220,22 +208,9 @@ def state_of(run: Run) -> str:
     return "waiting" if run.start is None else "running"
 
 
-def _lasted(now: datetime) -> Callable[[Run | Task], timedelta | None]:
-    """How long something has been at work, if it has begun."""
-
-    def lasted(of: Run | Task) -> timedelta | None:
-        return None if of.start is None else max((of.end or now) - of.start, timedelta())
-
-    return lasted
-
-
 def _check_origin(request: Request) -> None:
     if request.method == "POST" and not is_from_own_page(request):
         raise RefusedError(403, "Forms are taken from the pages of this server alone.")
-
-
-def _run_page(run: Run) -> str:
-    return f"run?id={run.run_id}"
 
 
 def _own_page(page: str) -> str:

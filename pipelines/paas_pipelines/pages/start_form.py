@@ -11,6 +11,7 @@ from paas_pipelines.definitions.definition import Definition, Parameter, Paramet
 from paas_runner import foreign_json
 
 FREE = Parameter(name="variables", description="An object of JSON. Empty: none.")
+_OURS = "v."
 PARTITION = Parameter(name="partition", description="Of the wait list, which keeps each one's place.")
 
 
@@ -22,21 +23,6 @@ class Field:
     parameter: Parameter
     text: str
     wrong: str = ""
-
-    @property
-    def label(self) -> str:
-        names = {"variables": "Variables", "partition": "Partition"}
-        return names.get(self.key, self.parameter.name)
-
-    @property
-    def kind(self) -> str:
-        """What the template makes of it."""
-        is_switch = self.parameter.kind is ParameterKind.BOOLEAN
-        return "choices" if self.parameter.choices else "switch" if is_switch else self.parameter.kind
-
-    @property
-    def choices(self) -> Sequence[str]:
-        return [*map(text_of, self.parameter.choices)]
 
 
 def empty_form(definition: Definition) -> Sequence[Field]:
@@ -64,8 +50,9 @@ def filled_form(
         fields.append(Field(key=key, parameter=parameter, text=text, wrong=wrong))
     if any(field.wrong for field in fields):
         return fields, None
-    variables = values.pop(FREE.name, {}) if not definition.params else _of_params(values)
-    asked = {"variables": variables, "queuePartition": values.get(PARTITION.name, "")}
+    partition, free = values.pop(PARTITION.name, ""), values.pop(FREE.name, {})
+    variables = free | {key.removeprefix(_OURS): value for key, value in values.items()}
+    asked = {"variables": variables, "queuePartition": partition}
     try:
         return fields, decoded_schedule_request(json.dumps(asked).encode())
     except ValueError as error:
@@ -74,15 +61,11 @@ def filled_form(
 
 def _parameters(definition: Definition) -> Iterator[tuple[str, Parameter]]:
     """With the names of their fields."""
-    yield from ((f"v.{each.name}", each) for each in definition.params)
+    yield from ((_OURS + each.name, each) for each in definition.params)
     if not definition.params:
         yield FREE.name, FREE
     if definition.queue_strategy is QueueStrategy.PARTITIONED_REPLACE:
         yield PARTITION.name, PARTITION
-
-
-def _of_params(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {key.removeprefix("v."): value for key, value in values.items() if key.startswith("v.")}
 
 
 def _value(key: str, parameter: Parameter, text: str) -> Mapping[str, Any]:

@@ -1,26 +1,26 @@
-// Follows both outputs of a task that runs; without it the page shows what there was, and can be taken anew.
+// Follows the outputs of a task that runs; without it the page shows what there was, and can be taken anew.
 "use strict";
 (() => {
-  const MOST = 1_000_000; // characters that are kept on the page
+  const MOST = 1_000_000; // characters of each output that are kept on the page
   const SEQUENCES = /\x1b(?:\[[0-?]*[ -\/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -\/]*[0-~])/g;
   const UNSEEN = /[^\P{C}\n\t]|[\p{Zl}\p{Zp}]/gu;
   const plain = (text) => text.replace(SEQUENCES, "").replace(/\r\n?/g, "\n").replace(UNSEEN, "·");
 
-  const logs = [...document.querySelectorAll("[data-follow]")];
-  let left = logs.length;
-  for (const log of logs) {
-    const source = new EventSource(log.dataset.follow);
-    source.addEventListener(log.dataset.stream, (event) => {
+  const address = document.getElementById("logs")?.dataset.follow;
+  if (!address) return;
+  const source = new EventSource(address);
+  for (const log of document.querySelectorAll("pre.log")) {
+    log.scrollTop = log.scrollHeight;
+    source.addEventListener(log.id, (event) => {
       const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
       log.append(plain(JSON.parse(event.data)));
       while (log.textContent.length > MOST && log.childNodes.length > 1) log.firstChild.remove();
       if (isAtEnd) log.scrollTop = log.scrollHeight;
       document.getElementById("state").textContent = "running";
     });
-    source.addEventListener("end", () => {
-      source.close();
-      left -= 1;
-      if (!left) location.reload(); // with the exit code and the times
-    });
   }
+  source.addEventListener("end", () => {
+    source.close();
+    location.reload(); // with the exit code and the times
+  });
 })();
