@@ -262,7 +262,7 @@ async def test_a_base_folder_that_is_gone_fails_the_task(tmp_path: Path) -> None
 async def test_a_task_that_takes_too_long_is_ended_with_words(tmp_path: Path) -> None:
     given = order("trap 'echo bye; exit 3' INT; sleep 60", timeout=timedelta(seconds=3), allow_failure=True)
     ended = await ran(place(tmp_path), given)
-    assert ended.end.error == "it took longer than 3s"
+    assert ended.end.error == "it took longer than its timeout of 3 s"
     assert ended.lines == ["bye"]
     assert not ended.end.stopped
 

@@ -3,7 +3,9 @@
 import enum
 import heapq
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import timedelta
+from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -109,18 +111,14 @@ class Definition:
 
 def in_order(depends_on: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
     """Topological, by Kahn's algorithm with a sorted queue; what is on a cycle or behind one is left out."""
-    missing = {name: set(others) for name, others in depends_on.items()}
-    dependents: dict[str, list[str]] = {}
-    for name, others in missing.items():
-        for other in others:
-            dependents.setdefault(other, []).append(name)
-    free = [name for name, others in missing.items() if not others]
-    heapq.heapify(free)
+    graph = TopologicalSorter(depends_on)
+    with suppress(CycleError):  # it goes as far as cycles let it
+        graph.prepare()
+    free = sorted(depends_on.keys() & graph.get_ready())  # none that is only depended on
     found: list[str] = []
     while free:
         found.append(done := heapq.heappop(free))
-        for name in dependents.get(done, ()):
-            missing[name].remove(done)
-            if not missing[name]:
-                heapq.heappush(free, name)
+        graph.done(done)
+        for name in graph.get_ready():
+            heapq.heappush(free, name)
     return tuple(found)

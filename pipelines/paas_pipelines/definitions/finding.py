@@ -5,12 +5,11 @@ too. Symbolic links are followed; a folder is looked through once for what the p
 so that links in a circle end. A file that is found twice, through links, is one: by its path without them.
 """
 
-import functools
 import heapq
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from fnmatch import translate
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeAlias
 
@@ -40,34 +39,35 @@ def find(path: str | os.PathLike[str], pattern: str) -> Sequence[str]:
         return [joined]
     root = "/".join(segments[:first]) or ("/" if joined.startswith("/") else ".")
     found: dict[str, str] = {}
-    for _linked, file in sorted(_walked(root, _states(_alternatives("/".join(segments[first:]))))):
+    for _linked, file in sorted(_walked(root, frozenset(_alternatives("/".join(segments[first:]))))):
         found.setdefault(os.path.realpath(file), file)
     return sorted(found.values(), key=os.fsencode)
 
 
 def _walked(root: str, states: _States) -> Iterator[tuple[bool, str]]:
     """Each file that fits, and whether a link leads to it; links to folders are followed last."""
-    folders, links = [(root, states)], list[tuple[str, list[_Segments]]]()
+    folders, links = [(root, states)], list[tuple[str, _States]]()
     seen: set[tuple[int, int, _States]] = set()
     linked = False
     while folders or links:
-        if folders:
-            folder, states = folders.pop()
-        else:
-            linked, (folder, segments) = True, heapq.heappop(links)
-            states = frozenset(segments)
+        if not folders:
+            linked = True
+            folders.append(heapq.heappop(links))
+        folder, states = folders.pop()
         prefix = "" if folder == "." else folder.rstrip("/") + "/"
-        step = _step(states)
         for entry in _entries(folder, states, seen, is_root=folder == root):
-            after = step(entry.name)
-            if not _is_folder(entry):
+            after = _after(states, entry.name)
+            if not after:
+                continue
+            path, is_link = prefix + entry.name, entry.is_symlink()
+            below = after - {()}
+            if not (os.path.isdir(path) if is_link else entry.is_dir()):  # noqa: PTH112 - it never raises
                 if () in after:
-                    yield linked or entry.is_symlink(), prefix + entry.name
-            elif below := after - {()}:
-                if entry.is_symlink():
-                    heapq.heappush(links, (prefix + entry.name, sorted(below)))
-                else:
-                    folders.append((prefix + entry.name, below))
+                    yield linked or is_link, path
+            elif below and is_link:
+                heapq.heappush(links, (path, below))
+            elif below:
+                folders.append((path, below))
 
 
 def _entries(
@@ -88,35 +88,16 @@ def _entries(
         raise _error(f"open {folder}: {reason_of(error)}", folder) from None
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
-
-
-@functools.lru_cache(maxsize=1000)
-def _step(states: _States) -> Callable[[str], _States]:
+def _after(states: _States, name: str) -> _States:
     """What may follow after a name; nothing at all, the empty segments, where it fits itself."""
-    crossing = {segments for segments in states if segments[0] == _ANY_DEPTH}
-    fits = [(re.compile(translate(rest[0])).match, rest[1:]) for rest in states - crossing]
-    stay = _states(crossing)
-
-    def after(name: str) -> _States:
-        fitting = [rest for fit, rest in fits if fit(name)]
-        return _states(stay.union(fitting)) if fitting else stay
-
-    return after
-
-
-def _states(alternatives: Iterable[_Segments]) -> _States:
-    """With what follows a `**` that stands for no folder."""
-    found = set(alternatives)
-    for segments in list(found):
-        depth = 0
-        while segments[depth : depth + 1] == (_ANY_DEPTH,):
-            depth += 1
-            found.add(segments[depth:])
+    found: set[_Segments] = set()
+    for state in states:
+        rest = state
+        while rest[0] == _ANY_DEPTH:  # never the last one
+            found.add(rest)
+            rest = rest[1:]
+        if fnmatchcase(name, rest[0]):
+            found.add(rest[1:])
     return frozenset(found)
 
 

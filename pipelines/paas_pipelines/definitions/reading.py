@@ -3,7 +3,6 @@
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import attrs
 import yaml
@@ -85,11 +84,8 @@ def _bytes(file: str) -> bytes:
 
 
 def _document(text: str) -> Document:
-    loader: Any = LOADER(text)
-    try:
-        root, has_more = (loader.get_node() if loader.check_node() else None), False
-        with suppress(yaml.YAMLError):  # prunner does not look at what follows
-            has_more = root is not None and loader.check_node()
-        return Document(root=root, has_more=has_more)
-    finally:
-        loader.dispose()
+    documents = yaml.compose_all(text, Loader=LOADER)
+    root, has_more = next(documents, None), False
+    with suppress(*UNREADABLE):  # prunner does not look at what follows
+        has_more = next(documents, None) is not None
+    return Document(root=root, has_more=has_more)

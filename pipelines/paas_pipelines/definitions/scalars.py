@@ -3,6 +3,7 @@
 import enum
 import json
 import re
+from contextlib import suppress
 from datetime import timedelta
 from typing import TypeVar
 
@@ -13,9 +14,7 @@ from paas_runner.plain_text import short_line
 
 NULL = "tag:yaml.org,2002:null"
 _STRING = "tag:yaml.org,2002:str"
-_INTEGER = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+|0|[1-9][0-9]*)")
-_OCTAL = re.compile(r"[-+]?0[0-7]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_OCTAL = re.compile("^([-+]?0)(?=[0-9])")
 _TRUE = frozenset(["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"])
 _FALSE = frozenset(["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"])
 _LARGEST = 2**63
@@ -115,13 +114,13 @@ def _plain(node: yaml.Node) -> str:
 
 def _number(node: yaml.Node) -> int | float | None:
     written = _plain(node).replace("_", "")
-    value: int | float = _LARGEST
-    if len(written) > _MOST_DIGITS:
-        return None
-    if _INTEGER.fullmatch(written):
-        value = int(written, 0)
-    elif _OCTAL.fullmatch(written):
-        value = int(written, 8)
-    elif _FLOAT.fullmatch(written):
-        value = float(written)
-    return value if abs(value) < _LARGEST else None
+    if written.isascii() and len(written) <= _MOST_DIGITS:
+        for read in (_whole, float):
+            with suppress(ValueError):
+                value = read(written)
+                return value if abs(value) < _LARGEST else None
+    return None
+
+
+def _whole(written: str) -> int:
+    return int(_OCTAL.sub(r"\1o", written), base=0)

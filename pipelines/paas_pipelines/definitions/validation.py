@@ -6,16 +6,11 @@ The rules of prunner come first, in its order and words; then ours.
 import os
 from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
+from graphlib import CycleError, TopologicalSorter
 from typing import TypeAlias
 
 from paas_pipelines.definitions.decoding import KeyPath
-from paas_pipelines.definitions.definition import (
-    ON_ERROR,
-    Definition,
-    QueueStrategy,
-    TaskDefinition,
-    in_order,
-)
+from paas_pipelines.definitions.definition import ON_ERROR, Definition, QueueStrategy, TaskDefinition
 from paas_pipelines.definitions.scalars import quoted
 
 Fault: TypeAlias = tuple[KeyPath, str]
@@ -90,18 +85,11 @@ def _dependencies(tasks: Mapping[str, TaskDefinition]) -> Iterator[Fault]:
 
 
 def _circle(tasks: Mapping[str, TaskDefinition]) -> list[str]:
-    """A way along `depends_on` that ends where it began, at its first name; empty without one.
-
-    Each task that has no place in the order depends on another that has none: the way must end in a circle.
-    """
-    known = {name: [other for other in task.depends_on if other in tasks] for name, task in tasks.items()}
-    stuck = known.keys() - in_order(known)
-    if not stuck:
-        return []
-    name, way = min(stuck), dict[str, None]()
-    while name not in way:
-        way[name] = None
-        name = min(stuck.intersection(known[name]))
-    circle = list(way)[list(way).index(name) :]
-    first = circle.index(min(circle))
-    return [*circle[first:], *circle[: first + 1]]
+    """A way along `depends_on` that ends where it began, at its first name; empty without one."""
+    try:
+        TopologicalSorter({name: task.depends_on for name, task in tasks.items()}).prepare()
+    except CycleError as error:
+        circle = error.args[1][:0:-1]  # which has it against the way, and its end twice
+        first = circle.index(min(circle))
+        return [*circle[first:], *circle[: first + 1]]
+    return []

@@ -14,13 +14,13 @@ from typing import Any
 
 import attrs
 
-from paas_pipelines.definitions.durations import format_duration
 from paas_pipelines.runs.run import NO_EXIT_CODE, TaskEnd
 from paas_pipelines.tasks import shell
 from paas_pipelines.tasks.job_spec import RUN_ID
 from paas_pipelines.tasks.place import Output, TaskOrder
 from paas_pipelines.tasks.script import rendered
 from paas_runner.inner.process import launched
+from paas_runner.plain_text import exact_span
 
 GRACE_SECONDS = 2.0
 """Between SIGINT and SIGKILL."""
@@ -90,7 +90,7 @@ class LocalPlace:
             end = await task.run()
             late = end.stopped and timer.when() <= asyncio.get_running_loop().time()
             timer.cancel()
-            return _broken(f"it took longer than {format_duration(limit)}") if late else end
+            return _broken(f"it took longer than its timeout of {exact_span(limit)}") if late else end
         finally:
             if not entering.cancel():
                 self.room.release()
