@@ -11,10 +11,10 @@ import httpx
 import pytest
 from paas_pipelines.definitions.definition import OnError, QueueStrategy, TaskDefinition
 from paas_pipelines.runs.run import Run
-from paas_pipelines.store.journal import MemoryJournal
 
 from paas_runner.store.protocol import StoreError
 from tests.support.events import following
+from tests.support.memory_journal import MemoryJournal
 from tests.support.served_pipelines import authorization, definition, now, served, serving
 
 JSON = "application/json"

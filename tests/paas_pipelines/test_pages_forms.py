@@ -8,9 +8,9 @@ import httpx
 import pytest
 from paas_pipelines.definitions.definition import Parameter, ParameterKind, QueueStrategy
 from paas_pipelines.pages.start_form import empty_form, filled_form
-from paas_pipelines.store.journal import MemoryJournal
 
 from paas_runner.store.protocol import StoreError
+from tests.support.memory_journal import MemoryJournal
 from tests.support.pipeline_pages import Seen, token, visiting
 from tests.support.served_pipelines import SECRET, definition, now, served
 
@@ -22,6 +22,7 @@ PARAMS = (
     Parameter(name="level", kind=ParameterKind.NUMBER, choices=(1, 2.5)),
     Parameter(name="note"),
 )
+
 RELEASE = definition(params=PARAMS)
 GOOD = {"v.version": "1.2", "v.copies": "3", "v.target": "live"}
 

@@ -8,7 +8,6 @@ import httpx
 import pytest
 from paas_pipelines.store.answers import AnsweredWhenWritten
 from paas_pipelines.store.coordinator_book import DiskBook
-from paas_pipelines.store.journal import MemoryJournal
 
 from paas_runner.pipelines.coordinator import Coordinator
 from paas_runner.pipelines.options import CoordinatorOptions
@@ -16,6 +15,7 @@ from paas_runner.pipelines.spec import JobSpec
 from paas_runner.secret import Secret
 from paas_runner.server.api import create_app
 from paas_runner.store.protocol import StoreError
+from tests.support.memory_journal import MemoryJournal
 
 
 class SlowDisk(MemoryJournal):

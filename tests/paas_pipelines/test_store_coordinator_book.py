@@ -9,7 +9,6 @@ import attrs
 import pytest
 from paas_pipelines.store.coordinator_book import MOST_LEDGER_LINES, DiskBook
 from paas_pipelines.store.disk import DiskJournal
-from paas_pipelines.store.journal import MemoryJournal
 
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.coordinator import Coordinator
@@ -31,6 +30,7 @@ from paas_runner.pipelines.states import Acquired, Enqueued, JobState, Reserved,
 from paas_runner.secret import Secret
 from paas_runner.store.protocol import StoreError
 from tests.pipelines import test_book
+from tests.support.memory_journal import MemoryJournal
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 SPEC = JobSpec(
@@ -52,6 +52,7 @@ SPEC = JobSpec(
     when=RunWhen.ALWAYS,
     tags=("big",),
 )
+
 RUNNER = JobRunner(runner_id=1, system_id="s", tags=("big",), maximum_timeout=timedelta(hours=1))
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import structlog
 from paas_pipelines.store.disk import FILE, DiskJournal
-from paas_pipelines.store.journal import MemoryJournal
 
 from paas_runner.errors import Exit
 from paas_runner.store.database import StoreInUseError
 from paas_runner.store.protocol import StoreError
+from tests.support.memory_journal import MemoryJournal
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 import pytest
 from paas_pipelines.definitions.definition import Definition, TaskDefinition
 from paas_pipelines.runs.engine import Engine
-from paas_pipelines.store.journal import MemoryJournal
 from paas_pipelines.store.logs import Stream
 from paas_pipelines.store.opening import opened
 
@@ -15,6 +14,7 @@ from paas_runner.pipelines.options import CoordinatorOptions
 from paas_runner.pipelines.spec import JobSpec, Retry
 from paas_runner.secret import Secret
 from paas_runner.store.protocol import StoreError
+from tests.support.memory_journal import MemoryJournal
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 DEFINITION = Definition(

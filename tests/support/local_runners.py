@@ -10,7 +10,6 @@ from paas_pipelines.runs.book import RunBook
 from paas_pipelines.runs.engine import Engine
 from paas_pipelines.server.local_runners import LocalRunners
 from paas_pipelines.server.settings import Settings
-from paas_pipelines.store.journal import MemoryJournal
 from paas_pipelines.store.logs import LogFiles
 from paas_pipelines.tasks.conductor import Conductor
 from paas_pipelines.tasks.job_server import JobServer
@@ -18,6 +17,7 @@ from paas_pipelines.tasks.job_server import JobServer
 from paas_runner.sandbox.server import Sandbox
 from paas_runner.secret import Secret
 from paas_runner.server.listening import Listener
+from tests.support.memory_journal import MemoryJournal
 
 SECRET = Secret("not-very-secret-but-long")
 TOKEN = "glrt-t1_localrunner-of-tests"

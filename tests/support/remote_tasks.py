@@ -10,7 +10,6 @@ import httpx
 from paas_pipelines.definitions.definition import Definition, TaskDefinition
 from paas_pipelines.runs.book import RunBook
 from paas_pipelines.runs.engine import Engine
-from paas_pipelines.store.journal import MemoryJournal
 from paas_pipelines.store.logs import LogFiles, Stream
 from paas_pipelines.store.opening import opened
 from paas_pipelines.tasks.conductor import Conductor
@@ -19,6 +18,7 @@ from paas_pipelines.tasks.place import order_of
 
 from paas_runner.secret import Secret
 from paas_runner.server.listening import Listener
+from tests.support.memory_journal import MemoryJournal
 
 SECRET = Secret("not-very-secret-but-long")
 FEATURES = {"return_exit_code": True, "cancelable": True, "cancel_gracefully": True}

@@ -16,11 +16,12 @@ from paas_pipelines.definitions.definition import Definition, TaskDefinition
 from paas_pipelines.runs.book import RunBook
 from paas_pipelines.runs.engine import Engine
 from paas_pipelines.runs.run import Run, TaskEnd, TaskStatus
-from paas_pipelines.store.journal import Journal, MemoryJournal
+from paas_pipelines.store.journal import Journal
 from paas_pipelines.store.logs import LogFiles
 
 from paas_runner.secret import Secret
 from paas_runner.server.connections import Bounds, Connections
+from tests.support.memory_journal import MemoryJournal
 
 SECRET = Secret("not-very-secret-")
 TASKS = {

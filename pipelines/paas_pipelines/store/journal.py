@@ -5,7 +5,6 @@ client, starts a process or tells anybody waits for `flushed` first. So what the
 records at one moment, without gaps, and nothing that it does not have was ever acted upon.
 """
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -35,30 +34,3 @@ class Journal(Protocol):
 
     async def flushed(self) -> None:
         """Return when all that was put until now is on the disk; raises `StoreError` where that fails."""
-
-
-class MemoryJournal:
-    """A journal for tests, and for nothing else: it is gone with the process."""
-
-    trouble = ""
-
-    def __init__(self) -> None:
-        self.texts: dict[tuple[str, str], str] = {}
-
-    def put(self, kind: str, key: str, text: str | None) -> None:
-        if text is None:
-            self.texts.pop((kind, key), None)
-        else:
-            self.texts[kind, key] = text
-
-    def grown(self, path: Path) -> None:
-        """Files are where they are."""
-
-    def unneeded(self, folder: Path) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-
-    async def stored(self, kind: str) -> Mapping[str, str]:
-        return {key: text for (other, key), text in self.texts.items() if other == kind}
-
-    async def flushed(self) -> None:
-        """At once."""
