@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from paas_pipelines.runs.run import TaskEnd
 from paas_pipelines.tasks.job_server import admin_token, registration_token
-from paas_pipelines.tasks.remote import RemotePlace, standing
+from paas_pipelines.tasks.remote import RemotePlace
 
 from paas_runner.secret import Secret
 from tests.support.remote_tasks import FEATURES, SECRET, remote_world
@@ -196,25 +196,6 @@ async def test_a_task_goes_to_runners_that_are_called_so_or_have_the_tag(world, 
     await asyncio.sleep(0.01)
     answer = await world.poll(world.add_runner(**runner))
     assert answer.status_code == (201 if suits else 204)
-
-
-async def test_people_are_told_what_a_task_waits_for(world):
-    run = world.schedule()
-    world.begin(run)
-    await asyncio.sleep(0.01)
-
-    def told():
-        return standing(world.coordinator, 1)
-
-    assert told() == "waits for a runner that is called far or has it as a tag: none is registered"
-    runner = world.add_runner()
-    assert told() == "waits for a runner that is called far or has it as a tag"
-    world.coordinator.runners.pause(runner.runner_id, paused=True)
-    assert told() == "waits for a runner that is called far or has it as a tag: each is paused"
-    world.coordinator.runners.pause(runner.runner_id, paused=False)
-    await world.acquired(runner)
-    assert told() == "on the runner far"
-    assert standing(world.coordinator, 99) == ""
 
 
 def test_tokens_follow_from_the_secret_and_do_not_show_it():

@@ -30,7 +30,7 @@ TOO_EARLY = "token nbf validation failed"
 NOT_ISSUED = "token iat validation failed"
 UNAUTHORIZED = "token is unauthorized"
 
-_GUARDED = re.compile(r"/(pipelines|job)(/|$)|/runs/stream$")
+_GUARDED = re.compile(r"/(pipelines|job)(/|$)|/(runs/stream|metrics)$")
 
 
 class DeniedError(Exception):
@@ -97,7 +97,7 @@ class Gate:
 
 
 class Guarded:
-    """Lets requests to `/pipelines…` and `/job…` pass with a token alone, and says whose they are."""
+    """Lets requests to what is guarded pass with a token alone, and says whose they are."""
 
     def __init__(self, app: ASGIApp, gate: Gate) -> None:
         self._app = app

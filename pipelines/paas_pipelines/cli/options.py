@@ -41,7 +41,7 @@ _OURS = frozenset({"external-url", "runners", "max-log-bytes"})
 
 _TABLE = """
 verbose          | switch | false            | Enable verbose log output
-enable-profiling | switch | false            | Enable the profiling endpoints below /debug/pprof
+enable-profiling | switch | false            | Does nothing: there is no /debug here (see py-spy)
 disable-ansi     | switch | false            | Force disable ANSI log output and output log in logfmt format
 config           | path   | ".prunner.yml"   | Dynamic config filename (made on first run without jwt-secret)
 jwt-secret       | secret |                  | Shared secret for JWT authentication (at least 16 characters)

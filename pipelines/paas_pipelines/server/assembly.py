@@ -15,7 +15,6 @@ from typing import Any
 import attrs
 import structlog
 
-from paas_pipelines.api.access import Gate
 from paas_pipelines.api.routes import BOUNDS, create_app
 from paas_pipelines.api.served import Served
 from paas_pipelines.definitions import loading
@@ -23,10 +22,9 @@ from paas_pipelines.definitions.dotenv import read_dotenv
 from paas_pipelines.definitions.finding import find
 from paas_pipelines.pages.site import PipelinePages
 from paas_pipelines.runs.engine import Engine
+from paas_pipelines.server import metrics
 from paas_pipelines.server.dynamic_config import secret_of
-from paas_pipelines.server.listening import AccessLog, Requests, place_of, port_of
-from paas_pipelines.server.metrics import Metrics
-from paas_pipelines.server.profiling import route as profiling_route
+from paas_pipelines.server.listening import AccessLog, place_of, port_of
 from paas_pipelines.server.reloading import Reloading
 from paas_pipelines.server.settings import Settings
 from paas_pipelines.store.opening import opened as store_opened
@@ -89,12 +87,8 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
             most_log_bytes=settings.max_log_bytes,
         )
         served = Served(engine=engine, journal=journal, logs=store.logs, secret=secret, clock=_now)
-        requests = Requests()
-        own_routes = [Metrics(engine, requests, Gate(secret, _now)).route(), *PipelinePages(served).routes()]
-        if settings.enable_profiling:
-            own_routes.append(profiling_route())
-        api = create_app(served, own_routes=own_routes)
-        connections = Connections(AccessLog(jobs.beside(api), requests), BOUNDS)
+        api = create_app(served, own_routes=[metrics.route(engine), *PipelinePages(served).routes()])
+        connections = Connections(AccessLog(jobs.beside(api)), BOUNDS)
         await connections.start(sockets)
         stack.push_async_callback(connections.stop)
         log.info("`paas-pipelines debug`, with the same options, prints a token for trying things out")

@@ -7,11 +7,10 @@ import asyncio
 import re
 import socket
 import time
-from collections import Counter
-from typing import TypeAlias
 
 import structlog
 from starlette.requests import ClientDisconnect
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from paas_runner.addresses import AddressError, ListenPlace, listen_place
@@ -24,9 +23,6 @@ _BODY_SECONDS = 60.0
 """For each piece of a request's body."""
 
 _QUIET = frozenset({"/health", "/metrics"})
-_ROUTES = frozenset(
-    {"/pipelines", "/pipelines/jobs", "/pipelines/schedule", "/job/detail", "/job/logs", "/job/cancel"}
-)
 _MOST_LETTERS = 300
 
 
@@ -38,10 +34,6 @@ def place_of(address: str) -> ListenPlace:
         return listen_place(address)
     except AddressError as error:
         raise UsageError(f'--address "{address}": {error}') from None
-
-
-Requests: TypeAlias = Counter[tuple[str, int]]
-"""How many there were, by the route of a closed set and the status of the answer."""
 
 
 def port_of(listening: socket.socket) -> int:
@@ -56,9 +48,8 @@ class AccessLog:
     The query is left out: others may have put a token into it.
     """
 
-    def __init__(self, app: ASGIApp, requests: Requests | None = None) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._requests = Requests() if requests is None else requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -87,9 +78,8 @@ class AccessLog:
         except Exception:
             log.exception("a request failed")
             if not status:
-                await _answer_500(sent)
+                await PlainTextResponse("Internal Server Error\n", 500)(scope, received, sent)
         finally:
-            self._requests[_route(scope["path"]), status] += 1
             tell = log.debug if scope["path"] in _QUIET and status == 200 else log.info
             tell(
                 "request",
@@ -101,18 +91,6 @@ class AccessLog:
                 size=size,
                 ms=round((time.monotonic() - begun) * 1000, 2),
             )
-
-
-def _route(path: str) -> str:
-    if path.startswith("/api/v4/"):
-        return "/api/v4"
-    return path.rstrip("/") if path.rstrip("/") in _ROUTES else "other"
-
-
-async def _answer_500(send: Send) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8")]
-    await send({"type": "http.response.start", "status": 500, "headers": headers})
-    await send({"type": "http.response.body", "body": b"Internal Server Error\n"})
 
 
 def _header(scope: Scope, wanted: bytes) -> str:

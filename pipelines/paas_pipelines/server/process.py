@@ -42,6 +42,8 @@ def serve(settings: Settings, *, secret_in_argv: bool = False) -> int:
     first_signals.hold()
     configure(level=settings.log_level, form=settings.log_form)
     log.debug("starting", version=__version__)
+    if settings.enable_profiling:
+        log.warning("--enable-profiling does nothing here: `py-spy dump` shows what each thread does")
     if secret_in_argv:
         log.warning("everybody on this machine sees --jwt-secret: give it as $PRUNNER_JWT_SECRET")
     try:

@@ -30,6 +30,8 @@ class Settings:
     verbose: bool = False
     disable_ansi: bool = False
     enable_profiling: bool = False
+    """Is taken as prunner's, and does nothing: there is no `/debug` (P077, P119)."""
+
     external_url: str | None = None
     """How hosts and other machines reach this server; needed for tasks elsewhere. Ours."""
 

@@ -112,22 +112,3 @@ class RemotePlace:
             limit = timeout_seconds(job, self._coordinator.options)
             return f"it took longer than its timeout of {exact_span(limit)}"
         return _REASONS.get(job.failure_reason or "", "the runner told no reason that is known")
-
-
-def standing(coordinator: Coordinator, job_id: int) -> str:
-    """Where a task's job stands, for people; empty when there is nothing to say."""
-    try:
-        job = coordinator.latest(job_id)
-    except KeyError:
-        return ""
-    if job.runner is not None and (job.active or job.ended):
-        return f"on the runner {job.runner.description or job.runner.runner_id}"
-    if job.status is not JobState.PENDING:
-        return ""
-    wanted = f"that is called {job.spec.tags[0]} or has it as a tag" if job.spec.tags else "for any task"
-    suitable = [runner for runner in coordinator.runners if coordinator.suits(runner, job.spec)]
-    if not suitable:
-        return f"waits for a runner {wanted}: none is registered"
-    if all(runner.paused for runner in suitable):
-        return f"waits for a runner {wanted}: each is paused"
-    return f"waits for a runner {wanted}"
