@@ -78,7 +78,7 @@ REFUSED = [
     ("{{(1}}", "1: unclosed left paren"),
     ("{{if}}{{end}}", "1: missing value for if"),
     ("{{if .x}}{{else range .y}}{{end}}", "1: unexpected <range> in else"),
-    ("{{range .x}}{{else if .y}}{{end}}", "1: unexpected <if> in input"),
+    ("{{range .x}}{{else if .y}}{{end}}", "1: unexpected <if> in else"),
     # not offered
     ('{{template "x"}}', "1: {{template}} is not offered: a script is one template, without others"),
     ('{{define "x"}}{{end}}', "1: {{define}} is not offered: a script is one template, without others"),

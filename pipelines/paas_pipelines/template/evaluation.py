@@ -101,12 +101,7 @@ class _Rendering:
         for index, item in items:
             ran = True
             self._work.spend(strings.STEP)
-            both = (index, item)[-len(pipe.names) :] if pipe.names else ()
-            for number, (name, one) in enumerate(zip(pipe.names, both, strict=True)):
-                if pipe.value:
-                    self._assign(name, one)
-                else:
-                    self._variables[known - len(both) + number] = (name, one)
+            self._set(pipe, (index, item)[-len(pipe.names) :])
             jump = self._walk(item, body)
             del self._variables[known:]
             if jump == "break":
@@ -133,11 +128,7 @@ class _Rendering:
             value = self._operand(dot, first, arguments, value, command)
             if first.text == "nil":
                 self._fail("nil is not a command")
-        for name in pipe.names:
-            if pipe.value:
-                self._assign(name, value)
-            else:
-                self._variables.append((name, value))
+        self._set(pipe, [value] * len(pipe.names))
         return value
 
     def _operand(self, dot: Any, node: Node, given: Given = (), final: Any = MISSING, at: Any = None) -> Any:
@@ -156,9 +147,7 @@ class _Rendering:
         if isinstance(node.value, Node):
             value = self._operand(dot, node.value)
         elif node.value:
-            value = next((one for name, one in reversed(self._variables) if name == node.value), MISSING)
-            if value is MISSING:
-                self._fail(f"undefined variable: {node.value}")
+            value = self._variables[self._place(node.value)][1]
         for number, name in enumerate(node.names, start=1):
             value = self._field(value, name, given=given and number == len(node.names))
         return value
@@ -196,12 +185,19 @@ class _Rendering:
             self._node = at
             self._fail(f"error calling {name}: {wrong}")
 
-    def _assign(self, name: str, value: Any) -> None:
-        for number in range(len(self._variables) - 1, -1, -1):
-            if self._variables[number][0] == name:
-                self._variables[number] = (name, value)
-                return
-        self._fail(f"undefined variable: {name}")
+    def _set(self, pipe: Node, values: Sequence[Any]) -> None:
+        """The variables of a pipeline: new ones, or those that are there already."""
+        for name, value in zip(pipe.names, values, strict=False):
+            if pipe.value:
+                self._variables[self._place(name)] = (name, value)
+            else:
+                self._variables.append((name, value))
+
+    def _place(self, name: str) -> int:
+        places = [place for place, (known, _) in enumerate(self._variables) if known == name]
+        if not places:
+            self._fail(f"undefined variable: {name}")
+        return places[-1]
 
     def _fail(self, told: str) -> NoReturn:
         where, node = self._template.name, self._node

@@ -55,6 +55,7 @@ def of_json(raw: Any) -> Any:
 
 
 _TYPES: Mapping[type, str] = {
+    type(None): "nil",
     bool: "bool",
     int: "int",
     float: "float64",

@@ -13,12 +13,13 @@ Call: TypeAlias = Callable[[Work, Sequence[Any]], Any]
 NOT_OFFERED = frozenset({"call", "html", "js", "urlquery"})
 """Functions of Go's that are none here."""
 
+_COMPARABLE = frozenset({"bool", "int", "float64", "string"})
+
 
 def _printf(work: Work, values: Sequence[Any]) -> str:
     pattern, *others = values
     if not isinstance(pattern, str):
-        kind = "nil" if pattern is None else go_type(pattern)
-        raise CallError(f"expected string; got {kind}")
+        raise CallError(f"expected string; got {go_type(pattern)}")
     return formatted(work, pattern, others)
 
 
@@ -28,13 +29,12 @@ def _length(_work: Work, values: Sequence[Any]) -> int:
         return len(value.encode())
     if isinstance(value, Mapping | list | tuple):
         return len(value)
-    raise CallError("len of nil" if value is None else f"len of type {go_type(value)}")
+    raise CallError(f"len of type {go_type(value)}")
 
 
 def _position(index: Any, most: int) -> int:
     if not isinstance(index, int) or isinstance(index, bool):
-        told = "nil" if index is None else f"type {go_type(index)}"
-        raise CallError(f"cannot index slice/array with {told}")
+        raise CallError(f"cannot index slice/array with type {go_type(index)}")
     if not 0 <= index <= most:
         raise CallError(f"index out of range: {index}")
     return index
@@ -42,25 +42,15 @@ def _position(index: Any, most: int) -> int:
 
 def _index(_work: Work, values: Sequence[Any]) -> Any:
     item, *indexes = values
-    if item is None:
-        raise CallError("index of untyped nil")
     for index in indexes:
-        if item is None:
-            raise CallError("index of nil pointer")
         if isinstance(item, Mapping):
             if not isinstance(index, str):
-                kind = (
-                    "is nil; should be of type" if index is None else f"has type {go_type(index)}; should be"
-                )
-                raise CallError(f"value {kind} string")
+                raise CallError(f"value has type {go_type(index)}; should be string")
             item = of_json(item.get(index))
-        elif isinstance(item, str | list | tuple):
-            sequence = item.encode() if isinstance(item, str) else item
-            position = _position(index, len(sequence))
-            if position == len(sequence):
-                kind = "string" if isinstance(item, str) else "slice"
-                raise CallError(f"reflect: {kind} index out of range")
-            item = sequence[position] if isinstance(sequence, bytes) else of_json(sequence[position])
+        elif isinstance(item, list | tuple):
+            item = of_json(item[_position(index, len(item) - 1)])
+        elif isinstance(item, str):
+            item = item.encode()[_position(index, len(item.encode()) - 1)]
         else:
             raise CallError(f"can't index item of type {go_type(item)}")
     return item
@@ -68,8 +58,6 @@ def _index(_work: Work, values: Sequence[Any]) -> Any:
 
 def _slice(_work: Work, values: Sequence[Any]) -> Any:
     item, *indexes = values
-    if item is None:
-        raise CallError("slice of untyped nil")
     if len(indexes) > 2:
         raise CallError(f"too many slice indexes: {len(indexes)}")
     if not isinstance(item, str | list | tuple):
@@ -83,24 +71,18 @@ def _slice(_work: Work, values: Sequence[Any]) -> Any:
     return part.decode(errors="replace") if isinstance(part, bytes) else part
 
 
-def _kind(value: Any) -> str:
-    """Of what can be compared; empty for what cannot."""
-    name = "" if value is None else go_type(value)
-    return name if name in ("bool", "int", "float64", "string") else ""
-
-
 def _compared(values: Sequence[Any], *, ordered: bool) -> bool:
     """Whether the first is the second, or below it; raises `CallError` where Go does not compare them."""
     first, second = values
-    if not ordered and (first is None or second is None):
+    kinds = go_type(first), go_type(second)
+    if not ordered and "nil" in kinds:
         return first is second
-    kinds = _kind(first), _kind(second)
-    if ordered and ("" in kinds or kinds == ("bool", "bool")):
+    if ordered and (not _COMPARABLE.issuperset(kinds) or kinds == ("bool", "bool")):
         raise CallError("invalid type for comparison")
     if kinds[0] != kinds[1]:
-        raise CallError(f"incompatible types for comparison: {go_type(first)} and {go_type(second)}")
-    if not kinds[0]:
-        raise CallError(f"non-comparable type {brief(second)}: {go_type(second)}")
+        raise CallError(f"incompatible types for comparison: {kinds[0]} and {kinds[1]}")
+    if kinds[0] not in _COMPARABLE:
+        raise CallError(f"non-comparable type {brief(second)}: {kinds[1]}")
     return bool(first < second if ordered else first == second)
 
 

@@ -69,7 +69,7 @@ class Node:
     pipe       `parts` are commands, `names` variables that are set; `value` says that they are there already
     list       `parts` are texts, pipes, branches and jumps
     branch     `value` is if, with or range, `parts` are pipes each with its list, and last what is otherwise
-    jump       `value` is break or continue; only the parser meets end and else
+    jump       `value` is break or continue
     """
 
     kind: str
@@ -131,7 +131,11 @@ def _wrong(text: str, position: int, kind: str, found: str, depth: int) -> str:
 
 def parsed(text: str, name: str) -> Node:
     """The list of all; raises `TemplateError`."""
-    return _Parser(text, name).items(top=True)[0]
+    parser = _Parser(text, name)
+    tree, end = parser.items()
+    if end != "eof":
+        parser.error(f"unexpected {{{{{end}}}}}")
+    return tree
 
 
 class _Parser:
@@ -143,66 +147,65 @@ class _Parser:
         self._variables = ["$"]
         self._depth = self._ranges = self._action_line = 0
 
-    def items(self, *, top: bool = False) -> tuple[Node, str]:
-        """What stands until EOF, `end` or `else`, and which of these it is."""
+    def items(self) -> tuple[Node, str]:
+        """What stands until EOF, `end` or `else`, and the word of these that it is."""
         found: list[Node] = []
         start = self._peek().start
         while (token := self._take()).kind != "eof":
             if token.kind == "text":
                 found.append(Node("text", token.start, token.text))
                 continue
-            if token.kind != "left":
-                self._unexpected(token, "input")
             self._action_line = token.line
-            node = self._action()
+            if self._peek().kind in ("end", "else"):
+                return Node("list", start, "", parts=tuple(found)), self._take().kind
+            found.append(self._action())
             self._action_line = 0
-            if node.value not in ("end", "else") or node.kind != "jump":
-                found.append(node)
-            elif top:
-                self._error(f"unexpected {node.text}")
-            else:
-                return Node("list", start, "", parts=tuple(found)), node.value
-        if not top:
-            self._error("unexpected EOF")
         return Node("list", start, "", parts=tuple(found)), "eof"
 
     def _action(self) -> Node:
         keyword, start = self._peek().kind, self._peek().start
-        if keyword not in KEYWORDS or keyword == "nil":
-            return self._pipe("command", "right")
-        self._take()
-        written = f"{{{{{keyword}}}}}"
         if keyword in ("if", "with", "range"):
             return self._control(keyword, start)
         if keyword in ("define", "template", "block"):
-            self._error(f"{written} is not offered: a script is one template, without others")
-        jumps = keyword in ("break", "continue")
-        if keyword != "else" or self._peek().kind not in ("if", "with"):
-            if (token := self._take()).kind != "right":
-                self._unexpected(token, written if jumps else keyword)
-            if jumps and not self._ranges:
-                self._error(f"{written} outside {{{{range}}}}")
-        return Node("jump", start, written, keyword)
+            self.error(f"{{{{{keyword}}}}} is not offered: a script is one template, without others")
+        if keyword in ("break", "continue"):
+            self._take()
+            self._close(f"{{{{{keyword}}}}}")
+            if not self._ranges:
+                self.error(f"{{{{{keyword}}}}} outside {{{{range}}}}")
+            return Node("jump", start, keyword, keyword)
+        return self._pipe("command", "right")
 
     def _control(self, keyword: str, start: int) -> Node:
         known = len(self._variables)
         self._deeper("max control structure depth exceeded")
         parts: list[Node] = []
-        end, arm = "else", True
-        while end == "else" and arm:
+        end, arm = "", True
+        while arm:
+            self._take()
             parts.append(self._pipe(keyword, "right"))
             self._ranges += keyword == "range"
             body, end = self.items()
             self._ranges -= keyword == "range"
             parts.append(body)
-            if arm := end == "else" and keyword != "range" and self._peek().kind == keyword:
-                self._take()
-        otherwise, last = self.items() if end == "else" else (Node("list", start, ""), end)
-        if last != "end":
-            self._error("expected end; found {{else}}")
+            arm = end == "else" and self._peek().kind == keyword != "range"
+        self._close(end)
+        otherwise = Node("list", start, "")
+        if end == "else":
+            otherwise, end = self.items()
+            self._close(end)
+        if end != "end":
+            self.error("expected end; found {{else}}")
         self._depth -= 1
         del self._variables[known:]
         return Node("branch", start, keyword, keyword, parts=(*parts, otherwise))
+
+    def _close(self, word: str) -> None:
+        """The braces behind it."""
+        if word == "eof":
+            self.error("unexpected EOF")
+        if (token := self._take()).kind != "right":
+            self._unexpected(token, word)
 
     def _pipe(self, context: str, end: str) -> Node:
         start = self._peek().start
@@ -214,11 +217,11 @@ class _Parser:
             commands.append(self._command())
             first = commands[-1].parts[0]
             if len(commands) > 1 and (first.kind == "constant" or first.text == "."):
-                self._error(f"non executable command in pipeline stage {len(commands)}")
+                self.error(f"non executable command in pipeline stage {len(commands)}")
         text = self._since(start)
         self._take()
         if not commands:
-            self._error(f"missing value for {context}")
+            self.error(f"missing value for {context}")
         return Node("pipe", start, text, sets == "assign", names, tuple(commands))
 
     def _declared(self, context: str) -> tuple[tuple[str, ...], str]:
@@ -235,9 +238,9 @@ class _Parser:
             if following.kind != "mark":
                 return tuple(names), following.kind
             if context != "range" or len(names) > 1:
-                self._error(f"too many declarations in {context}")
+                self.error(f"too many declarations in {context}")
             if self._peek().kind not in ("variable", "right"):
-                self._error("range can only initialize variables")
+                self.error("range can only initialize variables")
         return tuple(names), ""
 
     def _command(self) -> Node:
@@ -264,7 +267,7 @@ class _Parser:
         if not node or not fields:
             return node
         if node.kind == "constant" or node.text == ".":
-            self._error(f"unexpected . after term {quote(node.text)}")
+            self.error(f"unexpected . after term {quote(node.text)}")
         if node.kind == "reference":
             return attrs.evolve(node, start=start, text=self._since(node.start), names=(*node.names, *fields))
         return Node("reference", start, self._since(before), node, tuple(fields))
@@ -285,17 +288,17 @@ class _Parser:
         if token.kind == "word":
             if text not in FUNCTIONS:
                 told = "is not offered" if text in NOT_OFFERED else "not defined"
-                self._error(f"function {quote(text)} {told}")
+                self.error(f"function {quote(text)} {told}")
             return Node("function", start, text)
         if token.kind == "variable" and text not in self._variables:
-            self._error(f"undefined variable {quote(text)}")
+            self.error(f"undefined variable {quote(text)}")
         if token.kind in ("variable", "field", "dot"):
             name = text if token.kind == "variable" else None
             return Node("reference", start, text, name, (text[1:],) if token.kind == "field" else ())
         try:
             return Node("constant", start, text, _CONSTANTS[token.kind](text))
         except ValueError as wrong:
-            self._error(str(wrong))
+            self.error(str(wrong))
 
     def _peek(self) -> Token:
         self._read = max(self._read, self._next)
@@ -313,19 +316,19 @@ class _Parser:
 
     def _deeper(self, told: str) -> None:
         if self._depth >= MOST_DEPTH:
-            self._error(told)
+            self.error(told)
         self._depth += 1
 
     def _unexpected(self, token: Token, context: str) -> NoReturn:
         if token.kind != "error":
-            self._error(f"unexpected {token} in {context}")
+            self.error(f"unexpected {token} in {context}")
         since = ""
         if self._action_line not in (0, token.line):
             since = "" if token.text.endswith(" action") else " in action"
             since += f" started at {self._name}:{self._action_line}"
-        self._error(f"{token}{since}")
+        self.error(f"{token}{since}")
 
-    def _error(self, told: str) -> NoReturn:
+    def error(self, told: str) -> NoReturn:
         raise TemplateError(f"template: {self._name}:{self._tokens[self._read].line}: {told}")
 
 
