@@ -8,9 +8,11 @@ import hashlib
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from importlib.resources import files
 from pathlib import PurePath
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 import jinja2
@@ -82,6 +84,7 @@ class Templates:
             "said": said,
             "short_span": short_span,
             "span": span,
+            "urlencode": partial(quote, errors="replace"),  # names may have halves of characters
         }
 
     def page(self, name: str, **values: Any) -> str:

@@ -5,6 +5,7 @@ import contextlib
 from datetime import timedelta
 
 import pytest
+from paas_pipelines.api.streaming import Streams
 from paas_pipelines.definitions.definition import OnError
 
 from tests.paas_pipelines.test_pages_forms import PARAMS
@@ -164,3 +165,13 @@ async def test_with_javascript_a_log_is_followed_and_a_run_is_live(looking):
     await looking.says("release_it: waiting")
     looking.world.complete(run_id)
     await looking.says("release_it: running")
+
+
+async def test_a_log_that_cannot_be_followed_says_so(tmp_path):
+    need("chromium")
+    refusing = visiting(served(tmp_path), streams=Streams(0))
+    async with refusing as visited, browser(tmp_path / "profile") as tab:
+        looking, run_id = Looking(tab, visited), await visited.world.schedule()
+        await tab.look_like(width=DESK)
+        await looking.enter(f"/task?id={run_id}&task=lint")
+        await looking.until("document.body.classList.contains('stale')")

@@ -1,16 +1,19 @@
 """What the pages of pipelines show, whatever it is, and below any prefix."""
 
+import attrs
 import httpx
 import pytest
 from paas_pipelines.api.routes import create_app
 from paas_pipelines.definitions.definition import OnError, TaskDefinition
+from paas_pipelines.pages.graph import graph
 from paas_pipelines.pages.log_tail import TAIL_BYTES, plain
 from paas_pipelines.pages.site import PER_PAGE, PipelinePages
+from paas_pipelines.runs.run import Run, Task
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from tests.support.pipeline_pages import OF_OUR_PAGES, Seen, token, visiting
-from tests.support.served_pipelines import definition, served
+from tests.support.served_pipelines import definition, now, served
 
 HOSTILE = "<script>alert(1)</script>\"'>&\u202e\x1b[31m"
 
@@ -146,6 +149,42 @@ async def test_hostile_names_and_texts_are_only_text(tmp_path):
             assert not any(name.startswith("on") or name == "style" for _, each in page.tags for name in each)
         visited.world.end(run_id, HOSTILE, error=HOSTILE)
         assert "alert(1)" in (await visited.read(f"/run?id={run_id}")).text
+
+
+async def test_names_with_halves_of_characters_are_shown_somehow(tmp_path):
+    """Definitions and imported runs may have them."""
+    half = "a\ud800b"
+    tasks = {half: TaskDefinition(script=("x",)), "b": TaskDefinition(depends_on=(half,))}
+    async with visiting(served(tmp_path, definition(half, tasks=tasks))) as visited:
+        run = visited.world.engine.schedule(half, variables={half: half, "x": [half]}, user=half)
+        visited.world.end(run.run_id, half, error=half)
+        for path in ("/", "/runs", f"/run?id={run.run_id}", f"/task?id={run.run_id}&task=b"):
+            assert "a b" in (await visited.read(path)).text
+
+
+async def test_graphs_of_any_run_are_drawn_or_left_out(tmp_path):
+    """Imported runs may depend on what they do not have, or in circles."""
+    tasks = {
+        "a": TaskDefinition(depends_on=("b", "gone")),
+        "b": TaskDefinition(depends_on=("a",)),
+        "c": TaskDefinition(depends_on=("c",)),
+        "d": TaskDefinition(),
+    }
+    run = Run(
+        run_id="52a5cb79-7556-4c52-8e6f-dd6aaf1bc4c8",
+        number=1,
+        pipeline="imported",
+        created=now(),
+        tasks=tuple(Task(name=name, definition=each) for name, each in tasks.items()),
+        completed=True,
+    )
+    assert len(graph(run).boxes) == 4
+    assert graph(attrs.evolve(run, tasks=())) is None
+    many = tuple(Task(name=f"t{number}") for number in range(1000))
+    assert graph(attrs.evolve(run, tasks=many)) is None
+    async with visiting(served(tmp_path, runs=(run,))) as visited:
+        assert "imported : done" in (await visited.read(f"/run?id={run.run_id}")).text
+        assert "1 run" in (await visited.read("/runs?pipeline=imported")).text
 
 
 @pytest.mark.parametrize(

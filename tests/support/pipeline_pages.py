@@ -67,9 +67,9 @@ class Visited:
 
 
 @contextlib.asynccontextmanager
-async def visiting(parts: Served) -> AsyncIterator[Visited]:
+async def visiting(parts: Served, **options: Any) -> AsyncIterator[Visited]:
     """On a socket, until the end of the block."""
-    async with serving(parts, own_routes=PipelinePages(parts).routes()) as world:
+    async with serving(parts, own_routes=PipelinePages(parts).routes(), **options) as world:
         url = f"http://127.0.0.1:{world.port}"
         async with httpx.AsyncClient(
             base_url=url, headers=OF_OUR_PAGES, cookies={"jwt": token()}, timeout=60

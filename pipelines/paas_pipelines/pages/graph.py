@@ -24,14 +24,6 @@ class Graph:
     boxes: Sequence[tuple[Task, int, int]]
     lines: Sequence[tuple[int, int, int, int]]
 
-    @property
-    def width(self) -> int:
-        return max(x for _, x, _ in self.boxes) + WIDTH
-
-    @property
-    def height(self) -> int:
-        return max(y for _, _, y in self.boxes) + HEIGHT
-
 
 def graph(run: Run) -> Graph | None:
     """None where there are no tasks, or too many."""

@@ -21,7 +21,6 @@ from paas_pipelines.api import requests
 from paas_pipelines.api.access import COOKIE, DeniedError, Gate
 from paas_pipelines.api.requests import RefusedError
 from paas_pipelines.api.served import Served
-from paas_pipelines.definitions.definition import Definition
 from paas_pipelines.pages.graph import graph
 from paas_pipelines.pages.log_tail import log_tails
 from paas_pipelines.pages.start_form import empty_form, filled_form, text_of
@@ -93,7 +92,9 @@ class PipelinePages:
     async def pipeline(self, request: Request, user: str) -> Response:
         """One pipeline and its start form, which comes back if something is wrong."""
         given = await posted_form(request, most_bytes=MOST_FORM_BYTES, most_fields=MOST_FIELDS)
-        definition = self._definition(request)
+        definition = self._engine.definitions.get(requests.first(request, "name"))
+        if definition is None:
+            raise RefusedError(404, "This pipeline is not defined.")
         fields, asked, wrong, status = empty_form(definition), None, "", 200
         if request.method == "POST":
             fields, asked = filled_form(definition, given)
@@ -108,7 +109,8 @@ class PipelinePages:
                 wrong = f"It was not started: {error}."
                 status = 503 if isinstance(error, ShuttingDownError) else 409
         book = self._engine.book
-        unfinished = [*book.active(definition.name), *islice(book.waiting(definition.name), PER_PAGE)]
+        active, waiting = book.active(definition.name), book.waiting(definition.name)
+        unfinished = [*islice(active, PER_PAGE), *islice(waiting, PER_PAGE)]
         state = self._engine.pipeline(definition.name)
         return self._html("pipeline", status, state=state, fields=fields, wrong=wrong, unfinished=unfinished)
 
@@ -159,12 +161,6 @@ class PipelinePages:
         if found is None:
             raise RefusedError(404, "There is no such file.")
         return found.answer(request)
-
-    def _definition(self, request: Request) -> Definition:
-        try:
-            return self._engine.definitions[requests.first(request, "name")]
-        except KeyError:
-            raise RefusedError(404, "This pipeline is not defined.") from None
 
     def _guarded(self, view: _View, *, is_open: bool = False) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:

@@ -19,6 +19,8 @@
       document.getElementById("state").textContent = "running";
     });
   }
+  source.addEventListener("open", () => document.body.classList.remove("stale"));
+  source.addEventListener("error", () => document.body.classList.add("stale")); // it tries again, unless refused
   source.addEventListener("end", () => {
     source.close();
     location.reload(); // with the exit code and the times
