@@ -87,7 +87,8 @@ def add_options(parser: argparse.ArgumentParser, only: Container[str] | None = N
     """For the command line of `paas-runner`: all, or only those of these names."""
     for option in (each for each in OPTIONS if only is None or each.name in only):
         names = [f"--{option.name}", *([f"-{option.short}"] if option.short else [])]
-        told = told_of(option).replace("%", "%%")
+        shown = f" (default: {option.shown})" if option.shown else ""
+        told = f"{option.help}{shown} [${option.variable}]"
         if option.kind == "switch":
             parser.add_argument(*names, action="append", nargs="?", const="true", metavar="BOOL", help=told)
         else:
@@ -97,12 +98,6 @@ def add_options(parser: argparse.ArgumentParser, only: Container[str] | None = N
 def given_in(arguments: argparse.Namespace) -> Mapping[str, Sequence[str]]:
     """What `settings_of` wants, from arguments of `add_options`."""
     return {option.name: getattr(arguments, option.name.replace("-", "_"), None) or () for option in OPTIONS}
-
-
-def told_of(option: Option) -> str:
-    """For a help."""
-    shown = f" (default: {option.shown})" if option.shown else ""
-    return f"{option.help}{shown} [${option.variable}]"
 
 
 def _value(kind: str, texts: Sequence[str]) -> Any:

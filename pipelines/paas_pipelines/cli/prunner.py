@@ -4,21 +4,30 @@ Global options stand before the command, with one dash or two; without a command
 and every error at the start ends with 1, and 0 is for a complete end alone (P095).
 """
 
+import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
 
 from paas_pipelines import __version__
-from paas_pipelines.cli.options import OPTIONS, Option, settings_of, told_of
+from paas_pipelines.cli.options import OPTIONS, Option, add_options, settings_of
 from paas_runner.commands.command import exit_code_of, import_structlog_without_rich
 from paas_runner.errors import Exit, UsageError
 
 PROGRAM = "paas-pipelines"
-COMMANDS: Mapping[str, str] = {
-    "debug": "Get authorization information for debugging",
-    "version": "Print the current version",
-    "help, h": "Shows a list of commands or help for one command",
-}
+_HELP = ("-h", "-help", "--help")
+_COMMANDS = """\
+Pipeline runner; without a command it serves.
+
+commands:
+   debug     Get authorization information for debugging
+   version   Print the current version
+   help, h   Shows a list of commands or help for one command
+"""
+_SIGNALS = """\
+Signals: SIGINT waits for running jobs, SIGTERM cancels them (a second one
+ends at once), SIGUSR1 reloads the definitions. Exit codes: 0 after a complete shutdown, else 1.
+"""
 _NAMED: Mapping[str, Option] = {
     name: option for option in OPTIONS for name in (option.name, option.short) if name
 }
@@ -32,15 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str]) -> int:
     given, words = _parsed(arguments)
-    if words[:1] in (["help"], ["h"]):
+    command = words[0] if words else ""
+    if command in ("help", "h") or not set(words).isdisjoint(_HELP):
         print(_help())
         return Exit.OK
-    command = words[0] if words else ""
     if command not in ("", "debug", "version"):
         raise UsageError(f'no such command: "{command}"; `{PROGRAM} help` lists them')
-    if any(word in ("-h", "-help", "--help") for word in words[1:]):
-        print(f"{PROGRAM} {command} - {COMMANDS[command]}")
-        return Exit.OK
     if command == "version":
         print(__version__)
         return Exit.OK
@@ -68,7 +74,7 @@ def _parsed(arguments: Sequence[str]) -> tuple[Mapping[str, Sequence[str]], Sequ
         if argument == "--":
             break
         name, equals, value = argument.removeprefix("-").removeprefix("-").partition("=")
-        if name in ("h", "help"):
+        if argument in _HELP:
             return given, ["help"]
         option = _NAMED.get(name)
         if option is None:
@@ -85,25 +91,12 @@ def _parsed(arguments: Sequence[str]) -> tuple[Mapping[str, Sequence[str]], Sequ
 
 
 def _help() -> str:
-    lines = [
-        "NAME:",
-        f"   {PROGRAM} - Pipeline runner",
-        "",
-        "USAGE:",
-        f"   {PROGRAM} [global options] command [command options] [arguments...]",
-        "",
-        "COMMANDS:",
-        *(f"   {name:<8}  {told}" for name, told in COMMANDS.items()),
-        "",
-        "GLOBAL OPTIONS:",
-    ]
-    for option in OPTIONS:
-        names = f"--{option.name}" + (f", -{option.short}" if option.short else "")
-        names += "" if option.kind == "switch" else " value"
-        lines.append(f"   {names:<23}{told_of(option)}")
-    lines.append("   --help, -h             show help (default: false)")
-    return "\n".join([*lines, "", f"Without a command it serves. {_SIGNALS}"])
-
-
-_SIGNALS = """Signals: SIGINT waits for running jobs, SIGTERM cancels them (a second one
-ends at once), SIGUSR1 reloads the definitions. Exit codes: 0 after a complete shutdown, else 1."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} [global options] command",
+        description=_COMMANDS,
+        epilog=_SIGNALS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_options(parser)
+    return parser.format_help()
