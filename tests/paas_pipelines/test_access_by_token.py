@@ -120,8 +120,9 @@ def test_the_header_goes_before_the_cookie():
             gate.user(connection(nothing))
 
 
-def test_a_cookie_does_not_count_for_a_change_that_another_site_asks_for():
-    cookie = {"Cookie": f"jwt={signed_token(SECRET, {})}", "Sec-Fetch-Site": "cross-site"}
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_cookie_does_not_count_for_a_change_that_another_origin_asks_for(site):
+    cookie = {"Cookie": f"jwt={signed_token(SECRET, {})}", "Sec-Fetch-Site": site}
     assert Gate(SECRET, at_that_time).user(connection(cookie)) == ""
     with pytest.raises(DeniedError, match="no token found"):
         Gate(SECRET, at_that_time).user(connection(cookie, method="POST"))

@@ -120,8 +120,8 @@ def _is_guarded(path: str, mounted_at: str) -> bool:
 
 
 def _token_of_cookie(connection: HTTPConnection) -> str:
-    """A cookie that another site makes a browser send along with a change counts for nothing."""
-    is_foreign = connection.headers.get("sec-fetch-site") == "cross-site"
+    """A cookie that another origin makes a browser send along with a change counts for nothing."""
+    is_foreign = connection.headers.get("sec-fetch-site") in ("cross-site", "same-site")
     if is_foreign and connection.scope["method"] not in ("GET", "HEAD"):
         return ""
     return connection.cookies.get(COOKIE, "")

@@ -206,7 +206,9 @@ def state_of(run: Run) -> str:
 
 def _check_origin(request: Request) -> None:
     if request.method == "POST" and not is_from_own_page(request):
-        raise RefusedError(403, "Forms are taken from the pages of this server alone.")
+        raise RefusedError(
+            403, "This came from no page of this server, or its proxy kept the Host to itself."
+        )
 
 
 def _own_page(page: str) -> str:
