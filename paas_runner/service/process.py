@@ -95,7 +95,7 @@ def run(
     leave_no_core_file()
     edges = attrs.evolve(real_edges(), reread=reread, adopt=adopt)
     try:
-        with _alone_here(config), asyncio.Runner(loop_factory=ServiceLoop) as runner:
+        with alone_here(config), asyncio.Runner(loop_factory=ServiceLoop) as runner:
             certificate = runner.run(_serve_until_signalled(config, edges, poll_cycles))
     except asyncio.CancelledError:
         log.warning("stopped_at_once")
@@ -139,7 +139,7 @@ def real_edges() -> Edges:
     )
 
 
-def _alone_here(config: Config) -> AbstractContextManager[None]:
+def alone_here(config: Config) -> AbstractContextManager[None]:
     """What stands beside `state_file` is one process's; a store there locks it anyway."""
     return locked(config.store_path) if config.state_store else contextlib.nullcontext()
 

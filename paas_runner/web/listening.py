@@ -81,9 +81,9 @@ class WebServer:
         log.info("site_closed", address=self.address)
 
 
-async def try_out(place: ListenPlace) -> None:
-    """Listen there and stop at once, so that nobody is answered; raises `ListenError`."""
-    for each in await bound(place):
+async def try_out(place: ListenPlace, **words: str) -> None:
+    """Listen there and stop at once, so that nobody is answered; raises `ListenError` as `bound` does."""
+    for each in await bound(place, **words):
         each.close()
     if place.path:
         Path(place.path).unlink(missing_ok=True)  # noqa: ASYNC240 - as quick as the binding of it

@@ -24,7 +24,7 @@ from paas_pipelines.pages.site import PipelinePages
 from paas_pipelines.runs.engine import Engine
 from paas_pipelines.server import metrics
 from paas_pipelines.server.dynamic_config import secret_of
-from paas_pipelines.server.listening import AccessLog, place_of, port_of
+from paas_pipelines.server.listening import WORDS, AccessLog, place_of, port_of
 from paas_pipelines.server.reloading import Reloading
 from paas_pipelines.server.settings import Settings
 from paas_pipelines.store.opening import opened as store_opened
@@ -32,6 +32,7 @@ from paas_pipelines.tasks.conductor import FORGOTTEN, Conductor
 from paas_pipelines.tasks.job_server import JobServer
 from paas_pipelines.tasks.local import LocalPlace, with_more_files
 from paas_runner.server.connections import Connections
+from paas_runner.server.waiting import keep_sweeping
 from paas_runner.service.systemd import ServiceManager
 from paas_runner.web.listening import bound
 
@@ -70,7 +71,7 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
         store = await stack.enter_async_context(
             store_opened(settings.data, most_log_bytes=settings.max_log_bytes)
         )
-        sockets = await bound(address, setting="--address", remedy="choose another one")
+        sockets = await bound(address, **WORDS)
         for each in sockets:
             stack.callback(each.close)
         journal = store.journal
@@ -106,18 +107,18 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
             forgotten=await journal.stored(FORGOTTEN),
         )
         reloading = Reloading(
-            engine,
-            manager,
+            engine=engine,
+            manager=manager,
             load=load,
             stamps=partial(_stamps, settings),
             seen=seen,
-            every=settings.poll_interval if settings.watch else None,
+            every_seconds=settings.poll_interval.total_seconds() if settings.watch else None,
         )
         yield Server(
             engine=engine,
             conductor=conductor,
             reloading=reloading,
-            beside=(reloading.run, jobs.keep_sweeping, api.state.warm),
+            beside=(reloading.run, partial(keep_sweeping, jobs.coordinator), api.state.warm),
         )
 
 

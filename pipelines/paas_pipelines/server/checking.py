@@ -10,13 +10,13 @@ from paas_pipelines.definitions.dotenv import DotenvError, read_dotenv
 from paas_pipelines.definitions.loading import examine
 from paas_pipelines.definitions.reading import DefinitionsError
 from paas_pipelines.server.dynamic_config import SecretError, secret_of
-from paas_pipelines.server.listening import place_of
+from paas_pipelines.server.listening import WORDS, place_of
 from paas_pipelines.server.settings import Settings
 from paas_pipelines.store.disk import FILE
 from paas_runner.check.machine import holder_of
 from paas_runner.errors import RunnerError
 from paas_runner.executor.checks import CheckResult, fault, fine, skipped, warning
-from paas_runner.web.listening import bound
+from paas_runner.web.listening import try_out
 
 
 def results(settings: Settings) -> Sequence[CheckResult]:
@@ -107,11 +107,7 @@ def _writable(subject: str, folder: Path, text: str) -> CheckResult:
 
 def _address(settings: Settings) -> CheckResult:
     try:
-        place = place_of(settings.address)
-        for each in asyncio.run(bound(place, setting="--address", remedy="choose another one")):
-            each.close()
+        asyncio.run(try_out(place_of(settings.address), **WORDS))
     except RunnerError as error:
         return fault("address", str(error))
-    if place.path:
-        Path(place.path).unlink()
     return fine("address", f"{settings.address} is free")

@@ -22,6 +22,9 @@ log = structlog.stdlib.get_logger(__name__)
 _BODY_SECONDS = 60.0
 """For each piece of a request's body."""
 
+WORDS = {"setting": "--address", "remedy": "choose another one"}
+"""For `paas_runner.web.listening`: what it is that cannot be listened on."""
+
 _QUIET = frozenset({"/health", "/metrics"})
 _MOST_LETTERS = 300
 

@@ -9,9 +9,10 @@ import asyncio
 import contextlib
 import os
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
@@ -21,20 +22,19 @@ from starlette.types import ASGIApp
 
 from paas_pipelines.server.settings import Settings
 from paas_pipelines.tasks.job_server import JobServer
+from paas_pipelines.tasks.place import before
 from paas_runner.addresses import AddressError, coordinator_api, parsed
 from paas_runner.config import Config, ConfigError, Runner, load
 from paas_runner.errors import Exit, RunnerError
 from paas_runner.executor.contract import installed
-from paas_runner.http import Http, HttpClient, Tls
+from paas_runner.http import Http, HttpClient
 from paas_runner.logs import redactor
 from paas_runner.loop.timing import backoff, sleep_until_stopped
 from paas_runner.pipelines.runners import REGISTERED
-from paas_runner.secret import Secret
 from paas_runner.service.app import serve
 from paas_runner.service.assembly import Edges
 from paas_runner.service.operations import Operations
-from paas_runner.service.process import leave_no_core_file, real_edges
-from paas_runner.store.database import locked
+from paas_runner.service.process import alone_here, leave_no_core_file, real_edges
 from paas_runner.store.opening import open_patiently
 
 log = structlog.stdlib.get_logger(__name__)
@@ -87,34 +87,15 @@ def _base(settings: Settings) -> str:
     return str(found).rstrip("/")
 
 
-@attrs.frozen(kw_only=True)
-class _Connect:
-    """To ourselves without a network, to all others by it."""
-
-    base: str
-    inside: Http
-    network: Callable[..., HttpClient]
-
-    def __call__(
-        self,
-        base_url: str,
-        *,
-        service: str,
-        headers: Mapping[str, Secret] | None = None,
-        at_once: int = 16,
-        tls: Tls | None = None,
-    ) -> HttpClient:
-        way = self.inside if base_url == self.base else self.network
-        return way(base_url, service=service, headers=headers, at_once=at_once, tls=tls)
-
-
 def connected(edges: Edges, app: ASGIApp, url: str) -> Edges:
     """The same edges, but for the way to `url`, which leads to `app` in this process."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, root_path=urlsplit(url).path)
     inside = Http(transport=lambda _: transport, on_exchange=edges.exchanges)
-    return attrs.evolve(
-        edges, connect=_Connect(base=coordinator_api(url), inside=inside, network=edges.connect)
-    )
+
+    def connect(base_url: str, **how: Any) -> HttpClient:
+        return (inside if base_url == coordinator_api(url) else edges.connect)(base_url, **how)
+
+    return attrs.evolve(edges, connect=connect)
 
 
 class LocalRunners:
@@ -144,7 +125,8 @@ class LocalRunners:
             return
         serving = asyncio.create_task(self._keep_serving(self._config), name="runners of this server")
         try:
-            await self._has_started(serving)
+            if await before(self._started, serving):
+                serving.result()
             yield
             await self._seen_off(serving)
         except BaseException:
@@ -154,15 +136,6 @@ class LocalRunners:
             self._stopping.set()
             with contextlib.suppress(asyncio.CancelledError):
                 await serving
-
-    async def _has_started(self, serving: "asyncio.Task[None]") -> None:
-        starting = asyncio.create_task(self._started.wait())
-        try:
-            await asyncio.wait([starting, serving], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            starting.cancel()
-        if serving.done():
-            serving.result()
 
     async def _seen_off(self, serving: "asyncio.Task[None]") -> None:
         with contextlib.suppress(TimeoutError):
@@ -192,16 +165,10 @@ class LocalRunners:
                 if not self._started.is_set():
                     raise
                 failures += 1
-                pause = backoff(failures, random.Random())  # noqa: S311 - a pause
-                if isinstance(error, RunnerError):
-                    log.error(
-                        "the runners of this server failed",
-                        reason=str(error),
-                        again_seconds=pause.total_seconds(),
-                    )
-                else:
-                    log.exception("the runners of this server failed", again_seconds=pause.total_seconds())
-                await sleep_until_stopped(pause.total_seconds(), self._stopping)
+                pause = backoff(failures, random.Random()).total_seconds()  # noqa: S311 - a pause
+                tell = log.error if isinstance(error, RunnerError) else log.exception
+                tell("the runners of this server failed", reason=str(error), again_seconds=pause)
+                await sleep_until_stopped(pause, self._stopping)
         log.info("the runners of this server are served no more")
 
     async def _served(self, config: Config) -> None:
@@ -219,7 +186,7 @@ class LocalRunners:
             open_store=partial(open_patiently, stopping=self._stopping),
             reread=known,
         )
-        with _alone(config):
+        with alone_here(config):
             await serve(config, edges, self._stopping, on_start=self._begun)
 
     def _begun(self, operations: Operations) -> None:
@@ -235,8 +202,3 @@ class LocalRunners:
         for runner in tuple(runners):
             if runner.runner_id not in ours and not runner.token.reveal().startswith(REGISTERED):
                 runners.remove(runner.runner_id)
-
-
-def _alone(config: Config) -> AbstractContextManager[None]:
-    """A store beside the state file locks itself; a database does not."""
-    return locked(config.store_path) if config.state_store else contextlib.nullcontext()

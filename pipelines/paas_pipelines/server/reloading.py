@@ -7,9 +7,9 @@ files is told once, not at every look.
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any
 
+import attrs
 import structlog
 
 from paas_pipelines.definitions.definition import Definition
@@ -20,30 +20,25 @@ from paas_runner.service.systemd import ServiceManager
 log = structlog.stdlib.get_logger(__name__)
 
 
+@attrs.define(eq=False, kw_only=True)
 class Reloading:
     """One for a server; `run` is all that it does."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        manager: ServiceManager,
-        *,
-        load: Callable[[], Mapping[str, Definition]],
-        stamps: Callable[[], Any],
-        seen: Any = None,
-        every: timedelta | None,
-    ) -> None:
-        """`load` raises `RunnerError`; `stamps` is a value that differs as soon as a file does.
+    engine: Engine
+    manager: ServiceManager
+    load: Callable[[], Mapping[str, Definition]]
+    """Raises `RunnerError`."""
 
-        `seen` is what it was before the definitions in force were read.
-        """
-        self._engine = engine
-        self._manager = manager
-        self._load = load
-        self._stamps = stamps
-        self._seen = seen
-        self._seconds = every.total_seconds() if every else None
-        self._asked = asyncio.Event()
+    stamps: Callable[[], Any]
+    """A value that differs as soon as a file does."""
+
+    seen: Any
+    """What that was before the definitions in force were read."""
+
+    every_seconds: float | None
+    """Between two looks; None is never."""
+
+    _asked: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
 
     def ask(self) -> None:
         """By SIGUSR1."""
@@ -53,30 +48,30 @@ class Reloading:
     async def run(self) -> None:
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._seconds):
+                async with asyncio.timeout(self.every_seconds):
                     await self._asked.wait()
-            now = await self._looked() if self._seconds else None
-            if self._asked.is_set() or now != self._seen:
+            now = await self._looked() if self.every_seconds else None
+            if self._asked.is_set() or now != self.seen:
                 self._asked.clear()
-                self._seen = now
-                with self._manager.reloading():
+                self.seen = now
+                with self.manager.reloading():
                     await self._reload()
 
     async def _looked(self) -> Any:
         try:
-            return await asyncio.to_thread(self._stamps)
+            return await asyncio.to_thread(self.stamps)
         except (OSError, RunnerError) as error:
             return str(error)
 
     async def _reload(self) -> None:
         try:
-            definitions = await asyncio.to_thread(self._load)
+            definitions = await asyncio.to_thread(self.load)
         except RunnerError as error:
             log.error("error loading pipeline definitions: the old ones stay in force", reason=str(error))
         except Exception:
             log.exception("error loading pipeline definitions: the old ones stay in force")
         else:
-            if self._engine.replace_definitions(definitions):
+            if self.engine.replace_definitions(definitions):
                 log.info("definitions changed", pipelines=len(definitions))
             else:
                 log.debug("reloading pipeline definitions: no changes detected")

@@ -10,7 +10,6 @@ import hmac
 import secrets
 from collections.abc import Callable
 from datetime import datetime
-from typing import NoReturn
 
 import attrs
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -26,7 +25,6 @@ from paas_runner.pipelines.jobs import Project
 from paas_runner.pipelines.options import CoordinatorOptions, Matching
 from paas_runner.secret import Secret
 from paas_runner.server.api import create_app
-from paas_runner.server.waiting import keep_sweeping
 
 PREFIX = "/api/v4/"
 LONGEST_ANSWER_SECONDS = 60.0
@@ -96,7 +94,3 @@ class JobServer:
             await (self.app if ours else app)(scope, receive, send)
 
         return both
-
-    async def keep_sweeping(self) -> NoReturn:
-        """Fail the jobs of runners that are silent, until cancelled."""
-        await keep_sweeping(self.coordinator)

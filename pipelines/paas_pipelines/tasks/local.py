@@ -10,14 +10,13 @@ import os
 import resource
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import attrs
 
 from paas_pipelines.runs.run import NO_EXIT_CODE, TaskEnd
 from paas_pipelines.tasks import shell
 from paas_pipelines.tasks.job_spec import RUN_ID
-from paas_pipelines.tasks.place import Output, TaskOrder
+from paas_pipelines.tasks.place import Output, TaskOrder, before
 from paas_pipelines.tasks.script import rendered
 from paas_runner.inner.process import launched
 from paas_runner.plain_text import exact_span
@@ -81,7 +80,7 @@ class LocalPlace:
             return _broken("its environment has a zero byte")
         entering = asyncio.ensure_future(self.room.acquire())
         try:
-            if not await _before(stop, entering):
+            if not await before(stop, entering):
                 return TaskEnd(stopped=True)
             task = _Task(place=self, order=order, environment=environment, output=output, stop=stop)
             if (limit := order.task.definition.timeout) is None:
@@ -117,7 +116,7 @@ class _Task:
                 code, report = await self._session(script.entries[begin:], tolerant=tolerant)
             except OSError as error:
                 if error.errno in _SHORTAGES:
-                    await _before(self.stop, asyncio.ensure_future(asyncio.sleep(_SHORTAGE_SECONDS)))
+                    await before(self.stop, asyncio.ensure_future(asyncio.sleep(_SHORTAGE_SECONDS)))
                     continue
                 return TaskEnd(stopped=True) if self.stop.is_set() else _broken(f"its shell is gone: {error}")
             if code and self.stop.is_set():
@@ -148,7 +147,7 @@ class _Task:
                 command, folder=folder, environment=environment, write=out, errors=err, interrupted=True
             ) as program:
                 ended = asyncio.ensure_future(program.wait())
-                by_itself = await _before(self.stop, ended)
+                by_itself = await before(self.stop, ended)
                 if not by_itself:
                     program.terminate()
                     await asyncio.wait({ended}, timeout=GRACE_SECONDS)
@@ -159,16 +158,6 @@ class _Task:
                     {f"{name}={environment[name]}".encode() for name in (RUN_ID, "TASK_NAME")}
                 )
             raise
-
-
-async def _before(stop: asyncio.Event, awaited: asyncio.Future[Any]) -> bool:
-    """Whether it comes before `stop` is set; if not, it is still to come."""
-    stopped = asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait({awaited, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopped.cancel()
-    return awaited.done()
 
 
 def _broken(why: str) -> TaskEnd:

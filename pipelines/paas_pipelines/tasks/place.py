@@ -46,6 +46,16 @@ class Place(Protocol):
         """
 
 
+async def before(stop: asyncio.Event, awaited: asyncio.Future[Any]) -> bool:
+    """Whether it comes before `stop` is set; if not, it is still to come."""
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({awaited, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+    return awaited.done()
+
+
 def order_of(run: Run, task: Task, told: Mapping[str, Any] | None = None) -> TaskOrder:
     """The order for a task; `told` are further variables."""
     return TaskOrder(

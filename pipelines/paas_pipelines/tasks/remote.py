@@ -12,7 +12,7 @@ import attrs
 from paas_pipelines.runs.engine import Engine
 from paas_pipelines.runs.run import TaskEnd
 from paas_pipelines.tasks.job_spec import job_spec, project_of
-from paas_pipelines.tasks.place import Output, TaskOrder
+from paas_pipelines.tasks.place import Output, TaskOrder, before
 from paas_pipelines.tasks.script import RenderedScript, rendered
 from paas_runner.pipelines.coordinator import Coordinator
 from paas_runner.pipelines.jobs import Job
@@ -37,19 +37,13 @@ _REASONS = {
 }
 
 
+@attrs.frozen
 class RemotePlace:
     """Runs tasks as jobs."""
 
-    def __init__(
-        self,
-        coordinator: Coordinator,
-        engine: Engine,
-        *,
-        grace_seconds: float = GRACE_SECONDS,
-    ) -> None:
-        self._coordinator = coordinator
-        self._engine = engine
-        self._grace_seconds = grace_seconds
+    _coordinator: Coordinator
+    _engine: Engine
+    _grace_seconds: float = attrs.field(default=GRACE_SECONDS, kw_only=True)
 
     async def run(self, order: TaskOrder, output: Output, stop: asyncio.Event) -> TaskEnd:  # noqa: ARG002
         """What the job says is written by the coordinator's book, which was told where (`job_server`)."""
@@ -81,10 +75,8 @@ class RemotePlace:
         """The job once it has ended, if need be since it was stopped; raises KeyError."""
         self._coordinator.latest(job_id)
         ending = asyncio.create_task(settled(self._coordinator, [job_id]))
-        stopping = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait([ending, stopping], return_when=asyncio.FIRST_COMPLETED)
-            if not ending.done():
+            if not await before(stop, ending):
                 self._coordinator.cancel(self._coordinator.latest(job_id).job_id)
                 await asyncio.wait([ending], timeout=self._grace_seconds)
             if not ending.done():
@@ -92,8 +84,7 @@ class RemotePlace:
             await ending
         finally:
             ending.cancel()
-            stopping.cancel()
-            await asyncio.gather(ending, stopping, return_exceptions=True)
+            await asyncio.gather(ending, return_exceptions=True)
         return self._coordinator.latest(job_id)
 
     def _told(self, job: Job, stop: asyncio.Event) -> TaskEnd:
