@@ -73,6 +73,15 @@ def test_all_that_is_wrong_is_told_at_once_with_its_place(tmp_path):
     assert "canary" not in str(found)
 
 
+def test_a_script_that_is_no_template_is_warned_of_before_its_task_fails(tmp_path):
+    (tmp_path / "pipelines.yml").write_text("pipelines: {one: {tasks: {a: {script: [pwd, '{{ if }}']}}}}\n")
+    code, found = checked(tmp_path)
+    assert code == 0
+    assert [text for _, grade, text in found if grade == "warning"] == [
+        "one.a: entry 2 of its script: template: interpolate:1: missing value for if"
+    ]
+
+
 def test_beside_a_running_server_it_is_no_obstacle(tmp_path):
     command = (PAAS_RUNNER, "pipelines", "serve")
     with start_server(tmp_path, command=command, definitions="pipelines: {one: {}}\n") as server:

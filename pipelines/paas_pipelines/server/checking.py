@@ -13,6 +13,7 @@ from paas_pipelines.server.dynamic_config import SecretError, secret_of
 from paas_pipelines.server.listening import WORDS, place_of
 from paas_pipelines.server.settings import Settings
 from paas_pipelines.store.disk import FILE
+from paas_pipelines.tasks.script import mistakes
 from paas_runner.check.machine import holder_of
 from paas_runner.errors import RunnerError
 from paas_runner.executor.checks import CheckResult, fault, fine, skipped, warning
@@ -42,21 +43,26 @@ def _definitions(settings: Settings) -> Iterator[CheckResult]:
     if not found.complaints:
         files = {definition.source for definition in found.definitions.values()}
         yield fine("definitions", f"pipelines: {len(found.definitions)}, in files: {len(files)}")
-    yield from _elsewhere(settings, found.definitions)
+    yield from _tasks(settings, found.definitions)
 
 
-def _elsewhere(settings: Settings, definitions: Mapping[str, Definition]) -> Iterator[CheckResult]:
-    """Of tasks that other machines run."""
-    tasks = [
-        f"{name}.{task}"
+def _tasks(settings: Settings, definitions: Mapping[str, Definition]) -> Iterator[CheckResult]:
+    """Which of them will fail whatever their variables are, and what those need that other machines run."""
+    tasks = {
+        f"{name}.{task}": what
         for name, definition in definitions.items()
         for task, what in definition.tasks.items()
-        if what.elsewhere
-    ]
-    if tasks and not settings.external_url:
+    }
+    for name, what in tasks.items():
+        for number, text in mistakes(what.script):
+            yield warning(
+                "definitions", f"{name}: entry {number} of its script: {text}", "the task will fail"
+            )
+    far = [name for name, what in tasks.items() if what.elsewhere]
+    if far and not settings.external_url:
         yield warning(
             "external_url",
-            f"hosts elsewhere cannot report to this server, and these tasks run there: {', '.join(tasks)}",
+            f"hosts elsewhere cannot report to this server, and these tasks run there: {', '.join(far)}",
             "give --external-url; runners on this machine need none",
         )
     if settings.runners:
