@@ -5,25 +5,18 @@ value is ever looked at but a mapping's keys, a list's items, and what a scalar 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 import attrs
 
 from paas_pipelines.template import strings
-from paas_pipelines.template.formatting import brief, go_type, of_json, show
+from paas_pipelines.template.formatting import go_type, of_json, show
 from paas_pipelines.template.functions import FUNCTIONS
 from paas_pipelines.template.parsing import Node, parsed
 from paas_pipelines.template.strings import BoundError, CallError, TemplateError, Work
 
 NAME = "interpolate"
 """What taskctl calls every template; messages have it."""
-
-MISSING = object()
-"""The last argument of a command that gets none from a pipeline."""
-
-
-Given: TypeAlias = Sequence[Node]
-"""The arguments of a command."""
 
 
 @attrs.frozen
@@ -115,63 +108,68 @@ class _Rendering:
         if value is None or isinstance(value, list | tuple):
             return ((index, of_json(item)) for index, item in enumerate(value or ()))
         if not isinstance(value, int) or isinstance(value, bool):
-            self._fail(f"range can't iterate over {brief(value)}")
+            self._fail(f"range can't iterate over {go_type(value)}")
         if len(pipe.names) > 1:
             self._fail(f"can't use {value} to iterate over more than one variable")
         return ((None, number) for number in range(value))
 
     def _pipe(self, dot: Any, pipe: Node) -> Any:
         self._node = pipe
-        value: Any = MISSING
+        last: Sequence[Any] = ()
         for command in pipe.parts:
-            first, *arguments = command.parts
-            value = self._operand(dot, first, arguments, value, command)
-            if first.text == "nil":
-                self._fail("nil is not a command")
-        self._set(pipe, [value] * len(pipe.names))
-        return value
+            last = [self._command(dot, command, last)]
+        self._set(pipe, [*last] * len(pipe.names))
+        return last[0]
 
-    def _operand(self, dot: Any, node: Node, given: Given = (), final: Any = MISSING, at: Any = None) -> Any:
+    def _command(self, dot: Any, command: Node, last: Sequence[Any]) -> Any:
+        """`last` is what the command before it in its pipeline has given, if there is one."""
+        first, *arguments = command.parts
+        if first.kind == "function":
+            return self._call(dot, first, command, arguments, last)
+        self._node = first
+        if arguments or last:
+            self._fail(f"can't give argument to non-function {first.text}")
+        if first.text == "nil":
+            self._fail("nil is not a command")
+        return self._operand(dot, first)
+
+    def _operand(self, dot: Any, node: Node) -> Any:
         self._work.spend(strings.STEP)
         self._node = node
         if node.kind == "function":
-            return self._call(dot, node, at or node, given, final)
-        if (given or final is not MISSING) and not (node.kind == "reference" and node.names):
-            self._fail(f"can't give argument to non-function {node.text}")
-        if node.kind == "reference":
-            return self._reference(dot, node, given=bool(given) or final is not MISSING)
-        return self._pipe(dot, node) if node.kind == "pipe" else node.value
-
-    def _reference(self, dot: Any, node: Node, *, given: bool) -> Any:
+            return self._call(dot, node, node, (), ())
+        if node.kind == "pipe":
+            return self._pipe(dot, node)
+        if node.kind == "constant":
+            return node.value
         value = dot
         if isinstance(node.value, Node):
             value = self._operand(dot, node.value)
         elif node.value:
             value = self._variables[self._place(node.value)][1]
-        for number, name in enumerate(node.names, start=1):
-            value = self._field(value, name, given=given and number == len(node.names))
+        for name in node.names:
+            value = self._field(value, name)
         return value
 
-    def _field(self, value: Any, name: str, *, given: bool) -> Any:
+    def _field(self, value: Any, name: str) -> Any:
         if value is None:
             self._fail(f"nil data; no entry for key {strings.quote(name)}")
         if not isinstance(value, Mapping):
             self._fail(f"can't evaluate field {name} in type {go_type(value)}")
-        if given:
-            self._fail(f"{name} is not a method but has arguments")
         if name not in value:
             self._fail(f"map has no entry for key {strings.quote(name)}")
         return of_json(value[name])
 
-    def _call(self, dot: Any, function: Node, at: Node, arguments: Given, final: Any) -> Any:
-        name = function.text
+    def _call(
+        self, dot: Any, function: Node, at: Node, arguments: Sequence[Node], last: Sequence[Any]
+    ) -> Any:
+        self._work.spend(strings.STEP)
+        self._node, name = function, function.text
         call, least, most = FUNCTIONS[name]
-        last = () if final is MISSING else (final,)
         count = len(arguments) + len(last)
-        if most is None and count < least:
-            self._fail(f"wrong number of args for {name}: want at least {least} got {len(arguments)}")
-        if most is not None and count != most:
-            self._fail(f"wrong number of args for {name}: want {most} got {count}")
+        if count < least or count > (most or count):
+            want = f"at least {least}" if most is None else most
+            self._fail(f"wrong number of args for {name}: want {want} got {count}")
         values: list[Any] = []
         for argument in arguments:
             values.append(self._operand(dot, argument))

@@ -13,7 +13,6 @@ from typing import Any
 import attrs
 
 from paas_pipelines.template.strings import STEP, BoundError, CallError, Work, quote, whole
-from paas_runner.plain_text import shortened
 
 MOST_DEPTH = 100
 """Of values that are printed, and of what is nested in a template."""
@@ -71,14 +70,6 @@ def go_type(value: Any) -> str:
         if isinstance(value, kind):
             return name
     raise BoundError(f"a {type(value).__name__} is nothing that JSON has")
-
-
-def brief(value: Any) -> str:
-    """The value as it stands in a message: its beginning."""
-    try:
-        return shortened(show(Work(100 * STEP), value), 100)
-    except BoundError:
-        return go_type(value)
 
 
 def show(work: Work, value: Any, verb: Verb = PLAIN, depth: int = 0) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from paas_pipelines.template.formatting import brief, formatted, go_type, of_json, show_all
+from paas_pipelines.template.formatting import formatted, go_type, of_json, show_all
 from paas_pipelines.template.strings import CallError, Work
 
 Call: TypeAlias = Callable[[Work, Sequence[Any]], Any]
@@ -82,7 +82,7 @@ def _compared(values: Sequence[Any], *, ordered: bool) -> bool:
     if kinds[0] != kinds[1]:
         raise CallError(f"incompatible types for comparison: {kinds[0]} and {kinds[1]}")
     if kinds[0] not in _COMPARABLE:
-        raise CallError(f"non-comparable type {brief(second)}: {kinds[1]}")
+        raise CallError(f"non-comparable type {kinds[1]}")
     return bool(first < second if ordered else first == second)
 
 

@@ -14,6 +14,7 @@ import attrs
 from paas_pipelines.template.formatting import MOST_DEPTH
 from paas_pipelines.template.functions import FUNCTIONS, NOT_OFFERED
 from paas_pipelines.template.strings import TemplateError, quote, unquoted
+from paas_runner.plain_text import shortened
 
 KEYWORDS = frozenset(
     {"if", "else", "end", "range", "with", "break", "continue", "nil", "define", "template", "block"}
@@ -46,15 +47,7 @@ class Token:
     kind: str
     text: str
     start: int
-    line: int
     spaced: bool = False
-
-    def __str__(self) -> str:
-        if self.kind in ("eof", "error"):
-            return self.text
-        if self.kind in KEYWORDS or self.kind == "dot":
-            return f"<{self.text}>"
-        return quote(self.text[:10]) + "..." * (len(self.text) > 10)
 
 
 @attrs.frozen
@@ -82,32 +75,30 @@ class Node:
 
 def tokens(text: str) -> Iterator[Token]:
     """All of a template, up to the first that is none: that one is an error with what Go says of it."""
-    position, line, kind = 0, 1, "right"
+    position, opened, kind = 0, 0, "right"
     while kind != "eof":
         if kind == "right":
             match = _TEXT.match(text, position)
             before, comment, left = match.groups() if match else ("", None, None)
             if before:
-                yield Token("text", before, position, line)
-            line += before.count("\n")
-            position += len(before)
+                yield Token("text", before, position)
+            position = opened = position + len(before)
             depth, spaced, found = 0, False, left or comment or ""
             kind = "left" if left else "right" if comment else "eof"
             if not comment:
-                yield Token(kind, found or "EOF", position, line)
+                yield Token(kind, found or "EOF", position)
         else:
             match = _TOKEN.match(text, position)
             kind, found = (match.lastgroup or "", match[0]) if match else ("error", "")
             if wrong := _wrong(text, position, kind, found, depth):
-                yield Token("error", wrong, position, line)
+                yield Token("error", wrong, opened if wrong.startswith("unclosed") else position)
                 return
             depth += (kind == "open") - (kind == "close")
             if kind == "word":
                 kind = found if found in KEYWORDS else "bool" if found in ("true", "false") else kind
             if kind != "space":
-                yield Token(kind, found, position, line, spaced)
+                yield Token(kind, found, position, spaced)
             spaced = kind == "space"
-        line += found.count("\n")
         position += len(found)
 
 
@@ -145,7 +136,7 @@ class _Parser:
         self._next = self._read = 0  # the last one that was looked at: errors tell its line
         self._name = name
         self._variables = ["$"]
-        self._depth = self._ranges = self._action_line = 0
+        self._depth = self._ranges = 0
 
     def items(self) -> tuple[Node, str]:
         """What stands until EOF, `end` or `else`, and the word of these that it is."""
@@ -155,11 +146,9 @@ class _Parser:
             if token.kind == "text":
                 found.append(Node("text", token.start, token.text))
                 continue
-            self._action_line = token.line
             if self._peek().kind in ("end", "else"):
                 return Node("list", start, "", parts=tuple(found)), self._take().kind
             found.append(self._action())
-            self._action_line = 0
         return Node("list", start, "", parts=tuple(found)), "eof"
 
     def _action(self) -> Node:
@@ -320,16 +309,12 @@ class _Parser:
         self._depth += 1
 
     def _unexpected(self, token: Token, context: str) -> NoReturn:
-        if token.kind != "error":
-            self.error(f"unexpected {token} in {context}")
-        since = ""
-        if self._action_line not in (0, token.line):
-            since = "" if token.text.endswith(" action") else " in action"
-            since += f" started at {self._name}:{self._action_line}"
-        self.error(f"{token}{since}")
+        found = token.text if token.kind == "eof" else quote(shortened(token.text, 20))
+        self.error(token.text if token.kind == "error" else f"unexpected {found} in {context}")
 
     def error(self, told: str) -> NoReturn:
-        raise TemplateError(f"template: {self._name}:{self._tokens[self._read].line}: {told}")
+        line = self._text.count("\n", 0, self._tokens[self._read].start) + 1
+        raise TemplateError(f"template: {self._name}:{line}: {told}")
 
 
 def _number(text: str) -> int | float:
