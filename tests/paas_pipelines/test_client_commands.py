@@ -151,11 +151,11 @@ def test_variables_come_from_a_file_or_the_standard_input_and_then_from_words(ca
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["novalue"], '"novalue" is no variable: NAME=value'),
-        (["=x"], '"=x" is no variable: NAME=value'),
-        (["--json-variables", "absent.json"], "absent.json: [Errno 2] No such file"),
+        (["novalue"], '"novalue" is no variable: VAR=value'),
+        (["=x"], '"=x" is no variable: VAR=value'),
+        (["--json-variables", "absent.json"], "absent.json: No such file or directory; it names a file"),
         (["--json-variables", "list.json"], "list.json: an object is expected"),
-        (["--json-variables", "bad.json"], "bad.json: Expecting value"),
+        (["--json-variables", "bad.json"], "bad.json: not JSON: Expecting value"),
     ],
 )
 def test_variables_that_are_none_are_wrong_arguments(call, tmp_path, words, told):

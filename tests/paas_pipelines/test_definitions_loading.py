@@ -281,7 +281,8 @@ WRONG_TYPES = {
 @pytest.mark.parametrize("key", WRONG_TYPES)
 def test_a_wrong_type_is_an_error_of_decoding(refusal, key):
     lines = refusal(f"pipelines:\n  p:\n    {key}\n")
-    assert lines == [f"loading pipelines.yml: decoding YAML: {WRONG_TYPES[key]}", "pipelines.yml:3"]
+    assert lines[0] == f"loading pipelines.yml: decoding YAML: {WRONG_TYPES[key]}"
+    assert lines[1].partition(": ")[0] == "pipelines.yml:3"
 
 
 @pytest.mark.parametrize(

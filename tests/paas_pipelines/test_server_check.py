@@ -78,7 +78,7 @@ def test_a_script_that_is_no_template_is_warned_of_before_its_task_fails(tmp_pat
     code, found = checked(tmp_path)
     assert code == 0
     assert [text for _, grade, text in found if grade == "warning"] == [
-        "one.a: entry 2 of its script: template: interpolate:1: missing value for if"
+        "pipelines.yml:1: one.tasks.a.script, entry 2: template: interpolate:1: missing value for if"
     ]
 
 

@@ -5,6 +5,7 @@ token of its own that is good for a minute, as prunner's PHP client has it.
 """
 
 import getpass
+import re
 import time
 from collections.abc import Mapping
 from typing import Any, Self
@@ -24,6 +25,7 @@ LATEST = "latest"
 SHORT = 8
 """So much of an id is shown; any beginning that only one run has names it."""
 
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - what a server listens on; asked is this machine
 
 Job = Mapping[str, Any]
@@ -133,7 +135,7 @@ class Server:
         try:
             answer = self._http.request(method, path, json=body, headers=headers)
         except httpx.TransportError as error:
-            reason = str(error) or type(error).__name__
+            reason = _ERRNO.sub("", str(error)) or type(error).__name__
             raise UnreachableError(
                 f"no pipelines server answers on {self._address} ({reason}): `paas-runner pipelines serve` "
                 "starts one, --address or $PRUNNER_ADDRESS says where it is"
@@ -153,6 +155,8 @@ def _told(answer: httpx.Response) -> str:
         text = str(answer.json()["error"])
     except (ValueError, KeyError, TypeError):
         text = f"{answer.status_code} {short_line(answer.text, 200)}"
+    if text.endswith("is not defined"):
+        text += ": `paas-runner pipelines list` shows those that are"
     if "queue limit reached" in text or "queueing disabled" in text:
         text += ": `paas-runner pipelines list` shows what runs and waits"
     return text

@@ -52,14 +52,21 @@ def _variables(arguments: argparse.Namespace) -> dict[str, Any]:
     if name := arguments.json_variables:
         try:
             found = json.loads(sys.stdin.read() if name == "-" else Path(name).read_text())
-        except (OSError, ValueError) as error:
-            raise UsageError(f"--json-variables {name}: {error}") from None
+        except OSError as error:
+            told = f"--json-variables {name}: {error.strerror}"
+            raise UsageError(f"{told}; it names a file, and - is the standard input") from None
+        except ValueError as error:
+            raise UsageError(f"--json-variables {name}: not JSON: {error}") from None
         if not isinstance(found, dict):
             raise UsageError(f"--json-variables {name}: an object is expected, variables by their names")
+    own: set[str] = set()
     for word in arguments.variables:
         variable, equals, value = word.partition("=")
         if not variable or not equals:
-            raise UsageError(f'"{word}" is no variable: NAME=value')
+            raise UsageError(f'"{word}" is no variable: VAR=value, in quotes where it has blanks')
+        if variable in own:
+            raise UsageError(f"{variable}= is given twice")
+        own.add(variable)
         found[variable] = value
     return dict(found)
 
@@ -91,6 +98,12 @@ def _cancel(arguments: argparse.Namespace, server: "Server") -> None:
 
 def _token(arguments: argparse.Namespace, server: "Server") -> None:
     print(server.registration_token if arguments.registration else server.token(arguments.seconds))
+
+
+def _seconds(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:9]) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text[:9])
 
 
 def _argument(*names: str, **how: Any) -> "_Add":
@@ -130,7 +143,7 @@ CLIENT: Sequence[Command] = (
     _command(
         *("run", "start a run of a pipeline, and see how it goes; Ctrl-C leaves it going", _run),
         _argument("pipeline", metavar="NAME", help="the pipeline's name"),
-        _argument("variables", metavar="VAR=value", nargs="*", help="a variable, a text"),
+        _argument("variables", metavar="VAR=value", nargs="*", default=(), help="a variable, a text"),
         _argument("--json-variables", metavar="FILE", help="an object of JSON; - is the standard input"),
         _argument("--partition", default="", metavar="P", help="for queue_strategy: partitioned_replace"),
         _argument("--user", metavar="USER", help="whose run it is (default: yours)"),
@@ -147,7 +160,9 @@ CLIENT: Sequence[Command] = (
     _command(
         *("token", "a token for the API, for programs: `Authorization: Bearer TOKEN`", _token),
         _argument("--for", dest="user", metavar="USER", help="whose runs it schedules (default: yours)"),
-        _argument("--seconds", type=int, default=3600, metavar="N", help="good for (default: %(default)s)"),
+        _argument(
+            "--seconds", type=_seconds, default=3600, metavar="N", help="good for (default: %(default)s)"
+        ),
         _argument(
             "--registration", action="store_true", help="instead: what `paas-runner register` asks for"
         ),

@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 
 from paas_pipelines.cli.client import CLIENT
-from paas_pipelines.cli.options import add_options, given_in, settings_of
+from paas_pipelines.cli.options import add_options, doubts_of, given_in, settings_of
 from paas_runner.commands.command import Command
 from paas_runner.errors import Exit
 
@@ -33,7 +33,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     given = given_in(arguments)
     from paas_pipelines.server.process import serve
 
-    return serve(settings_of(given, os.environ), secret_in_argv=bool(given.get("jwt-secret")))
+    return serve(settings_of(given, os.environ), doubts_of(given, os.environ))
 
 
 SERVE = Command(
@@ -47,15 +47,16 @@ SERVE = Command(
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    settings = settings_of(given_in(arguments), os.environ)
+    given = given_in(arguments)
+    settings = settings_of(given, os.environ)
     from paas_pipelines.server.checking import results
     from paas_runner.check.configuration import worst
     from paas_runner.commands.check import show
-    from paas_runner.executor.checks import Grade
+    from paas_runner.executor.checks import Grade, warning
     from paas_runner.logs import configure
 
     configure(level="fatal", form="text")  # what matters of it is in the results
-    found = results(settings)
+    found = [*(warning("options", doubt) for doubt in doubts_of(given, os.environ)), *results(settings)]
     show(found, as_json=arguments.json)
     return Exit.FAILED if worst(found) is Grade.FAULT else Exit.OK
 
@@ -96,7 +97,7 @@ COMMAND = Command(
     name="pipelines",
     help="pipelines of our own, without GitLab: a server compatible with prunner, and what asks it",
     description="Pipelines of tasks behind an HTTP API, compatible with prunner.",
-    epilog="Each action has its own --help, with its exit codes.",
+    epilog="Each action has its own --help, with its exit codes; options stand behind the action.",
     arguments=_arguments,
     call=lambda arguments: int(arguments.action.call(arguments)),
 )

@@ -15,6 +15,7 @@ import attrs
 from paas_pipelines.definitions.durations import parse_duration
 from paas_pipelines.server.settings import Settings
 from paas_runner.errors import UsageError
+from paas_runner.plain_text import did_you_mean
 from paas_runner.secret import Secret
 
 
@@ -37,6 +38,7 @@ class Option:
         return f"{prefix}_{self.name.replace('-', '_').upper()}"
 
 
+_PREFIXES = ("PRUNNER_", "PRUNER_", "PAAS_PIPELINE")
 _OURS = frozenset({"external-url", "runners", "max-log-bytes"})
 
 _TABLE = """
@@ -53,7 +55,7 @@ env-files        | names  | ".env", ".env.local" | Filenames with environment va
 will override existing env vars, set empty to skip loading (accepts multiple inputs)
 watch            | switch | false            | Watch for pipeline configuration changes and reload them
 poll-interval    | span   | 30s              | Poll interval for pipeline configuration changes (with watch)
-external-url     | text   |                  | How other machines reach this server, for tasks elsewhere
+external-url     | url    |                  | How other machines reach this server, for tasks elsewhere
 runners          | path   |                  | A config.toml whose runners with url = "local:" are served, too
 max-log-bytes    | number | 67108864         | Most that is kept of each stream of a task
 """
@@ -81,6 +83,19 @@ def settings_of(given: Mapping[str, Sequence[str]], environ: Mapping[str, str]) 
         except ValueError as error:
             raise UsageError(f"{where}: {error}") from None
     return Settings(**values)
+
+
+def doubts_of(given: Mapping[str, Sequence[str]], environ: Mapping[str, str]) -> Sequence[str]:
+    """What is strange about how the server was called."""
+    known = [option.variable for option in OPTIONS]
+    found = []
+    if given.get("jwt-secret"):
+        found.append("everybody on this machine sees --jwt-secret: give it as $PRUNNER_JWT_SECRET")
+    for name in sorted(environ):
+        hint = did_you_mean(name, known) if name.startswith(_PREFIXES) and name not in known else ""
+        if hint:
+            found.append(f"${name} is no option; {hint}")
+    return found
 
 
 def add_options(parser: argparse.ArgumentParser, only: Container[str] | None = None) -> None:
@@ -117,6 +132,10 @@ def _value(kind: str, texts: Sequence[str]) -> Any:
             return Secret(text)
         case "path":
             return Path(text)
+        case "url":
+            from paas_runner.addresses import parsed
+
+            return str(parsed(text, ("https", "http")))
         case "number":
             if not (text.isascii() and text.isdigit() and int(text[:20]) > 0):
                 raise ValueError(f'"{text}" is no number of bytes above 0')

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from paas_pipelines import __version__
-from paas_pipelines.cli.options import OPTIONS, Option, add_options, settings_of
+from paas_pipelines.cli.options import OPTIONS, Option, add_options, doubts_of, settings_of
 from paas_runner.commands.command import exit_code_of, import_structlog_without_rich
 from paas_runner.errors import Exit, UsageError
 
@@ -62,7 +62,7 @@ def _main(arguments: Sequence[str]) -> int:
         return Exit.OK
     from paas_pipelines.server.process import serve
 
-    return serve(settings, secret_in_argv=bool(given.get("jwt-secret")))
+    return serve(settings, doubts_of(given, os.environ))
 
 
 def _parsed(arguments: Sequence[str]) -> tuple[Mapping[str, Sequence[str]], Sequence[str]]:

@@ -74,9 +74,9 @@ class Decoder:
             at = at[:-1]
         return self._places.get(at)
 
-    def complain(self, text: str, line: int | None) -> None:
+    def complain(self, text: str, line: int | None, remedy: str = "") -> None:
         """Note what is wrong."""
-        self.complaints.append(Complaint(file=self.file, line=line, text=text))
+        self.complaints.append(Complaint(file=self.file, line=line, text=text, remedy=remedy))
 
     def warn(self, text: str, line: int | None) -> None:
         """Note what is strange."""
@@ -102,7 +102,10 @@ class Decoder:
     def items(self, nodes: Nodes, at: KeyPath) -> Nodes:
         """Of a list."""
         if not isinstance(nodes[-1], yaml.SequenceNode):
-            raise UnfitError(f"a list was expected, not {scalars.kind_of(nodes[-1])}")
+            found = scalars.kind_of(nodes[-1])
+            raise UnfitError(
+                f"a list was expected, not {found}", "as in [one, other], or a line with a dash each"
+            )
         items: Nodes = nodes[-1].value
         self._take(len(items))
         for item in items:
@@ -138,7 +141,9 @@ class Decoder:
                     key = "" if key_node.tag == NULL else str(key_node.value)
                     self._places[*at, key] = _line_of(key_node)
                     if key in own:
-                        self.warn(f"{_path((*at, key))} is written twice", _line_of(key_node))
+                        self.warn(
+                            f"{_path((*at, key))} is written twice; the last counts", _line_of(key_node)
+                        )
                     own.add(key)
                     yield key, value
 
@@ -161,7 +166,8 @@ class Decoder:
     def _complain(self, node: yaml.Node, error: Exception, at: KeyPath) -> None:
         where = f" ({_path(at)})" if at and not str(error).startswith("unknown ") else ""
         self.failed.add(at[:2])
-        self.complain(f"decoding YAML: {error}{where}", _line_of(node))
+        remedy, of = (error.remedy, error.node) if isinstance(error, UnfitError) else ("", None)
+        self.complain(f"decoding YAML: {error}{where}", _line_of(of or node), remedy)
 
     def _unknown(self, key: str, known: Mapping[str, _Read], at: KeyPath) -> None:
         """At the top, where anchors are kept for other places, only what seems to be misspelled is told."""

@@ -22,13 +22,15 @@ class Examined:
     """In the order in which prunner would meet them."""
 
     warnings: Sequence[Complaint]
+    decoders: Mapping[str, Decoder]
+    """By file: they know lines."""
 
 
 def load(path: str | os.PathLike[str], pattern: str) -> Mapping[str, Definition]:
     """By name; raises `DefinitionsError` for what prunner would stop at."""
     examined = examine(path, pattern)
     for complaint in examined.complaints:
-        raise refused(complaint.file, complaint.text, complaint.line)
+        raise refused(complaint.file, complaint.text, complaint.line, complaint.remedy)
     return examined.definitions
 
 
@@ -40,15 +42,16 @@ def examine(path: str | os.PathLike[str], pattern: str) -> Examined:
     definitions: dict[str, Definition] = {}
     complaints: list[Complaint] = []
     warnings: list[Complaint] = []
+    decoders: dict[str, Decoder] = {}
     for file in find(path, pattern):
-        decoder = Decoder(file)
+        decoder = decoders[file] = Decoder(file)
         try:
             _add(decoder, definitions)
         except DefinitionsError as error:
             complaints.append(error.complaint)
         complaints += decoder.complaints
         warnings += decoder.warnings
-    return Examined(definitions=definitions, complaints=complaints, warnings=warnings)
+    return Examined(definitions=definitions, complaints=complaints, warnings=warnings, decoders=decoders)
 
 
 def _add(decoder: Decoder, definitions: dict[str, Definition]) -> None:

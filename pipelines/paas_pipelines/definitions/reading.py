@@ -11,6 +11,7 @@ from paas_runner.errors import RunnerError
 from paas_runner.pipelines.gitlab_ci.yaml_text import LOADER, UNREADABLE, in_words
 
 MOST_BYTES = 512 * 1024
+_SPECIAL = (b"*", b"&", b"{{", b"!", b"%", b"@", b"`")
 
 
 @attrs.frozen(kw_only=True)
@@ -20,6 +21,8 @@ class Complaint:
     file: str
     text: str
     line: int | None = None
+    remedy: str = ""
+    """How it would be right, where that is not in the text, which is prunner's."""
 
     @property
     def place(self) -> str:
@@ -34,7 +37,7 @@ class DefinitionsError(RunnerError):
     """Definitions that cannot be loaded: prunner's text, and in a second line the place, `file:line`."""
 
     def __init__(self, text: str, complaint: Complaint) -> None:
-        super().__init__(f"{text}\n{complaint.place}")
+        super().__init__(f"{text}\n{complaint.place}" + (complaint.remedy and f": {complaint.remedy}"))
         self.text = text
         self.complaint = complaint
 
@@ -62,17 +65,30 @@ def read(file: str) -> Document:
         raise refused(file, "decoding YAML: not UTF-8", line) from None
     except UNREADABLE as error:
         words, number = in_words(error)
-        raise refused(file, f"decoding YAML: {words}", number) from None
+        raise refused(file, f"decoding YAML: {words}", number, _remedy(data, number)) from None
 
 
-def refused(file: str, text: str, line: int | None = None) -> DefinitionsError:
+def refused(file: str, text: str, line: int | None = None, remedy: str = "") -> DefinitionsError:
     """The error that a file makes, in prunner's words."""
-    return DefinitionsError(f"loading {file}: {text}", Complaint(file=file, text=text, line=line))
+    complaint = Complaint(file=file, text=text, line=line, remedy=remedy)
+    return DefinitionsError(f"loading {file}: {text}", complaint)
 
 
 def reason_of(error: OSError) -> str:
     """As Go words it."""
     return (error.strerror or type(error).__name__).lower()
+
+
+def _remedy(data: bytes, number: int | None) -> str:
+    """What is usually wrong with such a line."""
+    lines = data.splitlines()
+    line = lines[number - 1] if number and number <= len(lines) else b""
+    entry = line.lstrip()
+    if b"\t" in line[: len(line) - len(entry)]:
+        return "it is indented by a tab, where YAML wants blanks"
+    if entry.removeprefix(b"- ").startswith(_SPECIAL):
+        return "a text that begins so has to stand in quotes"
+    return ""
 
 
 def _bytes(file: str) -> bytes:

@@ -20,12 +20,19 @@ _FALSE = frozenset(["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off"
 _LARGEST = 2**63
 _MOST_DIGITS = 100
 _SHOWN = 40
+_QUOTES = "in quotes it is a text: a colon with a blank, or braces, make a mapping"
 
 Choice = TypeVar("Choice", bound=enum.StrEnum)
 
 
 class UnfitError(Exception):
-    """A value that its key cannot have; the text is for the author."""
+    """A value that its key cannot have; the text is for the author, as is how it would be right."""
+
+    def __init__(self, text: str, remedy: str = "", node: yaml.Node | None = None) -> None:
+        super().__init__(text)
+        self.remedy = remedy
+        self.node = node
+        """That value, where it is one of several of the key."""
 
 
 def quoted(text: str) -> str:
@@ -49,7 +56,8 @@ def kind_of(node: yaml.Node) -> str:
 def text(node: yaml.Node) -> str:
     """Any scalar, as it is written."""
     if not isinstance(node, yaml.ScalarNode):
-        raise UnfitError(f"a text was expected, not {described(node)}")
+        remedy = _QUOTES if isinstance(node, yaml.MappingNode) else ""
+        raise UnfitError(f"a text was expected, not {described(node)}", remedy, node)
     value = "" if node.tag == NULL else str(node.value)
     if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
         raise UnfitError("a text must not have characters with the code 0 or halves of characters")
@@ -102,7 +110,7 @@ def timeout(node: yaml.Node) -> timedelta:
 def choice(node: yaml.Node, among: type[Choice], what: str) -> Choice:
     """One of a set of words; the text of the error is prunner's."""
     if (written := text(node)) not in set(among):
-        raise UnfitError(f"unknown {what}: {quoted(written)}")
+        raise UnfitError(f"unknown {what}: {quoted(written)}", f"it is one of {', '.join(among)}")
     return among(written)
 
 

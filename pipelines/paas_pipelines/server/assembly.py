@@ -87,6 +87,11 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
             book=store.jobs,
             most_log_bytes=settings.max_log_bytes,
         )
+        own_runners = None
+        if settings.runners:
+            from paas_pipelines.server.local_runners import LocalRunners
+
+            own_runners = LocalRunners(settings, jobs)
         served = Served(engine=engine, journal=journal, logs=store.logs, secret=secret, clock=_now)
         api = create_app(served, own_routes=[metrics.route(engine), *PipelinePages(served).routes()])
         connections = Connections(AccessLog(jobs.beside(api)), BOUNDS)
@@ -94,10 +99,8 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
         stack.push_async_callback(connections.stop)
         log.info("`paas-pipelines debug`, with the same options, prints a token for trying things out")
         log.info("HTTP API listening", address=settings.address, port=port_of(sockets[0]))
-        if settings.runners:
-            from paas_pipelines.server.local_runners import LocalRunners
-
-            await stack.enter_async_context(LocalRunners(settings, jobs).serving())
+        if own_runners:
+            await stack.enter_async_context(own_runners.serving())
         conductor = Conductor(
             engine,
             journal,

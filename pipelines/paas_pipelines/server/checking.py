@@ -5,9 +5,10 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from paas_pipelines.definitions.decoding import KeyPath
 from paas_pipelines.definitions.definition import Definition
 from paas_pipelines.definitions.dotenv import DotenvError, read_dotenv
-from paas_pipelines.definitions.loading import examine
+from paas_pipelines.definitions.loading import Examined, examine
 from paas_pipelines.definitions.reading import DefinitionsError
 from paas_pipelines.server.dynamic_config import SecretError, secret_of
 from paas_pipelines.server.listening import WORDS, place_of
@@ -38,26 +39,45 @@ def _definitions(settings: Settings) -> Iterator[CheckResult]:
     except DefinitionsError as error:
         yield fault("definitions", error.text, "see --path and --pattern")
         return
-    yield from (fault("definitions", str(complaint)) for complaint in found.complaints)
+    yield from (fault("definitions", str(each), each.remedy) for each in found.complaints)
+    yield from _templates(found)
     yield from (warning("definitions", str(complaint)) for complaint in found.warnings)
-    if not found.complaints:
+    if not found.decoders:
+        where = f"no file matches {settings.pattern} below {settings.path.absolute()}"
+        yield warning("definitions", where, "call it in the server's folder, or see --path and --pattern")
+    elif not found.definitions and not found.complaints:
+        yield warning(
+            "definitions", f"no pipelines in files: {len(found.decoders)}", "they stand below `pipelines:`"
+        )
+    elif not found.complaints:
         files = {definition.source for definition in found.definitions.values()}
         yield fine("definitions", f"pipelines: {len(found.definitions)}, in files: {len(files)}")
-    yield from _tasks(settings, found.definitions)
+    yield from _elsewhere(settings, found.definitions)
 
 
-def _tasks(settings: Settings, definitions: Mapping[str, Definition]) -> Iterator[CheckResult]:
-    """Which of them will fail whatever their variables are, and what those need that other machines run."""
+def _templates(found: Examined) -> Iterator[CheckResult]:
+    """Entries of scripts that fail their task, whatever the variables."""
+    for name, definition in found.definitions.items():
+        scripts: dict[KeyPath, Sequence[str]] = {
+            ("tasks", task, "script"): what.script for task, what in definition.tasks.items()
+        }
+        if definition.on_error:
+            scripts["on_error", "script"] = definition.on_error.script
+        for at, script in scripts.items():
+            for number, wrong in mistakes(script):
+                line = found.decoders[definition.source].line((name, *at, script[number - 1]))
+                where = f"{definition.source}:{line}: {'.'.join((name, *at))}, entry {number}"
+                remedy = "; a variable is written {{ .name }}" if wrong.endswith("not defined") else ""
+                yield warning("definitions", f"{where}: {wrong}", f"the task will fail{remedy}")
+
+
+def _elsewhere(settings: Settings, definitions: Mapping[str, Definition]) -> Iterator[CheckResult]:
+    """Of tasks that other machines run."""
     tasks = {
         f"{name}.{task}": what
         for name, definition in definitions.items()
         for task, what in definition.tasks.items()
     }
-    for name, what in tasks.items():
-        for number, text in mistakes(what.script):
-            yield warning(
-                "definitions", f"{name}: entry {number} of its script: {text}", "the task will fail"
-            )
     far = [name for name, what in tasks.items() if what.elsewhere]
     if far and not settings.external_url:
         yield warning(

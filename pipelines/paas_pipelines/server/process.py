@@ -9,6 +9,7 @@ import enum
 import os
 import signal
 import threading
+from collections.abc import Sequence
 
 import structlog
 
@@ -37,15 +38,18 @@ class Stage(enum.IntEnum):
     LEAVING = 3  # at once
 
 
-def serve(settings: Settings, *, secret_in_argv: bool = False) -> int:
-    """Serve until a signal comes; returns the exit code, raises `RunnerError` if it cannot start."""
+def serve(settings: Settings, doubts: Sequence[str] = ()) -> int:
+    """Serve until a signal comes; returns the exit code, raises `RunnerError` if it cannot start.
+
+    `doubts` are what is strange about how it was called.
+    """
     first_signals.hold()
     configure(level=settings.log_level, form=settings.log_form)
     log.debug("starting", version=__version__)
     if settings.enable_profiling:
         log.warning("--enable-profiling does nothing here: `py-spy dump` shows what each thread does")
-    if secret_in_argv:
-        log.warning("everybody on this machine sees --jwt-secret: give it as $PRUNNER_JWT_SECRET")
+    for doubt in doubts:
+        log.warning(doubt)
     try:
         with asyncio.Runner() as runner:
             runner.run(_serve(settings))
