@@ -519,7 +519,7 @@ async def test_a_change_is_answered_once_it_is_on_the_disk(tmp_path):
             await asyncio.wait_for(answer, 60)
 
 
-async def test_a_disk_that_fails_is_a_503_and_the_change_stays(tmp_path):
+async def test_a_disk_that_fails_is_a_503_and_what_was_not_accepted_never_runs(tmp_path):
     journal = SlowJournal()
     journal.may_go_on.set()
     async with serving(served(tmp_path, journal=journal)) as world:
@@ -532,8 +532,12 @@ async def test_a_disk_that_fails_is_a_503_and_the_change_stays(tmp_path):
         ]
         assert {answer.status_code for answer in answers} == {503}
         assert "no space left" in answers[0].json()["error"]
+        assert [run.canceled for run in world.engine.book.runs()] == [True, True]
+        journal.trouble = str(journal.error)  # it is known now, and nothing piles up
+        assert (await post(world, {"pipeline": "release_it"})).status_code == 503
         assert len(world.engine.book) == 2
-        assert world.engine.book.run(run_id).canceled
+        journal.trouble, journal.error = "", None
+        assert (await post(world, {"pipeline": "release_it"})).status_code == 202
 
 
 async def test_a_disk_that_fails_ends_streams_without_an_error_of_ours(tmp_path, caplog):

@@ -71,4 +71,5 @@ class RunEvents:
 
     def _revision(self, event_id: str) -> int | None:
         life, _, revision = event_id.partition("-")
-        return int(revision) if life == self._life and revision.isdecimal() else None
+        is_ours = life == self._life and revision.isdecimal() and len(revision) < 18
+        return int(revision) if is_ours else None
