@@ -1,11 +1,13 @@
 """Killed and started again, with options that reach its tasks, its clients and the disk: the real program."""
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
 
 from tests.support.pipelines_server import start_server, until
+from tests.support.processes import children, exists, with_argument
 
 pytestmark = [pytest.mark.process, pytest.mark.long]
 
@@ -47,6 +49,29 @@ def test_after_kill_what_waits_goes_on_waiting_and_what_ran_here_is_canceled_or_
         (tmp_path / "go").touch()
         for job in (waiting, retried, delayed):
             assert again.ended(job)["errored"] is False
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_processes_whose_keeper_was_no_more_end_before_they_run_again(tmp_path, number):
+    """Killed with the server, as for want of memory; one that is stopped cannot do its duty either."""
+    marker = f"67.{os.getpid()}{int(number)}"
+    script = f"echo begun >> begun; setsid sleep {marker} & sleep {marker}"
+    definitions = f"pipelines: {{p: {{tasks: {{t: {{restart: retry, script: ['{script}']}}}}}}}}"
+    with start_server(tmp_path, definitions=definitions) as server:
+        server.schedule("p")
+        until(lambda: len(with_argument(marker)) >= 2)
+        before = with_argument(marker)
+        [keeper] = children(server.process.pid)
+        os.kill(keeper, number)
+        server.kill()
+    with start_server(tmp_path) as again:
+        until(lambda: (tmp_path / "begun").read_text().count("begun") == 2)
+        left = [pid for pid in before if exists(pid)]
+        again.signal(signal.SIGTERM)
+        assert again.wait() == 0
+    if number == signal.SIGSTOP:
+        os.kill(keeper, signal.SIGCONT)
+    assert not left
 
 
 def test_what_was_scheduled_survives_a_kill_right_after_the_answer(tmp_path):

@@ -4,6 +4,7 @@ The data folder is locked first, then the address is taken, and only then do rec
 the second harms nothing. Taken apart in the other order, the records go to the disk last.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -30,7 +31,7 @@ from paas_pipelines.server.settings import Settings
 from paas_pipelines.store.opening import opened as store_opened
 from paas_pipelines.tasks.conductor import FORGOTTEN, Conductor
 from paas_pipelines.tasks.job_server import JobServer
-from paas_pipelines.tasks.local import LocalPlace, with_more_files
+from paas_pipelines.tasks.local import LocalPlace, kill_what_is_left, with_more_files
 from paas_runner.server.connections import Connections
 from paas_runner.server.waiting import keep_sweeping
 from paas_runner.service.systemd import ServiceManager
@@ -76,6 +77,7 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
             stack.callback(each.close)
         journal = store.journal
         engine = Engine(_now, store.runs, definitions)
+        await asyncio.to_thread(kill_what_is_left, list(engine.activities()))
         engine.recover()
         await journal.flushed()
         local = LocalPlace(environment, files=with_more_files())

@@ -8,15 +8,17 @@ import asyncio
 import errno
 import os
 import resource
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import attrs
 
+from paas_pipelines.runs.engine import Activity
 from paas_pipelines.runs.run import NO_EXIT_CODE, TaskEnd
 from paas_pipelines.tasks import shell
 from paas_pipelines.tasks.job_spec import RUN_ID
-from paas_pipelines.tasks.place import Output, TaskOrder, before
+from paas_pipelines.tasks.place import Output, TaskOrder, before, order_of
 from paas_pipelines.tasks.script import rendered
 from paas_runner.inner.process import launched
 from paas_runner.plain_text import exact_span
@@ -154,10 +156,19 @@ class _Task:
             return await ended or (0 if by_itself else _INTERRUPTED)
         except OSError as error:
             if error.errno is None:  # its keeper could not start it, or is dead
-                shell.kill_all_with(
-                    {f"{name}={environment[name]}".encode() for name in (RUN_ID, "TASK_NAME")}
-                )
+                shell.kill_all_with(_marks(environment))
             raise
+
+
+def kill_what_is_left(activities: Iterable[Activity]) -> None:
+    """Of tasks that ran under an earlier server: its keepers may have been killed together with it."""
+    orders = [order_of(each.run, each.task) for each in activities if not each.task.definition.elsewhere]
+    shell.kill_all_with(*(_marks({**order.env, RUN_ID: order.run.run_id}) for order in orders))
+
+
+def _marks(environment: Mapping[str, str]) -> AbstractSet[bytes]:
+    """By which the processes of a task are known."""
+    return {f"{name}={environment[name]}".encode() for name in (RUN_ID, "TASK_NAME")}
 
 
 def _broken(why: str) -> TaskEnd:

@@ -107,10 +107,11 @@ def nameless_file(content: bytes = b"") -> Iterator[tuple[int, str]]:
         os.close(descriptor)
 
 
-def kill_all_with(entries: AbstractSet[bytes]) -> None:
-    """Kill the processes with these in their environment, until there are none: for want of their keeper."""
-    for _ in range(_MOST_ROUNDS):
-        found = [process for process in Path("/proc").glob("[0-9]*") if entries <= _environment(process)]
+def kill_all_with(*wanted: AbstractSet[bytes]) -> None:
+    """Kill the processes with any of these in their environment until there are none, for want of a keeper."""
+    for _ in range(_MOST_ROUNDS if wanted else 0):
+        environments = ((process, _environment(process)) for process in Path("/proc").glob("[0-9]*"))
+        found = [process for process, has in environments if any(entries <= has for entries in wanted)]
         if not found:
             return
         for process in found:
