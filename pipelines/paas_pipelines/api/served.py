@@ -34,7 +34,7 @@ class Served:
     async def schedule(
         self, pipeline: str, *, variables: Mapping[str, Any], user: str = "", partition: str = ""
     ) -> Run:
-        """A new run, once it is on the disk; raises `ScheduleRefusedError`, or `StoreError`: it never runs."""
+        """A new run, once it is on the disk; raises `ScheduleRefusedError`; `StoreError`: it never runs."""
         if self.journal.trouble:
             raise StoreError(self.journal.trouble)
         run = self.engine.schedule(pipeline, variables=variables, user=user, partition=partition)

@@ -108,7 +108,7 @@ def nameless_file(content: bytes = b"") -> Iterator[tuple[int, str]]:
 
 
 def kill_all_with(*wanted: AbstractSet[bytes]) -> None:
-    """Kill the processes with any of these in their environment until there are none, for want of a keeper."""
+    """Kill all processes with any of these in their environment: for want of a keeper."""
     for _ in range(_MOST_ROUNDS if wanted else 0):
         environments = ((process, _environment(process)) for process in Path("/proc").glob("[0-9]*"))
         found = [process for process, has in environments if any(entries <= has for entries in wanted)]
