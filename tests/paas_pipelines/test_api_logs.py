@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import tracemalloc
 
 import pytest
@@ -128,7 +129,7 @@ async def test_a_run_that_is_removed_ends_those_who_follow_it(world, run_id):
         world.served.logs.output(run_id, "lint").stdout(b"x")
         await stream.next()
         world.engine.book.remove(run_id)
-        world.served.logs.remove(run_id)
+        shutil.rmtree(world.served.logs.folder(run_id))
         world.engine.changes.notify()
         assert (await stream.next()).name == "end"
 

@@ -151,16 +151,18 @@ async def test_a_file_is_on_the_disk_before_the_records_that_tell_of_it(journal,
 
 
 async def test_what_is_not_needed_any_more_goes_after_the_records_that_told_of_it(journal, tmp_path):
-    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "data" / "artifacts").mkdir()
     await limit(journal, 1)
     journal.put("run", "a", "x" * 10_000)
-    journal.unneeded(tmp_path / "artifacts")
+    journal.unneeded(tmp_path / "data" / "artifacts")
     with pytest.raises(StoreError):
         await journal.flushed()
-    assert (tmp_path / "artifacts").exists()
+    assert (tmp_path / "data" / "artifacts").exists()
     await limit(journal, 1_000_000)
     await journal.flushed()
-    assert not (tmp_path / "artifacts").exists()
+    assert not (tmp_path / "data" / "artifacts").exists()
+    await journal.flushed()
+    assert on_disk(tmp_path).keys() == {"a"}
 
 
 # --- a disk that takes no more ---------------------------------------------------------------------------

@@ -1,11 +1,14 @@
 """A data folder opened again has everything as it was: runs, the coordinator's jobs, their logs."""
 
+import asyncio
 import random
+import shutil
 from datetime import UTC, datetime
 
 import pytest
 from paas_pipelines.definitions.definition import Definition, TaskDefinition
 from paas_pipelines.runs.engine import Engine
+from paas_pipelines.store.disk import UNNEEDED
 from paas_pipelines.store.logs import Stream
 from paas_pipelines.store.opening import opened
 
@@ -92,6 +95,32 @@ async def test_with_a_run_its_jobs_are_forgotten(tmp_path):
         assert [run.run_id for run in store.runs.runs()] == [kept]
         assert list(store.jobs.jobs()) == [second]
         assert first < second
+
+
+async def test_with_a_run_its_logs_go_also_where_the_server_dies_in_between(tmp_path, monkeypatch):
+    def dies(_folder, **_how):
+        raise asyncio.CancelledError
+
+    async with in_folder(tmp_path) as store:
+        run_id, _ = World(store).submitted()
+        kept, _ = World(store).submitted()
+        for each in (run_id, kept):
+            with store.logs.output(each, "local") as output:
+                output.stdout(b"said")
+        await store.journal.flushed()
+        monkeypatch.setattr(shutil, "rmtree", dies)
+        store.runs.remove(run_id)
+        while not await store.journal.stored(UNNEEDED):
+            await asyncio.sleep(0)
+        assert store.logs.folder(run_id).exists()
+        assert run_id not in await store.journal.stored("run")
+    monkeypatch.undo()
+    async with in_folder(tmp_path):
+        pass
+    assert not store.logs.folder(run_id).exists()
+    async with in_folder(tmp_path) as store:
+        assert await store.journal.stored(UNNEEDED) == {}
+    assert store.logs.read(kept, "local", Stream.STDOUT) == b"said"
 
 
 async def test_a_trace_of_a_job_that_is_nobodys_is_kept_apart(tmp_path):

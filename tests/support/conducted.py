@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from paas_pipelines.runs.book import RunBook
 from paas_pipelines.runs.engine import Engine
 from paas_pipelines.runs.run import Run, TaskEnd
 from paas_pipelines.store.logs import LogFiles
-from paas_pipelines.tasks.conductor import FORGOTTEN, Conductor
+from paas_pipelines.tasks.conductor import Conductor
 from paas_pipelines.tasks.place import Output, TaskOrder
 
 from paas_runner.store.protocol import StoreError
@@ -27,10 +28,14 @@ class Disk:
         self.full = False
         self.flushes = 0
         self._unwritten: list[tuple[str, str, object]] = []
+        self._unneeded: list[Path] = []
         self._lasts = lasts
 
     def put(self, kind: str, key: str, text: object) -> None:
         self._unwritten.append((kind, key, text))
+
+    def unneeded(self, folder: Path) -> None:
+        self._unneeded.append(folder)
 
     async def flushed(self) -> None:
         self.flushes += 1
@@ -45,6 +50,8 @@ class Disk:
                 self.texts.pop((kind, key), None)
             else:
                 self.texts[kind, key] = text
+        while self._unneeded:
+            shutil.rmtree(self._unneeded.pop())
 
 
 class Stage:
@@ -89,9 +96,14 @@ class World:
         self.stage = stage or Stage()
         self.disk = Disk()
         self.logs = LogFiles(folder, most_bytes=1_000_000)
-        book = RunBook(written=lambda run_id, run: self.disk.put(RUN, run_id, run))
+        book = RunBook(written=self._written)
         self.engine = Engine(virtual_now, book, {each.name: each for each in definitions})
         self.conductor = self.conduct()
+
+    def _written(self, run_id: str, run: Run | None) -> None:
+        self.disk.put(RUN, run_id, run)
+        if run is None:
+            self.disk.unneeded(self.logs.folder(run_id))
 
     def conduct(self) -> Conductor:
         """Another one, as after a restart."""
@@ -101,7 +113,6 @@ class World:
             self.logs,
             lambda _task: self.stage,
             clock=virtual_now,
-            forgotten=[key for kind, key in self.disk.texts if kind == FORGOTTEN],
         )
         return self.conductor
 

@@ -29,7 +29,7 @@ from paas_pipelines.server.listening import WORDS, AccessLog, place_of, port_of
 from paas_pipelines.server.reloading import Reloading
 from paas_pipelines.server.settings import Settings
 from paas_pipelines.store.opening import opened as store_opened
-from paas_pipelines.tasks.conductor import FORGOTTEN, Conductor
+from paas_pipelines.tasks.conductor import Conductor
 from paas_pipelines.tasks.job_server import JobServer
 from paas_pipelines.tasks.local import LocalPlace, kill_what_is_left, with_more_files
 from paas_runner.server.connections import Connections
@@ -109,7 +109,6 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
             store.logs,
             lambda task: jobs.place if task.definition.elsewhere else local,
             clock=_now,
-            forgotten=await journal.stored(FORGOTTEN),
         )
         reloading = Reloading(
             engine=engine,

@@ -110,7 +110,7 @@ class DiskBook(MemoryBook):
                 self._journal.put(kind, str(job_id), None)
             for kind in self._artifacts.get(job_id, ()):
                 self._journal.put(_ARTIFACT, f"{job_id}/{kind}", None)
-            self._journal.unneeded(self._folder / str(job_id))
+                self._journal.unneeded(self._folder / str(job_id))
         self._journal.put(_PIPELINE, str(pipeline_id), None)
         super().forget(pipeline_id)
 

@@ -24,6 +24,9 @@ from paas_runner.store.schema import Migration, Schema
 log = structlog.stdlib.get_logger(__name__)
 
 FILE = "pipelines.db"
+UNNEEDED = "unneeded"
+"""The kind of the notes that a folder is still to be removed; the key is its path in the data folder."""
+
 RETRY_SECONDS = 0.5
 
 SCHEMA = Schema(
@@ -46,20 +49,14 @@ class _Batch:
 
     texts: dict[tuple[str, str], str | None] = attrs.field(factory=dict)
     files: dict[Path, None] = attrs.field(factory=dict)  # in the order of their growth
-    unneeded: list[Path] = attrs.field(factory=list)
     waiters: list["asyncio.Future[None]"] = attrs.field(factory=list)
 
     def before(self, later: "_Batch") -> "_Batch":
         """Both together, once this one has failed."""
-        return _Batch(
-            texts=self.texts | later.texts,
-            files=self.files | later.files,
-            unneeded=self.unneeded + later.unneeded,
-            waiters=later.waiters,
-        )
+        return _Batch(texts=self.texts | later.texts, files=self.files | later.files, waiters=later.waiters)
 
     def __bool__(self) -> bool:
-        return bool(self.texts or self.files or self.unneeded)
+        return bool(self.texts or self.files)
 
 
 class DiskJournal:
@@ -96,8 +93,7 @@ class DiskJournal:
         self._have_it_written()
 
     def unneeded(self, folder: Path) -> None:
-        self._next.unneeded.append(folder)
-        self._have_it_written()
+        self.put(UNNEEDED, str(folder.relative_to(self._database.path.parent)), "")
 
     async def stored(self, kind: str) -> Mapping[str, str]:
         """Raises `StoreError`."""
@@ -115,7 +111,8 @@ class DiskJournal:
     async def aclose(self) -> None:
         """Write what is left, and let go of the files; raises `StoreError` where that cannot be written."""
         try:
-            await self.flushed()
+            while self._next or self._under_way:
+                await self.flushed()
         finally:
             if self._writer:
                 self._writer.cancel()
@@ -143,9 +140,15 @@ class DiskJournal:
                 if self.trouble:
                     self.trouble = ""
                     log.warning("records_written_again", path=str(self._database.path))
-                for folder in batch.unneeded:
-                    shutil.rmtree(folder, ignore_errors=True)
+                await self._remove_unneeded(batch)
                 _answer(batch.waiters)
+
+    async def _remove_unneeded(self, batch: _Batch) -> None:
+        for (kind, name), text in batch.texts.items():
+            if kind == UNNEEDED and text is not None:
+                shutil.rmtree(self._database.path.parent / name, ignore_errors=True)
+                self.put(UNNEEDED, name, None)
+                await asyncio.sleep(0)
 
 
 def _answer(waiters: Iterable["asyncio.Future[None]"], error: Exception | None = None) -> None:

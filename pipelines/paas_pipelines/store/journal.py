@@ -24,9 +24,9 @@ class Journal(Protocol):
         """What was written to a file until now has to be on the disk before what is put until then."""
 
     def unneeded(self, folder: Path) -> None:
-        """Have a folder removed once all that is put before the next await is on the disk.
+        """Have a folder in the data folder removed when all that is put before the next await is written.
 
-        After a crash in between it is still there.
+        A note that it is still to be done is written, too: a crash in between leaves nothing behind.
         """
 
     async def stored(self, kind: str) -> Mapping[str, str]:

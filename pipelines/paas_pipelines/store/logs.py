@@ -2,7 +2,6 @@
 
 import enum
 import os
-import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -42,7 +41,7 @@ class LogFiles:
 
     def path(self, run_id: str, task: str, stream: Stream) -> Path:
         """Raises ValueError for names that lead elsewhere."""
-        return self._run(run_id) / _inside(f"{task}-{stream}.log")
+        return self.folder(run_id) / _inside(f"{task}-{stream}.log")
 
     def size(self, run_id: str, task: str, stream: Stream) -> int:
         """In bytes; 0 of a task that has written nothing."""
@@ -57,11 +56,8 @@ class LogFiles:
             return file.read(most)
         return b""
 
-    def remove(self, run_id: str) -> None:
-        """All of a run; what its tasks still write is gone with it."""
-        shutil.rmtree(self._run(run_id), ignore_errors=True)
-
-    def _run(self, run_id: str) -> Path:
+    def folder(self, run_id: str) -> Path:
+        """Of all logs of a run; raises ValueError for names that lead elsewhere."""
         return self._folder / _inside(run_id)
 
 

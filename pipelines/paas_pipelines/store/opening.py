@@ -12,7 +12,7 @@ from paas_pipelines.runs.run import Run
 from paas_pipelines.store import imported
 from paas_pipelines.store.codec import run_text, runs
 from paas_pipelines.store.coordinator_book import DiskBook
-from paas_pipelines.store.disk import DiskJournal
+from paas_pipelines.store.disk import UNNEEDED, DiskJournal
 from paas_pipelines.store.journal import Journal
 from paas_pipelines.store.logs import LogFiles, Stream
 from paas_runner.pipelines.jobs import Job
@@ -36,7 +36,7 @@ class Store:
 
 
 class _Records:
-    """Writes runs, and forgets the coordinator's jobs together with theirs."""
+    """Writes runs, and forgets their logs and the coordinator's jobs together with them."""
 
     def __init__(self, journal: Journal, logs: LogFiles, jobs_folder: Path) -> None:
         self._journal = journal
@@ -50,6 +50,7 @@ class _Records:
         if run:
             self.note(run)
             return
+        self._journal.unneeded(self._logs.folder(run_id))
         for job_id in self._jobs.pop(run_id, ()):
             del self._tasks[job_id]
             self.jobs.forget(self.jobs.job(job_id).pipeline_id)
@@ -77,6 +78,8 @@ async def opened(folder: Path, *, most_log_bytes: int) -> AsyncIterator[Store]:
     """
     journal = await DiskJournal.open(folder)
     try:
+        for name in await journal.stored(UNNEEDED):
+            journal.unneeded(folder / name)
         if _IMPORTED not in await journal.stored(_FACT):
             await _import(journal, folder / imported.FILE)
         logs = LogFiles(folder / "logs", most_bytes=most_log_bytes)

@@ -7,7 +7,7 @@ says `running` is on the disk; a wish to stop is passed on at once, since it har
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -25,19 +25,12 @@ from paas_runner.store.protocol import StoreError
 
 log = structlog.stdlib.get_logger(__name__)
 
-FORGOTTEN = "forgotten"
-"""The kind of the journal's notes that there is more of a run to be removed; the key is its id."""
-
 MOST_TOLD_BYTES = 64 * 1024
 """The end of each output of which an `on_error` task is told: it fits into one argument of a program."""
 
 _LOOK_AGAIN_SECONDS = 60.0
-_FORGET_EVERY_SECONDS = 3.0  # at most, as prunner saves
+_FORGET_EVERY_SECONDS = 3.0  # as prunner saves
 _MOST_ERROR_LETTERS = 4_000
-
-
-def _in_order(keys: Iterable[str]) -> dict[str, None]:
-    return dict.fromkeys(keys)
 
 
 @attrs.define(eq=False)
@@ -49,12 +42,8 @@ class Conductor:
     _logs: LogFiles
     _place_of: Callable[[Task], Place]
     _clock: Clock = attrs.field(kw_only=True)
-    _forgotten: dict[str, None] = attrs.field(kw_only=True, default=(), converter=_in_order)
-    """Given are the keys that the journal has under `FORGOTTEN`."""
-
     _at_work: dict[tuple[str, str], asyncio.Event] = attrs.field(init=False, factory=dict)
     _news: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
-    _ended: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
     _closing: bool = attrs.field(init=False, default=False)
     _rng: random.Random = attrs.field(init=False, factory=random.Random)
 
@@ -72,7 +61,7 @@ class Conductor:
                     self._compare(group)
                     await self._until_news()
                 forgetting.cancel()
-            await self._forget_old()
+            self._forget_old()
         finally:
             unsubscribe()
 
@@ -132,7 +121,6 @@ class Conductor:
                 return  # and it stays at work for us: it must not run twice
         del self._at_work[run_id, name]
         self._news.set()
-        self._ended.set()
 
     async def _brought(self, run_id: str, name: str, stop: asyncio.Event) -> TaskEnd | None:
         """How it ended in its place; None if nobody wants to know any more."""
@@ -177,37 +165,15 @@ class Conductor:
 
     async def _keep_forgetting(self) -> None:
         while True:
-            await self._forget_old()
+            self._forget_old()
             await asyncio.sleep(_FORGET_EVERY_SECONDS)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
-                    await self._ended.wait()
-            self._ended.clear()
 
-    async def _forget_old(self) -> None:
-        """Remove the records that are kept no longer, then what else there is of them.
-
-        In one transaction with the records' removal there is a note that the rest is still to be done. So a
-        crash neither leaves anything behind, nor takes the logs of a run that is still known.
-        """
+    def _forget_old(self) -> None:
+        """Remove the records that are kept no longer; what else there is of them, the store removes."""
         try:
-            for run in self._engine.retain():
-                self._journal.put(FORGOTTEN, run.run_id, "")
-                self._forgotten[run.run_id] = None
-            if self._forgotten:
-                await self._journal.flushed()
-                await self._forget_more()
-        except StoreError:  # the journal tells of it: the next time, then
-            return
+            self._engine.retain()
         except Exception:
             log.exception("retention_error")
-
-    async def _forget_more(self) -> None:
-        for run_id in tuple(self._forgotten):
-            self._logs.remove(run_id)
-            self._journal.put(FORGOTTEN, run_id, None)
-            del self._forgotten[run_id]
-            await asyncio.sleep(0)
 
 
 def _plain(text: str) -> str:

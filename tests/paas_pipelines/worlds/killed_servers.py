@@ -22,9 +22,9 @@ from paas_pipelines.runs.engine import AlreadyCompletedError, Engine, ScheduleRe
 from paas_pipelines.runs.run import TaskEnd, TaskStatus
 from paas_pipelines.store import opening
 from paas_pipelines.store.codec import runs
-from paas_pipelines.store.disk import SCHEMA, DiskJournal
+from paas_pipelines.store.disk import FILE, SCHEMA, DiskJournal
 from paas_pipelines.store.logs import Stream
-from paas_pipelines.tasks.conductor import FORGOTTEN, Conductor
+from paas_pipelines.tasks.conductor import Conductor
 from paas_pipelines.tasks.job_server import JobServer
 from paas_pipelines.tasks.job_spec import RUN_ID
 
@@ -198,7 +198,7 @@ class World:
 
     async def open(self, _folder):
         """The journal of the server that is about to begin."""
-        return DiskJournal(MortalDatabase(self, self.server.life))
+        return DiskJournal(MortalDatabase(self, self.server.life, self.folder / FILE))
 
     async def _ends(self, server, people):
         """By a kill, by a signal, or, when nobody wants anything any more, by a signal at leisure."""
@@ -510,7 +510,6 @@ class Server:
             store.logs,
             lambda task: self.jobs.place if task.definition.elsewhere else here,
             clock=virtual_now,
-            forgotten=await journal.stored(FORGOTTEN),
         )
         self.conductor._rng = random.Random(1)
         sweeping = asyncio.create_task(keep_sweeping(self.jobs.coordinator))
@@ -530,7 +529,7 @@ class MortalDatabase:
 
     world: World
     life: Life
-    path: Path = Path("/nowhere/pipelines.db")
+    path: Path
 
     async def transaction(self, work):
         world, rng = self.world, self.world.rng
