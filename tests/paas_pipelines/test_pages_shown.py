@@ -43,6 +43,16 @@ async def test_a_pipeline_that_takes_no_more_says_so(tmp_path):
         assert "No run would be taken now" in (await visited.read("/pipeline?name=full")).text
 
 
+async def test_a_pipeline_shows_its_last_runs(visited):
+    ids = [await visited.world.schedule() for _ in range(2)]
+    for run_id in ids:
+        visited.world.engine.cancel(run_id)
+    page = await visited.read("/pipeline?name=release_it")
+    assert [link for link in page.links() if link.startswith("run?id=")].count(f"run?id={ids[1]}") == 1
+    assert "Last runs" in page.text
+    assert (await visited.read("/pipeline?name=other")).text.count("None.") == 1
+
+
 async def test_runs_are_listed_newest_first_in_parts_and_by_pipeline(visited):
     ids = [await visited.world.schedule("release_it" if n % 2 else "other") for n in range(PER_PAGE + 6)]
     newest_first = [f"run?id={each}" for each in reversed(ids)]

@@ -32,6 +32,7 @@ from paas_runner.web.forms import is_from_own_page, is_https, posted_form
 from paas_runner.web.rendering import Templates, static_files
 
 REFRESH_SECONDS = 3
+LAST_RUNS = 10
 PER_PAGE = 50
 MOST_FORM_BYTES = 256 * 1024
 MOST_FIELDS = 500
@@ -111,8 +112,15 @@ class PipelinePages:
         book = self._engine.book
         active, waiting = book.active(definition.name), book.waiting(definition.name)
         unfinished = [*islice(active, PER_PAGE), *islice(waiting, PER_PAGE)]
-        state = self._engine.pipeline(definition.name)
-        return self._html("pipeline", status, state=state, fields=fields, wrong=wrong, unfinished=unfinished)
+        return self._html(
+            "pipeline",
+            status,
+            state=self._engine.pipeline(definition.name),
+            fields=fields,
+            wrong=wrong,
+            unfinished=unfinished,
+            ended=[*islice((run for run in book.runs_of(definition.name) if run.ended), LAST_RUNS)],
+        )
 
     async def run(self, request: Request, _user: str) -> Response:
         """One run; a POST cancels it."""
