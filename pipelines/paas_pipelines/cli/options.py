@@ -63,10 +63,8 @@ OPTIONS: Sequence[Option] = [
     Option(*(cell.strip() for cell in row.split("|"))) for row in _TABLE.strip().splitlines()
 ]
 
-_BOOLS = {
-    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
-    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
-}
+_TRUE = ("1", "t", "T", "TRUE", "true", "True")
+_FALSE = ("0", "f", "F", "FALSE", "false", "False")
 """As Go's strconv.ParseBool has them."""
 
 
@@ -119,9 +117,9 @@ def _value(kind: str, texts: Sequence[str]) -> Any:
     text = texts[-1]
     match kind:
         case "switch":
-            if text not in _BOOLS:
+            if text not in _TRUE + _FALSE:
                 raise ValueError(f'could not parse "{text}" as bool value: true or false')
-            return _BOOLS[text]
+            return text in _TRUE
         case "span":
             if (span := parse_duration(text)) <= timedelta():
                 raise ValueError(f"{text} is no time to wait")

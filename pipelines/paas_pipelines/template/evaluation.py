@@ -178,7 +178,7 @@ class _Rendering:
         values += last
         self._work.spend(sum(len(value) for value in values if isinstance(value, str)))
         try:
-            return call(self._work, values)
+            return call(self._work, *values)
         except CallError as wrong:
             self._node = at
             self._fail(f"error calling {name}: {wrong}")

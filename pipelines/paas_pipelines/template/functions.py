@@ -1,30 +1,33 @@
 """The functions that templates have: Go's but those that escape for other languages, and `default`."""
 
-from collections.abc import Callable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
 from paas_pipelines.template.formatting import formatted, go_type, of_json, show_all
 from paas_pipelines.template.strings import CallError, Work
 
-Call: TypeAlias = Callable[[Work, Sequence[Any]], Any]
-"""Gets the arguments; raises `CallError`."""
+Call: TypeAlias = Callable[..., Any]
+"""Gets what the rendering may still take, and the arguments; raises `CallError`."""
 
 NOT_OFFERED = frozenset({"call", "html", "js", "urlquery"})
 """Functions of Go's that are none here."""
 
-_COMPARABLE = frozenset({"bool", "int", "float64", "string"})
+_ORDERED = ("int", "float64", "string")
 
 
-def _printf(work: Work, values: Sequence[Any]) -> str:
-    pattern, *others = values
+def _print(work: Work, *values: Any, line: bool = False) -> str:
+    return show_all(work, values, line=line)
+
+
+def _printf(work: Work, pattern: Any, *values: Any) -> str:
     if not isinstance(pattern, str):
         raise CallError(f"expected string; got {go_type(pattern)}")
-    return formatted(work, pattern, others)
+    return formatted(work, pattern, values)
 
 
-def _length(_work: Work, values: Sequence[Any]) -> int:
-    value = values[0]
+def _length(_work: Work, value: Any) -> int:
     if isinstance(value, str):
         return len(value.encode())
     if isinstance(value, Mapping | list | tuple):
@@ -40,8 +43,7 @@ def _position(index: Any, most: int) -> int:
     return index
 
 
-def _index(_work: Work, values: Sequence[Any]) -> Any:
-    item, *indexes = values
+def _index(_work: Work, item: Any, *indexes: Any) -> Any:
     for index in indexes:
         if isinstance(item, Mapping):
             if not isinstance(index, str):
@@ -56,8 +58,7 @@ def _index(_work: Work, values: Sequence[Any]) -> Any:
     return item
 
 
-def _slice(_work: Work, values: Sequence[Any]) -> Any:
-    item, *indexes = values
+def _slice(_work: Work, item: Any, *indexes: Any) -> Any:
     if len(indexes) > 2:
         raise CallError(f"too many slice indexes: {len(indexes)}")
     if not isinstance(item, str | list | tuple):
@@ -71,48 +72,40 @@ def _slice(_work: Work, values: Sequence[Any]) -> Any:
     return part.decode(errors="replace") if isinstance(part, bytes) else part
 
 
-def _compared(values: Sequence[Any], *, ordered: bool) -> bool:
-    """Whether the first is the second, or below it; raises `CallError` where Go does not compare them."""
-    first, second = values
-    kinds = go_type(first), go_type(second)
-    if not ordered and "nil" in kinds:
-        return first is second
-    if ordered and (not _COMPARABLE.issuperset(kinds) or kinds == ("bool", "bool")):
-        raise CallError("invalid type for comparison")
-    if kinds[0] != kinds[1]:
-        raise CallError(f"incompatible types for comparison: {kinds[0]} and {kinds[1]}")
-    if kinds[0] not in _COMPARABLE:
-        raise CallError(f"non-comparable type {kinds[1]}")
-    return bool(first < second if ordered else first == second)
-
-
-def _equal(_work: Work, values: Sequence[Any]) -> bool:
-    first, *others = values
+def _equal(_work: Work, first: Any, *others: Any) -> bool:
     if not others:
         raise CallError("missing argument for comparison")
-    return any(_compared((first, other), ordered=False) for other in others)
+    return any(_same(first, other) for other in others)
 
 
-def _less(_work: Work, values: Sequence[Any]) -> bool:
-    return _compared(values, ordered=True)
+def _same(first: Any, second: Any) -> bool:
+    if first is None or second is None:
+        return first is second
+    if (kind := _common_type(first, second)) not in ("bool", *_ORDERED):
+        raise CallError(f"non-comparable type {kind}")
+    return bool(first == second)
 
 
-def _less_or_equal(work: Work, values: Sequence[Any]) -> bool:
-    return _less(work, values) or _equal(work, values)
+def _ordered(compare: Callable[[Any, Any], bool], _work: Work, first: Any, second: Any) -> bool:
+    if not {go_type(first), go_type(second)}.issubset(_ORDERED):
+        raise CallError("invalid type for comparison")
+    _common_type(first, second)
+    return compare(first, second)
 
 
-def _not(test: Call, work: Work, values: Sequence[Any]) -> bool:
-    return not test(work, values)
+def _common_type(first: Any, second: Any) -> str:
+    if (kind := go_type(first)) != go_type(second):
+        raise CallError(f"incompatible types for comparison: {kind} and {go_type(second)}")
+    return kind
 
 
-def _default(_work: Work, values: Sequence[Any]) -> Any:
+def _default(_work: Work, fallback: Any, value: Any) -> Any:
     """The second, or the first where that is empty; a number never is. nil is, other than taskctl's."""
-    fallback, value = values
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return value if value or number else fallback
 
 
-def _last(_work: Work, values: Sequence[Any]) -> Any:
+def _last(_work: Work, *values: Any) -> Any:
     """Of `and` and `or`, whose other arguments have decided nothing."""
     return values[-1]
 
@@ -120,19 +113,19 @@ def _last(_work: Work, values: Sequence[Any]) -> Any:
 FUNCTIONS: Mapping[str, tuple[Call, int, int | None]] = {
     "and": (_last, 1, None),
     "or": (_last, 1, None),
-    "not": (lambda _work, values: not values[0], 1, 1),
+    "not": (lambda _work, value: not value, 1, 1),
     "len": (_length, 1, 1),
     "index": (_index, 1, None),
     "slice": (_slice, 1, None),
-    "print": (show_all, 0, None),
-    "println": (partial(show_all, line=True), 0, None),
+    "print": (_print, 0, None),
+    "println": (partial(_print, line=True), 0, None),
     "printf": (_printf, 1, None),
     "eq": (_equal, 1, None),
-    "ne": (partial(_not, _equal), 2, 2),
-    "lt": (_less, 2, 2),
-    "le": (_less_or_equal, 2, 2),
-    "gt": (partial(_not, _less_or_equal), 2, 2),
-    "ge": (partial(_not, _less), 2, 2),
+    "ne": (lambda work, first, second: not _equal(work, first, second), 2, 2),
+    "lt": (partial(_ordered, operator.lt), 2, 2),
+    "le": (partial(_ordered, operator.le), 2, 2),
+    "gt": (partial(_ordered, operator.gt), 2, 2),
+    "ge": (partial(_ordered, operator.ge), 2, 2),
     "default": (_default, 2, 2),
 }
 """Each with the fewest arguments that it takes, and the most; None is any number."""

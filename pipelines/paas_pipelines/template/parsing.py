@@ -6,7 +6,7 @@ fractions or complex numbers.
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import attrs
@@ -17,9 +17,10 @@ from paas_pipelines.template.strings import TemplateError, quote, unquoted
 from paas_runner.plain_text import shortened
 
 KEYWORDS = frozenset(
-    {"if", "else", "end", "range", "with", "break", "continue", "nil", "define", "template", "block"}
+    {"if", "else", "end", "range", "with", "break", "continue", "define", "template", "block"}
 )
-OPERANDS = frozenset({"bool", "dot", "field", "word", "number", "nil", "raw", "string", "variable", "open"})
+OPERANDS = frozenset({"dot", "field", "word", "number", "raw", "string", "variable", "open"})
+_WORDS = {"true": True, "false": False, "nil": None}
 _LEFT = r"(?:[ \t\r\n]*\{\{-(?=[ \t\r\n])|\{\{)"
 _RIGHT = r"(?:[ \t\r\n]+-\}\}[ \t\r\n]*|\}\})"
 _TEXT = re.compile(rf"(.*?)(?:({_LEFT}[ \t\r\n]*/\*.*?\*/{_RIGHT})|({_LEFT})|\Z)", re.DOTALL)
@@ -42,7 +43,7 @@ _STRAY = {
 
 @attrs.frozen
 class Token:
-    """The kind is a group's name above, a keyword, or one of text, left, bool, error and eof."""
+    """The kind is a group's name above, a keyword, or one of text, left and eof."""
 
     kind: str
     text: str
@@ -73,8 +74,8 @@ class Node:
     parts: "tuple[Node, ...]" = ()
 
 
-def tokens(text: str) -> Iterator[Token]:
-    """All of a template, up to the first that is none: that one is an error with what Go says of it."""
+def tokens(text: str, name: str) -> Iterator[Token]:
+    """All of a template, whose name is for the `TemplateError` that it may raise."""
     position, opened, kind = 0, 0, "right"
     while kind != "eof":
         if kind == "right":
@@ -91,11 +92,10 @@ def tokens(text: str) -> Iterator[Token]:
             match = _TOKEN.match(text, position)
             kind, found = (match.lastgroup or "", match[0]) if match else ("error", "")
             if wrong := _wrong(text, position, kind, found, depth):
-                yield Token("error", wrong, opened if wrong.startswith("unclosed") else position)
-                return
+                raise _error(text, name, opened if wrong.startswith("unclosed") else position, wrong)
             depth += (kind == "open") - (kind == "close")
-            if kind == "word":
-                kind = found if found in KEYWORDS else "bool" if found in ("true", "false") else kind
+            if found in KEYWORDS:
+                kind = found
             if kind != "space":
                 yield Token(kind, found, position, spaced)
             spaced = kind == "space"
@@ -120,6 +120,11 @@ def _wrong(text: str, position: int, kind: str, found: str, depth: int) -> str:
     return "unclosed left paren" if kind == "right" and depth else ""
 
 
+def _error(text: str, name: str, position: int, told: str) -> TemplateError:
+    line = text.count("\n", 0, position) + 1
+    return TemplateError(f"template: {name}:{line}: {told}")
+
+
 def parsed(text: str, name: str) -> Node:
     """The list of all; raises `TemplateError`."""
     parser = _Parser(text, name)
@@ -132,8 +137,8 @@ def parsed(text: str, name: str) -> Node:
 class _Parser:
     def __init__(self, text: str, name: str) -> None:
         self._text = text
-        self._tokens = list(tokens(text))
-        self._next = self._read = 0  # the last one that was looked at: errors tell its line
+        self._tokens = list(tokens(text, name))
+        self._next = 0
         self._name = name
         self._variables = ["$"]
         self._depth = self._ranges = 0
@@ -263,8 +268,6 @@ class _Parser:
 
     def _term(self) -> Node | None:
         token = self._peek()
-        if token.kind == "error":
-            self._unexpected(token, "operand")
         if token.kind not in OPERANDS:
             return None
         self._take()
@@ -275,6 +278,8 @@ class _Parser:
             self._depth -= 1
             return pipe
         if token.kind == "word":
+            if text in _WORDS:
+                return Node("constant", start, text, _WORDS[text])
             if text not in FUNCTIONS:
                 told = "is not offered" if text in NOT_OFFERED else "not defined"
                 self.error(f"function {quote(text)} {told}")
@@ -285,18 +290,16 @@ class _Parser:
             name = text if token.kind == "variable" else None
             return Node("reference", start, text, name, (text[1:],) if token.kind == "field" else ())
         try:
-            return Node("constant", start, text, _CONSTANTS[token.kind](text))
+            return Node("constant", start, text, _number(text) if token.kind == "number" else unquoted(text))
         except ValueError as wrong:
             self.error(str(wrong))
 
     def _peek(self) -> Token:
-        self._read = max(self._read, self._next)
         return self._tokens[self._next]
 
     def _take(self) -> Token:
-        token = self._peek()
-        self._next += token.kind not in ("eof", "error")
-        return token
+        self._next += 1
+        return self._tokens[self._next - 1]
 
     def _since(self, start: int) -> str:
         """What is written from there to the token before the next one."""
@@ -309,12 +312,12 @@ class _Parser:
         self._depth += 1
 
     def _unexpected(self, token: Token, context: str) -> NoReturn:
-        found = token.text if token.kind == "eof" else quote(shortened(token.text, 20))
-        self.error(token.text if token.kind == "error" else f"unexpected {found} in {context}")
+        told = f"unexpected {quote(shortened(token.text, 20))} in {context}"
+        raise _error(self._text, self._name, token.start, told)
 
     def error(self, told: str) -> NoReturn:
-        line = self._text.count("\n", 0, self._tokens[self._read].start) + 1
-        raise TemplateError(f"template: {self._name}:{line}: {told}")
+        """In the line of the token that was taken last."""
+        raise _error(self._text, self._name, self._tokens[self._next - 1].start, told)
 
 
 def _number(text: str) -> int | float:
@@ -334,12 +337,3 @@ def _number(text: str) -> int | float:
     if not math.isfinite(number):
         raise ValueError(f"illegal number syntax: {quote(text)}")
     return number
-
-
-_CONSTANTS: Mapping[str, Callable[[str], int | float | str | None]] = {
-    "bool": lambda text: text == "true",
-    "nil": lambda _text: None,
-    "number": _number,
-    "string": unquoted,
-    "raw": unquoted,
-}
