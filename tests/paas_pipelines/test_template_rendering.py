@@ -171,13 +171,6 @@ def test_what_cannot_be_rendered_is_told_in_gos_words(text, where, context, told
     )
 
 
-def test_a_template_may_have_another_name():
-    with pytest.raises(
-        TemplateError, match=r'^template: deploy:1:2: executing "deploy" at <\.x>: map has no'
-    ):
-        Template.parse("{{.x}}", name="deploy").render({})
-
-
 def test_a_template_is_rendered_any_number_of_times():
     template = Template.parse("{{$x := .x}}{{$x}}")
     assert [template.render({"x": value}) for value in (1, "b", [])] == ["1", "b", "[]"]

@@ -12,11 +12,8 @@ import attrs
 from paas_pipelines.template import strings
 from paas_pipelines.template.formatting import go_type, of_json, show
 from paas_pipelines.template.functions import FUNCTIONS
-from paas_pipelines.template.parsing import Node, parsed
+from paas_pipelines.template.parsing import NAME, Node, parsed
 from paas_pipelines.template.strings import BoundError, CallError, TemplateError, Work
-
-NAME = "interpolate"
-"""What taskctl calls every template; messages have it."""
 
 
 @attrs.frozen
@@ -24,14 +21,13 @@ class Template:
     """A parsed template, for any number of renderings."""
 
     text: str
-    name: str
     tree: Node
 
     @classmethod
-    def parse(cls, text: str, *, name: str = NAME) -> "Template":
+    def parse(cls, text: str) -> "Template":
         """Raises `TemplateError`."""
         text = strings.whole(text)
-        return cls(text, name, parsed(text, name))
+        return cls(text, parsed(text))
 
     def render(self, variables: Mapping[str, Any]) -> str:
         """The text with the variables in it; raises `TemplateError`."""
@@ -198,10 +194,10 @@ class _Rendering:
         return places[-1]
 
     def _fail(self, told: str) -> NoReturn:
-        where, node = self._template.name, self._node
+        node = self._node
         if node is None:
-            raise TemplateError(f"template: {where}: {told}")
+            raise TemplateError(f"template: {NAME}: {told}")
         before = self._template.text[: node.start]
         column = len(before[before.rfind("\n") + 1 :].encode())
-        place = f'{where}:{before.count(chr(10)) + 1}:{column}: executing "{where}" at <{node.text}>'
+        place = f'{NAME}:{before.count(chr(10)) + 1}:{column}: executing "{NAME}" at <{node.text}>'
         raise TemplateError(f"template: {place}: {told}")

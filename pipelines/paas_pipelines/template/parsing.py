@@ -16,6 +16,9 @@ from paas_pipelines.template.functions import FUNCTIONS, NOT_OFFERED
 from paas_pipelines.template.strings import TemplateError, quote, unquoted
 from paas_runner.plain_text import shortened
 
+NAME = "interpolate"
+"""What taskctl calls every template; messages have it."""
+
 KEYWORDS = frozenset(
     {"if", "else", "end", "range", "with", "break", "continue", "define", "template", "block"}
 )
@@ -74,8 +77,8 @@ class Node:
     parts: "tuple[Node, ...]" = ()
 
 
-def tokens(text: str, name: str) -> Iterator[Token]:
-    """All of a template, whose name is for the `TemplateError` that it may raise."""
+def tokens(text: str) -> Iterator[Token]:
+    """All of a template; raises `TemplateError`."""
     position, opened, kind = 0, 0, "right"
     while kind != "eof":
         if kind == "right":
@@ -92,7 +95,7 @@ def tokens(text: str, name: str) -> Iterator[Token]:
             match = _TOKEN.match(text, position)
             kind, found = (match.lastgroup or "", match[0]) if match else ("error", "")
             if wrong := _wrong(text, position, kind, found, depth):
-                raise _error(text, name, opened if wrong.startswith("unclosed") else position, wrong)
+                raise _error(text, opened if wrong.startswith("unclosed") else position, wrong)
             depth += (kind == "open") - (kind == "close")
             if found in KEYWORDS:
                 kind = found
@@ -120,14 +123,14 @@ def _wrong(text: str, position: int, kind: str, found: str, depth: int) -> str:
     return "unclosed left paren" if kind == "right" and depth else ""
 
 
-def _error(text: str, name: str, position: int, told: str) -> TemplateError:
+def _error(text: str, position: int, told: str) -> TemplateError:
     line = text.count("\n", 0, position) + 1
-    return TemplateError(f"template: {name}:{line}: {told}")
+    return TemplateError(f"template: {NAME}:{line}: {told}")
 
 
-def parsed(text: str, name: str) -> Node:
+def parsed(text: str) -> Node:
     """The list of all; raises `TemplateError`."""
-    parser = _Parser(text, name)
+    parser = _Parser(text)
     tree, end = parser.items()
     if end != "eof":
         parser.error(f"unexpected {{{{{end}}}}}")
@@ -135,11 +138,10 @@ def parsed(text: str, name: str) -> Node:
 
 
 class _Parser:
-    def __init__(self, text: str, name: str) -> None:
+    def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = list(tokens(text, name))
+        self._tokens = list(tokens(text))
         self._next = 0
-        self._name = name
         self._variables = ["$"]
         self._depth = self._ranges = 0
 
@@ -313,11 +315,11 @@ class _Parser:
 
     def _unexpected(self, token: Token, context: str) -> NoReturn:
         told = f"unexpected {quote(shortened(token.text, 20))} in {context}"
-        raise _error(self._text, self._name, token.start, told)
+        raise _error(self._text, token.start, told)
 
     def error(self, told: str) -> NoReturn:
         """In the line of the token that was taken last."""
-        raise _error(self._text, self._name, self._tokens[self._next - 1].start, told)
+        raise _error(self._text, self._tokens[self._next - 1].start, told)
 
 
 def _number(text: str) -> int | float:
