@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,23 @@ def test_watching_sees_files_that_change_come_and_go(tmp_path):
         second.unlink()
         until(lambda: "more" not in names(server))
         assert server.log.count("level=error") == 1
+
+
+@pytest.mark.long
+def test_a_file_that_is_being_written_is_not_read_and_what_waits_for_it_stays(tmp_path):
+    """As editors do it: emptied, gone for a moment, half there."""
+    with start_server(tmp_path, "--watch", "--poll-interval=100ms", definitions=DEFINITIONS) as server:
+        server.schedule("held")
+        waiting = server.schedule("held")
+        file = tmp_path / "pipelines.yml"
+        for number in range(20):
+            file.write_text(f"# {number}\npipelines:\n")
+            time.sleep(0.03)
+            file.unlink()
+            time.sleep(0.03)
+        file.write_text(DEFINITIONS.replace("quick:", "swift:"))
+        until(lambda: "swift" in names(server))
+        assert not server.job(waiting)["canceled"]
 
 
 @pytest.mark.long

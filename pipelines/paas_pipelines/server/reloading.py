@@ -1,7 +1,7 @@
 """Definitions are read again, by SIGUSR1 or because their files have changed; wrong ones change nothing.
 
-Watching compares what the file system says of the files, and reads them when that differs. A wrong set of
-files is told once, not at every look.
+Watching compares what the file system says of the files, and reads them when that differs, and stands still.
+A wrong set of files is told once, not at every look.
 """
 
 import asyncio
@@ -18,6 +18,8 @@ from paas_runner.errors import RunnerError
 from paas_runner.service.systemd import ServiceManager
 
 log = structlog.stdlib.get_logger(__name__)
+
+_STILL_SECONDS = 1.0
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -53,7 +55,7 @@ class Reloading:
             now = await self._looked() if self.every_seconds else None
             if self._asked.is_set() or now != self.seen:
                 self._asked.clear()
-                self.seen = now
+                self.seen = await self._settled(now)
                 with self.manager.reloading():
                     await self._reload()
 
@@ -62,6 +64,15 @@ class Reloading:
             return await asyncio.to_thread(self.stamps)
         except (OSError, RunnerError) as error:
             return str(error)
+
+    async def _settled(self, now: Any) -> Any:
+        """What is seen of files that stand still: of one that is half written, runs would be canceled."""
+        before = self.seen
+        while now != before:
+            before = now
+            await asyncio.sleep(_STILL_SECONDS)
+            now = await self._looked()
+        return now
 
     async def _reload(self) -> None:
         try:
