@@ -29,10 +29,6 @@ class Option:
     help: str
 
     @property
-    def short(self) -> str:
-        return "v" if self.name == "verbose" else ""
-
-    @property
     def variable(self) -> str:
         prefix = "PAAS_PIPELINES" if self.name in _OURS else "PRUNNER"
         return f"{prefix}_{self.name.replace('-', '_').upper()}"
@@ -99,7 +95,7 @@ def doubts_of(given: Mapping[str, Sequence[str]], environ: Mapping[str, str]) ->
 def add_options(parser: argparse.ArgumentParser, only: Container[str] | None = None) -> None:
     """For the command line of `paas-runner`: all, or only those of these names."""
     for option in (each for each in OPTIONS if only is None or each.name in only):
-        names = [f"--{option.name}", *([f"-{option.short}"] if option.short else [])]
+        names = [f"--{option.name}"] + ["-v"] * (option.name == "verbose")
         shown = f" (default: {option.shown})" if option.shown else ""
         told = f"{option.help}{shown} [${option.variable}]"
         if option.kind == "switch":

@@ -28,9 +28,8 @@ _SIGNALS = """\
 Signals: SIGINT waits for running jobs, SIGTERM cancels them (a second one
 ends at once), SIGUSR1 reloads the definitions. Exit codes: 0 after a complete shutdown, else 1.
 """
-_NAMED: Mapping[str, Option] = {
-    name: option for option in OPTIONS for name in (option.name, option.short) if name
-}
+_NAMED: dict[str, Option] = {option.name: option for option in OPTIONS}
+_NAMED["v"] = _NAMED["verbose"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

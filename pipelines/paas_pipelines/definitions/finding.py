@@ -5,9 +5,9 @@ too. Symbolic links are followed; a folder is looked through once for what the p
 so that links in a circle end. A file that is found twice, through links, is one: by its path without them.
 """
 
-import heapq
 import os
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -39,35 +39,31 @@ def find(path: str | os.PathLike[str], pattern: str) -> Sequence[str]:
         return [joined]
     root = "/".join(segments[:first]) or ("/" if joined.startswith("/") else ".")
     found: dict[str, str] = {}
-    for _linked, file in sorted(_walked(root, frozenset(_alternatives("/".join(segments[first:]))))):
+    states = frozenset(_alternatives("/".join(segments[first:])))
+    for file in sorted(_walked(root, states), key=os.path.islink):  # those that are none come first
         found.setdefault(os.path.realpath(file), file)
     return sorted(found.values(), key=os.fsencode)
 
 
-def _walked(root: str, states: _States) -> Iterator[tuple[bool, str]]:
-    """Each file that fits, and whether a link leads to it; links to folders are followed last."""
-    folders, links = [(root, states)], list[tuple[str, _States]]()
+def _walked(root: str, states: _States) -> Iterator[str]:
+    """Each file that fits; links to folders are followed last."""
+    folders = deque([(root, states)])
     seen: set[tuple[int, int, _States]] = set()
-    linked = False
-    while folders or links:
-        if not folders:
-            linked = True
-            folders.append(heapq.heappop(links))
-        folder, states = folders.pop()
+    while folders:
+        folder, states = folders.popleft()
         prefix = "" if folder == "." else folder.rstrip("/") + "/"
         for entry in _entries(folder, states, seen, is_root=folder == root):
             after = _after(states, entry.name)
             if not after:
                 continue
-            path, is_link = prefix + entry.name, entry.is_symlink()
-            below = after - {()}
+            path, is_link, below = prefix + entry.name, entry.is_symlink(), after - {()}
             if not (os.path.isdir(path) if is_link else entry.is_dir()):  # noqa: PTH112 - it never raises
                 if () in after:
-                    yield linked or is_link, path
+                    yield path
             elif below and is_link:
-                heapq.heappush(links, (path, below))
-            elif below:
                 folders.append((path, below))
+            elif below:
+                folders.appendleft((path, below))
 
 
 def _entries(
@@ -81,7 +77,7 @@ def _entries(
             return ()
         seen.add(key)
         with os.scandir(folder) as entries:
-            return list(entries)
+            return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         if not is_root and isinstance(error, FileNotFoundError | NotADirectoryError):
             return ()
