@@ -241,11 +241,9 @@ class _Parser:
 
     def _command(self) -> Node:
         start = self._peek().start
-        operands: list[Node] = []
-        while (operand := self._operand()) is not None:
-            operands.append(operand)
-            if not self._peek().spaced:
-                break
+        operands = [self._operand()]
+        while self._peek().spaced and self._peek().kind in OPERANDS:
+            operands.append(self._operand())
         text = self._since(start)
         if self._peek().kind == "pipe":
             self._take()
@@ -253,14 +251,14 @@ class _Parser:
             self._unexpected(self._peek(), "operand")
         return Node("command", start, text, parts=tuple(operands))
 
-    def _operand(self) -> Node | None:
+    def _operand(self) -> Node:
         before = self._peek().start
         node = self._term()
         start = self._peek().start
         fields: list[str] = []
-        while node and self._peek().kind == "field" and not self._peek().spaced:
+        while self._peek().kind == "field" and not self._peek().spaced:
             fields.append(self._take().text[1:])
-        if not node or not fields:
+        if not fields:
             return node
         if node.kind == "constant" or node.text == ".":
             self.error(f"unexpected . after term {quote(node.text)}")
@@ -268,11 +266,8 @@ class _Parser:
             return attrs.evolve(node, start=start, text=self._since(node.start), names=(*node.names, *fields))
         return Node("reference", start, self._since(before), node, tuple(fields))
 
-    def _term(self) -> Node | None:
-        token = self._peek()
-        if token.kind not in OPERANDS:
-            return None
-        self._take()
+    def _term(self) -> Node:
+        token = self._take()
         start, text = token.start, token.text
         if token.kind == "open":
             self._deeper("max expression depth exceeded")
