@@ -1,5 +1,6 @@
 """The coordinator's book is the same after the disk, and answers as the one in memory does."""
 
+import json
 import random
 import stat
 from collections.abc import Mapping
@@ -302,15 +303,13 @@ async def test_a_job_that_runs_for_days_does_not_grow(place):
     assert len(book.job(job.job_id).ledger) == MOST_LEDGER_LINES
     written = place.journal.texts["job", str(job.job_id)]
     assert len(written) < 100 * MOST_LEDGER_LINES
-    assert "make" not in written
 
 
 async def test_a_broken_record_is_named_and_shows_nothing(place):
     book = await place.book()
     job = running(book)
-    order = place.journal.texts["coordinator order", str(job.job_id)]
-    place.journal.put("coordinator order", str(job.job_id), order.replace('"t-1"', '{"t-1": 1}'))
-    place.journal.put("job", str(job.job_id), '{"status": "s3cret"}')
+    whole = json.loads(place.journal.texts["job", str(job.job_id)])
+    place.journal.put("job", str(job.job_id), json.dumps({**whole, "status": "s3cret"}))
     with pytest.raises(StoreError, match=r"job 1.*status") as refused:
         await place.book()
     assert "s3cret" not in str(refused.value)

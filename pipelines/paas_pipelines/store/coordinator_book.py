@@ -11,12 +11,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import attrs
-from cattrs.gen import make_dict_unstructure_fn, override
 
-from paas_pipelines.store.codec import RECORDS, as_json, parsed, record, records, to_text
+from paas_pipelines.store.codec import as_json, parsed, records, to_text
 from paas_pipelines.store.journal import Journal
 from paas_runner.pipelines.book import MemoryBook
 from paas_runner.pipelines.jobs import Job
@@ -28,10 +26,8 @@ from paas_runner.store.protocol import StoreError
 MOST_LEDGER_LINES = 100
 """Of a job, the last ones: its runner adds one every few seconds for as long as it runs."""
 
-_IDS, _PIPELINE, _ORDER, _JOB = "coordinator ids", "coordinator pipeline", "coordinator order", "job"
+_IDS, _PIPELINE, _JOB = "coordinator ids", "coordinator pipeline", "job"
 _ARTIFACT, _RUNNER = "artifact", "runner"
-_ORDERED = frozenset({"spec", "project", "token", "created_at", "retry_of"})
-"""What of a job never changes, and is written once."""
 
 
 @attrs.frozen(kw_only=True)
@@ -44,10 +40,6 @@ class _Described:
     kind: str
     form: str
     expires_at: datetime | None = None
-
-
-_without: dict[str, Any] = {name: override(omit=True) for name in _ORDERED}
-_changing = make_dict_unstructure_fn(Job, RECORDS, _cattrs_omit_if_default=True, **_without)
 
 
 class DiskBook(MemoryBook):
@@ -70,30 +62,24 @@ class DiskBook(MemoryBook):
 
     async def load(self) -> None:
         """Once, before anything else; raises `StoreError`."""
-        stored = {
-            kind: await self._journal.stored(kind)
-            for kind in (_IDS, _PIPELINE, _ORDER, _JOB, _ARTIFACT, _RUNNER)
-        }
-        for text in stored[_IDS].values():
+        for text in (await self._journal.stored(_IDS)).values():
             self._last |= parsed(text, _IDS)
         self._pipeline_ids, self._job_ids, self._runner_ids = (
             itertools.count(self._last[name] + 1) for name in ("pipeline", "job", "runner")
         )
-        for key, text in stored[_PIPELINE].items():
+        for key, text in (await self._journal.stored(_PIPELINE)).items():
             waited_for = parsed(text, f"{_PIPELINE} {key}")
             self._predecessors[int(key)] = {name: frozenset(names) for name, names in waited_for.items()}
             self._ids_by_pipeline[int(key)] = {}
-        for key in sorted(stored[_JOB], key=int):
-            name = f"job {key}"
-            order = parsed(stored[_ORDER].get(key, "{}"), name)
-            job = record(parsed(stored[_JOB][key], name) | order, Job, name)
+        jobs = records(await self._journal.stored(_JOB), Job, _JOB)
+        for job in sorted(jobs, key=lambda job: job.job_id):
             super().save(job)
             if job.active:
                 _cut(self._trace_path(job), job.trace_bytes)
-        for runner in records(stored[_RUNNER], RunnerRecord, "runner"):
+        for runner in records(await self._journal.stored(_RUNNER), RunnerRecord, _RUNNER):
             super().save_runner(runner)
-        for key in stored[_ARTIFACT]:
-            [described] = records({key: stored[_ARTIFACT][key]}, _Described, _ARTIFACT)
+        artifacts = await self._journal.stored(_ARTIFACT)
+        for key, described in zip(artifacts, records(artifacts, _Described, _ARTIFACT), strict=True):
             job_id = int(key.partition("/")[0])
             self._artifacts.setdefault(job_id, {})[described.kind] = self._artifact(job_id, described)
         self._sweep()
@@ -106,8 +92,7 @@ class DiskBook(MemoryBook):
 
     def forget(self, pipeline_id: int) -> None:
         for job_id in self._ids_by_pipeline.get(pipeline_id, ()):
-            for kind in (_ORDER, _JOB):
-                self._journal.put(kind, str(job_id), None)
+            self._journal.put(_JOB, str(job_id), None)
             for kind in self._artifacts.get(job_id, ()):
                 self._journal.put(_ARTIFACT, f"{job_id}/{kind}", None)
                 self._journal.unneeded(self._folder / str(job_id))
@@ -119,14 +104,10 @@ class DiskBook(MemoryBook):
 
     def save(self, *jobs: Job) -> None:
         for job in jobs:
-            if job.job_id not in self._jobs:
-                whole = RECORDS.unstructure(job)
-                order = {name: whole[name] for name in _ORDERED & whole.keys()}
-                self._journal.put(_ORDER, str(job.job_id), as_json(order))
             if len(job.ledger) > MOST_LEDGER_LINES:
                 job = attrs.evolve(job, ledger=job.ledger[-MOST_LEDGER_LINES:])  # noqa: PLW2901 - the same
             super().save(job)
-            self._journal.put(_JOB, str(job.job_id), as_json(_changing(job)))
+            self._journal.put(_JOB, str(job.job_id), to_text(job))
 
     def trace(self, job_id: int) -> bytes:
         job = self._jobs.get(job_id)
