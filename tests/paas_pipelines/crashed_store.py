@@ -19,7 +19,7 @@ from paas_pipelines.definitions.definition import Definition, TaskDefinition
 from paas_pipelines.runs.engine import Engine
 from paas_pipelines.runs.run import TaskEnd
 from paas_pipelines.store import coordinator_book, disk
-from paas_pipelines.store.codec import run_text
+from paas_pipelines.store.codec import to_text
 from paas_pipelines.store.logs import Stream
 from paas_pipelines.store.opening import opened
 
@@ -38,7 +38,7 @@ REMOTE = Definition(name="remote", source="x", tasks={"a": TaskDefinition(script
 
 def facts(store):
     """All that a store has, in few letters."""
-    told = [run_text(run) for run in store.runs.runs()]
+    told = [to_text(run) for run in store.runs.runs()]
     for job in store.jobs.jobs().values():
         told += [repr(job), job.token.reveal(), repr(store.jobs.trace(job.job_id))]
         told += [repr((each, each.read())) for each in store.jobs.artifacts(job.job_id).values()]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from paas_pipelines.definitions.definition import Definition, OnError, Restart, TaskDefinition
 from paas_pipelines.runs import stepping
 from paas_pipelines.runs.run import Run, Task, TaskEnd, TaskStatus, scheduled
-from paas_pipelines.store.codec import run_text, runs
+from paas_pipelines.store.codec import records, to_text
 
 from paas_runner.store.protocol import StoreError
 
@@ -47,7 +47,7 @@ def new(**changes):
 
 
 def back(text):
-    [run] = runs({"a-1": text})
+    [run] = records({"a-1": text}, Run, "run")
     return run
 
 
@@ -58,7 +58,7 @@ def test_a_run_is_the_same_in_every_state():
     seen.append(run := stepping.submitted(run, "deploy", 4711))
     seen.append(run := stepping.task_ended(run, "deploy", TaskEnd(exit_code=3), NOW))
     seen.append(stepping.task_ended(run, "on_error", TaskEnd(error="no template"), NOW))
-    assert [back(run_text(each)) for each in seen] == seen
+    assert [back(to_text(each)) for each in seen] == seen
 
 
 VALUES = st.recursive(
@@ -72,14 +72,14 @@ VALUES = st.recursive(
 @given(st.dictionaries(st.text(), VALUES), st.text(), st.text())
 def test_whatever_a_client_has_sent_comes_back(variables, user, partition):
     run = new(variables=variables, user=user, partition=partition)
-    text = run_text(run)
+    text = to_text(run)
     assert text.isascii()
     assert back(text) == run
 
 
 def test_what_has_its_default_is_not_written():
     plain = Run(run_id="a", number=1, pipeline="p", created=NOW, tasks=(Task(name="t"),))
-    assert json.loads(run_text(plain)) == {
+    assert json.loads(to_text(plain)) == {
         "run_id": "a",
         "number": 1,
         "pipeline": "p",
@@ -89,7 +89,7 @@ def test_what_has_its_default_is_not_written():
 
 
 def test_a_newer_versions_fields_are_ignored_and_an_older_ones_are_completed():
-    record = json.loads(run_text(new()))
+    record = json.loads(to_text(new()))
     record["invented"] = {"later": 1}
     record["tasks"][0]["invented"] = 1
     record["tasks"][0]["definition"]["invented"] = 1
@@ -110,7 +110,7 @@ def test_a_newer_versions_fields_are_ignored_and_an_older_ones_are_completed():
     ],
 )
 def test_a_broken_record_is_named_with_what_is_wrong_and_never_a_value(change, told):
-    record = json.loads(run_text(new()))
+    record = json.loads(to_text(new()))
     change(record)
     with pytest.raises(StoreError, match=f"run a-1.*{told}") as refused:
         back(json.dumps(record))
@@ -124,8 +124,8 @@ def test_ten_thousand_runs_are_read_in_a_moment():
     run = new()
     for name in ("build", "deploy"):
         run = run.with_task(attrs.evolve(run.task(name), status=TaskStatus.DONE, start=NOW, end=NOW))
-    texts = {str(number): run_text(attrs.evolve(run, number=number)) for number in range(10_000)}
+    texts = {str(number): to_text(attrs.evolve(run, number=number)) for number in range(10_000)}
     gc.collect()
     start = time.process_time()
-    assert sum(1 for _ in runs(texts)) == len(texts)
+    assert sum(1 for _ in records(texts, Run, "run")) == len(texts)
     assert time.process_time() - start < 8

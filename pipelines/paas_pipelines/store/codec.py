@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import cattrs
 
-from paas_pipelines.runs.run import Run
 from paas_runner.secret import Secret
 from paas_runner.store.protocol import StoreError
 
@@ -19,24 +18,17 @@ T = TypeVar("T")
 
 as_json = json.JSONEncoder(separators=(",", ":")).encode
 
-
-def record_converter() -> cattrs.Converter:
-    """For records of any kind."""
-    made = cattrs.Converter(omit_if_default=True, unstruct_collection_overrides={frozenset: sorted})
-    made.register_unstructure_hook(Secret, lambda secret: secret.reveal())
-    made.register_structure_hook(Secret, lambda value, _: Secret(str(value)))
-    made.register_unstructure_hook(datetime, lambda moment: moment.isoformat())
-    made.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
-    made.register_unstructure_hook(timedelta, lambda span: span.total_seconds())
-    made.register_structure_hook(timedelta, lambda value, _: timedelta(seconds=float(value)))
-    return made
-
-
-RECORDS = record_converter()
+_RECORDS = cattrs.Converter(omit_if_default=True, unstruct_collection_overrides={frozenset: sorted})
+_RECORDS.register_unstructure_hook(Secret, lambda secret: secret.reveal())
+_RECORDS.register_structure_hook(Secret, lambda value, _: Secret(str(value)))
+_RECORDS.register_unstructure_hook(datetime, lambda moment: moment.isoformat())
+_RECORDS.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
+_RECORDS.register_unstructure_hook(timedelta, lambda span: span.total_seconds())
+_RECORDS.register_structure_hook(timedelta, lambda value, _: timedelta(seconds=float(value)))
 
 
 def to_text(record: Any) -> str:
-    return as_json(RECORDS.unstructure(record))
+    return as_json(_RECORDS.unstructure(record))
 
 
 def parsed(text: str, name: str) -> Any:
@@ -47,26 +39,14 @@ def parsed(text: str, name: str) -> Any:
         raise StoreError(f"{name}: is no JSON") from None
 
 
-def record(data: Any, kind: type[T], name: str) -> T:
-    """Raises `StoreError` naming what is wrong with the record of that name, never a value."""
-    try:
-        return RECORDS.structure(data, kind)
-    except Exception as error:  # noqa: BLE001 - cattrs raises whatever its hooks raised, grouped
-        wrong = cattrs.transform_error(error, name, lambda each, _: type(each).__name__)
-        raise StoreError("; ".join(wrong)) from None
-
-
 def records(texts: Mapping[str, str], kind: type[T], name: str) -> Iterator[T]:
-    """All of a kind; raises `StoreError`."""
+    """All of a kind, which is called so; raises `StoreError` naming what is wrong with one, never a value."""
     for key, text in texts.items():
         called = f"{name} {key}"
-        yield record(parsed(text, called), kind, called)
-
-
-def run_text(run: Run) -> str:
-    return to_text(run)
-
-
-def runs(texts: Mapping[str, str]) -> Iterator[Run]:
-    """Raises `StoreError`."""
-    return records(texts, Run, "run")
+        data = parsed(text, called)
+        try:
+            found = _RECORDS.structure(data, kind)
+        except Exception as error:  # noqa: BLE001 - cattrs raises whatever its hooks raised, grouped
+            wrong = cattrs.transform_error(error, called, lambda each, _: type(each).__name__)
+            raise StoreError("; ".join(wrong)) from None
+        yield found

@@ -10,7 +10,7 @@ import structlog
 from paas_pipelines.runs.book import RunBook
 from paas_pipelines.runs.run import Run
 from paas_pipelines.store import imported
-from paas_pipelines.store.codec import run_text, runs
+from paas_pipelines.store.codec import records, to_text
 from paas_pipelines.store.coordinator_book import DiskBook
 from paas_pipelines.store.disk import UNNEEDED, DiskJournal
 from paas_pipelines.store.journal import Journal
@@ -46,7 +46,7 @@ class _Records:
         self.jobs = DiskBook(journal, jobs_folder, self._trace_path, logs.grown.notify)
 
     def written(self, run_id: str, run: Run | None) -> None:
-        self._journal.put(_RUN, run_id, run_text(run) if run else None)
+        self._journal.put(_RUN, run_id, to_text(run) if run else None)
         if run:
             self.note(run)
             return
@@ -83,13 +83,13 @@ async def opened(folder: Path, *, most_log_bytes: int) -> AsyncIterator[Store]:
         if _IMPORTED not in await journal.stored(_FACT):
             await _import(journal, folder / imported.FILE)
         logs = LogFiles(folder / "logs", most_bytes=most_log_bytes)
-        records = _Records(journal, logs, folder / "artifacts")
-        known = list(runs(await journal.stored(_RUN)))
+        writer = _Records(journal, logs, folder / "artifacts")
+        known = list(records(await journal.stored(_RUN), Run, _RUN))
         for run in known:
-            records.note(run)
-        await records.jobs.load()
-        book = RunBook(known, written=records.written)
-        yield Store(journal=journal, runs=book, jobs=records.jobs, logs=logs)
+            writer.note(run)
+        await writer.jobs.load()
+        book = RunBook(known, written=writer.written)
+        yield Store(journal=journal, runs=book, jobs=writer.jobs, logs=logs)
     finally:
         await journal.aclose()
 
@@ -98,7 +98,7 @@ async def _import(journal: Journal, path: Path) -> None:
     """Once in the life of a data folder; the runs and the fact in one transaction."""
     found = imported.runs_in(path)
     for run in found:
-        journal.put(_RUN, run.run_id, run_text(run))
+        journal.put(_RUN, run.run_id, to_text(run))
     journal.put(_FACT, _IMPORTED, str(len(found)))
     await journal.flushed()
     if found:

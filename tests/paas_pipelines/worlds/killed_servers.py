@@ -19,9 +19,9 @@ from paas_pipelines.api.served import Served
 from paas_pipelines.definitions.definition import Restart
 from paas_pipelines.runs.book import UnknownRunError
 from paas_pipelines.runs.engine import AlreadyCompletedError, Engine, ScheduleRefusedError
-from paas_pipelines.runs.run import TaskEnd, TaskStatus
+from paas_pipelines.runs.run import Run, TaskEnd, TaskStatus
 from paas_pipelines.store import opening
-from paas_pipelines.store.codec import runs
+from paas_pipelines.store.codec import records
 from paas_pipelines.store.disk import FILE, SCHEMA, DiskJournal
 from paas_pipelines.store.logs import Stream
 from paas_pipelines.tasks.conductor import Conductor
@@ -402,7 +402,7 @@ class World:
             self.stored.pop(run_id)
             self.removed.add(run_id)
         changed = {run_id: text for run_id, text in now.items() if self.texts.get(run_id) != text}
-        for run in runs(changed):
+        for run in records(changed, Run, "run"):
             before = self.stored.get(run.run_id)
             if before and before.ended:
                 self.complaints.append(f"{run.run_id} changed after its end")
@@ -561,6 +561,7 @@ class Hasty:
     """A journal that never waits: one of the faults that are planted."""
 
     journal: DiskJournal
+    trouble = ""
 
     def put(self, *what):
         self.journal.put(*what)
