@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 60.0
 STREAMS = ("stdout", "stderr")
 
 
-def follow(server: Server, run_id: str, *, logs: bool, sleep: Callable[[float], None] = time.sleep) -> Exit:
+def follow(server: Server, run_id: str, *, logs: bool) -> Exit:
     """Show how the run goes on until it has ended; the exit code says whether it went well.
 
     A Ctrl-C leaves the run as it is, and says so.
@@ -28,7 +28,7 @@ def follow(server: Server, run_id: str, *, logs: bool, sleep: Callable[[float], 
     shown = _Board() if output.is_terminal(sys.stdout) and not logs else _Lines()
     read = Logs(server, run_id, named=True) if logs else None
     try:
-        for run in looks(server, run_id, sleep):
+        for run in looks(server, run_id):
             if read:
                 read.more(run["tasks"])
             shown.draw(run)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from paas_pipelines.cli.asking import SHORT, Job
@@ -56,7 +56,7 @@ def task_line(task: Mapping[str, Any], width: int, turning: str) -> output.Line:
     mark = turning if status == "running" else _MARKS.get(status, " ")
     waits = ", ".join(task.get("dependsOn", ())) if status == "waiting" else ""
     words = f"after {waits}" if waits else task_words(task)
-    return "  ", output.Painted(mark, _STYLES.get(status, "dim")), f" {task['name']:<{width}}  {words}"
+    return "  ", _painted(status, mark), f" {task['name']:<{width}}  {words}"
 
 
 def task_words(task: Mapping[str, Any]) -> str:
@@ -73,14 +73,17 @@ def run_words(run: Job) -> output.Line:
     text = f" {run['pipeline']} {run['id'][:SHORT]}"
     said = f" after {took}" if took and ended(run) else f" for {took}" if took else ""
     error = f": {one_line(run['lastError'])}" if run.get("lastError") and word == "failed" else ""
-    return output.Painted(word, _STYLES.get(word, "dim")), text + said + error
+    return _painted(word), text + said + error
 
 
 def _row(run: Job) -> Sequence[output.Line]:
     word = state(run)
-    age = rough_span(max(0.0, (datetime.now(UTC) - datetime.fromisoformat(run["created"])).total_seconds()))
-    painted = output.Painted(word, _STYLES.get(word, "dim"))
-    return run["id"][:SHORT], run["pipeline"], painted, f"{age} ago", _took(run) or "-", run["user"]
+    age = rough_span(datetime.now(UTC) - datetime.fromisoformat(run["created"]))
+    return run["id"][:SHORT], run["pipeline"], _painted(word), f"{age} ago", _took(run) or "-", run["user"]
+
+
+def _painted(word: str, mark: str = "") -> output.Painted:
+    return output.Painted(mark or word, _STYLES.get(word, "dim"))
 
 
 def _took(record: Mapping[str, Any]) -> str:
@@ -89,4 +92,4 @@ def _took(record: Mapping[str, Any]) -> str:
     if not record.get("start") or (over and not record.get("end")):
         return ""
     end = datetime.fromisoformat(record["end"]) if record.get("end") else datetime.now(UTC)
-    return span(max(0.0, (end - datetime.fromisoformat(record["start"])).total_seconds()))
+    return span(max(timedelta(), end - datetime.fromisoformat(record["start"])))
