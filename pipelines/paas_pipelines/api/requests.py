@@ -12,6 +12,7 @@ from paas_pipelines.api.shapes import encoded
 from paas_pipelines.runs.book import RunBook, UnknownRunError
 from paas_pipelines.runs.run import Run, Task
 from paas_runner import foreign_json
+from paas_runner.server.wire import Refused, bounded_body
 
 JSON = "application/json"
 MOST_BODY_BYTES = 1024 * 1024
@@ -48,16 +49,12 @@ def json_answer(body: bytes, status: int = 200) -> Response:
 
 async def schedule_request(request: Request) -> ScheduleRequest:
     """Whatever its content type says; raises `RefusedError` with 400, 408 or 413."""
-    body = bytearray()
     try:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > MOST_BODY_BYTES:
-                raise RefusedError(413, f"Request body is larger than {MOST_BODY_BYTES} bytes")
+        return decoded_schedule_request(await bounded_body(request, MOST_BODY_BYTES))
+    except Refused:
+        raise RefusedError(413, f"Request body is larger than {MOST_BODY_BYTES} bytes") from None
     except (ClientDisconnect, TimeoutError):
         raise RefusedError(408, "Request body did not come") from None
-    try:
-        return decoded_schedule_request(bytes(body))
     except ValueError as error:
         raise RefusedError(400, f"Error decoding JSON: {error}") from None
 
@@ -65,7 +62,22 @@ async def schedule_request(request: Request) -> ScheduleRequest:
 def decoded_schedule_request(body: bytes) -> ScheduleRequest:
     """Raises ValueError."""
     given = foreign_json.loads(body)
-    return _schedule_request(_clean(given) if b"\\u" in body else given)
+    if b"\\u" in body:
+        given = _clean(given)
+    if given is None:
+        given = {}
+    if not isinstance(given, dict):
+        raise ValueError("an object is needed")
+    variables = given.get("variables")
+    if variables is not None and not isinstance(variables, dict):
+        raise ValueError("`variables` is no object")
+    if variables and len(variables) > MOST_VARIABLES:
+        raise ValueError(f"more than {MOST_VARIABLES} variables")
+    return ScheduleRequest(
+        pipeline=_text(given, "pipeline"),
+        variables=variables or {},
+        partition=_text(given, "queuePartition"),
+    )
 
 
 def first(request: Request, name: str) -> str:
@@ -116,22 +128,6 @@ def whole_number(request: Request, name: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise RefusedError(400, f"Invalid {name}")
     return int(text)
-
-
-def _schedule_request(given: Any) -> ScheduleRequest:
-    given = {} if given is None else given
-    if not isinstance(given, dict):
-        raise ValueError("an object is needed")
-    variables = given.get("variables")
-    if variables is not None and not isinstance(variables, dict):
-        raise ValueError("`variables` is no object")
-    if variables and len(variables) > MOST_VARIABLES:
-        raise ValueError(f"more than {MOST_VARIABLES} variables")
-    return ScheduleRequest(
-        pipeline=_text(given, "pipeline"),
-        variables=variables or {},
-        partition=_text(given, "queuePartition"),
-    )
 
 
 def _text(given: Mapping[str, Any], name: str) -> str:

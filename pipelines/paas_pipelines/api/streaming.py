@@ -5,7 +5,6 @@ Nothing is kept for a reader who is slow: when it has taken a piece, the next is
 
 import asyncio
 from collections.abc import AsyncGenerator
-from types import TracebackType
 from typing import Self
 
 from starlette.requests import ClientDisconnect
@@ -95,7 +94,7 @@ class News:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         for end in self._ends:
             end()
 

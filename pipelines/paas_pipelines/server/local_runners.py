@@ -53,7 +53,9 @@ class RunnersError(RunnerError):
 
 
 def complaints(settings: Settings) -> list[str]:
-    """Everything that is wrong with the runners of this server."""
+    """Everything that is wrong with the runners of this server, if it is to have any."""
+    if settings.runners is None:
+        return []
     try:
         load_runners(settings)
     except ConfigError as error:
@@ -63,10 +65,10 @@ def complaints(settings: Settings) -> list[str]:
     return []
 
 
-def load_runners(settings: Settings) -> Config | None:
+def load_runners(settings: Settings) -> Config:
     """What is to be served beside the server; raises `ConfigError`, `RunnersError`."""
     if settings.runners is None:
-        return None
+        raise RunnersError("--runners is not given")
     url = _base(settings) or _NOWHERE
     config = load(settings.runners, environ=os.environ, executors=installed(), local_url=url)
     if any(runner.url == _NOWHERE for runner in config.runners):
@@ -120,10 +122,7 @@ class LocalRunners:
         All runs should have ended when the block does: then the hosts of their tasks are seen off. Where it
         ends by an exception, all is recorded and left as it is: the next start goes on from there.
         """
-        if self._config is None:
-            yield
-            return
-        serving = asyncio.create_task(self._keep_serving(self._config), name="runners of this server")
+        serving = asyncio.create_task(self._keep_serving(), name="runners of this server")
         try:
             if await before(self._started, serving):
                 serving.result()
@@ -146,21 +145,22 @@ class LocalRunners:
     @property
     def _has_hosts(self) -> bool:
         """Whether tasks of ours are tracked, those that have ended among them."""
-        if self._operations is None or self._config is None:
+        if self._operations is None:
             return False
-        ours = {runner.short_token for runner in self._local(self._config)}
+        ours = {runner.short_token for runner in self._local}
         return any(job.key.runner in ours for job in self._operations.status.glance().jobs)
 
-    def _local(self, config: Config) -> list[Runner]:
-        return [runner for runner in config.runners if runner.url == _base(self._settings)]
+    @property
+    def _local(self) -> list[Runner]:
+        return [runner for runner in self._config.runners if runner.url == _base(self._settings)]
 
-    async def _keep_serving(self, config: Config) -> None:
+    async def _keep_serving(self) -> None:
         """Again and again; only the first start may fail for good."""
         leave_no_core_file()
         failures = 0
         while not self._stopping.is_set():
             try:
-                await self._served(self._config or config)
+                await self._served()
             except Exception as error:
                 if not self._started.is_set():
                     raise
@@ -171,34 +171,29 @@ class LocalRunners:
                 await sleep_until_stopped(pause, self._stopping)
         log.info("the runners of this server are served no more")
 
-    async def _served(self, config: Config) -> None:
-        def known() -> Config:
-            found = load_runners(self._settings)
-            if found is None:
-                raise RunnersError("there are no runners any more")
-            self._config = found
-            self._make_known(found)
-            return found
+    async def _served(self) -> None:
+        def reread() -> Config:
+            self._config = load_runners(self._settings)
+            self._make_known()
+            return self._config
 
-        self._make_known(config)
+        self._make_known()
         edges = attrs.evolve(
             connected(self._edges(), self._jobs.app, _base(self._settings)),
             open_store=partial(open_patiently, stopping=self._stopping),
-            reread=known,
+            reread=reread,
         )
-        with alone_here(config):
-            await serve(config, edges, self._stopping, on_start=self._begun)
+        with alone_here(self._config):
+            await serve(self._config, edges, self._stopping, on_start=self._begun)
 
     def _begun(self, operations: Operations) -> None:
         self._operations = operations
         self._started.set()
 
-    def _make_known(self, config: Config) -> None:
+    def _make_known(self) -> None:
         """The coordinator knows the tokens of our own sections, and no more those of earlier ones."""
         runners = self._jobs.coordinator.runners
-        ours = {
-            runners.ensure(runner.token, description=runner.title).runner_id for runner in self._local(config)
-        }
+        ours = {runners.ensure(runner.token, description=runner.title).runner_id for runner in self._local}
         for runner in tuple(runners):
             if runner.runner_id not in ours and not runner.token.reveal().startswith(REGISTERED):
                 runners.remove(runner.runner_id)

@@ -56,13 +56,6 @@ class _Job:
     tasks: tuple[_Task, ...] = ()
 
 
-@attrs.frozen
-class _Data:
-    """The whole file."""
-
-    jobs: tuple[_Job, ...] = ()
-
-
 def runs_in(path: Path) -> Sequence[Run]:
     """In the order of their creation; none without the file. Raises `StoreError` that names what is wrong."""
     try:
@@ -77,7 +70,7 @@ def runs_in(path: Path) -> Sequence[Run]:
     if not isinstance(data, dict):
         raise _refused(path, "has no object at its top")
     try:
-        jobs = _converter.structure(_told(data), _Data).jobs
+        jobs = _converter.structure(_told(data).get("jobs", ()), tuple[_Job, ...])
     except Exception as error:  # noqa: BLE001 - cattrs raises whatever its hooks raised, grouped
         raise _refused(path, "; ".join(_complaints(error))) from None
     if len({job.id for job in jobs}) < len(jobs):
@@ -155,8 +148,8 @@ _converter.register_structure_hook(uuid.UUID, lambda value, _: uuid.UUID(_strict
 
 
 def _complaints(error: Exception) -> Iterator[str]:
-    for text in cattrs.transform_error(error, "", lambda error, _: type(error).__name__):
-        kind, _, where = text.partition(" @ .")
+    for text in cattrs.transform_error(error, "jobs", lambda error, _: type(error).__name__):
+        kind, _, where = text.partition(" @ ")
         yield f"{where} is {'missing' if kind == 'KeyError' else 'not as prunner writes it'}"
 
 
