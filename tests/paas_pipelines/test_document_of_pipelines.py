@@ -182,7 +182,7 @@ def test_the_section_of_a_runner_can_be_served(tmp_path, variables, unused_addre
     (tmp_path / "config.toml").chmod(0o600)
     assert tomllib.loads(SECTION)["runners"][0]["url"] == "local:"
     check, _, serve = SERVE_RUNNERS.rstrip().rpartition("\n")
-    variables |= {"CC_TOKEN": "a-token-of-clever-cloud", "PRUNNER_ADDRESS": unused_address}
+    variables |= {"CLEVER_TOKEN": "a-token-of-clever-cloud", "PRUNNER_ADDRESS": unused_address}
     assert "✓ runners      config.toml can be served" in typed(check, tmp_path, variables)
     assert serve.split()[1:] == check.split()[3:]  # what is served is what was checked
 
