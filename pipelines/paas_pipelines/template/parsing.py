@@ -7,6 +7,7 @@ fractions or complex numbers.
 import math
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import attrs
@@ -27,12 +28,11 @@ _WORDS = {"true": True, "false": False, "nil": None}
 _LEFT = r"(?:[ \t\r\n]*\{\{-(?=[ \t\r\n])|\{\{)"
 _RIGHT = r"(?:[ \t\r\n]+-\}\}[ \t\r\n]*|\}\})"
 _TEXT = re.compile(rf"(.*?)(?:({_LEFT}[ \t\r\n]*/\*.*?\*/{_RIGHT})|({_LEFT})|\Z)", re.DOTALL)
-_NUMBER = r"(?:[+-]|\.?[0-9])(?:[eE][+-]|[\w.])*"
 _TOKEN = re.compile(
     rf"(?P<right>{_RIGHT})|(?P<space>[ \t\r\n]+)"
     r'|(?P<string>"(?:[^"\\\n]|\\[^\n])*")|(?P<raw>`[^`]*`)'
     r"|(?P<declare>:=)|(?P<assign>=)|(?P<pipe>\|)|(?P<open>\()|(?P<close>\))"
-    rf"|(?P<number>{_NUMBER})|(?P<variable>\$\w*)|(?P<field>\.\w+)|(?P<dot>\.)|(?P<word>\w+)"
+    r"|(?P<number>(?:[+-]|\.?[0-9])[\w.+-]*)|(?P<variable>\$\w*)|(?P<field>\.\w+)|(?P<dot>\.)|(?P<word>\w+)"
     r"|(?P<mark>[!#%&*,/;<>?@\[\\\]^{}~])"
 )
 _STRAY = {
@@ -116,8 +116,6 @@ def _wrong(text: str, position: int, kind: str, found: str, depth: int) -> str:
         return "unclosed comment"
     if kind in ("variable", "field", "dot", "word") and following not in " \t\r\n.,|:)(":
         return "" if text.startswith("}}", end) else f"bad character U+{ord(following):04X} '{following}'"
-    if kind == "number" and re.match(r"[\w+-]", following):
-        return f"bad number syntax: {quote(found + following)}"
     if kind == "close" and not depth:
         return "unexpected right paren"
     return "unclosed left paren" if kind == "right" and depth else ""
@@ -319,18 +317,12 @@ class _Parser:
 
 def _number(text: str) -> int | float:
     """An int or a float64 of Go; raises ValueError."""
-    try:
+    with suppress(ValueError):
         whole = int(re.sub("^([+-]?)0(?=[0-9])", r"\g<1>0o", text), 0)
-    except ValueError:
-        whole = None
-    if whole is not None and -(1 << 63) <= whole < 1 << 63:
-        return whole
-    try:
+        if -(1 << 63) <= whole < 1 << 63:
+            return whole
+    with suppress(ValueError):
         number = float(text)
-    except ValueError:
-        number = math.inf
-    if whole is not None or (math.isfinite(number) and not set(text) & set(".eE")):
-        raise ValueError(f"integer overflow: {quote(text)}")
-    if not math.isfinite(number):
-        raise ValueError(f"illegal number syntax: {quote(text)}")
-    return number
+        if math.isfinite(number) and not set(text).isdisjoint(".eE"):
+            return number
+    raise ValueError(f"illegal number syntax: {quote(text)}")
