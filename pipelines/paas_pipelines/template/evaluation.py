@@ -41,7 +41,7 @@ class _Rendering:
         self._out: list[str] = []
         self._length = 0
         self._variables: list[tuple[str, Any]] = [("$", variables)]
-        self._node: Node | None = None  # where it is, for messages
+        self._node = template.tree  # where it is, for messages
 
     def rendered(self) -> str:
         try:
@@ -195,8 +195,6 @@ class _Rendering:
 
     def _fail(self, told: str) -> NoReturn:
         node = self._node
-        if node is None:
-            raise TemplateError(f"template: {NAME}: {told}")
         before = self._template.text[: node.start]
         column = len(before[before.rfind("\n") + 1 :].encode())
         place = f'{NAME}:{before.count(chr(10)) + 1}:{column}: executing "{NAME}" at <{node.text}>'

@@ -46,10 +46,7 @@ def of_json(raw: Any) -> Any:
     if isinstance(raw, str):
         return whole(raw)
     if isinstance(raw, int) and not isinstance(raw, bool):
-        try:
-            return float(raw)
-        except OverflowError:
-            return math.inf if raw > 0 else -math.inf
+        return float(str(raw))  # which is infinite where float(raw) is an error
     return raw
 
 
