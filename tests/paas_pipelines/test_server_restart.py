@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.pipelines_server import start_server, until
+from tests.support.pipelines_server import PROGRAM, start_server, until
 from tests.support.processes import children, exists, with_argument
 
 pytestmark = [pytest.mark.process, pytest.mark.long]
 
+ORDINARY = ("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace") if os.geteuid() == 0 else ()
 DEFINITIONS = """\
 pipelines:
   held:
@@ -107,6 +108,30 @@ def test_env_files_reach_the_tasks_and_not_our_own_settings(tmp_path):
         job = server.schedule("env")
         server.ended(job)
         assert server.output(job, "show") == "one|two words|process|none|nonsense\n"
+
+
+RUNNERS = """
+state_file = "state.json"
+[[runners]]
+  name = "far"
+  url = "local:"
+  token = "glrt-t1_localrunner-of-tests"
+  executor = "clever-docker"
+  cc_api_url = "http://127.0.0.1:9"
+  cc_orga_id = "orga_1"
+  cc_token = "x"
+"""
+
+
+def test_tasks_run_beside_runners_also_for_a_user_who_may_not_look_into_everything(tmp_path):
+    (tmp_path / "config.toml").touch(0o600)
+    (tmp_path / "config.toml").write_text(RUNNERS)
+    options = ("--runners", "config.toml", "--external-url", "http://127.0.0.1:9")
+    command = (*ORDINARY, str(PROGRAM))
+    with start_server(tmp_path, *options, definitions=DEFINITIONS, command=command) as server:
+        job = server.schedule("env")
+        assert not server.ended(job)["errored"]
+        assert server.output(job, "show").endswith("none\n")
 
 
 def test_env_files_can_be_switched_off(tmp_path):

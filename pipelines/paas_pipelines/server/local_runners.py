@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import random
+import resource
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -34,7 +35,7 @@ from paas_runner.pipelines.runners import REGISTERED
 from paas_runner.service.app import serve
 from paas_runner.service.assembly import Edges
 from paas_runner.service.operations import Operations
-from paas_runner.service.process import alone_here, leave_no_core_file, real_edges
+from paas_runner.service.process import alone_here, real_edges
 from paas_runner.store.opening import open_patiently
 
 log = structlog.stdlib.get_logger(__name__)
@@ -156,7 +157,7 @@ class LocalRunners:
 
     async def _keep_serving(self) -> None:
         """Again and again; only the first start may fail for good."""
-        leave_no_core_file()
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # all else would hide /proc/<us>/fd from tasks
         failures = 0
         while not self._stopping.is_set():
             try:

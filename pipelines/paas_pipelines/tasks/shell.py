@@ -40,9 +40,12 @@ class Shell:
 
 
 def shell_of_this_machine() -> Shell:
-    """Bash's `eval` is better than its `.`, in which an entry's `return` would end all of them."""
+    """Bash's `eval` is better than its `.`, in which an entry's `return` would end all of them.
+
+    A text that cannot be read is a failure: nothing would end well.
+    """
     if bash := shutil.which("bash"):
-        return Shell(program=bash, reads='eval "$(<{})"')
+        return Shell(program=bash, reads='[[ -r {0} ]] && eval "$(<{0})"')
     return Shell(program=shutil.which("sh") or "/bin/sh", reads=". {}")
 
 
