@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+import structlog
 from paas_pipelines.runs.run import TaskEnd
 from paas_pipelines.tasks.job_server import admin_token, registration_token
 from paas_pipelines.tasks.remote import RemotePlace
@@ -18,6 +19,20 @@ WRONG = 'template: interpolate:1:8: executing "interpolate" at <.x>: map has no 
 async def world():
     async with remote_world() as world:
         yield world
+
+
+async def test_a_task_that_no_runner_takes_is_told_in_the_log(world):
+    """To its user it runs: whoever reads the log learns that it waits, and for whom."""
+    world.add_runner()
+    with structlog.testing.capture_logs() as told:
+        waiting = world.begin(world.schedule(runner="big"))
+        others = world.begin(world.schedule())
+        await world.acquired(world.add_runner())
+    [said] = [each for each in told if each["log_level"] == "warning"]
+    assert said["event"].startswith("no runner takes this task")
+    assert (said["run"], said["task"], said["runner"]) == ("run-1", "build", "big")
+    assert not waiting.done()
+    assert not others.done()
 
 
 async def test_a_job_has_the_script_the_environment_and_nothing_of_the_variables(world):

@@ -8,6 +8,7 @@ for the disk: the answer that hands a job out does (`tasks.job_server`).
 import asyncio
 
 import attrs
+import structlog
 
 from paas_pipelines.runs.engine import Engine
 from paas_pipelines.runs.run import TaskEnd
@@ -20,6 +21,8 @@ from paas_runner.pipelines.payload import timeout_seconds
 from paas_runner.pipelines.states import JobState
 from paas_runner.plain_text import exact_span
 from paas_runner.server.waiting import settled
+
+log = structlog.stdlib.get_logger(__name__)
 
 GRACE_SECONDS = 60.0
 """How long a runner has to wind a job down; then it is ended at the coordinator, whose next word it heeds."""
@@ -67,7 +70,15 @@ class RemotePlace:
 
     def _submitted(self, order: TaskOrder, script: RenderedScript) -> int:
         """The job and its mention in the run, together."""
-        job = self._coordinator.submit_job(job_spec(order, script.entries), project_of(order))
+        spec = job_spec(order, script.entries)
+        job = self._coordinator.submit_job(spec, project_of(order))
+        if not any(self._coordinator.suits(each, spec) for each in self._coordinator.runners):
+            log.warning(
+                "no runner takes this task: it waits for one with that tag or description",
+                run=order.run.run_id,
+                task=order.task.name,
+                runner=", ".join(spec.tags),
+            )
         self._engine.submitted(order.run.run_id, order.task.name, job.job_id)
         return job.job_id
 
