@@ -50,6 +50,7 @@ def test_sigint_waits_for_what_runs_and_cancels_what_waits_while_the_api_answers
     running, waiting = started(server, "held"), server.schedule("held")
     server.signal(signal.SIGINT)
     until(lambda: "received SIGINT" in server.log)
+    assert "running=1" in server.log
     refused = server.ask("/pipelines/schedule", {"pipeline": "quick"})
     assert (refused.status, refused.json) == (503, {"error": "Server is shutting down"})
     assert not any(each["schedulable"] for each in server.ask("/pipelines/").json["pipelines"])

@@ -51,6 +51,11 @@ class Server:
     """What goes on, until cancelled, as long as the conductor runs."""
 
     @property
+    def running(self) -> int:
+        """How many runs an orderly stop waits for."""
+        return sum(1 for _ in self.engine.book.all_active())
+
+    @property
     def status(self) -> str:
         """One line."""
         pipelines = self.engine.pipelines()

@@ -102,7 +102,8 @@ class Ending:
         if self.stage is Stage.SERVING:
             self._go_on_to(Stage.WAITING)
             self._server.conductor.close()
-        log.info("received SIGINT, waiting until jobs are finished; SIGTERM cancels them")
+        told = "received SIGINT, waiting until jobs are finished; SIGTERM cancels them"
+        log.info(told, running=self._server.running)
 
     def _cancel(self) -> None:
         if self.stage >= Stage.CANCELING:

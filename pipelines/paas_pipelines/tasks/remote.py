@@ -59,6 +59,7 @@ class RemotePlace:
                 return TaskEnd(error=script.error)
             job_id = self._submitted(order, script)
         try:
+            self._doubt(order, self._coordinator.latest(job_id))
             job = await self._ended(job_id, stop)
         except KeyError:
             return TaskEnd(error=f"its job {job_id} is not known any more")
@@ -70,17 +71,22 @@ class RemotePlace:
 
     def _submitted(self, order: TaskOrder, script: RenderedScript) -> int:
         """The job and its mention in the run, together."""
-        spec = job_spec(order, script.entries)
-        job = self._coordinator.submit_job(spec, project_of(order))
-        if not any(self._coordinator.suits(each, spec) for each in self._coordinator.runners):
+        job = self._coordinator.submit_job(job_spec(order, script.entries), project_of(order))
+        self._engine.submitted(order.run.run_id, order.task.name, job.job_id)
+        return job.job_id
+
+    def _doubt(self, order: TaskOrder, job: Job) -> None:
+        """To its user a task that waits for a runner runs, and a stop of the server waits for it."""
+        runners, spec = self._coordinator.runners, job.spec
+        if job.status is JobState.PENDING and not any(
+            self._coordinator.suits(each, spec) for each in runners
+        ):
             log.warning(
                 "no runner takes this task: it waits for one with that tag or description",
                 run=order.run.run_id,
                 task=order.task.name,
                 runner=", ".join(spec.tags),
             )
-        self._engine.submitted(order.run.run_id, order.task.name, job.job_id)
-        return job.job_id
 
     async def _ended(self, job_id: int, stop: asyncio.Event) -> Job:
         """The job once it has ended, if need be since it was stopped; raises KeyError."""
