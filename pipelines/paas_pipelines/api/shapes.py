@@ -1,13 +1,13 @@
 """Records as the API spells them (spec §7): objects of JSON, and their bytes, made once for each record."""
 
 import asyncio
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from paas_pipelines.runs.engine import Engine, PipelineState
 from paas_pipelines.runs.run import Run, Task, TaskStatus
+from paas_pipelines.store.codec import as_json
 
 _SLICE = 250
 """So many records are encoded before others have their turn."""
@@ -15,12 +15,9 @@ _SLICE = 250
 PIECE_BYTES = 256 * 1024
 
 
-_encoder = json.JSONEncoder(separators=(",", ":"))
-
-
 def encoded(value: Any) -> bytes:
     """One value of JSON, in ASCII, without a newline."""
-    return _encoder.encode(value).encode()
+    return as_json(value).encode()
 
 
 def moment(at: datetime) -> str:

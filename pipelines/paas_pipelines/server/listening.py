@@ -9,6 +9,7 @@ import socket
 import time
 
 import structlog
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -89,15 +90,11 @@ class AccessLog:
                 method=scope["method"],
                 path=_shown(scope["path"]),
                 remote=":".join(map(str, scope.get("client") or ())),
-                user_agent=_shown(_header(scope, b"user-agent")),
+                user_agent=_shown(Headers(scope=scope).get("user-agent", "")),
                 status=status,
                 size=size,
                 ms=round((time.monotonic() - begun) * 1000, 2),
             )
-
-
-def _header(scope: Scope, wanted: bytes) -> str:
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), "")
 
 
 def _shown(text: str) -> str:

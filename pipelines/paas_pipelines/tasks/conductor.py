@@ -8,7 +8,6 @@ says `running` is on the disk; a wish to stop is passed on at once, since it har
 import asyncio
 import random
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -20,7 +19,7 @@ from paas_pipelines.runs.run import Run, Task, TaskEnd, TaskStatus, failure_vari
 from paas_pipelines.store.journal import Journal
 from paas_pipelines.store.logs import LogFiles, Stream
 from paas_pipelines.tasks.place import Place, order_of
-from paas_runner.loop.timing import Clock, backoff, sleep_until_stopped
+from paas_runner.loop.timing import LONGEST_SLEEP_SECONDS, Clock, backoff, sleep_until_stopped
 from paas_runner.store.protocol import StoreError
 
 log = structlog.stdlib.get_logger(__name__)
@@ -28,7 +27,6 @@ log = structlog.stdlib.get_logger(__name__)
 MOST_TOLD_BYTES = 64 * 1024
 """The end of each output of which an `on_error` task is told: it fits into one argument of a program."""
 
-_LOOK_AGAIN_SECONDS = 60.0
 _FORGET_EVERY_SECONDS = 3.0  # as prunner saves
 _MOST_ERROR_LETTERS = 4_000
 
@@ -93,12 +91,10 @@ class Conductor:
     async def _until_news(self) -> None:
         """Until something changes, or time does it."""
         moment = self._engine.next_moment()
-        seconds = _LOOK_AGAIN_SECONDS
+        seconds = LONGEST_SLEEP_SECONDS
         if moment is not None:
-            seconds = min(seconds, max(0.0, (moment - self._clock()).total_seconds()) + 0.001)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._news.wait()
+            seconds = max(0.0, (moment - self._clock()).total_seconds()) + 0.001
+        await sleep_until_stopped(seconds, self._news)
         if moment is not None and self._clock() >= moment:
             self._engine.advance()
         self._news.clear()

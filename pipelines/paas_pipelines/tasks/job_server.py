@@ -27,9 +27,6 @@ from paas_runner.secret import Secret
 from paas_runner.server.api import create_app
 
 PREFIX = "/api/v4/"
-LONGEST_ANSWER_SECONDS = 60.0
-"""A request for a job may be held for so long: bounds of connections have to allow it."""
-
 ACKNOWLEDGEMENT_SECONDS = 120.0  # as GitLab's (spec gitlab-runner-api.md §2.8)
 MOST_ARTIFACT_BYTES = 1024 * 1024  # tasks leave none (P005)
 

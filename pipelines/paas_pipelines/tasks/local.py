@@ -21,6 +21,7 @@ from paas_pipelines.tasks.job_spec import RUN_ID
 from paas_pipelines.tasks.place import Output, TaskOrder, before, order_of
 from paas_pipelines.tasks.script import rendered
 from paas_runner.inner.process import launched
+from paas_runner.loop.timing import sleep_until_stopped
 from paas_runner.plain_text import exact_span
 
 GRACE_SECONDS = 2.0
@@ -118,7 +119,7 @@ class _Task:
                 code, report = await self._session(script.entries[begin:], tolerant=tolerant)
             except OSError as error:
                 if error.errno in _SHORTAGES:
-                    await before(self.stop, asyncio.ensure_future(asyncio.sleep(_SHORTAGE_SECONDS)))
+                    await sleep_until_stopped(_SHORTAGE_SECONDS, self.stop)
                     continue
                 return TaskEnd(stopped=True) if self.stop.is_set() else _broken(f"its shell is gone: {error}")
             if code and self.stop.is_set():
