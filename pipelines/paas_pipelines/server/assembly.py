@@ -15,6 +15,7 @@ from typing import Any
 
 import attrs
 import structlog
+from starlette.routing import Route
 
 from paas_pipelines.api.routes import BOUNDS, create_app
 from paas_pipelines.api.served import Served
@@ -100,8 +101,9 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
 
             own_runners = LocalRunners(settings, jobs)
         served = Served(engine=engine, journal=journal, logs=store.logs, secret=secret, clock=_now)
-        api = create_app(served, own_routes=[metrics.route(engine), *PipelinePages(served).routes()])
-        connections = Connections(AccessLog(jobs.beside(api)), BOUNDS)
+        routes = [*PipelinePages(served).routes(), metrics.route(engine)]
+        api = create_app(served, own_routes=[Route("/api/v4/{rest:path}", jobs.app), *routes])
+        connections = Connections(AccessLog(api), BOUNDS)
         await connections.start(sockets)
         stack.push_async_callback(connections.stop)
         log.info("`paas-pipelines debug`, with the same options, prints a token for trying things out")

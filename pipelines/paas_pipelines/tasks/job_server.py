@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 import attrs
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from paas_pipelines.runs.engine import Engine
 from paas_pipelines.store.answers import AnsweredWhenWritten
@@ -26,7 +26,6 @@ from paas_runner.pipelines.options import CoordinatorOptions, Matching
 from paas_runner.secret import Secret
 from paas_runner.server.api import create_app
 
-PREFIX = "/api/v4/"
 ACKNOWLEDGEMENT_SECONDS = 120.0  # as GitLab's (spec gitlab-runner-api.md §2.8)
 MOST_ARTIFACT_BYTES = 1024 * 1024  # tasks leave none (P005)
 
@@ -53,7 +52,7 @@ class JobServer:
     coordinator: Coordinator
     place: RemotePlace
     app: ASGIApp
-    """Answers what begins with `PREFIX`, anything else with a 404."""
+    """Answers what is below `/api/v4`, anything else with a 404."""
 
     @classmethod
     def open(
@@ -82,12 +81,3 @@ class JobServer:
             place=RemotePlace(coordinator, engine),
             app=AnsweredWhenWritten(create_app(coordinator), journal),
         )
-
-    def beside(self, app: ASGIApp) -> ASGIApp:
-        """Both: what begins with `PREFIX` is the coordinator's, the rest is for `app`."""
-
-        async def both(scope: Scope, receive: Receive, send: Send) -> None:
-            ours = scope["type"] == "http" and scope["path"].startswith(PREFIX)
-            await (self.app if ours else app)(scope, receive, send)
-
-        return both
