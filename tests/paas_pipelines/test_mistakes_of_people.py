@@ -133,6 +133,7 @@ def test_an_address_that_hosts_cannot_use_is_refused_before_the_start(url):
         (["run", "site", "version"], 2, '"version" is no variable: VAR=value, in quotes where it has blanks'),
         (["run", "site", "a=1", "a=2"], 2, "a= is given twice"),
         (["run", "site", "--json-variables", '{"a": 1}'], 2, "No such file or directory; it names a file"),
+        (["--address", "localhost:1", "list"], 2, "--address has its place behind the action"),
         (["token", "--seconds", "0"], 2, "'0' is no whole number above 0"),
         (["list"], 1, "(Connection refused): `paas-runner pipelines serve` starts one"),
         (["list", "--address", "http://localhost:1"], 2, "has no scheme and no path"),

@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 
 from paas_pipelines.cli.client import CLIENT
-from paas_pipelines.cli.options import add_options, doubts_of, given_in, settings_of
+from paas_pipelines.cli.options import OPTIONS, add_options, doubts_of, given_in, settings_of
 from paas_runner.commands.command import Command
 from paas_runner.errors import Exit
 
@@ -79,7 +79,23 @@ CHECK = Command(
 ACTIONS: Sequence[Command] = (SERVE, CHECK, *CLIENT)
 
 
+class _Misplaced(argparse.Action):
+    """An option of the actions that stands before the action, where its value would be taken for one."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        name = self.option_strings[0]
+        parser.error(f"{name} has its place behind the action: `paas-runner pipelines ACTION {name} …`")
+
+
 def _arguments(parser: argparse.ArgumentParser) -> None:
+    for option in OPTIONS:
+        parser.add_argument(
+            f"--{option.name}",
+            nargs="?",
+            action=_Misplaced,
+            default=argparse.SUPPRESS,
+            help=argparse.SUPPRESS,
+        )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     for action in ACTIONS:
         subparser = actions.add_parser(
