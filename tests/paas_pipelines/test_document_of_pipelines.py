@@ -287,3 +287,15 @@ def test_every_key_and_option_is_there():
     for option in OPTIONS:
         if option.variable.startswith("PAAS_"):
             assert f"`--{option.name}`" in PAGE
+
+
+def test_events_of_the_log_are_those_of_the_code():
+    _, _, table = PAGE.partition("| Event | Level | What to do |\n|---|---|---|\n")
+    rows = re.findall(r"^\| (.*?) \| (\w+) \|", table.partition("\n\n")[0], re.MULTILINE)
+    sources = "".join(path.read_text() for path in (ROOT / "pipelines" / "paas_pipelines").rglob("*.py"))
+    calls = {"error": "error|exception|tell", "warning": "warning"}
+    assert len(rows) == 7
+    for events, level in rows:
+        for event in re.findall("`([^`]+)`", events):
+            call = re.search(rf"\b({calls[level]})\(\s*\"{re.escape(event)}\"", sources)
+            assert call, event
