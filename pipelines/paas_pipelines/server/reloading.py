@@ -19,7 +19,7 @@ from paas_runner.service.systemd import ServiceManager
 
 log = structlog.stdlib.get_logger(__name__)
 
-_STILL_SECONDS = 1.0
+_LOOK_SECONDS, _STILL_LOOKS = 0.1, 10  # often, since a file may come and go between two looks
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -67,11 +67,11 @@ class Reloading:
 
     async def _settled(self, now: Any) -> Any:
         """What is seen of files that stand still: of one that is half written, runs would be canceled."""
-        before = self.seen
-        while now != before:
-            before = now
-            await asyncio.sleep(_STILL_SECONDS)
-            now = await self._looked()
+        still = 0
+        while now != self.seen and still < _STILL_LOOKS:
+            await asyncio.sleep(_LOOK_SECONDS)
+            before, now = now, await self._looked()
+            still = still + 1 if now == before else 0
         return now
 
     async def _reload(self) -> None:
