@@ -42,11 +42,13 @@ def span(length: timedelta | float, *, whole_minutes: bool = False) -> str:
 
 
 def rough_span(length: timedelta | float) -> str:
-    """`119 s`, `5 min`, `3 h`: in one unit, rounded; what lies in the future is `0 s`."""
+    """`119 s`, `5 min`, `3 h`, `12 d`: in one unit, rounded; what lies in the future is `0 s`."""
     seconds = max(_seconds(length), 0)
     if seconds < 120:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} d"
 
 
 def _seconds(length: timedelta | float) -> float:

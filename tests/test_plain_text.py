@@ -4,7 +4,16 @@ from datetime import timedelta
 
 import pytest
 
-from paas_runner.plain_text import aligned, exact_span, folded, one_line, printable, short_span, span
+from paas_runner.plain_text import (
+    aligned,
+    exact_span,
+    folded,
+    one_line,
+    printable,
+    rough_span,
+    short_span,
+    span,
+)
 
 
 @pytest.mark.parametrize(
@@ -58,3 +67,11 @@ def test_text_is_freed_from_what_breaks_a_line_or_moves_a_cursor():
 )
 def test_lines_are_broken_between_words(text, lines):
     assert folded(text, 20) == "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-5, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (172_799, "48 h"), (40_730_400, "471 d")],
+)
+def test_an_age_is_told_in_one_unit(seconds, words):
+    assert rough_span(seconds) == words
