@@ -38,9 +38,9 @@ class AdminApi:
             Route(f"{group}/custom_attributes", self.attributes, methods=["GET"]),
             Route(f"{group}/custom_attributes/{{key}}", self.attribute, methods=["GET", "PUT", "DELETE"]),
             Route(group, self.group, methods=["GET"]),
-            Route(f"{project}/jobs/{{job_id:int}}", self.job, methods=["GET"]),
-            Route(f"{project}/jobs/{{job_id:int}}/trace", self.trace, methods=["GET"]),
-            Route(f"{project}/jobs/{{job_id:int}}/cancel", self.cancel, methods=["POST"]),
+            Route(f"{project}/jobs/{{job_id:id}}", self.job, methods=["GET"]),
+            Route(f"{project}/jobs/{{job_id:id}}/trace", self.trace, methods=["GET"]),
+            Route(f"{project}/jobs/{{job_id:id}}/cancel", self.cancel, methods=["POST"]),
         ]
 
     async def groups(self, request: Request) -> Response:

@@ -29,7 +29,7 @@ class ArtifactsApi:
         self._coordinator = coordinator
 
     def routes(self) -> list[Route]:
-        path = "/api/v4/jobs/{job_id:int}/artifacts"
+        path = "/api/v4/jobs/{job_id:id}/artifacts"
         return [Route(path, self.upload, methods=["POST"]), Route(path, self.download, methods=["GET"])]
 
     async def upload(self, request: Request) -> Response:

@@ -52,8 +52,8 @@ class JobApi:
     def routes(self) -> list[Route]:
         return [
             Route("/api/v4/jobs/request", self.request_job, methods=["POST"]),
-            Route("/api/v4/jobs/{job_id:int}", self.update, methods=["PUT"]),
-            Route("/api/v4/jobs/{job_id:int}/trace", self.append_trace, methods=["PATCH"]),
+            Route("/api/v4/jobs/{job_id:id}", self.update, methods=["PUT"]),
+            Route("/api/v4/jobs/{job_id:id}/trace", self.append_trace, methods=["PATCH"]),
             Route("/api/v4/job", self.own_job, methods=["GET"]),
         ]
 

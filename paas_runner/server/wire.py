@@ -5,11 +5,21 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
 from paas_runner.pipelines.runners import same
 from paas_runner.secret import Secret
+
+
+class _IdConvertor(IntegerConvertor):
+    """`{job_id:id}` in a route: so many digits as an id may have, or it is another route."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_url_convertor("id", _IdConvertor())
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer, not an accident

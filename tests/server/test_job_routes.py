@@ -107,6 +107,12 @@ async def test_a_broken_body_is_a_400(world: World, body: bytes) -> None:
     assert "message" in answer.json()
 
 
+@pytest.mark.parametrize("job_id", [19 * "9", 5000 * "9", "-1", "1e3", "\u0663"])
+async def test_a_job_whose_number_is_none_is_a_404(world: World, job_id: str) -> None:
+    answer = await world.http.patch(f"/api/v4/jobs/{job_id}/trace")
+    assert answer.status_code == 404
+
+
 async def test_an_oversized_job_request_is_a_413(world: World) -> None:
     assert (await world.poll(filler="x" * 33_000)).status_code == 413
 
