@@ -312,7 +312,7 @@ def test_a_server_that_is_started_again_meanwhile_is_asked_again(tmp_path):
 
             *_, last = looks(asked, run_id, starts_again)
     assert last["canceled"]
-    assert len(pauses) > 3
+    assert len(pauses) >= 3
 
 
 @pytest.mark.process
