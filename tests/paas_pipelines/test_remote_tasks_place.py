@@ -69,6 +69,7 @@ async def test_a_job_has_the_script_the_environment_and_nothing_of_the_variables
         ({"state": "success"}, TaskEnd()),
         ({"state": "failed", "failure_reason": "script_failure", "exit_code": 3}, TaskEnd(exit_code=3)),
         ({"state": "failed", "failure_reason": "script_failure"}, TaskEnd(exit_code=1)),
+        ({"state": "failed", "failure_reason": "script_failure", "exit_code": 10**30}, TaskEnd(exit_code=1)),
         (
             {"state": "failed", "failure_reason": "runner_system_failure"},
             TaskEnd(error="the runner or its host failed, not the script"),

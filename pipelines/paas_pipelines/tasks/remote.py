@@ -27,6 +27,9 @@ log = structlog.stdlib.get_logger(__name__)
 GRACE_SECONDS = 60.0
 """How long a runner has to wind a job down; then it is ended at the coordinator, whose next word it heeds."""
 
+_EXIT_CODES = range(-(2**15), 2**15)
+"""What the API can tell (§7); a runner may say anything."""
+
 _REASONS = {
     "api_failure": "the runner could not speak to this server",
     "image_pull_failure": "the image could not be pulled",
@@ -107,13 +110,14 @@ class RemotePlace:
     def _told(self, job: Job, stop: asyncio.Event) -> TaskEnd:
         if job.status is JobState.SUCCESS:
             return TaskEnd()
+        code = job.exit_code if job.exit_code in _EXIT_CODES else None
         if job.status is JobState.CANCELED:
             if stop.is_set():
-                return TaskEnd(stopped=True, exit_code=job.exit_code or 0)
+                return TaskEnd(stopped=True, exit_code=code or 0)
             return TaskEnd(error="its job was canceled at the coordinator")
         if job.failure_reason == "script_failure":
-            return TaskEnd(exit_code=job.exit_code or 1)
-        return TaskEnd(exit_code=job.exit_code or 0, error=self._failure(job))
+            return TaskEnd(exit_code=code or 1)
+        return TaskEnd(exit_code=code or 0, error=self._failure(job))
 
     def _failure(self, job: Job) -> str:
         if job.failure_reason == "job_execution_timeout":
