@@ -68,7 +68,7 @@ def test_a_plan_survives_a_kill_at_each_write(case, again):
 
 @pytest.mark.long
 @given(cases(most=2), st.integers(0, 100))
-@settings(max_examples=40)
+@settings(max_examples=24)
 @pytest.mark.timeout(300)
 def test_more_plans_survive_a_kill_at_each_write(case, again):
     assert_survives_every_kill(case, again)

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.long, pytest.mark.process, pytest.mark.timeout(500)]
 
 async def test_services_that_are_hit_while_jobs_flow_lose_leak_and_double_nothing():
     folder_of_programs()
-    course, _world = await played(12, seed=20, members=2)
+    course, _world = await played(8, seed=20, members=2)
     for blow in Blow:
         times = [takeover.seconds for takeover in course.takeovers if takeover.blow is blow]
         assert times
