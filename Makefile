@@ -2,8 +2,8 @@
 # make demo EXECUTOR=local-docker    the same with hosts on your own Docker engine
 # make demo HA=1    two services on a PostgreSQL of their own, one of which is killed in the middle
 # make demo PIPELINES=1   the pipelines server: a wait list, a cancellation, kill -9 in the middle, and on it goes
-# make test    set everything up, then pass the tests of three minutes
-# make test-long    those that need an engine, a Debian, a foreign program or whole services for long: a quarter of an hour
+# make test    set everything up, then pass the tests of five minutes
+# make test-long    those that need an engine, a Debian, a foreign program or whole services for long: twenty minutes
 # make simulate [N=1000] [SEED=7] [PAIRS=1]   kill the service everywhere in virtual time; one seed again;
 #     only worlds in which several processes share one store
 # make simulate-plans [N=200] [SEED=7]   kill workstreams of paas-plans everywhere in virtual time; one seed again
@@ -11,7 +11,7 @@
 # make mutants [ARGS='NAME ...']    small changes of meaning in the core: is each one noticed by the tests?
 # make bench [ARGS='--only burst-200']   beside heptapod-paas-runner 1.1.1, which gets an environment of its own; a quarter of an hour
 # make bench-plans [ARGS='--only busy']    paas-plans beside DBOS 3, which gets an environment of its own; five minutes
-# make bench-pipelines [ARGS='--only busy']    requests a second of the pipelines server; two minutes
+# make bench-pipelines [ARGS='--only busy']    requests a second of the pipelines server; a minute
 # make bench-quick   what a job takes that can be counted exactly, against its bounds
 # make check   formatting, lint, types, import contracts
 # make pictures    those of the page in docs/images/, by Debian's chromium
