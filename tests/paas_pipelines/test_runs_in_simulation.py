@@ -11,7 +11,7 @@ from tests.paas_pipelines.simulate import simulate
 from tests.paas_pipelines.worlds import killed_servers
 from tests.paas_pipelines.worlds.killed_servers import Mood
 
-ONCE_FAILED = (20944,)
+ONCE_FAILED = (20944, 51724)
 SEEDS, AT_ONCE = 30, 15
 LONG_RUNS, LONG_AT_ONCE = 125, 25
 

@@ -367,7 +367,7 @@ class World:
         loop = asyncio.get_running_loop()
         until, status = loop.time() + self.rng.choice([1, 20, 90]), JobState.RUNNING
         while loop.time() < until and status is JobState.RUNNING:
-            await asyncio.sleep(min(3, until - loop.time()))
+            await asyncio.sleep(max(0.01, min(3, until - loop.time())))  # a clock takes no less
             _, status = await self._answer(self._report, job, running) or (0, status)
         if status is JobState.RUNNING:
             end = self.drawn_end(error="")
