@@ -21,13 +21,16 @@ __all__ = [
     "Mount",
     "Ulimit",
     "attached",
+    "attached_input",
     "executed",
+    "feed",
     "host_config",
     "log_lines",
     "measured",
     "output",
     "pieces",
     "released",
+    "sent_at_once",
 ]
 
 _HEAD = struct.Struct(">BxxxL")  # before each piece of output: which stream, how long
@@ -48,6 +51,28 @@ def attached(client: Client, container: str) -> socket.socket:
     """A connection to the container's standard streams, without time limits."""
     streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
     return _lasting(client.attach_socket(container, params=streams))
+
+
+def attached_input(client: Client, container: str) -> socket.socket:
+    """The same to its standard input alone, which ends with the connection."""
+    return _lasting(client.attach_socket(container, params={"stdin": 1, "stream": 1}))
+
+
+def sent_at_once(connection: socket.socket, data: bytes) -> bytes:
+    """Send what goes without waiting for a reader; returns the rest."""
+    connection.setblocking(False)
+    with contextlib.suppress(OSError):  # above all, that nothing goes without waiting
+        while data:
+            data = data[connection.send(data[:_MOST_BYTES]) :]
+    connection.settimeout(None)
+    return data
+
+
+def feed(connection: socket.socket, data: bytes) -> None:
+    """Send it all, whoever reads it, then say that it was all, and close."""
+    with released(connection), contextlib.suppress(OSError):
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
 
 
 def executed(client: Client, container: str, command: Sequence[str]) -> tuple[str, socket.socket]:

@@ -48,6 +48,8 @@ class Address:
     """Whether the engine's own certificate is checked."""
 
     names: SettingNames = SettingNames()
+    proxies: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    """By which an engine is reached over TCP: the URL of a proxy for `http` and for `https`."""
 
     @property
     def service(self) -> str:
@@ -169,7 +171,8 @@ class Engine:
             tls=tls,
             max_pool_size=self._connections,
         )
-        client.trust_env = False  # no proxy between us and the engine, no authority but the engine's own
+        client.proxies.update(self.address.proxies)
+        client.trust_env = False  # no proxy but that one, no authority but the engine's own
         return client
 
 

@@ -17,12 +17,21 @@ from docker.errors import APIError
 from paas_runner.docker.engine import Client
 
 INSTALLATION = "paas-runner.installation"
+NO_INSTALLATION = "none"
+"""Its value on what was made without a service: whoever finds that over its end removes it."""
+
 RUNNER = "paas-runner.runner"
 JOB = "paas-runner.job"
 """The name of the job's host, which is its container's, too."""
 
+ENDS_AT = "paas-runner.ends-at"
+"""When the host has to be gone with all that is its, by ISO 8601; what lay before its launch is on top."""
+
 INNER_JOB = "paas-runner.inner-job"
 """The job at its coordinator, on what its inner runner has made."""
+
+HELPER = "paas-runner.helper"
+"""The id of the machine whose helper service has begun the job, on the same."""
 
 OBJECT_LABELS_VARIABLE = "PAAS_RUNNER_OBJECT_LABELS"
 """Has the labels (`format_labels`) that an inner runner puts on all that it makes, which so goes with its
@@ -157,13 +166,13 @@ def _object(kind: Kind, entry: Mapping[str, Any]) -> EngineObject:
         ref=entry["Name"] if kind is Kind.VOLUME else entry["Id"],
         name=next(iter(names), "") if kind is Kind.CONTAINER else str(entry.get("Name") or entry.get("Id")),
         labels=dict(entry.get("Labels") or {}),
-        created_at=_moment(entry.get("Created") or entry.get("CreatedAt")),
+        created_at=moment(entry.get("Created") or entry.get("CreatedAt")),
         running=entry.get("State") in RUNNING_STATES,
     )
 
 
-def _moment(stamp: object) -> datetime | None:
-    """Containers and images have seconds, networks and volumes a text."""
+def moment(stamp: object) -> datetime | None:
+    """Lists of containers and images have seconds, all else a text; None for what is no moment."""
     if isinstance(stamp, int):
         return datetime.fromtimestamp(stamp, UTC)
     try:

@@ -1,5 +1,6 @@
 """Images and their registries: credentials in Docker's own formats, and the pull itself."""
 
+import enum
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -15,6 +16,14 @@ from paas_runner.errors import Transient
 
 RegistryLogin: TypeAlias = Mapping[str, Any]
 """What the SDK sends to the engine for a registry; holds a password."""
+
+
+class PullPolicy(enum.StrEnum):
+    """Whether an image is fetched, or looked for on the engine."""
+
+    ALWAYS = "always"
+    IF_NOT_PRESENT = "if-not-present"
+    NEVER = "never"
 
 
 def registry_of(image: str) -> str:

@@ -1,0 +1,1 @@
+"""`paas-runner workflow …`, and `kog` with the command line that it has elsewhere."""

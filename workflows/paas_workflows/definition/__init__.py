@@ -1,0 +1,1 @@
+"""Workflow files: read, decoded and checked before anything starts."""

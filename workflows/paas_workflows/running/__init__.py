@@ -1,0 +1,1 @@
+"""An execution brought to its end, on a place that runs containers."""
