@@ -1,0 +1,1 @@
+"""`paas-runner exec`: one job of a `.gitlab-ci.yml` on this machine, by the inner runner."""
