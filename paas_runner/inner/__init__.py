@@ -8,14 +8,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from paas_runner.inner.runner import InnerRunner, UnreportedError
+    from paas_runner.inner.runner import InnerRunner, OverdueError, UnreportedError
     from paas_runner.inner.settings import InnerRunnerError, Timings
     from paas_runner.inner.stop import Stops
 
-__all__ = ["InnerRunner", "InnerRunnerError", "Stops", "Timings", "UnreportedError"]
+__all__ = ["InnerRunner", "InnerRunnerError", "OverdueError", "Stops", "Timings", "UnreportedError"]
 
 _MODULES = {
     "InnerRunner": "runner",
+    "OverdueError": "runner",
     "UnreportedError": "runner",
     "InnerRunnerError": "settings",
     "Timings": "settings",

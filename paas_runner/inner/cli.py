@@ -1,4 +1,4 @@
-"""`paas-runner-inner`: arguments, signals and exit codes of the program that runs one job on its host."""
+"""`paas-runner-inner`: arguments, signals and exit codes of the program that runs jobs on their host."""
 
 import argparse
 import asyncio
@@ -8,6 +8,7 @@ import functools
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +17,13 @@ import structlog
 
 import paas_runner
 from paas_runner import __version__
-from paas_runner.inner.runner import InnerRunner, UnreportedError
-from paas_runner.inner.settings import InnerRunnerError
+from paas_runner.helper import command as serve_command
+from paas_runner.inner.guardian import OVERDUE, guarded
+from paas_runner.inner.runner import InnerRunner, OverdueError, UnreportedError, deadlines_of, read_payload
+from paas_runner.inner.settings import InnerRunnerError, read_section
 from paas_runner.inner.shell import shell_for
 from paas_runner.inner.stop import Stops
+from paas_runner.job.lifetime import MARGIN, MARGIN_VARIABLE
 
 PROGRAM = "paas-runner-inner"
 _DISTRIBUTIONS = {"paas_runner", "paas_runner_inner"}  # both bring our package, the second a part of it
@@ -33,6 +37,7 @@ class InnerExit(enum.IntEnum):
     FAILED = 1
     UNREPORTED = 69
     UNUSABLE = 78
+    OVERDUE = OVERDUE
 
 
 _EPILOG = f"""\
@@ -52,34 +57,59 @@ Signals:
                     a system failure is reported to the coordinator, everything is removed
   a second one      end at once, without a report
 
+The end: whatever hangs (the coordinator, an upload, the engine, a process that cannot be killed), nothing
+of the job is left after its timeout and a margin, counted from the start of the program. The margin is
+{MARGIN.total_seconds():g} seconds, or what the variable {MARGIN_VARIABLE} says. Three quarters of
+it are for the report, the rest for removing what there is.
+
 Exit codes:
   {InnerExit.SUCCEEDED:<6} the job succeeded
   {InnerExit.FAILED:<6} the job failed or was canceled, and the coordinator knows
   2      the arguments are wrong
   {InnerExit.UNREPORTED:<6} the job has ended, but its result could not be reported to the coordinator
   {InnerExit.UNUSABLE:<6} CONFIG or JOB cannot be used, nothing was run
+  {InnerExit.OVERDUE:<6} the program had not ended at its last moment, and was ended; nothing was reported
   128+N  a second signal N ended the program
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one job; returns the exit code."""
+    """Run one job, or serve; returns the exit code."""
     chosen = parser().parse_args(arguments)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    began = time.monotonic()
     try:
         check_alone(Path(paas_runner.__file__).parents[1])
-        return asyncio.run(_run(_text(chosen.config), _text(chosen.job), (chosen.config, chosen.job)))
+        if chosen.command == serve_command.COMMAND:
+            from paas_runner.helper import serving
+
+            return serving.serve(chosen, os.environ)
+        runner_toml, job_json = _text(chosen.config), _text(chosen.job)
+        read_section(runner_toml)
+        deadlines = deadlines_of(read_payload(job_json), os.environ)
+    except InnerRunnerError as error:
+        return _fail(error, InnerExit.UNUSABLE)
+    run = functools.partial(_exit_code, runner_toml, job_json, (chosen.config, chosen.job))
+    return guarded(run, deadlines, began=began)
+
+
+def _exit_code(runner_toml: str, job_json: str, files: Sequence[Path]) -> int:
+    """Of the program itself, below its guardian."""
+    try:
+        return asyncio.run(_run(runner_toml, job_json, files))
     except UnreportedError as error:
         return _fail(error, InnerExit.UNREPORTED)
+    except OverdueError as error:
+        return _fail(error, InnerExit.OVERDUE)
     except InnerRunnerError as error:
         return _fail(error, InnerExit.UNUSABLE)
 
 
 def parser() -> argparse.ArgumentParser:
     """What the program takes, for its manual page, too."""
-    program = argparse.ArgumentParser(prog=PROGRAM, description="Run one CI job on this host.")
+    program = argparse.ArgumentParser(prog=PROGRAM, description="Run CI jobs on this host.")
     program.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    commands = program.add_subparsers(metavar="COMMAND", required=True)
+    commands = program.add_subparsers(metavar="COMMAND", dest="command", required=True)
     run = commands.add_parser(
         "exec-fetched-job",
         help="run a job that the service has fetched",
@@ -89,6 +119,14 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--config", type=Path, required=True, metavar="CONFIG", help="the runner.toml")
     run.add_argument("job", type=Path, metavar="JOB", help="the job.json")
+    serve = commands.add_parser(
+        serve_command.COMMAND,
+        help="take one job after the other, on a host that stays",
+        description="Take one job after the other from a service, and run each on this host.",
+        epilog=serve_command.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    serve_command.add_arguments(serve)
     return program
 
 

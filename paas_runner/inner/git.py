@@ -14,6 +14,9 @@ from paas_runner.secret import Secret
 
 CI_USER = "gitlab-ci-token"
 _ALL = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")  # of coordinators that name none
+FETCH_HEAD = "FETCH_HEAD"
+"""Instead of a commit: the one that the first of the refspecs names; our own coordinator says so."""
+
 _SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
@@ -53,7 +56,9 @@ def read_repository(job: Job) -> Repository | None:
         raise StageError(broken("`git_info.repo_url` of the payload is no URL")) from None
     sha = str(info.get("sha", ""))
     refspecs = tuple(str(item) for item in info.get("refspecs") or _ALL)
-    if not _SHA.fullmatch(sha) or any(item.startswith("-") for item in (url, *refspecs)):
+    if not (_SHA.fullmatch(sha) or sha == FETCH_HEAD) or any(
+        item.startswith("-") for item in (url, *refspecs)
+    ):
         raise StageError(broken("`git_info` of the payload is no repository at a commit"))
     depth = info.get("depth")
     return Repository(

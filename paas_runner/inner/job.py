@@ -125,11 +125,20 @@ class Job:
         return texts(self._features.get("token_mask_prefixes"))
 
     @property
+    def program(self) -> Mapping[str, str] | None:
+        """The environment of a job that is the program of its image, by our own coordinator; else None."""
+        found = self.payload.raw.get("program")
+        given = found.get("environment") if isinstance(found, Mapping) else None
+        return {str(key): str(value) for key, value in given.items()} if isinstance(given, Mapping) else None
+
+    @property
     def unsupported(self) -> str:
         """The first thing that this job cannot do without and that is not done here; empty for none."""
         raw = self.payload.raw
         if raw.get("run"):
             return "`run` steps"
+        if self.program is not None and self.section.executor != "docker":
+            return "programs of images, other than with `inner_executor` docker,"
         return "`secrets` from a vault" if raw.get("secrets") else ""
 
     @property

@@ -26,7 +26,7 @@ from collections.abc import Iterator
 
 _PR_SET_CHILD_SUBREAPER = 36
 _REQUESTS = 0
-_ERRORS = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+_ERRORS = int(sys.argv[1]) if __name__ == "__main__" and len(sys.argv) > 1 else 1
 _INTERRUPT = b"I"
 _NOT_STARTED, _KILLED = 126, 137
 _LAST_OUTPUT_SECONDS = 2.0  # for those who hold the output when the program has ended
@@ -156,7 +156,7 @@ def _kill_all() -> None:
     """
     with contextlib.suppress(ChildProcessError):
         while True:
-            for child in _children():
+            for child in children():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
             os.waitpid(-1, 0)
@@ -164,7 +164,7 @@ def _kill_all() -> None:
                 pass
 
 
-def _children() -> Iterator[int]:
+def children() -> Iterator[int]:
     """As the kernel lists them; where it does not, what it takes longer to find among all processes."""
     try:
         with open(f"/proc/self/task/{os.getpid()}/children", "rb") as listed:  # noqa: PTH123 - no pathlib here

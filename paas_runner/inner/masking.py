@@ -38,9 +38,13 @@ class Filter(Protocol):
 class Masks:
     """All filters of one job's trace."""
 
-    def __init__(self, secrets: Iterable[str], prefixes: Iterable[str] = ()) -> None:
+    def __init__(self, secrets: Iterable[str], prefixes: Iterable[str] | None = ()) -> None:
+        """Without `prefixes` all comes as it is, for a program that reads it."""
+        self._filters: tuple[Filter, ...] = ()
+        if prefixes is None:
+            return
         starts = [f"{before}{name}=" for name in _PARAMETERS for before in "?&"]
-        self._filters: tuple[Filter, ...] = (
+        self._filters = (
             Masker(secrets),
             RunMasker((*KNOWN_PREFIXES, *filter(None, prefixes)), _TOKEN),
             RunMasker(starts, _PARAMETER_VALUE, ignore_case=True),

@@ -26,6 +26,7 @@ from paas_runner.inner.stop import Stops
 from paas_runner.inner.trace import Narrator, Trace
 from paas_runner.inner.trust import verification, with_authority
 from paas_runner.inner.ways import ByEnvironment
+from paas_runner.job.lifetime import Deadlines, margin_in
 from paas_runner.job.payload import Payload, PayloadError, decode
 from paas_runner.job.use import HOST_VARIABLE, as_line, flavors_in
 from paas_runner.job.variables import BudgetExceededError
@@ -35,6 +36,10 @@ CALL_SECONDS = 30.0
 
 class UnreportedError(InnerRunnerError):
     """The job has ended, but its result could not be reported to the coordinator."""
+
+
+class OverdueError(InnerRunnerError):
+    """The job's timeout and most of the margin after it were over: all of it was broken off, unreported."""
 
 
 def _on_standard_output(line: str) -> None:
@@ -71,13 +76,28 @@ class InnerRunner:
 
         `stops` ends the job early, in good order. Canceling this is the sudden death of the host: every
         process of the job is killed at once, its folders are removed, nothing is reported. Raises
-        `InnerRunnerError` for files that make no job, and `UnreportedError` when the coordinator has not
-        taken the result within half an hour.
+        `InnerRunnerError` for files that make no job, `UnreportedError` when the coordinator has not taken
+        the result within half an hour or most of the margin after the job's timeout, and `OverdueError`
+        when that is over and anything still goes on.
         """
-        section = with_authority(read_section(runner_toml))
+        section, payload = read_section(runner_toml), read_payload(job_json)
+        deadlines = deadlines_of(payload, self.environment)
+        report_by = asyncio.get_running_loop().time() + deadlines.report_seconds
+        scope = asyncio.timeout(deadlines.work_seconds)
+        try:
+            async with scope:
+                return await self._prepare_and_run(section, payload, stops or Stops(), report_by)
+        except TimeoutError:
+            if scope.expired():
+                raise OverdueError("the job has not ended within its timeout and the time after it") from None
+            raise
+
+    async def _prepare_and_run(
+        self, section: RunnerSection, payload: Payload, stops: Stops, report_by: float
+    ) -> int:
+        section = with_authority(section)
         receiver, section = receiver_in(section), below_the_run(section)
         verify = verification(section, trust_environment=self.trust_environment)
-        payload = _payload(job_json)
         shell = self.shell(section)
         with contextlib.ExitStack() as stack:
             try:
@@ -89,12 +109,20 @@ class InnerRunner:
                 receiver, partial(self._client, verify=verify), payload=payload, clock=self.clock
             )
             async with self._client(section.url, verify) as client, spans.sent():
-                return await self._run_and_report(job, shell, client, stops or Stops(), spans)
+                return await self._run_and_report(job, shell, client, stops, spans, report_by=report_by)
 
     async def _run_and_report(
-        self, job: Job, shell: Shell, client: httpx.AsyncClient, stops: Stops, spans: StageSpans
+        self,
+        job: Job,
+        shell: Shell,
+        client: httpx.AsyncClient,
+        stops: Stops,
+        spans: StageSpans,
+        *,
+        report_by: float,
     ) -> int:
-        trace = Trace(_secrets(job), job.section.output_limit_bytes, job.token_prefixes)
+        prefixes = job.token_prefixes if job.program is None else None
+        trace = Trace(_secrets(job), job.section.output_limit_bytes, prefixes)
         narrator = Narrator(
             write=trace.write, clock=self.clock, with_sections=job.with_sections, during=spans.stage
         )
@@ -127,7 +155,9 @@ class InnerRunner:
         try:
             update = await _stream(link, execution)
             spans.ended(update.state)
-            async with stops.within(self.timings.report_timeout, self.timings.hurried_report_timeout):
+            left = report_by - asyncio.get_running_loop().time()
+            patience = min(self.timings.report_timeout, left)
+            async with stops.within(patience, self.timings.hurried_report_timeout):
                 await link.finish(update)
         except TimeoutError:
             raise UnreportedError(f"{job.section.url} did not take the result of the job") from None
@@ -142,6 +172,11 @@ class InnerRunner:
         return httpx.AsyncClient(
             base_url=url, transport=transport, timeout=CALL_SECONDS, verify=verify, trust_env=False
         )
+
+
+def deadlines_of(payload: Payload, environment: Mapping[str, str]) -> Deadlines:
+    """What holds for this job on a host with this environment."""
+    return Deadlines(payload.timeout, margin_in(environment))
 
 
 def _folders(
@@ -180,7 +215,8 @@ def _secrets(job: Job) -> Iterator[str]:
             yield str(entry.get("password") or entry.get("token") or "")
 
 
-def _payload(text: str) -> Payload:
+def read_payload(text: str) -> Payload:
+    """The job of a `job.json`; raises `InnerRunnerError`."""
     try:
         return decode(text.encode(errors="surrogatepass"))
     except PayloadError as error:

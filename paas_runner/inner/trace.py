@@ -22,7 +22,8 @@ _YELLOW, _RESET, _CLEAR = "\x1b[0;33m", "\x1b[0;m", "\x1b[0K"
 class Trace:
     """All of a job's output, in memory, because the coordinator may ask for any part of it again."""
 
-    def __init__(self, secrets: Iterable[str], limit_bytes: int, prefixes: Iterable[str] = ()) -> None:
+    def __init__(self, secrets: Iterable[str], limit_bytes: int, prefixes: Iterable[str] | None = ()) -> None:
+        """What `prefixes` means is told by `Masks`."""
         self._masks = Masks(secrets, prefixes)
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._limit = limit_bytes

@@ -21,6 +21,7 @@ from paas_runner.inner.files.archive import ArchiveError, Format, write_archive
 from paas_runner.inner.files.folder import Folder, OutsideError
 from paas_runner.inner.files.selection import select
 from paas_runner.inner.files.unpack import unpack
+from tests.support.often import often
 
 NOBODY = 65534
 SECRET = "kept away from every job"
@@ -257,7 +258,7 @@ ENTRIES = st.lists(
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=often(300), deadline=None)
 @given(ENTRIES)
 def test_no_archive_writes_anywhere_else(entries: list[tuple[str, str]]) -> None:
     with tempfile.TemporaryDirectory() as base:
@@ -274,7 +275,7 @@ def test_no_archive_writes_anywhere_else(entries: list[tuple[str, str]]) -> None
         assert (project.parent / "outside/secret").read_text() == SECRET
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=often(300), deadline=None)
 @given(st.data())
 def test_a_damaged_archive_is_refused_in_words(data: st.DataObject) -> None:
     raw = bytearray(zipped(("a", "x" * 50), ("b/", ""), ("c", "-> a")).getvalue())

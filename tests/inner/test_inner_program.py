@@ -110,9 +110,10 @@ async def test_a_second_signal_ends_the_wait_for_an_absent_coordinator(machine: 
     process = await asyncio.create_subprocess_exec(*arguments)
     await until(lambda: b"\nready" in job.trace)
     await machine.listener.stop()
-    await until(lambda: not alive("61.06") and not children(process.pid))
+    [program] = children(process.pid)  # which its guardian tells of signals
+    await until(lambda: not alive("61.06") and not children(program))
     process.send_signal(signal.SIGTERM)
-    await until(lambda: not is_pending(process.pid, signal.SIGTERM))
+    await until(lambda: not any(is_pending(pid, signal.SIGTERM) for pid in (process.pid, program)))
     process.send_signal(signal.SIGTERM)
     assert await process.wait() == 128 + signal.SIGTERM
 
@@ -128,7 +129,8 @@ async def test_the_death_of_the_program_leaves_no_process_of_the_job(machine: Ma
     )
     async with machine.running(script(*lines)) as (job, process):
         await until(lambda: b"\nready" in job.trace and alive("61.03"))
-        keepers = children(process.pid)
+        [program] = children(process.pid)
+        keepers = children(program)
         assert keepers
         process.kill()
         assert await process.wait() == -signal.SIGKILL

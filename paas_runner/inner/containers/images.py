@@ -12,9 +12,17 @@ import attrs
 from paas_runner.docker.engine import Engine
 from paas_runner.docker.errors import AbsentError
 from paas_runner.docker.labels import JOB
-from paas_runner.docker.registries import RegistryLogin, login_among, login_in, own_login, pull, registry_of
+from paas_runner.docker.registries import (
+    PullPolicy,
+    RegistryLogin,
+    login_among,
+    login_in,
+    own_login,
+    pull,
+    registry_of,
+)
 from paas_runner.errors import RemoteError
-from paas_runner.inner.containers.settings import DockerSettings, PullPolicy, read_policies
+from paas_runner.inner.containers.settings import DockerSettings, read_policies
 from paas_runner.inner.ending import Reason, StageError, broken
 from paas_runner.inner.files.globs import GlobError, parse
 from paas_runner.inner.job import Job, mappings

@@ -31,6 +31,7 @@ from paas_runner.inner.containers.services import (
 )
 from paas_runner.inner.containers.settings import DockerSettings, read_docker
 from paas_runner.inner.ending import Reason, StageError, broken
+from paas_runner.inner.environment import startable
 from paas_runner.inner.git_program import Launch
 from paas_runner.inner.job import Job, Workspace, texts
 from paas_runner.inner.measuring import Reading, Readings, of_container
@@ -55,6 +56,9 @@ class JobContainer:
 
     services: Sequence[str] = ()
     """Their containers."""
+
+    is_program: bool = False
+    """Whether it has the image's own program instead of a shell."""
 
     async def read(self) -> Readings:
         """What it and its services have at this moment; raises `RemoteError`."""
@@ -129,9 +133,18 @@ async def job_container(job: Job, narrator: Narrator, hidden: Sequence[Path]) ->
                 aliases=() if settings.network_mode else (JOB_NAME,),
                 interactive=True,
             )
+            if job.program is not None:
+                environment = startable(job.program)
+                spec = attrs.evolve(spec, command=None, environment=environment, interactive=False)
             container = await factory.create(spec)
             with _open_to(image.user or found.user, job.workspace):
-                yield JobContainer(engine=engine, ref=container, own_programs=programs, services=services)
+                yield JobContainer(
+                    engine=engine,
+                    ref=container,
+                    own_programs=programs,
+                    services=services,
+                    is_program=job.program is not None,
+                )
 
 
 @contextlib.asynccontextmanager

@@ -1,6 +1,5 @@
 """`[runners.docker]` of a `runner.toml`: GitLab Runner's own keys (spec gitlab-runner-api.md §9.3)."""
 
-import enum
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -10,19 +9,12 @@ import attrs
 from paas_runner.docker.containers import Ulimit
 from paas_runner.docker.engine import Address, address_from
 from paas_runner.docker.errors import SettingNames
+from paas_runner.docker.registries import PullPolicy
 from paas_runner.inner.ending import Reason, StageError, broken
 
 DEFAULT_WAIT_SECONDS = 30.0
 _NAMES = SettingNames(host="host", certificates="tls_cert_path", verify="tls_verify")
 _STANDARD_NETWORKS = ("", "bridge", "default")
-
-
-class PullPolicy(enum.StrEnum):
-    """Whether an image is fetched, or looked for on the engine."""
-
-    ALWAYS = "always"
-    IF_NOT_PRESENT = "if-not-present"
-    NEVER = "never"
 
 
 @attrs.frozen(kw_only=True)

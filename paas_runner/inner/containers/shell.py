@@ -10,6 +10,7 @@ import attrs
 
 from paas_runner.inner.containers.attached import as_os_error, script_in, shell_input
 from paas_runner.inner.containers.preparation import JobContainer, job_container
+from paas_runner.inner.containers.program import program_in
 from paas_runner.inner.job import Job, Workspace, write_files
 from paas_runner.inner.job_script import Script
 from paas_runner.inner.measuring import Tally, sampled
@@ -63,14 +64,17 @@ class ContainerShell:
 
     @contextlib.asynccontextmanager
     async def launch(self, script: Script, write: Write) -> AsyncIterator[RunningProgram]:
-        """Start the job's container with this script; leaving the context stops it."""
+        """Start the job's container with this script, or its own program; leaving the context stops it."""
         if self._container is None:
             raise RuntimeError("scripts are run while the shell is prepared")
-        write_files(script.workspace, script.files)
         engine, container = self._container.engine, self._container.ref
-        text = shell_input(script)
+        if self._container.is_program:
+            running = program_in(engine, container, write)
+        else:
+            write_files(script.workspace, script.files)
+            running = script_in(engine, container, shell_input(script), write)
         with as_os_error():
-            async with script_in(engine, container, text, write) as launched:
+            async with running as launched:
                 yield launched
 
     def launch_own(

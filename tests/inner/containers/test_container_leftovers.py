@@ -72,7 +72,7 @@ async def test_kill_9_at_any_time_leaves_nothing(docker, greeter, listener, tmp_
     services = (ServiceSpec(name=greeter), ServiceSpec(name=greeter, alias="other"))
     async with program(docker, listener, tmp_path, "sleep 600", services=services) as (_, process):
         await asyncio.sleep(seconds)
-        keepers = children(process.pid)
+        keepers = [each for program in children(process.pid) for each in children(int(program.name))]
         process.kill()
         await process.wait()
         await until(lambda: not any(keeper.exists() for keeper in keepers), seconds=30)

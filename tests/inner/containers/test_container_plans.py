@@ -6,12 +6,13 @@ from pathlib import Path, PurePath
 
 import pytest
 
+from paas_runner.docker.registries import PullPolicy
 from paas_runner.inner.containers.attached import COMMAND, shell_input
 from paas_runner.inner.containers.images import Credentials, CredentialsError
 from paas_runner.inner.containers.own_container import OwnContainer, shared
 from paas_runner.inner.containers.preparation import job_container
 from paas_runner.inner.containers.services import read_services
-from paas_runner.inner.containers.settings import PullPolicy, read_docker
+from paas_runner.inner.containers.settings import read_docker
 from paas_runner.inner.ending import StageError
 from paas_runner.inner.job import Workspace
 from paas_runner.inner.job_script import Script
