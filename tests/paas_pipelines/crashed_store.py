@@ -15,9 +15,10 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
+from paas_pipelines.definitions.automation import Approval, Call, TaskType
 from paas_pipelines.definitions.definition import Definition, TaskDefinition
 from paas_pipelines.runs.engine import Engine
-from paas_pipelines.runs.run import TaskEnd
+from paas_pipelines.runs.run import Origin, TaskEnd
 from paas_pipelines.store import coordinator_book, disk
 from paas_pipelines.store.codec import to_text
 from paas_pipelines.store.logs import Stream
@@ -33,6 +34,14 @@ from paas_runner.store import database
 KILLED = 9
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 LOCAL = Definition(name="local", source="x", tasks={"a": TaskDefinition(script=("x",))}, retention_count=1)
+ASKS = Definition(
+    name="asks",
+    source="x",
+    tasks={"ok": TaskDefinition(type=TaskType.APPROVAL, approval=Approval(count=2))},
+)
+CALLS = Definition(
+    name="calls", source="x", tasks={"sub": TaskDefinition(type=TaskType.CALL, call=Call(pipeline="asks"))}
+)
 REMOTE = Definition(name="remote", source="x", tasks={"a": TaskDefinition(script=("x",), runner="big")})
 
 
@@ -52,7 +61,7 @@ def in_folder(folder):
 
 def made(store):
     options = CoordinatorOptions(registration_token=Secret("r"), admin_token=Secret("a"))
-    engine = Engine(lambda: NOW, store.runs, {"local": LOCAL, "remote": REMOTE})
+    engine = Engine(lambda: NOW, store.runs, {each.name: each for each in (LOCAL, REMOTE, ASKS, CALLS)})
     return engine, Coordinator(lambda: NOW, options, random.Random(7), store.jobs)
 
 
@@ -113,6 +122,18 @@ def story(store):
     store.runs.remove(remote.run_id)
     yield
     coordinator.runners.remove(runner.runner_id)
+    yield
+    caller = engine.schedule("calls", variables={})
+    yield
+    callee = engine.schedule("asks", variables={}, origin=Origin(caller_run=caller.run_id, caller_task="sub"))
+    engine.called(caller.run_id, "sub", callee.run_id)
+    yield
+    asked = engine.ask(callee.run_id, "ok", "go on?").task("ok").asked
+    yield
+    for user in ("ann", "ann", "bob"):
+        engine.decide(callee.run_id, "ok", user=user, approved=True, digest=asked.digest)
+        yield
+    engine.task_ended(caller.run_id, "sub", TaskEnd())
     yield
 
 

@@ -13,6 +13,7 @@ import attrs
 
 from paas_runner.testing import VirtualTimeLoop
 from tests.paas_pipelines.worlds.killed_servers import World
+from tests.paas_pipelines.worlds.triggered_servers import World as TriggeredWorld
 
 
 @attrs.frozen
@@ -39,6 +40,26 @@ def simulate(seed, **given):
     )
 
 
+def triggered(seed):
+    """The same seed in the world of deliveries and schedules."""
+    world = TriggeredWorld(seed)
+    try:
+        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+            violations = runner.run(world.run())
+    except Exception:  # noqa: BLE001 - a bug of ours is a violation, too
+        violations = [traceback.format_exc()]
+    world.counts["events"] += len(world.events)
+    return Outcome(
+        seed, Counter({f"triggers: {name}": n for name, n in world.counts.items()}), (*violations,)
+    )
+
+
+def both(seed):
+    """What a seed is in each of the worlds."""
+    runs, triggers = simulate(seed), triggered(seed)
+    return Outcome(seed, runs.counts + triggers.counts, runs.violations + triggers.violations)
+
+
 def main():
     parser = argparse.ArgumentParser(
         description="Kill pipelines servers everywhere, in virtual time: are promises kept?"
@@ -49,7 +70,7 @@ def main():
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     chosen = parser.parse_args()
     if chosen.seed is not None:
-        outcome = simulate(chosen.seed)
+        outcome = both(chosen.seed)
         print("\n".join(outcome.violations) or f"seed {chosen.seed}: kept", dict(outcome.counts))
         return 1 if outcome.violations else 0
     return _many(range(chosen.first, chosen.first + chosen.runs), chosen.workers)
@@ -58,7 +79,7 @@ def main():
 def _many(seeds, workers):
     began, totals, broken = time.monotonic(), Counter[str](), 0
     with multiprocessing.Pool(workers) as pool:
-        for outcome in pool.imap_unordered(simulate, seeds, chunksize=4):
+        for outcome in pool.imap_unordered(both, seeds, chunksize=4):
             totals += outcome.counts
             if outcome.violations:
                 broken += 1

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from paas_pipelines.definitions.definition import ON_ERROR, OnError
 from paas_pipelines.runs.run import TaskEnd
-from paas_pipelines.store.logs import Stream
-from paas_pipelines.tasks.conductor import MOST_TOLD_BYTES
+from paas_pipelines.store.logs import MOST_TOLD_BYTES, Stream
 
 from paas_runner.testing.virtual_time import run_virtual
 from tests.support.conducted import RUN, Stage, World, pipeline, task

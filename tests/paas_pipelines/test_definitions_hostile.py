@@ -3,14 +3,18 @@
 import contextlib
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from paas_pipelines.definitions import pipeline_keys, task_keys
 from paas_pipelines.definitions.loading import examine, load
 from paas_pipelines.definitions.reading import MOST_BYTES, DefinitionsError
+
+from tests.support.often import often
 
 KEYS = st.sampled_from(
     [
@@ -27,6 +31,34 @@ KEYS = st.sampled_from(
         *("params", "type", "default", "choices", "required", "a", "b", "", "/", "<<"),
     ]
 )
+AUTOMATION = st.sampled_from(
+    [
+        *sorted({*pipeline_keys.KEYS, *task_keys.KEYS}),
+        *("name", "options", "pattern", "min", "max", "to", "at", "from_credential", "field", "as", "url"),
+        *("provider", "secret", "path", "events", "dedupe", "if", "cron", "every", "timezone", "pipeline"),
+        *(
+            "ref",
+            "ref_from",
+            "depth",
+            "volumes",
+            "login",
+            "tags",
+            "setup",
+            "teardown",
+            "scope",
+            "a",
+            "b",
+            "p",
+        ),
+    ]
+)
+WORDS = st.sampled_from(
+    [
+        *("a", "b", "p", "run", "approval", "call", "sequence", "docker", "shell", "runner", "github"),
+        *("true", "params.a", "outputs.a.b == 1", "stdout.a", "payload.x", "{{ .a }}", "[a-z]+", "("),
+        *("1m", "@daily", "* * * * *", "L", "number", "list", "success", "0", "-1", "failed", "all"),
+    ]
+)
 VALUES = st.recursive(
     st.none()
     | st.booleans()
@@ -36,6 +68,11 @@ VALUES = st.recursive(
     | st.sampled_from(["a", "b", "1s", "-1s", "append", "partitioned_replace", "retry", "number"]),
     lambda values: st.lists(values, max_size=3) | st.dictionaries(KEYS, values, max_size=4),
     max_leaves=20,
+)
+FILES = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 3) | WORDS,
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(AUTOMATION, values, max_size=5),
+    max_leaves=40,
 )
 SIGNS = st.text(alphabet="pipelines: tasks a\n-{}[]&*<!|>'\"\\#%@`~?,\t\0\x85\ud800é", max_size=60)
 
@@ -76,6 +113,34 @@ def test_any_text_within_a_definition_is_one_or_refused(text, around):
 @given(st.dictionaries(st.just("p"), st.dictionaries(KEYS, VALUES)))
 def test_any_values_of_any_keys_are_definitions_or_refused(pipelines):
     read(yaml.safe_dump({"pipelines": pipelines}, allow_unicode=True).encode(errors="surrogatepass"))
+
+
+@settings(max_examples=often(20))
+@given(
+    st.fixed_dictionaries(
+        {"pipelines": st.dictionaries(WORDS, st.dictionaries(AUTOMATION, FILES, min_size=1), min_size=1)},
+        optional={"actions": FILES, "executors": FILES},
+    )
+)
+def test_any_values_of_any_keys_of_automation_are_definitions_or_refused(file):
+    read(yaml.safe_dump(file, allow_unicode=True).encode())
+
+
+@settings(max_examples=often(10))
+@given(st.dictionaries(WORDS, st.dictionaries(AUTOMATION, FILES, min_size=1), min_size=1), AUTOMATION)
+def test_any_values_of_a_task_or_trigger_are_definitions_or_refused(named, key):
+    for place in ("tasks", "triggers", "actions", "executors"):
+        inner = {"pipelines": {"p": {place: named}}} if place in ("tasks", "triggers") else {place: named}
+        read(yaml.safe_dump(inner, allow_unicode=True).encode())
+    read(yaml.safe_dump({"pipelines": {"p": {key: list(named.values())}}}).encode())
+
+
+def test_as_many_expressions_as_a_file_can_have_take_a_bounded_time(said):
+    """Aliases make few bytes many; what they stand for is bounded as a whole."""
+    before = time.process_time()
+    tasks = many(400, 'tN: {script: [x], when: \'run.user == "a" || run.id == "b"\'}')
+    said(f"t: &t {tasks}\npipelines: {many(100, 'pN: {order: sequence, tasks: *t}')}")
+    assert time.process_time() - before < 30
 
 
 def many(count, text):
@@ -183,3 +248,19 @@ def test_a_file_that_changes_while_it_is_read_is_one_of_both(tmp_path):
         file.write_text(text[:length])
         with contextlib.suppress(DefinitionsError):
             load(tmp_path, file.name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"t: &t {many(100, 'tN: {script: [x], when: statu.tN}')}\npipelines: {many(100, 'pN: {tasks: *t}')}",
+        f"t: &t {many(100, 'tN: {scrpt: [x], whn: a}')}\npipelines: {many(100, 'pN: {tasks: *t}')}",
+        f"pipelines: {{p: {{tasks: {{t: {many(20_000, 'scrptN: a')}}}}}}}",
+        f"pipelines: {{p: {{triggers: {{t: {many(20_000, 'crnN: a')}}}}}}}",
+    ],
+    ids=range(4),
+)
+def test_what_was_meant_by_very_many_mistakes_is_not_looked_for(said, text):
+    before = time.process_time()
+    said(text)
+    assert time.process_time() - before < 20

@@ -6,13 +6,12 @@ import pytest
 from paas_pipelines.definitions.definition import (
     Definition,
     OnError,
-    Parameter,
-    ParameterKind,
     QueueStrategy,
     Restart,
     TaskDefinition,
 )
 from paas_pipelines.definitions.loading import examine, load
+from paas_pipelines.definitions.parameter import Parameter, ParameterKind
 from paas_pipelines.definitions.reading import DefinitionsError
 from paas_pipelines.server.settings import DEFAULT_PATTERN
 

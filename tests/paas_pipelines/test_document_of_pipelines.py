@@ -280,9 +280,9 @@ def test_what_it_says_of_templates(template, text):
 
 def test_every_key_and_option_is_there():
     from paas_pipelines.cli.options import OPTIONS
-    from paas_pipelines.definitions.decoding import _PIPELINE, _TASK
+    from paas_pipelines.definitions import pipeline_keys, task_keys
 
-    for key in {*_PIPELINE, *_TASK}:
+    for key in {*pipeline_keys.OLD_KEYS, *task_keys.OLD_KEYS}:
         assert f"`{key}`" in PAGE
     for option in OPTIONS:
         if option.variable.startswith("PAAS_"):

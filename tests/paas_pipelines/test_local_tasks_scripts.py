@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from paas_pipelines.definitions.automation import ExecutorDefinition
 from paas_pipelines.runs.run import NO_EXIT_CODE, TaskEnd
 from paas_pipelines.tasks import shell as shells
 from paas_pipelines.tasks.shell import Shell
@@ -295,3 +296,15 @@ def test_the_posix_shell_serves_where_there_is_no_bash(
     assert shells.shell_of_this_machine() == Shell(program=str(tmp_path / "sh"), reads=SH.reads)
     assert BASH != SH
     assert os.environ["PATH"] == str(tmp_path)
+
+
+async def test_a_shell_of_its_own_reads_each_entry_as_a_file(tmp_path):
+    """Of the task, or of its executor."""
+    script = ("import os; print('it is', 6 * 7, os.environ['A'])", "raise SystemExit(3)", "print('never')")
+    done = await ran(place(tmp_path), order(*script, shell=("python3", "-I"), env={"A": "b"}))
+    assert (done.lines, done.end.exit_code) == (["it is 42 b"], 3)
+    executor = ExecutorDefinition(settings={"shell": ["sh", "-e"]})
+    done = await ran(place(tmp_path), order("false; echo no", "pwd", executor=executor, allow_failure=True))
+    assert (done.lines, done.end.exit_code) == ([str(tmp_path)], 1)
+    done = await ran(place(tmp_path), order("x", shell=("/no/such/program",)))
+    assert done.end.error

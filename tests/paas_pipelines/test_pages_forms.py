@@ -6,7 +6,9 @@ from datetime import timedelta
 import attrs
 import httpx
 import pytest
-from paas_pipelines.definitions.definition import Parameter, ParameterKind, QueueStrategy
+from paas_pipelines.definitions.definition import QueueStrategy
+from paas_pipelines.definitions.parameter import Parameter, ParameterKind
+from paas_pipelines.pages.framing import form_token
 from paas_pipelines.pages.start_form import empty_form, filled_form
 
 from paas_runner.store.protocol import StoreError
@@ -50,15 +52,17 @@ async def test_a_start_form_is_made_from_what_the_definition_declares(visited):
     assert [each["value"] for each in page.all("option") if "selected" in each] == ["test"]
     assert "What to <build>" in page.text
     labels = {each["for"] for each in page.all("label")}
-    assert labels == {each["id"] for tag in ("input", "select") for each in page.all(tag)}
+    assert labels == {
+        each["id"] for tag in ("input", "select") for each in page.all(tag) if each.get("type") != "hidden"
+    }
 
 
 async def test_its_values_become_variables_of_their_types(visited):
-    run = run_of(visited, await visited.post("/pipeline?name=release_it", **GOOD))
+    run = run_of(visited, await visited.submit("/pipeline?name=release_it", **GOOD))
     assert run.variables == {"version": "1.2", "copies": 3, "dry": False, "target": "live"}
     assert run.user == "alice"
     more = {"v.dry": "true", "v.level": "2.5", "v.note": "é", "v.unknown": "x"}
-    run = run_of(visited, await visited.post("/pipeline?name=release_it", **GOOD, **more))
+    run = run_of(visited, await visited.submit("/pipeline?name=release_it", **GOOD, **more))
     expected = {"version": "1.2", "copies": 3, "dry": True, "target": "live", "level": 2.5, "note": "é"}
     assert run.variables == expected
 
@@ -76,7 +80,7 @@ async def test_its_values_become_variables_of_their_types(visited):
     ],
 )
 async def test_what_is_wrong_stands_at_its_field_and_the_rest_is_kept(visited, changes, wrong):
-    answer = await visited.post("/pipeline?name=release_it", **GOOD | changes)
+    answer = await visited.submit("/pipeline?name=release_it", **GOOD | changes)
     assert answer.status_code == 400
     page = Seen(answer.text)
     [field] = [each for tag in ("input", "select") for each in page.all(tag) if "aria-invalid" in each]
@@ -91,15 +95,15 @@ async def test_what_is_wrong_stands_at_its_field_and_the_rest_is_kept(visited, c
 
 async def test_without_parameters_variables_are_an_object_of_json(visited):
     run = run_of(
-        visited, await visited.post("/pipeline?name=free", variables='{"a": [1, null], "b": "\\ud800"}')
+        visited, await visited.submit("/pipeline?name=free", variables='{"a": [1, null], "b": "\\ud800"}')
     )
     assert run.variables == {"a": [1, None], "b": "\ufffd"}
-    assert run_of(visited, await visited.post("/pipeline?name=free", variables=" ")).variables == {}
+    assert run_of(visited, await visited.submit("/pipeline?name=free", variables=" ")).variables == {}
 
 
 @pytest.mark.parametrize("text", ["[1]", '{"a": ', "7", '"</textarea><script>"', '{"a": NaN}', "[" * 5000])
 async def test_other_variables_are_refused_at_the_field_and_kept(visited, text):
-    answer = await visited.post("/pipeline?name=free", variables=text)
+    answer = await visited.submit("/pipeline?name=free", variables=text)
     page = Seen(answer.text)
     assert answer.status_code == 400
     assert "This is no object of JSON" in page.text
@@ -110,22 +114,22 @@ async def test_other_variables_are_refused_at_the_field_and_kept(visited, text):
 
 async def test_too_many_variables_are_refused_as_the_api_does(visited):
     many = json.dumps(dict.fromkeys(map(str, range(1001))))
-    answer = await visited.post("/pipeline?name=free", variables=many)
+    answer = await visited.submit("/pipeline?name=free", variables=many)
     assert (answer.status_code, "more than 1000 variables" in answer.text) == (400, True)
-    assert (await visited.post("/pipeline?name=free", variables="x" * 300_000)).status_code == 413
+    assert (await visited.submit("/pipeline?name=free", variables="x" * 300_000)).status_code == 413
 
 
 async def test_a_full_wait_list_and_the_reserved_name_are_said(visited):
-    run_of(visited, await visited.post("/pipeline?name=full"))
-    answer = await visited.post("/pipeline?name=full", variables='{"a": 1}')
+    run_of(visited, await visited.submit("/pipeline?name=full"))
+    answer = await visited.submit("/pipeline?name=full", variables='{"a": 1}')
     assert answer.status_code == 409
     assert "queueing disabled for pipeline" in answer.text
     assert "{&#34;a&#34;: 1}" in answer.text
-    answer = await visited.post("/pipeline?name=free", variables='{"__jobID": 1}')
+    answer = await visited.submit("/pipeline?name=free", variables='{"__jobID": 1}')
     assert "is reserved" in answer.text
     visited.world.engine.accepting = False
-    assert (await visited.post("/pipeline?name=free")).status_code == 503
-    assert (await visited.post("/pipeline?name=unknown")).status_code == 404
+    assert (await visited.submit("/pipeline?name=free")).status_code == 503
+    assert (await visited.submit("/pipeline?name=unknown")).status_code == 404
 
 
 def test_a_partition_is_asked_for_where_the_wait_list_has_some():
@@ -141,17 +145,17 @@ def test_a_partition_is_asked_for_where_the_wait_list_has_some():
 
 
 async def test_a_run_is_canceled_once_and_not_when_it_has_ended(visited):
-    run = run_of(visited, await visited.post("/pipeline?name=free"))
+    run = run_of(visited, await visited.submit("/pipeline?name=free"))
     path = f"/run?id={run.run_id}"
     for _ in range(2):
-        assert run_of(visited, await visited.post(path)).canceled
+        assert run_of(visited, await visited.submit(path)).canceled
     page = await visited.read(path)
     assert "free : canceling" in page.text
     assert "Cancel this run" not in page.text
-    ended = run_of(visited, await visited.post("/pipeline?name=free"))
+    ended = run_of(visited, await visited.submit("/pipeline?name=free"))
     visited.world.complete(ended.run_id)
-    assert (await visited.post(f"/run?id={ended.run_id}")).status_code == 409
-    assert (await visited.post("/run?id=52a5cb79-7556-4c52-8e6f-dd6aaf1bc4c8")).status_code == 404
+    assert (await visited.submit(f"/run?id={ended.run_id}")).status_code == 409
+    assert (await visited.submit("/run?id=52a5cb79-7556-4c52-8e6f-dd6aaf1bc4c8")).status_code == 404
 
 
 # --- logging in and out ----------------------------------------------------------------------------------
@@ -170,7 +174,7 @@ async def test_who_has_no_token_is_led_to_the_log_in_and_back(visited):
     assert "SameSite=strict" in cookie
     assert "Path=/" in cookie
     assert "Secure" not in cookie
-    run = run_of(visited, await visited.post("/pipeline?name=free"))
+    run = run_of(visited, await visited.submit("/pipeline?name=free", user="bob"))
     assert run.user == "bob"
     left = await visited.post("/logout")
     assert left.headers["location"] == "login"
@@ -212,7 +216,7 @@ async def test_a_token_that_expires_leads_to_the_log_in_and_is_401_for_the_api(t
         await visited.read("/")
         clock[0] += timedelta(minutes=2)
         assert (await visited.browser.get("/")).headers["location"].startswith("login")
-        assert (await visited.post("/pipeline?name=release_it")).headers["location"].startswith("login")
+        assert (await visited.submit("/pipeline?name=release_it")).headers["location"].startswith("login")
         assert (await visited.browser.get("/pipelines/jobs")).status_code == 401
 
 
@@ -246,10 +250,24 @@ async def test_forms_of_other_pages_are_refused(visited, headers, status):
     here = f"http://127.0.0.1:{visited.world.port}"
     given = {name: here if value == "HERE" else value for name, value in headers.items()}
     async with httpx.AsyncClient(base_url=here, headers=given, cookies={"jwt": token()}) as browser:
-        assert (await browser.post("/pipeline?name=free")).status_code == status
+        ours = {"csrf": form_token(SECRET, "alice")}
+        assert (await browser.post("/pipeline?name=free", data=ours)).status_code == status
         assert (await browser.post("/login", data={"token": token()})).status_code == status
         assert (await browser.post("/logout")).status_code == status
     assert len(visited.world.engine.book) == (status == OURS)
+
+
+@pytest.mark.parametrize("given", [{}, {"csrf": ""}, {"csrf": "é"}, {"csrf": form_token(SECRET, "bob")}])
+async def test_a_form_that_no_page_has_shown_to_this_person_starts_and_cancels_nothing(visited, given):
+    run = run_of(visited, await visited.submit("/pipeline?name=free"))
+    for path in ("/pipeline?name=free", f"/run?id={run.run_id}"):
+        answer = await visited.post(path, **given)
+        assert (answer.status_code, "none of yours" in answer.text) == (403, True)
+        [form] = [each for each in (await visited.read(path)).all("form") if each["action"] == path[1:]]
+        assert form["method"] == "post"
+        [token] = [each for each in (await visited.read(path)).all("input") if each.get("name") == "csrf"]
+        assert token["value"] == form_token(SECRET, "alice")
+    assert [each.canceled for each in visited.world.engine.book.runs()] == [False]
 
 
 class FullDisk(MemoryJournal):
@@ -259,6 +277,6 @@ class FullDisk(MemoryJournal):
 
 async def test_a_store_that_cannot_be_written_is_said_on_a_page(tmp_path):
     async with visiting(attrs.evolve(served(tmp_path), journal=FullDisk())) as visited:
-        answer = await visited.post("/pipeline?name=release_it")
+        answer = await visited.submit("/pipeline?name=release_it")
         assert (answer.status_code, "no space left on device" in answer.text) == (503, True)
         assert "no space left" in (await visited.read("/", 503)).text

@@ -46,9 +46,10 @@ def test_a_person_starts_follows_and_reads_a_run(tmp_path):
         assert "1 pipeline" in Seen(browser.get("/").text).text
         form = Seen(browser.get("/pipeline?name=greet").text)
         assert "name (needed) Whom to greet" in form.text
-        refused = browser.post("/pipeline?name=greet", data={"v.times": "x"})
+        [csrf] = [each["value"] for each in form.all("input") if each.get("name") == "csrf"]
+        refused = browser.post("/pipeline?name=greet", data={"csrf": csrf, "v.times": "x"})
         assert (refused.status_code, refused.text.count("aria-invalid")) == (400, 2)
-        started = browser.post("/pipeline?name=greet", data={"v.name": "<you>", "v.times": "3"})
+        started = browser.post("/pipeline?name=greet", data={"csrf": csrf, "v.name": "<you>", "v.times": "3"})
         run_id = started.url.params["id"]
         assert server.job(run_id)["user"] == "alice"
         task = f"/task?id={run_id}&task=say"

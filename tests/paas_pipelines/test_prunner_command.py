@@ -59,6 +59,7 @@ def test_without_anything_the_defaults_are_prunners():
         ("ours", "external-url", "https://ci.example", "external_url", "https://ci.example"),
         ("ours", "runners", "config.toml", "runners", "config.toml"),
         ("ours", "max-log-bytes", "1000", "max_log_bytes", 1000),
+        ("ours", "settings", "automation.toml", "settings", "automation.toml"),
     ],
 )
 def test_each_option_is_taken_as_flag_and_as_variable(row, argument, value, field, expected):
@@ -75,7 +76,7 @@ def test_each_option_is_taken_as_flag_and_as_variable(row, argument, value, fiel
 
 
 def test_every_option_of_the_table_is_in_the_one_above():
-    assert len(OPTIONS) == 15
+    assert len(OPTIONS) == 16
 
 
 def test_a_flag_wins_over_its_variable_and_false_is_a_value():

@@ -1,19 +1,23 @@
 """Servers that are killed everywhere lose, leak and repeat nothing; a fault in that is found."""
 
 from collections import Counter
+from datetime import timedelta
 
 import pytest
-from paas_pipelines.runs import stepping
-from paas_pipelines.runs.run import TaskStatus
+from paas_pipelines.runs import approving, stepping
+from paas_pipelines.runs.engine import Engine
+from paas_pipelines.runs.run import Task, TaskStatus
+from paas_pipelines.runs.transitions import became
 from paas_pipelines.tasks.conductor import Conductor
 
 from tests.paas_pipelines.simulate import simulate
 from tests.paas_pipelines.worlds import killed_servers
 from tests.paas_pipelines.worlds.killed_servers import Mood
+from tests.support.often import often
 
-ONCE_FAILED = (20944, 51724)
+ONCE_FAILED = (335, 20944, 51724)
 SEEDS, AT_ONCE = 30, 15
-LONG_RUNS, LONG_AT_ONCE = 125, 25
+LONG_RUNS, LONG_AT_ONCE = often(125), 25
 
 
 @pytest.mark.parametrize("first", range(1, SEEDS + 1, AT_ONCE))
@@ -25,12 +29,14 @@ def test_seeds_that_failed_once_are_kept():
     kept(ONCE_FAILED)
 
 
+@pytest.mark.soak
 @pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("first", range(2000, 2000 + LONG_RUNS, LONG_AT_ONCE))
 def test_a_server_keeps_its_promises_in_many_worlds(first):
     totals = kept(range(first, first + LONG_AT_ONCE))
     wanted = {"killed at writes", "refused writes", "tasks elsewhere", "forgotten runs", "cancels", "reloads"}
+    wanted |= {"decisions", "calls"}
     assert wanted <= set(totals)
     assert totals["crashes"] > LONG_AT_ONCE * 5
 
@@ -43,14 +49,21 @@ def kept(seeds):
 
 
 @pytest.mark.parametrize(
-    ("seed", "wishes"),
-    [(17, 12), pytest.param(14, 20, marks=pytest.mark.long)],
+    ("seed", "wishes", "automated"),
+    [
+        (17, 8, False),
+        (95, 2, True),
+        pytest.param(14, 16, False, marks=(pytest.mark.long, pytest.mark.soak)),
+        pytest.param(85, 2, True, marks=(pytest.mark.long, pytest.mark.soak)),
+        pytest.param(13, 2, True, marks=(pytest.mark.long, pytest.mark.soak)),
+    ],
 )
-def test_a_crash_at_every_write_loses_nothing(seed, wishes):
-    """P070, P111: before and after each transaction of a whole story."""
+def test_a_crash_at_every_write_loses_nothing(seed, wishes, automated, monkeypatch):
+    """P070, P111: before and after each transaction of a whole story; with decisions and calls, too."""
+    monkeypatch.setattr(approving, "GRACE", timedelta(minutes=1))  # else each story has an hour more
     for point in range(10_000):
         calm = {"mood": Mood(trouble=0.2, latency=0.01, wishes=(0.2, 0.1)), "most_wishes": wishes}
-        outcome = simulate(seed, kills_at=point, **calm)
+        outcome = simulate(seed, kills_at=point, automated=automated, **calm)
         assert outcome.violations == (), f"seed {seed}, killed at {point}"
         if not outcome.counts["crashes"]:
             break  # the story has fewer writes
@@ -92,7 +105,7 @@ def test_a_job_that_nobody_stops_any_more_is_found(monkeypatch):
         run = recovered(run, now)
         for task in run.tasks if run.canceled else ():
             if task.status is TaskStatus.RUNNING:
-                run = run.with_task(stepping._became(task, TaskStatus.CANCELED))
+                run = run.with_task(became(task, TaskStatus.CANCELED))
         return run
 
     monkeypatch.setattr(stepping, "recovered", hasty)
@@ -104,7 +117,7 @@ def test_a_task_that_is_repeated_without_leave_is_found(monkeypatch):
         for task in run.tasks:
             if task.status is TaskStatus.RUNNING and not task.definition.elsewhere:
                 again = task.attempt + 1
-                run = run.with_task(stepping._became(task, TaskStatus.RUNNING, attempt=again, start=now))
+                run = run.with_task(became(task, TaskStatus.RUNNING, attempt=again, start=now))
         return run
 
     monkeypatch.setattr(stepping, "recovered", repeats)
@@ -120,3 +133,19 @@ def test_a_task_that_nobody_brings_to_its_place_is_found(monkeypatch):
     monkeypatch.setattr(killed_servers, "PATIENCE_SECONDS", 1800)
     monkeypatch.setattr(Conductor, "_compare", never)
     assert found("runs do not end")
+
+
+def test_a_call_that_is_begun_again_after_a_crash_is_found(monkeypatch):
+    """As if the run that was called were not noted in its caller."""
+    monkeypatch.setattr(Engine, "called", lambda *_: None)
+    assert found("with one task")
+
+
+def test_a_person_who_counts_twice_is_found(monkeypatch):
+    monkeypatch.setattr(approving, "_is_repeated", lambda *_: False)
+    assert found("times")
+
+
+def test_a_task_that_does_not_wait_for_its_approval_is_found(monkeypatch):
+    monkeypatch.setattr(Task, "satisfies", property(lambda task: task.ended or task.asked is not None))
+    assert found("was started before ok was approved")

@@ -6,7 +6,8 @@ import attrs
 import pytest
 from paas_pipelines.definitions.definition import Restart
 from paas_pipelines.runs.run import Run, Task, TaskEnd, TaskStatus, failure_variables
-from paas_pipelines.runs.stepping import MAY_FOLLOW, canceled, started, submitted, task_ended
+from paas_pipelines.runs.stepping import canceled, started, submitted, task_ended
+from paas_pipelines.runs.transitions import MAY_FOLLOW
 
 from paas_runner.errors import IllegalTransitionError
 from tests.paas_pipelines.worlds.engine_by_hand import BEGINNING, ByHand, defined, task
@@ -178,8 +179,9 @@ def test_a_stopped_task_has_an_end_and_no_error():
 @pytest.mark.parametrize(
     ("before", "follow"),
     [
-        ("waiting", {"running", "done", "canceled"}),
-        ("running", {"running", "done", "error", "canceled"}),
+        ("waiting", {"running", "done", "skipped", "canceled"}),
+        ("running", {"running", "blocked", "skipped", "done", "error", "canceled"}),
+        ("blocked", {"done", "skipped", "error", "canceled"}),
         ("done", set()),
         ("skipped", set()),
         ("error", set()),

@@ -104,3 +104,39 @@ def test_serve_has_the_exit_codes_of_the_house(tmp_path):
         timeout=60,
     )
     assert (done.returncode, "at least 16 characters" in done.stderr) == (78, True)
+
+
+def test_what_definitions_name_must_be_in_the_settings(tmp_path):
+    (tmp_path / "pipelines.yml").write_text("""\
+pipelines:
+  one:
+    notify: [{to: mail, at: failed}]
+    triggers:
+      push: {provider: github, secret: {from_credential: hook}}
+    tasks:
+      a: {message: {to: chat}}
+      b: {script: [x], env: {KEY: {from_credential: known}, OTHER: {from_credential: aws}}}
+""")
+    (tmp_path / "settings.toml").write_text(
+        '[pipelines.credentials.known]\ntype = "text"\nvalue = "long enough for this"\n'
+    )
+    (tmp_path / "settings.toml").chmod(0o600)
+    code, found = checked(tmp_path, "--settings", "settings.toml")
+    assert code == 1
+    begin = 'invalid pipeline definition "one": '
+    assert [text for subject, grade, text in found if (subject, grade) == ("settings", "fault")] == [
+        f'pipelines.yml:3: {begin}unknown notifier "mail"',
+        f'pipelines.yml:7: {begin}task "a": unknown notifier "chat"',
+        f'pipelines.yml:5: {begin}trigger "push": there is no credential "hook"',
+    ]
+    assert [text for _, grade, text in found if grade == "warning" and "no credential" in text] == [
+        'pipelines.yml: one.b: there is no credential "aws"'
+    ]
+    may_not = [text.partition(": pipeline/")[0] for _, _, text in found if "may not use" in text]
+    assert may_not == ["pipelines.yml: one.push", "pipelines.yml: one.b", "pipelines.yml: one.b"]
+
+
+def test_an_address_of_the_settings_file_is_one_for_hosts_elsewhere(tmp_path):
+    (tmp_path / "pipelines.yml").write_text("pipelines: {one: {tasks: {a: {runner: big}}}}\n")
+    (tmp_path / "settings.toml").write_text('[pipelines]\nexternal_url = "https://ci.example.com"\n')
+    assert "external_url" not in str(checked(tmp_path, "--settings", "settings.toml"))

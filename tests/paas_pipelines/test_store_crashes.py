@@ -16,7 +16,7 @@ def crashed(*arguments):
 
 
 def test_killed_at_every_write_everything_is_as_it_was_at_one_moment_and_what_was_answered_is_there(tmp_path):
-    """Runs, jobs, runners, traces and artifacts; before and after each write of a file and each commit."""
+    """Runs, decisions, calls, jobs, traces; before and after each write of a file and each commit."""
     points, states, moments = crashed("points", tmp_path)
     assert points > 40
     assert states > 5

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from paas_pipelines.template.evaluation import Template
 from paas_pipelines.template.strings import TemplateError
 
+from tests.support.often import often
+
 SCALARS = (
     st.none()
     | st.booleans()
@@ -77,7 +79,7 @@ TEXTS = st.lists(WORDS | st.text(max_size=4), max_size=24).flatmap(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=often(300), deadline=None)
 @given(TEXTS, st.dictionaries(st.sampled_from("abc"), VALUES))
 def test_any_text_is_rendered_or_refused(text, variables):
     try:
@@ -87,13 +89,13 @@ def test_any_text_is_rendered_or_refused(text, variables):
     assert rendered.encode() is not None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=often(200), deadline=None)
 @given(st.text(st.characters(codec="utf-8")).filter(lambda text: "{{" not in text))
 def test_text_without_braces_is_unchanged(text):
     assert Template.parse(text).render({"a": 1}) == text
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=often(200), deadline=None)
 @given(st.lists(st.text(st.characters(codec="utf-8")) | WORDS).map("".join))
 def test_values_are_never_rendered(value):
     """Not P060, by decision: what is in a value is not interpreted."""

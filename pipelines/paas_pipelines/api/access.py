@@ -1,7 +1,8 @@
 """Who may use the API: whoever has a token that is signed with the server's secret (spec §5).
 
 A token is a JWT by HS256, in the header `Authorization: Bearer …` or in the cookie `jwt`. Of its claims `sub`
-names the user; `iat`, `exp` and `nbf` bound its time where they are present; all else is ignored.
+names the user, and `groups` those that statements may name (automation.md §9); `iat`, `exp` and `nbf` bound
+its time where they are present; all else is ignored.
 """
 
 import json
@@ -13,13 +14,16 @@ from typing import Any
 import jwt
 from jwt.algorithms import HMACAlgorithm
 from jwt.api_jws import PyJWS
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from paas_pipelines.access.identity import Identity, identity_of
+from paas_pipelines.login.routes import Login
 from paas_runner import foreign_json
 from paas_runner.secret import Secret
 from paas_runner.server.wire import bearer
+from paas_runner.web.forms import is_from_another_page, is_from_own_page
 
 COOKIE = "jwt"
 ALGORITHM = "HS256"
@@ -30,7 +34,9 @@ TOO_EARLY = "token nbf validation failed"
 NOT_ISSUED = "token iat validation failed"
 UNAUTHORIZED = "token is unauthorized"
 
-_GUARDED = re.compile(r"/(pipelines|job)(/|$)|/(runs/stream|metrics)$")
+_GUARDED = re.compile(
+    r"/(pipelines|job|definitions|triggers|events|approvals|credentials|audit|access|leaks)(/|$)|/runs/|/metrics$"
+)
 
 
 class DeniedError(Exception):
@@ -57,23 +63,54 @@ def signed_token(secret: Secret, claims: Mapping[str, Any]) -> str:
 class Gate:
     """Looks at tokens."""
 
-    def __init__(self, secret: Secret, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        secret: Secret,
+        clock: Callable[[], datetime],
+        domain: str = "",
+        login: Login | None = None,
+    ) -> None:
+        """`domain` is that of whoever has a token; with `login` sessions count, too."""
+        self._domain = domain
+        self._login = login
         self._key = secret.reveal().encode()
         self._clock = clock
 
+    def identity(self, connection: HTTPConnection) -> Identity:
+        """Whose request it is; raises `DeniedError`."""
+        if token := bearer(connection):
+            return self.identity_of(token)
+        if found := self._logged_in(connection):
+            return found
+        if token := _token_of_cookie(connection):
+            return self.identity_of(token)
+        raise DeniedError(NO_TOKEN)
+
+    def _logged_in(self, connection: HTTPConnection) -> Identity | None:
+        """By the session of a log-in; who changes something does so from a page of this server."""
+        if self._login is None:
+            return None
+        request = Request(connection.scope)
+        if request.method not in ("GET", "HEAD") and not is_from_own_page(request):
+            return None
+        return self._login.sessions.identity(self._login.value(request))
+
     def user(self, connection: HTTPConnection) -> str:
         """Whose request it is, empty where the token does not say; raises `DeniedError`."""
-        token = bearer(connection) or _token_of_cookie(connection)
-        if not token:
-            raise DeniedError(NO_TOKEN)
-        return self.user_of(token)
+        return str(self.identity(connection))
 
     def user_of(self, token: str) -> str:
         """Whose token it is, empty where it does not say; raises `DeniedError`."""
+        return str(self.identity_of(token))
+
+    def identity_of(self, token: str) -> Identity:
+        """Whose token it is; raises `DeniedError`."""
         claims = self._claims(token)
         self._check_time(claims)
-        subject = claims.get("sub")
-        return subject.encode(errors="replace").decode() if isinstance(subject, str) else ""
+        identity = identity_of(claims, self._domain)
+        if self._login and str(identity).startswith(f"{self._login.name}/"):
+            raise DeniedError(UNAUTHORIZED)  # as somebody who has logged in is written
+        return identity
 
     def _claims(self, token: str) -> Mapping[str, Any]:
         try:
@@ -104,10 +141,11 @@ class Guarded:
         self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with `user` in its state, or answer 401."""
+        """Pass the request on with `identity` and `user` in its state, or answer 401."""
         if scope["type"] == "http" and _is_guarded(scope["path"], scope.get("root_path", "")):
             try:
-                scope.setdefault("state", {})["user"] = self._gate.user(HTTPConnection(scope))
+                identity = self._gate.identity(HTTPConnection(scope))
+                scope.setdefault("state", {}).update(identity=identity, user=str(identity))
             except DeniedError as denied:
                 await PlainTextResponse(f"{denied}\n", 401)(scope, receive, send)
                 return
@@ -121,8 +159,7 @@ def _is_guarded(path: str, mounted_at: str) -> bool:
 
 def _token_of_cookie(connection: HTTPConnection) -> str:
     """A cookie that another origin makes a browser send along with a change counts for nothing."""
-    is_foreign = connection.headers.get("sec-fetch-site") in ("cross-site", "same-site")
-    if is_foreign and connection.scope["method"] not in ("GET", "HEAD"):
+    if connection.scope["method"] not in ("GET", "HEAD") and is_from_another_page(connection):
         return ""
     return connection.cookies.get(COOKIE, "")
 

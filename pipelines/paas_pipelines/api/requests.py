@@ -1,5 +1,6 @@
 """What clients ask, read within bounds; whatever is wrong is refused in the words of the spec (§6, §7)."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from paas_runner.server.wire import Refused, bounded_body
 JSON = "application/json"
 MOST_BODY_BYTES = 1024 * 1024
 MOST_VARIABLES = 1000
+MOST_KEY_LETTERS = 255
 
 _RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -40,6 +42,8 @@ class ScheduleRequest:
     pipeline: str = ""
     variables: Mapping[str, Any] = attrs.field(factory=dict)
     partition: str = ""
+    digest: str = ""
+    """Of all of the body."""
 
 
 def json_answer(body: bytes, status: int = 200) -> Response:
@@ -59,7 +63,20 @@ async def schedule_request(request: Request) -> ScheduleRequest:
         raise RefusedError(400, f"Error decoding JSON: {error}") from None
 
 
-def decoded_schedule_request(body: bytes) -> ScheduleRequest:
+async def json_object(request: Request) -> dict[str, Any]:
+    """The body, empty where there is none; raises `RefusedError` with 400, 408 or 413."""
+    try:
+        body = await bounded_body(request, MOST_BODY_BYTES)
+        return decoded_object(body) if body else {}
+    except Refused:
+        raise RefusedError(413, f"Request body is larger than {MOST_BODY_BYTES} bytes") from None
+    except (ClientDisconnect, TimeoutError):
+        raise RefusedError(408, "Request body did not come") from None
+    except ValueError as error:
+        raise RefusedError(400, f"Error decoding JSON: {error}") from None
+
+
+def decoded_object(body: bytes) -> dict[str, Any]:
     """Raises ValueError."""
     given = foreign_json.loads(body)
     if b"\\u" in body:
@@ -68,6 +85,12 @@ def decoded_schedule_request(body: bytes) -> ScheduleRequest:
         given = {}
     if not isinstance(given, dict):
         raise ValueError("an object is needed")
+    return given
+
+
+def decoded_schedule_request(body: bytes) -> ScheduleRequest:
+    """Raises ValueError."""
+    given = decoded_object(body)
     variables = given.get("variables")
     if variables is not None and not isinstance(variables, dict):
         raise ValueError("`variables` is no object")
@@ -77,7 +100,16 @@ def decoded_schedule_request(body: bytes) -> ScheduleRequest:
         pipeline=_text(given, "pipeline"),
         variables=variables or {},
         partition=_text(given, "queuePartition"),
+        digest=hashlib.sha256(body).hexdigest(),
     )
+
+
+def idempotency_key(request: Request) -> str:
+    """Empty without one; raises `RefusedError` with 400."""
+    given = request.headers.getlist("idempotency-key")
+    if given and (len(given) > 1 or not 0 < len(given[0]) <= MOST_KEY_LETTERS):
+        raise RefusedError(400, f"Idempotency-Key must be one text of at most {MOST_KEY_LETTERS} characters")
+    return next(iter(given), "")
 
 
 def first(request: Request, name: str) -> str:
@@ -87,10 +119,14 @@ def first(request: Request, name: str) -> str:
 
 def run_id(request: Request) -> str:
     """Raises `RefusedError` with 400."""
-    found = first(request, "id")
-    if not _RUN_ID.fullmatch(found):
+    return checked_run_id(first(request, "id"))
+
+
+def checked_run_id(text: str) -> str:
+    """Raises `RefusedError` with 400."""
+    if not _RUN_ID.fullmatch(text):
         raise RefusedError(400, "Invalid job id")
-    return found.lower()
+    return text.lower()
 
 
 def asked_run(request: Request, book: RunBook) -> Run:

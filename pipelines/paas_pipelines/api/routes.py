@@ -10,15 +10,21 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from paas_pipelines.access import resources
+from paas_pipelines.access.statements import CANCEL, START
 from paas_pipelines.api import requests
-from paas_pipelines.api.access import Gate, Guarded
+from paas_pipelines.api.access import Guarded
+from paas_pipelines.api.administration import AdministrationRoutes
 from paas_pipelines.api.requests import JSON, RefusedError, json_answer
+from paas_pipelines.api.rights import Rights, identity_of
 from paas_pipelines.api.run_events import RunEvents
+from paas_pipelines.api.run_routes import RunRoutes
 from paas_pipelines.api.served import Served
 from paas_pipelines.api.shapes import PIECE_BYTES, Shapes, encoded, pieces
+from paas_pipelines.api.start_keys import KeyUsedError
 from paas_pipelines.api.streaming import EVENT_STREAM, Streams
 from paas_pipelines.api.task_logs import TaskLogs, places_of
-from paas_pipelines.runs.book import UnknownRunError
+from paas_pipelines.api.trigger_routes import TriggerRoutes
 from paas_pipelines.runs.engine import AlreadyCompletedError, ScheduleRefusedError, ShuttingDownError
 from paas_pipelines.store.logs import Stream
 from paas_runner.server.connections import Bounds
@@ -35,13 +41,20 @@ def create_app(
 ) -> Starlette:
     """The API, then the owner's routes; anything else is a 404.
 
-    What is below `/pipelines` and `/job` needs a token; the owner's routes see to theirs by a `Gate`. Another
+    All that tells or changes anything needs a token; the owner's routes see to theirs by a `Gate`. Another
     application is added as `Route("/api/v4/{rest:path}", app)`. `state.warm` is for once, at the start.
     """
     api = PipelinesApi(served, streams or Streams())
     app = Starlette(
-        routes=[*api.routes(), *own_routes],
-        middleware=[Middleware(Guarded, gate=Gate(served.secret, served.clock))],
+        routes=[
+            *api.routes(),
+            *RunRoutes(served).routes(),
+            *AdministrationRoutes(served).routes(),
+            *TriggerRoutes(served).routes(),
+            *(served.login.routes() if served.login else ()),
+            *own_routes,
+        ],
+        middleware=[Middleware(Guarded, gate=served.gate)],
         exception_handlers={RefusedError: _refused, StoreError: _not_stored, HTTPException: _no_route},
     )
     app.router.redirect_slashes = False
@@ -56,6 +69,7 @@ class PipelinesApi:
         self._served = served
         self._engine = served.engine
         self._shapes = Shapes(served.engine)
+        self._rights = Rights(served)
         self._events = RunEvents(served, self._shapes)
         self._streams = streams
 
@@ -81,14 +95,14 @@ class PipelinesApi:
         """The server answers; more it does not say to everybody."""
         return json_answer(encoded({"alive": True}))
 
-    async def pipelines(self, _request: Request) -> Response:
-        body = b'{"pipelines":' + self._shapes.pipelines() + b"}"
+    async def pipelines(self, request: Request) -> Response:
+        body = b'{"pipelines":' + self._shapes.pipelines(self._rights.reads(request)) + b"}"
         await self._served.durable()
         return json_answer(body)
 
-    async def jobs(self, _request: Request) -> Response:
+    async def jobs(self, request: Request) -> Response:
         """Everything: 10,000 runs are some megabytes, so that they go in pieces."""
-        parts = await self._shapes.everything()
+        parts = await self._shapes.everything(self._rights.reads(request))
         await self._served.durable()
         length = sum(map(len, parts)) + 1
         if length <= PIECE_BYTES:
@@ -101,29 +115,35 @@ class PipelinesApi:
         return StreamingResponse(content(), media_type=JSON, headers={"Content-Length": str(length)})
 
     async def schedule(self, request: Request) -> Response:
-        """A new run: 202, 400, 413, 503."""
+        """A new run, or that of the same Idempotency-Key: 202, 400, 403, 413, 422, 503."""
         asked = await requests.schedule_request(request)
+        unknown = f'Error scheduling pipeline: pipeline "{asked.pipeline}" is not defined'
+        self._rights.require(request, START, resources.pipeline(asked.pipeline), hidden=unknown, status=400)
         try:
-            run = await self._served.schedule(
+            run_id = await self._served.start(
                 asked.pipeline,
                 variables=asked.variables,
                 user=request.state.user,
                 partition=asked.partition,
+                key=requests.idempotency_key(request),
+                digest=asked.digest,
             )
+        except KeyUsedError as error:
+            raise RefusedError(422, str(error)) from None
         except ShuttingDownError:
             raise RefusedError(503, "Server is shutting down") from None
         except ScheduleRefusedError as refused:
             raise RefusedError(400, f"Error scheduling pipeline: {refused}") from None
-        return json_answer(encoded({"jobId": run.run_id}), 202)
+        return json_answer(encoded({"jobId": run_id}), 202)
 
     async def detail(self, request: Request) -> Response:
-        body = self._shapes.job(requests.asked_run(request, self._engine.book))
+        body = self._shapes.job(self._rights.run(request))
         await self._served.durable()
         return json_answer(body)
 
     async def logs(self, request: Request) -> Response:
         """What a task has written so far; ours are `stream` for raw text, and `follow` for events."""
-        run, task = requests.asked_task(request, self._engine.book)
+        run, task = self._rights.task(request)
         found = TaskLogs(self._served, run.run_id, task.name)
         stream, offset = requests.one_of(request, "stream", Stream), requests.whole_number(request, "offset")
         if requests.one_of(request, "follow", ("0", "1")) == "1":
@@ -137,11 +157,10 @@ class PipelinesApi:
         return self._streams.answer(found.as_json(), JSON) if short is None else json_answer(short)
 
     async def cancel(self, request: Request) -> Response:
-        """200 as soon as it is wanted, also again; 400, 404; 500 for one that has completed."""
+        """200 as soon as it is wanted, also again; 400, 403, 404; 500 for one that has completed."""
+        run = self._rights.run(request, CANCEL)
         try:
-            await self._served.cancel(requests.run_id(request))
-        except UnknownRunError:
-            raise RefusedError(404, "Job not found") from None
+            await self._served.cancel(run.run_id, request.state.user)
         except AlreadyCompletedError:
             raise RefusedError(500, "Error canceling job") from None
         return json_answer(encoded(True))
@@ -149,7 +168,7 @@ class PipelinesApi:
     async def stream(self, request: Request) -> Response:
         """What happens to runs, as it happens."""
         last = request.headers.get("last-event-id", "")
-        return self._streams.answer(self._events.since(last), EVENT_STREAM)
+        return self._streams.answer(self._events.since(last, identity_of(request)), EVENT_STREAM)
 
     async def document(self, _request: Request) -> Response:
         """The tables of §7 for programs: OpenAPI 3.1."""

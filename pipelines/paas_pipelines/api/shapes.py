@@ -1,13 +1,16 @@
 """Records as the API spells them (spec §7): objects of JSON, and their bytes, made once for each record."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from paas_pipelines.runs.engine import Engine, PipelineState
 from paas_pipelines.runs.run import Run, Task, TaskStatus
 from paas_pipelines.store.codec import as_json
+
+Reads = Callable[[str], bool]
+"""Whether whoever asks may see the pipeline of that name."""
 
 _SLICE = 250
 """So many records are encoded before others have their turn."""
@@ -56,7 +59,7 @@ def task_shape(task: Task) -> Mapping[str, Any]:
     return {
         "name": task.name,
         **({"dependsOn": task.definition.depends_on} if task.definition.depends_on else {}),
-        "status": task.status,
+        "status": TaskStatus.WAITING if task.status is TaskStatus.BLOCKED else task.status,
         **_times(task.start, task.end),
         "skipped": task.status is TaskStatus.SKIPPED,
         "exitCode": task.exit_code,
@@ -84,17 +87,23 @@ class Shapes:
         kept = self._jobs[run.run_id] = self._kept(run)
         return kept[1]
 
-    def pipelines(self) -> bytes:
-        """The list of pipelines, by name."""
+    def pipelines(self, reads: Reads | None = None) -> bytes:
+        """The list of pipelines, by name; with `reads` only of those that may be seen."""
         engine = self._engine
+        if reads is not None:
+            states = (state for state in engine.pipelines() if reads(state.definition.name))
+            return encoded([pipeline_shape(state) for state in states])
         moment = engine.book.revisions.last, engine.accepting, engine.definitions
         if self._pipelines[0] != moment:
             self._pipelines = moment, encoded([pipeline_shape(state) for state in engine.pipelines()])
         return self._pipelines[1]
 
-    async def everything(self) -> Sequence[bytes]:
-        """All pipelines and jobs of this moment in one object, in many small parts; the newest jobs first."""
-        pipelines = self.pipelines()
+    async def everything(self, reads: Reads | None = None) -> Sequence[bytes]:
+        """All pipelines and jobs of this moment in one object, in many small parts; the newest jobs first.
+
+        With `reads` only what may be seen.
+        """
+        pipelines = self.pipelines(reads)
         runs = sorted(self._engine.book.runs(), key=lambda run: run.created, reverse=True)
         kept: dict[str, tuple[Run, bytes]] = {}  # of runs that are there no more nothing is kept
         for number, run in enumerate(runs, 1):
@@ -103,9 +112,10 @@ class Shapes:
                 await asyncio.sleep(0)
         self._jobs = kept
         parts = [b'{"pipelines":' + pipelines + b',"jobs":[']
-        for _, body in kept.values():
-            parts += (body, b",")
-        if kept:
+        for run, body in kept.values():
+            if reads is None or reads(run.pipeline):
+                parts += (body, b",")
+        if len(parts) > 1:
             parts.pop()
         return [*parts, b"]}"]
 

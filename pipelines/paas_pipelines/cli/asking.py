@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Mapping
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -97,6 +98,14 @@ class Server:
         asked = {"pipeline": pipeline, "variables": variables, "queuePartition": partition}
         return str(self._json("POST", "/pipelines/schedule", "jobId", asked)["jobId"])
 
+    def definition(self, pipeline: str) -> Mapping[str, Any] | None:
+        """What a pipeline wants to be given; None where it is not known, or the server does not tell."""
+        answer = self._asked("GET", f"/definitions/{quote(pipeline, safe='')}")
+        if answer.status_code != 200:
+            return None
+        found: Mapping[str, Any] = answer.json()
+        return found
+
     def cancel(self, run_id: str) -> None:
         """It is wanted no more; its tasks end soon."""
         self._answer("POST", f"/job/cancel?id={run_id}")
@@ -108,7 +117,13 @@ class Server:
 
     def found(self, name: str) -> Job:
         """The run of that id, or of the only one that begins so, or the latest; raises `UsageError`."""
-        runs = self.overview()["jobs"]
+        overview = self.overview()
+        runs = overview["jobs"]
+        if not runs and not overview.get("pipelines"):
+            raise UsageError(
+                f'there is no run "{name}", nor a pipeline that {self._user} may see: '
+                "--user says as whom it is asked"
+            )
         if name == LATEST:
             matching = runs[:1]
         else:
@@ -119,6 +134,14 @@ class Server:
             raise UsageError(f'"{name}" is the beginning of {len(matching)} runs: give more of the id')
         found: Job = matching[0]
         return found
+
+    def asked(self, method: str, path: str, body: Any = None) -> Any:
+        """What it answers, as JSON; None where that is nothing."""
+        answer = self._answer(method, path, body)
+        try:
+            return answer.json() if answer.content else None
+        except ValueError:
+            raise ServerError(f"{self._address} answers as no pipelines server does") from None
 
     def _json(self, method: str, path: str, wanted: str, body: Any = None) -> Mapping[str, Any]:
         answer = self._answer(method, path, body)
@@ -131,15 +154,7 @@ class Server:
         return value
 
     def _answer(self, method: str, path: str, body: Any = None) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self.token(TOKEN_SECONDS)}"}
-        try:
-            answer = self._http.request(method, path, json=body, headers=headers)
-        except httpx.TransportError as error:
-            reason = _ERRNO.sub("", str(error)) or type(error).__name__
-            raise UnreachableError(
-                f"no pipelines server answers on {self._address} ({reason}): `paas-runner pipelines serve` "
-                "starts one, --address or $PRUNNER_ADDRESS says where it is"
-            ) from None
+        answer = self._asked(method, path, body)
         if answer.status_code == 401:
             raise DeniedError(
                 f"the server on {self._address} says {short_line(answer.text, 80)!r}: its secret is "
@@ -149,6 +164,18 @@ class Server:
             raise ServerError(_told(answer))
         return answer
 
+    def _asked(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token(TOKEN_SECONDS)}"}
+        try:
+            answer = self._http.request(method, path, json=body, headers=headers)
+        except httpx.TransportError as error:
+            reason = _ERRNO.sub("", str(error)) or type(error).__name__
+            raise UnreachableError(
+                f"no pipelines server answers on {self._address} ({reason}): `paas-runner pipelines serve` "
+                "starts one, --address or $PRUNNER_ADDRESS says where it is"
+            ) from None
+        return answer
+
 
 def _told(answer: httpx.Response) -> str:
     try:
@@ -156,7 +183,7 @@ def _told(answer: httpx.Response) -> str:
     except (ValueError, KeyError, TypeError):
         text = f"{answer.status_code} {short_line(answer.text, 200)}"
     if text.endswith("is not defined"):
-        text += ": `paas-runner pipelines list` shows those that are"
+        text += ", or this user may not see it: `paas-runner pipelines list` shows those that are"
     if "queue limit reached" in text or "queueing disabled" in text:
         text += ": `paas-runner pipelines list` shows what runs and waits"
     return text

@@ -8,8 +8,10 @@ import argparse
 import os
 from collections.abc import Sequence
 
+from paas_pipelines.cli.automation_commands import AUTOMATION
 from paas_pipelines.cli.client import CLIENT
 from paas_pipelines.cli.options import OPTIONS, add_options, doubts_of, given_in, settings_of
+from paas_pipelines.cli.plugin_listing import PLUGINS
 from paas_runner.commands.command import Command
 from paas_runner.errors import Exit
 
@@ -76,7 +78,7 @@ CHECK = Command(
     call=_check,
 )
 
-ACTIONS: Sequence[Command] = (SERVE, CHECK, *CLIENT)
+ACTIONS: Sequence[Command] = (SERVE, CHECK, PLUGINS, *CLIENT, *AUTOMATION)
 
 
 class _Misplaced(argparse.Action):

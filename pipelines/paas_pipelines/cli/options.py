@@ -35,7 +35,7 @@ class Option:
 
 
 _PREFIXES = ("PRUNNER_", "PRUNER_", "PAAS_PIPELINE")
-_OURS = frozenset({"external-url", "runners", "max-log-bytes"})
+_OURS = frozenset({"external-url", "runners", "settings", "max-log-bytes"})
 
 _TABLE = """
 verbose          | switch | false            | Enable verbose log output
@@ -53,6 +53,7 @@ watch            | switch | false            | Watch for pipeline configuration 
 poll-interval    | span   | 30s              | Poll interval for pipeline configuration changes (with watch)
 external-url     | url    |                  | How other machines reach this server, for tasks elsewhere
 runners          | path   |                  | A config.toml whose runners with url = "local:" are served, too
+settings         | path   |                  | A TOML with [pipelines]: access, credentials, log-in
 max-log-bytes    | number | 67108864         | Most that is kept of each stream of a task
 """
 OPTIONS: Sequence[Option] = [

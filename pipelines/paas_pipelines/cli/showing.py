@@ -34,7 +34,7 @@ def ended(run: Job) -> bool:
 def overview(pipelines: Sequence[Mapping[str, Any]], runs: Sequence[Job], most: int) -> Iterator[Any]:
     """Tables of the pipelines, and of their last runs."""
     if not pipelines:
-        yield "no pipelines are defined"
+        yield "no pipelines are defined, or none that this user may see"
     states = Counter((run["pipeline"], state(run)) for run in runs)
     rows: list[Sequence[output.Line]] = []
     for name, takes in ((one["pipeline"], one["schedulable"]) for one in pipelines):

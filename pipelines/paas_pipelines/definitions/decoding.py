@@ -1,4 +1,4 @@
-"""The nodes of a file into definitions, each key by its type; what is wrong is noted, and reading goes on.
+"""The nodes of a file, each key by its type; what is wrong is noted, and reading goes on.
 
 It goes as yaml.v2 does for prunner: unknown keys have no meaning, null is absence, and keys count in the
 order they are met, those that `<<` brings in among them. A mapping that comes twice that way, such as `env`
@@ -6,21 +6,12 @@ by `<<` and beside it, is one with the keys of both.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, TypeAlias
 
 import yaml
 
 from paas_pipelines.definitions import scalars
-from paas_pipelines.definitions.definition import (
-    Definition,
-    OnError,
-    Parameter,
-    ParameterKind,
-    QueueStrategy,
-    Restart,
-    TaskDefinition,
-)
+from paas_pipelines.definitions.plugged import NOTHING_PLUGGED, Plugged
 from paas_pipelines.definitions.reading import Complaint, Document
 from paas_pipelines.definitions.scalars import NULL, UnfitError, quoted
 from paas_runner.plain_text import did_you_mean, short_line
@@ -29,12 +20,16 @@ KeyPath: TypeAlias = tuple[str, ...]
 Nodes: TypeAlias = Sequence[yaml.Node]
 """All that a key has, in their order: the last counts, of mappings each."""
 
-_Read: TypeAlias = Callable[["Decoder", Nodes, KeyPath], Any]
+Read: TypeAlias = Callable[["Decoder", Nodes, KeyPath], Any]
 """The value of a key; raises `UnfitError`."""
+
+FILE_KEY = "\0"
+"""Ends the first part of the path of what stands beside `pipelines` in a file."""
 
 _MERGE = "tag:yaml.org,2002:merge"
 _MOST_STEPS = 500_000
 _MOST_MERGES = 100
+_MOST_HINTS = 200
 _WIDTH = 60
 
 
@@ -42,31 +37,50 @@ class _TooMuchError(Exception):
     """Aliases stand for more than a file may be: nothing of it is looked at any more."""
 
 
+class MistakenError(UnfitError):
+    """A value that a key of automation cannot have; the text says which key, and needs no place."""
+
+
+class NotAllowedError(MistakenError):
+    """A key that stands where it has no meaning."""
+
+    def __init__(self, key: str, text: str) -> None:
+        super().__init__(text)
+        self.key = key
+
+
+class LackingError(MistakenError):
+    """Something is not there; it is no news where it was there and wrong."""
+
+
 class Decoder:
     """What is found in one file."""
 
-    def __init__(self, file: str) -> None:
-        self.file = file
+    def __init__(self, file: str, plugged: Plugged = NOTHING_PLUGGED) -> None:
+        self.name = file
+        self.plugged = plugged
         self.complaints: list[Complaint] = []
         self.warnings: list[Complaint] = []
         self.failed: set[KeyPath] = set()
         """Of each pipeline, by its name, the keys with a complaint."""
+        self._failed: set[KeyPath] = set()
         self._places: dict[KeyPath, int] = {}
         self._left = _MOST_STEPS
+        self._hints: dict[tuple[str, int], str] = {}
         self._merging: list[yaml.Node] = []
+        self._ignored: dict[KeyPath, tuple[Complaint, str]] = {}
 
-    def definitions(self, document: Document) -> Mapping[str, Definition]:
-        """In their order; a key whose value it cannot have is absent, and `failed`."""
+    def file(self, document: Document, known: Mapping[str, Read]) -> Mapping[str, Any]:
+        """The keys of a file, in the order of `known`; one whose value is wrong is absent, and `failed`."""
         if document.has_more:
             self.warn("only the first document of the file counts", 1)
         if document.root is None:
             return {}
         try:
-            found: Mapping[str, Definition] = self.fields([document.root], (), _FILE).get("pipelines", {})
+            return self.fields([document.root], (), known)
         except (UnfitError, _TooMuchError) as error:
             self._complain(document.root, error, ())
             return {}
-        return found
 
     def line(self, at: KeyPath) -> int | None:
         """Of a key, by its path from the pipeline on, or of the nearest around it that is written."""
@@ -76,27 +90,64 @@ class Decoder:
 
     def complain(self, text: str, line: int | None, remedy: str = "") -> None:
         """Note what is wrong."""
-        self.complaints.append(Complaint(file=self.file, line=line, text=text, remedy=remedy))
+        self.complaints.append(Complaint(file=self.name, line=line, text=text, remedy=remedy))
 
     def warn(self, text: str, line: int | None) -> None:
         """Note what is strange."""
-        self.warnings.append(Complaint(file=self.file, line=line, text=text))
+        self.warnings.append(Complaint(file=self.name, line=line, text=text))
 
-    def fields(self, nodes: Nodes, at: KeyPath, known: Mapping[str, _Read]) -> dict[str, Any]:
-        """Of mappings, the keys that have a meaning; null makes absent again what was there."""
+    def mistake(self, at: KeyPath, text: str, line: int | None = None) -> None:
+        """Note what is wrong with a key of automation, in the words of what it belongs to."""
+        self._fail(at)
+        kind, named, _ = at[0].partition(FILE_KEY)
+        words = [f"invalid {kind.removesuffix('s')} {quoted(at[1])}"] if named and at[1:] else []
+        words = words or [f"invalid pipeline definition {quoted(at[0])}"]
+        if at[2:] and at[1] in ("tasks", "triggers"):
+            words.append(f"{at[1].removesuffix('s')} {quoted(at[2])}")
+        self.complain(": ".join([*words, text]), line or self.line(at))
+
+    def refuse_ignored(self, at: KeyPath) -> None:
+        """Make mistakes of the unknown keys below this one."""
+        for path, (warning, hint) in self._ignored.items():
+            if path[: len(at)] == at:
+                self.warnings.remove(warning)
+                text = f"unknown key {quoted(path[-1])}"
+                meant = hint.replace("`", '"')
+                self.mistake(path[:-1], f"{text}, {meant}" if meant else text, warning.line)
+
+    def has_failed(self, at: KeyPath) -> bool:
+        """Whether there was a complaint about this key, or one below it."""
+        return at in self._failed
+
+    def _fail(self, at: KeyPath) -> None:
+        self.failed.add(at[:2])
+        self._failed.update(at[:length] for length in range(1, len(at) + 1))
+
+    def fields(
+        self, nodes: Nodes, at: KeyPath, known: Mapping[str, Read], *, strict: bool = False
+    ) -> dict[str, Any]:
+        """Of mappings, the keys that have a meaning; null makes absent again what was there.
+
+        With `strict`, another key is wrong; else it is ignored, and told.
+        """
         found: dict[str, list[yaml.Node]] = {}
-        for key, node in self._pairs(nodes, at):
-            if key not in known:
+        for key, node in self.pairs(nodes, at):
+            if key not in known and strict:
+                hint = self._hint(key, known).replace("`", '"')
+                self.mistake(at, f"unknown key {quoted(key)}" + (f", {hint}" if hint else ""), _line_of(node))
+            elif key not in known:
                 self._unknown(key, known, at)
             elif node.tag == NULL:
                 found.pop(key, None)
             else:
                 found.setdefault(key, []).append(node)
+        if not at:
+            found = {key: found[key] for key in known if key in found}
         return self._values(found, at, known.__getitem__)
 
-    def named(self, nodes: Nodes, at: KeyPath, read: _Read) -> dict[str, Any]:
+    def named(self, nodes: Nodes, at: KeyPath, read: Read) -> dict[str, Any]:
         """Of mappings whose keys are names."""
-        found: dict[str, Nodes] = {key: [node] for key, node in self._pairs(nodes, at)}
+        found: dict[str, Nodes] = {key: [node] for key, node in self.pairs(nodes, at)}
         return self._values(found, at, lambda _key: read)
 
     def items(self, nodes: Nodes, at: KeyPath) -> Nodes:
@@ -107,24 +158,31 @@ class Decoder:
                 f"a list was expected, not {found}", "as in [one, other], or a line with a dash each"
             )
         items: Nodes = nodes[-1].value
-        self._take(len(items))
+        self.take(len(items))
         for item in items:
             if isinstance(item, yaml.ScalarNode):
                 self._places.setdefault((*at, str(item.value)), _line_of(item))
         return items
 
     def _values(
-        self, found: Mapping[str, Nodes], at: KeyPath, read_of: Callable[[str], _Read]
+        self, found: Mapping[str, Nodes], at: KeyPath, read_of: Callable[[str], Read]
     ) -> dict[str, Any]:
         values = {}
         for key, nodes in found.items():
             try:
                 values[key] = read_of(key)(self, nodes, (*at, key))
+            except NotAllowedError as error:
+                self.mistake((*at, key, error.key), str(error))
+            except MistakenError as error:
+                if isinstance(error, LackingError) and self.has_failed((*at, key)):
+                    continue
+                self.mistake((*at, key), str(error), _line_of(error.node or nodes[-1]))
             except UnfitError as error:
                 self._complain(nodes[-1], error, (*at, key))
         return values
 
-    def _pairs(self, nodes: Nodes, at: KeyPath) -> Iterator[tuple[str, yaml.Node]]:
+    def pairs(self, nodes: Nodes, at: KeyPath) -> Iterator[tuple[str, yaml.Node]]:
+        """Of mappings, each key with its value; raises `UnfitError`."""
         for node in nodes:
             own: set[str] = set()
             if node.tag == NULL:
@@ -132,7 +190,7 @@ class Decoder:
             if not isinstance(node, yaml.MappingNode):
                 raise UnfitError(f"a mapping was expected, not {scalars.kind_of(node)}")
             for key_node, value in node.value:
-                self._take(1)
+                self.take(1)
                 if key_node.tag == _MERGE:
                     yield from self._merged(value, at)
                 elif not isinstance(key_node, yaml.ScalarNode):
@@ -154,63 +212,40 @@ class Decoder:
                 raise UnfitError("<< leads in a circle, or through too many mappings")
             self._merging.append(each)
             try:
-                yield from self._pairs([each], at)
+                yield from self.pairs([each], at)
             finally:
                 self._merging.pop()
 
-    def _take(self, count: int) -> None:
+    def take(self, count: int) -> None:
+        """So many steps of those that a file may take; ends the reading where they are not left."""
         self._left -= count
         if self._left < 0:
             raise _TooMuchError("document contains excessive aliasing")
 
     def _complain(self, node: yaml.Node, error: Exception, at: KeyPath) -> None:
         where = f" ({_path(at)})" if at and not str(error).startswith("unknown ") else ""
-        self.failed.add(at[:2])
+        self._fail(at)
         remedy, of = (error.remedy, error.node) if isinstance(error, UnfitError) else ("", None)
         self.complain(f"decoding YAML: {error}{where}", _line_of(of or node), remedy)
 
-    def _unknown(self, key: str, known: Mapping[str, _Read], at: KeyPath) -> None:
+    def _hint(self, key: str, known: Mapping[str, Read]) -> str:
+        """What may have been meant, as often as a person makes mistakes."""
+        asked = (key, id(known))
+        if asked not in self._hints and len(self._hints) < _MOST_HINTS:
+            self._hints[asked] = did_you_mean(key, known)
+        return self._hints.get(asked, "")
+
+    def _unknown(self, key: str, known: Mapping[str, Read], at: KeyPath) -> None:
         """At the top, where anchors are kept for other places, only what seems to be misspelled is told."""
-        hint = did_you_mean(key, known)
+        hint = self._hint(key, known)
         if hint or at:
             text = f"{_path((*at, key))} is not known and ignored"
             self.warn(f"{text}; {hint}" if hint else text, self.line((*at, key)))
+            self._ignored[*at, key] = self.warnings[-1], hint
 
 
-def _pipeline(decoder: Decoder, nodes: Nodes, at: KeyPath) -> Definition:
-    values = decoder.fields(nodes, at, _PIPELINE)
-    values["concurrency"] = values.get("concurrency") or 1
-    return Definition(name=at[-1], source=decoder.file, **values)
-
-
-def _task(decoder: Decoder, nodes: Nodes, at: KeyPath) -> TaskDefinition:
-    return TaskDefinition(**decoder.fields(nodes, at, _TASK))
-
-
-def _texts(decoder: Decoder, nodes: Nodes, at: KeyPath) -> tuple[str, ...]:
-    return tuple(map(scalars.text, decoder.items(nodes, at)))
-
-
-def _environment(decoder: Decoder, nodes: Nodes, at: KeyPath) -> dict[str, str]:
-    found = decoder.named(nodes, at, _one(scalars.text))
-    for name in found:
-        if not name or "=" in name or "\0" in name:
-            raise UnfitError(f"{quoted(name)} cannot be the name of a variable")
-    return found
-
-
-def _parameter(decoder: Decoder, nodes: Nodes, at: KeyPath) -> Parameter:
-    values = decoder.fields(nodes, at, _PARAMETER)
-    kind = values.pop("type", ParameterKind.STRING)
-    if "default" in values:
-        values["default"] = _KINDS[kind](values["default"])
-    choices = tuple(map(_KINDS[kind], values.pop("choices", ())))
-    if choices and values.get("default", choices[0]) not in choices:
-        raise UnfitError("the default is none of the choices")
-    return Parameter(name=at[-1], kind=kind, choices=choices, **values)
-
-
-def _one(read: Callable[[yaml.Node], Any]) -> _Read:
+def one(read: Callable[[yaml.Node], Any]) -> Read:
+    """A reader of the value that counts, the last."""
     return lambda _decoder, nodes, _at: read(nodes[-1])
 
 
@@ -219,41 +254,4 @@ def _line_of(node: yaml.Node) -> int:
 
 
 def _path(at: KeyPath) -> str:
-    return short_line(".".join(at), _WIDTH)
-
-
-_FILE: Mapping[str, _Read] = {"pipelines": lambda decoder, nodes, _at: decoder.named(nodes, (), _pipeline)}
-_PIPELINE: Mapping[str, _Read] = {
-    **dict.fromkeys(
-        ("concurrency", "queue_limit", "queue_partition_limit", "retention_count"), _one(scalars.integer)
-    ),
-    **dict.fromkeys(("start_delay", "retention_period"), _one(scalars.duration)),
-    "continue_running_tasks_after_failure": _one(scalars.boolean),
-    "queue_strategy": _one(partial(scalars.choice, among=QueueStrategy, what="queue strategy")),
-    "env": _environment,
-    "tasks": lambda decoder, nodes, at: decoder.named(nodes, at, _task),
-    "on_error": lambda decoder, nodes, at: OnError(**decoder.fields(nodes, at, _ON_ERROR)),
-    "params": lambda decoder, nodes, at: tuple(decoder.named(nodes, at, _parameter).values()),
-}
-_ON_ERROR: Mapping[str, _Read] = {"script": _texts, "env": _environment}
-_TASK: Mapping[str, _Read] = {
-    **_ON_ERROR,
-    "depends_on": _texts,
-    "allow_failure": _one(scalars.boolean),
-    "restart": _one(partial(scalars.choice, among=Restart, what="restart")),
-    "runner": _one(scalars.name),
-    "image": _one(scalars.name),
-    "timeout": _one(scalars.timeout),
-}
-_PARAMETER: Mapping[str, _Read] = {
-    "type": _one(partial(scalars.choice, among=ParameterKind, what="type")),
-    "description": _one(scalars.text),
-    "default": _one(lambda node: node),
-    "choices": Decoder.items,
-    "required": _one(scalars.boolean),
-}
-_KINDS: Mapping[ParameterKind, Callable[[yaml.Node], Any]] = {
-    ParameterKind.STRING: scalars.text,
-    ParameterKind.NUMBER: scalars.number,
-    ParameterKind.BOOLEAN: scalars.boolean,
-}
+    return short_line(".".join(at).replace(FILE_KEY, ""), _WIDTH)

@@ -11,11 +11,35 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from paas_pipelines.definitions.automation import (
+    Approval,
+    Call,
+    Checkout,
+    End,
+    ExecutorDefinition,
+    FromCredential,
+    Match,
+    Message,
+    Notify,
+    Outcome,
+    OutputDefinition,
+    PluginUse,
+    TaskType,
+    Trigger,
+)
+from paas_pipelines.definitions.parameter import Parameter
+
+HOLD = "_untrusted"
+"""The name of the approval that comes before all tasks of a run that nobody has vouched for."""
+
 ON_ERROR = "on_error"
 """The name of the task that a failed run ends with; no other task may have it where there is one."""
 
 Environment: TypeAlias = Mapping[str, str]
 NOTHING: Environment = MappingProxyType({})
+
+BUILT_IN = frozenset({"shell", "local", "docker", "kubernetes", "runner"})
+"""Types of executors; all others are those of plug-ins."""
 
 
 class QueueStrategy(enum.StrEnum):
@@ -35,7 +59,7 @@ class Restart(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class TaskDefinition:
-    """One task; `runner`, `image`, `timeout` and `restart` are keys of ours."""
+    """One task; what is not prunner's are keys of ours, all names in it resolved when the file was read."""
 
     script: tuple[str, ...] = ()
     depends_on: tuple[str, ...] = ()
@@ -49,11 +73,70 @@ class TaskDefinition:
     """The container image in which its script runs."""
 
     timeout: timedelta | None = None
+    type: TaskType = TaskType.RUN
+    when: str | None = None
+    """An expression: where it is false when its turn has come, the task is skipped."""
+
+    shell: tuple[str, ...] = ()
+    """The program that reads its script, with arguments, where it is not prunner's shell."""
+
+    args: Mapping[str, Any] = NOTHING
+    """What the action that it uses was given."""
+
+    executor: ExecutorDefinition | None = None
+    requires_worker: tuple[str, ...] = ()
+    """Labels, each a name or name=value, all of which a worker must have."""
+
+    secrets: Mapping[str, FromCredential] = attrs.field(factory=dict)
+    """Variables of its environment that are credentials."""
+
+    outputs: Mapping[str, OutputDefinition] = attrs.field(factory=dict)
+    save: tuple[str, ...] = ()
+    load: tuple[str, ...] = ()
+    checkout: Checkout | None = None
+    on_success: Outcome = Outcome.CONTINUE
+    on_failure: Outcome = Outcome.FAIL
+    approval: Approval | None = None
+    call: Call | None = None
+    match: Match | None = None
+    compare: str | None = None
+    """An expression; false is failure."""
+
+    message: Message | None = None
+    end: End | None = None
+    plugin: PluginUse | None = None
+    """What it is, where its type is not built in."""
+
+    @property
+    def native(self) -> bool:
+        """Whether it is code of this server: nothing is started for it, and it outlives the process."""
+        return self.type is not TaskType.RUN
 
     @property
     def elsewhere(self) -> bool:
         """Whether it is a job for a runner, instead of a process of this machine."""
-        return self.runner is not None or self.image is not None
+        by_executor = self.executor is not None and self.executor.type == "runner"
+        return self.runner is not None or by_executor or (self.image is not None and not self.contained)
+
+    @property
+    def contained(self) -> bool:
+        """Whether it is a container that this server has started."""
+        return self.executor is not None and self.executor.type in ("docker", "kubernetes")
+
+    @property
+    def plugged(self) -> bool:
+        """Whether its executor is not built in."""
+        return self.executor is not None and self.executor.type not in BUILT_IN
+
+    @property
+    def kept(self) -> bool:
+        """Whether something outside may go on, begun by an earlier life of this server."""
+        return self.contained or self.plugged
+
+    @property
+    def outlives(self) -> bool:
+        """Whether it goes on when this server is killed."""
+        return self.elsewhere or self.kept or self.native
 
 
 @attrs.frozen(kw_only=True)
@@ -62,26 +145,6 @@ class OnError:
 
     script: tuple[str, ...] = ()
     env: Environment = NOTHING
-
-
-class ParameterKind(enum.StrEnum):
-    """What the values of a variable are, in JSON's words."""
-
-    STRING = "string"
-    NUMBER = "number"
-    BOOLEAN = "boolean"
-
-
-@attrs.frozen(kw_only=True)
-class Parameter:
-    """A variable that a run may be given; a key of ours, from which start forms are made."""
-
-    name: str
-    kind: ParameterKind = ParameterKind.STRING
-    description: str = ""
-    default: Any = None
-    choices: tuple[Any, ...] = ()
-    required: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -102,6 +165,18 @@ class Definition:
     tasks: Mapping[str, TaskDefinition] = attrs.field(factory=dict)
     on_error: OnError | None = None
     params: tuple[Parameter, ...] = ()
+    params_are_checked: bool = False
+    """Whether a run is given these and no others; else they are for start forms alone."""
+
+    description: str = ""
+    triggers: Mapping[str, Trigger] = attrs.field(factory=dict)
+    timeout: timedelta | None = None
+    """Of a run, without the time for which it is blocked."""
+
+    outputs: Mapping[str, str] = NOTHING
+    """Expressions over its tasks, for those who have called it."""
+
+    notify: tuple[Notify, ...] = ()
 
     @property
     def order(self) -> tuple[str, ...]:

@@ -11,12 +11,17 @@ from datetime import datetime
 import attrs
 
 from paas_pipelines.definitions.definition import Definition
+from paas_pipelines.runs import approving
 from paas_pipelines.runs.revisions import Revisions
-from paas_pipelines.runs.run import Run
+from paas_pipelines.runs.run import Run, TaskStatus
 from paas_pipelines.runs.waitlist import WaitList
 
 Written = Callable[[str, Run | None], None]
 """Is told the id of each run that changes, and its new record; None for one that was removed."""
+
+
+Observer = Callable[[Run | None, Run], None]
+"""Is told a run as it was, None for a new one, and as it is; what it puts belongs to the same transaction."""
 
 
 class UnknownRunError(LookupError):
@@ -25,10 +30,14 @@ class UnknownRunError(LookupError):
 
 @attrs.frozen
 class _OfPipeline:
-    """The ids of its runs, in the order of their numbers, and those that wait or have a slot."""
+    """The ids of its runs, in the order of their numbers, and those that wait, are under way, wait for
+    people, or have released their slot until these have decided.
+    """
 
     all: dict[str, None] = attrs.field(factory=dict)
     active: dict[str, None] = attrs.field(factory=dict)
+    blocked: dict[str, None] = attrs.field(factory=dict)
+    released: dict[str, None] = attrs.field(factory=dict)
     waiting: WaitList = attrs.field(factory=WaitList)
 
 
@@ -37,6 +46,7 @@ class RunBook:
 
     def __init__(self, stored: Iterable[Run] = (), *, written: Written = lambda _id, _run: None) -> None:
         self.revisions = Revisions()
+        self.observers: list[Observer] = []
         self._runs: dict[str, Run] = {}  # in the order of their numbers
         self._pipelines: dict[str, _OfPipeline] = defaultdict(_OfPipeline)
         self._changed: dict[str, None] = {}
@@ -54,6 +64,7 @@ class RunBook:
 
     def save(self, *runs: Run) -> None:
         for run in runs:
+            before = self._runs.get(run.run_id)
             self._runs[run.run_id] = run
             self._changed[run.run_id] = None
             self._last = max(self._last, run.number)
@@ -63,12 +74,14 @@ class RunBook:
                 of.waiting.put(run)
             else:
                 of.waiting.discard(run)
-            if run.active:
-                of.active[run.run_id] = None
-            else:
-                of.active.pop(run.run_id, None)
+            _noted(of.active, run, run.active)
+            blocked = run.active and any(task.status is TaskStatus.BLOCKED for task in run.tasks)
+            _noted(of.blocked, run, blocked)
+            _noted(of.released, run, blocked and approving.has_released(run))
             self.revisions.saved(run.run_id)
             self._written(run.run_id, run)
+            for observer in self.observers:
+                observer(before, run)
 
     def remove(self, run_id: str) -> None:
         """Forget a run that has ended."""
@@ -106,12 +119,30 @@ class RunBook:
         return self._of(pipeline).waiting
 
     def active(self, pipeline: str) -> Sequence[Run]:
-        """Those that have a slot."""
+        """Those that are under way: nearly all have a slot."""
         return [self._runs[run_id] for run_id in self._of(pipeline).active]
 
+    def blocked(self, pipeline: str) -> Sequence[Run]:
+        """Those of them of which a task waits for people."""
+        return [self._runs[run_id] for run_id in self._of(pipeline).blocked]
+
+    def released(self, pipeline: str) -> Sequence[Run]:
+        """Those of them that have no slot until people have decided."""
+        return [self._runs[run_id] for run_id in self._of(pipeline).released]
+
+    def all_blocked(self) -> Sequence[Run]:
+        """Of all pipelines, oldest first."""
+        ids = [run_id for of in self._pipelines.values() for run_id in of.blocked]
+        return sorted((self._runs[run_id] for run_id in ids), key=lambda run: run.number)
+
     def slots_in_use(self, pipeline: str) -> int:
-        """How many are active."""
-        return len(self._of(pipeline).active)
+        """How many runs have one."""
+        of = self._of(pipeline)
+        return len(of.active) - len(of.released)
+
+    def pipelines_released(self) -> Sequence[str]:
+        """Those of which a run has released its slot."""
+        return [name for name, of in self._pipelines.items() if of.released]
 
     def wait_lists(self) -> Iterator[WaitList]:
         """Of all pipelines that have runs."""
@@ -139,6 +170,13 @@ class RunBook:
 
     def _of(self, pipeline: str) -> _OfPipeline:
         return self._pipelines.get(pipeline) or _OfPipeline()
+
+
+def _noted(ids: dict[str, None], run: Run, belongs: bool) -> None:
+    if belongs:
+        ids[run.run_id] = None
+    else:
+        ids.pop(run.run_id, None)
 
 
 def _over(run: Run, position: int, definition: Definition, now: datetime) -> bool:

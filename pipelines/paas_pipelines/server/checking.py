@@ -2,22 +2,37 @@
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from paas_pipelines.access import resources
+from paas_pipelines.access.identity import pipeline_identity
+from paas_pipelines.access.policy import Access
+from paas_pipelines.access.statements import USE
+from paas_pipelines.credentials.types import fields_of_one
+from paas_pipelines.credentials.uses import references
+from paas_pipelines.definitions.automation import FromCredential
 from paas_pipelines.definitions.decoding import KeyPath
 from paas_pipelines.definitions.definition import Definition
 from paas_pipelines.definitions.dotenv import DotenvError, read_dotenv
 from paas_pipelines.definitions.loading import Examined, examine
+from paas_pipelines.definitions.plugged import Plugged
 from paas_pipelines.definitions.reading import DefinitionsError
+from paas_pipelines.definitions.scalars import quoted
+from paas_pipelines.server import automation
+from paas_pipelines.server.automation import Automation
 from paas_pipelines.server.dynamic_config import SecretError, secret_of
 from paas_pipelines.server.listening import WORDS, place_of
+from paas_pipelines.server.plugging import found_plugins, plugged_in
 from paas_pipelines.server.settings import Settings
 from paas_pipelines.store.disk import FILE
 from paas_pipelines.tasks.script import mistakes
 from paas_runner.check.machine import holder_of
+from paas_runner.config import ConfigError
 from paas_runner.errors import RunnerError
 from paas_runner.executor.checks import CheckResult, fault, fine, skipped, warning
+from paas_runner.plain_text import did_you_mean
 from paas_runner.web.listening import try_out
 
 
@@ -27,15 +42,25 @@ def results(settings: Settings) -> Sequence[CheckResult]:
     return [
         *_definitions(settings),
         _secret(settings),
+        *_settings_file(settings),
         *_env_files(settings),
         _data(settings.data, holder),
         skipped("address", "not tried: a server runs") if holder else _address(settings),
     ]
 
 
+def _plugged(settings: Settings) -> Plugged:
+    """With a file that cannot be read, whatever is installed; what is wrong with it is told elsewhere."""
+    if settings.settings is None:
+        return plugged_in(found_plugins(None))
+    with suppress(ConfigError):
+        return plugged_in(automation.load(settings.settings, os.environ).registry)
+    return plugged_in(found_plugins(None))
+
+
 def _definitions(settings: Settings) -> Iterator[CheckResult]:
     try:
-        found = examine(settings.path, settings.pattern)
+        found = examine(settings.path, settings.pattern, plugged=_plugged(settings))
     except DefinitionsError as error:
         yield fault("definitions", error.text, "see --path and --pattern")
         return
@@ -53,6 +78,70 @@ def _definitions(settings: Settings) -> Iterator[CheckResult]:
         files = {definition.source for definition in found.definitions.values()}
         yield fine("definitions", f"pipelines: {len(found.definitions)}, in files: {len(files)}")
     yield from _elsewhere(settings, found.definitions)
+
+
+def _settings_file(settings: Settings) -> Iterator[CheckResult]:
+    """Of `[pipelines]`, and of what definitions want of its credentials."""
+    if settings.settings is None:
+        return
+    try:
+        found = automation.load(settings.settings, os.environ)
+    except ConfigError as error:
+        yield from (fault("settings", str(each)) for each in error.complaints)
+        return
+    yield from (warning("settings", text) for text in found.warnings)
+    with suppress(DefinitionsError):  # told above
+        examined = examine(settings.path, settings.pattern, plugged=plugged_in(found.registry))
+        yield from _wanted_credentials(examined.definitions.values(), found)
+        for name, definition in examined.definitions.items():
+            for at, reason in _unknown_names(definition, found):
+                line = examined.decoders[definition.source].line((name, *at))
+                text = f"{definition.source}:{line}: invalid pipeline definition {quoted(name)}: {reason}"
+                yield fault("settings", text, f"see {settings.settings}")
+    told = f"credentials: {len(found.credentials)}, statements: {len(found.access)}"
+    yield fine("settings", f"{settings.settings}: {told}")
+
+
+def _wanted_credentials(definitions: Iterable[Definition], found: Automation) -> Iterator[CheckResult]:
+    """Those of the file are known here; others may be in the store."""
+    access = Access(found.access)
+    for definition in definitions:
+        hooks = {name: each.webhook.secret for name, each in definition.triggers.items() if each.webhook}
+        wanting: list[tuple[str, Sequence[FromCredential]]] = [(name, [ref]) for name, ref in hooks.items()]
+        for name, task in definition.tasks.items():
+            variables, others = references(task)
+            wanting.append((name, (*variables.values(), *others)))
+        for name, refs in wanting:
+            for ref in refs:
+                where = f"{definition.source}: {definition.name}.{name}"
+                who, wanted = pipeline_identity(definition.name), resources.credential(ref.name)
+                if not access.may(who, USE, wanted).allowed:
+                    yield warning("settings", f"{where}: {who} may not use {wanted}", "see `access`")
+                if ref.name not in found.credentials:
+                    if not found.credential_keys and ref not in hooks.values():
+                        yield warning("settings", f'{where}: there is no credential "{ref.name}"')
+                    continue
+                fields = fields_of_one(found.credentials[ref.name])
+                if ref.field and ref.field not in fields:
+                    hint = did_you_mean(ref.field, fields)
+                    told = f'{where}: credential "{ref.name}" has no field "{ref.field}"'
+                    yield fault("settings", told, hint)
+
+
+def _unknown_names(definition: Definition, found: Automation) -> Iterator[tuple[KeyPath, str]]:
+    """Whom nobody can tell, and deliveries that nobody can verify."""
+    for notify in definition.notify:
+        if notify.to not in found.notifiers:
+            yield ("notify",), f"unknown notifier {quoted(notify.to)}"
+    for name, task in definition.tasks.items():
+        if task.message is not None and task.message.to not in found.notifiers:
+            reason = f"unknown notifier {quoted(task.message.to)}"
+            yield ("tasks", name, "message"), f"task {quoted(name)}: {reason}"
+    for name, trigger in definition.triggers.items():
+        secret = trigger.webhook.secret.name if trigger.webhook else None
+        if secret and secret not in found.credentials and not found.credential_keys:
+            reason = f"there is no credential {quoted(secret)}"
+            yield ("triggers", name, "secret"), f"trigger {quoted(name)}: {reason}"
 
 
 def _templates(found: Examined) -> Iterator[CheckResult]:
@@ -79,11 +168,11 @@ def _elsewhere(settings: Settings, definitions: Mapping[str, Definition]) -> Ite
         for task, what in definition.tasks.items()
     }
     far = [name for name, what in tasks.items() if what.elsewhere]
-    if far and not settings.external_url:
+    if far and not settings.external_url and not _own_address(settings):
         yield warning(
             "external_url",
             f"hosts elsewhere cannot report to this server, and these tasks run there: {', '.join(far)}",
-            "give --external-url; runners on this machine need none",
+            "give --external-url, or external_url in the settings file; runners on this machine need none",
         )
     if settings.runners:
         from paas_pipelines.server.local_runners import complaints
@@ -92,6 +181,13 @@ def _elsewhere(settings: Settings, definitions: Mapping[str, Definition]) -> Ite
         yield from (fault("runners", text) for text in found)
         if not found:
             yield fine("runners", f"{settings.runners} can be served")
+
+
+def _own_address(settings: Settings) -> str | None:
+    """That of the settings file; what is wrong with the file is told elsewhere."""
+    with suppress(ConfigError):
+        return automation.load(settings.settings, os.environ).external_url if settings.settings else None
+    return None
 
 
 def _secret(settings: Settings) -> CheckResult:

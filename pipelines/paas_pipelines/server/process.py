@@ -78,6 +78,7 @@ async def _serve(settings: Settings) -> None:
             await server.conductor.run()
             for each in beside:
                 each.cancel()
+            await server.afterwards()
     log.info("shutdown complete")
 
 

@@ -37,6 +37,9 @@ class Reloading:
     seen: Any
     """What that was before the definitions in force were read."""
 
+    load_settings: Callable[[], Callable[[], None]] = lambda: lambda: None
+    """Reads the settings file in a thread, and gives what puts it in force; raises `RunnerError`."""
+
     every_seconds: float | None
     """Between two looks; None is never."""
 
@@ -76,12 +79,14 @@ class Reloading:
 
     async def _reload(self) -> None:
         try:
+            put_in_force = await asyncio.to_thread(self.load_settings)
             definitions = await asyncio.to_thread(self.load)
         except RunnerError as error:
             log.error("error loading pipeline definitions: the old ones stay in force", reason=str(error))
         except Exception:
             log.exception("error loading pipeline definitions: the old ones stay in force")
         else:
+            put_in_force()
             if self.engine.replace_definitions(definitions):
                 log.info("definitions changed", pipelines=len(definitions))
             else:

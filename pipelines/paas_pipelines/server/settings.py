@@ -24,6 +24,8 @@ class Settings:
 
     jwt_secret: Secret | None = None
     address: str = "localhost:9009"
+    """Empty where nobody is to reach it: inside a program that calls it."""
+
     env_files: tuple[str, ...] = DEFAULT_ENV_FILES
     watch: bool = False
     poll_interval: timedelta = timedelta(seconds=30)
@@ -37,6 +39,9 @@ class Settings:
 
     runners: Path | None = None
     """A `config.toml` whose sections with `url = "local:"` are served in this process. Ours."""
+
+    settings: Path | None = None
+    """A TOML whose `[pipelines]` has credentials, statements and more; may be that of `runners`. Ours."""
 
     max_log_bytes: int = 64 * 1024 * 1024
     """Of one stream of one task; what comes after is dropped, with a line that says so. Ours."""

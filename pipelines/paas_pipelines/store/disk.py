@@ -100,6 +100,14 @@ class DiskJournal:
         select = "SELECT key, text FROM record WHERE kind = ? ORDER BY rowid"
         return dict(await self._database.transaction(lambda db: db.execute(select, (kind,)).fetchall()))
 
+    async def text(self, kind: str, key: str) -> str | None:
+        for batch in (self._next, self._under_way):
+            if (kind, key) in batch.texts:
+                return batch.texts[kind, key]
+        select = "SELECT text FROM record WHERE kind = ? AND key = ?"
+        found = await self._database.transaction(lambda db: db.execute(select, (kind, key)).fetchone())
+        return None if found is None else str(found[0])
+
     async def flushed(self) -> None:
         waited_for = self._next or self._under_way
         if not waited_for:

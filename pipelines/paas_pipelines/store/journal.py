@@ -32,5 +32,8 @@ class Journal(Protocol):
     async def stored(self, kind: str) -> Mapping[str, str]:
         """All of a kind by key, as the disk has it: for the start."""
 
+    async def text(self, kind: str, key: str) -> str | None:
+        """One that was put, on the disk or not yet; None without it. Raises `StoreError`."""
+
     async def flushed(self) -> None:
         """Return when all that was put until now is on the disk; raises `StoreError` where that fails."""

@@ -13,6 +13,9 @@ from paas_runner.pipelines.runners import Notifier
 log = structlog.stdlib.get_logger(__name__)
 
 _ABSENT = (FileNotFoundError, NotADirectoryError, ValueError)
+MOST_TOLD_BYTES = 64 * 1024
+"""Of each output, of what other tasks and expressions are told: it fits into one argument of a program."""
+
 FULL = b"\n[the log is full: what follows is not kept]\n"
 
 
@@ -55,6 +58,11 @@ class LogFiles:
             file.seek(start)
             return file.read(most)
         return b""
+
+    def last_words(self, run_id: str, task: str, stream: Stream = Stream.STDOUT) -> str:
+        """The end of it as text, not more than `MOST_TOLD_BYTES` of it."""
+        start = max(0, self.size(run_id, task, stream) - MOST_TOLD_BYTES)
+        return self.read(run_id, task, stream, start=start, most=MOST_TOLD_BYTES).decode(errors="replace")
 
     def folder(self, run_id: str) -> Path:
         """Of all logs of a run; raises ValueError for names that lead elsewhere."""

@@ -19,6 +19,9 @@ from paas_runner.pipelines.jobs import Job
 
 log = structlog.stdlib.get_logger(__name__)
 
+FILES = "files"
+"""The folder, in the data folder, with what tasks have left: a folder for each run."""
+
 _RUN = "run"
 _FACT = "fact"
 _IMPORTED = "imported"
@@ -38,12 +41,13 @@ class Store:
 class _Records:
     """Writes runs, and forgets their logs and the coordinator's jobs together with them."""
 
-    def __init__(self, journal: Journal, logs: LogFiles, jobs_folder: Path) -> None:
+    def __init__(self, journal: Journal, logs: LogFiles, folder: Path) -> None:
         self._journal = journal
         self._logs = logs
+        self._files_folder = folder / FILES
         self._tasks: dict[int, tuple[str, str]] = {}  # run and task of each job that was submitted
         self._jobs: dict[str, set[int]] = {}
-        self.jobs = DiskBook(journal, jobs_folder, self._trace_path, logs.grown.notify)
+        self.jobs = DiskBook(journal, folder / "artifacts", self._trace_path, logs.grown.notify)
 
     def written(self, run_id: str, run: Run | None) -> None:
         self._journal.put(_RUN, run_id, to_text(run) if run else None)
@@ -51,6 +55,8 @@ class _Records:
             self.note(run)
             return
         self._journal.unneeded(self._logs.folder(run_id))
+        if (files := self._files_folder / run_id).is_dir():
+            self._journal.unneeded(files)
         for job_id in self._jobs.pop(run_id, ()):
             del self._tasks[job_id]
             self.jobs.forget(self.jobs.job(job_id).pipeline_id)
@@ -83,7 +89,7 @@ async def opened(folder: Path, *, most_log_bytes: int) -> AsyncIterator[Store]:
         if _IMPORTED not in await journal.stored(_FACT):
             await _import(journal, folder / imported.FILE)
         logs = LogFiles(folder / "logs", most_bytes=most_log_bytes)
-        writer = _Records(journal, logs, folder / "artifacts")
+        writer = _Records(journal, logs, folder)
         known = list(records(await journal.stored(_RUN), Run, _RUN))
         for run in known:
             writer.note(run)

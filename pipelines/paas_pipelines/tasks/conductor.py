@@ -13,19 +13,22 @@ from typing import Any
 import attrs
 import structlog
 
+from paas_pipelines.credentials.vault import CredentialError, Vault
+from paas_pipelines.definitions.automation import TaskType
+from paas_pipelines.expressions.expression import ExpressionError
 from paas_pipelines.runs.book import UnknownRunError
 from paas_pipelines.runs.engine import Engine
-from paas_pipelines.runs.run import Run, Task, TaskEnd, TaskStatus, failure_variables
+from paas_pipelines.runs.expressing import holds
+from paas_pipelines.runs.run import NO_EXIT_CODE, Run, Task, TaskEnd, TaskStatus, failure_variables
 from paas_pipelines.store.journal import Journal
 from paas_pipelines.store.logs import LogFiles, Stream
+from paas_pipelines.tasks.entrusting import entrusted, run_hiding
+from paas_pipelines.tasks.native import NativePlace
 from paas_pipelines.tasks.place import Place, order_of
 from paas_runner.loop.timing import LONGEST_SLEEP_SECONDS, Clock, backoff, sleep_until_stopped
 from paas_runner.store.protocol import StoreError
 
 log = structlog.stdlib.get_logger(__name__)
-
-MOST_TOLD_BYTES = 64 * 1024
-"""The end of each output of which an `on_error` task is told: it fits into one argument of a program."""
 
 _FORGET_EVERY_SECONDS = 3.0  # as prunner saves
 _MOST_ERROR_LETTERS = 4_000
@@ -40,7 +43,17 @@ class Conductor:
     _logs: LogFiles
     _place_of: Callable[[Task], Place]
     _clock: Clock = attrs.field(kw_only=True)
+    _native: NativePlace = attrs.field(
+        kw_only=True,
+        default=attrs.Factory(
+            lambda self: NativePlace(engine=self._engine, clock=self._clock), takes_self=True
+        ),
+    )
+    _vault: Vault | None = attrs.field(default=None, kw_only=True)
+    """What tasks are given credentials from."""
+
     _at_work: dict[tuple[str, str], asyncio.Event] = attrs.field(init=False, factory=dict)
+    _calls: dict[tuple[str, str], asyncio.Task[None]] = attrs.field(init=False, factory=dict)
     _news: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
     _closing: bool = attrs.field(init=False, default=False)
     _rng: random.Random = attrs.field(init=False, factory=random.Random)
@@ -58,7 +71,10 @@ class Conductor:
                 while not self._over:
                     self._compare(group)
                     await self._until_news()
+                self._engine.stopped = True
                 forgetting.cancel()
+                for call in self._calls.values():  # they go on with the next start
+                    call.cancel()
             self._forget_old()
         finally:
             unsubscribe()
@@ -75,7 +91,7 @@ class Conductor:
 
     @property
     def _over(self) -> bool:
-        return self._closing and not self._at_work and self._engine.idle
+        return self._closing and self._at_work.keys() == self._calls.keys() and self._engine.idle
 
     def _compare(self, group: asyncio.TaskGroup) -> None:
         """Begin what is not at work, pass on what is to stop; of runs that have changed, or of all."""
@@ -84,7 +100,9 @@ class Conductor:
             stop = self._at_work.get(key)
             if stop is None:
                 stop = self._at_work[key] = asyncio.Event()
-                group.create_task(self._work(run_id, name, stop), name=f"{run_id} {name}")
+                work = group.create_task(self._work(run_id, name, stop), name=f"{run_id} {name}")
+                if activity.task.definition.type is TaskType.CALL:
+                    self._calls[key] = work
             if activity.stop:
                 stop.set()
 
@@ -107,7 +125,8 @@ class Conductor:
             log.exception("task_error", run=run_id, task=name)
             end = TaskEnd(error=f"unexpected error: {str(error) or type(error).__name__}")
         if end is not None:
-            log.info("task_ended", run=run_id, task=name, **attrs.asdict(end))
+            told = {"exit_code": end.exit_code, "error": end.error, "stopped": end.stopped}
+            log.info("task_ended", run=run_id, task=name, **told)
             try:
                 self._engine.task_ended(run_id, name, attrs.evolve(end, error=_plain(end.error)))
             except UnknownRunError:
@@ -116,6 +135,7 @@ class Conductor:
                 log.exception("task_end_lost", run=run_id, task=name)
                 return  # and it stays at work for us: it must not run twice
         del self._at_work[run_id, name]
+        self._calls.pop((run_id, name), None)
         self._news.set()
 
     async def _brought(self, run_id: str, name: str, stop: asyncio.Event) -> TaskEnd | None:
@@ -130,13 +150,35 @@ class Conductor:
             return None
         if stop.is_set() or run.stops(task):
             stop.set()
-            if task.job_id is None:  # nothing of it has begun anywhere
+            begun = task.job_id is not None or task.called is not None or task.definition.kept
+            if not begun:  # nothing of it anywhere
                 return TaskEnd(stopped=True)
+        try:
+            if not self._is_wanted(run, task):
+                return TaskEnd(skipped=True)
+        except ExpressionError as error:
+            return TaskEnd(error=f"when: {error}")
+        if not task.definition.script and not task.definition.native:
+            return TaskEnd()
         told = self._told(run) if run.is_hook(task) else {}
         log.info("task_started", run=run_id, pipeline=run.pipeline, task=name)
-        place = self._place_of(task)
+        try:
+            order = await entrusted(order_of(run, task, told), self._vault)
+        except CredentialError as error:
+            return TaskEnd(exit_code=NO_EXIT_CODE, error=str(error))
+        if order.all_secrets:  # the note of it comes first
+            await self._recorded(stop)
         with self._logs.output(run_id, name) as output:
-            return await place.run(order_of(run, task, told), output, stop)
+            if task.definition.native:
+                return await self._native.run(order, output, stop)
+            return await run_hiding(self._place_of(task), order, output, stop)
+
+    def _is_wanted(self, run: Run, task: Task) -> bool:
+        """Whether its condition holds, not asked again of what has begun; raises `ExpressionError`."""
+        when = task.definition.when
+        if when is None or task.job_id is not None or task.called is not None:
+            return True
+        return holds(when, run, task, self._engine.stdout)
 
     async def _recorded(self, stop: asyncio.Event) -> None:
         """Return when the intent is on the disk, or nothing is to begin any more."""
@@ -151,13 +193,8 @@ class Conductor:
 
     def _told(self, run: Run) -> Mapping[str, Any]:
         """What an `on_error` task has as variables of the failure that is its reason (§3.3)."""
-        stdout, stderr = (self._last_words(run.run_id, run.first_failed, stream) for stream in Stream)
+        stdout, stderr = (self._logs.last_words(run.run_id, run.first_failed, stream) for stream in Stream)
         return failure_variables(run, stdout, stderr)
-
-    def _last_words(self, run_id: str, name: str, stream: Stream) -> str:
-        start = max(0, self._logs.size(run_id, name, stream) - MOST_TOLD_BYTES)
-        end = self._logs.read(run_id, name, stream, start=start, most=MOST_TOLD_BYTES)
-        return end.decode(errors="replace")
 
     async def _keep_forgetting(self) -> None:
         while True:

@@ -15,13 +15,23 @@ from paas_pipelines.tasks.place import TaskOrder
 from paas_runner.inner.trace import echo
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.jobs import Project
-from paas_runner.pipelines.spec import ImageSpec, JobSpec
+from paas_runner.pipelines.spec import ArtifactSpec, ImageSpec, JobSpec, Sources
 
 ROOT_NAMESPACE = "pipelines"
 RUN_ID = "PAAS_RUN_ID"
 """The variable by which a script knows to which run it belongs."""
 
 NO_SOURCES = Variable(key="GIT_STRATEGY", value="none", public=True)
+CLONED = Variable(key="GIT_STRATEGY", value="clone", public=True)
+EMPTY_FOLDER = Variable(key="GIT_STRATEGY", value="empty", public=True)
+
+OUTPUT_FILE = ".pipeline-output"
+"""In the job's folder: what it tells those after it, uploaded as a report."""
+
+_WITH_OUTPUT = f"""\
+PIPELINE_OUTPUT="$CI_PROJECT_DIR/{OUTPUT_FILE}"; export PIPELINE_OUTPUT
+: >"$PIPELINE_OUTPUT"
+"""
 
 _SHORTEST = timedelta(seconds=1)  # runners count whole seconds, and take 0 for their own default
 
@@ -49,22 +59,58 @@ exit "$?"
 """After an `exit` with entries left: another shell begins as a copy of the one that ends, and goes on."""
 
 
-def job_spec(order: TaskOrder, script: Sequence[str]) -> JobSpec:
-    """The job of a task; `script` is its own, rendered."""
+def job_spec(
+    order: TaskOrder,
+    script: Sequence[str],
+    files_of: Sequence[int] = (),
+    sources: Sources | None = None,
+) -> JobSpec:
+    """The job of a task; `script` is its own, rendered, and `files_of` are the jobs whose files it loads."""
     task = order.task.definition
+    settings = task.executor.settings if task.executor else {}
+    image = task.image or settings.get("image")
+    text = job_script([_text(entry) for entry in script], tolerant=task.allow_failure)
     return JobSpec(
         name=_text(order.task.name),
         stage=_text(order.run.pipeline),
-        script=(job_script([_text(entry) for entry in script], tolerant=task.allow_failure),),
+        script=(f"{_WITH_OUTPUT}{text}" if task.outputs else text,),
         variables=(
             *(Variable(key=_text(key), value=_text(value), raw=True) for key, value in order.env.items()),
-            NO_SOURCES,
+            CLONED if sources else EMPTY_FOLDER if task.save or task.load else NO_SOURCES,
             Variable(key=RUN_ID, value=order.run.run_id, public=True, raw=True),
         ),
-        image=ImageSpec(name=task.image) if task.image else None,
-        tags=(task.runner,) if task.runner else (),
+        image=ImageSpec(name=str(image)) if image else None,
+        tags=_tags(order),
         timeout=max(task.timeout, _SHORTEST) if task.timeout else None,
+        artifacts=ArtifactSpec(paths=task.save, reports={"dotenv": (OUTPUT_FILE,)} if task.outputs else {}),
+        files_of=tuple(files_of),
+        entrusted=bool(order.all_secrets),
+        sources=sources,
+        requires_worker=task.requires_worker,
     )
+
+
+def private_variables(order: TaskOrder) -> tuple[Variable, ...]:
+    """The credentials of a task, which no record has."""
+    return (
+        *(
+            Variable(key=key, value=value.reveal(), masked=True, raw=True)
+            for key, value in order.secrets.items()
+        ),
+        *(
+            Variable(key=key, value=value.reveal(), masked=True, raw=True, file=True)
+            for key, value in order.secret_files.items()
+        ),
+    )
+
+
+def _tags(order: TaskOrder) -> tuple[str, ...]:
+    """Those of its executor; or its `runner`, a tag or a description, which counts for a tag."""
+    task = order.task.definition
+    settings = task.executor.settings if task.executor and task.executor.type == "runner" else {}
+    tags = settings.get("tags", ())
+    found = [tags] if isinstance(tags, str) else [str(tag) for tag in tags]
+    return tuple(dict.fromkeys([*found, *filter(None, (settings.get("runner"), task.runner))]))
 
 
 def project_of(order: TaskOrder) -> Project:

@@ -17,9 +17,12 @@ import attrs
 from paas_pipelines.runs.engine import Activity
 from paas_pipelines.runs.run import NO_EXIT_CODE, TaskEnd
 from paas_pipelines.tasks import shell
+from paas_pipelines.tasks.files import FilesError, RunFiles
 from paas_pipelines.tasks.job_spec import RUN_ID
 from paas_pipelines.tasks.place import Output, TaskOrder, before, order_of
-from paas_pipelines.tasks.script import rendered
+from paas_pipelines.tasks.script import program_of, rendered
+from paas_pipelines.tasks.surroundings import Surroundings, surrounded
+from paas_pipelines.tasks.workspace import Workspaces
 from paas_runner.inner.process import launched
 from paas_runner.loop.timing import sleep_until_stopped
 from paas_runner.plain_text import exact_span
@@ -74,28 +77,40 @@ class LocalPlace:
     """For how many at once; by default as many as this process can have open files for. The others wait."""
 
     program: shell.Shell = attrs.field(factory=shell.shell_of_this_machine)
+    workspaces: Workspaces = Workspaces()
+    kept: RunFiles | None = None
+    """Where tasks leave files, if they can."""
 
     async def run(self, order: TaskOrder, output: Output, stop: asyncio.Event) -> TaskEnd:
         """As `Place` has it; `stop` is set, too, when the task has taken too long."""
-        own = {name: value for name, value in self.environment.items() if name not in NOT_FOR_TASKS}
-        environment = {**own, **order.env, RUN_ID: order.run.run_id}
-        if any("\0" in text for entry in environment.items() for text in entry):
-            return _broken("its environment has a zero byte")
         entering = asyncio.ensure_future(self.room.acquire())
         try:
             if not await before(stop, entering):
                 return TaskEnd(stopped=True)
-            task = _Task(place=self, order=order, environment=environment, output=output, stop=stop)
-            if (limit := order.task.definition.timeout) is None:
-                return await task.run()
-            timer = asyncio.get_running_loop().call_later(limit.total_seconds(), stop.set)
-            end = await task.run()
-            late = end.stopped and timer.when() <= asyncio.get_running_loop().time()
-            timer.cancel()
-            return _broken(f"it took longer than its timeout of {exact_span(limit)}") if late else end
+            async with surrounded(order, self.workspaces, self.folder, self.kept) as around:
+                return await around.concluded(await self._timed(around, output, stop))
+        except FilesError as wrong:
+            return _broken(str(wrong))
         finally:
             if not entering.cancel():
                 self.room.release()
+
+    async def _timed(self, around: Surroundings, output: Output, stop: asyncio.Event) -> TaskEnd:
+        order = around.order
+        own = {name: value for name, value in self.environment.items() if name not in NOT_FOR_TASKS}
+        environment = {**own, **order.env, **around.environment, RUN_ID: order.run.run_id}
+        if any("\0" in text for entry in environment.items() for text in entry):
+            return _broken("its environment has a zero byte")
+        task = _Task(
+            place=self, order=order, folder=around.folder, environment=environment, output=output, stop=stop
+        )
+        if (limit := order.task.definition.timeout) is None:
+            return await task.run()
+        timer = asyncio.get_running_loop().call_later(limit.total_seconds(), stop.set)
+        end = await task.run()
+        late = end.stopped and timer.when() <= asyncio.get_running_loop().time()
+        timer.cancel()
+        return _broken(f"it took longer than its timeout of {exact_span(limit)}") if late else end
 
 
 @attrs.frozen(kw_only=True)
@@ -104,6 +119,7 @@ class _Task:
 
     place: LocalPlace
     order: TaskOrder
+    folder: Path
     environment: Mapping[str, str] = attrs.field(repr=False)
     output: Output
     stop: asyncio.Event
@@ -111,6 +127,10 @@ class _Task:
     async def run(self) -> TaskEnd:
         """Each entry after the other, in as few sessions of a shell as it takes: an `exit` ends one."""
         script, tolerant = rendered(self.order), self.order.task.definition.allow_failure
+        if program := program_of(self.order):
+            end = await self._by_program(program, script.entries, tolerant=tolerant)
+            goes_on = not (end.error or end.stopped) and (tolerant or not end.exit_code)
+            return _broken(script.error) if script.error and goes_on else end
         begin, noted = 0, 0
         while begin < len(script.entries):
             if self.stop.is_set():
@@ -132,10 +152,28 @@ class _Task:
             begin += len(report.codes) + 1
         return _broken(script.error) if script.error else TaskEnd(exit_code=noted)
 
+    async def _by_program(self, program: Sequence[str], entries: Sequence[str], *, tolerant: bool) -> TaskEnd:
+        """Each entry is the text of a process of its own, which is told where it is by its last argument."""
+        noted = 0
+        for entry in entries:
+            if self.stop.is_set():
+                return TaskEnd(stopped=True)
+            try:
+                with shell.nameless_file(f"{entry}\n".encode(errors="replace")) as (_, path):
+                    code = await self._shell_ran((*program, path))
+            except OSError as error:
+                return TaskEnd(stopped=True) if self.stop.is_set() else _broken(f"{program[0]}: {error}")
+            if code and self.stop.is_set():
+                return TaskEnd(exit_code=code, stopped=True)
+            if code and not tolerant:
+                return TaskEnd(exit_code=code)
+            noted = code or noted
+        return TaskEnd(exit_code=noted)
+
     async def _session(self, entries: Sequence[str], *, tolerant: bool) -> tuple[int, shell.Report]:
         """One shell from its start to its end; raises OSError."""
         with shell.nameless_file() as (descriptor, path):
-            folder, files = self.place.folder, self.place.files
+            folder, files = self.folder, self.place.files
             text = shell.session(entries, folder=folder, report=path, tolerant=tolerant, files=files)
             with shell.nameless_file(text) as (_, written):
                 code = await self._shell_ran(self.place.program.command(written))
@@ -143,7 +181,7 @@ class _Task:
 
     async def _shell_ran(self, command: Sequence[str]) -> int:
         """To its end, by itself or by SIGINT; whoever leaves its context kills what is left then."""
-        folder, environment = self.place.folder, self.environment
+        folder, environment = self.folder, self.environment
         out, err = self.output.stdout, self.output.stderr
         try:
             async with launched(
@@ -163,7 +201,7 @@ class _Task:
 
 def kill_what_is_left(activities: Iterable[Activity]) -> None:
     """Of tasks that ran under an earlier server: its keepers may have been killed together with it."""
-    orders = [order_of(each.run, each.task) for each in activities if not each.task.definition.elsewhere]
+    orders = [order_of(each.run, each.task) for each in activities if not each.task.definition.outlives]
     shell.kill_all_with(*(_marks({**order.env, RUN_ID: order.run.run_id}) for order in orders))
 
 

@@ -8,6 +8,8 @@ import attrs
 
 from paas_pipelines.definitions.definition import NOTHING, Environment
 from paas_pipelines.runs.run import Run, Task, TaskEnd
+from paas_pipelines.tasks import given, outputs
+from paas_runner.secret import Secret
 
 
 @attrs.frozen(kw_only=True)
@@ -23,7 +25,25 @@ class TaskOrder:
     """The run's, and those that tell an `on_error` task of the failure."""
 
     env: Environment = NOTHING
-    """Beside the server's own environment: the pipeline's, then TASK_NAME, then the task's (§4)."""
+    """Beside the server's own environment: the pipeline's, then the executor's, the outputs of the tasks
+    before, TASK_NAME, and last the task's (§4)."""
+
+    secrets: Mapping[str, Secret] = attrs.field(factory=dict)
+    """Variables from credentials, over `env`: never in arguments, texts or records."""
+
+    secret_files: Mapping[str, Secret] = attrs.field(factory=dict)
+    """Variables that have the path of a file of mode 0600 with this, for as long as the task lasts."""
+
+    hidden_secrets: tuple[Secret, ...] = ()
+    """What its executor uses for it."""
+
+    no_secrets: str = ""
+    """Why it has none, of one that had them and is brought again after a crash."""
+
+    @property
+    def all_secrets(self) -> tuple[Secret, ...]:
+        """Whatever nothing that is kept may contain."""
+        return (*self.secrets.values(), *self.secret_files.values(), *self.hidden_secrets)
 
 
 class Output(Protocol):
@@ -58,9 +78,16 @@ async def before(stop: asyncio.Event, awaited: asyncio.Future[Any]) -> bool:
 
 def order_of(run: Run, task: Task, told: Mapping[str, Any] | None = None) -> TaskOrder:
     """The order for a task; `told` are further variables."""
+    executor = task.definition.executor
+    env = {
+        **run.env,
+        **(executor.env if executor else {}),
+        **dict(given.environment(run, task)),
+        **dict(outputs.variables(run, task)),
+    }
     return TaskOrder(
         run=run,
         task=task,
-        variables={**run.variables, **(told or {})},
-        env={**run.env, "TASK_NAME": task.name, **task.definition.env},
+        variables=given.template_variables(run, task, told),
+        env={**env, "TASK_NAME": task.name, **task.definition.env},
     )

@@ -1,5 +1,6 @@
 """A task's script with the run's variables in it (spec prunner-api.md §4)."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 import attrs
@@ -32,6 +33,15 @@ def rendered(order: TaskOrder) -> RenderedScript:
             return RenderedScript(entries=tuple(entries), error=str(wrong))
         entries.append(text.replace("\0", ""))
     return RenderedScript(entries=tuple(entries))
+
+
+def program_of(order: TaskOrder) -> tuple[str, ...]:
+    """What reads its script, with arguments, where that is not prunner's shell."""
+    definition = order.task.definition
+    if definition.shell:
+        return definition.shell
+    given = definition.executor.settings.get("shell", ()) if definition.executor else ()
+    return tuple(shlex.split(given)) if isinstance(given, str) else tuple(map(str, given))
 
 
 def mistakes(script: Sequence[str]) -> Iterator[tuple[int, str]]:

@@ -1,7 +1,8 @@
 """A world in which the pipelines server is killed at any moment, its disk fails, and people want much.
 
 The engine, the conductor, the coordinator and the store are the real ones, down to SQLite; time is virtual.
-What really ran is the world's own knowledge, and what was promised is judged by that.
+What really ran is the world's own knowledge, and what was promised is judged by that. In every second world
+pipelines are automated: they ask people, call one another and tell somebody.
 """
 
 import asyncio
@@ -16,10 +17,14 @@ from pathlib import Path
 import attrs
 import structlog
 from paas_pipelines.api.served import Served
+from paas_pipelines.definitions.automation import OnDeadline
 from paas_pipelines.definitions.definition import Restart
+from paas_pipelines.runs.approving import DecisionRefusedError
 from paas_pipelines.runs.book import UnknownRunError
+from paas_pipelines.runs.digests import before
 from paas_pipelines.runs.engine import AlreadyCompletedError, Engine, ScheduleRefusedError
 from paas_pipelines.runs.run import Run, TaskEnd, TaskStatus
+from paas_pipelines.runs.stepping import RepeatRefusedError
 from paas_pipelines.store import opening
 from paas_pipelines.store.codec import records
 from paas_pipelines.store.disk import FILE, SCHEMA, DiskJournal
@@ -27,6 +32,7 @@ from paas_pipelines.store.logs import Stream
 from paas_pipelines.tasks.conductor import Conductor
 from paas_pipelines.tasks.job_server import JobServer
 from paas_pipelines.tasks.job_spec import RUN_ID
+from paas_pipelines.tasks.native import NativePlace
 
 from paas_runner.pipelines.reports import StateReport
 from paas_runner.pipelines.states import JobState
@@ -34,6 +40,7 @@ from paas_runner.secret import Secret
 from paas_runner.server.waiting import keep_sweeping
 from paas_runner.store.protocol import StoreError
 from paas_runner.testing.virtual_time import virtual_now
+from tests.paas_pipelines.worlds import automated_shapes
 from tests.paas_pipelines.worlds.engine_by_hand import defined, task
 from tests.plans.mortal import Life
 
@@ -112,8 +119,14 @@ class Work:
 class World:
     """One run from a seed; `plant` is the name of a fault in the server that has to be found."""
 
-    def __init__(self, seed, *, mood=None, kills_at=None, plant="", most_wishes=40):
+    def __init__(self, seed, *, mood=None, kills_at=None, plant="", most_wishes=40, automated=None):
+        self.automated = bool(seed % 2) if automated is None else automated
         self.rng = random.Random(seed)
+        self.said = []  # decisions as they were answered
+        self.tried = Counter()  # approvals that somebody has sent, answered or not
+        self.repeats = Counter()
+        self.called = {}  # by caller and task: the runs that the disk had
+        self.notices = {}
         self.mood = mood or Mood.drawn(self.rng)
         self.kills_at, self.plant = kills_at, plant
         self.counts, self.complaints = Counter(), []
@@ -158,6 +171,8 @@ class World:
     async def _lives(self):
         people = [asyncio.create_task(self._person()) for _ in range(3)]
         self.outside = {*people, asyncio.create_task(self._runner())}
+        if self.automated:
+            self.outside |= {asyncio.create_task(self._decider()) for _ in automated_shapes.PEOPLE}
         await asyncio.sleep(0)
         calm = Mood(trouble=self.mood.trouble)
         while self.mood is not calm or not self._all_ended or not all(person.done() for person in people):
@@ -186,7 +201,7 @@ class World:
         else:
             self.counts["orderly ends"] += 1
             serving.result()
-            if not self._all_ended:
+            if any(not run.ended and not _waits_for_others(run) for run in self.stored.values()):
                 self.complaints.append("the server has ended, but runs have not")
         ending.cancel()
         life.kill()
@@ -222,9 +237,10 @@ class World:
             partitioned = rng.random() < 0.3
             limits = {"strategy": "partitioned_replace", "queue_partition_limit": rng.randint(1, 2)}
             plain = {"strategy": rng.choice(["append", "replace"]), "queue_limit": rng.choice([None, 1, 3])}
+            shape = automated_shapes.drawn(rng, name) if self.automated else {"tasks": rng.choice(SHAPES)}
             drawn[name] = defined(
                 name,
-                tasks=rng.choice(SHAPES),
+                **shape,
                 delay=rng.choice([0, 0, 3, 30]),
                 hook=rng.choice([None, "tell"]),
                 concurrency=rng.randint(1, 3),
@@ -272,7 +288,10 @@ class World:
     async def _schedule(self, server):
         pipeline, partition = self.rng.choice("ppqr"), self.rng.choice(["", "x"])
         try:
-            run = await server.served.schedule(pipeline, variables={"n": self.ids}, partition=partition)
+            user = automated_shapes.STARTER if self.automated else ""
+            run = await server.served.schedule(
+                pipeline, variables={"n": self.ids}, partition=partition, user=user
+            )
         except ScheduleRefusedError:
             self.counts["refused"] += 1
             return "refused"
@@ -294,6 +313,41 @@ class World:
             if run_id not in self.removed and not self.stored[run_id].canceled:
                 self.complaints.append(f"{run_id} was said to be canceled before it was on the disk")
         return run_id
+
+    async def _decider(self):
+        """Somebody who looks in now and then."""
+        while True:
+            await asyncio.sleep(self.rng.expovariate(1 / self.rng.choice([2, 10, 200])))
+            await self._answer(self._repeat if self.rng.random() < 0.05 else self._decide)
+
+    async def _decide(self, server):
+        """Whoever gets an answer can rely on it."""
+        if not (blocked := server.engine.blocked()):
+            return ""
+        run, one = self.rng.choice(blocked)
+        user, approved = self.rng.choice(automated_shapes.PEOPLE), self.rng.random() < 0.85
+        key = (run.run_id, one.name, one.attempt)
+        if approved:
+            self.tried[key] += 1
+        with contextlib.suppress(DecisionRefusedError):
+            server.engine.decide(run.run_id, one.name, user=user, approved=approved, digest=one.asked.digest)
+            await server.served.durable()
+            await server.life.goes_on()
+            self.said.append((*key, user, approved))
+            self.counts["decisions"] += 1
+        return user
+
+    async def _repeat(self, server):
+        """Have what is asked for be done again."""
+        for run, one in server.engine.blocked():
+            for name in one.definition.depends_on:
+                if run.task(name).definition.script and not run.task(name).definition.elsewhere:
+                    with contextlib.suppress(RepeatRefusedError):
+                        server.engine.repeat(run.run_id, name)
+                        self.repeats[run.run_id, name] += 1
+                        self.counts["repeats"] += 1
+                        return run.run_id
+        return ""
 
     async def _reload(self, server):
         self.definitions = self.drawn_definitions()
@@ -409,7 +463,49 @@ class World:
             if run.ended:
                 self._must_rest(run.run_id, "has ended by the disk")
             self.stored[run.run_id] = run
+            self._look_at_automation(run)
         self.texts = now
+
+    def _look_at_automation(self, run):
+        """What belongs together comes to the disk together."""
+        if run.origin.caller_run:
+            of = self.called.setdefault((run.origin.caller_run, run.origin.caller_task), set())
+            self.counts["calls"] += run.run_id not in of
+            of.add(run.run_id)
+            if len(of) > 1:
+                self.complaints.append(f"{run.origin.caller_run} has called {sorted(of)} with one task")
+        sent = {key for (key,) in self.disk.execute("SELECT key FROM record WHERE kind = 'notice'")}
+        for one in run.tasks:
+            if one.called and one.called not in self.texts.keys() | self.stored.keys() | self.removed:
+                known = self.disk.execute("SELECT 1 FROM record WHERE key = ?", (one.called,)).fetchall()
+                if not known:
+                    self.complaints.append(
+                        f"{run.run_id} {one.name} has called {one.called}, which is not there"
+                    )
+            told = f"message/{run.run_id}/{one.name}/{one.attempt}"
+            if (
+                one.definition.message
+                and one.status is TaskStatus.DONE
+                and not one.error
+                and told not in sent
+            ):
+                self.complaints.append(f"{told} was not told")
+            if one.definition.approval and one.status is TaskStatus.DONE:
+                self._must_be_approved(run, one)
+
+    def _must_be_approved(self, run, one):
+        approval, where = one.definition.approval, f"{run.run_id} {one.name}"
+        users = [each.user for each in one.asked.decisions if each.approved] if one.asked else []
+        if len(users) != len(set(users)):
+            self.complaints.append(f"{where}: one person counts twice: {users}")
+        if one.asked is None:
+            self.complaints.append(f"{where} is done and was never asked")
+        elif not (one.asked.passed and approval.on_deadline is OnDeadline.APPROVE):
+            tried = self.tried[run.run_id, one.name, one.attempt]
+            if not approval.count <= len(users) <= tried:
+                self.complaints.append(f"{where} is done by {users}, and {tried} were sent")
+            if approval.four_eyes and automated_shapes.STARTER in users:
+                self.complaints.append(f"{where} was approved by whoever started it")
 
     def _must_rest(self, run_id, since):
         if any(work.alive and work.run_id == run_id for work in self.works):
@@ -427,6 +523,10 @@ class World:
             return self.works[-1]
         if recorded.attempt != attempt:
             self.complaints.append(f"{where} was started again before that was on the disk")
+        for need in before(known, name):
+            decided = known.task(need).status in (TaskStatus.DONE, TaskStatus.SKIPPED)
+            if known.task(need).definition.approval and not decided:
+                self.complaints.append(f"{where} was started before {need} was approved")
         for need in recorded.definition.depends_on:
             if known.task(need).definition.script and not self._ended_well(known, need):
                 self.complaints.append(f"{where} was started before {need} had ended")
@@ -447,6 +547,7 @@ class World:
         for run_id in self.answered:
             if run_id not in self.stored.keys() | self.removed:
                 yield f"{run_id}, which was answered, is lost"
+        yield from self._broken_automation()
         for run in self.stored.values():
             if not run.ended:
                 yield f"{run.run_id} has not ended"
@@ -466,8 +567,37 @@ class World:
                 again = len(
                     [work for work in self.works if (work.run_id, work.task) == (run.run_id, one.name)]
                 )
+                again -= self.repeats[run.run_id, one.name]
                 if again > 1 and (one.definition.restart is not Restart.RETRY or one.definition.elsewhere):
                     yield f"{run.run_id} {one.name} ran {again} times"
+
+    def _broken_automation(self):
+        for run_id, name, attempt, user, approved in self.said:
+            one = self.stored[run_id].task(name) if run_id in self.stored else None
+            if one is None or one.attempt != attempt:
+                continue
+            said = [each.approved for each in one.asked.decisions if each.user == user] if one.asked else []
+            if said.count(approved) != 1:
+                yield f"{run_id} {name}: that {user} said {approved} counts {said.count(approved)} times"
+        for run in self.stored.values():
+            for one in run.tasks:
+                calls = self.called.get((run.run_id, one.name), ())
+                if (
+                    one.definition.call
+                    and one.status is TaskStatus.DONE
+                    and not one.error
+                    and len(calls) != 1
+                ):
+                    yield f"{run.run_id} {one.name} is done and has called {len(calls)} runs"
+
+
+def _waits_for_others(run):
+    """For people, for a slot until they have decided, or for what it calls; or it was called itself."""
+    if run.waiting:
+        return bool(run.origin.caller_run)
+    running = [one for one in run.tasks if one.status is TaskStatus.RUNNING]
+    blocked = any(one.status is TaskStatus.BLOCKED for one in run.tasks)
+    return all(one.definition.call for one in running) and (blocked or bool(running))
 
 
 def _run_of(job):
@@ -495,7 +625,9 @@ class Server:
     async def _serve(self, store):
         world = self.world
         self.journal = journal = store.journal
-        self.engine = engine = Engine(virtual_now, store.runs, world.definitions, new_id=world.new_id)
+        self.engine = engine = Engine(
+            virtual_now, store.runs, world.definitions, new_id=world.new_id, stdout=store.logs.last_words
+        )
         engine.recover()
         secret = Secret("a secret for the tokens")
         self.jobs = JobServer.open(
@@ -510,6 +642,7 @@ class Server:
             store.logs,
             lambda task: self.jobs.place if task.definition.elsewhere else here,
             clock=virtual_now,
+            native=NativePlace(engine=engine, clock=virtual_now, notices=Told(journal)),
         )
         self.conductor._rng = random.Random(1)
         sweeping = asyncio.create_task(keep_sweeping(self.jobs.coordinator))
@@ -557,6 +690,16 @@ class MortalDatabase:
 
 
 @attrs.define(eq=False)
+class Told:
+    """Notices as far as the journal."""
+
+    journal: DiskJournal
+
+    def tell(self, to, *, key, text, **_more):
+        self.journal.put("notice", key, f"{to}: {text}")
+
+
+@attrs.define(eq=False)
 class Hasty:
     """A journal that never waits: one of the faults that are planted."""
 
@@ -595,7 +738,10 @@ class Here:
             elif rng.random() < world.mood.trouble / 4:
                 raise OSError(FULL)
             else:
-                work.ends(world.drawn_end())
+                end = world.drawn_end()
+                if order.task.definition.outputs and end == TaskEnd():
+                    end = TaskEnd(outputs={"changed": rng.random() < 0.8})
+                work.ends(end)
         finally:
             work.ends(TaskEnd(error="it is gone"))
         await self.life.goes_on()

@@ -1,0 +1,94 @@
+"""The schedules of all pipelines, looked at: what has come becomes events, together with the cursors.
+
+Event and cursor are put in one transaction: a moment that is on the disk is never planned again, and one that
+is not will be.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import attrs
+import structlog
+
+from paas_pipelines.definitions.automation import Schedule, TriggerType
+from paas_pipelines.runs.engine import Engine
+from paas_pipelines.triggers import planning
+from paas_pipelines.triggers.event import Event, Identity
+from paas_pipelines.triggers.event_book import EventBook, TooManyWaitError
+from paas_pipelines.triggers.judging import full_name
+from paas_pipelines.triggers.moments import MomentsError
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Scheduler:
+    """One for a server."""
+
+    def __init__(self, engine: Engine, book: EventBook) -> None:
+        self._engine = engine
+        self._book = book
+        self._complained: dict[str, str] = {}
+
+    def plan(self, now: datetime) -> datetime | None:
+        """Make events of what is due; when the next one is. Without an await.
+
+        A schedule that is new or another than before begins now; of those that are gone, or off for a while,
+        no moment is caught up later.
+        """
+        following: list[datetime] = []
+        known = set()
+        for name, schedule in self._schedules():
+            known.add(name)
+            try:
+                moment = self._planned(name, schedule, now)
+            except MomentsError as error:
+                if self._complained.get(name) != str(error):
+                    self._complained[name] = str(error)
+                    log.error("schedule_refused", trigger=name, reason=str(error))
+                continue
+            if moment is not None:
+                following.append(moment)
+        for state in self._book.states():
+            if state.trigger not in known and state.cursor is not None:
+                self._book.remember(attrs.evolve(state, cursor=None, schedule=""))
+        return min(following, default=None)
+
+    def _planned(self, name: str, schedule: Schedule, now: datetime) -> datetime | None:
+        state, mark = self._book.state(name), planning.fingerprint(schedule)
+        if state.cursor is None or state.schedule != mark:
+            planning.next_due(schedule, name, now)  # whether it can be computed at all
+            state = attrs.evolve(state, cursor=now, schedule=mark)
+            self._book.remember(state)
+        cursor = state.cursor or now
+        plan = planning.planned(schedule, name, cursor, now)
+        for planned in plan.starts:
+            if not self._event(name, planned, now):
+                return now  # what waits is too much: this and what follows is for the next look
+            cursor = planned
+            self._book.remember(attrs.evolve(state, cursor=cursor))
+        if plan.cursor != cursor:
+            cursor = plan.cursor
+            self._book.remember(attrs.evolve(state, cursor=cursor))
+        return planning.next_due(schedule, name, cursor)
+
+    def _event(self, name: str, planned: datetime, now: datetime) -> bool:
+        event = Event(
+            event_id=self._book.next_id(),
+            identity=Identity(trigger=name, type=TriggerType.SCHEDULE),
+            created=now,
+            meta={"planned": planned.isoformat()},
+        )
+        try:
+            self._book.add(event)
+        except TooManyWaitError:
+            log.error("event_delayed", trigger=name)
+            return False
+        return True
+
+    def _schedules(self) -> Iterator[tuple[str, Schedule]]:
+        """Those that are on: a pause lasts until `resume`, which begins anew."""
+        for definition in self._engine.definitions.values():
+            for trigger in definition.triggers.values():
+                name = full_name(definition.name, trigger.name)
+                if trigger.schedule is not None and trigger.enabled and not self._book.state(name).paused:
+                    yield name, trigger.schedule
