@@ -31,19 +31,24 @@ def build_context(
     Raises `Rejected` when the forwarded configuration cannot be written, `Transient` when the file of
     `tls-ca-file` cannot be read, `JobRefusedError` as `job_definition` does.
     """
-    authority = _authority(section)
+    authority = authority_of(section)
+    trusted = f"{CONFIGURATION_FOLDER}/{AUTHORITY_FILE}" if authority else ""
+    configuration = inner_configuration(
+        section, inner_executor=inner_executor, authority_file=trusted, trace=request.trace
+    )
     files = {
-        "runner.toml": _inner_configuration(section, inner_executor, authority, request.trace).encode(),
-        "job.json": _as_json(job_definition(request.payload)),
+        "runner.toml": configuration.encode(),
+        "job.json": job_text(request.payload).encode(),
         **authority,
     }
     return {"Dockerfile": _dockerfile(main_image, list(files)).encode(), **files}
 
 
-def _authority(section: RunnerSection) -> Mapping[str, bytes]:
+def authority_of(section: RunnerSection) -> Mapping[str, bytes]:
     """What a host has to trust to reach the coordinator: it gets the file itself, wherever that is here.
 
-    Certificates by which we show ourselves stay here: every job could read them on its host.
+    Certificates by which we show ourselves stay here: every job could read them on its host. Raises
+    `Transient` when the file cannot be read.
     """
     if section.tls is None or section.tls.ca_file is None:
         return {}
@@ -62,9 +67,10 @@ def job_definition(payload: Payload) -> Mapping[str, Any]:
     return through_dependency_proxy(payload)
 
 
-def _as_json(definition: Mapping[str, Any]) -> bytes:
-    """Half a character, which JSON may have and no encoding takes, stays the escape that it was."""
-    return json.dumps(definition, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
+def job_text(payload: Payload) -> str:
+    """`job_definition` as JSON; half a character, which no encoding takes, stays the escape that it was."""
+    written = json.dumps(job_definition(payload), ensure_ascii=False, separators=(",", ":"))
+    return written.encode(errors="backslashreplace").decode()
 
 
 def _dockerfile(main_image: str, files: Sequence[str]) -> str:
@@ -84,17 +90,25 @@ def _dockerfile(main_image: str, files: Sequence[str]) -> str:
     )
 
 
-def _inner_configuration(
-    section: RunnerSection, inner_executor: str, authority: Mapping[str, bytes], trace: HostTrace | None
+def inner_configuration(
+    section: RunnerSection,
+    *,
+    inner_executor: str = "docker",
+    authority_file: str = "",
+    trace: HostTrace | None = None,
 ) -> str:
+    """The inner runner's `runner.toml`; `authority_file` is where its host has the file of `authority_of`.
+
+    Raises `Rejected` when the forwarded configuration cannot be written.
+    """
     inner = {
         "name": section.name,
         "url": section.url,
         "token": section.short_token,
         "executor": inner_executor,
     }
-    if authority:
-        inner["tls-ca-file"] = f"{CONFIGURATION_FOLDER}/{AUTHORITY_FILE}"
+    if authority_file:
+        inner["tls-ca-file"] = authority_file
     try:
         return dumps({"runners": [{**inner, **section.forwarded, **_trace_keys(section, trace)}]})
     except UnwritableTomlError as error:

@@ -22,6 +22,7 @@ from paas_runner.commands import (
     costs,
     demo,
     drain,
+    expire,
     explain,
     migrate,
     notify,
@@ -31,7 +32,8 @@ from paas_runner.commands import (
     status,
     store,
 )
-from paas_runner.commands.command import Command, exit_code_of
+from paas_runner.commands.command import WORDS_BEHIND_OPTIONS, Command, exit_code_of
+from paas_runner.commands.exec import COMMAND as EXEC
 from paas_runner.errors import Exit, RunnerError
 
 if TYPE_CHECKING:
@@ -49,11 +51,13 @@ COMMANDS: Sequence[Command] = (
     operate.PAUSE,
     operate.RESUME,
     orphans.COMMAND,
+    expire.COMMAND,
     costs.COMMAND,
     notify.COMMAND,
     migrate.COMMAND,
     store.COMMAND,
     demo.COMMAND,
+    EXEC,
 )
 """Those of this package; other distributions bring theirs as entry points."""
 
@@ -94,7 +98,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str] | None) -> int:
     wanted = sys.argv[1:] if arguments is None else arguments
-    chosen = commands_parser(wanted[:1]).parse_args(arguments)
+    parser = commands_parser(wanted[:1])
+    chosen, behind = parser.parse_known_args(wanted)
+    taking = getattr(chosen, WORDS_BEHIND_OPTIONS, None)
+    unknown = [word for word in behind if taking is None or word.startswith("-")]
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if behind and taking is not None:
+        setattr(chosen, taking, [*getattr(chosen, taking), *behind])
     return exit_code_of(chosen.program, lambda: int(chosen.call(chosen)))
 
 

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NewType, Protocol
+from typing import Any, NewType, Protocol, get_args, get_origin
 
 import attrs
 
@@ -39,6 +39,9 @@ InstallationId = NewType("InstallationId", str)
 
 ListenAddress = NewType("ListenAddress", str)
 """`host:port`, `:port`, `[::1]:port` or `unix:/path`, for `addresses.listen_place`; empty is nowhere."""
+
+SecretText = NewType("SecretText", Secret)
+"""A secret of any number of lines: a key in PEM, a file."""
 
 TEXTS = Sequence[str]
 TABLE_OF_LISTS = Mapping[str, Sequence[str]]
@@ -98,7 +101,7 @@ def _text(raw: Any, around: References) -> str:
     return _REFERENCE.sub(value, raw)
 
 
-def _secret(raw: Any, around: References) -> Secret:
+def _secret_text(raw: Any, around: References) -> SecretText:
     referred = around.dereferenced(raw) if isinstance(raw, str) else None
     try:
         value = referred or _text(raw, around)
@@ -108,6 +111,11 @@ def _secret(raw: Any, around: References) -> Secret:
         raise
     if not value:
         raise UnfitError("must not be empty")
+    return SecretText(Secret(value))
+
+
+def _secret(raw: Any, around: References) -> Secret:
+    value = _secret_text(raw, around).reveal()
     if value != value.strip():
         raise UnfitError(f"has white space at its beginning or end{_COPY_AGAIN}")
     for character in value:
@@ -239,6 +247,7 @@ SCALARS: Mapping[Any, Scalar] = {
     timedelta: Scalar("a number of seconds", _seconds),
     datetime: Scalar("a date and time", _moment),
     Secret: Scalar("a non-empty text", _secret, quotable=False),
+    SecretText: Scalar("a non-empty text", _secret_text, quotable=False),
     DatabaseUrl: Scalar(EXPECTED, _database_url, quotable=False),
     Path: Scalar("a path", _path),
     InstallationId: Scalar("8 to 64 letters, digits, - and _", _installation_id),
@@ -248,3 +257,9 @@ SCALARS: Mapping[Any, Scalar] = {
     ReadableFile: Scalar("a readable file", _readable_file),
     Fraction: Scalar("a number above 0, at most 1", _fraction),
 }
+
+
+def class_of_tables(kind: Any) -> type[Any] | None:
+    """The settings class of each table in `Mapping[str, C]`, whose names are the operator's; else None."""
+    inner = get_args(kind)[1:] if get_origin(kind) is Mapping else ()
+    return inner[0] if inner and attrs.has(inner[0]) else None

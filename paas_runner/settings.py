@@ -31,9 +31,10 @@ def setting(
 
     The field's annotation is the type: `str`, `int`, `float`, `bool`, `Secret`, `timedelta` (a number of
     seconds in the file), `Path`, `Url`, `GoDuration`, `ReadableFile`, `Fraction`, `Sequence[str]`,
-    `Mapping[str, str]`, `Mapping[str, Sequence[str]]`, or another such class for a sub-table; with `| None`
-    it may be absent. Without default or factory the key is required. `key` is its name in the file when that
-    is no Python name. A `Secret` that is sent in the header of a request is a `token`.
+    `Mapping[str, str]`, `Mapping[str, Sequence[str]]`, another such class for a sub-table, or a `Mapping`
+    from `str` to such a class for sub-tables with names of the operator's; with `| None` it may be absent.
+    Without default or factory the key is required. `key` is its name in the file when that is no Python name.
+    A `Secret` that is sent in the header of a request is a `token`.
 
     A class may add `problems(self) -> Iterable[tuple[str, str]]`: contradictions between keys, as pairs of
     the key to point at and a sentence.

@@ -184,6 +184,12 @@ class ExecutorInterview:
         )
 
 
+def variable_of(kind: ExecutorKind, key: str) -> str:
+    """The environment variable that answers for a key of the section."""
+    asked = next((question for question in questions_of(kind) if question.key == key), None)
+    return _variable(asked or Question(key=key))
+
+
 def _variable(question: Question) -> str:
     return question.variable or question.key.replace(".", "_").replace("-", "_").upper()
 

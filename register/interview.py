@@ -69,7 +69,8 @@ class Interview:
                 return wanted.accept(answer)
             except AnswerRefusedError as error:
                 if self.terminal is None:
-                    raise AnswerRefusedError(f"{wanted.source}: {error}") from error
+                    source = f"--set {error.again}=…" if error.again else wanted.source
+                    raise AnswerRefusedError(f"{source}: {error}") from error
                 self.terminal.complain(str(error))
                 if error.again:
                     raise GoBackError(error.again) from None

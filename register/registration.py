@@ -17,7 +17,7 @@ from paas_runner.executor.contract import ExecutorKind
 from paas_runner.http import Connect, Tls
 from register import document
 from register.document import Draft, secret_keys
-from register.executor_interview import ExecutorInterview
+from register.executor_interview import ExecutorInterview, variable_of
 from register.interview import Interview, MissingAnswerError
 from register.options import Options
 from register.own_questions import GIVEN_BY, OwnQuestions
@@ -142,7 +142,8 @@ class Registration:
         for key in {"token", *secret_keys(kind.settings)} & self.options.settings.keys():
             if is_literal(self.options.settings[key]):
                 raise UsageError(
-                    f"--set {key}: everybody on this machine sees arguments; give ${key.upper()} instead, or "
+                    f"--set {key}: everybody on this machine sees arguments; "
+                    f"give ${variable_of(kind, key)} instead, or "
                     "the place of the secret (env:NAME, file:PATH, credential:NAME, secret:KEY)"
                 )
         return kind

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -31,24 +31,32 @@ class CleverDocker:
     second_look_after: timedelta = timedelta(seconds=5)
     settings: type[Any] = CleverSettings
     questions: Sequence[Question] = QUESTIONS
+    scale: ClassVar[str] = "memory"
 
     def build(
         self, settings: CleverSettings, section: RunnerSection, connect: Connect
     ) -> CleverDockerExecutor:
         """The executor of one section; raises `RunnerError` when it cannot be served on this machine."""
-        accounts: CloudAccounts = OneAccount(settings, connect)
-        if settings.cc_multi_tenant:
-            accounts = TenantAccounts(
-                settings, Tenants(settings, GroupsApi(settings, section, connect)), connect
-            )
         return CleverDockerExecutor(
             settings,
             section,
             catalogue=Catalogue(settings, connect),
-            accounts=accounts,
-            push=self.push or (_program_push() if settings.paas_push == PROGRAM else HttpPush(connect)),
+            accounts=accounts_of(settings, section, connect),
+            push=self.push or push_of(settings, connect),
             watch=HostWatch(settings=settings, clock=self.clock, second_look_after=self.second_look_after),
         )
+
+
+def accounts_of(settings: CleverSettings, section: RunnerSection, connect: Connect) -> CloudAccounts:
+    """Who pays for the hosts of the section."""
+    if not settings.cc_multi_tenant:
+        return OneAccount(settings, connect)
+    return TenantAccounts(settings, Tenants(settings, GroupsApi(settings, section, connect)), connect)
+
+
+def push_of(settings: CleverSettings, connect: Connect) -> Push:
+    """Who pushes, as the section has it; raises `RunnerError` when the program cannot be used."""
+    return _program_push() if settings.paas_push == PROGRAM else HttpPush(connect)
 
 
 @functools.cache

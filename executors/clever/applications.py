@@ -1,7 +1,8 @@
 """A host as an application: what it is created from, and how it is distinguished from those of others.
 
-The application is a task: its machine starts with the push and stops when the job has ended. It is ours by
-its name and by the label of this installation, in its description or its environment: never by a name alone.
+The application is a task, unless it is to stay: its machine starts with the push and stops when the job has
+ended. It is ours by its name and by the label of this installation, in its description or its environment:
+never by a name alone.
 """
 
 import re
@@ -44,6 +45,8 @@ class Applications:
 
     settings: CleverSettings
     section: RunnerSection
+    lifetime: str | None = "TASK"
+    """None for what stays up; `TASK` ends with its program."""
 
     async def create(
         self,
@@ -55,11 +58,11 @@ class Applications:
     ) -> Host:
         """A new host; never repeated here, names are not unique. A refusal leaves none behind.
 
-        `told` is what its environment says of its flavor.
+        `told` is what its environment says beside what is in the settings.
         """
         application = await account.api.create(self._definition(request, placement, version, told))
         try:
-            return await self.configure(account, application, placement.flavor, told)
+            return await self.configure(account, application, placement, told)
         except Rejected as error:
             try:
                 await account.api.delete(application.ref)
@@ -68,10 +71,10 @@ class Applications:
             raise
 
     async def configure(
-        self, account: Account, application: Application, flavor: Flavor, told: Mapping[str, str]
+        self, account: Account, application: Application, placement: Placement, told: Mapping[str, str]
     ) -> Host:
         """With its whole environment; a cloud that ignores `env` at creation gets it in a second request."""
-        env = self._env(told)
+        env, flavor = self._env(told), placement.flavor
         if not env.items() <= (application.env or {}).items():
             try:
                 await account.api.set_env(application.ref, env)
@@ -80,7 +83,7 @@ class Applications:
         notes = {
             "deploy_url": application.push_url,
             "organisation": account.api.organisation,
-            "zone": application.zone or self.settings.zones[0],
+            "zone": application.zone or placement.zone,
         }
         if account.group is not None:
             notes["group"] = str(account.group)
@@ -129,7 +132,7 @@ class Applications:
             "instanceType": "docker",
             "instanceVersion": version,
             "instanceVariant": self.settings.cc_instance_variant_uuid,
-            "instanceLifetime": "TASK",
+            **({"instanceLifetime": self.lifetime} if self.lifetime else {}),
             "minInstances": 1,
             "maxInstances": 1,
             "minFlavor": placement.flavor.cloud_name,

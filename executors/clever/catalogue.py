@@ -86,22 +86,37 @@ class Catalogue:
 
 
 def choose(
-    offer: Offer, wanted: str | None, settings: CleverSettings, *, most_weight: float = math.inf
+    offer: Offer,
+    wanted: str | None,
+    settings: CleverSettings,
+    *,
+    tag: str = "",
+    most_weight: float = math.inf,
 ) -> Sequence[Flavor]:
     """The flavors for a job that asks for `wanted`, the best first: one, and its fallbacks.
 
-    None is heavier than `most_weight`; a job that asks for none gets the largest that fits, if its default
-    does not. Raises `JobRefusedError` in words for the job's author.
+    A job that asks for none gets that of its `tag`, else the default. None is heavier than `most_weight` or
+    `cc_max_flavor`: instead of a default that is, the job gets the largest that fits. Raises
+    `JobRefusedError` in words for the job's author.
     """
-    name = wanted or settings.cc_default_flavor
-    allowed = _allowed(offer, settings)
-    fitting = {flavor.name: flavor for flavor in allowed if fits(flavor.weight, most_weight)}
+    hosts = settings.tags.get(tag)
+    of_tag = None if wanted or hosts is None else hosts.flavor
+    name = wanted or of_tag or settings.cc_default_flavor
+    fitting = {each.name: each for each in _allowed(offer, settings) if fits(each.weight, most_weight)}
     chain = [fitting[each] for each in (name, *settings.cc_flavor_fallback.get(name, ())) if each in fitting]
     if chain:
         return chain
     listed = ", ".join(fitting) or "none at present"
     if wanted:
-        raise _refused(f'The flavor "{_shown(name)}" {_why_not(name, offer, allowed)}. Choices: {listed}.')
+        why = f"{why_not(name, offer, settings)} ({FLAVOR_VARIABLE})"
+        raise _refused(f'The flavor "{_shown(name)}" {why}. Choices: {listed}.')
+    if of_tag:
+        text = (
+            f'The flavor "{of_tag}", which this runner has for jobs with the tag "{tag}", '
+            f"{why_not(of_tag, offer, settings)}. The operators of this runner can help; until then "
+            f"{FLAVOR_VARIABLE} may name another. Choices: {listed}."
+        )
+        raise JobRefusedError(Failure(reason=FailureReason.SYSTEM, text=text))
     if name in offer.flavors and fitting:
         return list(fitting.values())[-1:]
     if name in offer.flavors:
@@ -129,12 +144,13 @@ def _allowed(offer: Offer, settings: CleverSettings) -> Sequence[Flavor]:
     return [each for each in offer.flavors.values() if each.weight <= offer.most_weight(settings)]
 
 
-def _why_not(name: str, offer: Offer, allowed: Sequence[Flavor]) -> str:
+def why_not(name: str, offer: Offer, settings: CleverSettings) -> str:
+    """Why no job gets a host of this flavor, in words that go on after its name."""
     if name not in offer.flavors:
-        return f"does not exist ({FLAVOR_VARIABLE})"
-    if all(flavor.name != name for flavor in allowed):
-        return f"is larger than this runner allows ({FLAVOR_VARIABLE})"
-    return f"is more than this runner's quota allows ({FLAVOR_VARIABLE})"
+        return "does not exist"
+    if all(flavor.name != name for flavor in _allowed(offer, settings)):
+        return "is larger than this runner allows"
+    return "is more than this runner's quota allows"
 
 
 def _shown(name: str) -> str:

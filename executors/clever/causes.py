@@ -216,15 +216,33 @@ _CLUES = (
         advice="ask the operators of this runner: are cc_extra_env and cc_instance_variant_uuid right?",
     ),
 )
+_NOT_REACHED = _clue(
+    r"nothing listening on|health check failed",
+    cause="the helper service on it did not answer on port 8080: it is another program, or it ended at once",
+    advice="ask the operators of this runner: is heptapod_paas_runner_helper_image right?",
+)
 _READ_FOR_CLUES = frozenset({Case.FAILED, Case.DEPLOYING})
 
 
-def diagnosis(case: Case, lines: Sequence[str] | None) -> Diagnosis:
-    """Of the case, more exactly where the host's log gives the cause away."""
+def diagnosis(case: Case, lines: Sequence[str] | None, *, stays: bool = False) -> Diagnosis:
+    """Of the case, more exactly where the log gives the cause away; in the words of a host that `stays`."""
     usual = DIAGNOSES[case]
     if case in _READ_FOR_CLUES:
         for line in reversed(lines or ()):
-            for clue in _CLUES:
+            for clue in (_NOT_REACHED, *_CLUES) if stays else _CLUES:
                 if clue.pattern.search(line):
-                    return attrs.evolve(usual, cause=clue.cause, advice=clue.advice)
-    return usual
+                    usual = attrs.evolve(usual, cause=clue.cause, advice=clue.advice)
+                    return _of_a_helper(usual) if stays else usual
+    return _of_a_helper(usual) if stays else usual
+
+
+def _of_a_helper(told: Diagnosis) -> Diagnosis:
+    """What a host that stays was made of is another image, and another program."""
+    words = {
+        "heptapod_runner_main_image": "heptapod_paas_runner_helper_image",
+        "inner runner": "helper service",
+    }
+    cause, advice = told.cause, told.advice
+    for word, instead in words.items():
+        cause, advice = cause.replace(word, instead), advice.replace(word, instead)
+    return attrs.evolve(told, cause=cause, advice=advice)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from executors.clever.accounts import Account, CloudAccounts
 from executors.clever.api import Application
-from executors.clever.catalogue import Catalogue
+from executors.clever.catalogue import Catalogue, choose, sizes, why_not
 from executors.clever.groups import Group
 from executors.clever.offer import Offer
 from executors.clever.settings import CleverSettings
@@ -17,7 +17,7 @@ from executors.clever.tenants import TenantError
 from executors.clever.watch import SHORTEST_SECRET
 from paas_runner.errors import Rejected, RemoteError
 from paas_runner.executor.checks import CheckResult, Grade, fault, fine, warning
-from paas_runner.executor.contract import RunnerSection
+from paas_runner.executor.contract import JobRefusedError, RunnerSection
 from paas_runner.job.tracked import host_name_prefix
 
 ACCOUNTS_AT_ONCE = 8
@@ -42,8 +42,14 @@ async def examine(
     seen = [*_environment(settings), *of_accounts]
     if isinstance(public, CheckResult):
         return [*offer, public, *seen]
-    present = {application.zone for application in applications}
-    return [*offer, _zones(settings, public, present), *seen]
+    known = {*public, *(application.zone for application in applications)}
+    zones = [_zones("zones", settings.zones, public, known)]
+    zones += [
+        _zones(f"zones of {tag}", hosts.places, public, known)
+        for tag, hosts in settings.tags.items()
+        if hosts.places
+    ]
+    return [*offer, *zones, *seen]
 
 
 def _environment(settings: CleverSettings) -> Iterator[CheckResult]:
@@ -63,11 +69,12 @@ async def _offer(settings: CleverSettings, catalogue: Catalogue) -> Sequence[Che
     except RemoteError as error:
         return [fault("flavors", str(error), "is `cc_api_url` right?")]
     results = [*_variant(settings, offer), *_flavors(settings, offer)]
+    tags = [*_of_tags(settings, offer)]
     if any(result.grade is Grade.FAULT for result in results):
-        return results
+        return [*results, *tags]
     most = f", at most {settings.cc_max_flavor}" if settings.cc_max_flavor else ""
     text = f"{', '.join(offer.flavors)}; {settings.cc_default_flavor} by default{most}"
-    return [fine("flavors", text), *results]
+    return [fine("flavors", text), *results, *tags]
 
 
 def _variant(settings: CleverSettings, offer: Offer) -> Iterator[CheckResult]:
@@ -106,6 +113,21 @@ def _flavors(settings: CleverSettings, offer: Offer) -> Iterator[CheckResult]:
         yield warning("flavors", text, f"choose from {listed}")
 
 
+def _of_tags(settings: CleverSettings, offer: Offer) -> Iterator[CheckResult]:
+    """The flavors in `[runners.tags]`: instead of one that cannot be had its jobs get no smaller one."""
+    for tag, hosts in settings.tags.items():
+        subject = f"flavor of {tag}"
+        if hosts.flavor is None:
+            continue
+        try:
+            yield fine(subject, ", ".join(each.name for each in choose(offer, None, settings, tag=tag)))
+        except JobRefusedError:
+            why = why_not(hosts.flavor, offer, settings)
+            text = f'`flavor` = "{hosts.flavor}" of tag {tag} {why}: jobs with it are failed'
+            listed = ", ".join(size.name for size in sizes(offer, settings))
+            yield fault(subject, text, f"choose one of {listed}")
+
+
 async def _public_zones(catalogue: Catalogue) -> Sequence[str] | CheckResult:
     try:
         return await catalogue.zones()
@@ -113,17 +135,17 @@ async def _public_zones(catalogue: Catalogue) -> Sequence[str] | CheckResult:
         return warning("zones", f"not known to exist: {error}")
 
 
-def _zones(settings: CleverSettings, public: Sequence[str], present: Collection[str]) -> CheckResult:
-    """A zone of one's own is in no public list, but may be `present` among the applications."""
-    unknown = [zone for zone in settings.zones if zone not in public and zone not in present]
+def _zones(subject: str, zones: Sequence[str], public: Sequence[str], known: Collection[str]) -> CheckResult:
+    """A zone of one's own is in no `public` list, but may be `known` by an application in it."""
+    unknown = [zone for zone in zones if zone not in known]
     if not unknown:
-        return fine("zones", ", ".join(settings.zones))
-    grade = fault if len(unknown) == len(settings.zones) else warning
+        return fine(subject, ", ".join(zones))
+    grade = fault if len(unknown) == len(zones) else warning
     advice = (
         f"public zones are {', '.join(sorted(public))}; one of your own is known here once you have an "
         "application in it"
     )
-    return grade("zones", f"unknown: {', '.join(unknown)}", advice)
+    return grade(subject, f"unknown: {', '.join(unknown)}", advice)
 
 
 # --- who pays ---------------------------------------------------------------------------------------------

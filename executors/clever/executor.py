@@ -1,6 +1,6 @@
 """`clever-docker`: each job on a Clever Cloud application of its own, launched by a push."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -9,6 +9,7 @@ import structlog
 
 from executors.build_context import Push, build_context, job_definition
 from executors.clever.accounts import EVERYBODY, Account, CloudAccounts
+from executors.clever.api import Application
 from executors.clever.applications import Applications, Placement, placements
 from executors.clever.catalogue import (
     FLAVOR_VARIABLE,
@@ -25,6 +26,7 @@ from executors.clever.refusals import SERVICE, NoSuchApplicationError, UnknownVe
 from executors.clever.settings import CleverSettings
 from executors.clever.tenants import TenantError, group_of
 from executors.clever.watch import HostWatch
+from executors.tag_tables import TagTables
 from paas_runner.addresses import AddressError, parsed
 from paas_runner.errors import Rejected
 from paas_runner.executor.checks import CheckResult
@@ -53,6 +55,8 @@ _NOT_AVAILABLE = (400, 404, 409, 422)
 class CleverDockerExecutor:
     """Hosts in the organisation that pays for them."""
 
+    lifetime: str | None = "TASK"
+
     def __init__(
         self,
         settings: CleverSettings,
@@ -71,7 +75,8 @@ class CleverDockerExecutor:
         self.accounts = accounts
         self._push = push
         self._watch = watch
-        self._applications = Applications(settings, section)
+        self._applications = Applications(settings, section, self.lifetime)
+        self._tags = TagTables(section.name, settings.tags)
 
     # --- before a host is asked for -----------------------------------------------------------------------
 
@@ -132,16 +137,17 @@ class CleverDockerExecutor:
         chosen = self._choice(offer, request.payload, request.most_weight)[0]
         by_cloud_name = {flavor.cloud_name: flavor for flavor in offer.flavors.values()}
 
+        zone = self._settings.zones_for(self._tags.deciding(request.payload))[0]
+
         async def work(account: Account) -> Host | None:
             for oldest in (await self._applications.named(account.api, request.host_name))[:1]:
-                flavor = by_cloud_name.get(oldest.flavor, chosen)
-                told = told_to_host(offer, flavor, self._settings)
-                return await self._applications.configure(account, oldest, flavor, told)
+                place = Placement(by_cloud_name.get(oldest.flavor, chosen), zone)
+                return await self._adopted(account, request, oldest, place, offer)
             return None
 
         return await self._for_a_new_host(request, work)
 
-    async def ready(self, provisioned: ProvisionedHost) -> bool:
+    async def ready(self, provisioned: ProvisionedHost) -> Host | bool:
         """Whether the git repository exists, a moment after the application does.
 
         An application that was just created may not be known everywhere at once.
@@ -157,19 +163,9 @@ class CleverDockerExecutor:
 
     async def launch(self, request: HostRequest, host: Host) -> None:
         """Push the job; the cloud answers that it is queued."""
-        tree = build_context(request, self._section, main_image=self._settings.heptapod_runner_main_image)
-        url = self._checked(host.details.get("deploy_url", ""))
-
-        async def work(account: Account) -> None:
-            await self._push(
-                tree,
-                url,
-                user=self._settings.cc_auth_user,
-                password=account.token,
-                identity=self._settings.identity,
-            )
-
-        await self._for_its_host(request.tenant, host, work)
+        image = self._settings.image_for(self._tags.deciding(request.payload))
+        tree = build_context(request, self._section, main_image=image)
+        await self._pushed(tree, request.tenant, host)
 
     def tenants_among(self, known: Collection[str]) -> Collection[str]:
         """In multi-tenant mode each has an organisation; otherwise all are one."""
@@ -262,18 +258,19 @@ class CleverDockerExecutor:
 
     def _choice(self, offer: Offer, payload: Payload, most_weight: float) -> Sequence[Flavor]:
         wanted = payload.variable(FLAVOR_VARIABLE, most=LONGEST_FLAVOR_NAME)
-        return choose(offer, wanted, self._settings, most_weight=most_weight)
+        tag = self._tags.deciding(payload)
+        return choose(offer, wanted, self._settings, tag=tag, most_weight=most_weight)
 
     async def _provisioned(self, request: HostRequest) -> Host:
         offer = await self._catalogue.offer()
         flavors = self._choice(offer, request.payload, request.most_weight)
+        zones = self._settings.zones_for(self._tags.deciding(request.payload))
 
         async def work(account: Account) -> Host:
             async def create(placement: Placement) -> Host:
-                told = told_to_host(offer, placement.flavor, self._settings)
-                return await self._applications.create(account, request, placement, offer.version, told)
+                return await self._created(account, request, placement, offer)
 
-            *others, last = placements(flavors, self._settings.zones, request.attempt)
+            *others, last = placements(flavors, zones, request.attempt)
             for placement in others:
                 try:
                     return await create(placement)
@@ -289,6 +286,38 @@ class CleverDockerExecutor:
             return await create(last)
 
         return await self._for_a_new_host(request, work)
+
+    async def _created(
+        self, account: Account, request: HostRequest, placement: Placement, offer: Offer
+    ) -> Host:
+        told = told_to_host(offer, placement.flavor, self._settings)
+        return await self._applications.create(account, request, placement, offer.version, told)
+
+    async def _adopted(
+        self,
+        account: Account,
+        request: HostRequest,  # noqa: ARG002 - for those whose hosts differ by it
+        found: Application,
+        placement: Placement,
+        offer: Offer,
+    ) -> Host:
+        told = told_to_host(offer, placement.flavor, self._settings)
+        return await self._applications.configure(account, found, placement, told)
+
+    async def _pushed(self, tree: Mapping[str, bytes], tenant: str, host: Host) -> None:
+        """The tree is on the host's remote; repeating it changes nothing."""
+        url = self._checked(host.details.get("deploy_url", ""))
+
+        async def work(account: Account) -> None:
+            await self._push(
+                tree,
+                url,
+                user=self._settings.cc_auth_user,
+                password=account.token,
+                identity=self._settings.identity,
+            )
+
+        await self._for_its_host(tenant, host, work)
 
     def _checked(self, url: str) -> str:
         """The remote as the cloud named it: it gets our credentials only over the API's own scheme."""

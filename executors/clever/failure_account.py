@@ -31,10 +31,14 @@ class HostFacts:
     hidden: Sequence[str] = attrs.field(default=(), repr=False)
     """Values to be masked."""
 
+    stays: bool = False
+    """Whether it runs a helper service, not one job."""
+
     @property
     def diagnosis(self) -> Diagnosis:
         """Of the case, knowing the log."""
-        return diagnosis(in_the_light_of_its_log(self.case, self.lines), self.lines)
+        case = in_the_light_of_its_log(self.case, self.lines)
+        return diagnosis(case, self.lines, stays=self.stays)
 
 
 def ended(facts: HostFacts) -> str:

@@ -31,7 +31,8 @@ _WHY = {
 
 
 def _settings(context: QuestionContext) -> CleverSettings:
-    return CleverSettings(**context.settings)
+    """Those that both executors have; another one's own are beside them."""
+    return CleverSettings(**{key: value for key, value in context.settings.items() if key in _DEFAULTS})
 
 
 def _one_organisation(context: QuestionContext) -> bool:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import attrs
 
 from executors.build_context import Identity, signature
+from executors.tag_tables import TagHosts
 from paas_runner.job.images import InvalidReferenceError, parse
 from paas_runner.secret import Secret
 from paas_runner.setting_types import Url
@@ -67,11 +68,24 @@ class CleverSettings:
         "email address in the pushed commit", default="paasrunner@heptapod.test"
     )
     paas_push: str = setting("who pushes: the service itself, or the git program", default=BUILT_IN)
+    tags: Mapping[str, TagHosts] = setting(
+        "hosts of jobs with a tag, by that: the first of a job's tags that is here decides", factory=dict
+    )
 
     @property
     def zones(self) -> Sequence[str]:
         """Where hosts may run, the best place first."""
         return self.cc_zones or (self.cc_zone,)
+
+    def zones_for(self, tag: str) -> Sequence[str]:
+        """The same for jobs of which `tag` decides; empty for those of which none does."""
+        hosts = self.tags.get(tag)
+        return (hosts.places if hosts else ()) or self.zones
+
+    def image_for(self, tag: str) -> str:
+        """The image of the inner runner on their hosts."""
+        hosts = self.tags.get(tag)
+        return (hosts.image if hosts else None) or self.heptapod_runner_main_image
 
     @property
     def flavor_prefix(self) -> str:

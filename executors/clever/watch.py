@@ -42,6 +42,9 @@ class HostWatch:
     second_look_after: timedelta
     """A verdict must hold that long; the log lags behind it, too (§5.3)."""
 
+    stays: bool = False
+    """Whether hosts run helper services, not one job each."""
+
     async def trouble(self, payer: Account, provisioned: ProvisionedHost) -> str | None:
         """The account for the job's author, None while the host may go on; raises `Transient`, `Rejected`."""
         host = provisioned.host
@@ -80,6 +83,7 @@ class HostWatch:
             now=self.clock(),
             lines=await self._log(payer, host, case, seen),
             hidden=[payer.token.reveal(), *self._environment, *provisioned.hidden],
+            stays=self.stays,
         )
 
     async def _log(self, payer: Account, host: Host, case: Case, seen: Sighting) -> Sequence[str] | None:

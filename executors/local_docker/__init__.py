@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -21,6 +21,7 @@ class LocalDocker:
 
     environ: Mapping[str, str] = attrs.field(factory=lambda: os.environ, repr=False)
     settings: type[Any] = LocalDockerSettings
+    scale: ClassVar[str] = "hosts"
 
     @property
     def questions(self) -> Sequence[Question]:

@@ -37,8 +37,8 @@ async def has_image(engine: Engine, image: str) -> bool:
     return True
 
 
-async def examine(address: Address, *, image: str) -> Sequence[CheckResult]:
-    """What the engine says of itself, and whether it has the image of hosts."""
+async def examine(address: Address, *, images: Sequence[str]) -> Sequence[CheckResult]:
+    """What the engine says of itself, and whether it has the images of hosts."""
     async with aclosing(impatient_engine(address)) as engine:
         try:
             found = await engine.call("ask about its machine", Client.info)
@@ -49,7 +49,7 @@ async def examine(address: Address, *, image: str) -> Sequence[CheckResult]:
         return [
             fine("engine", f"Docker {found.get('ServerVersion', 'unknown')} answers at {address.url}"),
             fine("machine", f"CPUs: {int(found.get('NCPU') or 0)}, memory: {memory:.1f} GiB"),
-            await _image(engine, image),
+            *[await _image(engine, image) for image in images],
         ]
 
 

@@ -8,8 +8,8 @@ share the engine's machine, and every job there can use the engine.
 
 import functools
 import itertools
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
@@ -19,12 +19,15 @@ from executors.build_context import build_context
 from executors.host_log import clean_lines
 from executors.local_docker.account import Facts, ended, particulars
 from executors.local_docker.checks import examine
+from executors.local_docker.expiry import overdue_hosts, remove_host
 from executors.local_docker.image import HostImage, Recipe
 from executors.local_docker.settings import LocalDockerSettings, host_socket
+from executors.tag_tables import TagTables
 from paas_runner.docker.containers import Mount
 from paas_runner.docker.engine import STANDARD_SOCKET, Client, Engine
 from paas_runner.docker.errors import OPERATORS, AbsentError, ConflictError
 from paas_runner.docker.labels import (
+    ENDS_AT,
     INSTALLATION,
     JOB,
     OBJECT_LABELS_VARIABLE,
@@ -39,8 +42,9 @@ from paas_runner.docker.labels import (
 from paas_runner.errors import Rejected, RemoteError, Transient
 from paas_runner.executor.checks import CheckResult
 from paas_runner.executor.contract import HostRequest, ProvisionedHost, Removal, RunnerSection
-from paas_runner.executor.optional import ONLY_FLAVOR, ONLY_WEIGHT
+from paas_runner.executor.optional import ONLY_FLAVOR, ONLY_WEIGHT, OverdueHost
 from paas_runner.job.failure import reference
+from paas_runner.job.lifetime import written_end
 from paas_runner.job.tracked import Host, HostName, SeenHost
 from paas_runner.job.use import Use, last_in
 
@@ -58,11 +62,20 @@ class LocalDockerExecutor:
     ready_every = timedelta(seconds=1)
     ready_within = timedelta(seconds=20)
 
-    def __init__(self, settings: LocalDockerSettings, section: RunnerSection, *, engine: Engine) -> None:
+    def __init__(
+        self,
+        settings: LocalDockerSettings,
+        section: RunnerSection,
+        *,
+        engine: Engine,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         """Take over the engine: `aclose` closes it."""
+        self._clock = clock
         self._settings = settings
         self._section = section
         self._engine = engine
+        self._tags = TagTables(section.name, settings.tags)
 
     async def provision(self, request: HostRequest) -> Host:
         """Build the image, create the container; it does not run yet. A refusal leaves nothing of both."""
@@ -73,8 +86,10 @@ class LocalDockerExecutor:
             raise
 
     async def _provisioned(self, request: HostRequest) -> Host:
-        image = await self._engine.call("build the host's image", self._recipe(request).build)
-        create = functools.partial(self._create, request=request, image=image)
+        end = written_end(self._clock(), request.payload.timeout)
+        labels = {**self._labels(request.host_name), ENDS_AT: end.isoformat(timespec="seconds")}
+        image = await self._engine.call("build the host's image", self._recipe(request, labels).build)
+        create = functools.partial(self._create, request=request, image=image, labels=labels)
         try:
             return _host(await self._engine.call("create the host", create))
         except ConflictError as taken:
@@ -155,14 +170,32 @@ class LocalDockerExecutor:
                 remove(client, Kind.CONTAINER, removal.host.ref)
             return remove_all(client, self._labels(removal.name), rounds=REMOVAL_ROUNDS)
 
+        await self._removed(everything)
+
+    async def _removed(self, removal: Callable[[Client], Sequence[EngineObject]]) -> None:
         op = "remove the host"
-        if left := await self._engine.call(op, everything):
+        if left := await self._engine.call(op, removal):
             text = f"still there: {', '.join(map(str, left))}"
             raise Transient(text, service=self._engine.address.service, op=op)
 
+    async def overdue(self, now: datetime) -> Sequence[OverdueHost]:
+        """All of this installation on the engine, by their labels."""
+        installation = self._section.installation
+        return await self._engine.call(
+            "look for hosts that are over their time",
+            lambda client: overdue_hosts(client, installation, now),
+        )
+
+    async def expire(self, host: OverdueHost) -> None:
+        """Remove it as `decommission` does."""
+        removal = functools.partial(
+            remove_host, installation=self._section.installation, name=host.name, rounds=REMOVAL_ROUNDS
+        )
+        await self._removed(removal)
+
     async def examine(self) -> Sequence[CheckResult]:
-        """The engine, its machine, and the image of hosts."""
-        return await examine(self._engine.address, image=self._settings.heptapod_runner_main_image)
+        """The engine, its machine, and the images of hosts."""
+        return await examine(self._engine.address, images=self._settings.images)
 
     async def aclose(self) -> None:
         await self._engine.aclose()
@@ -174,19 +207,20 @@ class LocalDockerExecutor:
     def _labels(self, name: HostName) -> dict[str, str]:
         return {**self._runner_labels, JOB: name}
 
-    def _recipe(self, request: HostRequest) -> Recipe:
-        base = self._settings.heptapod_runner_main_image
+    def _recipe(self, request: HostRequest, labels: Mapping[str, str]) -> Recipe:
+        base = self._settings.image_for(self._tags.deciding(request.payload))
         inner = self._settings.inner_executor
         return Recipe(
             files=build_context(request, self._section, main_image=base, inner_executor=inner),
             tag=f"{REPOSITORY}:{request.host_name}",
             base=base,
-            labels=self._labels(request.host_name),
+            labels=labels,
         )
 
-    def _create(self, client: Client, *, request: HostRequest, image: HostImage) -> str:
+    def _create(
+        self, client: Client, *, request: HostRequest, image: HostImage, labels: dict[str, str]
+    ) -> str:
         """With labeled volumes wherever the image would get volumes that nothing shows to be ours."""
-        labels = self._labels(request.host_name)
         socket = host_socket(self._settings, self._engine.address)
         mounts = [
             Mount(str(STANDARD_SOCKET), str(socket), type="bind"),

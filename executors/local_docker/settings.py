@@ -4,11 +4,12 @@ Without `host` it is the engine that Docker's own programs would use, by the env
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import attrs
 
+from executors.tag_tables import TagImage
 from paas_runner.addresses import AddressError, parsed
 from paas_runner.docker.engine import STANDARD_SOCKET, Address, address_from
 from paas_runner.docker.errors import SettingNames
@@ -50,6 +51,18 @@ class LocalDockerSettings:
         default="docker",
         choices=("docker", "shell"),
     )
+    tags: Mapping[str, TagImage] = setting(
+        "hosts of jobs with a tag, by that: the first of a job's tags that is here decides", factory=dict
+    )
+
+    def image_for(self, tag: str) -> str:
+        """The image of hosts for jobs of which `tag` decides; empty for those of which none does."""
+        return self.tags[tag].image if tag in self.tags else self.heptapod_runner_main_image
+
+    @property
+    def images(self) -> Sequence[str]:
+        """All that hosts may have, each once, the section's own first."""
+        return list(dict.fromkeys(map(self.image_for, ("", *self.tags))))
 
     def problems(self) -> Iterable[tuple[str, str]]:
         if self.host is None and self.docker_cert_path:

@@ -20,8 +20,8 @@ from paas_runner.config.sections import Executors
 from paas_runner.coordinator.system_id import foreseen_system_id
 from paas_runner.executor.checks import CheckResult, Grade, fault, fine, skipped, warning
 from paas_runner.http import Exchange, Http
-from paas_runner.job.capacity import Load, jobs_at_once
-from paas_runner.job.limits import Flavors
+from paas_runner.job.capacity import Load
+from paas_runner.job.limits import Flavors, jobs_at_once
 from paas_runner.plain_text import exact_span
 from paas_runner.service.assembly import Edges
 from paas_runner.store.opening import open_store

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from paas_runner.addresses import listen_place
+from paas_runner.check.runners import check_tags
 from paas_runner.check.shared_store import check_members, check_server
 from paas_runner.config import Config
 from paas_runner.config.model import STATE_FILE, store_path
@@ -83,6 +84,7 @@ def _checked_state(config: Config, now: datetime, *, offline: bool) -> CheckedSt
             return CheckedState(config=config, results=results, installation=without_store)
     elif not store.exists():
         results.append(fine(_STATE, f"{store}: not there yet, the first start makes it"))
+        results.extend(check_tags(config, ()))
         return CheckedState(config=config, results=results, installation=without_store)
     try:
         records = take(store)
@@ -96,6 +98,7 @@ def _checked_state(config: Config, now: datetime, *, offline: bool) -> CheckedSt
         results.extend(_left_behind(config, records))
     results.append(fine(_STATE, f"{store}: tracked jobs: {len(records.jobs)}"))
     results.extend(_paused(records))
+    results.extend(check_tags(config, records.jobs))
     installation = in_force(config, stored=records.installation, waiting=waiting) or ""
     return CheckedState(
         config=config, results=results, installation=installation, system_id=records.system_id
@@ -190,6 +193,9 @@ def _state_file(config: Config, now: datetime) -> Iterator[CheckResult]:
         if found.possible_hosts:
             names = ", ".join(found.possible_hosts)
             yield warning(_STATE, f"hosts may exist of which the file does not know: {names}")
+        for each in found.aside:
+            hint = "the start keeps it in a file beside it: look for its host at the provider, and remove it"
+            yield warning(_STATE, f"not taken in: {each.about}", hint)
 
 
 async def check_listening(config: Config) -> Sequence[CheckResult]:

@@ -7,9 +7,9 @@ from datetime import timedelta
 from paas_runner.addresses import listen_place
 from paas_runner.config import Config, Runner
 from paas_runner.config.lines import KeyPath
-from paas_runner.job.capacity import Load, jobs_at_once
+from paas_runner.job.capacity import Load
 from paas_runner.job.decision import Policy
-from paas_runner.job.limits import Flavors
+from paas_runner.job.limits import Flavors, jobs_at_once
 from paas_runner.plain_text import exact_span
 
 _MINUTE = timedelta(minutes=1)
@@ -53,6 +53,11 @@ def _of_all(config: Config, load: Load) -> Iterator[tuple[str, str]]:
         yield "quota_computation", f"all hosts together may weigh {load.quota:.1f}"
 
 
+def _number(value: float) -> str:
+    """With three digits, or all before the point."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def _page(config: Config) -> str:
     place = listen_place(config.listen_address)
     where = str(place) if place.path else f"http://{place}/"
@@ -73,8 +78,8 @@ def _polls(config: Config) -> str:
     when_idle = f" and {rarely:.3g} times when none has come for a while" if rarely < each else ""
     return (
         f"a runner with room that gets no job asks for one up to {each:.3g} times a minute{when_idle}, all "
-        f"runners together up to {each * len(config.runners):.3g} times; less where the coordinator holds "
-        "requests"
+        f"runners together up to {_number(each * len(config.runners))} times; less where the coordinator "
+        "holds requests"
     )
 
 
@@ -84,8 +89,8 @@ def _status_requests(config: Config) -> str:
     each = _MINUTE / interval
     return (
         f"each job that has run for a while costs {each:.3g} requests a minute, {config.concurrent} jobs "
-        f"{each * config.concurrent:.3g}; its end is noticed within {exact_span(interval)}, a young job's "
-        f"sooner, a dead host within about {exact_span(policy.dead_host_within)}"
+        f"{_number(each * config.concurrent)}; its end is noticed within {exact_span(interval)}, "
+        f"a young job's sooner, a dead host within about {exact_span(policy.dead_host_within)}"
     )
 
 

@@ -5,25 +5,31 @@ itself. Whatever asks over the network has a deadline of its own, so that a chec
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import attrs
 
-from paas_runner.config import Runner
+from paas_runner.check.acquisition_audit import audit_check
+from paas_runner.config import Config, Runner
 from paas_runner.coordinator.runner_records import RunnerRecords, Verified
 from paas_runner.errors import Rejected, RemoteError, RunnerError
-from paas_runner.executor.checks import CheckResult, fault, fine, warning
+from paas_runner.executor.checks import CheckResult, Grade, fault, fine, skipped, warning
 from paas_runner.executor.contract import Executor
-from paas_runner.executor.optional import examination_of, flavors_of
+from paas_runner.executor.optional import Staying, examination_of, flavors_of, sizes_of
+from paas_runner.job.job_tags import SINCE, TAGS_VARIABLE, tells_tags
 from paas_runner.job.known_runner import TokenLife
 from paas_runner.job.limits import NOTHING_KNOWN, Flavors
+from paas_runner.job.tracked import TrackedJob
+from paas_runner.plain_text import exact_span
 from paas_runner.service.assembly import Edges, built_executor
 
-_AUTHENTICATION, _EXECUTOR = "token", "executor"
+_AUTHENTICATION, _EXECUTOR, _TAGS, _STANDBY = "token", "executor", "tags", "standby"
 """The subjects of the results."""
+
+_WITHOUT_TAGS = f"GitLab {SINCE} and later send {TAGS_VARIABLE}; until then jobs get what the section says"
 
 ANSWER_SECONDS = 20.0
 """How long all answers to one check may take."""
@@ -69,7 +75,9 @@ class RunnerCheck:
         try:
             token, hosts = await asyncio.gather(self._token(runner), self._examined(runner, executor))
             flavors = await self._flavors(runner, executor)  # read by now, usually
-            return CheckedRunner(runner=runner, results=[*token, built, *hosts], flavors=flavors)
+            standby = await self._standby(runner, executor)
+            results = [*token, built, *hosts, *standby]
+            return CheckedRunner(runner=runner, results=results, flavors=flavors)
         finally:
             await executor.aclose()
 
@@ -92,7 +100,11 @@ class RunnerCheck:
             await executor.aclose()
 
     async def _token(self, runner: Runner) -> Sequence[CheckResult]:
-        return await self._bounded(self._verified(runner), _AUTHENTICATION, f"{runner.title}: coordinator")
+        token = await self._bounded(self._verified(runner), _AUTHENTICATION, f"{runner.title}: coordinator")
+        if any(each.grade is Grade.FAULT for each in token) or runner.paas_acquisition_audit.token is None:
+            return token
+        audit = audit_check(runner, self.edges.connect, self.system_id or "")
+        return [*token, *await self._bounded(audit, "acquisition audit", f"{runner.title}: audit")]
 
     async def _verified(self, runner: Runner) -> Sequence[CheckResult]:
         """Whether the coordinator is there and knows the runner."""
@@ -134,6 +146,21 @@ class RunnerCheck:
         except (RunnerError, TimeoutError):
             return NOTHING_KNOWN
 
+    async def _standby(self, runner: Runner, executor: Executor) -> Sequence[CheckResult]:
+        """How long a host waits for another job, and what that costs; nothing where hosts are not kept."""
+        kept = runner.paas_keep_resources_for_reuse_seconds
+        if not isinstance(executor, Staying):
+            return []
+        if not kept:
+            return [fine(_STANDBY, "off: each host goes with its job")]
+        try:
+            async with asyncio.timeout(self.seconds):
+                sizes = await sizes_of(executor)
+        except (RunnerError, TimeoutError):
+            sizes = ()
+        prices = {size.name: size.price for size in sizes if size.price is not None}
+        return [fine(_STANDBY, standby_sentence(kept, runner.paas_keep_resources_for_reuse_cost, prices))]
+
     async def _bounded(
         self, check: Awaitable[Sequence[CheckResult]], subject: str, what: str
     ) -> Sequence[CheckResult]:
@@ -159,3 +186,36 @@ def _expiry(runner: Runner, verified: Verified | None, now: datetime) -> Sequenc
     notice = life.notice(now) if life else ""
     advice = "reset it at the coordinator, put the new one into the section, and reload"
     return [warning(_AUTHENTICATION, notice, advice)] if notice else []
+
+
+def standby_sentence(kept: timedelta, most: float | None, prices: Mapping[str, float]) -> str:
+    """What hosts cost that wait in vain; `prices` are those of an hour, `most` is the operator's bound."""
+    costs = {flavor: price * (kept / timedelta(hours=1)) for flavor, price in prices.items()}
+    told = ", ".join(
+        f"{flavor} {min(cost, cost if most is None else most):.2g}" for flavor, cost in costs.items()
+    )
+    bound = "" if most is None else f", or as long as that costs {most:g}"
+    price = f"; of each flavor, in the provider's unit: {told}" if told else "; what that costs is not known"
+    return f"a host waits {exact_span(kept)} for another job at most{bound}{price}"
+
+
+def check_tags(config: Config, jobs: Iterable[TrackedJob]) -> Iterator[CheckResult]:
+    """Whether jobs come with their tags, for each section with tables `[runners.tags.NAME]`.
+
+    Any executor may have such. A coordinator tells its version to people alone, and a job's definition is
+    kept until its host has it.
+    """
+    kept = [(job.key.runner, tells_tags(job.payload)) for job in jobs if job.payload]
+    for runner in config.runners:
+        if getattr(runner.settings, "tags", None):
+            seen = {told for key, told in kept if key == runner.short_token}
+            yield attrs.evolve(_of_tags(seen), runner=runner.title)
+
+
+def _of_tags(seen: set[bool]) -> CheckResult:
+    if not seen:
+        text = f"whether jobs come with them is not known before one is here; from GitLab {SINCE} on they do"
+        return skipped(_TAGS, text)
+    if seen == {False}:
+        return warning(_TAGS, "jobs have come without them: [runners.tags] decides nothing", _WITHOUT_TAGS)
+    return fine(_TAGS, "jobs come with them")

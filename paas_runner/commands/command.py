@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
+WORDS_BEHIND_OPTIONS = "words_behind_options"
+"""A default of a parser: the name of the list that also takes what stands behind its options."""
+
+
 @attrs.frozen(kw_only=True)
 class Command:
     """One command of `paas-runner`."""

@@ -37,8 +37,9 @@ what is counted:
   A host counts from its creation (or from when it was found again after an interruption) until the service
   knows that it is gone; here only the part between --since and --until. The cost is that time at the price
   in the provider's catalogue, in the provider's own unit, which is not interpreted. It is an upper estimate
-  and no bill: Clever Cloud, for one, counts only while the job's machine runs. Not counted are orphans, and
-  hosts left in place as configured, from then on. Days are days in UTC.
+  and no bill: Clever Cloud, for one, counts only while the job's machine runs. Of a host that is used again
+  each job pays from when it got it until the next one does, its time on standby included. Not counted are
+  orphans, and hosts left in place as configured, from then on. Days are days in UTC.
 
 fields of --json (in "rows" and "total") and columns of --csv, which has no total:
   tenant                                the row, with --by tenant; empty where all pay alike

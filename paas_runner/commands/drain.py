@@ -78,6 +78,8 @@ def _progress(left: Mapping[str, Any]) -> str:
     phases = ", ".join(f"{count} {phase}" for phase, count in left["phases"].items())
     if left.get("elsewhere") and not left["jobs"]:
         return "no jobs left here: those of other processes are waited for"
+    if standby := left.get("standby"):
+        phases = ", ".join(filter(None, [phases, f"{standby} hosts on standby go first"]))
     return f"{left['jobs']} jobs left: {phases or 'what is still in flight is waited for'}"
 
 

@@ -14,6 +14,7 @@ from paas_runner.errors import Exit
 
 if TYPE_CHECKING:
     from paas_runner.executor.checks import CheckResult
+    from paas_runner.migration.fates import JobFate
     from paas_runner.migration.migration import Done, Plan, WayBack
 
 _EPILOG = """\
@@ -36,9 +37,11 @@ fields of --json:
   state           file, from (the version that wrote it, or null)
   jobs            those of the state file: runner, job, host, phase, fate
   possible_hosts  names of hosts that the other program may have been making when it stopped
+  aside           what of the state file makes no sense here: the first start keeps it in a file beside it
   kept, written   files; empty with --dry-run
   checks          results, as those of `paas-runner check --json`
-  with --back: copy, state (what the other program finds, in words), kept, written
+  with --back: copy, state (what the other program finds, in words), jobs (what becomes of them there),
+                  kept, written
 
 exit codes:
   0   done; with --dry-run: it would work
@@ -170,11 +173,17 @@ def _state(plan: "Plan") -> Iterator[output.Line | output.Table]:
         return
     writer = plan.state_from if plan.state_from == OURS else f"heptapod-paas-runner {plan.state_from}"
     yield f"{path}: written by {writer}, tracked jobs: {len(plan.jobs)}"
-    if plan.jobs:
-        rows = [(each.runner, str(each.job), each.host or "-", each.fate) for each in plan.jobs]
-        yield output.Table(head=["RUNNER", "JOB", "HOST", "WHAT BECOMES OF IT"], rows=rows)
+    yield from _fates(plan.jobs)
     for name in plan.possible_hosts:
         yield f"  {name} may have been in the making: look for it at the provider, and remove it there"
+    for about in plan.aside:
+        yield f"  {about}; kept in a file beside it at the first start: look for its host at the provider"
+
+
+def _fates(jobs: "Sequence[JobFate]") -> Iterator[output.Table]:
+    if jobs:
+        rows = [(each.runner, str(each.job), each.host or "-", each.fate) for each in jobs]
+        yield output.Table(head=["RUNNER", "JOB", "HOST", "WHAT BECOMES OF IT"], rows=rows)
 
 
 def _files(done: "Done") -> Iterator[str]:
@@ -194,6 +203,7 @@ def _document(plan: "Plan", done: "Done", results: "Sequence[CheckResult]") -> M
         "state": {"file": str(plan.config.state_file), "from": plan.state_from or None},
         "jobs": [attrs.asdict(job) for job in plan.jobs],
         "possible_hosts": list(plan.possible_hosts),
+        "aside": list(plan.aside),
         **_file_names(done),
         "checks": [result_document(result) for result in results],
     }
@@ -213,9 +223,10 @@ def _back(way: "WayBack", arguments: argparse.Namespace) -> int:
     if not arguments.dry_run:
         done = migration.gone_back(way)
     if arguments.json:
-        output.show_json({"copy": str(way.copy), "state": way.state, **_file_names(done)})
+        jobs = [attrs.asdict(job) for job in way.jobs]
+        output.show_json({"copy": str(way.copy), "state": way.state, "jobs": jobs, **_file_names(done)})
         return Exit.OK
-    output.show(f"{way.config}: put back from {way.copy.name}", way.state, "")
+    output.show(f"{way.config}: put back from {way.copy.name}", way.state, *_fates(way.jobs), "")
     if arguments.dry_run:
         output.show("nothing was changed: --dry-run")
     else:

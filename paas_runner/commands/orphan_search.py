@@ -6,7 +6,8 @@ known of any job then, so that nothing is removed unless the operator names the 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -17,12 +18,13 @@ from paas_runner.commands.output import note
 from paas_runner.config import Config
 from paas_runner.dispatch.search import KnownRecords, NotAsked, RunnerSearch, Search, SearchedRunner
 from paas_runner.errors import RemoteError
-from paas_runner.job.orphans import HostVerdict
+from paas_runner.job.orphans import HostKind, HostVerdict
 from paas_runner.job.tracked import JobKey, SeenHost, TrackedJob
 from paas_runner.service.assembly import Edges, built_executor
 from paas_runner.service.installation import in_force, waiting_state
 from paas_runner.store import StoreError
-from paas_runner.store.snapshot import StoredRecords
+from paas_runner.store.database import StoreInUseError, locked
+from paas_runner.store.snapshot import StoredRecords, members_of
 from paas_runner.store.state_file import StateFileError
 
 SECONDS_BETWEEN_SEARCHES = 3.0
@@ -69,6 +71,9 @@ class Found:
     lost: str | None = None
     """Why the records cannot be read."""
 
+    condemned: bool = False
+    """Whether every host is meant to go, whatever is known of its job."""
+
     @property
     def ours(self) -> Sequence[Row]:
         return [row for row in self.rows if row.installation == self.installation]
@@ -79,7 +84,13 @@ class Found:
 
     @property
     def orphans(self) -> int:
-        return sum(row.verdict.to_delete and not row.removed for row in self.rows)
+        """How many are left of those that are to go."""
+        return sum(_is_to_go(row.verdict, everything=self.condemned) and not row.removed for row in self.rows)
+
+    @property
+    def ignored(self) -> int:
+        """How many are not this runner's, or not this installation's."""
+        return sum(row.verdict.kind is HostKind.FOREIGN for row in self.rows)
 
     @property
     def document(self) -> Mapping[str, Any]:
@@ -109,11 +120,26 @@ class LostRecords:
         return frozenset()
 
 
-async def search_stored(config: Config, edges: Edges, *, delete: bool, named: str | None) -> Found:
+def _is_to_go(verdict: HostVerdict, *, everything: bool) -> bool:
+    return verdict.to_delete or (everything and verdict.kind is not HostKind.FOREIGN)
+
+
+@contextlib.contextmanager
+def no_service(config: Config) -> Iterator[None]:
+    """No service works on the records inside; raises `StoreInUseError` where one does, or `StoreError`."""
+    if members := members_of(config.store):
+        raise StoreInUseError(f"{', '.join(members)} works with these records: stop that first")
+    with contextlib.nullcontext() if config.state_store else locked(config.store_path):
+        yield
+
+
+async def search_stored(
+    config: Config, edges: Edges, *, delete: bool, named: str | None, everything: bool = False
+) -> Found:
     """Search by the records on the disk, or without them where they are lost.
 
-    `named` is the installation that the operator names. Raises `StoreError` and `StateFileError` when not
-    even the installation's id is to be found.
+    `named` is the installation that the operator names; `everything`: every host is to go. Raises
+    `StoreError` and `StateFileError` when not even the installation's id is to be found.
     """
     stored = StoredRecords(store=config.store, state_file=config.state_file, peer_names=config.peer_names)
     records: KnownRecords = stored
@@ -142,6 +168,7 @@ async def search_stored(config: Config, edges: Edges, *, delete: bool, named: st
         delete=delete and (lost is None or named is not None),
         with_others=named is None,
         lost=lost,
+        everything=everything,
     )
 
 
@@ -160,6 +187,7 @@ async def search(
     delete: bool,
     with_others: bool = True,
     lost: str | None = None,
+    everything: bool = False,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Found:
     """Search the hosts of all runners for orphans, a second time where the first raises a suspicion."""
@@ -182,30 +210,37 @@ async def search(
             await asyncio.gather(*(each.compare() for each in searches))
         return Found(
             installation=installation,
-            rows=[row for each in searches for row in await _rows(each, installation, delete=delete)],
+            rows=[
+                row
+                for each in searches
+                for row in await _rows(each, installation, delete=delete, everything=everything)
+            ],
             not_asked=[tenant for each in searches for tenant in each.not_asked],
             listed=any(each.listed for each in searches),
             lost=lost,
+            condemned=everything,
         )
 
 
-async def _rows(search: RunnerSearch, installation: str, *, delete: bool) -> Sequence[Row]:
+async def _rows(search: RunnerSearch, installation: str, *, delete: bool, everything: bool) -> Sequence[Row]:
     """What was found out about the hosts of a runner; with `delete` the orphans are removed."""
     return [
         Row(
             runner=search.runner.name,
             verdict=verdict,
             installation=verdict.host.installation or installation,
-            removed=delete and verdict.to_delete and await _removed(of_tenant, verdict.host),
+            removed=delete
+            and _is_to_go(verdict, everything=everything)
+            and await _removed(of_tenant, verdict.host, everything=everything),
         )
         for of_tenant, verdict in search.verdicts
     ]
 
 
-async def _removed(search: Search, host: SeenHost) -> bool:
+async def _removed(search: Search, host: SeenHost, *, everything: bool) -> bool:
     note(f"removing {host.name} ({host.ref})")
     try:
-        removed = await search.remove(host)
+        removed = await search.remove(host, whatever_is_known=everything)
     except RemoteError as error:
         note(f"{host.name} cannot be removed: {error}")
         return False

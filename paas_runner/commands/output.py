@@ -126,7 +126,7 @@ def _pieces(line: Line) -> Sequence[Piece]:
     return [line] if isinstance(line, str | Painted | Coloured) else line
 
 
-def _plain(line: Line) -> str:
+def plain(line: Line) -> str:
     return clean("".join(map(_words, _pieces(line))))
 
 
@@ -142,8 +142,8 @@ def _words(piece: Piece) -> str:
 
 def _plain_lines(part: Line | Table) -> Sequence[str]:
     if not isinstance(part, Table):
-        return [_plain(part)]
-    rows = [list(map(_plain, row)) for row in part.rows]
+        return [plain(part)]
+    rows = [list(map(plain, row)) for row in part.rows]
     return aligned([list(part.head), *rows] if part.head else rows, left=part.left) if rows else []
 
 

@@ -22,7 +22,7 @@ fields of --json:
   service       state (running, draining, stopping or down), version, pid, since, state_file, trouble (why
                 its records cannot be written; empty when they can)
   capacity      concurrent, provisioning and quota (null without a rule), each with used and limit
-                (null while it is unknown)
+                (null while it is unknown); standby_weight, which hosts on standby weigh beside that
   runners       name, runner (its short token), state (polling, no room, paused, backing off, draining,
                 elsewhere or down), why, until (the end of a pause of its own), jobs
   jobs          job, runner, runner_name, phase, age_seconds, phase_seconds, tenant, host_name, host,
@@ -37,6 +37,8 @@ fields of --json:
                 of the bounds: jobs, provisioning, weight), counters, and
     sections    runner, name, holder, member, here, since, until, stage, jobs (their number in the store)
     members     holder, name, version, mode, here, alive, since, renewed_at, runners, may_use
+  standby       hosts that wait for another job: job (which has left it), runner, runner_name, tenant,
+                host_name, host, flavor, weight, seconds_left, cost_so_far (of the wait), next, blocked
 
 --watch looks every 2 seconds. On a terminal the page is drawn again; elsewhere there is a line for each
 change. With --json it is one document a line.

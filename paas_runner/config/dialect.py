@@ -80,7 +80,7 @@ FORWARDED_KEYS = RUNNER_TABLES | {
 }
 """Of `[[runners]]`, concerning the inner runner: handed on as they are."""
 
-WITHOUT_EFFECT = frozenset({"heptapod_paas_runner_helper_image", "paas_keep_resources_for_reuse_seconds"})
+WITHOUT_EFFECT = frozenset({"heptapod_paas_runner_helper_image"})
 """Of `[[runners]]`, with a meaning in 1.1.1 only."""
 
 ASKED_IN_VAIN: Mapping[type[Any], Mapping[str, str]] = {

@@ -99,12 +99,14 @@ def _is_table(value: Any) -> bool:
 
 
 def _table(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Free tables, which may hold anything: their keys alone."""
+    """Free tables, which may hold anything: their keys alone. Tables of settings are gone into."""
     for key in sorted(old.keys() | new.keys()):
         if key not in new:
             yield f"{key}: removed"
         elif key not in old:
             yield f"{key}: added"
+        elif attrs.has(type(new[key])) and _is_table(new[key]):
+            yield from _changes(old[key], new[key], f"{key}.")
         elif old[key] != new[key]:
             yield f"{key}: changed"
 

@@ -42,7 +42,7 @@ _KNOWN_KEYS = (
     keys_of(Config)
     | dialect.ALIASES[Config].keys()
     | dialect.GLOBAL_KEYS
-    | {"runners", "notify", dialect.SECRETS_FILE_KEY}
+    | {"runners", "notify", "pipelines", dialect.SECRETS_FILE_KEY}
 )
 
 
@@ -59,9 +59,9 @@ def load(
     With a `text` that is read, as if the file had it. Whoever serves jobs of its own process gives their
     `local_url`; without one no section may ask for them.
     """
-    text = as_read_here(_content(path) if text is None else text)
+    text = as_read_here(text_of(path) if text is None else text)
     findings = Findings()
-    document = dialect.as_read_there(spelled(_parsed(path, text), (), _KNOWN_KEYS, findings))
+    document = dialect.as_read_there(spelled(document_of(path, text), (), _KNOWN_KEYS, findings))
     folder = path.absolute().parent
     reader = Reader(
         findings=findings,
@@ -71,7 +71,7 @@ def load(
     reader = with_secrets_file(document, (), reader)
     values = _global_values(document, reader)
     sections = read_sections(document, reader, executors)
-    find_contradictions(values, sections, findings)
+    find_contradictions(values, sections, findings, executors)
     receivers = read_receivers(document, reader, _names(sections))
     _check_state_file(values.get("state_file"), path, findings)
     if findings.faults:
@@ -94,7 +94,8 @@ def _names(sections: Iterable[Section]) -> Sequence[str]:
     return [name for section in sections if (name := section.values.get("name"))]
 
 
-def _content(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """What a file of the configuration says; raises `ConfigError`."""
     try:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -105,8 +106,11 @@ def _content(path: Path) -> str:
         raise ConfigError([Complaint(path=path, line=line, found="not UTF-8 text")]) from None
 
 
-def _parsed(path: Path, text: str) -> dict[str, Any]:
-    """The document; the parser's own exception is not kept, since it may hold the text with its secrets."""
+def document_of(path: Path, text: str) -> dict[str, Any]:
+    """The document; the parser's own exception is not kept, since it may hold the text with its secrets.
+
+    Raises `ConfigError`.
+    """
     try:
         return tomllib.loads(text)
     except RecursionError:

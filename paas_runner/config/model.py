@@ -5,6 +5,7 @@ follows from them for the service: every command that explains a configuration s
 """
 
 import socket
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -209,6 +210,8 @@ class Config:
             host_every=host_every,
             keep_finished=self.paas_finished_jobs_keep_resources,
             keep_launch_failures=not self.paas_decommission_launch_failures,
+            standby=runner.paas_keep_resources_for_reuse_seconds,
+            standby_cost=runner.paas_keep_resources_for_reuse_cost,
         )
 
     @property
@@ -242,6 +245,13 @@ class Config:
     def peer_names(self) -> Mapping[str, str]:
         """For each runner's short token what heptapod-paas-runner calls it, in its state file above all."""
         return {runner.short_token: peer_name(runner.token.reveal()) for runner in self.runners}
+
+    @property
+    def helper_names(self) -> Mapping[str, str]:
+        """The same, but of runners that would share a name: they are called by their short tokens."""
+        names = self.peer_names
+        shared = Counter(names.values())
+        return {short: short if shared[name] > 1 else name for short, name in names.items()}
 
     def recognised(self, known: Sequence[KnownRunner]) -> tuple["Config", Sequence[KnownRunner]]:
         """This configuration with the key of each runner, and its runners as they are known from now on."""

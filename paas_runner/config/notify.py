@@ -82,14 +82,14 @@ class Receiver:
         if not (self.url or self.command):
             yield "name", "needs either `url` or `command`"
         if self.url:
-            yield from _address_problems(self.url)
+            yield from address_problems(self.url)
         if self.command and not self.command[0].startswith("/"):
             yield "command", "begins with no absolute path of a program"
         for key in ("secret", "tls_ca_file"):
             if getattr(self, key) and not self.url:
                 yield key.replace("tls_ca_file", "tls-ca-file"), "is for a `url` alone"
         if self.secret:
-            yield from _secret_problems(self.secret)
+            yield from secret_problems(self.secret)
         for kind in self.on:
             if kind not in TOLD:
                 near = did_you_mean(kind, TOLD)
@@ -108,7 +108,7 @@ class Receiver:
         return frozenset(map(NoticeKind, self.on or TOLD))
 
 
-def _address_problems(url: Secret) -> Iterator[tuple[str, str]]:
+def address_problems(url: Secret) -> Iterator[tuple[str, str]]:
     """What comes after a question mark may be anything that has no blank."""
     address, _, query = url.reveal().partition("?")
     try:
@@ -119,7 +119,7 @@ def _address_problems(url: Secret) -> Iterator[tuple[str, str]]:
         yield "url", "a fragment has no place in this address"
 
 
-def _secret_problems(secret: Secret) -> Iterator[tuple[str, str]]:
+def secret_problems(secret: Secret) -> Iterator[tuple[str, str]]:
     try:
         if len(signing_key(secret)) < _SHORTEST_SECRET:
             yield "secret", f"is too short to sign with: {_SHORTEST_SECRET} characters are the least"

@@ -18,7 +18,15 @@ from paas_runner.config.spelling import spelled
 from paas_runner.database_url import DatabaseUrl
 from paas_runner.plain_text import did_you_mean
 from paas_runner.secret import Secret
-from paas_runner.setting_types import LARGEST_INTEGER, SCALARS, TABLE_OF_LISTS, TEXTS, UnfitError
+from paas_runner.setting_types import (
+    LARGEST_INTEGER,
+    SCALARS,
+    TABLE_OF_LISTS,
+    TEXTS,
+    SecretText,
+    UnfitError,
+    class_of_tables,
+)
 from paas_runner.settings import Key, PluginKind, contradictions, declared, keys_of
 
 Plugins = Mapping[str, Callable[[], PluginKind]]
@@ -147,13 +155,34 @@ class Reader:
             self.findings.wrong(at, described(raw, quote=False), expected=key.expected)
             return None
         if attrs.has(key.kind):
-            known = keys_of(key.kind) | self.aliases.get(key.kind, {}).keys()
-            raw = spelled(raw, at, known, self.findings)
-            self.refuse_unknown(raw, at, known)
-            return self.instance(key.kind, raw, at)
+            return self._table(key.kind, raw, at)
+        if cls := class_of_tables(key.kind):
+            return self._tables(cls, raw, at)
         if key.kind == TABLE_OF_LISTS:
             return {name: self._list(value, (*at, name)) for name, value in raw.items()}
         return self._texts(raw, at)
+
+    def _table(self, cls: type[Any], raw: dict[str, Any], at: KeyPath) -> Any:
+        known = keys_of(cls) | self.aliases.get(cls, {}).keys()
+        raw = spelled(raw, at, known, self.findings)
+        self.refuse_unknown(raw, at, known)
+        return self.instance(cls, raw, at)
+
+    def _tables(self, cls: type[Any], raw: dict[str, Any], at: KeyPath) -> dict[str, Any]:
+        """Tables with names of the operator's: there is no sense in one that says nothing."""
+        if not raw:
+            self.findings.wrong(at, "an empty table", expected="a table for each name")
+        found = {}
+        for name, table in raw.items():
+            here, keys = (*at, name), ", ".join(sorted(keys_of(cls)))
+            if not isinstance(table, dict):
+                self.findings.wrong(here, described(table, quote=False), expected="a table")
+            elif not (name and table):
+                what = "an empty table" if name else "a table without a name"
+                self.findings.wrong(here, what, expected=f"a table with a name and some of {keys}")
+            else:
+                found[name] = self._table(cls, table, here)
+        return found
 
     def _list(self, raw: Any, at: KeyPath) -> tuple[str, ...] | None:
         if not isinstance(raw, list) or not all(isinstance(each, str) and each for each in raw):
@@ -163,7 +192,7 @@ class Reader:
 
     def _scalar(self, key: Key, raw: Any, at: KeyPath) -> Any:
         scalar = SCALARS[key.kind]
-        if key.kind is Secret and is_literal(raw):
+        if key.kind in (Secret, SecretText) and is_literal(raw):
             self.findings.literal_secrets = True
         try:
             value = scalar.read(raw, self.around)

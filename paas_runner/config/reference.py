@@ -20,11 +20,11 @@ from paas_runner.config.sections import Executors
 from paas_runner.config.spelling import FORWARDED_TABLES
 from paas_runner.database_url import DatabaseUrl
 from paas_runner.secret import Secret
-from paas_runner.setting_types import SCALARS, TABLE_OF_LISTS, GoDuration
+from paas_runner.setting_types import SCALARS, TABLE_OF_LISTS, GoDuration, SecretText, class_of_tables
 from paas_runner.settings import Key, declared
 
 _SECRETS_FILE = "A TOML table of secrets, for values that are written as `secret:KEY`"
-_SECRET = (Secret, DatabaseUrl)
+_SECRET = (Secret, SecretText, DatabaseUrl)
 _SEVERAL: Sequence[KeyPath] = (("docker", "services"),)
 """Of the tables that are handed on those of which there may be more than one."""
 
@@ -119,6 +119,8 @@ def _declared_sections(header: str, cls: type[Any], more: Iterable[KeyEntry] = (
     for key in declared(cls):
         if key.kind not in SCALARS and attrs.has(key.kind):
             yield from _declared_sections(_inside(header, key.written), key.kind)
+        elif inner := class_of_tables(key.kind):
+            yield from _declared_sections(_inside(header, f"{key.written}.NAME"), inner)
 
 
 def _executor_sections(executors: Executors) -> Iterator[KeySection]:
@@ -155,6 +157,8 @@ def _accepted(key: Key) -> str:
         return "a table of lists of texts"
     if key.kind == Mapping[str, str]:
         return "a table of texts"
+    if class_of_tables(key.kind):
+        return "a table for each name"
     most = "" if key.maximum is None else f", at most {key.maximum:g}"
     return key.expected + most
 

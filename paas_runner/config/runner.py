@@ -34,6 +34,24 @@ class JobTraceWatch:
 
 
 @attrs.frozen(kw_only=True)
+class AcquisitionAudit:
+    """`[runners.paas_acquisition_audit]`: whether all that was handed out to us has arrived."""
+
+    token: Secret | None = setting(
+        "A user's token that may list the runner's jobs (scope read_api): jobs that were lost on their way "
+        "to our disk are found with it. Without it nothing is looked for.",
+        default=None,
+    )
+    cancel_token: Secret | None = setting(
+        "A user's token that may cancel and retry (scope api): lost jobs are canceled and retried with it.",
+        default=None,
+    )
+    every_seconds: timedelta = setting(
+        "Pause between two looks at the coordinator's list.", default=timedelta(seconds=300), minimum=30
+    )
+
+
+@attrs.frozen(kw_only=True)
 class Runner:
     """One `[[runners]]` section: a token at one coordinator, and the executor of its jobs."""
 
@@ -74,8 +92,22 @@ class Runner:
     quota_max_fraction: Fraction = setting(
         "Share of the quota that this section may use.", default=Fraction(1.0)
     )
+    paas_keep_resources_for_reuse_seconds: timedelta = setting(
+        "How long a host that can be used again waits for another job of its tenant; 0: it goes at once.",
+        default=timedelta(seconds=120),
+        minimum=0,
+    )
+    paas_keep_resources_for_reuse_cost: float | None = setting(
+        "What a host may cost while it waits, in the provider's own unit; by default what the seconds cost.",
+        default=None,
+        minimum=0,
+    )
     paas_job_trace_watch: JobTraceWatch = setting(
         "How a launched job's first sign of life is awaited.", factory=JobTraceWatch
+    )
+
+    paas_acquisition_audit: AcquisitionAudit = setting(
+        "Whether all that was handed out to us has arrived.", factory=AcquisitionAudit
     )
 
     settings: Any = attrs.field(repr=False)

@@ -19,7 +19,7 @@ from paas_runner.config.reader import Reader, described
 from paas_runner.config.runner import Runner
 from paas_runner.config.secret_references import read_secrets_file
 from paas_runner.config.spelling import spelled, with_spelled_tables
-from paas_runner.executor.contract import ExecutorKind
+from paas_runner.executor.contract import ExecutorKind, scale_of
 from paas_runner.job.known_runner import short_token
 from paas_runner.job.lease import Mode
 from paas_runner.plain_text import did_you_mean
@@ -113,11 +113,16 @@ def _read_section(table: Mapping[str, Any], at: KeyPath, reader: Reader, executo
         table = {**table, "url": _local_url(at, reader)}
     values = reader.values(Runner, table, at)
     check_tables(table, at, dialect.RUNNER_TABLES, reader)
-    for key in sorted(dialect.WITHOUT_EFFECT & table.keys()):
-        reader.findings.warn((*at, key), "has no effect")
     note_what_is_in_vain(table, at, Runner, reader)
+    audit = values.get("paas_acquisition_audit")
+    if audit and audit.cancel_token and not audit.token:
+        place = (*at, "paas_acquisition_audit", "cancel_token")
+        reader.findings.warn(place, "has no effect without `token`", hint="it may be the same one")
     if (name := values.get("executor")) is not None:
         values["settings"] = reader.plugin(table, at, executors, key="executor", name=name, known=_KNOWN_KEYS)
+    own = keys_of(type(values["settings"])) if values.get("settings") else frozenset()
+    for key in sorted(dialect.WITHOUT_EFFECT & table.keys() - own):
+        reader.findings.warn((*at, key), "has no effect")
     values["forwarded"] = {key: table[key] for key in table if key in dialect.FORWARDED_KEYS}
     return Section(at=at, values=values)
 
@@ -130,13 +135,16 @@ def _local_url(at: KeyPath, reader: Reader) -> str:
     return reader.around.local_url or "http://localhost"
 
 
-def find_contradictions(values: Mapping[str, Any], sections: Sequence[Section], findings: Findings) -> None:
+def find_contradictions(
+    values: Mapping[str, Any], sections: Sequence[Section], findings: Findings, executors: Executors
+) -> None:
     """Note every contradiction; what could not be read contradicts nothing."""
     _same_tokens(sections, findings)
     _page(values, findings)
     _store(values, findings)
     if values.get("quota_computation"):
         _reference_runner(values["quota_computation"].reference_runner, sections, findings)
+        _weights_that_differ(sections, findings, executors)
 
 
 def _same_tokens(sections: Sequence[Section], findings: Findings) -> None:
@@ -218,4 +226,20 @@ def _reference_runner(name: str, sections: Sequence[Section], findings: Findings
         findings.wrong(
             (*at, "name"),
             f"the same name as {dotted(named[0])}, which quota_computation.reference_runner names",
+        )
+
+
+def _weights_that_differ(sections: Sequence[Section], findings: Findings, executors: Executors) -> None:
+    """One quota adds up what all hosts weigh (core-features.md H128)."""
+    scales: dict[str, list[str]] = {}
+    for name in dict.fromkeys(
+        each.values["executor"] for each in sections if each.values.get("settings") is not None
+    ):
+        scales.setdefault(scale_of(executors[name](), name), []).append(name)
+    if len(scales) > 1:
+        apart = " and ".join(", ".join(names) for names in scales.values())
+        findings.warn(
+            ("quota_computation",),
+            f"adds up weights that cannot be compared, those of hosts of {apart}",
+            hint="give each of them a service, and a quota, of its own",
         )

@@ -39,22 +39,31 @@ class StartsExecutors:
 
 
 def provisioned(request: HostRequest, host: Host) -> ProvisionedHost:
-    return ProvisionedHost(name=request.host_name, tenant=NO_TENANT, host=host)
+    job_id = request.payload.job_id
+    return ProvisionedHost(name=request.host_name, job_id=job_id, tenant=NO_TENANT, host=host)
 
 
 def removal(request: HostRequest, host: Host | None, *, search: bool) -> Removal:
     return Removal(name=request.host_name, tenant=NO_TENANT, host=host, search=search)
 
 
-async def ready(executor: Executor, request: HostRequest, host: Host) -> None:
+async def ready(executor: Executor, request: HostRequest, host: Host) -> Host:
+    """The host that takes the job, with what is known of it by then."""
     async with asyncio.timeout(READY_SECONDS):
-        while not await executor.ready(provisioned(request, host)):
+        while not (found := await executor.ready(provisioned(request, host))):
             await asyncio.sleep(0.05)
+    return host if found is True else found
 
 
-async def launched(executor: Executor, request: HostRequest, host: Host) -> None:
-    """As the service does it: again when the outcome is unknown."""
-    await ready(executor, request, host)
+async def launched(executor: Executor, request: HostRequest, host: Host) -> Host:
+    """As the service does it; returns the host that took the job, with what was known of it by then."""
+    host = await ready(executor, request, host)
+    await handed_over(executor, request, host)
+    return host
+
+
+async def handed_over(executor: Executor, request: HostRequest, host: Host) -> None:
+    """Launched on a host that is ready: again when the outcome is unknown."""
     async with asyncio.timeout(REPEATED_SECONDS):
         while True:
             with contextlib.suppress(Transient):

@@ -14,6 +14,7 @@ from paas_runner.conformance.steps import (
     THEIRS,
     Start,
     decommissioned,
+    handed_over,
     launched,
     ready,
     removal,
@@ -104,8 +105,7 @@ class ExecutorConformance(OptionalParts):
         self, provider: Provider, start: Start
     ) -> None:
         request, executor = provider.request(1), start()
-        host = await executor.provision(request)
-        await launched(executor, request, host)
+        host = await launched(executor, request, await executor.provision(request))
         await executor.launch(request, host)
         await start().launch(request, host)
         assert await provider.launches(request.host_name) == 1
@@ -115,10 +115,10 @@ class ExecutorConformance(OptionalParts):
     ) -> None:
         request, executor = provider.request(1), start()
         host = await executor.provision(request)
-        await ready(executor, request, host)
+        host = await ready(executor, request, host)
         with provider.losing_the_answer(Call.LAUNCH), contextlib.suppress(Transient):
             await executor.launch(request, host)
-        await launched(executor, request, host)
+        await handed_over(executor, request, host)
         assert await provider.launches(request.host_name) == 1
 
     # --- list ---------------------------------------------------------------------------------------

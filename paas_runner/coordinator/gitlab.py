@@ -125,9 +125,11 @@ class GitLabCoordinator:
         raise Transient("the log keeps growing", service=self._jobs.service, op=op)
 
     async def report_failed(self, job_id: int, token: Secret, failure: Failure) -> None:
-        """The failed state and its reason, by an update (§3.2)."""
+        """The failed state and its reason, by an update (§3.2), and the exit code that authors may know."""
         op = "report the job failed"
-        body = {"state": "failed", "failure_reason": str(failure.reason)}
+        body: dict[str, Any] = {"state": "failed", "failure_reason": str(failure.reason)}
+        if failure.exit_code is not None:
+            body["exit_code"] = failure.exit_code
         status = await self._update(job_id, token, body, op=op)
         if status is None and await self._own_status(token) is not None:
             raise Transient("refused, although the job runs", service=self._jobs.service, op=op)

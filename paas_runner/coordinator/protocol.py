@@ -10,6 +10,7 @@ from typing import Protocol
 
 import attrs
 
+from paas_runner.job.audit import Believed, BelievedJob
 from paas_runner.job.failure import Failure
 from paas_runner.secret import Secret
 
@@ -80,3 +81,35 @@ class CoordinatorClient(Protocol):
 
     async def aclose(self) -> None:
         """Close connections."""
+
+
+class Auditor(Protocol):
+    """Reads what a coordinator believes a runner to run, and may put it right.
+
+    Each call raises `RemoteError`.
+    """
+
+    @property
+    def cancels(self) -> bool:
+        """Whether jobs may be canceled and retried: the last three calls need it."""
+
+    async def running(self) -> Believed:
+        """The jobs that it believes to run on this machine; on all of the runner, where it cannot tell."""
+
+    async def tells_machines_apart(self) -> bool:
+        """Whether `running` is about this machine alone."""
+
+    async def has_log(self, job: BelievedJob) -> bool:
+        """Whether somebody has written anything for the job."""
+
+    async def cancel(self, job: BelievedJob, *, force: bool = False) -> str:
+        """Cancel, by `force` at once; returns the job's status then. May be repeated."""
+
+    async def retry(self, job: BelievedJob) -> int | None:
+        """Have another job take its place, whose id it is, as far as the coordinator tells it.
+
+        Raises `Rejected` with 403 where that was done already.
+        """
+
+    async def aclose(self) -> None:
+        """Close all connections."""

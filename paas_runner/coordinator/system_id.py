@@ -3,8 +3,8 @@
 The id distinguishes the machines behind one runner token; sections are those of spec `gitlab-runner-api.md`
 (§1.8, §2.2). The features are those of the inner runner, GitLab Runner's docker executor: the coordinator
 fails a job that needs one which is not announced, and hands out jobs that the host could not run if too many
-are. One is our own: `two_phase_job_commit`, a job is ours only once we have acknowledged it, after it was
-recorded (§2.8).
+are. One is for our own coordinator, since GitLab has given it up: `two_phase_job_commit`, a job is ours only
+once we have acknowledged it, after it was recorded (§2.8).
 """
 
 import hashlib

@@ -24,10 +24,10 @@ from paas_runner.errors import RunnerError
 from paas_runner.pipelines.gitlab_ci.pipeline import load_pipeline
 from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.options import CoordinatorOptions
+from paas_runner.pipelines.repository_files import load_file
 from paas_runner.pipelines.spec import Pipeline
 from paas_runner.pipelines.states import JobState
 from paas_runner.sandbox.cloud import CloudOptions
-from paas_runner.sandbox.repository_files import load_file
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
 
 LONGEST_SECONDS = 55.0  # of the demo's own pipeline; a user's own may take as long as it takes
@@ -170,13 +170,13 @@ class _Course:
                 disturbing.cancel()
 
     def _in_the_middle(self) -> bool:
-        """Something runs, something else is on its way, and no job is between its coordinator and a disk."""
+        """Something runs, something else is on its way or over; no job is between coordinator and disk."""
         jobs = self._sandbox.coordinator.jobs.values()
         if any(job.status == JobState.RUNNING and self._story(job).phase == "waiting" for job in jobs):
             return False
         phases = {story.phase for story in self._stories.values()}
-        on_the_way = {"provisioning", "provisioned", "launching", "launched"}
-        return "running" in phases and (len(self._stories) == 1 or bool(phases & on_the_way))
+        others = {"provisioning", "provisioned", "launching", "launched", "decommissioning", "gone"}
+        return "running" in phases and (len(self._stories) == 1 or bool(phases & others))
 
     async def _all_gone(self) -> bool:
         left = (await self._place.ledger()).left

@@ -93,7 +93,8 @@ class Acquisition:
 
     @property
     def _over(self) -> bool:
-        return self._sent_away or self._ending.is_set() or self._stopping.is_set()
+        ending = self._ending.is_set() or self._stopping.is_set()
+        return self._sent_away or ending or self._observer.enough(self._runner.key)
 
     async def _wake_at_the_end(self) -> None:
         await self._ending.wait()
@@ -254,7 +255,10 @@ class Acquisition:
 
 
 class PollCycles(Observer):
-    """Counts for one life of the service; runners that a reload adds or removes change nothing."""
+    """Counts for one life of the service; runners that a reload adds or removes change nothing.
+
+    A runner that has asked so often waits for the others, so that each asks equally often (H027).
+    """
 
     def __init__(self, most: int | None, *, runners: Sequence[str], stopping: asyncio.Event) -> None:
         """Set `stopping` after `most` cycles; None is never. `runners` are their short tokens."""
@@ -268,6 +272,9 @@ class PollCycles(Observer):
         self._in_vain[runner] += 1
         self._end_if_over()
 
+    def enough(self, runner: str) -> bool:
+        return self._most is not None and self._in_vain[runner] >= self._most
+
     def _end_if_over(self) -> None:
-        if self._most is not None and min(self._in_vain[runner] for runner in self._runners) >= self._most:
+        if all(self.enough(runner) for runner in self._runners):
             self._stopping.set()

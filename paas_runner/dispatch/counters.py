@@ -22,6 +22,7 @@ class CounterName(enum.StrEnum):
 
     ORPHANS_FOUND = "orphans_found"  # hosts that no job needed and that nothing else was about to remove
     DUPLICATES_PREVENTED = "duplicates_prevented"  # a second host or launch that was not made
+    JOBS_LOST = "jobs_lost"  # handed out to us, and never on the disk: found by the audit
     DRIFT = "drift"  # hosts that are recorded and not there, or there and unknown
     UNFORESEEN_ERRORS = "unforeseen_errors"  # each with a traceback in the log
 

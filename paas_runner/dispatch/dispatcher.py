@@ -22,6 +22,7 @@ from paas_runner.dispatch.served import ActiveRunner, Generation, ServedConfig
 from paas_runner.dispatch.tenure import SOLE, Tenure
 from paas_runner.dispatch.view import DispatchView, Observer, Observers
 from paas_runner.job.lease import Allotment
+from paas_runner.job.standing import Parting
 from paas_runner.job.tracked import JobKey, TrackedJob, is_stuck
 from paas_runner.loop.timing import Clock
 from paas_runner.store import Store
@@ -165,6 +166,9 @@ class Dispatcher:
         """Serve this from now on; what has begun is not touched, and goes on with what it began with."""
         before, self._config = self._config, config
         self._loops.config = config
+        self._registry.standing.keep_those_of(
+            [key for key, runner in config.runners.items() if runner.policy.standby]
+        )
         for key, generation in list(self._present.items()):
             if config.runners.get(key) is not generation.runner:
                 self._generations.retire(key)
@@ -193,6 +197,7 @@ class Dispatcher:
         """Ask for no more jobs; the tracked ones, and those of requests in flight, run to their end."""
         self._draining = True
         self._registry.close()
+        self._registry.standing.let_all_go(Parting.DRAIN)
         for generation in self._generations:
             generation.ending.set()
 

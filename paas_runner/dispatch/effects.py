@@ -28,7 +28,7 @@ from paas_runner.executor.contract import (
     ProvisionedHost,
     Removal,
 )
-from paas_runner.executor.optional import foresee, silence_of, trouble_of
+from paas_runner.executor.optional import foresee, release_of, renewal_of, silence_of, trouble_of
 from paas_runner.job.decision import CANCELED, Action, no_life
 from paas_runner.job.events import (
     Checked,
@@ -41,15 +41,20 @@ from paas_runner.job.events import (
     HostChecked,
     HostCreated,
     HostReady,
+    HostReleased,
+    HostRenewed,
+    HostUnfit,
     Launched,
     LifeSeen,
     NotYet,
     Reported,
+    StandbyOver,
     Unchecked,
 )
 from paas_runner.job.failure import Failure, FailureReason, as_trace, call_facts
 from paas_runner.job.masks import masked
 from paas_runner.job.pace import FIRST_LIFE, READINESS, Pace
+from paas_runner.job.standing import Parting
 from paas_runner.job.tracked import JobKey, Phase, TrackedJob
 from paas_runner.job.use import Use
 from paas_runner.loop.timing import LONGEST_OUTAGE_BACKOFF, Clock, backoff
@@ -96,9 +101,7 @@ class Effects:
 
     async def foresee(self, job: TrackedJob) -> Event | None:
         """Why no host can be had for the job now; nothing is made yet, and nothing has to be recorded."""
-        return await self._event(
-            Action.PROVISION, job, foresee(self.runner.executor, self._host_request(job))
-        )
+        return await self._event(Action.PROVISION, job, foresee(self.runner.executor, self.host_request(job)))
 
     async def _event(self, action: Action, job: TrackedJob, call: Awaitable[E]) -> E | Event:
         """What comes of the call; what nobody foresaw counts as one more try in vain."""
@@ -124,36 +127,29 @@ class Effects:
             return event
 
     def _verb(self, action: Action) -> Callable[[TrackedJob], Awaitable[Event]]:
-        match action:
-            case Action.PROVISION:
-                return self._provision
-            case Action.ADOPT:
-                return self._adopt
-            case Action.CHECK_READY:
-                return self._check_ready
-            case Action.TOUCH:
-                return self._touch
-            case Action.LAUNCH:
-                return self._launch
-            case Action.LOOK_FOR_LIFE:
-                return self._look_for_life
-            case Action.CHECK_STATUS:
-                return self._check_status
-            case Action.CHECK_HOST:
-                return self._check_host
-            case Action.GIVE_UP_WAITING:
-                return self._give_up_waiting
-            case Action.EXPLAIN:
-                return self._explain
-            case Action.REPORT:
-                return self._report
-            case Action.DECOMMISSION:
-                return self._decommission
+        """All but `REUSE`, which changes two records at once (`reuse.py`)."""
+        verbs = {
+            Action.PROVISION: self._provision,
+            Action.ADOPT: self._adopt,
+            Action.CHECK_READY: self._check_ready,
+            Action.TOUCH: self._touch,
+            Action.LAUNCH: self._launch,
+            Action.LOOK_FOR_LIFE: self._look_for_life,
+            Action.CHECK_STATUS: self._check_status,
+            Action.CHECK_HOST: self._check_host,
+            Action.GIVE_UP_WAITING: self._give_up_waiting,
+            Action.EXPLAIN: self._explain,
+            Action.REPORT: self._report,
+            Action.RELEASE: self._release,
+            Action.RENEW: self._renew,
+            Action.DECOMMISSION: self._decommission,
+        }
+        return verbs[action]
 
     # --- the host ----------------------------------------------------------------------------------------
 
     async def _provision(self, job: TrackedJob) -> Event:
-        host = await self.runner.executor.provision(self._host_request(job))
+        host = await self.runner.executor.provision(self.host_request(job))
         self.account.accepted()
         policy, usual = self.runner.policy, self.runner.habits.usual(READY)
         pause = READINESS.first(longest=policy.ready_every, usual=usual)
@@ -161,7 +157,7 @@ class Effects:
 
     async def _adopt(self, job: TrackedJob) -> Event:
         """An earlier request for this host may have been served, even if its answer was lost."""
-        request = self._host_request(job)
+        request = self.host_request(job)
         host = await self.runner.executor.adopt(request)
         if host:
             self.runner.counters.count(
@@ -175,13 +171,13 @@ class Effects:
 
     async def _check_ready(self, job: TrackedJob) -> Event:
         age = self.clock() - (job.host_since or job.since)
-        if await self.runner.executor.ready(_provisioned(job)):
+        if found := await self.runner.executor.ready(_provisioned(job)):
             self.runner.habits.note(READY, age)
-            return HostReady()
+            return HostReady(host=None if found is True else found)
         return NotYet(until=self._looked_for(READINESS, age))
 
     async def _launch(self, job: TrackedJob) -> Event:
-        await self.runner.executor.launch(self._host_request(job), _provisioned(job).host)
+        await self.runner.executor.launch(self.host_request(job), _provisioned(job).host)
         return Launched(until=self._looked_for(FIRST_LIFE, timedelta()), usual_life=self._usual_life)
 
     async def _check_host(self, job: TrackedJob) -> Event:
@@ -207,6 +203,19 @@ class Effects:
             account = None
         return _failed(no_life(self.runner.policy, account), job)
 
+    async def _release(self, job: TrackedJob) -> Event:
+        provisioned = _provisioned(job)
+        use = await self._use(job)
+        lease = await release_of(self.runner.executor, provisioned)
+        if lease is None:
+            return HostUnfit()
+        until = self._after(self.runner.policy.standby_of(provisioned.host))
+        return HostReleased(until=until, lease=lease, use=use)
+
+    async def _renew(self, job: TrackedJob) -> Event:
+        lease = await renewal_of(self.runner.executor, _provisioned(job))
+        return StandbyOver(why=Parting.REFUSED) if lease is None else HostRenewed(lease=lease)
+
     async def _decommission(self, job: TrackedJob) -> Event:
         search = job.host is None or job.host_doubtful
         removal = Removal(
@@ -216,13 +225,18 @@ class Effects:
             host=job.host,
             search=search,
         )
+        use = job.use or await self._use(job)
+        await self.runner.executor.decommission(removal)
+        return Decommissioned(use=use)
+
+    async def _use(self, job: TrackedJob) -> Use | None:
         if job.key not in self.uses and is_worth_asking(job, self.clock(), self.runner.habits):
             self.uses[job.key] = None
             self.uses[job.key] = await use_told(self.runner, _provisioned(job))
-        await self.runner.executor.decommission(removal)
-        return Decommissioned(use=self.uses.get(job.key))
+        return self.uses.get(job.key)
 
-    def _host_request(self, job: TrackedJob) -> HostRequest:
+    def host_request(self, job: TrackedJob) -> HostRequest:
+        """What an executor learns of a job that wants a host."""
         if job.payload is None:
             raise RuntimeError(f"job {job.key} has no payload while {job.phase}")
         return HostRequest(
@@ -356,7 +370,9 @@ def _call_facts(error: RemoteError, job: TrackedJob, now: datetime) -> str:
 def _provisioned(job: TrackedJob) -> ProvisionedHost:
     if job.host is None:
         raise RuntimeError(f"job {job.key} has no host while {job.phase}")
-    return ProvisionedHost(name=job.host_name, tenant=job.tenant, host=job.host, hidden=job.hidden)
+    return ProvisionedHost(
+        name=job.host_name, job_id=job.key.job_id, tenant=job.tenant, host=job.host, hidden=job.hidden
+    )
 
 
 def _failure(job: TrackedJob) -> Failure:

@@ -10,8 +10,8 @@ from paas_runner.dispatch.registry import Registry
 from paas_runner.dispatch.served import ActiveRunner
 from paas_runner.errors import RemoteError
 from paas_runner.executor.optional import flavors_of
-from paas_runner.job.capacity import Load, jobs_at_once
-from paas_runner.job.limits import Flavors
+from paas_runner.job.capacity import Load
+from paas_runner.job.limits import Flavors, jobs_at_once
 from paas_runner.loop.timing import backoff, sleep
 
 log = structlog.stdlib.get_logger(__name__)

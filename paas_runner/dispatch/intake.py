@@ -61,6 +61,7 @@ class Intake:
         if job.key in self._registry:
             log.warning("job_handed_out_again", job=job.key.job_id)
             return f"the coordinator handed out job {job.key.job_id} again, which is tracked already"
+        self._registry.fulfil(reservation)
         job, recorded = await self._recorded(job)
         log.info(
             "job_acquired",

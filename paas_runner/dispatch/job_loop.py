@@ -13,11 +13,13 @@ from paas_runner.dispatch.effects import AFTER_A_BUG_SECONDS, LOOKS, Effects
 from paas_runner.dispatch.habits import kind_of
 from paas_runner.dispatch.look_budget import LookBudget, Rank
 from paas_runner.dispatch.records import AGAIN_AFTER_SECONDS, Records
+from paas_runner.dispatch.reuse import Reuse
 from paas_runner.dispatch.served import Account, ActiveRunner
+from paas_runner.dispatch.standing import Place
 from paas_runner.dispatch.tenure import HARMLESS, SOLE, UNSURE_SECONDS, Tenure
 from paas_runner.dispatch.view import Observer, served_job
 from paas_runner.job.cost import Charge, closed_by
-from paas_runner.job.decision import Act, Action, Done, Intend, Policy, Settle, Wait, next_action
+from paas_runner.job.decision import Act, Action, Decision, Done, Intend, Policy, Settle, Wait, next_action
 from paas_runner.job.events import Event, Failed, HostLeft
 from paas_runner.job.lifecycle import apply
 from paas_runner.job.room import Room
@@ -72,6 +74,10 @@ class JobLoop:
         self._watcher = looks.watcher()
         self._may_look = False
         self._waits_for_room = False
+        self._reuse = Reuse(
+            self._effects, records=records, observer=self._observer, tenure=tenure, clock=clock
+        )
+        self._place: Place | None = None
 
     async def run(self) -> None:
         """Until the job is gone, or until the first decision after `stopping`."""
@@ -95,23 +101,41 @@ class JobLoop:
                     await sleep_until_stopped(AFTER_A_BUG_SECONDS, self._stopping)
 
     async def _step(self) -> bool:
+        if self._job.on_standby:
+            return await self._stand_by()
         room = self._records.room(self._job)
-        match next_action(self._job, self._clock(), self._policy, room):
-            case Act(action=action) if action not in HARMLESS and not self._is_ours:
-                await sleep_until_stopped(UNSURE_SECONDS, self._stopping)
-            case Act(action=action) if action in LOOKS and not self._may_look:
-                rank = _RANKS.get(action, Rank.USUAL)
-                self._may_look = await self._watcher.turn(rank)  # and decide again: time has passed
+        decision = next_action(
+            self._job,
+            self._clock(),
+            self._policy,
+            room,
+            reusable=self._reuse.is_possible(self._job),
+            let_go=self._records.standing.why_to_go(self._job.key),
+        )
+        await self._follow(decision, room)
+        return self._job.phase is not Phase.GONE
+
+    async def _stand_by(self) -> bool:
+        """Between two looks at the host another job may take it, whose loop has ended this record then."""
+        self._place = place = self._records.stand_by(self._job) or self._place
+        if place is None:
+            return False
+        place.changed.clear()
+        async with place.lock:
+            if place.is_given:
+                return False
+            decision = next_action(self._job, self._clock(), self._policy, let_go=place.let_go)
+            if not isinstance(decision, Wait):
+                await self._follow(decision, Room.THERE)
+                return True
+        seconds = (decision.until - self._clock()).total_seconds()
+        await sleep_until_any(seconds, self._stopping, place.changed)
+        return True
+
+    async def _follow(self, decision: Decision, room: Room) -> None:
+        match decision:
             case Act(action=action, intent=intent):
-                self._may_look = False
-                if action is Action.PROVISION and (refusal := await self._effects.foresee(self._job)):
-                    await self._happened(refusal)
-                elif self._records.room(self._job) is not room:
-                    pass  # the executor took its time, and another has the room by now: decide again
-                elif intent is None or await self._intend(intent):
-                    await self._perform(action)
-                else:
-                    await sleep_until_stopped(AGAIN_AFTER_SECONDS, self._stopping)
+                await self._act(action, intent, room)
             case Intend(intent=intent):
                 if not await self._intend(intent):
                     await sleep_until_stopped(AGAIN_AFTER_SECONDS, self._stopping)
@@ -121,7 +145,25 @@ class JobLoop:
                 await self._wait((until - self._clock()).total_seconds(), room)
             case Done():
                 await self._records.remove(self._job)
-        return self._job.phase is not Phase.GONE
+
+    async def _act(self, action: Action, intent: Event | None, room: Room) -> None:
+        if action not in HARMLESS and not self._is_ours:
+            await sleep_until_stopped(UNSURE_SECONDS, self._stopping)
+        elif action in LOOKS and not self._may_look:
+            rank = _RANKS.get(action, Rank.USUAL)
+            self._may_look = await self._watcher.turn(rank)  # and decide again: time has passed
+        elif action is Action.REUSE:
+            if taken := await self._reuse.taken(self._job):
+                self._changed_to(*taken)
+        elif action is Action.PROVISION and (refusal := await self._effects.foresee(self._job)):
+            await self._happened(refusal)
+        elif self._records.room(self._job) is not room:
+            pass  # the executor took its time, and another has the room by now: decide again
+        elif intent is None or await self._intend(intent):
+            self._may_look = False
+            await self._perform(action)
+        else:
+            await sleep_until_stopped(AGAIN_AFTER_SECONDS, self._stopping)
 
     async def _perform(self, action: Action) -> None:
         """To write the intent may have taken longer than the lease is good for."""
@@ -146,6 +188,7 @@ class JobLoop:
         if not self._waits_for_room:
             self._waits_for_room = True
             log.info("job_waits_for_room", reason=self._records.why_it_waits(self._job))
+        self._records.make_room(self._job)
         with self._records.waiting_for_room(self._job) as found:
             await sleep_until_any(seconds, self._stopping, found)
 
@@ -167,7 +210,10 @@ class JobLoop:
             self._records.keep_in_memory(self._job)
 
     def _change(self, event: Event) -> None:
-        before, self._job = self._job, apply(self._job, event, self._clock())
+        self._changed_to(event, apply(self._job, event, self._clock()))
+
+    def _changed_to(self, event: Event, job: TrackedJob) -> None:
+        before, self._job = self._job, job
         if self._job.phase is not before.phase:
             self._watcher.begin()
             self._log(event, before)

@@ -10,6 +10,7 @@ import attrs
 
 from paas_runner.dispatch.account_watch import AccountWatch
 from paas_runner.dispatch.acquisition import Acquisition
+from paas_runner.dispatch.audit import Audit
 from paas_runner.dispatch.flavors import FlavorRefresh
 from paas_runner.dispatch.intake import Intake
 from paas_runner.dispatch.job_loop import JobLoop
@@ -85,7 +86,7 @@ class Loops:
         self.start_periodic(generation)
 
     def start_periodic(self, generation: Generation) -> None:
-        """The searches for orphans, the readings of what hosts weigh, the looks at refused credentials."""
+        """Searches for orphans and lost jobs, readings of what hosts weigh, looks at refused credentials."""
         runner, every = generation.runner, self.config.sweep_every
         account = self.start(f"account of {runner.name}", generation.account.run)
         generation.add_periodic(account)
@@ -100,6 +101,16 @@ class Loops:
                 tenure=self.tenure,
             )
             generation.add_periodic(self.start(f"sweep for {runner.name}", sweep.run))
+        if auditor := runner.auditor:
+            audit = Audit(
+                runner,
+                auditor,
+                registry=self.registry,
+                store=self.store,
+                clock=self.clock,
+                tenure=self.tenure,
+            )
+            generation.add_periodic(self.start(f"audit of {runner.name}", audit.run))
         if self.config.limits.quota:
             refresh = FlavorRefresh(runner, registry=self.registry, rng=self.rng)
             generation.add_periodic(self.start(f"weights of {runner.name}", refresh.run))

@@ -15,6 +15,7 @@ import structlog
 
 from paas_runner.dispatch.counters import Costs
 from paas_runner.dispatch.registry import Registry
+from paas_runner.dispatch.standing import Place, Standing
 from paas_runner.dispatch.tenure import SOLE, Tenure
 from paas_runner.dispatch.view import Observer
 from paas_runner.job.cost import Charge
@@ -119,6 +120,39 @@ class Records:
             self._observer.left(job.key.runner, [job])
             self._tenure.lost(job.key.runner)
         return ours
+
+    @property
+    def standing(self) -> Standing:
+        """The hosts on standby."""
+        return self._registry.standing
+
+    def stand_by(self, job: TrackedJob) -> Place | None:
+        """The place of a host on standby, for others to look at from now on; None once it is taken."""
+        return self._registry.open_place(job)
+
+    def make_room(self, job: TrackedJob) -> None:
+        """Let hosts on standby go, as far as that makes room for the job that waits for it."""
+        self._registry.make_room(job)
+
+    def may_reuse(self, job: TrackedJob, weight: float) -> bool:
+        """Whether a job may take a host on standby that weighs so much."""
+        return self._registry.may_reuse(job, weight)
+
+    async def hand_on(self, giver: TrackedJob, taker: TrackedJob) -> bool:
+        """Both records in one: `taker` has the giver's host, the giver is gone; False when a shutdown came.
+
+        Raises `StaleLeaseError`.
+        """
+
+        async def write() -> None:
+            await self._ledger.write(giver.key)
+            await self._store.hand_on(giver, taker)
+
+        if not await self._insisted(taker, write):
+            return False
+        self._registry.put(taker)
+        self._registry.remove(giver.key)
+        return True
 
     async def save_intent(self, job: TrackedJob) -> bool:
         """Record, trying until it is on the disk; False when a shutdown came first.

@@ -14,7 +14,8 @@ from datetime import datetime
 
 import attrs
 
-from paas_runner.job.capacity import Load, Reservation, next_to_ask, planned_start
+from paas_runner.dispatch.standing import Place, Standing
+from paas_runner.job.capacity import Load, Reservation, next_to_ask
 from paas_runner.job.limits import Flavors, Limits
 from paas_runner.job.room import Room, order
 from paas_runner.job.shares import Share, share_of
@@ -46,7 +47,11 @@ class Registry:
         self._shares: Counter[Share] = Counter()
         self._needing: dict[JobKey, TrackedJob] = {}
         self._awaiting_room: dict[JobKey, asyncio.Event] = {}
+        self.standing = Standing()
+        """The hosts on standby."""
+
         self._reservations: list[Reservation] = []
+        self._fulfilled: list[Reservation] = []
         self._waiting: list[_Waiting] = []
         self._flavors: dict[str, Flavors] = {}
         self._backoffs: dict[str, Backoff] = {}
@@ -95,7 +100,7 @@ class Registry:
 
     def planned_start(self, now: datetime) -> datetime | None:
         """When a job acquired now may be provisioned; None is at once."""
-        return planned_start(self._latest_start, now, self._limits.launch_distance)
+        return self._limits.planned_start(self._latest_start, now)
 
     @property
     def has_spare_room(self) -> bool:
@@ -115,6 +120,10 @@ class Registry:
     def room(self, job: TrackedJob) -> Room:
         """What a job finds for its host."""
         return self.load.room(job) if self._limits.quota and job.needs_room else Room.THERE
+
+    def may_reuse(self, job: TrackedJob, weight: float) -> bool:
+        """Whether a job may take a host on standby that weighs so much."""
+        return not self._limits.quota or self.load.may_reuse(job, weight)
 
     @contextmanager
     def waiting_for_room(self, job: TrackedJob) -> Iterator[asyncio.Event]:
@@ -145,6 +154,7 @@ class Registry:
             self._latest_start = max(self._latest_start or start, start)
             redactor.track(job.token)
         self._jobs[job.key] = job
+        self.standing.note(job)
         if job.needs_room:
             self._needing[job.key] = job
         else:
@@ -153,6 +163,7 @@ class Registry:
 
     def remove(self, key: JobKey) -> None:
         if job := self._jobs.pop(key, None):
+            self.standing.forget(key)
             redactor.untrack(job.token)
             self._needing.pop(key, None)
             self._recount(job, None)
@@ -247,6 +258,14 @@ class Registry:
         with self._reserved(reservation):
             yield reservation
 
+    def fulfil(self, reservation: Reservation) -> None:
+        """The request has brought a job, which is put right after this and has the place then.
+
+        Counted twice, the two would claim from other processes what neither takes.
+        """
+        self._reservations.remove(reservation)
+        self._fulfilled.append(reservation)
+
     def close(self) -> None:
         """No more turns: the runners that wait are sent away."""
         self._open = False
@@ -280,11 +299,23 @@ class Registry:
             entry.turn.set_result(reservation)
 
     def _tell_who_has_room(self) -> None:
+        """Whoever waits looks again, too, while hosts on standby could be taken or let go."""
         load = self.load if self._awaiting_room else None
         for key, event in self._awaiting_room.items():
             job = self._jobs.get(key)
-            if load and (job is None or load.room(job) is not Room.LATER):
+            if load and (job is None or self.standing.jobs or load.room(job) is not Room.LATER):
                 event.set()
+
+    def open_place(self, job: TrackedJob) -> Place | None:
+        """Others may look at the host on standby from now on, and whoever waits for room does at once."""
+        place = self.standing.opened(job)
+        self._tell_who_has_room()
+        return place
+
+    def make_room(self, job: TrackedJob) -> None:
+        """Let hosts on standby go, as far as that makes room for the job that waits for it."""
+        if lacking := self.load.lacking(job):
+            self.standing.let_go(lacking, job.key.runner)
 
     def _reservation(self, runner: str, load: Load) -> Reservation:
         return Reservation(runner, load.heaviest(runner) if self._limits.quota else math.inf)
@@ -294,5 +325,6 @@ class Registry:
         try:
             yield
         finally:
-            self._reservations.remove(reservation)
+            among = self._fulfilled if reservation in self._fulfilled else self._reservations
+            among.remove(reservation)
             self._give_turns()

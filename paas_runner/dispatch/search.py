@@ -173,16 +173,25 @@ class Search:
         self._known = attrs.evolve(self._known, jobs={})  # whoever removes a host reads them again
         return self.verdicts
 
-    async def remove(self, host: SeenHost) -> bool:
-        """Remove a host that is to go, unless the records say otherwise by now; raises `RunnerError`."""
+    async def remove(self, host: SeenHost, *, whatever_is_known: bool = False) -> bool:
+        """Remove a host that is to go, unless the records say otherwise by now; raises `RunnerError`.
+
+        `whatever_is_known` of it: the operator wants it gone.
+        """
+        if whatever_is_known:
+            await self._remove(host)
+            return True
         if self._known is None:
             return False
         now_known = attrs.evolve(self._known, jobs=merged(await self._records.jobs()))
         [verdict] = judge([host], now_known, self._clock())
         if verdict.to_delete:
-            found = Removal(name=host.name, tenant=self._tenant, host=Host(ref=host.ref), search=False)
-            await self._runner.executor.decommission(found)
+            await self._remove(host)
         return verdict.to_delete
+
+    async def _remove(self, host: SeenHost) -> None:
+        found = Removal(name=host.name, tenant=self._tenant, host=Host(ref=host.ref), search=False)
+        await self._runner.executor.decommission(found)
 
 
 class RunnerSearch:

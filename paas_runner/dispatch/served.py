@@ -14,7 +14,7 @@ from datetime import timedelta
 import attrs
 import structlog
 
-from paas_runner.coordinator.protocol import CoordinatorClient
+from paas_runner.coordinator.protocol import Auditor, CoordinatorClient
 from paas_runner.dispatch.counters import Counters
 from paas_runner.dispatch.habits import Habits
 from paas_runner.dispatch.pace import Rhythm
@@ -45,6 +45,10 @@ class ActiveRunner:
     repoll_immediately: bool = False
     """Whether the runner, when it got a job, asks before the others that wait."""
 
+    auditor: Auditor | None = None
+    """What is asked which jobs the coordinator believes to run here; None where there is no token for it."""
+
+    audit_every: timedelta = timedelta(minutes=5)
     counters: Counters
     trace_of: Callable[[TrackedJob], HostTrace | None] = lambda _: None
     """What a job's host gets of the job's trace."""
@@ -57,9 +61,12 @@ class ActiveRunner:
 
     async def aclose(self) -> None:
         """Close all connections; whatever goes wrong then is only logged."""
-        for side in (self.coordinator, self.executor):
+        sides = [self.coordinator.aclose, self.executor.aclose]
+        if self.auditor:
+            sides.append(self.auditor.aclose)
+        for close in sides:
             try:
-                await side.aclose()
+                await close()
             except Exception:
                 log.exception("close_error", runner=self.name)
                 self.counters.count_unforeseen()

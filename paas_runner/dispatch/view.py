@@ -89,6 +89,10 @@ class Observer:
     def no_job(self, runner: str) -> None:
         """A request of the runner (its key) brought no job."""
 
+    def enough(self, runner: str) -> bool:  # noqa: ARG002 - for those who override it
+        """Whether the runner is to ask no more, from now on."""
+        return False
+
     def job_granted(self, job: TrackedJob, asked_at: datetime, url: str) -> None:
         """A request made then of this coordinator has brought the job; its first record follows."""
 
@@ -122,6 +126,9 @@ class Observers(Observer):
 
     def no_job(self, runner: str) -> None:
         self._tell(lambda observer: observer.no_job(runner))
+
+    def enough(self, runner: str) -> bool:
+        return any(observer.enough(runner) for observer in self._observers)
 
     def job_granted(self, job: TrackedJob, asked_at: datetime, url: str) -> None:
         self._tell(lambda observer: observer.job_granted(job, asked_at, url))

@@ -72,6 +72,9 @@ class ProvisionedHost:
     """A host that exists as far as the service knows: what `provision` made, under whose name, who pays."""
 
     name: HostName
+    job_id: int = 0
+    """Of the job that has it, which may not be the one that it was made for; 0 where nobody knows."""
+
     tenant: str = ""
     host: Host
     hidden: Sequence[str] = attrs.field(default=(), repr=False)
@@ -110,8 +113,11 @@ class Executor(Protocol):
     async def adopt(self, request: HostRequest) -> Host | None:
         """The host that an earlier `provision` may have created, its configuration completed; else None."""
 
-    async def ready(self, provisioned: ProvisionedHost) -> bool:
-        """Whether the host can take the job now."""
+    async def ready(self, provisioned: ProvisionedHost) -> Host | bool:
+        """Whether the host can take the job now; the host itself where more is known of it by now.
+
+        What is known then is on the disk before `launch` is called.
+        """
 
     async def launch(self, request: HostRequest, host: Host) -> None:
         """Hand over the job; the same job a second time must not run twice."""
@@ -139,15 +145,28 @@ class RunnerSection:
     installation: str
     """An id of this installation, put on each host as a label of ownership."""
 
+    helper_name: str = attrs.field(default=attrs.Factory(lambda self: self.short_token, takes_self=True))
+    """What helper services know the runner by: heptapod-paas-runner's name for it, where it is one runner's
+    alone, so that a job there may go from one program to the other."""
+
     tls: Tls | None = None
     """Certificates for the coordinator, if it needs any of its own."""
 
 
 class ExecutorKind(PluginKind, Protocol):
-    """What an entry point of `paas_runner.executors` names; its keys are added to `[[runners]]`."""
+    """What an entry point of `paas_runner.executors` names; its keys are added to `[[runners]]`.
+
+    Where hosts of several kinds weigh alike, so that one quota may add them up, each has the same word for
+    that in `scale`.
+    """
 
     def build(self, settings: Any, section: RunnerSection, connect: Connect) -> Executor:
         """The executor of one section; touches nothing outside yet."""
+
+
+def scale_of(kind: ExecutorKind, name: str) -> str:
+    """By what its hosts are weighed: weights of one scale can be compared. By default each has its own."""
+    return str(getattr(kind, "scale", name))
 
 
 def installed() -> Mapping[str, Callable[[], ExecutorKind]]:

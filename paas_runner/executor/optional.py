@@ -3,21 +3,33 @@
 The service asks through the functions here, never the protocols: an executor without a part is asked nothing,
 and its hosts are all paid for alike, have one flavor, are not diagnosed, need no credentials that could be
 renewed, are refused by the verbs alone, and tell `paas-runner check` no more than their flavors. Tenants are
-known from the records alone, no host of another installation is seen, and it is not known what jobs use.
+known from the records alone, no host of another installation is seen, it is not known what jobs use, no
+host is used again, none has its end written on it, and there is one for each job within the bounds.
 """
 
 from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
+
+import attrs
 
 from paas_runner.executor.checks import CheckResult, fine
 from paas_runner.executor.contract import Executor, HostRequest, ProvisionedHost
 from paas_runner.job.limits import Flavors
 from paas_runner.job.payload import Payload
-from paas_runner.job.tracked import SeenHost
+from paas_runner.job.tracked import HostName, SeenHost
 from paas_runner.job.use import FlavorSize, Use
 
 ONLY_FLAVOR, ONLY_WEIGHT = "M", 1.0  # as 1.1.1 calls and counts the hosts of an executor that has one kind
 _ONE_FLAVOR = Flavors(weights={ONLY_FLAVOR: ONLY_WEIGHT}, most_weight=ONLY_WEIGHT)
+
+
+@runtime_checkable
+class HasFewHosts(Protocol):
+    """Hosts of which there is a fixed number, whatever the operator's bounds are."""
+
+    hosts_at_once: int
+    """So many jobs of the section may have one at the same time."""
 
 
 @runtime_checkable
@@ -127,6 +139,58 @@ class HasSizes(Protocol):
 
 
 @runtime_checkable
+class Staying(Protocol):
+    """Hosts that can outlive their jobs: cleaned after one, they may be given to another.
+
+    Such a host ends by itself when it has not heard of us for the time of its lease, whatever becomes of us.
+    """
+
+    async def series(self, request: HostRequest) -> str:
+        """Which hosts the job may be given: all those that `provision` made with this as their `series`.
+
+        It names whatever distinguishes hosts but their weight: the account of the payer first of all,
+        provider, zone, image; empty where none may be used again.
+        """
+
+    async def release(self, provisioned: ProvisionedHost) -> timedelta | None:
+        """The job is over: make the host forget it, with all that the job has left there.
+
+        Returns the lease, from now on; None where the host is not to be used again: its job has failed, was
+        canceled or is not known there, or it cannot be proved clean. Raises `Transient` while it is still
+        busy.
+        """
+
+    async def renew(self, provisioned: ProvisionedHost) -> timedelta | None:
+        """The lease of a host without a job, renewed; None where the host can take none any more."""
+
+
+@attrs.frozen(kw_only=True)
+class OverdueHost:
+    """A host whose written end is over."""
+
+    name: HostName
+    ref: str
+    ends_at: datetime
+
+
+@runtime_checkable
+class Expiring(Protocol):
+    """Hosts with their end written on them, on machines where nobody else would end them.
+
+    Asked by `paas-runner expire`, which has neither the service nor its records.
+    """
+
+    async def overdue(self, now: datetime) -> Sequence[OverdueHost]:
+        """Those of this installation whose end is over, whichever runner they were made for.
+
+        Raises `Transient` or `Rejected`. One without an end is not among them.
+        """
+
+    async def expire(self, host: OverdueHost) -> None:
+        """Remove it with all that is its; an absent one is a success. Raises `Transient` or `Rejected`."""
+
+
+@runtime_checkable
 class Examinable(Protocol):
     """Something to tell `paas-runner check`."""
 
@@ -135,6 +199,11 @@ class Examinable(Protocol):
 
         What would not work is a result, not an exception. The caller sets a deadline.
         """
+
+
+def hosts_at_once(executor: Executor) -> int:
+    """How many jobs of its section can have a host at the same time; 0 is any number."""
+    return executor.hosts_at_once if isinstance(executor, HasFewHosts) else 0
 
 
 def tenant_of(executor: Executor, payload: Payload) -> str:
@@ -199,6 +268,21 @@ async def use_of(executor: Executor, provisioned: ProvisionedHost) -> Use | None
 async def sizes_of(executor: Executor) -> Sequence[FlavorSize]:
     """What the flavors offer, as far as that is known; raises `Transient` or `Rejected`."""
     return await executor.sizes() if isinstance(executor, HasSizes) else ()
+
+
+async def series_of(executor: Executor, request: HostRequest) -> str:
+    """Which hosts the job may be given; empty for none. Raises as `foresee` does."""
+    return await executor.series(request) if isinstance(executor, Staying) else ""
+
+
+async def release_of(executor: Executor, provisioned: ProvisionedHost) -> timedelta | None:
+    """The lease of a host whose job is over, if it may be used again; raises `Transient` or `Rejected`."""
+    return await executor.release(provisioned) if isinstance(executor, Staying) else None
+
+
+async def renewal_of(executor: Executor, provisioned: ProvisionedHost) -> timedelta | None:
+    """The renewed lease of a host on standby; None to let it go. Raises `Transient` or `Rejected`."""
+    return await executor.renew(provisioned) if isinstance(executor, Staying) else None
 
 
 async def examination_of(executor: Executor) -> Sequence[CheckResult]:

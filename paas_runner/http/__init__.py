@@ -10,10 +10,19 @@ from paas_runner.http.client import (
 )
 from paas_runner.http.exchange import Exchange, Exchanges, OnExchange
 from paas_runner.http.response import Response
-from paas_runner.http.services import ServiceKind, coordinator_at, git_remote_at, kind_of, receiver_of
+from paas_runner.http.services import (
+    HELPER_OF_A_HOST,
+    ServiceKind,
+    coordinator_at,
+    git_remote_at,
+    kind_of,
+    receiver_of,
+)
+from paas_runner.http.stream import Stream
 from paas_runner.http.tls import Tls
 
 __all__ = [
+    "HELPER_OF_A_HOST",
     "MOST_BODY_BYTES",
     "MOST_LIST_BYTES",
     "QUICK_TRIES",
@@ -25,6 +34,7 @@ __all__ = [
     "OnExchange",
     "Response",
     "ServiceKind",
+    "Stream",
     "Tls",
     "coordinator_at",
     "git_remote_at",

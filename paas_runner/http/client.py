@@ -15,7 +15,8 @@ import asyncio
 import os
 import random
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,6 +29,7 @@ from paas_runner.errors import Rejected, RemoteError, Transient
 from paas_runner.http.exchange import Exchange, OnExchange
 from paas_runner.http.opening import Opening
 from paas_runner.http.response import Response, cause
+from paas_runner.http.stream import Stream
 from paas_runner.http.tls import Contexts, Tls
 from paas_runner.http.transport import Transport
 from paas_runner.logs import redactor
@@ -119,6 +121,32 @@ class HttpClient:
             with attempt:
                 return await self._once(call, attempt.retry_state.attempt_number + 1)
         raise AssertionError("the last attempt returns or raises")
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        op: str,
+        headers: Mapping[str, Secret | str] | None = None,
+        params: Mapping[str, str] | None = None,
+        within: float = ANSWER_SECONDS,
+    ) -> AsyncIterator[Stream]:
+        """What a request brings, as it comes, for as long as it comes; it begins within `within` seconds.
+
+        It takes no place from the calls. Raises `Transient`.
+        """
+        request = self._request(method, path, headers=headers, payload=None, content=None, params=params)
+        try:
+            async with asyncio.timeout(within):
+                response = await self._transport.handle_async_request(request)
+        except (httpx.RequestError, TimeoutError) as error:
+            raise self._transient(f"no answer ({cause(error)})", op) from error
+        try:
+            yield Stream(response, self._service, op)
+        finally:
+            await response.aclose()
 
     async def aclose(self) -> None:
         await self._transport.aclose()
@@ -264,8 +292,12 @@ class Connect(Protocol):
         headers: Mapping[str, Secret] | None = None,
         at_once: int = 16,
         tls: Tls | None = None,
+        proxy: Secret | None = None,
     ) -> HttpClient:
-        """A client for `base_url`; `headers` are sent with every call."""
+        """A client for `base_url`; `headers` are sent with every call.
+
+        `proxy` is used instead of those that the environment names.
+        """
 
 
 @attrs.frozen(kw_only=True)
@@ -287,13 +319,14 @@ class Http:
         headers: Mapping[str, Secret] | None = None,
         at_once: int = 16,
         tls: Tls | None = None,
+        proxy: Secret | None = None,
     ) -> HttpClient:
         """Build the client; raises OSError for certificates that cannot be read, and `ProxyError`."""
         proxies = Proxies(environ=self.environ)
         redactor.add(proxies.secrets)
-        proxy = None if self.transport else proxies.of(base_url)
+        proxy = proxy or (None if self.transport else proxies.of(base_url))
         context = partial(self._contexts.of, tls or Tls())
-        if base_url[:6].lower() == "https:":
+        if base_url[:6].lower() == "https:" and (tls or not self.transport):
             context = partial(_same, context())
         template = httpx.Request(
             "GET",
@@ -309,7 +342,10 @@ class Http:
             transport = self.transport(base_url)
         else:
             of_proxy = partial(self._contexts.of, Tls())
-            transport = Transport(Opening(context=context, proxy=proxy, context_of_proxy=of_proxy))
+            name = tls.server_name if tls else ""
+            transport = Transport(
+                Opening(context=context, proxy=proxy, context_of_proxy=of_proxy, server_name=name)
+            )
         return HttpClient(
             template, transport, service=service, at_once=at_once, rng=self.rng, on_exchange=self.on_exchange
         )

@@ -31,13 +31,14 @@ class Opening:
     context: MakeContext
     context_of_proxy: MakeContext
     proxy: Secret | None = None
+    server_name: str = ""
 
     async def __call__(self, url: httpx.URL) -> Connection:
         """Raises `httpx.TransportError`: nothing of the request has been sent then."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 if not self.proxy:
-                    return await self._connected(url, self.context)
+                    return await self._connected(url, self.context, self.server_name)
                 return await self._by(httpx.URL(self.proxy.reveal()), url)
         except TimeoutError as error:
             raise httpx.ConnectTimeout("no connection in time") from error
@@ -74,7 +75,7 @@ class Opening:
                 await self._tunnel(connection, url)
         return connection
 
-    async def _connected(self, url: httpx.URL, context: MakeContext) -> Connection:
+    async def _connected(self, url: httpx.URL, context: MakeContext, name: str = "") -> Connection:
         loop = asyncio.get_running_loop()
         host = url.raw_host.decode("ascii")
         secure = context() if url.scheme == "https" else None
@@ -84,7 +85,7 @@ class Opening:
         _, connection = await loop.create_connection(Connection, host, _port(url), **options)
         if secure:
             with _aborted_on_failure(connection):
-                await connection.become_tls(secure, host)
+                await connection.become_tls(secure, name or host)
         return connection
 
     async def _tunnel(self, connection: Connection, url: httpx.URL) -> None:
@@ -93,7 +94,7 @@ class Opening:
         answer = await connection.ask("CONNECT", place, [(b"Host", place), *self._credentials])
         if not 200 <= answer.status_code < 300:
             raise httpx.ProxyError(f"the proxy answered {answer.status_code}")
-        await connection.become_tls(self.context(), host)
+        await connection.become_tls(self.context(), self.server_name or host)
 
 
 @contextmanager

@@ -17,10 +17,15 @@ class ServiceKind(enum.StrEnum):
     RECEIVER = "receiver"
     """Of traces or notices: no job depends on it."""
 
+    HOST = "host"
+    """A program on one of our own hosts: one job depends on it."""
+
 
 _COORDINATOR = "coordinator "
 _GIT = "git remote "
 _RECEIVER = "receiver of "
+HELPER_OF_A_HOST = "host's helper service"
+"""All of them by one name: there are as many as hosts."""
 
 
 def coordinator_at(url: str) -> str:
@@ -44,5 +49,6 @@ def kind_of(service: str) -> ServiceKind:
         _COORDINATOR: ServiceKind.COORDINATOR,
         _GIT: ServiceKind.GIT,
         _RECEIVER: ServiceKind.RECEIVER,
+        HELPER_OF_A_HOST: ServiceKind.HOST,
     }
     return next((kind for begin, kind in beginnings.items() if service.startswith(begin)), ServiceKind.CLOUD)

@@ -4,10 +4,13 @@ To read the system's authorities takes 20 ms of CPU and a megabyte: not for each
 """
 
 import ssl
+import tempfile
 from pathlib import Path
 from weakref import WeakValueDictionary
 
 import attrs
+
+from paas_runner.secret import Secret
 
 
 @attrs.frozen(kw_only=True)
@@ -17,15 +20,33 @@ class Tls:
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
+    authorities: str | None = None
+    """In PEM: these alone are trusted, instead of the system's."""
+
+    identity: Secret | None = None
+    """Certificate and key by which we show ourselves, in PEM, where they are in no file."""
+
+    verify: bool = True
+    server_name: str = ""
+    """What the server's certificate is for, where that is not the host of the address."""
 
     def context(self) -> ssl.SSLContext:
-        """Read the files; raises OSError (of which `ssl.SSLError` is one)."""
-        context = ssl.create_default_context()
+        """Read the files; raises OSError (of which `ssl.SSLError` is one), ValueError for what is no PEM."""
+        context = ssl.create_default_context(cadata=self.authorities)
         context.set_alpn_protocols(["http/1.1"])
+        if self.authorities:  # as clusters make them for themselves, and as Go's programs take them
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        if not self.verify:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if self.ca_file:
             context.load_verify_locations(self.ca_file)
         if self.cert_file:
             context.load_cert_chain(self.cert_file, self.key_file)
+        if self.identity:
+            with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:  # 0600; ssl reads files only
+                file.write(self.identity.reveal())
+                file.flush()
+                context.load_cert_chain(file.name)
         return context
 
 

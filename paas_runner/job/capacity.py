@@ -3,23 +3,23 @@
 What they take is counted in whole jobs (`shares.py`), never summed up over time, so nothing can drift. A
 request in flight takes a place until its answer is a record. A job takes its place from its acquisition until
 no host of it is left, or until it turns out that nobody can reach its host; its weight as soon as there is
-room for it (`room.py`).
+room for it (`room.py`). A host on standby takes weight, too, but is in nobody's way: it goes when a job has
+been acquired that wants its room, so whoever asks for jobs need not mind it.
 """
 
 import enum
 import functools
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any, Self
 
 import attrs
 
 from paas_runner.job.lease import Allotment
 from paas_runner.job.limits import NOTHING_KNOWN, Flavors, Limits, QuotaRule
-from paas_runner.job.room import ROUNDING, Distribution, Promise, Room, Short, Waiting, fits, order
+from paas_runner.job.room import Distribution, Promise, Room, Short, Waiting, fits, order
 from paas_runner.job.shares import Share, share_of, shares_of
-from paas_runner.job.tracked import JobKey, TrackedJob
+from paas_runner.job.tracked import JobKey, Phase, TrackedJob
 
 _ELSEWHERE = ""
 """Stands for all runners that other processes have, where weights are added up."""
@@ -111,9 +111,28 @@ class Load:
         return taken - self.elsewhere.weight
 
     @functools.cached_property
+    def standby_weight(self) -> float:
+        """What the hosts weigh that no job has: it is not in `weight`."""
+        standing = {share: count for share, count in self.shares.items() if share.on_standby}
+        return sum((self._weight_of_host(share) * count for share, count in standing.items()), 0.0)
+
+    @functools.cached_property
     def waiting(self) -> Mapping[JobKey, Waiting]:
         """The jobs that have no room for their hosts, in the order of their acquisition."""
-        return {each.job.key: each for each in self._distribution.waiting} if self._distribution else {}
+        distribution = self._with_standby
+        return {each.job.key: each for each in distribution.waiting} if distribution else {}
+
+    def lacking(self, job: TrackedJob) -> float:
+        """How much weight must become free before there is room for the job that waits; what goes counts."""
+        waiting = self.waiting.get(job.key)
+        if waiting is None or waiting.room is Room.NEVER or waiting.short is not Short.QUOTA:
+            return 0.0
+        going = sum(
+            self._weight_of_host(share) * count
+            for share, count in self.shares.items()
+            if share.phase is Phase.DECOMMISSIONING and share.takes_room
+        )
+        return max(0.0, waiting.taken + waiting.weight - waiting.bound - going)
 
     def room(self, job: TrackedJob) -> Room:
         """What a job finds for its host."""
@@ -122,6 +141,16 @@ class Load:
         if self._distribution is None:
             return Room.LATER
         return self.waiting[job.key].room if job.key in self.waiting else Room.THERE
+
+    def may_reuse(self, job: TrackedJob, weight: float) -> bool:
+        """Whether a job without a host may take one on standby that weighs so much.
+
+        As if nothing were on standby: its runner's share and the claims of older jobs bound it as a new host.
+        """
+        if self.limits.quota is None:
+            return True
+        distribution = self._distributed(standby=0.0, instead={job.key: weight})
+        return distribution is not None and all(each.job.key != job.key for each in distribution.waiting)
 
     def why_it_waits(self, job: TrackedJob) -> str:
         """Why there is no room for its host; empty where there is."""
@@ -139,9 +168,21 @@ class Load:
 
     @functools.cached_property
     def _distribution(self) -> Distribution | None:
-        """None while the quota is unknown, or where there is none."""
+        """As if the hosts on standby were gone; None while the quota is unknown, or where there is none."""
+        return self._distributed(standby=0.0)
+
+    @functools.cached_property
+    def _with_standby(self) -> Distribution | None:
+        """As it is now."""
+        standby = self.standby_weight
+        return self._distributed(standby=standby) if standby else self._distribution
+
+    def _distributed(
+        self, *, standby: float, instead: Mapping[JobKey, float] | None = None
+    ) -> Distribution | None:
         if self.quota is None:
             return None
+        instead = instead or {}
         requests: dict[str, int] = {}
         for each in self.reservations:
             requests[each.runner] = requests.get(each.runner, 0) + 1
@@ -151,11 +192,12 @@ class Load:
             quota=self.quota,
             allowances={runner: self.allowance(runner) or 0.0 for runner in runners},
             held=self._held,
-            recent=[(job, self._wanted(job) if job.needs_room else self.weight_of(job)) for job in taking],
+            recent=[(job, instead.get(job.key, self._weight_or_wish(job))) for job in taking],
             promises={
                 runner: Promise(requests=count, heaviest=self._promised(runner))
                 for runner, count in requests.items()
             },
+            standby=standby,
         )
 
     def _promised(self, runner: str) -> float:
@@ -163,7 +205,9 @@ class Load:
         most = max(each.most_weight for each in self.reservations if each.runner == runner)
         return self.heaviest(runner) if math.isinf(most) else most
 
-    def _wanted(self, job: TrackedJob) -> float:
+    def _weight_or_wish(self, job: TrackedJob) -> float:
+        if not job.needs_room:
+            return self.weight_of(job)
         return self.heaviest(job.key.runner) if job.expected_weight is None else job.expected_weight
 
     def allowance(self, runner: str) -> float | None:
@@ -181,8 +225,9 @@ class Load:
         return self._weight(share_of(job))
 
     def _weight(self, share: Share) -> float:
-        if not share.takes_room or share.needs_room:
-            return 0.0
+        return self._weight_of_host(share) if share.takes_room and not share.needs_room else 0.0
+
+    def _weight_of_host(self, share: Share) -> float:
         return self._flavors(share.runner).heaviest() if share.weight is None else share.weight
 
     def _flavors(self, runner: str) -> Flavors:
@@ -224,12 +269,17 @@ class Load:
 
     @property
     def in_use(self) -> Allotment:
-        """What jobs and requests in flight take of these."""
-        return Allotment(jobs=self._count, provisioning=self._preparing, weight=self.weight)
+        """What jobs, requests in flight and hosts on standby take of these.
+
+        What can wait, for a host on standby to go or as a job yet to come, takes no weight of others.
+        """
+        hosts = sum((self._weight(each) * count for each, count in self.shares.items()), self.standby_weight)
+        weight = max(hosts, min(self.weight + self.standby_weight, self.total.weight - self.elsewhere.weight))
+        return Allotment(jobs=self._count, provisioning=self._preparing, weight=weight)
 
     @property
     def _count(self) -> int:
-        return self._jobs(lambda share: share.takes_room) + len(self.reservations)
+        return self._jobs(lambda share: share.takes_place) + len(self.reservations)
 
     @property
     def _preparing(self) -> int:
@@ -243,7 +293,12 @@ class Load:
     @property
     def jobs(self) -> int:
         """How many there are."""
-        return self._jobs(lambda _: True)
+        return self._jobs(lambda share: not share.on_standby)
+
+    @property
+    def hosts_on_standby(self) -> int:
+        """How many hosts wait for another job."""
+        return self._jobs(lambda share: share.on_standby)
 
     def _jobs(self, counted: Callable[[Share], bool]) -> int:
         return sum(count for share, count in self.shares.items() if counted(share))
@@ -283,7 +338,7 @@ class Load:
 
     def _too_many_of(self, runner: str) -> Obstacle | None:
         limit = self.limits.per_runner.get(runner, 0)
-        taken = self._jobs(lambda share: share.runner == runner and share.takes_room)
+        taken = self._jobs(lambda share: share.runner == runner and share.takes_place)
         if limit and taken + sum(each.runner == runner for each in self.reservations) >= limit:
             return Obstacle(bound=Bound.LIMIT, text=f"the runner's `limit` = {limit} is reached")
         return None
@@ -342,18 +397,3 @@ def _besides(elsewhere: float) -> str:
 def next_to_ask(waiting: Sequence[str], load: Load) -> str | None:
     """Which of the waiting runners may ask now: the one that has waited longest and has no obstacle."""
     return next((runner for runner in waiting if load.obstacle(runner) is None), None)
-
-
-def planned_start(latest: datetime | None, now: datetime, distance: timedelta) -> datetime | None:
-    """When a job acquired now may be provisioned: `distance` after the `latest` start; None is now."""
-    return None if latest is None or latest + distance <= now else latest + distance
-
-
-def jobs_at_once(flavors: Flavors, bound: float) -> Mapping[str, int]:
-    """For each flavor that a job may get how many jobs of it alone come to run at the same time.
-
-    What weighs nothing is left out.
-    """
-    return {
-        flavor: int(bound * (1 + ROUNDING) / weight) for flavor, weight in flavors.granted.items() if weight
-    }

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import attrs
 
-from paas_runner.job.events import Decommissioned, Event, HostLeft
+from paas_runner.job.events import Decommissioned, Event, HostLeft, HostTaken
 from paas_runner.job.tracked import JobKey, TrackedJob
 from paas_runner.job.use import Use
 
@@ -122,8 +122,8 @@ def so_far(job: TrackedJob, now: datetime) -> Charge | None:
 
 def closed_by(event: Event, job: TrackedJob, now: datetime) -> Charge | None:
     """The charge that is complete when `event` happens to `job` now: its host is gone, or no longer ours."""
-    charge = so_far(job, now) if isinstance(event, Decommissioned | HostLeft) else None
-    use = event.use if isinstance(event, Decommissioned) else None
+    charge = so_far(job, now) if isinstance(event, Decommissioned | HostLeft | HostTaken) else None
+    use = event.use if isinstance(event, Decommissioned) and event.use else job.use
     return attrs.evolve(charge, running=False, use=use) if charge else None
 
 

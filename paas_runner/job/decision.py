@@ -16,12 +16,17 @@ from paas_runner.job.events import (
     HostLeft,
     LaunchIntended,
     ProvisionIntended,
+    StandbyOver,
 )
 from paas_runner.job.failure import NO_RETRY, RETRY, Failure, FailureReason, fact_sheet, reference
 from paas_runner.job.pace import END, GOOD_FOR
 from paas_runner.job.room import Room
-from paas_runner.job.tracked import Phase, TrackedJob
+from paas_runner.job.standing import Parting
+from paas_runner.job.tracked import Host, Phase, TrackedJob
 from paas_runner.plain_text import exact_span
+
+_TRIES_TO_RELEASE = 4
+_MOST_HOURS = 10_000.0  # more than anybody waits, and no more than a date can hold
 
 
 @attrs.frozen(kw_only=True)
@@ -57,6 +62,18 @@ class Policy:
     keep_launch_failures: bool = False
     """Leave the hosts of failed launches in place (`paas_decommission_launch_failures = false`)."""
 
+    standby: timedelta = timedelta()
+    """How long a host waits for another job, at most; nothing: no host is used again."""
+
+    standby_cost: float | None = None
+    """What a host may cost meanwhile, in the provider's own unit; None: whatever it does."""
+
+    def standby_of(self, host: Host) -> timedelta:
+        """How long this host waits for another job."""
+        if self.standby_cost is None or not host.price:
+            return self.standby
+        return min(self.standby, timedelta(hours=min(self.standby_cost / host.price, _MOST_HOURS)))
+
     @property
     def dead_host_within(self) -> timedelta:
         """When a dead host is noticed, usually: once due, a look at it waits for the next look at its job."""
@@ -66,6 +83,7 @@ class Policy:
 class Action(enum.StrEnum):
     """What the job loop can do in the outside world; each may be repeated."""
 
+    REUSE = "reuse"  # take a host on standby, if one fits
     PROVISION = "provision"
     ADOPT = "adopt"  # a host may exist already: look for it first
     CHECK_READY = "check ready"
@@ -77,6 +95,8 @@ class Action(enum.StrEnum):
     GIVE_UP_WAITING = "give up waiting"  # for a first sign of life: find out why, and fail
     EXPLAIN = "explain"
     REPORT = "report"
+    RELEASE = "release"  # make the host forget the job, so that another one may have it
+    RENEW = "renew"  # let the host on standby hear of us
     DECOMMISSION = "decommission"
 
 
@@ -117,9 +137,23 @@ class Done:
 Decision: TypeAlias = Act | Intend | Settle | Wait | Done
 
 
-def next_action(job: TrackedJob, now: datetime, policy: Policy, room: Room = Room.THERE) -> Decision:
-    """What is to be done about the job now; `room` is what it finds for its host under the weight quota."""
+def next_action(
+    job: TrackedJob,
+    now: datetime,
+    policy: Policy,
+    room: Room = Room.THERE,
+    *,
+    reusable: bool = False,
+    let_go: str = "",
+) -> Decision:
+    """What is to be done about the job now; `room` is what it finds for its host under the weight quota.
+
+    `reusable`: whether a host on standby may fit the job. `let_go`: why the job's own host on standby has to
+    go now; empty where it may wait.
+    """
     match job.phase:
+        case Phase.ACQUIRED if reusable and job.needs_room and _is_wanted(job, now, policy):
+            return Act(Action.REUSE)
         case Phase.ACQUIRED | Phase.PROVISIONING | Phase.PROVISIONED | Phase.LAUNCHING:
             return _before_the_launch(job, now, policy, room)
         case Phase.LAUNCHED:
@@ -131,9 +165,43 @@ def next_action(job: TrackedJob, now: datetime, policy: Policy, room: Room = Roo
         case Phase.DECOMMISSIONING:
             if _stays(job, policy):
                 return Settle(HostLeft())
-            return _when_due(job, now, Act(Action.DECOMMISSION))
+            useful = _may_be_used_again(job, policy) and not let_go
+            return _when_due(job, now, Act(Action.RELEASE if useful else Action.DECOMMISSION))
+        case Phase.STANDBY:
+            return _on_standby(job, now, policy, let_go)
         case Phase.GONE:
             return Done()
+
+
+def _is_wanted(job: TrackedJob, now: datetime, policy: Policy) -> bool:
+    """Whether the coordinator has said of late that the job is to be run, and nothing is against it."""
+    return job.acknowledged and not job.canceling_since and now < job.checked_at + policy.status_every
+
+
+def _may_be_used_again(job: TrackedJob, policy: Policy) -> bool:
+    """Whether its host may have another job: after one that was launched and has not failed, as we know it.
+
+    One that is over before the first look at it has not been seen to run; how it ended its host knows.
+    """
+    if job.host is None or not job.host.series or job.unfit or job.host_doubtful:
+        return False
+    went_well = Phase.LAUNCHED in job.entered and job.failure is None and job.canceling_since is None
+    return went_well and job.attempts < _TRIES_TO_RELEASE and policy.standby_of(job.host) > timedelta()
+
+
+def _on_standby(job: TrackedJob, now: datetime, policy: Policy, let_go: str) -> Decision:
+    """The host waits, and hears of us three times a lease."""
+    until, end = job.standby_until or now, job.lease_end or now
+    if let_go or job.host is None or not policy.standby_of(job.host):
+        return Settle(StandbyOver(why=let_go or Parting.CONFIGURATION))
+    if now >= until:
+        return Settle(StandbyOver(why=Parting.TIME))
+    if now >= end:
+        return Settle(StandbyOver(why=Parting.LEASE))
+    renewal = end - (job.lease or timedelta()) * (2 / 3)
+    if now >= renewal:
+        return _when_due(job, now, Act(Action.RENEW), no_later=min(until, end))
+    return Wait(min(until, renewal))
 
 
 def _before_the_launch(job: TrackedJob, now: datetime, policy: Policy, room: Room) -> Decision:
@@ -234,8 +302,10 @@ def _tried_beyond(job: TrackedJob, deadline: datetime) -> bool:
     return job.due is not None and job.due >= deadline
 
 
-def _when_due(job: TrackedJob, now: datetime, act: Act) -> Decision:
-    return Wait(job.due) if job.due and now < job.due else act
+def _when_due(job: TrackedJob, now: datetime, act: Act, *, no_later: datetime | None = None) -> Decision:
+    if job.due and now < job.due:
+        return Wait(min(job.due, no_later) if no_later else job.due)
+    return act
 
 
 CANCELED = Failure(reason=FailureReason.CANCELED, text="canceled")

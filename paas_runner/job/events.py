@@ -6,7 +6,7 @@ from typing import ClassVar, TypeAlias
 import attrs
 
 from paas_runner.job.failure import Failure
-from paas_runner.job.tracked import Host
+from paas_runner.job.tracked import Host, JobKey
 from paas_runner.job.use import Use
 
 
@@ -41,12 +41,13 @@ class HostCreated(Happened):
     until: datetime | None = None
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class HostReady(Happened):
-    """The host takes the job."""
+    """The host takes the job; `host` where more is known of it, to be written with the launch's intent."""
 
     name = "host_ready"
     durable = False
+    host: Host | None = None
 
 
 @attrs.frozen
@@ -54,6 +55,15 @@ class LaunchIntended(Happened):
     """The job is about to be pushed."""
 
     name = "launch_intended"
+
+
+@attrs.frozen(kw_only=True)
+class HostReused(Happened):
+    """The job was given a host that an earlier job has left; `doubtful` as of `HostCreated`."""
+
+    name = "host_reused"
+    host: Host
+    doubtful: bool
 
 
 @attrs.frozen(kw_only=True)
@@ -165,6 +175,51 @@ class Decommissioned(Happened):
     use: Use | None = None
 
 
+@attrs.frozen(kw_only=True)
+class HostReleased(Happened):
+    """The job is over, and its host cleaned: until then it waits for another one.
+
+    It lives for as long as the `lease` without hearing of us. `use` as of `Decommissioned`.
+    """
+
+    name = "host_released"
+    until: datetime
+    lease: timedelta
+    use: Use | None = None
+
+
+@attrs.frozen
+class HostUnfit(Happened):
+    """The host is not to be used again: its job did not succeed, or it could not be proved clean."""
+
+    name = "host_unfit"
+
+
+@attrs.frozen(kw_only=True)
+class HostRenewed(Happened):
+    """The host on standby has heard of us, and lives on for as long as its lease."""
+
+    name = "host_renewed"
+    durable = False
+    lease: timedelta
+
+
+@attrs.frozen(kw_only=True)
+class StandbyOver(Happened):
+    """The host has waited long enough; `why` is for the operator."""
+
+    name = "standby_over"
+    why: str
+
+
+@attrs.frozen(kw_only=True)
+class HostTaken(Happened):
+    """The host on standby is another job's from now on."""
+
+    name = "host_taken"
+    by: JobKey
+
+
 @attrs.frozen
 class HostLeft(Happened):
     """The host was left in place because the configuration says so."""
@@ -189,5 +244,11 @@ Event: TypeAlias = (
     | Explained
     | Reported
     | Decommissioned
+    | HostReused
+    | HostReleased
+    | HostUnfit
+    | HostRenewed
+    | StandbyOver
+    | HostTaken
     | HostLeft
 )

@@ -14,6 +14,11 @@ from paas_runner.plain_text import one_line, printable
 
 MOST_COLUMNS = 140  # of a fact sheet: what a job's page shows without wrapping
 RETRY = "retry the job; if that does not help, ask the operators of this runner"
+NOT_RUN_EXIT_CODE = 103
+"""What heptapod-paas-runner tells of every job that it could not run (core-features.md H114).
+
+No script need end with it, so `retry:exit_codes` and `allow_failure:exit_codes` with 103 mean these failures.
+"""
 NO_RETRY = "ask the operators of this runner, whose credentials were refused: no retry helps before"
 
 
@@ -37,6 +42,12 @@ class Failure:
 
     reason: FailureReason
     text: str
+
+    @property
+    def exit_code(self) -> int | None:
+        """For the coordinator; None for what the job's own timeout or its cancellation has ended."""
+        could_not_run = self.reason in (FailureReason.SCRIPT, FailureReason.SYSTEM)
+        return NOT_RUN_EXIT_CODE if could_not_run else None
 
     def masked(self, variables: Iterable[Variable]) -> "Failure":
         """The same without the values of masked variables, which an answer may have quoted."""

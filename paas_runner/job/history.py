@@ -20,10 +20,14 @@ from paas_runner.job.events import (
     HostChecked,
     HostCreated,
     HostReady,
+    HostReleased,
+    HostReused,
+    HostTaken,
     Launched,
     LifeSeen,
     NotYet,
     ProvisionIntended,
+    StandbyOver,
     Unchecked,
 )
 from paas_runner.job.tracked import Entry, Fact, Phase, TrackedJob
@@ -95,6 +99,14 @@ def _facts(event: Event, job: TrackedJob, now: datetime) -> Mapping[str, Fact]:
             return {"seconds": seconds, **attrs.asdict(use)}
         case HostReady() | Launched() | LifeSeen() | Decommissioned():
             return {"seconds": seconds}
+        case HostReused(host=host):
+            return {"host": host.ref, "flavor": host.flavor, "host_name": host.name}
+        case HostReleased(until=until):
+            return {"standby_seconds": round((until - now).total_seconds(), 3)}
+        case HostTaken(by=key):
+            return {"seconds": seconds, "by": str(key)}
+        case StandbyOver(why=why):
+            return {"seconds": seconds, "why": str(why)}
         case Deferred(trouble=trouble):
             return {"trouble": trouble}
         case Failed(failure=failure):

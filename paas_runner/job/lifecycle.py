@@ -25,12 +25,18 @@ from paas_runner.job.events import (
     HostCreated,
     HostLeft,
     HostReady,
+    HostReleased,
+    HostRenewed,
+    HostReused,
+    HostTaken,
+    HostUnfit,
     Launched,
     LaunchIntended,
     LifeSeen,
     NotYet,
     ProvisionIntended,
     Reported,
+    StandbyOver,
     Unchecked,
 )
 from paas_runner.job.failure import Failure, FailureReason
@@ -38,7 +44,7 @@ from paas_runner.job.history import begun, continued, entry, grown
 from paas_runner.job.masks import masks_of
 from paas_runner.job.pace import GOOD_FOR
 from paas_runner.job.payload import DEFAULT_TIMEOUT, Payload
-from paas_runner.job.tracked import JobKey, Phase, TrackedJob
+from paas_runner.job.tracked import Host, JobKey, Phase, TrackedJob
 from paas_runner.secret import Secret
 
 _ANY_TIME: Mapping[type[Event], Phase] = {Failed: Phase.FAILING, Ended: Phase.DECOMMISSIONING}
@@ -46,6 +52,7 @@ _ANY_TIME: Mapping[type[Event], Phase] = {Failed: Phase.FAILING, Ended: Phase.DE
 TRANSITIONS: Mapping[Phase, Mapping[type[Event], Phase]] = {
     Phase.ACQUIRED: {
         ProvisionIntended: Phase.PROVISIONING,
+        HostReused: Phase.PROVISIONED,
         Checked: Phase.ACQUIRED,
         Unchecked: Phase.ACQUIRED,
         Deferred: Phase.ACQUIRED,
@@ -96,8 +103,16 @@ TRANSITIONS: Mapping[Phase, Mapping[type[Event], Phase]] = {
     },
     Phase.DECOMMISSIONING: {
         Deferred: Phase.DECOMMISSIONING,
+        HostReleased: Phase.STANDBY,
+        HostUnfit: Phase.DECOMMISSIONING,
         Decommissioned: Phase.GONE,
         HostLeft: Phase.GONE,
+    },
+    Phase.STANDBY: {
+        Deferred: Phase.STANDBY,
+        HostRenewed: Phase.STANDBY,
+        StandbyOver: Phase.DECOMMISSIONING,
+        HostTaken: Phase.GONE,
     },
     Phase.GONE: {},
 }
@@ -179,12 +194,19 @@ def resumed(job: TrackedJob, now: datetime) -> TrackedJob:
         since=since,
         host_since=min(job.host_since, now) if job.host_since else None,
         canceling_since=min(job.canceling_since, now) if job.canceling_since else None,
+        standby_until=_no_longer(job.standby_until, job.since, now),
+        heard_at=_no_longer(job.heard_at, job.heard_at, now),
         entered=entered,
         due=None,
         check_due=None,
         host_due=None,
         history=continued(job, now),
     )
+
+
+def _no_longer(until: datetime | None, since: datetime | None, now: datetime) -> datetime | None:
+    """When a time that began at `since` ends: not later than if it began now, wherever the clock was."""
+    return min(until, now + (until - since)) if until and since else until
 
 
 def _start_due(job: TrackedJob, now: datetime) -> datetime | None:
@@ -218,9 +240,6 @@ def _noted(job: TrackedJob, event: Event, now: datetime) -> TrackedJob:
     match event:
         case ProvisionIntended():
             return attrs.evolve(job, host_intended=True)
-        case HostCreated(host=host, doubtful=doubtful, until=until):
-            job = attrs.evolve(job, host=host, host_since=now, host_doubtful=doubtful, **_NO_TROUBLE)
-            return attrs.evolve(job, due=until)
         case Checked(canceling=canceling, usual_life=usual):
             since = (job.canceling_since or now) if canceling else None
             job = attrs.evolve(job, acknowledged=True, checked_at=now, check_due=None, canceling_since=since)
@@ -228,8 +247,6 @@ def _noted(job: TrackedJob, event: Event, now: datetime) -> TrackedJob:
             return attrs.evolve(job, **_NO_TROUBLE) if job.phase is Phase.RUNNING else job
         case Unchecked(until=until):
             return attrs.evolve(job, check_due=until)
-        case HostChecked(until=until):
-            return attrs.evolve(job, host_due=until)
         case NotYet(until=until):
             return attrs.evolve(job, due=until, attempts=0, trouble="")
         case Deferred(until=until, trouble=trouble, unreachable=unreachable):
@@ -237,10 +254,31 @@ def _noted(job: TrackedJob, event: Event, now: datetime) -> TrackedJob:
             return attrs.evolve(job, trouble=trouble, unreachable=unreachable)
         case Failed(failure=failure, nothing_made=nothing_made):
             return attrs.evolve(job, failure=failure, host_intended=job.host_intended and not nothing_made)
-        case Decommissioned():
-            return attrs.evolve(job, host=None, host_intended=False)
         case Explained():
             return attrs.evolve(job, explained=True, **_NO_TROUBLE)
+        case _:
+            return _noted_of_its_host(job, event, now)
+
+
+def _noted_of_its_host(job: TrackedJob, event: Event, now: datetime) -> TrackedJob:
+    match event:
+        case HostCreated(host=host, doubtful=doubtful, until=until):
+            job = attrs.evolve(job, host=host, host_since=now, host_doubtful=doubtful, **_NO_TROUBLE)
+            return attrs.evolve(job, due=until)
+        case HostReady(host=Host() as host):
+            return attrs.evolve(job, host=host)
+        case HostReused(host=host, doubtful=doubtful):
+            return attrs.evolve(job, host=host, host_intended=True, host_since=now, host_doubtful=doubtful)
+        case HostReleased(until=until, lease=lease, use=use):
+            return attrs.evolve(job, standby_until=until, lease=lease, heard_at=now, use=use)
+        case HostRenewed(lease=lease):
+            return attrs.evolve(job, lease=lease, heard_at=now, **_NO_TROUBLE)
+        case HostUnfit() | StandbyOver():
+            return attrs.evolve(job, unfit=True, **_NO_TROUBLE)
+        case HostChecked(until=until):
+            return attrs.evolve(job, host_due=until)
+        case Decommissioned() | HostTaken():
+            return attrs.evolve(job, host=None, host_intended=False)
         case _:
             return job
 
@@ -252,6 +290,6 @@ def _entered(job: TrackedJob, phase: Phase, now: datetime) -> TrackedJob:
         job,
         phase=phase,
         since=now,
-        entered={**job.entered, phase: now},
+        entered={**{each: at for each, at in job.entered.items() if each is not phase}, phase: now},
         **_NO_TROUBLE,
     )

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import attrs
 
 from paas_runner.job.lease import Allotment
-from paas_runner.job.room import fits
+from paas_runner.job.room import ROUNDING, fits
 
 
 @attrs.frozen(kw_only=True)
@@ -67,3 +67,18 @@ class Limits:
 
     allotted: Allotment | None = None
     """What of these bounds this process may use; all, where it is the only one with its store."""
+
+    def planned_start(self, latest: datetime | None, now: datetime) -> datetime | None:
+        """When a job acquired now may start, in due distance from the `latest` start; None is at once."""
+        start = None if latest is None else latest + self.launch_distance
+        return start if start and start > now else None
+
+
+def jobs_at_once(flavors: Flavors, bound: float) -> Mapping[str, int]:
+    """For each flavor that a job may get how many jobs of it alone come to run at the same time.
+
+    What weighs nothing is left out.
+    """
+    return {
+        flavor: int(bound * (1 + ROUNDING) / weight) for flavor, weight in flavors.granted.items() if weight
+    }

@@ -18,6 +18,7 @@ class NoticeKind(enum.StrEnum):
     HOST_LOST = "host_lost"
     HOST_LEFT = "host_left"
     ORPHAN_FOUND = "orphan_found"
+    JOB_LOST = "job_lost"
     QUOTA_EXHAUSTED = "quota_exhausted"
     COORDINATOR_FAILING = "coordinator_failing"
     CLOUD_FAILING = "cloud_failing"

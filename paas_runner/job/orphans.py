@@ -7,6 +7,7 @@ that is known may run a job whose record was lost with a disk: it is left alone 
 """
 
 import enum
+import functools
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -99,6 +100,11 @@ class KnownJobs:
     keeping: bool
     """Whether the configuration leaves hosts in place after their jobs."""
 
+    @functools.cached_property
+    def holders(self) -> Mapping[str, TrackedJob]:
+        """Who has each host, by its `ref`: one that is used again has the name of its first job."""
+        return {job.host.ref: job for job in self.jobs.values() if job.host}
+
 
 def judge(hosts: Iterable[SeenHost], known: KnownJobs, now: datetime) -> Sequence[HostVerdict]:
     """One verdict for each host."""
@@ -141,6 +147,8 @@ def _verdict(host: SeenHost, known: KnownJobs, now: datetime) -> HostVerdict:
         return HostVerdict(
             host=host, kind=HostKind.FOREIGN, why="it is not named as the hosts of this runner are"
         )
+    if holder := known.holders.get(host.ref):
+        return HostVerdict(host=host, kind=HostKind.TRACKED, why=f"its job is {holder.phase}")
     job = known.jobs.get(key)
     if job is not None and not _surplus(host, job):
         return HostVerdict(host=host, kind=HostKind.TRACKED, why=f"its job is {job.phase}")

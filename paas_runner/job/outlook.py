@@ -9,7 +9,7 @@ from datetime import datetime
 import attrs
 
 from paas_runner.job.decision import Act, Action, Intend, Policy, Settle, Wait, next_action
-from paas_runner.job.events import Failed
+from paas_runner.job.events import Failed, StandbyOver
 from paas_runner.job.lifecycle import apply
 from paas_runner.job.tracked import Phase, TrackedJob
 from paas_runner.plain_text import exact_span
@@ -31,6 +31,8 @@ def outlook(job: TrackedJob, now: datetime, policy: Policy, no_room: str = "") -
     """What the job loop does next, if nothing happens before; `no_room` is why it waits for room."""
     if no_room and job.acknowledged:
         return Outlook(what="ask for a host as soon as there is room for it", at=now, why=no_room)
+    if job.on_standby and not job.attempts:
+        job = attrs.evolve(job, heard_at=job.standby_until)  # that it hears of us meanwhile is no news
     at = now
     for _ in range(_MOST_STEPS):
         match next_action(job, at, policy):
@@ -42,6 +44,8 @@ def outlook(job: TrackedJob, now: datetime, policy: Policy, no_room: str = "") -
                 return Outlook(what=_DOING[action], at=at, why=_why(action, job, at, policy))
             case Settle(event=Failed(failure=failure)):
                 return Outlook(what="give the job up", at=at, why=failure.text)
+            case Settle(event=StandbyOver(why=why)):
+                return Outlook(what="remove the host, unless another job has it by then", at=at, why=why)
             case _:
                 return Outlook(what="forget the job", at=at, why="nothing is left to be done")
     return Outlook(what="look again", at=at, why="")
@@ -70,6 +74,7 @@ def _why(action: Action, job: TrackedJob, at: datetime, policy: Policy) -> str:
 
 
 _DOING: Mapping[Action, str] = {
+    Action.REUSE: "look for a host on standby, else ask for one",
     Action.PROVISION: "ask for a host",
     Action.ADOPT: "look whether there is a host already, else ask for one",
     Action.CHECK_READY: "ask whether the host takes the job",
@@ -81,10 +86,13 @@ _DOING: Mapping[Action, str] = {
     Action.GIVE_UP_WAITING: "find out why the job does not begin, and give it up",
     Action.EXPLAIN: "tell the author in the job's log",
     Action.REPORT: "tell the coordinator that the job failed",
+    Action.RELEASE: "clean the host, so that another job may have it",
+    Action.RENEW: "let the host on standby hear of us",
     Action.DECOMMISSION: "remove the host",
 }
 
 _REASONS: Mapping[Action, str] = {
+    Action.REUSE: "the job is confirmed, and a host of its series may be free",
     Action.PROVISION: "the job is confirmed and has no host",
     Action.ADOPT: "the answer to an earlier request for a host was lost",
     Action.CHECK_READY: "the host is there, but did not take the job yet",
@@ -92,4 +100,6 @@ _REASONS: Mapping[Action, str] = {
     Action.GIVE_UP_WAITING: "its log stayed empty for too long",
     Action.EXPLAIN: "the job cannot be run, and its author must know why",
     Action.REPORT: "the author was told, the coordinator was not yet",
+    Action.RELEASE: "the job went well, and the host may stay for a while",
+    Action.RENEW: "without that it would end by itself",
 }

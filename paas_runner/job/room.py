@@ -81,8 +81,10 @@ class Distribution:
         held: Mapping[str, float],
         recent: Iterable[tuple[TrackedJob, float]],
         promises: Mapping[str, Promise],
+        standby: float = 0.0,
     ) -> None:
-        """`held` is what the hosts of each runner weigh, and `allowances` what they may.
+        """`held` is what the hosts of each runner weigh, and `allowances` what they may; `standby` what the
+        hosts weigh that no job has.
 
         `recent` are all jobs since the first that has no host yet, with the weights of their hosts, in the
         order of their acquisition.
@@ -90,9 +92,11 @@ class Distribution:
         self._quota = quota
         self._allowances = allowances
         self._promises = promises
+        self._standby = standby
         self._of_runner = defaultdict(float, held)
         self._waiting: list[Waiting] = []
         self._count: dict[str, int] = defaultdict(int)
+        self._passing: dict[str, int] = defaultdict(int)
         self._promised = {runner: promise.weight(0) for runner, promise in promises.items()}
         recent = list(recent)
         self._granted = [each for each in recent if not each[0].needs_room]
@@ -104,6 +108,7 @@ class Distribution:
             else:
                 self._granted.append((job, weight))
                 self._of_runner[job.key.runner] += weight
+                self._passing[job.key.runner] += bool(self._waiting)
 
     @property
     def waiting(self) -> Sequence[Waiting]:
@@ -112,17 +117,22 @@ class Distribution:
 
     @property
     def taken(self) -> float:
-        """By jobs that have room, and for requests in flight."""
-        return sum(self._of_runner.values()) + sum(self._promised.values())
+        """By jobs that have room, for requests in flight, and by hosts on standby."""
+        return sum(self._of_runner.values()) + sum(self._promised.values()) + self._standby
 
     def taken_by(self, runner: str) -> float:
         """The same, of one runner alone."""
         return self._of_runner[runner] + self._promised.get(runner, 0.0)
 
     def may_wait(self, runner: str) -> bool:
-        """Whether one more job of the runner may come to wait: then it asks without room for it."""
+        """Whether one more job of the runner may come to wait: then it asks without room for it.
+
+        A job that has passed a waiting one, and has no host yet, may have to wait itself: what becomes free
+        before it is asked for goes to the older one first.
+        """
         promise = self._promises.get(runner)
-        return self._count[runner] + (promise.requests if promise else 0) < MOST_WAITING
+        requests = promise.requests if promise else 0
+        return self._count[runner] + self._passing[runner] + requests < MOST_WAITING
 
     def needed_for_one_more(self, runner: str, heaviest: float) -> float:
         """What must be kept free beside all that is taken if the runner asks for one more job.

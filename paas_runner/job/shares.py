@@ -16,17 +16,23 @@ _BEING_PROVISIONED = frozenset(
 )
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Share:
     """All of a job that capacity depends on."""
 
     runner: str
     phase: Phase
     takes_room: bool
+    takes_place: bool
     owes_a_report_only: bool
     needs_room: bool
     weight: float | None
     """What its host weighs, or may come to weigh; None when that is not known."""
+
+    @property
+    def on_standby(self) -> bool:
+        """Whether it is a host alone, which waits for another job."""
+        return self.phase is Phase.STANDBY
 
     @property
     def being_provisioned(self) -> bool:
@@ -38,7 +44,15 @@ def share_of(job: TrackedJob) -> Share:
     weight = job.expected_weight
     if job.host and job.host.weight is not None:
         weight = job.host.weight
-    return Share(job.key.runner, job.phase, job.takes_room, job.owes_a_report_only, job.needs_room, weight)
+    return Share(
+        runner=job.key.runner,
+        phase=job.phase,
+        takes_room=job.takes_room,
+        takes_place=job.takes_place,
+        owes_a_report_only=job.owes_a_report_only,
+        needs_room=job.needs_room,
+        weight=weight,
+    )
 
 
 def shares_of(jobs: Iterable[TrackedJob]) -> Counter[Share]:

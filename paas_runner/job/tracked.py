@@ -10,6 +10,7 @@ import attrs
 from paas_runner.job.failure import Failure
 from paas_runner.job.masks import masks_of
 from paas_runner.job.payload import Payload
+from paas_runner.job.use import Use
 from paas_runner.secret import Secret
 
 HostName = NewType("HostName", str)
@@ -25,7 +26,8 @@ class Phase(enum.StrEnum):
     LAUNCHED = "launched"  # the host has the job
     RUNNING = "running"  # the job writes its own trace
     FAILING = "failing"  # it cannot run: coordinator and author must learn of it
-    DECOMMISSIONING = "decommissioning"  # the host must go
+    DECOMMISSIONING = "decommissioning"  # the host must go, or become free for another job
+    STANDBY = "standby"  # the job is over, and its host waits for another one
     GONE = "gone"  # nothing is left to do; the record is removed
 
 
@@ -50,6 +52,8 @@ class Host:
     price: float | None = None  # per hour, in the provider's own unit
     memory_bytes: int | None = None  # what its flavor offers, where the provider says so
     cpus: float | None = None
+    series: str = ""  # those of one series are alike but for their weight; empty: not used again
+    name: str = ""  # its own, where it was made for another job than the one that has it
     details: Mapping[str, str] = attrs.field(factory=dict, repr=False)  # credentials of the host among them
 
 
@@ -128,6 +132,11 @@ class TrackedJob:
     trouble: str = ""  # what the last failed try said
     unreachable: bool = False  # the last try found no account through which a host is made or removed
     usual_life: timedelta | None = None  # how long others of its kind lately took from launch to end
+    unfit: bool = False  # the host is not to be used again
+    use: Use | None = None  # what the job used of a host that was released
+    standby_until: datetime | None = None  # how long the host waits for another job
+    lease: timedelta | None = None  # how long the host without a job lives on without hearing of us
+    heard_at: datetime | None = None  # when it last did
     canceling_since: datetime | None = None
     failure: Failure | None = None
     explained: bool = False  # the failure's text is in the job's trace
@@ -139,10 +148,16 @@ class TrackedJob:
         """Whether it counts against the bounds.
 
         A tenant's host that cannot be reached does not: whoever lacks the account to remove it gets no other.
-        Nor does a job that only has to be reported: its coordinator alone may keep it here.
+        Nor does a job that only has to be reported: its coordinator alone may keep it here. Nor does a job of
+        which only a host on standby is left: that goes as soon as its room is wanted.
         """
         out_of_reach = self.failed_or_over and self.unreachable and self.tenant
-        return not (self.owes_a_report_only or out_of_reach)
+        return not (self.owes_a_report_only or out_of_reach or self.on_standby)
+
+    @property
+    def takes_place(self) -> bool:
+        """Whether it is one of the jobs at once: not once nothing but a host on standby was left of it."""
+        return self.takes_room and Phase.STANDBY not in self.entered
 
     @property
     def needs_room(self) -> bool:
@@ -156,8 +171,18 @@ class TrackedJob:
 
     @property
     def failed_or_over(self) -> bool:
-        """Whether all that is left to do is to report it and to remove its host."""
-        return self.phase in (Phase.FAILING, Phase.DECOMMISSIONING)
+        """Whether all that is left to do is to report it, and to remove its host one day."""
+        return self.phase in (Phase.FAILING, Phase.DECOMMISSIONING, Phase.STANDBY)
+
+    @property
+    def on_standby(self) -> bool:
+        """Whether only its host is left, which may be given to another job."""
+        return self.phase is Phase.STANDBY
+
+    @property
+    def lease_end(self) -> datetime | None:
+        """When its host on standby ends by itself; None where it does not, or is not on standby."""
+        return self.heard_at + self.lease if self.heard_at and self.lease is not None else None
 
     @property
     def owes_a_report_only(self) -> bool:
@@ -173,4 +198,4 @@ class TrackedJob:
     @property
     def host_name(self) -> HostName:
         """The name that this job's host has, had, or will have."""
-        return host_name(self.key)
+        return HostName(self.host.name) if self.host and self.host.name else host_name(self.key)

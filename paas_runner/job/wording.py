@@ -97,6 +97,15 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "explained": ("the author was told why", "in the job's log"),
     "reported": ("the coordinator was told that the job failed", "so that it ends there, too"),
     "decommissioned": ("the host is gone", "{after_seconds}{used}"),
+    "host_reused": (
+        "a host on standby is used again",
+        "{host}{of_flavor}, which another job has left clean; its name is {host_name}",
+    ),
+    "host_released": ("the host is clean and waits for another job", "for {standby_seconds} s at most"),
+    "host_unfit": ("the host is not used again", "its job did not succeed, or it could not be proved clean"),
+    "host_renewed": ("the host on standby lives", "it has heard of us, and waits on"),
+    "standby_over": ("the host waits no longer", "{why}, {after_seconds}"),
+    "host_taken": ("the host is another job's now", "{by}, {after_seconds}"),
     "host_left": ("the host is left in place", "as configured"),
     "service_started": (
         "the service goes on from the job's record",
@@ -117,7 +126,8 @@ _BY_PHASE: Mapping[str, Mapping[Phase, tuple[str, str]]] = {
         Phase.LAUNCHED: ("the job's log could not be looked at", "{trouble}"),
         Phase.RUNNING: ("the coordinator could not be asked whether the job has ended", "{trouble}"),
         Phase.FAILING: ("the failure could not be reported yet", "{trouble}"),
-        Phase.DECOMMISSIONING: ("the host could not be removed yet", "{trouble}"),
+        Phase.DECOMMISSIONING: ("the host could not be removed, or cleaned, yet", "{trouble}"),
+        Phase.STANDBY: ("the host on standby could not be asked whether it lives", "{trouble}"),
     },
 }
 """Where an event means something else in each phase."""

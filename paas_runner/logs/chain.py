@@ -3,6 +3,9 @@
 `log_level` and `log_format` as in GitLab Runner: `runner` and `text` are lines for people, `json` is one
 object a line; `logfmt` is the pipelines server's, as in prunner. Without a format it is lines on a terminal
 and JSON elsewhere. Where standard error is systemd's journal, each line is an entry of it, with fields.
+
+Each line says when and how grave, and, but on a terminal, which logger of which process wrote it (H029 of
+core-features.md).
 """
 
 import logging
@@ -12,7 +15,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 from paas_runner.logs.events import worded
 from paas_runner.logs.journal import SOCKET, Journal, JournalHandler, is_the_journal
@@ -32,6 +35,8 @@ def configure(
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        _add_process,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
@@ -39,9 +44,10 @@ def configure(
     if form == "json" or (form is None and not terminal):
         rendering: list[Processor] = [_AS_JSON]
     elif form == "logfmt":
-        rendering = [_AS_LOGFMT]
+        rendering = [_without_origin, _AS_LOGFMT]
     else:
-        rendering = [worded, structlog.dev.ConsoleRenderer(colors=terminal)]
+        origin = [_without_origin] if terminal else []
+        rendering = [*origin, worded, structlog.dev.ConsoleRenderer(colors=terminal)]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -72,6 +78,17 @@ def configure(
     root.setLevel(LEVELS[level])
     for talkative in ("httpx", "httpcore", "git", "asyncio"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
+
+
+def _add_process(_logger: object, _method: str, event: EventDict) -> EventDict:
+    event["process"] = os.getpid()
+    return event
+
+
+def _without_origin(_logger: object, _method: str, event: EventDict) -> EventDict:
+    event.pop("process", None)
+    event.pop("logger", None)
+    return event
 
 
 _AS_JSON = structlog.processors.JSONRenderer(ensure_ascii=False)

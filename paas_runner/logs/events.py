@@ -40,6 +40,7 @@ SENTENCES: Mapping[str, str] = {
     "control_error": "unexpected error: a question was not answered",
     "service_state": "state",
     "runner_state": "state of a runner",
+    "standby_state": "the state of a host on standby",
     "job_state": "state of a job",
     "draining": "draining: no new jobs; the service ends after the last",
     "drained": "drained",
@@ -88,6 +89,9 @@ SENTENCES: Mapping[str, str] = {
     "job_running": "job running",
     "job_failing": "job failing",
     "job_decommissioning": "job decommissioning",
+    "job_standby": "job over, its host waits for another one",
+    "host_reused": "a host on standby is used again",
+    "no_host_reused": "a host on standby could not be used again",
     "job_gone": "job gone",
     "host_left_in_place": "job gone, its host left in place as configured",
     "looks_stretched": "more looks at jobs are due than are allowed: they are made more rarely",
@@ -102,6 +106,8 @@ SENTENCES: Mapping[str, str] = {
     "record_not_written": "the job's record cannot be written: no new jobs until it can",
     "record_not_removed": "a finished job's record cannot be removed",
     "state_file_loaded": "state file loaded",
+    "handles_set_aside": "jobs of heptapod-paas-runner make no sense here, or their hosts do not: they are "
+    "kept in a file; look for each host at its provider and remove it, or start that program on the file",
     "state_file_set_aside": "a state file appeared while the service ran, its jobs are not tracked: "
     "put in the place of the state file while the service is stopped, it is added to the records",
     "hosts_possibly_unknown": "jobs came without a host: should heptapod-paas-runner have been creating one "
@@ -145,12 +151,27 @@ SENTENCES: Mapping[str, str] = {
     "unknown_host_busy": "a host may run a job of which nothing is known",
     "sweep_failed": "hosts and records could not be compared",
     "sweep_error": "unexpected error: hosts and records could not be compared",
+    # jobs that were lost on their way to us
+    "job_lost": "the coordinator believes that a job runs here of which nothing is known: it was lost on its "
+    "way to the disk",
+    "lost_job_retried": "a lost job was canceled, and is retried",
+    "lost_job_left": "a lost job is left to the coordinator",
+    "audit_refused": "the coordinator does not tell which jobs it believes to run here: lost ones are not "
+    "found",
+    "audit_failed": "it cannot be found out which jobs the coordinator believes to run here: this is tried "
+    "again",
+    "audit_cut": "the coordinator believes that more jobs run here than are read of its list",
+    "audit_unsure": "the coordinator does not tell the machines of a runner apart: jobs that seem to be lost "
+    "may be another machine's, and are left alone",
+    "audit_error": "unexpected error: the coordinator's list of jobs could not be compared",
     "tenants_unreadable": "the tenants of earlier jobs cannot be read",
     # clouds and engines
     "http_call": "call",
     "clever_cloud_refused": "Clever Cloud refused",
     "catalogue_unreadable": "the catalogue cannot be read again yet",
     "catalogue_entries_skipped": "odd entries of the catalogue are left out",
+    "tags_not_told": "the coordinator does not say what tags its jobs have, as GitLab does since 19.3: "
+    "[runners.tags] decides nothing",
     "max_flavor_absent": "the largest flavor that is allowed is not on offer: nothing heavier is given",
     "trying_another_place": "no host available here, trying another place",
     "host_removed_by_name": "removing a host by its name",
@@ -159,6 +180,8 @@ SENTENCES: Mapping[str, str] = {
     "host_log_unavailable": "no log of the host available",
     "launched_before": "the host has a job already, launched earlier with another configuration",
     "launched_already": "the host was launched already",
+    "helper_not_there": "the helper service of a host that is being made does not answer yet",
+    "helper_not_clean": "a helper service could not remove what a job has left: it takes no other job",
     "tenant_without_credentials": "no one can be found to pay for a group's jobs",
     # the log elsewhere
     "remote_log_interrupted": "the receiver of the log cannot be reached: lines are kept, as far as there is "

@@ -1,4 +1,4 @@
-"""The log beside standard error: syslog (RFC 5424) over TLS (RFC 5425) or TCP, octets counted (RFC 6587).
+"""The log beside standard error: syslog (RFC 5424) over TLS (RFC 5425), TCP (RFC 6587) or UDP (RFC 5426).
 
 Whoever logs only appends to a queue of bounded length; one thread connects, sends, and tries again with
 growing pauses. A line leaves the queue when it was sent whole: an outage may bring one twice, and loses what
@@ -37,6 +37,9 @@ MOST_BYTES = 16 * 1024 * 1024
 MOST_CHARACTERS = 8192
 """Of a text in a line: receivers cut long lines, or end the connection."""
 
+MOST_DATAGRAM_BYTES = 8192
+"""By UDP the rest of a line is cut off (RFC 5426 §3.2)."""
+
 CALL_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
@@ -62,6 +65,7 @@ class LogReceiver:
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
+    udp: bool = False
 
     def context(self) -> ssl.SSLContext | None:
         """None without TLS; raises `RemoteLogError` for certificates that cannot be read."""
@@ -147,7 +151,7 @@ class RemoteLog(logging.Handler):
             f"<{8 * self._facility + severity(level)}>1 {facts.get('timestamp', '-')} {self._head} "
             f"{message_id} {self._data(facts)} {json.dumps(_cut(facts))}"
         ).encode(errors="backslashreplace")
-        return b"%d %s" % (len(line), line)
+        return line[:MOST_DATAGRAM_BYTES] if self._receiver.udp else b"%d %s" % (len(line), line)
 
     def _data(self, facts: Mapping[str, Any]) -> str:
         ours = "".join(f' {name}="{_escaped(text)}"' for name, text in facts_of(facts).items())
@@ -178,6 +182,11 @@ class RemoteLog(logging.Handler):
 
     def _send(self, line: bytes) -> None:
         """Raises OSError."""
+        if self._receiver.udp:
+            self._connection = self._connection or connected(self._receiver, None)
+            with contextlib.suppress(ConnectionRefusedError):  # that it once says so helps nobody
+                self._connection.send(line)
+            return
         if self._connection and _left_by_receiver(self._connection):
             self._disconnect()
         if self._connection is None:
@@ -219,6 +228,8 @@ class RemoteLog(logging.Handler):
 
 def connected(receiver: LogReceiver, context: ssl.SSLContext | None) -> socket.socket:
     """A connection to it; `context` is its own. Raises OSError."""
+    if receiver.udp:
+        return _for_datagrams(receiver)
     plain = socket.create_connection((receiver.host, receiver.port), timeout=CALL_SECONDS)
     try:
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -227,6 +238,18 @@ def connected(receiver: LogReceiver, context: ssl.SSLContext | None) -> socket.s
     except BaseException:
         plain.close()
         raise
+
+
+def _for_datagrams(receiver: LogReceiver) -> socket.socket:
+    found = socket.getaddrinfo(receiver.host, receiver.port, type=socket.SOCK_DGRAM)
+    family, kind, protocol, _, address = found[0]
+    made = socket.socket(family, kind, protocol)
+    try:
+        made.connect(address)
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 def why_not_reached(receiver: LogReceiver) -> str:

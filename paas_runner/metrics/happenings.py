@@ -12,8 +12,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from paas_runner.dispatch.view import Observer, served_job, served_runner
 from paas_runner.http import Exchange
-from paas_runner.job.events import Ended, Event, Failed
+from paas_runner.job.events import Ended, Event, Failed, HostReused
 from paas_runner.job.failure import FailureReason
+from paas_runner.job.standing import PARTINGS, parting_of
 from paas_runner.job.tracked import Phase, TrackedJob
 from paas_runner.metrics.labels import RUNNER, Labels, api_status, endpoint, jobs_of_the_project, status_class
 
@@ -29,7 +30,10 @@ Exemplar = dict[str, str] | None
 
 
 PHASES = tuple(phase for phase in Phase if phase is not Phase.GONE)
-"""Those in which a tracked job can be found."""
+"""Those in which a record can be found."""
+
+OF_JOBS = tuple(phase for phase in PHASES if phase is not Phase.STANDBY)
+"""Those in which a job is: of a record on standby only the host is left."""
 
 BEFORE_THE_RUN = (Phase.ACQUIRED, Phase.PROVISIONING, Phase.PROVISIONED, Phase.LAUNCHING, Phase.LAUNCHED)
 
@@ -90,6 +94,16 @@ class Happenings(Observer):
             "phase",
             "failure_reason",
         )
+        self._reused = counter(
+            "paas_runner_hosts_reused", "Jobs that were given a host of another one.", *RUNNER
+        )
+        self._let_go = counter(
+            "paas_runner_hosts_let_go",
+            "Hosts that could have been used again and go instead, by reason.",
+            "reason",
+        )
+        for reason in PARTINGS:
+            self._let_go.labels(reason)
         self._calls = counter(
             "paas_runner_calls",
             "Attempts of calls to coordinators, clouds and git servers.",
@@ -126,6 +140,7 @@ class Happenings(Observer):
             runner = self._labels.runner(key, name)
             self._jobs.labels(*runner)
             self._durations.labels(*runner)
+            self._reused.labels(*runner)
             for phase in BEFORE_THE_RUN:
                 self._failed.labels(*runner, phase, FailureReason.SYSTEM)
 
@@ -137,10 +152,14 @@ class Happenings(Observer):
             self._jobs.labels(*runner).inc()
             self._note_queue(job, runner)
             return
+        if parting := parting_of(event):
+            self._let_go.labels(parting).inc()
         if job.phase is before.phase:
             return
         exemplar = self._exemplar(job)
         self._phases.labels(before.phase).observe(_seconds(before.since, job.since), exemplar)
+        if isinstance(event, HostReused):
+            self._reused.labels(*runner).inc()
         if isinstance(event, Failed):
             self._failed.labels(*runner, before.phase, event.failure.reason).inc()
         if job.failed_or_over and not before.failed_or_over and isinstance(event, Ended | Failed):

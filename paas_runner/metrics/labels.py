@@ -72,7 +72,7 @@ class Labels:
         return label, self._names.setdefault(key, clean(name or key)), self.system_id
 
     def service(self, exchange: Exchange) -> str:
-        """`coordinator`, `git`, `receiver` (of traces and notices), or the name of a cloud."""
+        """`coordinator`, `git`, `receiver` (of traces and notices), `host`, or the name of a cloud."""
         kind = kind_of(exchange.service)
         return self._service(exchange.service) if kind is ServiceKind.CLOUD else str(kind)
 

@@ -16,8 +16,9 @@ from paas_runner.dispatch.standstill import OtherReason, standstill
 from paas_runner.dispatch.view import DispatchView
 from paas_runner.job.capacity import Bound
 from paas_runner.job.cost import Total
+from paas_runner.job.standing import HostState, state_of
 from paas_runner.job.tracked import Phase, TrackedJob
-from paas_runner.metrics.happenings import PHASES
+from paas_runner.metrics.happenings import OF_JOBS
 from paas_runner.metrics.labels import OTHER, RUNNER, Labels, RunnerValues, clean
 from paas_runner.metrics.sharing import of_sharing
 from paas_runner.status.reach import Reached, ReachState
@@ -35,7 +36,7 @@ BLOCKS = tuple(map(_reason, (*Bound, *OtherReason)))
 """Why a runner asks for no job: the closed set of the label `reason`."""
 
 STATES: Mapping[Phase, tuple[str, str]] = {
-    **dict.fromkeys(PHASES, ("pending", "prepare_executor")),
+    **dict.fromkeys(OF_JOBS, ("pending", "prepare_executor")),
     Phase.RUNNING: ("running", ""),
     Phase.FAILING: ("finished", ""),
     Phase.DECOMMISSIONING: ("finished", ""),
@@ -97,7 +98,7 @@ class PresentCollector(Collector):
         runners = {key: labels for key, labels in every.items() if labels[0] != OTHER}
         yield from _bounds(present, runners)
         yield from self._jobs(view, present.now, runners)
-        yield from self._hosts(view.jobs)
+        yield from self._hosts(view.jobs, runners)
         yield from _weights(view, runners)
         yield _blocks(view, runners)
         yield _looks(view)
@@ -120,7 +121,7 @@ class PresentCollector(Collector):
             if phase in STATES:
                 theirs.add_metric([*runner, *STATES[phase], phase], count)
         for runner in {*runners.values(), *(runner for runner, _ in counts)}:
-            for phase in PHASES:
+            for phase in OF_JOBS:
                 ours.add_metric([*runner, phase], counts[runner, phase])
         yield theirs
         yield ours
@@ -128,7 +129,7 @@ class PresentCollector(Collector):
         yield _single(
             "paas_runner_oldest_job_seconds",
             "Age of the oldest job.",
-            max((0.0, *((now - job.acquired_at).total_seconds() for job in view.jobs))),
+            max((0.0, *((now - job.acquired_at).total_seconds() for job in view.jobs if not job.on_standby))),
         )
         yield _single(
             "paas_runner_jobs_waiting_for_room",
@@ -139,7 +140,7 @@ class PresentCollector(Collector):
             "paas_runner_records_refused", "Jobs whose records the disk refuses now.", len(view.refused)
         )
 
-    def _hosts(self, jobs: Sequence[TrackedJob]) -> Iterator[Metric]:
+    def _hosts(self, jobs: Sequence[TrackedJob], runners: Mapping[str, RunnerValues]) -> Iterator[Metric]:
         hosts: Counter[str] = Counter()
         prices: dict[str, float] = {}
         unpriced = possible = 0
@@ -160,9 +161,19 @@ class PresentCollector(Collector):
         for tenant, price in prices.items():
             per_hour.add_metric([tenant], price)
         yield by_flavor
+        yield self._host_states(jobs, runners)
         yield per_hour
         yield _single("paas_runner_hosts_unpriced", "Hosts of now without a known price.", unpriced)
         yield _single("paas_runner_hosts_asked_for", "Hosts asked for that are not known yet.", possible)
+
+    def _host_states(self, jobs: Sequence[TrackedJob], runners: Mapping[str, RunnerValues]) -> Metric:
+        counts = Counter((self._labels.runner(job.key.runner), state_of(job)) for job in jobs if job.host)
+        family = _gauge("paas_runner_host_states", "Hosts by what they do.", *RUNNER, "state")
+        for runner in {*runners.values(), *(runner for runner, _ in counts)}:
+            for state in HostState:
+                if state is not HostState.GONE:
+                    family.add_metric([*runner, state], counts[runner, state])
+        return family
 
     def _costs(self, costs: Mapping[tuple[str, str], Total], jobs: Sequence[TrackedJob]) -> Iterator[Metric]:
         """Several pairs may have one label: they are added up, and only ever grow.
@@ -210,7 +221,8 @@ def _weights(view: DispatchView, runners: Mapping[str, RunnerValues]) -> Iterato
     load = view.load.without_requests
     if load.limits.quota is None:
         return
-    yield _single("paas_runner_weight", "Weight of all hosts.", load.weight)
+    yield _single("paas_runner_weight", "Weight of all hosts that jobs have.", load.weight)
+    yield _single("paas_runner_standby_weight", "Weight of all hosts on standby.", load.standby_weight)
     if load.quota is None:
         return
     quota = load.total.without(load.elsewhere).weight

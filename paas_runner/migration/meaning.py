@@ -1,32 +1,15 @@
 """What a configuration of heptapod-paas-runner means otherwise here, as far as it says something about it."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from paas_runner.config import Config, Runner
 from paas_runner.job.known_runner import peer_name
-from paas_runner.job.tracked import Phase, TrackedJob
-from paas_runner.store.state_file import State
 
 OURS = "paas-runner"
 """Whose state file it is that this service wrote."""
-
-
-@attrs.frozen(kw_only=True)
-class JobFate:
-    """One job of the state file."""
-
-    runner: str
-    """Its name, or what the file calls it."""
-
-    job: int
-    host: str
-    phase: str
-    fate: str
 
 
 def differences(config: Config, document: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[str]:
@@ -78,34 +61,3 @@ def version_of(document: Mapping[str, Any]) -> str:
     if "paas_runner" in document:
         return OURS
     return "1.1.1" if "standby_resources" in document else "0.5.0"
-
-
-def fates(state: State, config: Config) -> Sequence[JobFate]:
-    """What becomes of each job once the service is started."""
-    titles = {runner.short_token: runner.title for runner in config.runners}
-    return [
-        JobFate(
-            runner=titles.get(job.key.runner, job.key.runner),
-            job=job.key.job_id,
-            host=job.host.ref if job.host else "",
-            phase=str(job.phase),
-            fate=_fate(job, known=job.key.runner in titles),
-        )
-        for job in state.jobs
-    ]
-
-
-def _fate(job: TrackedJob, *, known: bool) -> str:
-    if not known:
-        return "kept until the configuration has its runner again"
-    match job.phase:
-        case Phase.LAUNCHED | Phase.RUNNING:
-            return "followed to its end, then its host is removed"
-        case Phase.FAILING:
-            return "reported as failed, as its author was told already"
-        case Phase.DECOMMISSIONING:
-            return "over: its host is removed"
-    if job.failure:
-        return "reported as failed, with the reason in its log"
-    where = "on its host" if job.host else "on a host that is made then"
-    return f"run {where}, if the coordinator still wants it"

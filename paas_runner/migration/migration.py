@@ -17,11 +17,13 @@ from paas_runner.config.lines import KeyPath
 from paas_runner.config.sections import Executors
 from paas_runner.database_url import DatabaseUrl, StorePlace
 from paas_runner.errors import Exit, RunnerError
+from paas_runner.migration.fates import JobFate, fates, fates_there
 from paas_runner.migration.kept import AFTER, BEFORE, content_of, copies, keep, replace
-from paas_runner.migration.meaning import JobFate, differences, fates, version_of
+from paas_runner.migration.meaning import differences, version_of
 from paas_runner.migration.rewriting import Change, with_our_names, without
 from paas_runner.store import NoStoreError, state_file
 from paas_runner.store.snapshot import members_of, take
+from paas_runner.store.state_file import StateFileError
 
 PEER = "heptapod-paas-runner"
 
@@ -56,6 +58,9 @@ class Plan:
     possible_hosts: Sequence[str]
     """Names of hosts that the other program may have been making when it stopped."""
 
+    aside: Sequence[str] = ()
+    """What of the state file makes no sense here, and is kept beside it at the first start."""
+
 
 def planned(path: Path, *, environ: Mapping[str, str], executors: Executors) -> Plan:
     """Reads and changes nothing; raises `ConfigError` for what no migration mends, and `StateFileError`."""
@@ -79,6 +84,7 @@ def planned(path: Path, *, environ: Mapping[str, str], executors: Executors) -> 
         state_from=version_of(document) if state else "",
         jobs=fates(state, config) if state else [],
         possible_hosts=state.possible_hosts if state else [],
+        aside=[each.about for each in state.aside] if state else [],
     )
 
 
@@ -170,6 +176,8 @@ class WayBack:
 
     restore_state: Path | None = None
     state_file: Path
+    jobs: Sequence[JobFate] = ()
+    """What becomes of those that the state file has."""
 
 
 def way_back(path: Path, *, environ: Mapping[str, str], executors: Executors) -> WayBack:
@@ -202,7 +210,22 @@ def way_back(path: Path, *, environ: Mapping[str, str], executors: Executors) ->
         words = f"{words}; the store has none, either"
     elif copy:
         words, restore = f"{state}: put back from {copy.name}: this service was never started", copy
-    return WayBack(config=path, copy=kept[-1], state=words, restore_state=restore, state_file=state)
+    return WayBack(
+        config=path,
+        copy=kept[-1],
+        state=words,
+        restore_state=restore,
+        state_file=state,
+        jobs=_fates_there(restore or state, config),
+    )
+
+
+def _fates_there(path: Path, config: Config) -> Sequence[JobFate]:
+    """None of a file that cannot be read: it is there for the other program."""
+    with suppress(StateFileError):
+        if state := state_file.read(path, config.peer_names, datetime.now(UTC)):
+            return fates_there(state, config)
+    return ()
 
 
 _MAKE_ONE = {

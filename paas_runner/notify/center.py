@@ -16,7 +16,7 @@ from paas_runner.dispatch.counters import CounterName
 from paas_runner.dispatch.view import DispatchView, Observer
 from paas_runner.http import Connect
 from paas_runner.job.events import Event, HostCreated
-from paas_runner.job.notice import NoticeKind
+from paas_runner.job.notice import JobMention, NoticeKind
 from paas_runner.job.tracked import TrackedJob
 from paas_runner.loop.timing import Clock, sleep_until_any
 from paas_runner.notify.book import Incident
@@ -139,11 +139,17 @@ class Center(Observer):
 
     def counted(self, _counter: CounterName, event: str, facts: Mapping[str, object]) -> None:
         """As `OnCount`."""
+        runner = str(structlog.contextvars.get_contextvars().get("runner", ""))
         if event in _UNKNOWN_HOSTS:
             why = f"{facts.get('name')} ({facts.get('host')}): {facts.get('reason')}"
-            runner = str(structlog.contextvars.get_contextvars().get("runner", ""))
-            self._hear([Sensed(what=Incident(kind=NoticeKind.ORPHAN_FOUND, why=why), runner=runner)])
-            self._news.set()
+            found = Incident(kind=NoticeKind.ORPHAN_FOUND, why=why)
+        elif event == "job_lost" and isinstance(job := facts.get("job"), int):
+            mention = JobMention(runner=runner, job=job)
+            found = Incident(kind=NoticeKind.JOB_LOST, subject=runner, job=mention)
+        else:
+            return
+        self._hear([Sensed(what=found, runner=runner)])
+        self._news.set()
 
     def _hear(self, what: Iterable[Sensed]) -> None:
         """Until it is known what an earlier process has told it only waits."""

@@ -103,6 +103,10 @@ _HAPPENED: Mapping[NoticeKind, tuple[str, str]] = {
         "a host was found that no job needs",
         "{count} hosts were found that no job needs",
     ),
+    NoticeKind.JOB_LOST: (
+        "a job was lost on its way to runner {subject}: its coordinator believes that it runs",
+        "{count} jobs were lost on their way to runner {subject}: its coordinator believes that they run",
+    ),
     NoticeKind.TAKEN_OVER: (
         "{subject} has taken over from a process that did not renew its leases",
         "{subject} has taken over {count} times from processes that did not renew their leases",

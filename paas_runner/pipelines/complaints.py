@@ -45,6 +45,8 @@ class PipelineWarning:
     line: int | None = None  # the first of several
     other_lines: tuple[int, ...] = ()
     times: int = 1
+    jobs: tuple[str, ...] = attrs.field(default=(), eq=False)
+    """All that it is said of, where it is said once of several."""
 
     def __str__(self) -> str:
         if self.times > 1:
@@ -82,7 +84,8 @@ def summarized(warnings: Iterable[PipelineWarning]) -> tuple[PipelineWarning, ..
 def _together(group: list[PipelineWarning]) -> PipelineWarning:
     """The first of them, for all; jobs may share a line through `extends` or an anchor."""
     lines = list({_position(each)[:2]: each.line for each in group if each.line is not None}.values())
-    return attrs.evolve(group[0], other_lines=tuple(lines[1:]), times=len(group))
+    jobs = tuple(dict.fromkeys(each.job for each in group if each.job))
+    return attrs.evolve(group[0], other_lines=tuple(lines[1:]), times=len(group), jobs=jobs)
 
 
 def _position(warning: PipelineWarning) -> tuple[str, int, str, str]:

@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 
 from paas_runner.pipelines import schedule
 from paas_runner.pipelines.book import Book, MemoryBook
-from paas_runner.pipelines.jobs import Job, Project, apply
+from paas_runner.pipelines.jobs import Entrusted, Job, Project, apply
 from paas_runner.pipelines.options import CoordinatorOptions, Groups, Matching
 from paas_runner.pipelines.progress import JobProgress, SubmittedPipeline
 from paas_runner.pipelines.reports import Artifact, Dependency, Reply, StateReport, checksum, reply
-from paas_runner.pipelines.runners import JobRunner, RunnerRecord, Runners
+from paas_runner.pipelines.runners import LEGACY_SYSTEM_ID, JobRunner, RunnerRecord, Runners
 from paas_runner.pipelines.spec import ARCHIVE, JobSpec, Pipeline
 from paas_runner.pipelines.states import (
     Acknowledged,
@@ -35,6 +35,7 @@ from paas_runner.pipelines.states import (
     Succeeded,
     TraceExtended,
 )
+from paas_runner.pipelines.workers import lacking, takes
 
 _REPORTED_STATES = frozenset({"running", "success", "failed"})
 _LONGEST_WAIT_SECONDS = 64
@@ -56,6 +57,7 @@ class Coordinator:
         self._book = MemoryBook() if book is None else book
         self.runners = Runners(self._book, rng)
         self._progress = JobProgress(clock, rng, self._book, self.runners)
+        self._entrusted: dict[int, Entrusted] = {}
         self.changes = self._progress.changes
 
     @property
@@ -94,6 +96,7 @@ class Coordinator:
     def dependencies(self, job: Job) -> tuple[Dependency, ...]:
         """Whose artifacts a job gets; the token is the other job's, as older GitLabs have it (spec §2.6)."""
         pipeline = self._book.jobs_of(job.pipeline_id)
+        before = schedule.dependencies(job, pipeline, self._book.predecessors(job.pipeline_id))
         return tuple(
             Dependency(
                 job_id=other.job_id,
@@ -101,7 +104,7 @@ class Coordinator:
                 token=other.token,
                 archive=self.archive_of(other.job_id),
             )
-            for other in schedule.dependencies(job, pipeline, self._book.predecessors(job.pipeline_id))
+            for other in (*before, *(self.latest(job_id) for job_id in job.spec.files_of))
         )
 
     def moment_in(self, span: timedelta | None) -> datetime | None:
@@ -119,6 +122,29 @@ class Coordinator:
         submitted = self.submit(Pipeline(jobs=(spec,), stages=(spec.stage,)), project)
         return self._book.job(submitted.jobs[spec.name])
 
+    def entrust(self, job_id: int, entrusted: Entrusted) -> None:
+        """Give a job what is kept in memory alone: it and its retries may be handed out now."""
+        self._entrusted[job_id] = entrusted
+        for runner in self.runners:
+            self.runners.queue(runner.runner_id).tick()
+
+    def forget_entrusted(self, job_id: int) -> None:
+        """The job needs them no more."""
+        self._entrusted.pop(job_id, None)
+
+    def entrusted(self, job: Job) -> Entrusted | None:
+        """What it, or the first of those in whose place it stands, was entrusted with; None for nothing."""
+        while job.retry_of is not None:
+            job = self._book.job(job.retry_of)
+        return self._entrusted.get(job.job_id)
+
+    def deposit(self, name: str, project: Project, archive: Artifact) -> Job:
+        """A job that is over and has left these files: for others, whose `files_of` names it."""
+        job = self.submit_job(JobSpec(name=name), project)
+        job = self._progress.record(job, Acquired(runner=JobRunner(runner_id=0)))
+        self.store_artifact(job.job_id, archive)
+        return self._progress.end(self._book.job(job.job_id), Succeeded())
+
     def cancel(self, job_id: int, *, force: bool = False) -> Job:
         """Cancel as a user would: what a capable runner has is wound down unless `force`, the rest ends now.
 
@@ -131,6 +157,27 @@ class Coordinator:
         if job.status is JobState.RUNNING and graceful and not force:
             return self._progress.record(job, CancelRequested())
         return self._progress.end(job, Canceled())
+
+    def retry(self, job_id: int) -> Job | None:
+        """Retry as a user would: the new job; None where there is nothing to retry, or it was done already.
+
+        Raises KeyError for an unknown id.
+        """
+        job = self._book.job(job_id)
+        if not job.ended or job.status is JobState.SKIPPED or job.retried_as is not None:
+            return None
+        return self._progress.retry(job) if self.options.retries_on_request else None
+
+    def run_by(self, runner_id: int, status: str = "", system_id: str = "") -> tuple[Job, ...]:
+        """The jobs that were handed out to a runner, or to one of its machines, in the order of creation."""
+        return tuple(
+            job
+            for job in (self._book.active() if status == JobState.RUNNING else self._book.jobs().values())
+            if job.runner is not None
+            and job.runner.runner_id == runner_id
+            and status in ("", job.status)
+            and system_id in ("", job.runner.system_id)
+        )
 
     def acquire(
         self, runner_id: int, *, features: frozenset[str] = frozenset(), system_id: str = ""
@@ -151,8 +198,12 @@ class Coordinator:
             cancels_gracefully="cancel_gracefully" in features,
         )
         for job in self._book.waiting():
-            if job.status is not JobState.PENDING or job.reserved or not self.suits(record, job.spec):
+            if job.status is not JobState.PENDING or job.reserved:
                 continue
+            if not takes(record, job.spec, named=self._named, machine=system_id or LEGACY_SYSTEM_ID):
+                continue
+            if job.spec.entrusted and self.entrusted(job) is None:
+                continue  # whoever has submitted it is about to
             if not job.spec.required_features <= features:
                 self._progress.fail(job, "runner_unsupported")
                 continue
@@ -161,11 +212,21 @@ class Coordinator:
         return None
 
     def suits(self, runner: RunnerRecord, spec: JobSpec) -> bool:
-        """Whether the runner may take such a job."""
-        if not spec.tags:
-            return runner.runs_untagged
-        named = self.options.matching is Matching.TAGS_AND_DESCRIPTION
-        return {*spec.tags} <= {*runner.tags, *([runner.description] if named else [])}
+        """Whether any machine of the runner may take such a job."""
+        return takes(runner, spec, named=self._named)
+
+    def lacking(self, spec: JobSpec) -> str:
+        """Why no runner takes such a job; empty where one may."""
+        return lacking(tuple(self.runners), spec, named=self._named)
+
+    def fail(self, job_id: int, reason: str) -> Job:
+        """End a job that waits or runs; one that has ended is left as it is. Raises KeyError."""
+        job = self._book.job(job_id)
+        return job if job.ended else self._progress.fail(job, reason)
+
+    @property
+    def _named(self) -> bool:
+        return self.options.matching is Matching.TAGS_AND_DESCRIPTION
 
     def update(self, job_id: int, report: StateReport) -> Reply:
         """Take a PUT (spec gitlab-runner-api.md §3)."""
@@ -185,10 +246,14 @@ class Coordinator:
         job = self._book.job(job_id)
         if not job.active or job.reserved:
             return reply(403, self._progress.record(job, ReportRefused(what="patch")))
-        if start != job.trace_bytes:
+        entrusted = self.entrusted(job)
+        unknown = job.spec.entrusted and entrusted is None  # after a restart, for a moment: it comes again
+        if start != job.trace_bytes or unknown:
             return reply(416, self._progress.record(job, TraceExtended(count=0)))
         if start + len(data) > self.options.most_trace_bytes:
             return reply(403, self._progress.fail(job, "trace_size_exceeded"), with_status=False)
+        if entrusted and entrusted.hidden:
+            data = entrusted.hidden(data)
         job = apply(job, TraceExtended(count=len(data)), self._clock())
         self._book.extend_trace(job, data)
         return reply(202, job)

@@ -5,12 +5,14 @@ job's ledger. The bytes of its trace and the files that it uploaded are not in i
 """
 
 import enum
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import attrs
 
 from paas_runner.errors import IllegalTransitionError
+from paas_runner.job.variables import Variable
 from paas_runner.pipelines.runners import JobRunner
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.pipelines.states import (
@@ -67,6 +69,18 @@ class Project:
     @property
     def root_namespace(self) -> str:
         return self.full_path.partition("/")[0]
+
+
+@attrs.frozen(kw_only=True)
+class Entrusted:
+    """What a job is told, and no record has."""
+
+    variables: tuple[Variable, ...] = ()
+    sources_url: Secret = Secret("")
+    """That of its sources, with credentials; empty where they need none."""
+
+    hidden: Callable[[bytes], bytes] | None = None
+    """Gives the next piece of its trace as it may be kept, in the same length: runners count bytes."""
 
 
 class LedgerKind(enum.StrEnum):

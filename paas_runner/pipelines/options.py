@@ -44,6 +44,9 @@ class CoordinatorOptions:
     """Two-phase acquisition for runners that announce it (spec gitlab-runner-api.md §2.8): how long a job
     stays reserved for the runner that asked for it. 0, GitLab's default, hands jobs out as running."""
 
+    retries_on_request: bool = True
+    """Whether an ended job may be retried by whoever wants it; else its owner alone repeats anything."""
+
     default_timeout: timedelta = timedelta(hours=1)
     long_poll_seconds: float = 50.0
     """How long an unanswerable job request is held; 0 switches long polling off."""

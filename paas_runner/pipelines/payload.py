@@ -1,5 +1,6 @@
 """The body of a 201: one job in the words of spec gitlab-runner-api.md §2.6."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,9 @@ from paas_runner.pipelines.jobs import Job
 from paas_runner.pipelines.options import CoordinatorOptions
 from paas_runner.pipelines.predefined import BRANCH, commit_sha, predefined, repository_url
 from paas_runner.pipelines.reports import FAILURE_REASONS, Dependency
-from paas_runner.pipelines.spec import ImageSpec, ServiceSpec
+from paas_runner.pipelines.spec import ImageSpec, ServiceSpec, Sources
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def job_payload(
@@ -19,20 +22,25 @@ def job_payload(
     options: CoordinatorOptions,
     dependencies: Sequence[Dependency] = (),
     root_namespace_id: int | None = None,
+    entrusted: Sequence[Variable] = (),
+    sources_url: str = "",
 ) -> dict[str, Any]:
-    """What a runner is given for a job it has acquired; `url` is the coordinator as the runner sees it."""
+    """What a runner is given for a job it has acquired; `url` is the coordinator as the runner sees it.
+
+    `sources_url` is that of its own sources with credentials, if they need any.
+    """
     timeout = timeout_seconds(job, options)
-    return {
+    payload = {
         "id": job.job_id,
         "token": job.token.reveal(),
         "allow_git_fetch": True,
         "job_info": _job_info(job) | (_place(job, root_namespace_id) if options.tells_namespaces else {}),
-        "git_info": _git_info(job, url),
+        "git_info": _sources(job.spec.sources, sources_url) if job.spec.sources else _git_info(job, url),
         "runner_info": {"timeout": timeout, "runner_session_url": None},
         "inputs": [],
         "variables": [
             _variable(variable)
-            for variable in (*predefined(job, url), *job.spec.variables, *options.variables)
+            for variable in (*predefined(job, url), *job.spec.variables, *entrusted, *options.variables)
         ],
         "steps": _steps(job, timeout),
         "hooks": [],
@@ -49,6 +57,10 @@ def job_payload(
         },
         "secrets": {},
     }
+    if job.spec.program is not None:  # ours alone: no GitLab says so
+        environment = {name: value.reveal() for name, value in job.spec.program.items()}
+        payload["program"] = {"environment": environment}
+    return payload
 
 
 def timeout_seconds(job: Job, options: CoordinatorOptions) -> int:
@@ -95,6 +107,22 @@ def _git_info(job: Job, url: str) -> dict[str, Any]:
         "before_sha": "0" * 40,
         "refspecs": refspecs,
         "depth": 20,
+        "repo_object_format": "sha1",
+        "protected": True,
+    }
+
+
+def _sources(sources: Sources, url: str) -> dict[str, Any]:
+    """Nobody has looked which commit a branch is at: it is the one that the runner fetches."""
+    return {
+        "repo_url": url or sources.url,
+        "repo_type": "git",
+        "ref": sources.ref,
+        "ref_type": "branch",
+        "sha": sources.ref if _COMMIT.fullmatch(sources.ref) else "FETCH_HEAD",
+        "before_sha": "0" * 40,
+        "refspecs": [f"+{sources.ref}:refs/pipelines/checkout"],
+        "depth": sources.depth,
         "repo_object_format": "sha1",
         "protected": True,
     }

@@ -1,8 +1,9 @@
 """The variables that a coordinator adds to every job (spec gitlab-runner-api.md §7.3)."""
 
 import hashlib
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ USER_NAME, USER_EMAIL = "Sandbox User", "sandbox@example.org"
 _PORTS = {"http": 80, "https": 443}
 
 
-_LATER = re.compile(r"CI_(JOB_(ID|URL|TOKEN|STARTED_AT)|PIPELINE_(ID|URL)|RUNNER_.*|REPOSITORY_URL)")
+_LATER = re.compile(r"CI_(JOB_(ID|URL|TOKEN|STARTED_AT|TAGS)|PIPELINE_(ID|URL)|RUNNER_.*|REPOSITORY_URL)")
 """What is not known yet when a pipeline is made, so that its rules cannot ask for it."""
 
 _MADE_UP = datetime(2026, 1, 1, tzinfo=UTC)
@@ -144,14 +145,20 @@ def _job(job: Job, url: str) -> dict[str, str]:
         "CI_JOB_STAGE": job.spec.stage,
         "CI_JOB_URL": f"{url}/{job.project.full_path}/-/jobs/{job.job_id}",
         "CI_JOB_STARTED_AT": _utc(job.started_at),
+        "CI_JOB_TAGS": _texts(job.spec.tags),
     }
     if not any(variable.key == "CI_NODE_TOTAL" for variable in job.spec.variables):
         variables["CI_NODE_TOTAL"] = "1"
     if job.runner is not None:
         variables["CI_RUNNER_ID"] = str(job.runner.runner_id)
         variables["CI_RUNNER_DESCRIPTION"] = job.runner.description
-        variables["CI_RUNNER_TAGS"] = "[" + ", ".join(f'"{tag}"' for tag in job.runner.tags) + "]"
+        variables["CI_RUNNER_TAGS"] = _texts(job.runner.tags)
     return variables
+
+
+def _texts(tags: Sequence[str]) -> str:
+    """As GitLab has them since 19.3: a JSON array."""
+    return json.dumps(tags, ensure_ascii=False)
 
 
 def _utc(moment: datetime | None) -> str:

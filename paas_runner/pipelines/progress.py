@@ -74,6 +74,13 @@ class JobProgress:
         self._advance(job.pipeline_id)
         return job
 
+    def retry(self, job: Job) -> Job:
+        """The job that takes the place of an ended one because somebody wants it."""
+        again = self._created(job.spec, job.pipeline_id, job.project, retry_of=job.job_id)
+        self._book.save(apply(job, Retried(job_id=again.job_id), self._clock()), again)
+        self._advance(job.pipeline_id)
+        return self._book.job(again.job_id)
+
     def _created(self, spec: JobSpec, pipeline_id: int, project: Project, retry_of: int | None = None) -> Job:
         return created(
             spec,

@@ -12,6 +12,7 @@ import attrs
 
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.complaints import PipelineWarning
+from paas_runner.secret import Secret
 
 ARCHIVE = "archive"
 REPORTS: Mapping[str, tuple[str, str]] = {
@@ -138,6 +139,19 @@ class Retry:
 
 
 @attrs.frozen(kw_only=True)
+class Sources:
+    """What a job checks out, instead of its project's repository."""
+
+    url: str
+    """Without credentials, which are entrusted (`Coordinator.entrust`)."""
+
+    ref: str
+    """A branch, a tag, or the id of a commit that can be fetched."""
+
+    depth: int = 20
+
+
+@attrs.frozen(kw_only=True)
 class JobSpec:
     """One job as its author wrote it; `variables` holds the pipeline's too, the last of a key wins."""
 
@@ -159,6 +173,18 @@ class JobSpec:
     retry: Retry = attrs.field(factory=Retry)
     when: RunWhen = RunWhen.ON_SUCCESS
     tags: tuple[str, ...] = ()
+    program: Mapping[str, Secret] | None = None
+    """Its environment, where the job is the program of its image; `script` is for runners that cannot."""
+
+    files_of: tuple[int, ...] = ()
+    """Ids of jobs of other pipelines whose artifacts it gets, too."""
+
+    entrusted: bool = False
+    """Whether it has variables that no record has (`Coordinator.entrust`), without which nobody gets it."""
+
+    sources: Sources | None = None
+    requires_worker: tuple[str, ...] = ()
+    """Labels, each a name or name=value, all of which the machine that takes it must have."""
 
     @property
     def required_features(self) -> frozenset[str]:

@@ -196,9 +196,9 @@ TRANSITIONS: Mapping[JobState, Mapping[type[Event], JobState]] = {
         Canceled: JobState.CANCELED,
         **_staying(JobState.CANCELING, *_REPORTS),
     },
-    JobState.SUCCESS: _staying(JobState.SUCCESS, ReportRefused, ArtifactStored),
+    JobState.SUCCESS: _staying(JobState.SUCCESS, ReportRefused, ArtifactStored, Retried),
     JobState.FAILED: _staying(JobState.FAILED, ReportRefused, ArtifactStored, Retried),
-    JobState.CANCELED: _staying(JobState.CANCELED, ReportRefused, ArtifactStored),
+    JobState.CANCELED: _staying(JobState.CANCELED, ReportRefused, ArtifactStored, Retried),
     JobState.SKIPPED: _staying(JobState.SKIPPED, ReportRefused),
 }
 """Which events a state knows and where they lead; every other pair is a bug of ours."""

@@ -22,6 +22,10 @@ the start):
   curl -H "PRIVATE-TOKEN: $ADMIN" $COORDINATOR/sandbox/jobs
   curl -H "PRIVATE-TOKEN: $ADMIN" $COORDINATOR/sandbox/jobs/1/trace
 
+With --kubernetes, kubectl and other clients take the sandbox for a cluster, after the export of KUBECONFIG:
+
+  kubectl get jobs,pods --watch
+
 Registration can be rehearsed, after the exports that are printed at the start: what it writes serves this
 sandbox.
 
@@ -66,6 +70,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="the repository out of which pipelines may include files (default: the current folder)",
     )
     parser.add_argument(
+        "--kubernetes",
+        metavar="FILE",
+        type=Path,
+        nargs="?",
+        const=Path("sandbox.kubeconfig"),
+        help="serve a Kubernetes API, too, and write how it is reached: a new file, removed at the end "
+        "(default: %(const)s)",
+    )
+    parser.add_argument(
         "--slow", action="store_true", help="let repositories, machines and deletions take about real time"
     )
     print_in_any_locale()
@@ -85,7 +98,8 @@ def _serve(options: argparse.Namespace) -> None:
         from paas_runner.sandbox.playground import serve
     except ModuleNotFoundError as error:
         raise MissingPackagesError(error) from error
-    asyncio.run(serve(options.config, options.files, slow=options.slow))
+    kubeconfig = options.kubernetes and options.kubernetes.absolute()
+    asyncio.run(serve(options.config, options.files, kubeconfig, slow=options.slow))
 
 
 if __name__ == "__main__":

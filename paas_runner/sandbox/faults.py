@@ -57,6 +57,13 @@ class Truncated:
 
 
 @attrs.frozen
+class Cut:
+    """Perform the request, and close the connection once so many bytes of the answer's body were sent."""
+
+    after_bytes: int
+
+
+@attrs.frozen
 class Hang:
     """Never answer: wait until the client goes away."""
 
@@ -66,7 +73,7 @@ class Twice:
     """Perform the request two times, as after a proxy's repetition, and give the second answer."""
 
 
-Fault: TypeAlias = Delay | Answer | DropBefore | DropAfter | Garbage | Truncated | Hang | Twice
+Fault: TypeAlias = Delay | Answer | DropBefore | DropAfter | Garbage | Truncated | Cut | Hang | Twice
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -139,6 +146,8 @@ class FaultInjector:
             case DropAfter():
                 await self._answer_of(scope, receive)
                 await _drop(scope)
+            case Cut(after_bytes=left):
+                await self._app(scope, receive, _cutting(scope, send, left))
             case Hang():
                 await _gone(receive)
             case Garbage(body=body):
@@ -191,6 +200,20 @@ async def _drop(scope: Scope) -> None:
     if abort is None:
         raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
     await abort()
+
+
+def _cutting(scope: Scope, send: Send, left: int) -> Send:
+    async def send_some(message: Message) -> None:
+        nonlocal left
+        piece = message.get("body", b"")
+        if len(piece) <= left:
+            left -= len(piece)
+            await send(message)
+            return
+        await send({**message, "body": piece[:left], "more_body": True})
+        await _drop(scope)
+
+    return send_some
 
 
 async def _gone(receive: Receive) -> None:

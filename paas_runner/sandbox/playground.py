@@ -5,11 +5,13 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from paas_runner.inner import InnerRunner
+from paas_runner.pipelines.repository_files import RepositoryFolder
 from paas_runner.sandbox.cloud import CloudOptions
-from paas_runner.sandbox.repository_files import RepositoryFolder
+from paas_runner.sandbox.kubernetes import KubernetesServer, LocalRuntime, inner_runner, own_command
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
 
 _SLOW = CloudOptions(
@@ -21,16 +23,23 @@ _SLOW = CloudOptions(
 )
 
 
-async def serve(config: Path, files: Path, *, slow: bool) -> None:
+async def serve(config: Path, files: Path, kubeconfig: Path | None = None, *, slow: bool) -> None:
     """Until SIGINT or SIGTERM; `files` is the folder out of which pipelines include files.
 
-    Raises `OSError` for a configuration that cannot be written.
+    With `kubeconfig`, a file to be written, there is a Kubernetes, too. Raises `OSError` for files that
+    cannot be written, `RunnerError` where something cannot be started.
     """
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     cloud = _SLOW if slow else CloudOptions()
-    async with Sandbox(SandboxOptions(cloud=cloud, files=RepositoryFolder(files))) as sandbox:
+    async with contextlib.AsyncExitStack() as stack:
+        options = SandboxOptions(cloud=cloud, files=RepositoryFolder(files))
+        sandbox = await stack.enter_async_context(Sandbox(options))
+        if kubeconfig is not None:
+            cluster = await stack.enter_async_context(_cluster())
+            stack.enter_context(_private_file(kubeconfig, cluster.kubeconfig()))
+            print(f"export KUBECONFIG={kubeconfig}")
         with _private_file(config, sandbox.configuration):
             print(f"COORDINATOR={sandbox.coordinator_url}")
             print(f"ADMIN={sandbox.admin_token.reveal()}")
@@ -53,6 +62,12 @@ def registration_environment(sandbox: Sandbox) -> dict[str, str]:
         "CC_ORGA_ID": sandbox.organisation_id,
         "CC_TOKEN": sandbox.cloud_token.reveal(),
     }
+
+
+def _cluster() -> KubernetesServer:
+    """Its pods run on this machine: jobs by the inner runner, all other images by the pod's own command."""
+    inner = inner_runner(InnerRunner(clock=lambda: datetime.now(UTC)))
+    return KubernetesServer(LocalRuntime({"paas-runner-inner": inner}, own_command), tls=True)
 
 
 @contextlib.contextmanager

@@ -23,13 +23,17 @@ from paas_runner.pipelines.gitlab_ci.includes import RepositoryFiles
 from paas_runner.pipelines.options import CoordinatorOptions
 from paas_runner.sandbox import cloud as clever
 from paas_runner.sandbox.cloud import Cloud, CloudOptions, GitRemote, HostFiles, HostProgram, OAuthKeys
+from paas_runner.sandbox.cloud.application import DOMAIN
+from paas_runner.sandbox.cloud.routing import PREFIX
 from paas_runner.sandbox.control_api import create_coordinator_app
 from paas_runner.sandbox.faults import FaultInjector, FaultPlan
+from paas_runner.sandbox.helpers import HONEST, HelperBook, HelperPlay, Manners
 from paas_runner.secret import Secret
 from paas_runner.server.listening import Listener
 from paas_runner.server.waiting import keep_sweeping
 
 _UNUSABLE = 125  # the exit code of a container that could not be started
+_LISTENS = b"--listen-address"  # what the image of a helper service tells its program (§4.4)
 
 
 class JobProgram(Protocol):
@@ -46,6 +50,10 @@ def _unchanged(options: CoordinatorOptions) -> CoordinatorOptions:
     return options
 
 
+async def _cannot_start(_host: HostFiles) -> int:
+    return _UNUSABLE
+
+
 @attrs.frozen(kw_only=True)
 class SandboxOptions:
     """What may differ from one sandbox to the next."""
@@ -59,12 +67,18 @@ class SandboxOptions:
 
     inner_runner: JobProgram = attrs.field(factory=lambda: InnerRunner(clock=_now))
 
+    other_program: HostProgram = _cannot_start
+    """What runs from an image that is neither an inner runner's nor the helper service's."""
+
 
 class Sandbox:
     """A coordinator with one runner and a cloud with one organisation and one user, while its block lasts."""
 
     coordinator: Coordinator
     cloud: Cloud
+    helpers: HelperBook
+    """What was done by hosts that stay."""
+
     organisation_id: str
     runner_token: Secret
     registration_token: Secret
@@ -108,6 +122,11 @@ class Sandbox:
     def cloud_api_url(self) -> str:
         """What a runner has as `cc_api_url`, its version included."""
         return f"{self._cloud_listener.url}/v2"
+
+    @property
+    def helper_url(self) -> str:
+        """What a runner of hosts that stay has as `cc_helper_url`: this cloud has no domains."""
+        return f"{self._cloud_listener.url}{PREFIX}/{{application}}.{DOMAIN}"
 
     @property
     def clever_environment(self) -> dict[str, str]:
@@ -169,7 +188,8 @@ class Sandbox:
 
     async def _start_cloud(self) -> None:
         directory = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="paas-runner-sandbox-"))
-        program = host_program(self._options.inner_runner)
+        self.helpers = HelperBook(_now)
+        program = host_program(self._options.inner_runner, self.helpers, other=self._options.other_program)
         self.cloud = Cloud(
             clock=_now, rng=secrets.SystemRandom(), program=program, options=self._options.cloud
         )
@@ -195,18 +215,37 @@ class Sandbox:
         return listener
 
 
-def host_program(inner_runner: JobProgram) -> HostProgram:
-    """A host's container: the inner runner, with the two files that its image would contain."""
+def host_program(
+    inner_runner: JobProgram,
+    book: HelperBook | None = None,
+    manners: Callable[[HostFiles], Manners] = lambda _host: HONEST,
+    other: HostProgram = _cannot_start,
+) -> HostProgram:
+    """A host's container: the inner runner, with the two files that its image would contain.
 
-    async def run(host: HostFiles) -> int:
-        try:
-            runner_toml, job_json = (host.files[name].decode() for name in ("runner.toml", "job.json"))
-        except (KeyError, UnicodeDecodeError):
-            return _UNUSABLE
+    Where a `book` is kept, an image that only says where to listen is that of the helper service; of any
+    other image `other` is run.
+    """
+
+    async def run_job(host: HostFiles, runner_toml: str, job_json: str) -> int:
         program = inner_runner
         if isinstance(program, InnerRunner):
             program = attrs.evolve(program, environment=host.environment, say=host.say)
         return await program.run(runner_toml, job_json)
+
+    async def run(host: HostFiles) -> int:
+        if book is not None and _LISTENS in host.files.get("Dockerfile", b""):
+            play = HelperPlay(
+                runs=lambda host, job: run_job(host, job.config, job.specification),
+                book=book,
+                manners=manners,
+            )
+            return await play.run(host)
+        try:
+            runner_toml, job_json = (host.files[name].decode() for name in ("runner.toml", "job.json"))
+        except (KeyError, UnicodeDecodeError):
+            return await other(host)
+        return await run_job(host, runner_toml, job_json)
 
     return run
 
@@ -223,7 +262,7 @@ async def _ended(task: asyncio.Task[None]) -> None:
 
 
 def _new_secret() -> Secret:
-    return Secret(secrets.token_urlsafe(24))
+    return Secret(secrets.token_hex(16))  # never like an option, as one that begins with a dash
 
 
 def _now() -> datetime:

@@ -11,6 +11,7 @@ from paas_runner.pipelines.jobs import Job
 from paas_runner.server.job_api import job_json
 from paas_runner.server.wire import (
     flag,
+    forbidden,
     is_admin,
     not_found,
     own_url,
@@ -41,6 +42,7 @@ class AdminApi:
             Route(f"{project}/jobs/{{job_id:id}}", self.job, methods=["GET"]),
             Route(f"{project}/jobs/{{job_id:id}}/trace", self.trace, methods=["GET"]),
             Route(f"{project}/jobs/{{job_id:id}}/cancel", self.cancel, methods=["POST"]),
+            Route(f"{project}/jobs/{{job_id:id}}/retry", self.retry, methods=["POST"]),
         ]
 
     async def groups(self, request: Request) -> Response:
@@ -92,6 +94,13 @@ class AdminApi:
         job = self._job(request)
         canceled = self._coordinator.cancel(job.job_id, force=flag(await parameters(request), "force"))
         return JSONResponse(self._shown(request, canceled), 201)
+
+    async def retry(self, request: Request) -> Response:
+        """The job that takes its place: 201; 403 where there is none, or one already."""
+        again = self._coordinator.retry(self._job(request).job_id)
+        if again is None:
+            raise forbidden("Job is not retryable")
+        return JSONResponse(self._shown(request, again), 201)
 
     def _authorize(self, request: Request) -> None:
         if not is_admin(request, self._coordinator.options.admin_token):

@@ -13,6 +13,7 @@ from paas_runner.server.admin_api import AdminApi
 from paas_runner.server.artifacts_api import ArtifactsApi
 from paas_runner.server.job_api import JobApi
 from paas_runner.server.runner_api import RunnerApi
+from paas_runner.server.runner_jobs_api import RunnerJobsApi
 from paas_runner.server.wire import Refused
 
 
@@ -22,9 +23,9 @@ def create_app(coordinator: Coordinator, *, own_routes: Iterable[BaseRoute] = ()
     What the owner's handlers refuse with `Refused` is answered as GitLab answers it, too. The caller runs
     `waiting.keep_sweeping` beside the application if silent jobs are to be failed.
     """
-    apis = (JobApi(coordinator), ArtifactsApi(coordinator), RunnerApi(coordinator), AdminApi(coordinator))
+    kinds = (JobApi, ArtifactsApi, RunnerApi, RunnerJobsApi, AdminApi)
     return Starlette(
-        routes=[*(route for api in apis for route in api.routes()), *own_routes],
+        routes=[*(route for kind in kinds for route in kind(coordinator).routes()), *own_routes],
         exception_handlers={Refused: _refused, HTTPException: _no_route},
     )
 

@@ -7,6 +7,7 @@ and waits for requests in progress, long polls among them, when it stops.
 import asyncio
 import math
 import socket
+import ssl
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
 
@@ -46,7 +47,8 @@ class Bounds:
 class Connections:
     """All connections of one application on sockets that are given, until `stop`."""
 
-    def __init__(self, app: ASGIApp, bounds: Bounds = Bounds()) -> None:
+    def __init__(self, app: ASGIApp, bounds: Bounds = Bounds(), *, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self._config = uvicorn.Config(
             Dated(app),
             interface="asgi3",
@@ -70,6 +72,7 @@ class Connections:
             server = await asyncio.get_running_loop().create_server(
                 lambda: _Connection(self._config, state, self._bounds, lambda: self._state is state),
                 sock=listening,
+                ssl=self._tls,
             )
             self._servers.append(server)
 

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from paas_runner.pipelines.coordinator import Coordinator
-from paas_runner.pipelines.jobs import Job
+from paas_runner.pipelines.jobs import Entrusted, Job
 from paas_runner.pipelines.payload import job_payload
 from paas_runner.pipelines.predefined import BRANCH, commit_sha
 from paas_runner.pipelines.reports import Artifact, Reply, StateReport
@@ -78,12 +78,15 @@ class JobApi:
         if job is None:
             return self._nothing(value)
         watch_reservation(self._coordinator, job)
+        entrusted = self._coordinator.entrusted(job) or Entrusted()
         payload = job_payload(
             job,
             url=own_url(request),
             options=self._coordinator.options,
             dependencies=self._coordinator.dependencies(job),
             root_namespace_id=self._coordinator.groups.id_of(job.project.root_namespace),
+            entrusted=entrusted.variables,
+            sources_url=entrusted.sources_url.reveal(),
         )
         return JSONResponse(payload, 201, {"X-GitLab-Last-Update": value, **self._polling()})
 

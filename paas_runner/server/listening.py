@@ -1,6 +1,7 @@
 """A server on loopback, for programs of this machine that know its port."""
 
 import socket
+import ssl
 from urllib.parse import urlsplit
 
 from starlette.responses import PlainTextResponse
@@ -14,14 +15,15 @@ _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 class Listener:
     """One application on one port of 127.0.0.1, which stays the same from `start` to `start`."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._connections = Connections(LoopbackOnly(app))
+    def __init__(self, app: ASGIApp, tls: ssl.SSLContext | None = None) -> None:
+        self._connections = Connections(LoopbackOnly(app), tls=tls)
+        self._scheme = "https" if tls else "http"
         self._port = 0
 
     @property
     def url(self) -> str:
         """Where the application is found, without a trailing slash; valid once started."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"{self._scheme}://127.0.0.1:{self._port}"
 
     async def start(self) -> None:
         """Listen; raises `OSError` when the port of the first time is taken."""

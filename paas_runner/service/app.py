@@ -19,7 +19,7 @@ from paas_runner.dispatch.acquisition import PollCycles
 from paas_runner.dispatch.counters import Costs, Counters
 from paas_runner.dispatch.records import Ledger
 from paas_runner.job.lease import Word
-from paas_runner.job.tracked import TrackedJob
+from paas_runner.job.tracked import Phase, TrackedJob
 from paas_runner.loop.timing import loop_clock
 from paas_runner.service.assembly import Assembly, Edges
 from paas_runner.service.drain import Certificate, Drain
@@ -203,7 +203,8 @@ async def _limit(
     deadline: asyncio.Timeout, dispatcher: Dispatcher, stopping: asyncio.Event, live: LiveConfig
 ) -> None:
     await stopping.wait()
-    log.info("stopping", jobs=len(dispatcher.view.jobs))
+    load = dispatcher.view.load
+    log.info("stopping", jobs=load.jobs, hosts_on_standby=load.hosts_on_standby)
     allowed = live.config.shutdown_timeout.total_seconds()
     deadline.reschedule(asyncio.get_running_loop().time() + allowed)
 
@@ -211,6 +212,8 @@ async def _limit(
 def _announce(config: Config, jobs: Sequence[TrackedJob], paused_runners: frozenset[str]) -> None:
     for warning in config.warnings:
         log.warning("configuration_note", note=warning)
+    phases = Counter(job.phase for job in jobs)
+    standby = phases.pop(Phase.STANDBY, 0)
     log.info(
         "started",
         version=__version__,
@@ -218,6 +221,7 @@ def _announce(config: Config, jobs: Sequence[TrackedJob], paused_runners: frozen
         runners=[runner.title for runner in config.runners],
         paused=sorted(runner.title for runner in config.runners if runner.short_token in paused_runners),
         concurrent=config.concurrent,
-        jobs_recovered=len(jobs),
-        **{f"jobs_recovered_{phase}": count for phase, count in Counter(job.phase for job in jobs).items()},
+        jobs_recovered=phases.total(),
+        **{f"jobs_recovered_{phase}": count for phase, count in phases.items()},
+        **({"hosts_on_standby": standby} if standby else {}),
     )

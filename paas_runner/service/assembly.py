@@ -15,6 +15,7 @@ import attrs
 from paas_runner.addresses import coordinator_api
 from paas_runner.config import Config, Runner
 from paas_runner.control import Control, no_control
+from paas_runner.coordinator.audit import GitLabAuditor
 from paas_runner.coordinator.gitlab import GitLabCoordinator
 from paas_runner.database_url import StorePlace
 from paas_runner.dispatch.counters import Counters
@@ -22,7 +23,9 @@ from paas_runner.dispatch.pace import AT_ONCE_USUALLY, Rhythm
 from paas_runner.dispatch.served import ActiveRunner, ServedConfig
 from paas_runner.errors import Exit, RunnerError
 from paas_runner.executor.contract import Executor, ExecutorKind, HostTrace, RunnerSection
+from paas_runner.executor.optional import hosts_at_once
 from paas_runner.http import Connect, Exchanges
+from paas_runner.job.limits import Limits
 from paas_runner.job.tracked import TrackedJob
 from paas_runner.loop.timing import seconds_awake_or_not
 from paas_runner.service.site import Listen, listen
@@ -83,12 +86,13 @@ class Assembly:
 
         Raises `RunnerError` when something cannot be served on this machine.
         """
+        runners = {
+            runner.short_token: self._active(config, runner, present.get(runner.short_token))
+            for runner in config.runners
+        }
         return ServedConfig(
-            runners={
-                runner.short_token: self._active(config, runner, present.get(runner.short_token))
-                for runner in config.runners
-            },
-            limits=config.limits,
+            runners=runners,
+            limits=_with_few_hosts(config.limits, runners),
             sweep_every=config.paas_orphan_sweep_interval,
             looks_a_minute=config.paas_max_looks_per_minute,
             log_statistics=config.paas_log_statistics,
@@ -98,7 +102,8 @@ class Assembly:
         basis = _basis(config, runner)
         if present and present.basis == basis:
             return present
-        executor = built_executor(runner, self.edges, self.installation)
+        helper_name = config.helper_names[runner.short_token]
+        executor = built_executor(runner, self.edges, self.installation, helper_name=helper_name)
         return ActiveRunner(
             key=runner.short_token,
             name=runner.title,
@@ -111,11 +116,22 @@ class Assembly:
                 ready_within=executor.ready_within,
             ),
             rhythm=_rhythm(config, runner),
+            auditor=auditor_of(runner, self.edges.connect, self.system_id),
+            audit_every=runner.paas_acquisition_audit.every_seconds,
             repoll_immediately=config.paas_repoll_same_runner_immediately,
             counters=self.counters,
             trace_of=self.trace_of,
             basis=basis,
         )
+
+
+def _with_few_hosts(limits: Limits, runners: Mapping[str, ActiveRunner]) -> Limits:
+    """No more jobs of a section than its executor has hosts: they would wait here instead of elsewhere."""
+    per_runner = dict(limits.per_runner)
+    for key, runner in runners.items():
+        if most := hosts_at_once(runner.executor):
+            per_runner[key] = min(per_runner.get(key) or most, most)
+    return attrs.evolve(limits, per_runner=per_runner)
 
 
 def _rhythm(config: Config, runner: Runner) -> Rhythm:
@@ -145,6 +161,7 @@ def _basis(config: Config, runner: Runner) -> object:
         config.paas_finished_jobs_keep_resources,
         config.paas_decommission_launch_failures,
         config.paas_repoll_same_runner_immediately,
+        config.helper_names[runner.short_token],
     )
 
 
@@ -156,7 +173,7 @@ def _stamp(path: Path | None) -> Any:
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def built_executor(runner: Runner, edges: Edges, installation: str) -> Executor:
+def built_executor(runner: Runner, edges: Edges, installation: str, *, helper_name: str = "") -> Executor:
     """The executor of one section; raises `RunnerError` when it cannot be served on this machine."""
     section = RunnerSection(
         name=runner.name,
@@ -165,8 +182,25 @@ def built_executor(runner: Runner, edges: Edges, installation: str) -> Executor:
         forwarded=runner.forwarded,
         installation=installation,
         tls=runner.tls,
+        helper_name=helper_name or runner.short_token,
     )
     return edges.executors[runner.executor]().build(runner.settings, section, edges.connect)
+
+
+def auditor_of(runner: Runner, connect: Connect, this_system: str) -> GitLabAuditor | None:
+    """What reads the coordinator's list of jobs; None without a token for that."""
+    audit = runner.paas_acquisition_audit
+    if audit.token is None:
+        return None
+    return GitLabAuditor(
+        runner.url,
+        runner_token=runner.token,
+        token=audit.token,
+        cancel_token=audit.cancel_token,
+        system_id=this_system,
+        connect=connect,
+        tls=runner.tls,
+    )
 
 
 def _coordinator(runner: Runner, edges: Edges, this_system: str) -> GitLabCoordinator:

@@ -79,7 +79,7 @@ class Certificate:
             "at": self.at.isoformat(),
             "hosts": len(self.hosts),
             "open_intents": sum(job.host_intended for job in self.jobs),
-            "unreported": sum(job.phase is not Phase.DECOMMISSIONING for job in self.jobs),
+            "unreported": sum(job.phase not in (Phase.DECOMMISSIONING, Phase.STANDBY) for job in self.jobs),
             "left_jobs": [_describe_job(job) for job in self.jobs],
             "left_hosts": [attrs.asdict(host) for host in self.hosts],
             "foreign_hosts": [attrs.asdict(host) for host in self.foreign],
@@ -144,7 +144,8 @@ class Drain:
     def begin(self) -> None:
         """There is no way back; a second time changes nothing."""
         if not self._wanted.is_set():
-            log.info("draining", jobs=len(self._dispatcher.view.jobs))
+            load = self._dispatcher.view.load
+            log.info("draining", jobs=load.jobs, hosts_on_standby=load.hosts_on_standby)
         self._wanted.set()
 
     async def follow(self) -> None:
@@ -181,6 +182,8 @@ class Drain:
     async def progress(self) -> AsyncIterator[Mapping[str, Any]]:
         """The jobs that are still there, by phase, whenever that has changed; in the end the certificate.
 
+        `standby` counts the hosts without a job that are still to go, where there are any.
+
         `elsewhere` is there and true once only the jobs of other processes are waited for.
 
         Raises `RunnerError` when the service is stopped before.
@@ -192,7 +195,10 @@ class Drain:
                     "the service was stopped before it was drained: it goes on at the next start"
                 )
             phases = Counter(str(job.phase) for job in self._dispatcher.view.jobs)
+            standby = phases.pop(str(Phase.STANDBY), 0)
             now: dict[str, Any] = {"jobs": phases.total(), "phases": dict(phases)}
+            if standby:
+                now["standby"] = standby
             if self._awaits_others:
                 now["elsewhere"] = True
             if now != last:

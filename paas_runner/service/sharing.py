@@ -61,7 +61,7 @@ class Sharing:
                 silent_for=standing.silent_for,
                 suspended=standing.suspended,
                 names=view.names,
-                own_jobs=Counter(job.key.runner for job in view.jobs),
+                own_jobs=Counter(job.key.runner for job in view.jobs if not job.on_standby),
                 jobs_elsewhere=self._counts,
                 counters=attrs.asdict(standing.churn),
             )

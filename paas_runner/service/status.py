@@ -82,13 +82,15 @@ class LiveStatus:
         return self.glance().explain(job_id)
 
     def log(self) -> report.StatusReport:
-        """The report in the log: a line for the service, one for each runner, one for each job."""
+        """The report in the log: a line for the service, one for each runner, job and host on standby."""
         found = self.now()
         log.warning("service_state", **to_data(found.service), **to_data(found.capacity), **found.counters)
         for runner in found.runners:
             log.warning("runner_state", **to_data(runner))
         for job in found.jobs:
             log.warning("job_state", **to_data(job))
+        for host in found.standby:
+            log.warning("standby_state", **to_data(host))
         return found
 
 
@@ -117,7 +119,7 @@ class Glance:
 
     def status(self) -> report.StatusReport:
         """What `paas-runner status` says."""
-        return attrs.evolve(self.brief(), jobs=self._jobs(self.view.jobs))
+        return attrs.evolve(self.brief(), jobs=self._jobs(job for job in self.jobs if not job.on_standby))
 
     def brief(self) -> report.StatusReport:
         """The same without the jobs, of which each has a history and an outlook."""
@@ -138,6 +140,9 @@ class Glance:
             counters=self.counters,
             looks=_looks(view),
             sharing=self.sharing,
+            standby=report.standby(
+                self.jobs, self.at, names=view.names, policies=view.policies, blocked=self._blocked
+            ),
         )
 
     def explain(self, job_id: object) -> Sequence[JobExplanation]:
@@ -153,7 +158,7 @@ class Glance:
     def _runner(self, key: str, name: str) -> report.RunnerReport:
         stands = standstill(self.view, key)
         section = self.sharing.section(key) if self.sharing and key in self.view.elsewhere else None
-        jobs = section.jobs or 0 if section else sum(job.key.runner == key for job in self.jobs)
+        jobs = section.jobs or 0 if section else self._count(key)
         if stands and stands.reason is OtherReason.ELSEWHERE and section:
             paused = ["paused by the operator"] if key in self.view.load.limits.paused else []
             return report.RunnerReport(
@@ -172,15 +177,21 @@ class Glance:
             jobs=jobs,
         )
 
+    def _count(self, runner: str) -> int:
+        return sum(job.key.runner == runner and not job.on_standby for job in self.jobs)
+
+    @property
+    def _blocked(self) -> str:
+        return "the service is stopping: it goes on at the next start" if self.view.stopping else ""
+
     def _jobs(self, records: Iterable[TrackedJob]) -> Sequence[report.JobReport]:
-        blocked = "the service is stopping: it goes on at the next start" if self.view.stopping else ""
         return report.jobs(
             records,
             self.at,
             names=self.view.names,
             policies=self.view.policies,
             no_room=self.no_room,
-            blocked=blocked,
+            blocked=self._blocked,
         )
 
 

@@ -125,9 +125,12 @@ def status_line(view: DispatchView, sharing: SharingReport | None = None) -> str
     role = f"{role_line(sharing)}; " if sharing else ""
     counts: Counter[Phase] = Counter()
     for share, count in view.load.shares.items():
-        counts[share.phase] += count
+        if not share.on_standby:
+            counts[share.phase] += count
     phases = ", ".join(f"{counts[phase]} {phase}" for phase in Phase if counts[phase])
     jobs = _number(view.load.jobs, "job") + (f": {phases}" if phases else "")
+    standing = view.load.hosts_on_standby
+    jobs += f"; {_number(standing, 'host')} on standby" if standing else ""
     trouble = "the records cannot be written, " if view.refused else ""
     backing_off = len(view.backoffs.keys() & view.runners.keys())
     back = f" ({backing_off} backing off)" if backing_off else ""

@@ -7,12 +7,16 @@ import attrs
 
 from paas_runner.job.cost import so_far
 from paas_runner.job.orphans import HostVerdict, SearchResult
+from paas_runner.job.standing import STATES, HostState
 from paas_runner.job.tracked import JobKey, Phase, TrackedJob
 
 
 @attrs.frozen(kw_only=True)
 class HostReport:
-    """One job's host; prices and costs are in the provider's own unit, None where it has told none."""
+    """A host, and the job that has it or has left it on standby.
+
+    Prices and costs are in the provider's own unit, None where it has told none.
+    """
 
     runner: str
     runner_name: str
@@ -25,6 +29,9 @@ class HostReport:
     price_per_hour: float | None
     since: datetime
     cost_so_far: float | None
+    state: HostState
+    standby_seconds_left: float | None
+    """Of a host on standby, which `job` has left."""
 
     @property
     def key(self) -> JobKey:
@@ -87,6 +94,7 @@ def _host(job: TrackedJob, now: datetime, names: Mapping[str, str]) -> HostRepor
     charge = so_far(job, now)
     if charge is None:
         return None
+    left = (job.standby_until - now).total_seconds() if job.standby_until else 0.0
     return HostReport(
         runner=job.key.runner,
         runner_name=names.get(job.key.runner, ""),
@@ -99,6 +107,8 @@ def _host(job: TrackedJob, now: datetime, names: Mapping[str, str]) -> HostRepor
         price_per_hour=charge.price,
         since=charge.since,
         cost_so_far=charge.cost,
+        state=STATES[job.phase],
+        standby_seconds_left=max(0.0, left) if job.on_standby else None,
     )
 
 

@@ -111,7 +111,7 @@ class Reach:
 
     def __call__(self, exchange: Exchange) -> None:
         name = exchange.service
-        if kind_of(name) is ServiceKind.RECEIVER:
+        if kind_of(name) in (ServiceKind.RECEIVER, ServiceKind.HOST):
             return
         if name not in self._services and len(self._services) >= MOST_SERVICES:
             return

@@ -14,6 +14,7 @@ import attrs
 import cattrs
 
 from paas_runner.job.capacity import Load
+from paas_runner.job.cost import so_far
 from paas_runner.job.decision import Policy
 from paas_runner.job.outlook import Outlook, outlook
 from paas_runner.job.tracked import Entry, JobKey, Phase, TrackedJob
@@ -21,6 +22,19 @@ from paas_runner.job.wording import HistoryLine, describe_entry
 from paas_runner.status.sharing import SharingReport
 
 T = TypeVar("T")
+
+_SHARED = (
+    "job",
+    "runner",
+    "runner_name",
+    "tenant",
+    "host_name",
+    "host",
+    "flavor",
+    "weight",
+    "next",
+    "blocked",
+)
 
 _converter = cattrs.Converter()
 _converter.register_unstructure_hook(datetime, lambda moment: moment.isoformat(timespec="milliseconds"))
@@ -91,6 +105,34 @@ class Capacity:
     concurrent: Use
     provisioning: Use
     quota: Use | None
+    standby_weight: float = 0.0
+    """What hosts on standby weigh beside that: they go where a job wants their room."""
+
+
+@attrs.frozen(kw_only=True)
+class StandbyReport:
+    """A host that waits for another job; `job` is the one that left it.
+
+    The cost is that of its wait so far, in the provider's own unit, None where no price is known.
+    """
+
+    job: int
+    runner: str
+    runner_name: str
+    tenant: str
+    host_name: str
+    host: str
+    flavor: str
+    weight: float | None
+    seconds_left: float
+    cost_so_far: float | None
+    next: Outlook | None
+    """None while nothing will be done about it; `blocked` says why."""
+    blocked: str = ""
+
+    @property
+    def key(self) -> JobKey:
+        return JobKey(self.runner, self.job)
 
 
 @attrs.frozen(kw_only=True)
@@ -146,6 +188,9 @@ class StatusReport:
     sharing: SharingReport | None = None
     """With other processes; None where the store is this one's alone."""
 
+    standby: Sequence[StandbyReport] = ()
+    """The hosts without a job, which are in `jobs` no more."""
+
 
 def capacity(load: Load) -> Capacity:
     """How much room is left; requests in flight are not counted."""
@@ -154,6 +199,7 @@ def capacity(load: Load) -> Capacity:
         concurrent=Use(used=held.jobs, limit=load.limits.concurrent),
         provisioning=Use(used=held.preparing, limit=load.limits.provisioning),
         quota=Use(used=held.weight, limit=held.quota) if load.limits.quota else None,
+        standby_weight=held.standby_weight,
     )
 
 
@@ -208,6 +254,32 @@ def _job(
         last=_latest(record.history),
         next=outlook(record, now, policy, no_room) if policy and not blocked else None,
         blocked=blocked,
+    )
+
+
+def standby(
+    records: Iterable[TrackedJob],
+    now: datetime,
+    *,
+    names: Mapping[str, str],
+    policies: Mapping[str, Policy],
+    blocked: str = "",
+) -> Sequence[StandbyReport]:
+    """The hosts on standby among the records, those first that have waited longest."""
+    waiting = sorted((each for each in records if each.on_standby), key=lambda each: (each.since, each.key))
+    reports = jobs(waiting, now, names=names, policies=policies, blocked=blocked)
+    of = {report.key: report for report in reports}
+    return [_standby(record, now, of[record.key]) for record in waiting]
+
+
+def _standby(record: TrackedJob, now: datetime, job: JobReport) -> StandbyReport:
+    charge = so_far(record, now)
+    waited = charge and attrs.evolve(charge, since=min(record.since, charge.until))
+    left = (record.standby_until - now).total_seconds() if record.standby_until else 0.0
+    return StandbyReport(
+        **{name: getattr(job, name) for name in _SHARED},
+        seconds_left=max(0.0, left),
+        cost_so_far=waited.cost if waited else None,
     )
 
 

@@ -15,7 +15,7 @@ from paas_runner.executor.contract import installed
 from paas_runner.job.capacity import Load
 from paas_runner.job.decision import Policy
 from paas_runner.job.lease import Allotment
-from paas_runner.job.tracked import JobKey
+from paas_runner.job.tracked import JobKey, Phase
 from paas_runner.job.wording import describe_history
 from paas_runner.logs import redactor
 from paas_runner.status import report
@@ -54,6 +54,13 @@ class _Left:
         section = self.sharing.section(runner) if self.sharing else None
         return f"{section.member} goes on with it" if section and section.member else DOWN
 
+    def standby(self) -> Sequence[report.StandbyReport]:
+        policies = dict.fromkeys(self.names, Policy())
+        found = report.standby(
+            self.snapshot.jobs, self.now, names=self.names, policies=policies, blocked=DOWN
+        )
+        return [attrs.evolve(host, blocked=self.blocked(host.runner)) for host in found]
+
     def jobs(self) -> Sequence[report.JobReport]:
         policies = dict.fromkeys(self.names, Policy())
         found = report.jobs(self.snapshot.jobs, self.now, names=self.names, policies=policies, blocked=DOWN)
@@ -70,7 +77,7 @@ class _Left:
             runner=key,
             state=report.RunnerState.ELSEWHERE if section and section.member else report.RunnerState.DOWN,
             why="; ".join(why),
-            jobs=sum(job.key.runner == key for job in self.snapshot.jobs),
+            jobs=sum(job.key.runner == key and not job.on_standby for job in self.snapshot.jobs),
         )
 
 
@@ -97,7 +104,7 @@ def _sharing(config: Config, snapshot: Snapshot, now: datetime) -> SharingReport
             suspended=False,
             names=_names(config),
             own_jobs={},
-            jobs_elsewhere=Counter(job.key.runner for job in snapshot.jobs),
+            jobs_elsewhere=Counter(job.key.runner for job in snapshot.jobs if not job.on_standby),
             counters={},
             absent=True,
         )
@@ -114,8 +121,9 @@ def stored_report(path: Path) -> report.StatusReport:
         ),
         capacity=report.capacity(Load.of(left.snapshot.jobs, left.config.limits)),
         runners=[left.runner(key, name) for key, name in left.names.items()],
-        jobs=left.jobs(),
+        jobs=[job for job in left.jobs() if job.phase is not Phase.STANDBY],
         sharing=left.sharing,
+        standby=left.standby(),
     )
 
 

@@ -18,6 +18,7 @@ from paas_runner.status.report import (
     RunnerReport,
     ServiceReport,
     ServiceState,
+    StandbyReport,
     StatusReport,
     Use,
 )
@@ -48,6 +49,7 @@ def page(report: StatusReport) -> str:
             *aligned([("RUNNER", "TOKEN", "STATE", "JOBS", "WHY"), *map(_runner, report.runners)]),
             "",
             *(_jobs(report.jobs, report.at) if report.jobs else [_no_jobs(report)]),
+            *(["", *_standby(report.standby)] if report.standby else []),
         ]
     )
 
@@ -78,6 +80,11 @@ def changes(before: StatusReport | None, after: StatusReport) -> Iterator[str]:
             last = f": {format_line(job.last)}" if job.last else ""
             yield f"{clock} job {job.key}: {job.phase}{last}"
     yield from (f"{clock} job {key}: gone" for key in jobs)
+    standing = {host.key: host for host in before.standby} if before else {}
+    for host in after.standby:
+        if standing.pop(host.key, None) is None:
+            yield f"{clock} host {host.host}: on standby, {span(host.seconds_left)} left, of job {host.key}"
+    yield from (f"{clock} host {host.host}: on standby no longer" for host in standing.values())
 
 
 def format_line(line: HistoryLine) -> str:
@@ -118,7 +125,9 @@ def _capacity(capacity: Capacity) -> str:
     uses = [("jobs", capacity.concurrent), ("in provisioning", capacity.provisioning)]
     if capacity.quota:
         uses.append(("of the weight quota", capacity.quota))
-    return ", ".join(f"{_use(use)} {what}" for what, use in uses)
+    told = ", ".join(f"{_use(use)} {what}" for what, use in uses)
+    standby = capacity.standby_weight if capacity.quota else 0.0
+    return f"{told}, and {_amount(standby)} of it on standby" if standby else told
 
 
 def _counters(counters: Mapping[str, int]) -> Sequence[str]:
@@ -158,6 +167,23 @@ def _jobs(jobs: Sequence[JobReport], at: datetime) -> Iterator[str]:
         yield f"    next {one_line(next_line(job, at))}"
 
 
+def _standby(hosts: Sequence[StandbyReport]) -> Iterator[str]:
+    head = ("HOST ON STANDBY", "RUNNER", "LEFT", "FLAVOR", "TENANT", "SO FAR", "LEFT BY JOB")
+    return iter(aligned([head, *map(_standby_row, hosts)]))
+
+
+def _standby_row(host: StandbyReport) -> Sequence[str]:
+    return (
+        host.host,
+        host.runner_name or host.runner,
+        span(host.seconds_left),
+        host.flavor or "-",
+        host.tenant or "-",
+        "-" if host.cost_so_far is None else f"{host.cost_so_far:.2f}",
+        str(host.job),
+    )
+
+
 def _job(job: JobReport) -> Sequence[str]:
     return (
         str(job.job),
@@ -191,8 +217,12 @@ def _head(explanation: JobExplanation) -> Iterator[str]:
         yield f"job {key.job_id} of runner {key.runner} is gone: nothing is left to be done about it"
         return
     runner = f"{job.runner_name} ({key.runner})" if job.runner_name else key.runner
+    if job.phase is Phase.STANDBY:
+        what = "is over, and its host waits for another one, "
+    else:
+        what = f"is {job.phase}, "
     yield (
-        f"job {key.job_id} of runner {runner} is {job.phase}, "
+        f"job {key.job_id} of runner {runner} {what}"
         f"for {span(job.phase_seconds)} of the {span(job.age_seconds)} since it was acquired"
     )
     if job.host_name:

@@ -1,6 +1,7 @@
 """Durable records of tracked jobs, and the state file in which they travel between installations."""
 
 from paas_runner.store.protocol import (
+    AuditStore,
     JobStore,
     LeaseStore,
     LedgerStore,
@@ -14,6 +15,7 @@ from paas_runner.store.protocol import (
 )
 
 __all__ = [
+    "AuditStore",
     "JobStore",
     "LeaseStore",
     "LedgerStore",

@@ -57,6 +57,13 @@ class JobStore(Protocol):
     async def save(self, job: TrackedJob) -> None:
         """Write one record, over its older self if there is one; raises `StaleLeaseError`."""
 
+    async def hand_on(self, giver: TrackedJob, taker: TrackedJob) -> None:
+        """In one: write the record of `taker`, which has the giver's host by now, and forget the `giver`.
+
+        The giver's end and history are remembered. Where the store is shared both are of one section. Raises
+        `StaleLeaseError`.
+        """
+
     async def forget(self, key: JobKey, *, ended: bool, history: Sequence[Entry] = ()) -> None:
         """Remove one record, an absent one too; `ended` and `history` are remembered of the job.
 
@@ -127,6 +134,16 @@ class NoticeStore(Protocol):
         """Of these receivers nothing is left."""
 
 
+class AuditStore(Protocol):
+    """What the audit of acquisitions has begun to put right at a coordinator."""
+
+    async def owed(self, runner: str) -> str:
+        """What it wrote of the runner (its short token) last; empty where it never did."""
+
+    async def keep_owed(self, runner: str, text: str) -> None:
+        """Write that."""
+
+
 class LeaseStore(Protocol):
     """Who of several processes holds which sections. One object is one process: it has a holder id.
 
@@ -166,7 +183,7 @@ class LeaseStore(Protocol):
         """The id by which coordinators know this service, kept for ever: `otherwise` if there is none yet."""
 
 
-class Store(JobStore, LedgerStore, RunnerStore, NoticeStore, Protocol):
+class Store(JobStore, LedgerStore, RunnerStore, NoticeStore, AuditStore, Protocol):
     """All of one process's records."""
 
     @property

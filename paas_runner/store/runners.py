@@ -24,6 +24,7 @@ MIGRATIONS = (
 INSTALLATION = "installation"
 RUNNERS = "runners"
 MERGED_FROM = "replaced from"  # the name that older versions know
+OWED = "owed to the coordinator of "  # and a runner's short token
 
 _converter = cattrs.Converter()
 

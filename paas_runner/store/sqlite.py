@@ -54,6 +54,15 @@ class SqliteStore:
         row = job_sql.row(job)
         await self._database.transaction(lambda db: job_sql.save(db, row))
 
+    async def hand_on(self, giver: TrackedJob, taker: TrackedJob) -> None:
+        row, entries = job_sql.row(taker), history_as_text(giver.history) if giver.history else None
+
+        def work(db: sqlite3.Connection) -> None:
+            job_sql.save(db, row)
+            job_sql.forget(db, giver.key, ended=giver.acknowledged, entries=entries)
+
+        await self._database.transaction(work)
+
     async def forget(self, key: JobKey, *, ended: bool, history: Sequence[Entry] = ()) -> None:
         entries = history_as_text(history) if history else None
         await self._database.transaction(lambda db: job_sql.forget(db, key, ended=ended, entries=entries))
@@ -121,6 +130,14 @@ class SqliteStore:
         text = runner_sql.dumps(runners)
         await self._database.transaction(lambda db: runner_sql.keep(db, runner_sql.RUNNERS, text))
         return True
+
+    async def owed(self, runner: str) -> str:
+        name = runner_sql.OWED + runner
+        return await self._database.transaction(lambda db: runner_sql.fact(db, name)) or ""
+
+    async def keep_owed(self, runner: str, text: str) -> None:
+        name = runner_sql.OWED + runner
+        await self._database.transaction(lambda db: runner_sql.keep(db, name, text))
 
     async def aclose(self) -> None:
         """Finish what was asked for and let go of the files."""

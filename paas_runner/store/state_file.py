@@ -8,14 +8,15 @@ A file adds to the records and takes nothing from them, since it may be an old c
 stays, and the coordinator is asked about it; of a job that both know the record counts that is further on.
 
 It holds job tokens and payloads, so it is private (mode 0600) and replaced atomically. A file that cannot be
-understood stays exactly where and as it is, and ends the start.
+understood stays exactly where and as it is, and ends the start. Single handles of the other program that make
+no sense are kept in a file of the same form beside it, and end nothing.
 """
 
 import hashlib
 import json
 import os
 import secrets
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ import structlog
 from paas_runner.errors import Exit, RunnerError
 from paas_runner.job.tracked import JobKey, Phase, TrackedJob
 from paas_runner.store.installation import is_installation
-from paas_runner.store.peer_state import Imported, at_home, exported, imported
+from paas_runner.store.peer_state import Aside, Imported, at_home, exported, imported, set_aside
 from paas_runner.store.protocol import JobStore
 from paas_runner.store.records import from_record, to_record
 from paas_runner.store.sqlite_file import complaint_about
@@ -56,6 +57,9 @@ class State:
     possible_hosts: Sequence[str] = ()
     """Names of hosts that may exist although the file does not say so."""
 
+    aside: Sequence[Aside] = ()
+    """What of the file could not be understood."""
+
 
 async def take_in(path: Path, store: JobStore, names: Mapping[str, str], now: datetime) -> None:
     """Merge a present state file into the store, then remove it; raises `StateFileError`, `StoreError`.
@@ -66,6 +70,8 @@ async def take_in(path: Path, store: JobStore, names: Mapping[str, str], now: da
     state = read(path, names, now)
     if state is None:
         return
+    if state.aside:
+        _keep(path, state)
     news = further_on(state.jobs, await store.jobs(), ended=await store.ended())
     if await store.merge(news, source=state.digest):
         log.info("state_file_loaded", path=str(path), jobs=len(state.jobs), new=len(news))
@@ -115,6 +121,7 @@ def read(path: Path, names: Mapping[str, str], now: datetime) -> State | None:
         jobs=found.jobs,
         digest=digest,
         possible_hosts=found.possible_hosts,
+        aside=found.aside,
         installation=_installation(document),
     )
 
@@ -130,21 +137,42 @@ def write(
     if installation:
         ours["installation"] = installation
     document = exported(jobs, names) | {_OURS: ours}
-    fresh = path.with_name(f"{path.name}.new")
     try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o600)
-            file.write(json.dumps(document).encode())
-            file.flush()
-            os.fsync(descriptor)
-        _set_aside(path)
-        fresh.replace(path)
-        sync_folder(path.parent)
+        _replace(path, document, before=lambda: _set_aside(path))
     except OSError as error:
         raise StateFileError(
             f"{path}: cannot be written: {error.strerror}; the records are still in the store beside it"
         ) from error
+
+
+def _replace(path: Path, document: Mapping[str, Any], *, before: Callable[[], None] = lambda: None) -> None:
+    """Raises OSError; `before` is called when the new file is complete."""
+    fresh = path.with_name(f"{path.name}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, 0o600)
+        file.write(json.dumps(document).encode())
+        file.flush()
+        os.fsync(descriptor)
+    before()
+    fresh.replace(path)
+    sync_folder(path.parent)
+
+
+def _keep(path: Path, state: State) -> None:
+    """The handles that make no sense, in a file that the other program loads; the same however often.
+
+    Raises `StateFileError`: what is on disk nowhere must not be removed with its file.
+    """
+    place = path.with_name(f"{path.name}.{state.digest[:8]}.aside")
+    try:
+        _replace(place, set_aside(state.aside))
+    except OSError as error:
+        raise StateFileError(
+            f"{place}: jobs that make no sense here cannot be kept there: {error.strerror}. Make room, or "
+            "let the service's user write there"
+        ) from error
+    log.warning("handles_set_aside", set_aside=str(place), about=[each.about for each in state.aside])
 
 
 def _content(path: Path) -> bytes:
@@ -186,7 +214,7 @@ def _imported(document: Any, names: Mapping[str, str], now: datetime) -> Importe
     if ours.get("format") != FORMAT:
         raise ValueError(f"its format is {ours.get('format')!r}, known is {FORMAT}")
     jobs = [at_home(from_record(record), names) for record in ours["jobs"]]
-    return Imported(jobs=jobs, possible_hosts=())
+    return Imported(jobs=jobs)
 
 
 def _installation(document: Mapping[str, Any]) -> str | None:

@@ -30,6 +30,7 @@ class MemoryStore:
         self._charges: dict[tuple[JobKey, str], Charge] = {}
         self._runners: Sequence[KnownRunner] = ()
         self._notices: dict[str, KeptNotices] = {}
+        self._owed: dict[str, str] = {}
 
     async def jobs(self) -> Sequence[TrackedJob]:
         return sorted(self._jobs.values(), key=lambda job: (job.acquired_at, job.key.job_id))
@@ -41,6 +42,10 @@ class MemoryStore:
 
     async def save(self, job: TrackedJob) -> None:
         self._jobs[job.key] = job
+
+    async def hand_on(self, giver: TrackedJob, taker: TrackedJob) -> None:
+        self._jobs[taker.key] = taker
+        await self.forget(giver.key, ended=giver.acknowledged, history=giver.history)
 
     async def forget(self, key: JobKey, *, ended: bool, history: Sequence[Entry] = ()) -> None:
         self._jobs.pop(key, None)
@@ -116,6 +121,12 @@ class MemoryStore:
             return False
         self._runners = tuple(runners)
         return True
+
+    async def owed(self, runner: str) -> str:
+        return self._owed.get(runner, "")
+
+    async def keep_owed(self, runner: str, text: str) -> None:
+        self._owed[runner] = text
 
     async def aclose(self) -> None:
         return None

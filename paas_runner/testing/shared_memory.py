@@ -209,6 +209,11 @@ class SharedMemoryStore:
     async def save(self, job: TrackedJob) -> None:
         await self._fenced(job.key.runner, lambda: self._disk.save(job))
 
+    async def hand_on(self, giver: TrackedJob, taker: TrackedJob) -> None:
+        if giver.key.runner != taker.key.runner:
+            raise ValueError(f"jobs {giver.key} and {taker.key} are not of one section")
+        await self._fenced(taker.key.runner, lambda: self._disk.hand_on(giver, taker))
+
     async def forget(self, key: JobKey, *, ended: bool, history: Sequence[Entry] = ()) -> None:
         await self._fenced(key.runner, lambda: self._disk.forget(key, ended=ended, history=history))
 
@@ -247,7 +252,7 @@ class SharedMemoryStore:
 
     async def job_counts(self) -> Mapping[str, int]:
         async def counted() -> Mapping[str, int]:
-            return Counter(job.key.runner for job in await self._disk.jobs())
+            return Counter(job.key.runner for job in await self._disk.jobs() if not job.on_standby)
 
         return await self._asked(counted)
 

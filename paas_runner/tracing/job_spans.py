@@ -40,7 +40,7 @@ def phase_of(root: SpanContext, phase: Phase) -> SpanContext:
 
 
 def ended(job: TrackedJob, root: SpanContext, *, calls_left_out: int) -> Iterator[Span]:
-    """All but the calls, of a job that is gone.
+    """All but the calls, of a job that is gone, or of which only a host on standby is left.
 
     They are made from the record at the end, all together: so none is missing, or there twice, whatever
     became of the service meanwhile.
@@ -115,7 +115,7 @@ def _facts(job: TrackedJob) -> Mapping[str, Attribute]:
         facts["cicd.pipeline.task.name"] = _shown(name)
     if host := _fact(job.history, "host"):
         facts["cicd.worker.id"] = _shown(host)
-        facts["cicd.worker.name"] = job.host_name
+        facts["cicd.worker.name"] = _shown(_fact(job.history, "host_name") or job.host_name)
         facts["paas_runner.flavor"] = _shown(_fact(job.history, "flavor"))
     if job.tenant:
         facts["paas_runner.tenant"] = _shown(job.tenant)

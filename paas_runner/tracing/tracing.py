@@ -81,7 +81,8 @@ class Tracing(Observer):
         redactor.add(credentials_in(self._hosts_headers.values()))
         self._export = span_export(traces, connect, mark=mark)
         for job in jobs:
-            self._follow(job)
+            if Phase.STANDBY not in job.entered:
+                self._follow(job)
 
     def host_trace(self, job: TrackedJob) -> HostTrace:
         """What goes to the job's host: nothing secret unless the operator has said so."""
@@ -101,9 +102,11 @@ class Tracing(Observer):
             self._export.add(job_spans.asked(job, traced.root, asked_at, url))
 
     def job_changed(self, job: TrackedJob, event: Event | None, before: TrackedJob | None) -> None:  # noqa: ARG002
+        if before and Phase.STANDBY in before.entered:
+            return  # its span has ended; what becomes of its host is no part of it
         traced = self._traced.get(job.key) or self._follow(job)
         traced.phase = job.phase
-        if job.phase is Phase.GONE:
+        if job.phase in (Phase.STANDBY, Phase.GONE):
             del self._traced[job.key]
             if traced.root.sampled:
                 left_out = max(0, traced.calls - MOST_CALLS)

@@ -22,6 +22,7 @@ from paas_runner.status.report import (
     LooksReport,
     RunnerReport,
     ServiceReport,
+    StandbyReport,
     StatusReport,
 )
 from paas_runner.status.sharing import SharingReport
@@ -46,6 +47,7 @@ class StatusAnswer:
     counters: Mapping[str, int]
     looks: Sequence[LooksReport]
     sharing: SharingReport | None
+    standby: Sequence[StandbyReport]
 
 
 @attrs.frozen(kw_only=True)
@@ -139,6 +141,7 @@ def status_answer(report: StatusReport) -> StatusAnswer:
         counters=report.counters,
         looks=report.looks,
         sharing=report.sharing,
+        standby=report.standby,
     )
 
 

@@ -162,7 +162,7 @@ OPERATIONS: Sequence[Operation] = (
             Parameter(
                 name="phase",
                 doc="Only those in that phase.",
-                choices=tuple(str(phase) for phase in Phase if phase is not Phase.GONE),
+                choices=tuple(str(phase) for phase in Phase if phase not in (Phase.STANDBY, Phase.GONE)),
             ),
             _RUNNER,
             *_PART,

@@ -25,7 +25,7 @@ MOST_WAITING = 50
 MOST_PAST_JOBS = 50
 
 _AS_IT_SHOULD_BE = (RunnerState.POLLING, RunnerState.ELSEWHERE)
-_PHASES = tuple(str(phase) for phase in LEGEND)
+_PHASES = tuple(str(phase) for phase in LEGEND if phase is not Phase.STANDBY)
 _OFFSET = Parameter(name="offset", bounds=(0, 10_000_000), default=0)
 _JOB_LIST = (
     Parameter(name="phase", choices=("", *_PHASES), default=""),

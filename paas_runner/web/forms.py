@@ -3,7 +3,7 @@
 from urllib.parse import parse_qs
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 MOST_FORM_BYTES = 4096
 
@@ -39,6 +39,17 @@ def is_from_own_page(request: Request) -> bool:
     """
     if site := request.headers.get("sec-fetch-site"):
         return site == "same-origin"
-    hosts = (request.headers.get("host"), request.headers.get("x-forwarded-host"))
-    origin = request.headers.get("origin", "").partition("://")[2]
+    return _is_of_this_host(request)
+
+
+def is_from_another_page(connection: HTTPConnection) -> bool:
+    """Whether a browser says that a page of another origin asks for this; programs say nothing of it."""
+    if site := connection.headers.get("sec-fetch-site"):
+        return site in ("cross-site", "same-site")
+    return "origin" in connection.headers and not _is_of_this_host(connection)
+
+
+def _is_of_this_host(connection: HTTPConnection) -> bool:
+    hosts = (connection.headers.get("host"), connection.headers.get("x-forwarded-host"))
+    origin = connection.headers.get("origin", "").partition("://")[2]
     return bool(origin) and origin in hosts

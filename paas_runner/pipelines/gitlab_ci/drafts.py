@@ -66,6 +66,7 @@ class Surroundings:
     """What all jobs of a pipeline have in common."""
 
     variables: tuple[Variable, ...]
+    given: tuple[Variable, ...]
     predefined: Mapping[str, str]
     incomplete: bool  # an include was not read
     budget: Budget
@@ -84,7 +85,7 @@ def draft(name: str, job: YamlSection, line: int | None, around: Surroundings) -
         return None
     for key in places.keys() - KNOWN:
         places[key].warn()
-    spec = _spec(name, places, around.variables)
+    spec = _spec(name, places, around)
     if not spec.script and around.incomplete:
         text = "missing: it may be in what is not included, this job is left out"
         around.warnings.append(PipelineWarning(job=name, key="script", text=text, line=line))
@@ -126,7 +127,7 @@ def _single(
         when=verdict.when or _when(places),
         allow_failure=spec.allow_failure if allowed is None else allowed.always,
         allowed_exit_codes=spec.allowed_exit_codes if allowed is None else allowed.exit_codes,
-        variables=last_of_each((*variables, *verdict.variables)),
+        variables=last_of_each((*variables, *verdict.variables, *around.given)),
     )
 
 
@@ -140,7 +141,7 @@ def last_of_each(variables: tuple[Variable, ...]) -> tuple[Variable, ...]:
     return tuple({variable.key: variable for variable in variables}.values())
 
 
-def _spec(name: str, places: dict[str, YamlPlace], common: tuple[Variable, ...]) -> JobSpec:
+def _spec(name: str, places: dict[str, YamlPlace], around: Surroundings) -> JobSpec:
     allowed = _read(places, "allow_failure", keywords.allow_failure, AllowedFailure())
     own: tuple[Variable, ...] = _read(places, "variables", keywords.variables, ())
     return JobSpec(
@@ -149,7 +150,7 @@ def _spec(name: str, places: dict[str, YamlPlace], common: tuple[Variable, ...])
         before_script=_read(places, "before_script", YamlPlace.script, ()),
         script=_read(places, "script", YamlPlace.script, ()),
         after_script=_read(places, "after_script", YamlPlace.script, ()),
-        variables=last_of_each((*common, *own)),
+        variables=last_of_each((*around.variables, *own, *around.given)),
         image=_read(places, "image", keywords.image, None),
         services=_read(places, "services", keywords.services, ()),
         artifacts=_read(places, "artifacts", artifact_keywords.artifacts, ArtifactSpec()),

@@ -25,15 +25,19 @@ _NO_JOBS = frozenset({"workflow", "spec"})
 
 
 def load_pipeline(
-    text: str, files: RepositoryFiles | None = None, predefined: Mapping[str, str] | None = None
+    text: str,
+    files: RepositoryFiles | None = None,
+    predefined: Mapping[str, str] | None = None,
+    given: tuple[Variable, ...] = (),
 ) -> Pipeline:
     """The pipeline that `text` describes, with what it includes out of `files`.
 
-    Rules see `predefined`, by default what a push to the sandbox's own project has. Raises `PipelineError`
-    with the line where the text is at fault, and the warnings that were found before.
+    Rules see `predefined`, by default what a push to the sandbox's own project has; the variables that were
+    `given` win over the text's own. Raises `PipelineError` with the line where the text is at fault, and the
+    warnings that were found before.
     """
     known = before_the_start() if predefined is None else predefined
-    reading = _Reading(budget=Budget(), warnings=[], predefined=known)
+    reading = _Reading(budget=Budget(), warnings=[], predefined=known, given=given)
     try:
         return reading.pipeline(text, files)
     except PipelineError as error:
@@ -50,9 +54,11 @@ class _Reading:
     budget: Budget
     warnings: list[PipelineWarning]
     predefined: Mapping[str, str]
+    given: tuple[Variable, ...]
 
     def pipeline(self, text: str, files: RepositoryFiles | None) -> Pipeline:
-        assembly = Assembly(files, KnownVariables(self.predefined, (), self.budget), self.warnings)
+        known = KnownVariables(self.predefined, self.given, self.budget)
+        assembly = Assembly(files, known, self.warnings)
         raw = assembly.document(YamlFile(text=text))
         document: YamlSection = resolved(raw, raw, self.budget)
         top = {key: self._place(document, key) for key, value in document.items() if value is not None}
@@ -81,6 +87,7 @@ class _Reading:
         defaults = self._defaults(top)
         around = Surroundings(
             variables=self._common_variables(top),
+            given=self.given,
             predefined=self.predefined,
             incomplete=incomplete,
             budget=self.budget,
@@ -114,7 +121,9 @@ class _Reading:
         parts = top["workflow"].known("rules")
         if "rules" not in parts:
             return variables
-        verdict = decided(parts["rules"], KnownVariables(self.predefined, variables, self.budget))
+        verdict = decided(
+            parts["rules"], KnownVariables(self.predefined, (*variables, *self.given), self.budget)
+        )
         if verdict is None:
             parts["rules"].refuse(f"leave the pipeline out: none holds for a push to `{BRANCH}`")
         return last_of_each((*variables, *verdict.variables))

@@ -9,6 +9,7 @@ from paas_runner.sandbox.cloud.git_remote import GitRemote
 from paas_runner.sandbox.cloud.ledger import BilledApplication, CloudCall, CloudLedger
 from paas_runner.sandbox.cloud.model import Cloud
 from paas_runner.sandbox.cloud.options import CloudOptions, HostFiles, HostProgram
+from paas_runner.sandbox.cloud.routing import LoadBalancer
 
 __all__ = [
     "RUNNER_CONTEXT",
@@ -24,6 +25,7 @@ __all__ = [
     "GitRemote",
     "HostFiles",
     "HostProgram",
+    "LoadBalancer",
     "OAuthKeys",
     "Organisation",
     "User",

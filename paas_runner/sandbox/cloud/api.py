@@ -1,4 +1,5 @@
-"""The simulated cloud's HTTP face: `create_app` puts API, logs and git remote on one Starlette application.
+"""The simulated cloud's HTTP face: `create_app` puts API, logs, git remote and the way to
+hosts on one Starlette application.
 
 Errors, content types and the `Sozu-Id` header are those of spec clever-cloud-api.md §1.3. The routes that
 tell what is on offer are here, too: no other part of the API is open to everyone (§2.2).
@@ -25,6 +26,7 @@ from paas_runner.sandbox.cloud.errors import CloudRefusedError, MalformedError
 from paas_runner.sandbox.cloud.git_remote import GitRemote
 from paas_runner.sandbox.cloud.ledger import CloudLedger
 from paas_runner.sandbox.cloud.model import Cloud
+from paas_runner.sandbox.cloud.routing import LoadBalancer
 
 
 def create_app(cloud: Cloud, *, remote: GitRemote | None = None, base_url: str | None = None) -> Starlette:
@@ -42,6 +44,7 @@ def create_app(cloud: Cloud, *, remote: GitRemote | None = None, base_url: str |
         *ApplicationRoutes(cloud, git_url).routes(),
         *LogRoutes(cloud).routes(),
         *([] if remote is None else remote.routes()),
+        LoadBalancer(cloud).mount(),
     ]
     app = Starlette(
         routes=routes,

@@ -4,6 +4,7 @@ Its log keeps all lines, and lets readers wait for more of them.
 """
 
 import asyncio
+import contextlib
 import enum
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -11,8 +12,12 @@ from datetime import datetime
 from typing import Any
 
 import attrs
+from starlette.types import ASGIApp
 
 from paas_runner.sandbox.cloud.catalogue import Flavor, InstanceType
+
+DOMAIN = "cleverapps.io"
+"""Below which each application has its own domain (§4.5)."""
 
 
 @attrs.frozen(kw_only=True)
@@ -106,6 +111,7 @@ class InstanceState(enum.StrEnum):
     BOOTING = "BOOTING"
     STARTING = "STARTING"
     DEPLOYING = "DEPLOYING"
+    READY = "READY"
     UP = "UP"
     TASK_IN_PROGRESS = "TASK_IN_PROGRESS"
     DELETED = "DELETED"
@@ -157,6 +163,23 @@ class Instance:
     state: InstanceState = InstanceState.BOOTING
 
 
+@attrs.define(eq=False)
+class Port:
+    """Port 8080 of one machine."""
+
+    app: ASGIApp | None = None
+    """What answers there."""
+
+    @contextlib.contextmanager
+    def serve(self, app: ASGIApp) -> Iterator[None]:
+        """Answer by that inside the context."""
+        self.app = app
+        try:
+            yield
+        finally:
+            self.app = None
+
+
 @attrs.define(kw_only=True, eq=False)
 class Application:
     """Changed only by `Cloud` and by the deployment that runs for it."""
@@ -176,12 +199,19 @@ class Application:
     instances: dict[str, Instance] = attrs.field(factory=dict)
     waiting: deque[PushedCommit] = attrs.field(factory=deque)
     task: asyncio.Task[None] | None = None
+    port: Port | None = None
+    """Of the machine to which requests are routed."""
 
     def repo_state(self, now: datetime) -> RepoState:
         """Whether the repository takes pushes at `now`."""
         if self.deleted:
             return RepoState.DELETED
         return RepoState.CREATED if now >= self.repository_at else RepoState.CREATING
+
+    @property
+    def domain(self) -> str:
+        """The default one (§4.5)."""
+        return f"{self.id.replace('_', '-')}.{DOMAIN}"
 
     @property
     def current(self) -> Deployment | None:

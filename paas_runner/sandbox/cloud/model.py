@@ -19,11 +19,13 @@ from paas_runner.sandbox.cloud.application import (
     Deployment,
     DeploymentState,
     Log,
+    Port,
     PushedCommit,
     RepoState,
 )
 from paas_runner.sandbox.cloud.catalogue import Catalogue, standard_catalogue
-from paas_runner.sandbox.cloud.deployments import Deployments, Platform
+from paas_runner.sandbox.cloud.deployments import Deployments
+from paas_runner.sandbox.cloud.instance_run import Platform
 from paas_runner.sandbox.cloud.ledger import CloudLedger
 from paas_runner.sandbox.cloud.options import CloudOptions, HostProgram
 from paas_runner.secret import Secret
@@ -98,6 +100,10 @@ class Cloud:
         if app is None or app.organisation_id != organisation_id:
             raise errors.no_such_application()
         return app
+
+    def port_of(self, domain: str) -> Port | None:
+        """Where requests to a domain go; None where nothing is up."""
+        return next((app.port for app in self._applications.values() if app.domain == domain), None)
 
     def pushable(self, app_id: str) -> Application:
         """An application whose repository takes pushes now; raises `CloudRefusedError` (404, id 4004)."""

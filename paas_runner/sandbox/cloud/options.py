@@ -3,11 +3,14 @@
 And what it runs on its hosts: a `HostProgram`, which is given the `HostFiles`.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TypeAlias
 
 import attrs
+from starlette.types import ASGIApp
 
 from paas_runner.secret import Secret
 
@@ -29,6 +32,15 @@ class CloudOptions:
 
     build_delay: timedelta = _NO_DELAY
     """How long an instance is DEPLOYING, that is, builds the image."""
+
+    health_patience: timedelta = timedelta(minutes=5)
+    """How long nothing may answer on a REGULAR instance's port before its deployment fails (§4.3)."""
+
+    probe_every: timedelta = timedelta(minutes=1)
+    """How often the port of a REGULAR instance is looked at, once it is up (§4.3)."""
+
+    unreachable_after: timedelta = timedelta(minutes=5)
+    """How long nothing may answer there before another machine takes its place (§4.3)."""
 
     deletion_delay: timedelta = _NO_DELAY
     """From the answer to a deletion until its instances stop; without it the answer waits for them."""
@@ -61,6 +73,10 @@ class CloudOptions:
     """Every deployment stays WIP with a BOOTING instance until it is canceled or deleted."""
 
 
+def _nobody_asks(_app: ASGIApp) -> AbstractContextManager[None]:
+    return contextlib.nullcontext()
+
+
 @attrs.frozen(kw_only=True)
 class HostFiles:
     """Everything that one launched host has: the files of the pushed commit by path, and its environment."""
@@ -69,6 +85,9 @@ class HostFiles:
     environment: Mapping[str, str] = attrs.field(repr=False)
     say: Callable[[str], None] = lambda _line: None
     """Takes a line of standard output, for the application's log."""
+
+    serve: Callable[[ASGIApp], AbstractContextManager[None]] = _nobody_asks
+    """Answers on port 8080 by that, inside the context: under the application's domain, if it is REGULAR."""
 
 
 HostProgram: TypeAlias = Callable[[HostFiles], Awaitable[int]]

@@ -87,7 +87,7 @@ def zone(each: Zone) -> dict[str, Any]:
 
 def domain(app: Application) -> str:
     """The default domain; like all domains it carries a path (§4.5)."""
-    return f"{app.id.replace('_', '-')}.cleverapps.io/"
+    return f"{app.domain}/"
 
 
 def env(app: Application) -> list[dict[str, str]]:

@@ -101,6 +101,15 @@ class Database:
         )
         return answer
 
+    async def write_together(self, statement: Statement, rows: Sequence[Row]) -> bool:
+        """Whether the result names every row, all of one transaction; raises `StoreError`."""
+
+        async def work(connection: Connection) -> bool:
+            return None not in await _written(statement, rows, connection)
+
+        done: bool = await self._run(work, WRITE_SECONDS)
+        return done
+
     async def execute(self, script: str, **values: Any) -> Sequence[Result]:
         """The rows of each statement of a script: one message, one transaction; raises `StoreError`."""
         results: Sequence[Result] = await self._run(partial(_script, script, values), WRITE_SECONDS)
@@ -213,10 +222,16 @@ async def _executed(batch: Sequence[_Write | _Work], connection: Connection) -> 
         case _Work() as request:
             return [await request.work(connection)]
         case _Write(statement):
-            columns = columns_of([each.row for each in batch if isinstance(each, _Write)])
-            cursor = await connection.execute(statement.sql, (*statement.fixed, *columns), prepare=True)
-            answers = {number: rest async for number, *rest in cursor}
-            return [answers.get(number) for number in range(1, len(batch) + 1)]
+            rows = [each.row for each in batch if isinstance(each, _Write)]
+            return await _written(statement, rows, connection)
+
+
+async def _written(statement: Statement, rows: Sequence[Row], connection: Connection) -> Sequence[Any]:
+    """The answer to each row; None where the result does not name it."""
+    columns = columns_of(rows)
+    cursor = await connection.execute(statement.sql, (*statement.fixed, *columns), prepare=True)
+    answers = {number: rest async for number, *rest in cursor}
+    return [answers.get(number) for number in range(1, len(rows) + 1)]
 
 
 def _answer(batch: Sequence[_Write | _Work], results: Sequence[Any]) -> None:

@@ -113,7 +113,7 @@ SELECT (SELECT count(*) FROM source), (SELECT count(*) FROM woken)
 
 ALL = "SELECT runner, job_id, record FROM job ORDER BY acquired_at, job_id"
 OF_RUNNERS = "SELECT runner, job_id, record FROM job WHERE runner = ANY(%s) ORDER BY acquired_at, job_id"
-COUNTS = "SELECT runner, count(*) FROM job GROUP BY runner"
+COUNTS = "SELECT runner, count(*) FROM job WHERE phase <> 'standby' GROUP BY runner"
 ENDED = "SELECT runner, job_id FROM ended ORDER BY number DESC LIMIT %s"
 TENANTS = "SELECT tenant FROM job WHERE runner = %s UNION SELECT tenant FROM charge WHERE runner = %s"
 

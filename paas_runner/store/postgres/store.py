@@ -72,6 +72,18 @@ class PostgresStore:
         if await self._database.write(self._jobs, row) is None:
             raise self._stale(job.key.runner)
 
+    async def hand_on(self, giver: TrackedJob, taker: TrackedJob) -> None:
+        runner = taker.key.runner
+        if giver.key.runner != runner:
+            raise ValueError(f"jobs {giver.key} and {taker.key} are not of one section")
+        epoch, entries = self._epochs.get(runner), history_as_text(giver.history) if giver.history else None
+        rows = [
+            job_sql.row(taker, job_sql.SAVE, epoch),
+            job_sql.gone(giver.key, epoch, ended=giver.acknowledged, entries=entries),
+        ]
+        if not await self._database.write_together(self._jobs, rows):
+            raise self._stale(runner)
+
     async def forget(self, key: JobKey, *, ended: bool, history: Sequence[Entry] = ()) -> None:
         entries = history_as_text(history) if history else None
         row = job_sql.gone(key, self._epochs.get(key.runner), ended=ended, entries=entries)
@@ -140,8 +152,17 @@ class PostgresStore:
             return False
         return any(await self._database.execute(notice_sql.REPLACE_FACT, before=before, **values))
 
+    async def owed(self, runner: str) -> str:
+        return await self._fact(facts.OWED + runner) or ""
+
+    async def keep_owed(self, runner: str, text: str) -> None:
+        await self._database.execute(notice_sql.KEEP_FACT, name=facts.OWED + runner, value=text)
+
     async def _runners_text(self) -> str | None:
-        rows = await self._database.read(notice_sql.FACT, facts.RUNNERS)
+        return await self._fact(facts.RUNNERS)
+
+    async def _fact(self, name: str) -> str | None:
+        rows = await self._database.read(notice_sql.FACT, name)
         return str(rows[0][0]) if rows else None
 
     def _known(self, text: str | None) -> Sequence[KnownRunner]:

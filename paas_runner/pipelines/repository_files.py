@@ -28,7 +28,7 @@ def load_file(path: Path) -> Pipeline:
     Raises `RunnerError` that names the file, with the warnings that may tell the cause.
     """
     try:
-        return load_pipeline(_read(path), RepositoryFolder(path.parent))
+        return load_pipeline(read_text(path), RepositoryFolder(path.parent))
     except OSError as error:
         raise RunnerError(f"{path}: {error.strerror or error}") from error
     except PipelineError as error:
@@ -37,7 +37,8 @@ def load_file(path: Path) -> Pipeline:
         ) from error
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """What is in a file; raises OSError and `PipelineError`."""
     with path.open("rb") as file:
         return _decoded(file.read(MOST_BYTES + 1))
 
