@@ -2,10 +2,10 @@
 # make demo EXECUTOR=local-docker    the same with hosts on your own Docker engine
 # make demo HA=1    two services on a PostgreSQL of their own, one of which is killed in the middle
 # make demo PIPELINES=1   the pipelines server: a wait list, a cancellation, kill -9 in the middle, and on it goes
-# make test    set everything up, then pass the tests of five minutes
-# make test-long    those that need an engine, a Debian, a foreign program or whole services for long: twenty minutes
-# make simulate [N=1000] [SEED=7] [PAIRS=1]   kill the service everywhere in virtual time; one seed again;
-#     only worlds in which several processes share one store
+# make test    set everything up, then pass the tests of five to ten minutes
+# make test-long [LONG="long and not soak"]   those that need an engine, a Debian, a foreign program or whole services for long: twenty minutes or more; what CI has the time for
+# make simulate [N=1000] [SEED=7] [PAIRS=1] [STAYING=1] [SECONDS=60]   kill the service everywhere in virtual time; one seed
+#     again; only worlds in which several processes share one store, or hosts stay; as many as there is time for
 # make simulate-plans [N=200] [SEED=7]   kill workstreams of paas-plans everywhere in virtual time; one seed again
 # make simulate-pipelines [N=200] [SEED=7]   kill the pipelines server everywhere in virtual time; one seed again
 # make mutants [ARGS='NAME ...']    small changes of meaning in the core: is each one noticed by the tests?
@@ -24,7 +24,9 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+LONG ?= long# 'long and not soak' is what CI has the time for
 WORKERS ?= 4# tests wait more than they compute
+unexport PYTHONDONTWRITEBYTECODE# with it each process that a test starts compiles us anew, and pytest each test
 
 PEER ?= .venv-peer/bin/heptapod-paas-runner
 DBOS ?= .venv-dbos/bin/python
@@ -46,10 +48,10 @@ test: .venv/ready
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m 'not long' $(ARGS)
 
 test-long: .venv/ready
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m long $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m '$(LONG)' $(ARGS)
 
 simulate: .venv/ready
-	@$(BIN)/python -m tests.simulation.simulate $(if $(SEED),--seed $(SEED),--runs $(or $(N),1000) $(if $(PAIRS),--pairs))
+	@$(BIN)/python -m tests.simulation.simulate $(if $(SEED),--seed $(SEED),--runs $(or $(N),1000) $(if $(PAIRS),--pairs) $(if $(STAYING),--staying) $(if $(SECONDS),--seconds $(SECONDS)))
 
 simulate-plans: .venv/ready
 	@$(BIN)/python -m tests.plans.simulate $(if $(SEED),--seed $(SEED),--runs $(or $(N),200))
@@ -87,6 +89,7 @@ check: .venv/ready
 	@$(BIN)/mypy packaging/site/*.py
 	@$(BIN)/mypy plans/examples/*.py pipelines/examples/*.py
 	@$(BIN)/lint-imports
+	@PYTHONPATH=examples/paas-executor-slurm $(BIN)/lint-imports examples/paas-executor-slurm/pyproject.toml
 
 format: .venv/ready
 	@$(BIN)/ruff format .
@@ -96,6 +99,7 @@ dist: .venv/ready
 	@$(BIN)/python -m build --outdir dist
 	@$(BIN)/python -m build --outdir dist plans
 	@$(BIN)/python -m build --outdir dist pipelines
+	@$(BIN)/python -m build --outdir dist workflows
 	@$(BIN)/python packaging/inner/build.py dist
 
 deb: .venv/ready
@@ -111,11 +115,12 @@ site: .venv/ready
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "dist/site/index.html"
 
-.venv/ready: pyproject.toml plans/pyproject.toml pipelines/pyproject.toml
+.venv/ready: pyproject.toml plans/pyproject.toml pipelines/pyproject.toml workflows/pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
 	@echo "setting up .venv (once, half a minute or so) ..." >&2
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --editable './plans[postgres,secrets]' --editable ./pipelines
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'hatchling>=1.27' editables
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-build-isolation --editable '.[dev]' --editable './plans[postgres,secrets]' --editable './pipelines[automation]' --editable ./workflows
 	@touch $@
 
 pictures: .venv/ready

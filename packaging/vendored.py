@@ -11,10 +11,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = Path("usr/lib/paas-runner")
 
-EXTRAS = ("web", "otel", "postgres")
+EXTRAS = ("web", "otel", "postgres", "kubernetes")
 """Of the project's extras those that a service may be configured to need."""
 
-HALF_COMPILED = ("markupsafe",)
+HALF_COMPILED = ("markupsafe", "pyyaml")
 """Packages that are compiled for one machine in part, and work without that part."""
 
 SYSTEMS_OWN = ("psycopg-binary",)

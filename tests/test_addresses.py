@@ -6,6 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from paas_runner.addresses import AddressError, parsed
+from tests.support.often import often
 
 WEB = ("https", "http")
 
@@ -71,7 +72,7 @@ PIECES = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=often(400), deadline=None)
 @example(["http://", "[::ffff:1.2.3.4]", ":443"])
 @example(["http://", "a。b"])
 @example(["http://", "xn--a"])

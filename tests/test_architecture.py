@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("paas_runner", "executors", "register", "plans/paas_plans", "pipelines/paas_pipelines")
+DISTRIBUTIONS = ("plans", "pipelines", "workflows")
+PACKAGES = ("paas_runner", "executors", "register", *(f"{name}/paas_{name}" for name in DISTRIBUTIONS))
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 MOST_LINES, FEWEST_LINES = 400, 40
 ENTRY_POINTS = ("__init__.py", "__main__.py")
@@ -56,7 +57,8 @@ def contracts(folder):
     done = subprocess.run(
         [LINT_IMPORTS, "--no-cache"],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": f"{folder}:{folder / 'plans'}:{folder / 'pipelines'}"},
+        env=os.environ
+        | {"PYTHONPATH": ":".join(map(str, [folder, *(folder / name for name in DISTRIBUTIONS)]))},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -86,7 +88,10 @@ def test_the_contracts_hold(house):
         ("plans/paas_plans/stores/sqlite.py", "import psycopg", "One store of plans"),
         ("pipelines/paas_pipelines/runs/engine.py", "import asyncio", "Runs of pipelines are pure"),
         ("pipelines/paas_pipelines/runs/book.py", "from paas_pipelines import store", "Pipelines: arrows"),
+        ("workflows/paas_workflows/machine/ids.py", "import time", "Workflows are decided purely"),
+        ("workflows/paas_workflows/machine/ids.py", "from paas_workflows import store", "Workflows: arrows"),
         ("paas_runner/server/api.py", "import paas_pipelines", "Nobody needs the pipelines server"),
+        ("paas_runner/container.py", "import paas_workflows", "Nobody needs the pipelines server"),
     ],
 )
 def test_an_arrow_where_none_may_be_is_seen(house, module, line, contract):

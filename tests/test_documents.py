@@ -9,10 +9,11 @@ import pytest
 
 from executors.clever.settings import CleverSettings
 from executors.local_docker.settings import LocalDockerSettings
+from executors.tag_tables import TagHosts, TagImage
 from paas_runner.config import load
 from paas_runner.config.model import Config, QuotaComputation
 from paas_runner.config.notify import Receiver
-from paas_runner.config.runner import JobTraceWatch, Runner
+from paas_runner.config.runner import AcquisitionAudit, JobTraceWatch, Runner
 from paas_runner.config.telemetry import LogRemote, Traces
 from paas_runner.errors import Exit
 from paas_runner.executor.contract import installed
@@ -32,9 +33,12 @@ README = (ROOT / "README.md").read_text()
         Receiver,
         Traces,
         LogRemote,
+        AcquisitionAudit,
         JobTraceWatch,
         CleverSettings,
         LocalDockerSettings,
+        TagHosts,
+        TagImage,
     ],
 )
 def test_every_key_is_documented_with_its_meaning(cls):
@@ -48,6 +52,8 @@ def test_every_key_is_documented_with_its_meaning(cls):
 def examples():
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         for number, text in enumerate(re.findall(r"```toml\n(.*?)```", path.read_text(), re.DOTALL), 1):
+            if text.startswith("[pipelines"):  # another file: test_document_of_automation.py
+                continue
             yield pytest.param(text, id=f"{path.name} {number}")
 
 
@@ -62,6 +68,8 @@ def test_every_example_of_a_configuration_loads_without_a_word(text, tmp_path):
         (tmp_path / name).write_text(content)
     environ = {
         "RUNNER_TOKEN": "glrt-made-up-token",
+        "AUDIT_TOKEN": "made-up-token-that-reads",
+        "AUDIT_CANCEL_TOKEN": "made-up-token-that-cancels",
         "NOTIFY_SECRET": "made-up-and-long-enough",
         "CHAT_WEBHOOK": "https://chat.example/hooks/made-up",
         "CLEVER_TOKEN": "made-up-token",
@@ -118,7 +126,7 @@ def test_the_architecture_names_every_room_and_none_that_is_not_there():
     for text, package in ((ours, "paas_runner"), (pipelines, "pipelines/paas_pipelines")):
         drawn = set(re.findall(r"^      (\w+)/  ", text, re.MULTILINE))
         assert drawn == {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
-    assert page.count("\n") <= 170
+    assert page.count("\n") <= 180
 
 
 def named_tests():

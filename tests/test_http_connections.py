@@ -13,6 +13,7 @@ from paas_runner.http import Http, HttpClient
 from paas_runner.http import transport as transports
 from paas_runner.http.connection import MOST_HEAD_BYTES, MOST_INFORMATIONAL, Connection
 from tests.support.bounded import cheap
+from tests.support.often import often
 from tests.support.processes import until
 from tests.support.wire_server import OK, Reply, Server, client_of, listening
 
@@ -46,7 +47,7 @@ ANSWERS = [
 
 
 @given(answer=st.sampled_from(ANSWERS), cuts=st.lists(st.integers(1, 120), max_size=12), end=st.booleans())
-@settings(max_examples=150)
+@settings(max_examples=often(150))
 def test_an_answer_is_the_same_however_it_is_split(answer: bytes, cuts: list[int], end: bool) -> None:
     places = sorted({0, *(cut for cut in cuts if cut < len(answer)), len(answer)})
     pieces = [answer[a:b] for a, b in itertools.pairwise(places)]

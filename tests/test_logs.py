@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,29 @@ def test_a_pipe_gets_one_json_object_a_line(out):
     [line] = lines(out)
     assert (line["event"], line["job"], line["seconds"], line["level"]) == ("job_launched", 7, 0.5, "info")
     assert line["timestamp"].endswith("Z")
+
+
+@pytest.mark.parametrize("form", [None, "text"])
+def test_a_line_says_when_which_process_which_logger_and_how_grave(out, form):
+    """H029, of ours and of libraries alike."""
+    configured(out, form=form).info("job_launched")
+    logging.getLogger("library").warning("hello")
+    for text, logger, level in zip(
+        out.getvalue().splitlines(), ["test", "library"], ["info", "warning"], strict=True
+    ):
+        if form is None:
+            line = json.loads(text)
+            assert (line["process"], line["logger"], line["level"]) == (os.getpid(), logger, level)
+            assert line["timestamp"]
+        else:
+            assert re.match(rf"\d{{4}}-\d\d-\d\d\S+ \[{level} *\].*\[{logger}\].*process={os.getpid()}", text)
+
+
+def test_a_terminal_has_one_process_and_need_not_be_told_which():
+    terminal = Terminal()
+    configured(terminal).info("job_launched")
+    assert "process" not in terminal.getvalue()
+    assert "[test]" not in terminal.getvalue()
 
 
 def test_a_terminal_gets_lines_for_people():

@@ -15,7 +15,7 @@ from paas_runner import logs
 from paas_runner.logs import syslog
 from paas_runner.logs.syslog import LogReceiver, RemoteLog, RemoteLogError
 from paas_runner.secret import Secret
-from tests.support.syslog_server import SyslogServer
+from tests.support.syslog_server import SyslogServer, parsed
 
 CANARY = "syslog-canary-secret"
 
@@ -214,3 +214,30 @@ def test_certificates_that_are_none_are_refused_in_words(tmp_path):
     with pytest.raises(RemoteLogError, match=r"`\[log_remote\]`: its tls-… files cannot be used") as caught:
         RemoteLog(receiver, facility=3, app_name="x")
     assert caught.value.exit_code == 78
+
+
+def test_a_line_is_one_datagram_where_there_is_neither_tls_nor_tcp(sending):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(10)
+        log, handler = sending(receiver.getsockname()[1], udp=True)
+        log.info("service_started", note=CANARY)
+        log.info("service_started", **{f"key_{number}": "x" * 8000 for number in range(9)})
+        handler.close()
+        first, second = receiver.recv(65535), receiver.recv(65535)
+    line = parsed(first)
+    assert (line.id, line.text["event"], line.severity) == ("service_started", "service_started", 6)
+    assert CANARY not in first.decode()
+    assert len(second) == syslog.MOST_DATAGRAM_BYTES
+
+
+def test_nobody_at_the_other_end_of_datagrams_is_nobodys_trouble(sending):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+    log, handler = sending(port, udp=True)
+    for _ in range(5):
+        log.info("service_started")
+        time.sleep(0.02)
+    handler.close()
+    assert {each["event"] for each in sending.errors()} == {"service_started"}

@@ -32,7 +32,14 @@ from vendored import PREFIX, run, vendor  # noqa: E402 - beside the folders of t
 DOCUMENTS = Path("usr/share/doc/paas-runner")
 
 INSTALLED = {
-    "lib/systemd/system": ("heptapod-paas-runner.service", "heptapod-paas-runner@.service"),
+    "lib/systemd/system": (
+        "heptapod-paas-runner.service",
+        "heptapod-paas-runner@.service",
+        "paas-runner-expire.service",
+        "paas-runner-expire.timer",
+        "paas-runner-expire@.service",
+        "paas-runner-expire@.timer",
+    ),
     "usr/lib/sysusers.d": ("sysusers.d/paas-runner.conf",),
     "usr/lib/tmpfiles.d": ("tmpfiles.d/paas-runner.conf",),
     str(DOCUMENTS / "examples"): ("local-docker.conf",),

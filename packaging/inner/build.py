@@ -49,7 +49,9 @@ def stage(found: Closure, tree: Path) -> None:
     shutil.copy(HERE / "README.md", tree)
     text = (HERE / "pyproject.toml.in").read_text(encoding="utf-8")
     dependencies = json.dumps(found.requirements)  # a list of texts is the same in TOML
-    (tree / "pyproject.toml").write_text(text.replace("@DEPENDENCIES@", dependencies), encoding="utf-8")
+    extras = "\n".join(f"{name} = {json.dumps(lines)}" for name, lines in found.extras.items())
+    text = text.replace("@DEPENDENCIES@", dependencies).replace("@EXTRAS@", extras)
+    (tree / "pyproject.toml").write_text(text, encoding="utf-8")
 
 
 def describe(found: Closure) -> str:

@@ -18,6 +18,10 @@ COMES_WITH = {"requests": "docker", "urllib3": "docker"}
 """Packages of others that are imported, but are chosen by a dependency, whose interface shows them."""
 
 
+OPTIONAL = {"grpc": "grpc"}
+"""Packages that a module imports only when it is asked for, and the extra that brings them."""
+
+
 class Closure(NamedTuple):
     """`files` are relative to the root of the tree, `modules` and `requirements` are sorted, too."""
 
@@ -25,6 +29,9 @@ class Closure(NamedTuple):
     files: tuple[Path, ...]
     requirements: tuple[str, ...]
     """Lines of the project's dependencies."""
+
+    extras: dict[str, list[str]]
+    """The project's own lines for what is imported and optional, by the extra."""
 
 
 class ClosureError(Exception):
@@ -49,10 +56,14 @@ def closure(root: Path) -> Closure:
                 waiting.append(name)
             elif top not in sys.stdlib_module_names:
                 imported.setdefault(top, module)
+    extras = {OPTIONAL[name] for name in imported if name in OPTIONAL}
+    needed = {name: module for name, module in imported.items() if name not in OPTIONAL}
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return Closure(
         modules=tuple(sorted(modules)),
         files=tuple(sorted(_files(root, modules))),
-        requirements=_requirements(root, imported),
+        requirements=_requirements(project["dependencies"], needed),
+        extras={name: project["optional-dependencies"][name] for name in sorted(extras)},
     )
 
 
@@ -96,9 +107,8 @@ def _names(node: ast.AST) -> Iterator[str]:
         yield from _names(child)
 
 
-def _requirements(root: Path, imported: dict[str, str]) -> tuple[str, ...]:
-    """The project's own lines for the imported packages, which are called as their distributions are."""
-    lines = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+def _requirements(lines: list[str], imported: dict[str, str]) -> tuple[str, ...]:
+    """Those of the lines for the imported packages, which are called as their distributions are."""
     known = {re.split(r"[^\w.-]", line, maxsplit=1)[0].lower(): line for line in lines}
     wanted = {COMES_WITH.get(name, name): module for name, module in imported.items()}
     if unknown := sorted(set(wanted) - set(known)):

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from graphlib import TopologicalSorter
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 import attrs
@@ -10,13 +9,14 @@ import attrs
 _ARROW = re.compile(r"(\S+) --> (\w+)(?:: (\w+))?")
 _FRAME = re.compile(r"state (\w+) \{\n(.*?)\n\s*\}", re.DOTALL)
 _WIDE, _TALL, _ROW = 150, 34, 78
-_LEFT, _FRAME_RIGHT, _RIGHT, _TOP = 20, 340, 430, 40
-_LABELS_WIDE = 170
+_LEFT, _FRAME_RIGHT, _RIGHT, _TOP = 20, 340, 480, 40
+_LABELS_WIDE = 230
+_BOW = 40
 
 
 @attrs.frozen
 class Diagram:
-    """The states of a frame, those that come after it, and what leads from one to the other."""
+    """The states of a frame, those that come after it as they are first left, and what leads where."""
 
     frame: str
     inside: Sequence[str]
@@ -30,16 +30,16 @@ def read(mermaid: str) -> Diagram:
     if frame is None:
         raise ValueError("the diagram has no frame")
     events: dict[tuple[str, str], list[str]] = {}
-    order = TopologicalSorter[str]()
     for source, target, event in _ARROW.findall(mermaid):
         if event:
             events.setdefault((source, target), []).append(event)
-            order.add(target, source)
-    inside = list(dict.fromkeys(name for pair in _ARROW.findall(frame[2]) for name in pair[:2]))
+    framed = _ARROW.findall(frame[2])
+    inside = list(dict.fromkeys([source for source, *_ in framed] + [target for _, target, _ in framed]))
+    order = dict.fromkeys([source for source, _ in events] + [target for _, target in events])
     return Diagram(
         frame=frame[1],
         inside=inside,
-        after=[name for name in order.static_order() if name not in (*inside, frame[1])],
+        after=[name for name in order if name not in (*inside, frame[1])],
         arrows={pair: " / ".join(names) for pair, names in events.items()},
     )
 
@@ -71,10 +71,22 @@ def drawing(mermaid: str) -> str:
             _arrow(svg, f"M{_FRAME_RIGHT},{middle} H{x}")
             _text(svg, (_FRAME_RIGHT + x) / 2, middle - 8, label, style="event")
         else:
-            begin = places[source][1] + _TALL
-            _arrow(svg, f"M{x + _WIDE / 2},{begin} V{y}")
-            _text(svg, x + _WIDE / 2 + 10, (begin + y) / 2 + 5, label, style="event", anchor="start")
+            _from_state(svg, x, places[source][1], y, label)
     return tostring(svg, encoding="unicode") + "\n"
+
+
+def _from_state(svg: Element, x: float, begin: float, y: float, label: str) -> None:
+    """To the next row straight down; past others on the right; back up on the left."""
+    middle = (begin + y + _TALL) / 2
+    if y - begin == _ROW:
+        _arrow(svg, f"M{x + _WIDE / 2},{begin + _TALL} V{y}")
+        _text(svg, x + _WIDE / 2 + 10, middle + 5, label, style="event", anchor="start")
+        return
+    side, anchor = (x + _WIDE, "start") if y > begin else (x, "end")
+    bow = _BOW if y > begin else -_BOW
+    ends = f"{begin + _TALL / 2}", f"{y + _TALL / 2}"
+    _arrow(svg, f"M{side},{ends[0]} C{side + bow},{ends[0]} {side + bow},{ends[1]} {side},{ends[1]}")
+    _text(svg, side + bow * 0.85, middle + 5, label, style="event", anchor=anchor)
 
 
 def _box(svg: Element, x: float, y: float, wide: float, tall: float, *, style: str = "state") -> None:

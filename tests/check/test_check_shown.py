@@ -153,3 +153,8 @@ def test_any_document_reads_back_equal_with_its_comments_in_lines():
         "",
         "[table.empty]",
     ]
+
+
+def test_large_numbers_are_written_out(config):
+    busy = attrs.evolve(config, concurrent=600)
+    assert "600 jobs 1200" in shown.document(busy, SIZES)["meaning"]["job_progress_poll_interval"]

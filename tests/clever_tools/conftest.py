@@ -1,10 +1,13 @@
 """Clever Cloud's own command line, installed with a Node of its own and pointed at a sandbox on loopback."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
+from starlette.responses import PlainTextResponse
 
+from paas_runner.sandbox.cloud import HostFiles
 from paas_runner.sandbox.server import Sandbox, SandboxOptions
 from tests.support.cached_environment import cached_environment, run
 from tests.support.clever_command_line import Clever, environment
@@ -18,6 +21,13 @@ class ContainerThatEnds:
 
     async def run(self, runner_toml: str, job_json: str) -> int:
         return 0
+
+
+async def listens(host: HostFiles) -> int:
+    """A program that answers on its port until it is stopped, as the cloud asks of one that is no task."""
+    with host.serve(PlainTextResponse("hello")):
+        await asyncio.Future()
+    return 0
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +53,7 @@ def _node(folder: Path) -> Path:
 async def clever(tmp_path: Path, clever_program: Sequence[str]) -> AsyncIterator[Clever]:
     folder = tmp_path / "hello"
     folder.mkdir()
-    async with Sandbox(SandboxOptions(inner_runner=ContainerThatEnds())) as sandbox:
+    async with Sandbox(SandboxOptions(inner_runner=ContainerThatEnds(), other_program=listens)) as sandbox:
         clever = Clever(
             sandbox=sandbox,
             folder=folder,

@@ -23,6 +23,7 @@ BUILD_WITHOUT_END = CloudOptions(build_delay=timedelta(days=1))
 JOB = {"runner.toml": "", "job.json": "{}"}
 
 
+@pytest.mark.soak
 async def test_its_user_is_known_by_the_right_secret_alone(clever: Clever) -> None:
     result = await clever("profile", "--format", "json")
     user = clever.sandbox.cloud.accounts.user_with(clever.sandbox.user_keys.token)
@@ -35,6 +36,7 @@ async def test_its_user_is_known_by_the_right_secret_alone(clever: Clever) -> No
     assert clever.accepted == []
 
 
+@pytest.mark.soak
 async def test_variables_are_set_read_replaced_and_removed(clever: Clever) -> None:
     app = await clever.create("hello")
     await clever("env", "set", "GREETING", "good morning")
@@ -85,6 +87,7 @@ async def test_a_failed_build_is_shown_with_its_log(clever: Clever) -> None:
     assert [row.state for row in app.deployments.values()] == [FAIL]
 
 
+@pytest.mark.soak
 async def test_a_task_is_over_when_its_container_ends(clever: Clever) -> None:
     app = await clever.create("hello", "--task", "the image's own")
     await clever.commit({**DOCKERFILE, **JOB})
@@ -95,6 +98,7 @@ async def test_a_task_is_over_when_its_container_ends(clever: Clever) -> None:
     assert json.loads(await clever("status", "--format", "json"))["lifetime"] == "TASK"
 
 
+@pytest.mark.soak
 async def test_a_deployment_is_canceled_while_it_is_watched(clever: Clever) -> None:
     """Its log says nothing for longer than the four seconds after which a silent stream is given up."""
     app = await clever.create("hello")
@@ -143,6 +147,7 @@ async def test_an_application_is_listed_scaled_stopped_and_deleted(clever: Cleve
     assert by == {clever.sandbox.user_keys.token}
 
 
+@pytest.mark.soak
 async def test_what_is_not_on_offer_is_refused_in_the_cloud_s_words(clever: Clever) -> None:
     refused = await clever.attempt("create", "--type", "docker", "--region", "atlantis", "hello")
     assert (refused.code, "unknown zone" in refused.result) == (1, True)

@@ -14,7 +14,8 @@ from paas_runner.commands.command import Command
 
 ORDER = [
     *("run", "register", "unregister", "verify", "list", "check", "status", "explain", "reload", "drain"),
-    *("pause", "resume", "orphans", "costs", "notify", "migrate", "store", "demo", "pipelines"),
+    *("pause", "resume", "orphans", "expire", "costs", "notify", "migrate", "store", "demo", "exec"),
+    *("workflow", "pipelines"),
 ]
 
 

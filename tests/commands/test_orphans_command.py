@@ -6,6 +6,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+import attrs
 import pytest
 
 from paas_runner.job.orphans import GRACE
@@ -155,3 +156,28 @@ async def test_a_removal_that_fails_leaves_the_orphan_and_says_so(real):
     assert code == 1
     assert "orphans: 1, removed: 0" in answer
     assert "cannot be removed" in messages
+
+
+async def test_all_hosts_of_a_runner_go_when_no_service_works_and_others_are_ignored(real):
+    """H099; by default it is shown what would go."""
+    hold = real.hold()
+    async with real.service():
+        real.submit(script=hold.script)
+        await real.until(lambda: real.phases("running"))
+        code, _, messages = await orphans(real.config, "--all", "--delete")
+        assert code == 75
+        assert "another paas-runner works on this state" in messages
+    [application] = real.sandbox.cloud.applications(real.sandbox.organisation_id)
+    other = real.sandbox.cloud.create(
+        real.sandbox.organisation_id,
+        attrs.evolve(application.definition, fields={**application.definition.fields, "description": ""}),
+        {**application.env, "PAAS_RUNNER_INSTALLATION": "somebody-else"},
+    )
+    assert (await orphans(real.config, "--all", "--runner", "nobody"))[0] == 2
+    code, answer, _ = await orphans(real.config, "--all", "--runner", "real")
+    assert (code, len(real.alive)) == (1, 2)
+    assert "hosts: 1, left: 1, removed: 0, ignored: 1" in answer
+    code, answer, _ = await orphans(real.config, "--all", "--delete", "--runner", "real")
+    assert code == 0
+    assert "hosts: 1, left: 0, removed: 1, ignored: 1" in answer
+    assert [entry.app_id for entry in real.alive] == [other.id]

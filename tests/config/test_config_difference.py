@@ -51,6 +51,7 @@ def test_a_setting_for_all_is_told_with_both_values(read, settings, line):
         ("[runners.paas_job_trace_watch]\npoll_step = 2", "paas_job_trace_watch.poll_step: 10 s → 2 s"),
         ('[runners.paas_job_trace_watch]\ntoken = "canary-one"', "paas_job_trace_watch.token: changed"),
         ('[runners.cc_extra_env]\nKEY = "canary"', "cc_extra_env.KEY: added"),
+        ('[runners.tags.big]\nflavor = "XL"', "tags.big: added"),
         ('environment = ["KEY=canary"]', "environment: added"),
         ('[runners.cache]\nType = "s3"', "cache: added"),
     ],
@@ -65,6 +66,17 @@ def test_values_of_free_tables_are_never_told(read):
     assert differences(before, after) == [
         'runner "one": cc_extra_env.GONE: removed',
         'runner "one": cc_extra_env.KEY: changed',
+    ]
+
+
+def test_tables_with_names_of_the_operators_are_gone_into(read):
+    before = read(more='[runners.tags.big]\nflavor = "L"\n[runners.tags.old]\nzone = "par"')
+    after = read(more='[runners.tags.big]\nflavor = "XL"\nzones = ["par"]\n[runners.tags.new]\nzone = "par"')
+    assert differences(before, after) == [
+        'runner "one": tags.big.flavor: "L" → "XL"',
+        'runner "one": tags.big.zones: [] → ["par"]',
+        'runner "one": tags.new: added',
+        'runner "one": tags.old: removed',
     ]
 
 

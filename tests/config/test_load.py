@@ -355,8 +355,8 @@ def test_keys_of_1_1_1_without_a_meaning_for_us_are_accepted_with_a_warning(load
     assert config.quota_computation.reference_jobs_count == 4
     assert config.quota_computation.allowed_fraction_per_runner == 1
     assert config.runners[0].quota_max_fraction == 0.5
+    assert config.runners[0].paas_keep_resources_for_reuse_seconds == timedelta(seconds=120)
     assert [line.rpartition("/")[2] for line in config.warnings] == [
-        "config.toml:9: runners[0].paas_keep_resources_for_reuse_seconds: has no effect",
         "config.toml:10: runners[0].heptapod_paas_runner_helper_image: has no effect",
     ]
 
@@ -506,3 +506,41 @@ def test_where_the_log_goes_is_said_wrongly(load_text: LoadText, more: str, said
         load_text(f"[log_remote]\n{more}\n{RUNNER}")
     [complaint] = caught.value.complaints
     assert said in str(complaint)
+
+
+QUOTA = """
+[quota_computation]
+  reference_runner = "one"
+  reference_flavor = "M"
+  reference_jobs_count = 4
+"""
+LOCAL_DOCKER = '[[runners]]\n  name = "two"\n  url = "https://b"\n  token = "bbbbbbbbb"\n'
+
+
+@pytest.mark.parametrize("top", [QUOTA, ""])
+def test_one_quota_for_hosts_that_weigh_otherwise_is_warned_about(top: str, load_text: LoadText) -> None:
+    """H128: check and run say so; without a quota weights do not matter."""
+    config = load_text(f'{top}{RUNNER}{LOCAL_DOCKER}  executor = "local-docker"\n')
+
+    said = (
+        "adds up weights that cannot be compared, those of hosts of clever-docker and local-docker; "
+        "give each of them a service, and a quota, of its own"
+    )
+    warned = [line.partition("quota_computation: ")[2] for line in config.warnings]
+    assert warned == ([said] if top else [])
+
+
+def test_hosts_of_other_executors_with_weights_of_one_scale_are_added_up_without_a_word(
+    load_text: LoadText,
+) -> None:
+    @attrs.frozen(kw_only=True)
+    class Nothing:
+        pass
+
+    class Alike:
+        settings = Nothing
+        scale = "memory"
+
+    config = load_text(f'{QUOTA}{RUNNER}{LOCAL_DOCKER}  executor = "alike"\n', alike=Alike)
+
+    assert config.warnings == ()

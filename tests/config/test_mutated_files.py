@@ -17,6 +17,7 @@ from paas_runner.config import Config, ConfigError, load
 from paas_runner.config.dialect import FORWARDED_KEYS
 from paas_runner.config.inline_tables import as_read_here
 from paas_runner.executor.contract import ExecutorKind
+from tests.support.often import often
 from tests.support.real_files import OPERATORS_FILES
 
 EXAMPLES = [path.read_text() for path in sorted((Path(__file__).parent / "examples").glob("*.toml"))]
@@ -43,7 +44,7 @@ ODD_BYTES = (
     b"\\",
     b"\xc3\xa9",
 )
-FEW, MANY = 150, 6_000
+FEW, MANY = often(150), often(6_000)
 LONGEST_SECONDS = 20.0
 """Of one file, on a machine that does much else."""
 
@@ -186,6 +187,7 @@ def test_a_damaged_file_gives_values_or_complaints(attempt: Attempt) -> None:
     go_through(FEW, 20, attempt)
 
 
+@pytest.mark.soak
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seed", range(4))

@@ -7,7 +7,11 @@ import attrs
 import pytest
 
 from executors.clever.settings import CleverSettings
+from executors.clever_service.settings import CleverServiceSettings
+from executors.kubernetes.settings import KubernetesSettings, PodFlavor, TagPods
 from executors.local_docker.settings import LocalDockerSettings
+from executors.service_docker.settings import ServiceDockerSettings
+from executors.tag_tables import TagHosts, TagImage
 from paas_runner.config import dialect, sections
 from paas_runner.config.load import _KNOWN_KEYS as GLOBAL_NAMES
 from paas_runner.config.model import Config, QuotaComputation
@@ -30,7 +34,14 @@ CLASSES = {
     ("[log_remote]", ""): LogRemote,
     ("[runners.paas_job_trace_watch]", ""): JobTraceWatch,
     ("[[runners]]", "clever-docker"): CleverSettings,
+    ("[[runners]]", "clever-service-docker"): CleverServiceSettings,
+    ("[[runners]]", "kubernetes"): KubernetesSettings,
+    ("[runners.flavors.NAME]", "kubernetes"): PodFlavor,
+    ("[runners.tags.NAME]", "kubernetes"): TagPods,
     ("[[runners]]", "local-docker"): LocalDockerSettings,
+    ("[[runners]]", "service-docker"): ServiceDockerSettings,
+    ("[runners.tags.NAME]", "clever-docker"): TagHosts,
+    ("[runners.tags.NAME]", "local-docker"): TagImage,
 }
 
 NOWHERE = Surroundings(environ={}, folder=Path("/"))
@@ -46,11 +57,11 @@ def names(section):
 
 
 def test_it_has_whatever_the_file_may_have_and_nothing_else(told):
-    assert names(told["", ""]) == GLOBAL_NAMES - {"runners", "notify"}
+    assert names(told["", ""]) == GLOBAL_NAMES - {"runners", "notify", "pipelines"}
     assert names(told["[[runners]]", ""]) == sections._KNOWN_KEYS
     for place, cls in CLASSES.items():
         assert keys_of(cls) | dialect.ALIASES.get(cls, {}).keys() <= names(told[place])
-    assert {key for key in told if key[1]} == {("[[runners]]", name) for name in installed()}
+    assert {key[1] for key in told} == {"", *installed()}
 
 
 def test_no_key_is_told_twice(told):

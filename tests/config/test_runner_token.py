@@ -1,5 +1,7 @@
 import pytest
 
+from paas_runner.config import load
+from paas_runner.executor.contract import installed
 from paas_runner.job.known_runner import created_there, short_token
 
 
@@ -50,3 +52,22 @@ def test_short_token_is_the_nine_characters_after_one_known_prefix(token: str, s
 )
 def test_a_runner_that_was_created_at_the_coordinator_is_known_by_its_token(token: str, there: bool) -> None:
     assert created_there(token) is there
+
+
+def test_helper_services_call_a_runner_as_heptapod_paas_runner_does_unless_two_would_share_the_name(tmp_path):
+    def names(*tokens):
+        path = tmp_path / "config.toml"
+        path.touch(mode=0o600)
+        sections = (
+            f'[[runners]]\n  url = "https://x"\n  token = "{token}"\n  executor = "local-docker"\n'
+            for token in tokens
+        )
+        path.write_text("".join(sections))
+        return load(path, environ={}, executors=installed()).helper_names
+
+    assert names("glrt-t1_first1234") == {"first1234": "glrt-t1_"}
+    assert names("glrt-t1_first1234", "glrt-t1_second123", "oldtoken9x") == {
+        "first1234": "first1234",
+        "second123": "second123",
+        "oldtoken9": "oldtoken",
+    }

@@ -182,10 +182,26 @@ async def test_the_explanation_stands_at_the_end_of_the_log_once(world, already)
 
 
 async def test_a_failed_job_is_reported_with_its_reason_and_twice_is_as_good_as_once(world):
+    """H114: with the exit code of 1.1.1, which `retry:exit_codes` of its users may name."""
     job, payload = await world.acquire()
     await world.client.report_failed(job.job_id, payload.token, FAILURE)
     await world.client.report_failed(job.job_id, payload.token, FAILURE)
-    assert (job.status, job.failure_reason, job.exit_code) == ("failed", "runner_system_failure", None)
+    assert (job.status, job.failure_reason, job.exit_code) == ("failed", "runner_system_failure", 103)
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        (FailureReason.SCRIPT, 103),
+        (FailureReason.SYSTEM, 103),
+        (FailureReason.TIMEOUT, None),
+        (FailureReason.CANCELED, None),
+    ],
+)
+async def test_what_the_job_itself_or_its_author_ended_has_no_exit_code_of_ours(world, reason, code):
+    job, payload = await world.acquire()
+    await world.client.report_failed(job.job_id, payload.token, Failure(reason=reason, text="so"))
+    assert (job.failure_reason, job.exit_code) == (reason, code)
 
 
 async def test_a_job_that_is_being_canceled_and_reported_failed_is_canceled(world):

@@ -19,6 +19,7 @@ from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.secret import Secret
 from paas_runner.testing.virtual_time import run_virtual
 from tests.support.oddities import ODD_STATUSES, odd_body, odd_headers
+from tests.support.often import often
 
 TOKEN = Secret("canary-token")
 DOCUMENTS = [
@@ -109,8 +110,9 @@ def test_no_answer_is_too_odd(rng):
     run_virtual(all_called(rng, httpx.MockTransport(lambda _request: odd_answer(rng))))
 
 
+@pytest.mark.soak
 @pytest.mark.long
-@settings(max_examples=300)
+@settings(max_examples=often(300))
 @given(st.randoms(use_true_random=False))
 def test_none_of_thousands_of_answers_is_too_odd(rng):
     run_virtual(all_called(rng, httpx.MockTransport(lambda _request: odd_answer(rng))))
@@ -151,7 +153,7 @@ async def test_on_real_sockets_no_answer_is_too_odd_and_none_stops_the_loop():
 
     probing = asyncio.ensure_future(probe())
     api = Http(rng=rng)(f"http://127.0.0.1:{port}", service="odd")
-    for _ in range(600):
+    for _ in range(often(600)):
         try:
             answer = await api.call("POST", "/x", op="ask", payload={}, within=2)
             _ = answer.summary, answer.date, answer.retry_after, answer.reference

@@ -14,6 +14,7 @@ def test_all_numbers_are_there_from_the_beginning_and_are_0():
     assert Counters().numbers == {
         "orphans_found": 0,
         "duplicates_prevented": 0,
+        "jobs_lost": 0,
         "drift": 0,
         "unforeseen_errors": 0,
     }

@@ -94,6 +94,18 @@ def test_with_poll_cycles_it_is_asked_exactly_so_often(cycles):
     assert world.entries.count("request") == cycles
 
 
+def test_with_poll_cycles_a_quick_runner_asks_no_oftener_than_a_slow_one():
+    """H027: not N + 1 times, either, while another coordinator still holds its request."""
+    world = OutsideWorld()
+    observer = PollCycles(3, runners=[RUNNER, "slow"], stopping=world.stopping)
+    run_virtual(asking(world, observer=observer))
+    assert world.entries.count("request") == 3
+    assert not world.stopping.is_set()
+    for _ in range(3):
+        observer.no_job("slow")
+    assert world.stopping.is_set()
+
+
 def test_weights_that_cannot_be_made_out_are_asked_for_again(logs):
     world = OutsideWorld()
     readings = [

@@ -130,6 +130,7 @@ def test_a_thousand_jobs_at_a_second_cost_no_more_requests_than_the_budget_and_i
     played(story, EACH_SECOND)
 
 
+@pytest.mark.soak
 @pytest.mark.long
 def test_at_the_default_pause_the_end_of_each_of_a_thousand_jobs_is_found_within_a_minute():
     async def story(outside, _dispatcher):

@@ -358,6 +358,27 @@ def test_what_others_may_use_of_the_bounds_is_not_used_here(play):
     play(story)
 
 
+def test_a_job_and_the_request_that_has_brought_it_take_one_place(play):
+    """While it is being recorded, too: what is told to the store comes off what others may use."""
+
+    async def story(pair):
+        pair.coordinator.bodies = [body(7)]
+        process = pair.process()
+        add, seen = process.store.add, []
+
+        async def slowly(job):
+            await asyncio.sleep(1)
+            seen.append(process.dispatcher.in_use)
+            return await add(job)
+
+        process.store.add = slowly
+        await process.take()
+        await asyncio.sleep(10)
+        assert seen == [Allotment(jobs=1, provisioning=1)]
+
+    play(story)
+
+
 class SlowCoordinator(OneJobCoordinator):
     """It answers a request when the coordinator has been long at it."""
 

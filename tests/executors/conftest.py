@@ -30,15 +30,20 @@ class SimulatedCloud:
 
 
 @asynccontextmanager
-async def simulated_cloud(folder: Path, options: CloudOptions):
+async def simulated_cloud(folder: Path, options: CloudOptions, program=None):
     launched: list[HostFiles] = []
 
-    async def program(host: HostFiles) -> int:
+    async def ends_at_once(host: HostFiles) -> int:
         launched.append(host)
         return 0
 
     token = Secret("cloud-token-canary")
-    cloud = Cloud(clock=lambda: datetime.now(UTC), rng=random.Random(1), program=program, options=options)
+    cloud = Cloud(
+        clock=lambda: datetime.now(UTC),
+        rng=random.Random(1),
+        program=program or ends_at_once,
+        options=options,
+    )
     organisation = cloud.add_organisation("Example", token).id
     remote = await GitRemote.open(cloud, folder / "git")
     faults = FaultPlan()

@@ -14,6 +14,7 @@ from paas_runner.errors import Rejected, Transient
 from paas_runner.executor.contract import JobRefusedError
 from paas_runner.sandbox.faults import Answer
 from tests.executors.test_clever import make, requested  # noqa: F401 - make is a fixture
+from tests.support.often import often
 
 DOCKER = {
     "type": "docker",
@@ -87,7 +88,7 @@ VALUES = st.recursive(
 NAMES = st.sampled_from(["name", "mem", "available", "price", "type", "version", "variant", "enabled"])
 
 
-@settings(max_examples=100)
+@settings(max_examples=often(100))
 @given(
     odd=st.lists(
         st.dictionaries(NAMES, VALUES | st.just("heptapod-runner-Q") | st.just("docker"), max_size=6)

@@ -48,6 +48,7 @@ TABLE = [
             "paas-runner costs CONFIG --since yesterday",
             "paas-runner explain CONFIG",
             "paas-runner explain CONFIG last",
+            "paas-runner exec --docker --shell",
             "paas-runner pause CONFIG",
             "paas-runner register CONFIG --non-interactive",
             "paas-runner unregister CONFIG",

@@ -34,7 +34,7 @@ def test_each_program_and_command_takes_these_options():
         found[program] = helped(program)
         for command in found[program]["commands"]:
             found[f"{program} {command}"] = helped(program, command)
-    assert len(found) == 4 + 19 + 1
+    assert len(found) == 4 + 22 + 2
     held("help", found)
 
 
@@ -82,6 +82,8 @@ def test_every_recorded_key_of_the_configuration_is_known_and_others_are_not(tmp
         lines += [table, *(f'"{key}" = [1]' for key in keys if key not in TABLES), "qqqqqqqq = [1]"]
     lines.append(f'executor = "{executor}"')
     watch = [*KEYS["paas_job_trace_watch"], *KEYS["paas_job_trace_watch, other names"]]
+    audit = KEYS["paas_acquisition_audit"]
+    lines += ["[runners.paas_acquisition_audit]", *(f'"{key}" = [1]' for key in audit), "qqqqqqqq = [1]"]
     lines += ["[runners.paas_job_trace_watch]", *(f'"{key}" = [1]' for key in watch), "qqqqqqqq = [1]"]
     told = complaints(tmp_path, "\n".join(lines))
     refused = told["qqqqqqqq"]
@@ -89,11 +91,12 @@ def test_every_recorded_key_of_the_configuration_is_known_and_others_are_not(tmp
         "qqqqqqqq",
         "quota_computation.qqqqqqqq",
         "runners[0].qqqqqqqq",
+        "runners[0].paas_acquisition_audit.qqqqqqqq",
         "runners[0].paas_job_trace_watch.qqqqqqqq",
     }
 
 
-TABLES = {"paas_job_trace_watch", "job_trace_watch", "quota_computation"}
+TABLES = {"paas_acquisition_audit", "paas_job_trace_watch", "job_trace_watch", "quota_computation"}
 """Keys that stand as tables of their own."""
 
 
@@ -114,5 +117,6 @@ def test_what_is_in_effect_has_recorded_keys_alone():
     for runner in configured["runners"]:
         of_gitlab = KEYS["runners, of GitLab Runner, forwarded"]
         assert set(runner) <= {*KEYS["runners"], *KEYS[runner["executor"]], *of_gitlab}
-        assert set(runner["paas_job_trace_watch"]) <= set(KEYS["paas_job_trace_watch"])
+        for table in ("paas_acquisition_audit", "paas_job_trace_watch"):
+            assert set(runner[table]) <= set(KEYS[table])
     assert set(configured["quota_computation"]) == set(KEYS["quota_computation"])

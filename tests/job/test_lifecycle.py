@@ -20,24 +20,30 @@ P = Phase
 
 _ = None
 TABLE = {
-    # acquired, provisioning, provisioned, launching, launched, running, failing, decommissioning
-    ev.ProvisionIntended: (P.PROVISIONING, _, _, _, _, _, _, _),
-    ev.HostCreated: (_, P.PROVISIONING, _, _, _, _, _, _),
-    ev.HostReady: (_, P.PROVISIONED, _, _, _, _, _, _),
-    ev.LaunchIntended: (_, _, P.LAUNCHING, _, _, _, _, _),
-    ev.Launched: (_, _, _, P.LAUNCHED, _, _, _, _),
-    ev.LifeSeen: (_, _, _, _, P.RUNNING, _, _, _),
-    ev.Checked: (P.ACQUIRED, P.PROVISIONING, P.PROVISIONED, P.LAUNCHING, _, P.RUNNING, _, _),
-    ev.Unchecked: (P.ACQUIRED, P.PROVISIONING, P.PROVISIONED, P.LAUNCHING, _, _, _, _),
-    ev.HostChecked: (_, _, _, _, P.LAUNCHED, P.RUNNING, _, _),
-    ev.NotYet: (_, P.PROVISIONING, _, _, P.LAUNCHED, _, _, _),
+    # acquired, provisioning, provisioned, launching, launched, running, failing, decommissioning, standby
+    ev.ProvisionIntended: (P.PROVISIONING, _, _, _, _, _, _, _, _),
+    ev.HostCreated: (_, P.PROVISIONING, _, _, _, _, _, _, _),
+    ev.HostReady: (_, P.PROVISIONED, _, _, _, _, _, _, _),
+    ev.LaunchIntended: (_, _, P.LAUNCHING, _, _, _, _, _, _),
+    ev.Launched: (_, _, _, P.LAUNCHED, _, _, _, _, _),
+    ev.LifeSeen: (_, _, _, _, P.RUNNING, _, _, _, _),
+    ev.Checked: (P.ACQUIRED, P.PROVISIONING, P.PROVISIONED, P.LAUNCHING, _, P.RUNNING, _, _, _),
+    ev.Unchecked: (P.ACQUIRED, P.PROVISIONING, P.PROVISIONED, P.LAUNCHING, _, _, _, _, _),
+    ev.HostChecked: (_, _, _, _, P.LAUNCHED, P.RUNNING, _, _, _),
+    ev.NotYet: (_, P.PROVISIONING, _, _, P.LAUNCHED, _, _, _, _),
     ev.Deferred: tuple(phase for phase in P if phase is not P.GONE),
-    ev.Failed: (*[P.FAILING] * 6, _, _),
-    ev.Ended: (P.GONE, *[P.DECOMMISSIONING] * 6, _),
-    ev.Explained: (_, _, _, _, _, _, P.FAILING, _),
-    ev.Reported: (_, _, _, _, _, _, P.DECOMMISSIONING, _),
-    ev.Decommissioned: (_, _, _, _, _, _, P.FAILING, P.GONE),
-    ev.HostLeft: (_, _, _, _, _, _, _, P.GONE),
+    ev.Failed: (*[P.FAILING] * 6, _, _, _),
+    ev.Ended: (P.GONE, *[P.DECOMMISSIONING] * 6, _, _),
+    ev.Explained: (_, _, _, _, _, _, P.FAILING, _, _),
+    ev.Reported: (_, _, _, _, _, _, P.DECOMMISSIONING, _, _),
+    ev.Decommissioned: (_, _, _, _, _, _, P.FAILING, P.GONE, _),
+    ev.HostReused: (P.PROVISIONED, _, _, _, _, _, _, _, _),
+    ev.HostReleased: (_, _, _, _, _, _, _, P.STANDBY, _),
+    ev.HostUnfit: (_, _, _, _, _, _, _, P.DECOMMISSIONING, _),
+    ev.HostRenewed: (_, _, _, _, _, _, _, _, P.STANDBY),
+    ev.StandbyOver: (_, _, _, _, _, _, _, _, P.DECOMMISSIONING),
+    ev.HostTaken: (_, _, _, _, _, _, _, _, P.GONE),
+    ev.HostLeft: (_, _, _, _, _, _, _, P.GONE, _),
 }
 BEFORE_THE_END = [phase for phase in Phase if phase is not Phase.GONE]
 
@@ -206,10 +212,15 @@ def _concrete(kind, now, data):
 
 @given(st.data())
 def test_whatever_happens_there_is_always_something_to_be_done_next(data):
-    policy = Policy(keep_finished=data.draw(st.booleans()), keep_launch_failures=data.draw(st.booleans()))
+    policy = Policy(
+        keep_finished=data.draw(st.booleans()),
+        keep_launch_failures=data.draw(st.booleans()),
+        standby=data.draw(st.sampled_from([timedelta(), timedelta(minutes=2)])),
+    )
     now, record = NOW, job()
     for _step in range(data.draw(st.integers(0, 40))):
-        decision = next_action(record, now, policy)
+        reusable, let_go = data.draw(st.booleans()), data.draw(st.sampled_from(["", "drained"]))
+        decision = next_action(record, now, policy, reusable=reusable, let_go=let_go)
         match decision:
             case Done():
                 assert record.phase is Phase.GONE

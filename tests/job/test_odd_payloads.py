@@ -13,6 +13,7 @@ from paas_runner.job.lifecycle import acquired
 from paas_runner.job.payload import PayloadError, decode
 from paas_runner.store.records import dumps, loads
 from tests.support.oddities import changed, damaged
+from tests.support.often import often
 from tests.support.records import NOW
 
 GOOD = {
@@ -83,7 +84,7 @@ def test_a_payload_with_damaged_bytes(rng):
 
 
 @pytest.mark.long
-@settings(max_examples=2000)
+@settings(max_examples=often(2000))
 @given(st.randoms(use_true_random=False))
 def test_thousands_of_odd_payloads(rng):
     body = json.dumps(changed(GOOD, rng)).encode()

@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from executors.local_docker import LocalDockerSettings
-from paas_runner.docker.labels import INSTALLATION, JOB, RUNNER
+from paas_runner.docker.labels import ENDS_AT, INSTALLATION, JOB, RUNNER
 from paas_runner.executor import Diagnosing, Examinable, Executor, HasFlavors, HasTenants
 from paas_runner.inner.cli import InnerExit
 
@@ -38,7 +38,7 @@ def test_every_optional_part_is_described_with_its_verbs(part):
 
 
 def test_every_label_and_every_exit_code_of_the_inner_runner_is_documented():
-    assert {INSTALLATION, RUNNER, JOB} <= set(ROWS)
+    assert {INSTALLATION, RUNNER, JOB, ENDS_AT} <= set(ROWS)
     assert {str(int(code)) for code in InnerExit} <= set(ROWS)
 
 

@@ -303,7 +303,7 @@ async def test_a_build_cut_off_at_any_step_leaves_nothing_that_cannot_be_found(s
     before = engine.everything()
     with engine.client() as client:
         for cut in range(1, 12):
-            steps = one._recipe(requested())._steps(client)
+            steps = one._recipe(requested(), one._labels(requested().host_name))._steps(client)
             for _, step in zip(range(cut), steps, strict=False):
                 assert "error" not in step
             steps.close()

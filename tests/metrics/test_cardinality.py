@@ -59,6 +59,11 @@ def tracked(number):
     return job
 
 
+def waiting(job):
+    """The same before it had a host."""
+    return attrs.evolve(job, phase=Phase.ACQUIRED, host=None, host_intended=False)
+
+
 @pytest.fixture(scope="module")
 def jobs():
     return [tracked(number) for number in range(JOBS)]
@@ -96,6 +101,10 @@ def tell_everything(metrics, jobs):
     failure = Failure(reason=FailureReason.SYSTEM, text=HOSTILE)
     for number, job in enumerate(jobs):
         metrics.happenings.job_changed(job, None, None)
+        reused = ev.HostReused(host=job.host, doubtful=False)
+        metrics.happenings.job_changed(apply(waiting(job), reused, NOW), reused, waiting(job))
+        unfit = ev.StandbyOver(why=named(number))
+        metrics.happenings.job_changed(job, unfit, job)
         event = ev.Failed(failure=failure)
         metrics.happenings.job_changed(apply(job, event, NOW), event, job)
         token = served_job.set(job.key)
@@ -190,4 +199,4 @@ async def test_where_nobody_says_what_a_phase_is_there_is_no_series_of_it(jobs):
     counted = {
         sample.labels["phase"] for sample in await series(made(jobs[:1])) if sample.name == "paas_runner_jobs"
     }
-    assert counted == {str(phase) for phase in Phase if phase is not Phase.GONE}
+    assert counted == {str(phase) for phase in Phase if phase not in (Phase.STANDBY, Phase.GONE)}

@@ -16,7 +16,9 @@ import pytest
 from paas_runner.cli import main
 from paas_runner.errors import Exit, RunnerError
 from paas_runner.executor.contract import installed
+from paas_runner.job.tracked import Host, JobKey, Phase
 from paas_runner.migration import kept
+from paas_runner.migration.fates import fate_there
 from paas_runner.migration.migration import (
     NothingKeptError,
     gone_back,
@@ -26,7 +28,7 @@ from paas_runner.migration.migration import (
     way_back,
 )
 from paas_runner.store.sqlite import SqliteStore
-from tests.support.records import job
+from tests.support.records import job, job_in
 
 PEERS_STATE = Path(__file__).parents[1] / "golden" / "recorded" / "state-1.1.1.json"
 EXAMPLES = Path(__file__).parents[1] / "config" / "examples"
@@ -169,6 +171,64 @@ def test_back_is_the_file_that_there_was_and_forward_again_works(config, capsys)
     assert len(files(config.parent)) == 5
 
 
+HELPED = {"app_id": "hpd-job-abc123xy", "netloc": "helper:8000", "paas_token": "helper-canary"}
+
+
+def test_what_becomes_of_jobs_at_helper_services_is_told_in_both_directions(config, capsys):
+    """H130, H142."""
+    state = config.parent / "state.json"
+    listed = json.loads(PEERS_STATE.read_text())
+    known = {key: listed["launched"][0][key] for key in ("runner_name", "token")}
+    handles = [{**known, "job_id": number, "paas_resource": HELPED} for number in (91, 92)]
+    strange = {**known, "job_id": 93, "paas_resource": {"app_id": "app_93"}}
+    lists = {"launched": [handles[0], strange], "to_decommission": [handles[1]]}
+    state.write_text(json.dumps({"pending": [], "standby_resources": []} | lists))
+    _, told = document(config, capsys, "--dry-run")
+    assert {each["job"]: each["fate"] for each in told["jobs"]} == {
+        91: "followed to its end, then its helper service forgets it",
+        92: "over: its helper service forgets it",
+    }
+    assert [each.partition(": ")[2] for each in told["aside"]] == [
+        "its host app_93 is of a kind that is not known"
+    ]
+    assert migrate(config, "--dry-run") == Exit.OK
+    assert "app_93 is of a kind that is not known; kept in a file" in capsys.readouterr().out
+    migrate(config)
+    capsys.readouterr()
+    _, told = document(config, capsys, "--back", "--dry-run")
+    assert {each["job"]: each["fate"] for each in told["jobs"]} == {
+        91: "followed to its end there, then its helper service forgets it",
+        92: "over: nothing is left to be done there",
+    }
+
+
+FATES_THERE = [
+    (job_in(Phase.ACQUIRED), "run there, on a host that is made then"),
+    (job_in(Phase.PROVISIONED), "run there, on its host"),
+    (job_in(Phase.RUNNING), "followed to its end there, then its host is removed"),
+    (job_in(Phase.FAILING, payload=None), "its host is removed there; that it failed is not reported"),
+    (job_in(Phase.DECOMMISSIONING), "over: its host is removed there"),
+    (job_in(Phase.STANDBY), "over: its host is removed there"),
+    (
+        job_in(Phase.STANDBY, host=Host(ref="app_1", details={"netloc": "x", "deploy_url": "y"})),
+        "over: its host waits for another job there, for a while",
+    ),
+    (
+        job_in(Phase.FAILING, payload=None, host=None),
+        "it is not told of it: the coordinator ends the job by its timeout",
+    ),
+    (
+        job_in(Phase.RUNNING, key=JobKey("departed", 1)),
+        "in the way: it does not start while the configuration lacks its runner",
+    ),
+]
+
+
+@pytest.mark.parametrize(("record", "fate"), FATES_THERE)
+def test_each_phase_is_told_what_the_other_program_makes_of_it(record, fate):
+    assert fate_there(record, known=record.key.runner != "departed") == fate
+
+
 WORKS_ON_FILES = {work.__code__ for work in (migrated, gone_back, kept.keep, kept.replace, kept._write)}
 
 
@@ -228,6 +288,7 @@ def test_killed_at_any_line_it_can_go_on_and_back(config):
     assert number > 20
 
 
+@pytest.mark.soak
 @pytest.mark.long
 def test_killed_at_any_line_on_its_way_back_it_can_go_it_once_more(config):
     before = files(config.parent)

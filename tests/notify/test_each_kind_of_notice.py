@@ -5,7 +5,7 @@ import asyncio
 from structlog.testing import capture_logs
 
 from paas_runner.job.variables import Variable
-from paas_runner.sandbox.faults import Answer
+from paas_runner.sandbox.faults import Answer, DropAfter
 from paas_runner.store import StoreError
 from tests.service.test_orphans import GRACE, another_like, gone, host_of_a_job
 from tests.service.test_quota import quota, wants
@@ -58,6 +58,20 @@ def test_an_orphan_that_is_found_is_told_with_its_name(notified):
         [told] = world.told
         assert (told["kind"], told["state"], told["count"]) == ("orphan_found", "happened", 1)
         assert f"hpd-job-{world.key}-{job.job_id}" in told["why"]
+
+    notified(story)
+
+
+def test_a_job_that_was_lost_on_its_way_is_told_with_its_number(notified):
+    async def story(world):
+        world.write(more='[runners.paas_acquisition_audit]\n  token = "admin"')
+        world.coordinator_faults.add(DropAfter(), path="/api/v4/jobs/request", times=1)
+        async with world.service():
+            job = world.submit("true")
+            await asyncio.sleep(10 * MINUTE)
+        [told] = of_kind(world, "job_lost")
+        assert (told["subject"], told["count"]) == ("virtual", 1)
+        assert [each["job"] for each in told["jobs"]] == [job.job_id]
 
     notified(story)
 

@@ -85,7 +85,7 @@ def test_it_has_whatever_a_configuration_may_need(package_tree):
     vendored = {canonicalize_name(found.name) for found in distributions(path=folder)}
     [product] = distributions(name="paas-runner", path=folder)
     wanted = [Requirement(text) for text in product.requires or ()]
-    extras = ("", "web", "otel", "postgres")
+    extras = ("", "web", "otel", "postgres", "kubernetes")
     needed = {
         canonicalize_name(each.name)
         for each in wanted

@@ -20,10 +20,11 @@ from tests.support.inner_program import machine_in
 ROOT = Path(__file__).parents[2]
 LOAD_THE_ROOM = """
 import importlib, pkgutil, sys
-import paas_runner.inner as room
-for found in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
-    if not found.name.endswith(".__main__"):
-        importlib.import_module(found.name)
+import paas_runner.helper, paas_runner.inner
+for room in (paas_runner.helper, paas_runner.inner):
+    for found in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
+        if not found.name.endswith(".__main__"):
+            importlib.import_module(found.name)
 print(*(name for name in sys.modules if name.partition(".")[0] == "paas_runner"))
 """
 
@@ -47,20 +48,24 @@ def ours():
     return closures.closure(ROOT)
 
 
-def test_it_is_exactly_what_is_loaded_with_all_of_the_inner_runners_room(ours):
+def test_it_is_exactly_what_is_loaded_with_all_of_its_two_rooms(ours):
     loaded = run(sys.executable, "-c", LOAD_THE_ROOM, cwd=ROOT).split()
     assert set(ours.modules) == {*loaded, "paas_runner.inner.__main__"}
 
 
-def test_it_has_no_room_but_the_domain_and_the_engine_beside_its_own(ours):
+def test_it_has_no_room_but_the_domain_and_the_engine_beside_its_own_two(ours):
     rooms = {path.parts[1] for path in ours.files if len(path.parts) > 2}
-    assert rooms <= {"inner", "job", "docker"}
+    assert rooms <= {"helper", "inner", "job", "docker"}
     assert Path("paas_runner/py.typed") in ours.files
 
 
-def test_it_needs_five_packages_in_the_projects_own_versions_one_of_them_is_httpxs_anyway(ours):
+def test_it_needs_six_packages_in_the_projects_own_versions_two_of_them_are_httpxs_anyway(ours):
     names = [line.partition(">")[0] for line in ours.requirements]
-    assert names == ["attrs", "docker", "httpx", "idna", "structlog"]
+    assert names == ["attrs", "docker", "h11", "httpx", "idna", "structlog"]
+
+
+def test_grpc_is_for_those_who_want_it(ours):
+    assert [line.partition(">")[0] for line in ours.extras["grpc"]] == ["grpcio"]
 
 
 @pytest.fixture
@@ -147,7 +152,8 @@ def test_the_wheel_has_the_closure_and_nothing_else(wheel, ours):
     assert {name for name in names if ".dist-info/" not in name} == set(map(str, ours.files))
     declared = email.message_from_string(metadata)
     assert (declared["Name"], declared["Version"]) == ("paas-runner-inner", paas_runner.__version__)
-    assert sorted(declared.get_all("Requires-Dist")) == sorted(ours.requirements)
+    optional = [f"{line}; extra == 'grpc'" for line in ours.extras["grpc"]]
+    assert sorted(declared.get_all("Requires-Dist")) == sorted([*ours.requirements, *optional])
     assert "never both in one environment" in metadata
     assert points.strip() == "[console_scripts]\npaas-runner-inner = paas_runner.inner.cli:main"
 

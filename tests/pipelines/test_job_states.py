@@ -59,7 +59,7 @@ TABLE = {
     st.Failed: (_, S.FAILED, S.FAILED, S.CANCELED, _, _, _, _),
     st.CancelRequested: (_, _, S.CANCELING, _, _, _, _, _),
     st.Canceled: (S.CANCELED, S.CANCELED, S.CANCELED, S.CANCELED, _, _, _, _),
-    st.Retried: (_, _, _, _, _, S.FAILED, _, _),
+    st.Retried: (_, _, _, _, S.SUCCESS, S.FAILED, S.CANCELED, _),
 }
 
 

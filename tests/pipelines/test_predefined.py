@@ -6,7 +6,7 @@ from pathlib import Path
 
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.jobs import Job, Project
-from paas_runner.pipelines.predefined import predefined
+from paas_runner.pipelines.predefined import before_the_start, predefined
 from paas_runner.pipelines.runners import JobRunner
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.secret import Secret
@@ -48,6 +48,12 @@ def test_values_are_those_of_gitlab() -> None:
     assert found["CI_PROJECT_NAMESPACE_SLUG"] == "some-group-sub"
     assert found["CI_NODE_TOTAL"] == "1"
     assert "CI_NODE_INDEX" not in found
+
+
+def test_tags_are_a_json_array() -> None:
+    assert variables(JobSpec(name="j"))["CI_JOB_TAGS"] == "[]"
+    assert variables(JobSpec(name="j", tags=("big", 'a"b', "é")))["CI_JOB_TAGS"] == r'["big", "a\"b", "é"]'
+    assert "CI_JOB_TAGS" not in before_the_start()
 
 
 def test_what_a_matrix_says_of_the_number_of_jobs_is_not_said_twice() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from paas_runner.errors import RunnerError
+from paas_runner.pipelines.repository_files import load_file
 from paas_runner.pipelines.spec import Pipeline
-from paas_runner.sandbox.repository_files import load_file
 
 SHAPES = sorted((Path(__file__).parent / "shapes").glob("*.yml"))
 

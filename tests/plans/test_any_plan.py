@@ -14,6 +14,7 @@ from paas_plans.walk import items, last_update, walk
 from tests.plans.invariants import assert_consistent, assert_only_goes_on
 from tests.plans.made_up_worlds import cases
 from tests.plans.played import BEGINNING, Play, play, recovered
+from tests.support.often import often
 
 SOON = timedelta(seconds=0.25)
 SMALL = {"most": 2, "delays": False}
@@ -67,9 +68,10 @@ def test_a_crash_anywhere_and_one_during_the_recovery_repeat_only_what_was_in_pr
     crash_everywhere(case, play(case.plan, case.answer, stopped_after=seconds))
 
 
+@pytest.mark.soak
 @pytest.mark.long
 @given(cases(most=2), st.none() | st.floats(0, 20))
-@settings(max_examples=250)
+@settings(max_examples=often(250))
 def test_crashes_of_more_plans_repeat_only_what_was_in_progress(case, seconds):
     crash_everywhere(case, play(case.plan, case.answer, stopped_after=seconds))
 

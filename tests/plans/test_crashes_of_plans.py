@@ -13,6 +13,7 @@ from paas_plans.workstream import Workstream
 from paas_runner.testing import run_virtual, virtual_now
 from tests.plans.made_up_worlds import Case, cases
 from tests.plans.mortal import PLUGINS, Does, Life, MortalStore, Record, broken_promises
+from tests.support.often import often
 
 HOURS = 24 * 3600
 
@@ -66,9 +67,10 @@ def test_a_plan_survives_a_kill_at_each_write(case, again):
     assert_survives_every_kill(case, again)
 
 
+@pytest.mark.soak
 @pytest.mark.long
 @given(cases(most=2), st.integers(0, 100))
-@settings(max_examples=24)
+@settings(max_examples=often(12))
 @pytest.mark.timeout(300)
 def test_more_plans_survive_a_kill_at_each_write(case, again):
     assert_survives_every_kill(case, again)

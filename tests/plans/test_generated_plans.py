@@ -5,6 +5,7 @@ from paas_plans.plan import Action, CheckKind, DeferredBatch, When
 from paas_plans.walk import items, walk
 
 from tests.plans.generated_plans import CHECKS, WORK, plans
+from tests.support.often import often
 
 
 @given(plans())
@@ -37,7 +38,7 @@ def is_full(plan):
 def test_there_are_plans_with_all_kinds_of_checks_and_batches():
     full = []
 
-    @settings(derandomize=True, database=None, max_examples=100)
+    @settings(derandomize=True, database=None, max_examples=often(100))
     @given(plans())
     def look(plan):
         full.append(is_full(plan))

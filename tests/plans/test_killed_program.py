@@ -21,8 +21,9 @@ from paas_plans.walk import items
 
 from tests.plans.invariants import assert_consistent
 from tests.plans.killed_program import Writes
+from tests.support.often import often
 
-KILLS = 100
+KILLS = often(100)
 LONGEST_SECONDS = 0.25
 
 
@@ -72,9 +73,10 @@ async def stored(folder: Path) -> list[Plan]:
     return plans
 
 
+@pytest.mark.soak
 @pytest.mark.long
 @pytest.mark.timeout(300)
-async def test_a_process_killed_a_hundred_times_keeps_what_was_promised(tmp_path):
+async def test_a_process_killed_again_and_again_keeps_what_was_promised(tmp_path):
     rng = random.Random(7)
     for _ in range(KILLS):
         killed_after(tmp_path, rng.uniform(0, LONGEST_SECONDS))

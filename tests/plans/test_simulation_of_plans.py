@@ -1,13 +1,14 @@
-"""Some seeds with every run of the tests, those that once failed among them; 200 with the long ones."""
+"""Some seeds with every run of the tests, those that once failed among them; 75 with the long ones."""
 
 from collections import Counter
 
 import pytest
 
 from tests.plans.simulate import simulate
+from tests.support.often import often
 
 ONCE_FAILED = (119, 213)
-LONG_RUNS, AT_ONCE = 200, 25
+LONG_RUNS, AT_ONCE = often(200), 20
 
 
 @pytest.mark.parametrize("seed", [3, 4, 6, 12, *ONCE_FAILED])
@@ -15,6 +16,7 @@ def test_plans_keep_their_promises_in_a_world_of_faults(seed):
     assert simulate(seed).violations == ()
 
 
+@pytest.mark.soak
 @pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("first", range(1000, 1000 + LONG_RUNS, AT_ONCE))

@@ -106,7 +106,11 @@ async def test_without_a_terminal_nothing_is_asked(world):
         ({"REGISTRATION_TOKEN": "glrt-wrong-token"}, 1, "the coordinator does not know this token"),
         ({"CI_SERVER_TOKEN": "wrong"}, 1, "--token: the coordinator does not know this token"),
         ({"CI_SERVER_TOKEN": "file:none"}, 1, "none is no file"),
-        ({"RUNNER_EXECUTOR": "shell"}, 1, '"shell" is not on offer; choices: clever-docker, local-docker'),
+        (
+            {"RUNNER_EXECUTOR": "shell"},
+            1,
+            '"shell" is not on offer; choices: clever-docker, clever-service-docker, kubernetes',
+        ),
         ({"CC_MULTI_TENANT": "perhaps"}, 1, "yes or no was expected"),
         ({"CC_ORGA_ID": "a/b"}, 1, "this is no id of an organisation"),
         ({"CC_ORGA_ID": "orga_00000000-0000-4000-8000-000000000000"}, 1, "for another organisation"),

@@ -70,7 +70,10 @@ async def test_a_person_who_gets_everything_wrong_first_ends_with_a_good_file(wo
         await person.expect("✗ yes or no was expected")
         await person.answer("without tags", "y")
         await person.answer("Executor", "shell")
-        await person.expect('✗ "shell" is not on offer; choices: clever-docker, local-docker')
+        await person.expect(
+            '✗ "shell" is not on offer; choices: clever-docker, clever-service-docker, kubernetes, '
+            "local-docker, service-docker"
+        )
         await person.answer("Executor", "1")
         await person.answer("multi-tenant")
         await person.answer("Id of the Clever Cloud organisation", "a b")

@@ -154,7 +154,7 @@ async def test_a_tree_without_a_job_is_a_container_that_cannot_start() -> None:
 
 async def test_the_command_tells_how_to_use_it_and_ends_on_a_signal(tmp_path: Path) -> None:
     command = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "paas_runner.sandbox", cwd=tmp_path, stdout=subprocess.PIPE
+        sys.executable, "-m", "paas_runner.sandbox", "--kubernetes", cwd=tmp_path, stdout=subprocess.PIPE
     )
     assert command.stdout is not None
     async with asyncio.timeout(20):
@@ -164,9 +164,12 @@ async def test_the_command_tells_how_to_use_it_and_ends_on_a_signal(tmp_path: Pa
         assert config.read_text() in result
         assert "export API_HOST=http://127.0.0.1:" in result
         assert "export REGISTRATION_TOKEN=" in result
+        kubeconfig = tmp_path / "sandbox.kubeconfig"
+        assert kubeconfig.stat().st_mode & 0o777 == 0o600
+        assert f"export KUBECONFIG={kubeconfig}" in result
         command.terminate()
         await command.communicate()
-    assert (command.returncode, config.exists()) == (0, False)
+    assert (command.returncode, config.exists(), kubeconfig.exists()) == (0, False, False)
 
 
 async def test_registration_can_be_rehearsed_with_what_the_sandbox_tells(tmp_path: Path) -> None:

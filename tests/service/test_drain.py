@@ -4,18 +4,20 @@ import asyncio
 from contextlib import nullcontext
 from datetime import timedelta
 
+import attrs
 import pytest
 
 from paas_runner.errors import RunnerError
 from paas_runner.job.capacity import Load
 from paas_runner.job.limits import Limits
+from paas_runner.job.tracked import Phase
 from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.sandbox.cloud import CloudOptions
 from paas_runner.sandbox.faults import Answer, Delay
-from paas_runner.service.drain import Drain
+from paas_runner.service.drain import Certificate, Drain
 from paas_runner.testing.memory_store import MemoryStore
 from paas_runner.testing.virtual_time import virtual_now
-from tests.support.records import NOW
+from tests.support.records import NOW, job_in
 from tests.support.tenants import MULTI, TENANTS, add_tenant, plant, submit_for
 from tests.support.views import dispatch_view
 
@@ -114,6 +116,22 @@ async def test_a_process_without_jobs_says_that_it_waits_for_those_of_others():
     stopping.set()
     await draining
     assert drain.certificate is None
+
+
+async def test_hosts_on_standby_are_told_beside_the_jobs_that_are_left():
+    """H140."""
+    dispatcher = _Idle()
+    dispatcher.view = attrs.evolve(_Idle.view, jobs=[job_in(Phase.STANDBY), job_in(Phase.RUNNING)])
+    drain = Drain(dispatcher, store=MemoryStore(), clock=lambda: NOW, stopping=asyncio.Event())
+    told = await anext(drain.progress())
+    assert told == {"progress": {"jobs": 1, "phases": {"running": 1}, "standby": 1}}
+
+
+def test_a_job_of_which_a_host_on_standby_is_left_was_reported():
+    certificate = Certificate(at=NOW, jobs=[job_in(Phase.STANDBY)])
+    assert not certificate.clean
+    assert certificate.document["unreported"] == 0
+    assert certificate.document["open_intents"] == 1
 
 
 def test_an_idle_service_is_drained_soon(operate):

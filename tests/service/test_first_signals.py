@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from paas_runner.service.first_signals import SIGNALS, is_service
+from tests.support.often import often
 
 PROGRAMS = Path(sys.executable).parent
 CONFIG = """
@@ -81,8 +82,8 @@ def begin(tmp_path):
         each.process.wait()
 
 
-FEW, MANY = (0.0, 0.2), tuple(number / 20 for number in range(1, 40))
-DELAYS = [*FEW, *(pytest.param(seconds, marks=pytest.mark.long) for seconds in MANY)]
+FEW, MANY = (0.0, 0.2), tuple(2 * number / often(40) for number in range(1, often(40)))
+DELAYS = [*FEW, *(pytest.param(seconds, marks=(pytest.mark.long, pytest.mark.soak)) for seconds in MANY)]
 
 
 @pytest.mark.process

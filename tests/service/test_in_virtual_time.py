@@ -44,6 +44,7 @@ def test_nothing_of_the_runners_own_stands_in_the_log_of_a_job_that_ran(play):
     play(story)
 
 
+@pytest.mark.soak
 @pytest.mark.long
 def test_a_hundred_jobs_at_once_never_more_than_the_limit(play):
     async def story(world):

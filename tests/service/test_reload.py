@@ -350,6 +350,7 @@ def test_a_request_in_flight_is_not_dropped_and_its_job_is_run(operate):
     operate(story)
 
 
+@pytest.mark.soak
 @pytest.mark.long
 def test_thirty_reloads_under_load_lose_nothing(operate):
     """Limits and tokens change, runners come and go, every third file is wrong."""

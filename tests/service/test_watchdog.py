@@ -3,11 +3,18 @@
 import asyncio
 from datetime import timedelta
 
+import attrs
 import pytest
 from structlog.testing import capture_logs
 
+from paas_runner.job.capacity import Load
+from paas_runner.job.limits import Limits
+from paas_runner.job.tracked import JobKey, Phase
 from paas_runner.sandbox.faults import Answer, Hang
 from paas_runner.service.systemd import ServiceManager
+from paas_runner.service.watchdog import status_line
+from tests.support.records import job_in
+from tests.support.views import dispatch_view
 from tests.support.virtual_world import VirtualWorld
 
 WATCHDOG = timedelta(minutes=3)
@@ -105,3 +112,12 @@ def test_an_outage_of_both_sides_for_hours_starves_nothing(play, listener, fault
 
 async def hang(*_, **__):
     await asyncio.Event().wait()
+
+
+def test_hosts_on_standby_are_named_and_are_no_jobs():
+    """H140."""
+    records = [attrs.evolve(job_in(Phase.STANDBY), key=JobKey("a", number)) for number in (1, 2)]
+    load = Load.of([*records, job_in(Phase.RUNNING)], Limits(concurrent=9, provisioning=9))
+    assert status_line(dispatch_view(load=load)) == "no runners, 1 job: 1 running; 2 hosts on standby"
+    load = Load.of(records[:1], Limits(concurrent=9, provisioning=9))
+    assert status_line(dispatch_view(load=load)) == "no runners, no jobs; 1 host on standby"

@@ -37,7 +37,7 @@ class CrowdedWorld(SimulatedWorld):
         section = self._dice.choice(["", "request_concurrency = 3", HALF, 'cc_max_flavor = "XL"'])
         self._config["runner"] = section
         if section == HALF:
-            self.reference_jobs /= 2  # to the judge, who knows of one runner
+            self.share = 0.5
 
     async def _users(self) -> None:
         for swarm in range(SWARMS):

@@ -7,6 +7,7 @@ import re
 
 import httpx
 
+from paas_runner.helper.protocol import LAUNCH_JOB_PATH, LaunchRequest
 from paas_runner.store import StoreError
 from tests.simulation.chaos import Chaos, Fault
 
@@ -59,6 +60,9 @@ class ChaoticTransport(httpx.AsyncBaseTransport):
         await self._life.point()
         if push := _PUSH.search(request.url.path):
             self._world.note_push(push[1], sent=request.method == "POST")
+        if request.url.path == LAUNCH_JOB_PATH:
+            wanted = LaunchRequest.from_json(request.content)
+            self._world.note_helper_launch(wanted.job.job_id, wanted.config)
         if not request.url.path.endswith("/jobs/request"):
             return await self._exchanged(request)
         with self._world.one_more_asking():
@@ -138,6 +142,9 @@ class ChaoticStore:
 
     async def forget(self, key, *, ended, history=()):
         await self._write(functools.partial(self._disk.forget, ended=ended, history=history), key)
+
+    async def hand_on(self, giver, taker):
+        await self._write(functools.partial(self._disk.hand_on, giver), taker)
 
     async def charge(self, charge, *, keep_from):
         return await self._write(functools.partial(self._disk.charge, keep_from=keep_from), charge)

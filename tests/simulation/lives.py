@@ -7,7 +7,6 @@ import math
 import httpx
 import structlog
 
-from executors.clever import CleverDocker
 from paas_runner.http import Exchanges, Http
 from paas_runner.service.app import serve
 from paas_runner.service.assembly import Edges
@@ -17,7 +16,7 @@ from tests.simulation.edges import ChaoticTransport, Incarnation
 from tests.simulation.freezing import Freezable
 from tests.simulation.shared_database import RemoteStore
 from tests.simulation.traces import RECEIVER
-from tests.support.virtual_world import CLOUD
+from tests.simulation.world import EXECUTORS, side_of
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -91,6 +90,7 @@ class Member:
     async def keep_it_running(self) -> None:
         """The service manager: starts it again, however it ended."""
         while True:
+            await self._world.allowed.wait()
             life = self.life = Life(self._world, self)
             self.lives += 1
             life.serving = life.begin(self._serve(life))
@@ -128,7 +128,7 @@ class Member:
             ),
             exchanges=exchanges,
             open_store=open_store,
-            executors={"clever-docker": CleverDocker},
+            executors=EXECUTORS,
             rng=self._world.rng,
             started_at=virtual_now() + self._world.wall,
             elapsed=asyncio.get_running_loop().time,
@@ -152,5 +152,5 @@ class SplitTransport(ChaoticTransport):
     def of(cls, world, life: Life, url: str):
         if url.startswith(RECEIVER):
             return world._transport(url)
-        side = life.way_to("cloud" if url.startswith(CLOUD) else "coordinator")
+        side = life.way_to(side_of(url))
         return cls(world._transport(url), side=side, world=world, incarnation=life)

@@ -316,6 +316,11 @@ class PairWorld(SimulatedWorld):
             self.chaos.counts["orderly stop"] += 1
             life.stop()
 
+    def kill_all(self) -> None:
+        for member in self.members:
+            if member.life:
+                member.life.kill()
+
     async def _kill(self) -> None:
         if life := self.life:
             self.chaos.counts["crash"] += 1
@@ -393,9 +398,9 @@ class PairWorld(SimulatedWorld):
         tracked = [job for job in self.store._jobs.values() if job.phase is not Phase.GONE]
         self.recorded |= {job.key.job_id for job in tracked}
         foreseen = [job for job in tracked if job.key not in self._late]
-        taking = sum(job.takes_room for job in foreseen)
+        taking = sum(job.takes_place for job in foreseen)
         limits = Limits(concurrent=self._concurrent, provisioning=self._concurrent)
-        weight, quota = Load.of(foreseen, limits).weight, M_WEIGHT * self.reference_jobs
+        weight, quota = Load.of(foreseen, limits).weight, M_WEIGHT * self.reference_jobs * self.share
         if self.chaos.counts["store refusal"] or (taking <= self._concurrent and weight <= quota + 1e-6):
             self._in_bounds_at = self.seconds()  # after a refusal stale records stay
         elif self.seconds() > self._in_bounds_at + LATE_SECONDS:

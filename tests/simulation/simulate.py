@@ -19,12 +19,14 @@ import attrs
 import structlog
 
 from paas_runner.testing.virtual_time import VirtualTimeLoop
+from tests.simulation.audited import AuditedWorld
 from tests.simulation.crowd import CrowdedWorld
 from tests.simulation.freezing import Freezable, FreezableLoop
 from tests.simulation.listener import listen
 from tests.simulation.neighbours import NeighbouringWorld
 from tests.simulation.pairs import PairWorld
 from tests.simulation.scraper import Scraper
+from tests.simulation.stays import StayingCrowd, StayingPairs, StayingWorld
 from tests.simulation.world import SimulatedWorld
 
 NEIGHBOURS = 1_000_000
@@ -35,6 +37,12 @@ CROWDS = 2_000_000
 
 PAIRS = 3_000_000
 """From this seed on worlds have several processes on one store."""
+
+AUDITS = 4_000_000
+"""From this seed on worlds have an audit of acquisitions, and a coordinator with which jobs can be lost."""
+
+STAYING = 5_000_000
+"""From this seed on hosts stay: a quarter of the worlds has swarms of jobs, a quarter several processes."""
 
 
 @attrs.frozen(kw_only=True)
@@ -57,24 +65,37 @@ class Outcome:
     violation: str = ""
 
 
+def kind_of(seed: int) -> type[SimulatedWorld]:
+    """Of world."""
+    if seed >= STAYING:
+        return (StayingCrowd, StayingPairs, StayingWorld, StayingWorld)[seed % 4]
+    kinds = {
+        AUDITS: AuditedWorld,
+        PAIRS: PairWorld,
+        CROWDS: CrowdedWorld,
+        NEIGHBOURS: NeighbouringWorld,
+        0: SimulatedWorld,
+    }
+    return next(kind for first, kind in kinds.items() if seed >= first)
+
+
 def simulate(seed: int, *, notified: bool = False, watched: bool = False) -> Outcome:
     """One run from a seed; a violation is part of the outcome.
 
     Somebody may be told what goes wrong, and somebody may look at its metrics all the time.
     """
-    loop = FreezableLoop if seed >= PAIRS else VirtualTimeLoop
+    loop = FreezableLoop if issubclass(kind_of(seed), PairWorld) else VirtualTimeLoop
     with tempfile.TemporaryDirectory() as folder, asyncio.Runner(loop_factory=loop) as runner:
         return runner.run(_simulated(Path(folder), seed, notified=notified, watched=watched))
 
 
 def as_one_of_many(seed: int) -> Outcome:
     """Every fourth world is one whose numbers somebody looks at all the time."""
-    return simulate(seed, watched=seed % 4 == 0 and seed < PAIRS)
+    return simulate(seed, watched=seed % 4 == 0 and not issubclass(kind_of(seed), PairWorld))
 
 
 async def _simulated(folder: Path, seed: int, *, notified: bool, watched: bool) -> Outcome:
-    kinds = {PAIRS: PairWorld, CROWDS: CrowdedWorld, NEIGHBOURS: NeighbouringWorld, 0: SimulatedWorld}
-    world = next(kind for first, kind in kinds.items() if seed >= first)(folder, seed)
+    world = kind_of(seed)(folder, seed)
     told = listen(world) if notified else []
     scraper = Scraper(world) if watched else None
     violation = ""
@@ -149,12 +170,19 @@ def main() -> int:
         "--runs",
         type=int,
         default=200,
-        help="how many seeds: two fifths of plain worlds, a fifth of each other kind (default 200)",
+        help="how many seeds: a sixth of each kind of world (default 200)",
     )
     parser.add_argument(
         "--pairs", action="store_true", help="only worlds in which several processes share one store"
     )
+    parser.add_argument("--staying", action="store_true", help="only worlds whose hosts stay")
     parser.add_argument("--first", type=int, default=1, help="the first seed (default 1)")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=math.inf,
+        help="begin no seed after so long, and wait for none that is not done by then; kinds take turns",
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     chosen = parser.parse_args()
     quiet()
@@ -162,22 +190,34 @@ def main() -> int:
         outcome = as_one_of_many(chosen.seed)
         print(outcome.violation or f"seed {chosen.seed}: kept", dict(outcome.counts))
         return 1 if outcome.violation else 0
-    return _many(_seeds(chosen.first, chosen.runs, pairs=chosen.pairs), chosen.workers)
+    seeds = _seeds(chosen.first, chosen.runs, only=_only(chosen))
+    if chosen.seconds < math.inf:
+        seeds = sorted(seeds, key=lambda seed: seed % NEIGHBOURS)
+    return _many(seeds, chosen.workers, chosen.seconds)
 
 
-def _seeds(first: int, runs: int, *, pairs: bool) -> Sequence[int]:
-    if pairs:
-        return range(PAIRS + first, PAIRS + first + runs)
-    of_each = runs // 5
-    wider = [kind + first + number for kind in (NEIGHBOURS, CROWDS, PAIRS) for number in range(of_each)]
+def _only(chosen: argparse.Namespace) -> int | None:
+    return STAYING if chosen.staying else PAIRS if chosen.pairs else None
+
+
+def _seeds(first: int, runs: int, *, only: int | None) -> Sequence[int]:
+    if only is not None:
+        return range(only + first, only + first + runs)
+    of_each = runs // 6
+    wider = [
+        kind + first + number
+        for kind in (NEIGHBOURS, CROWDS, PAIRS, AUDITS, STAYING)
+        for number in range(of_each)
+    ]
     return [*range(first, first + runs - len(wider)), *wider]
 
 
-def _many(seeds: Sequence[int], workers: int) -> int:
+def _many(seeds: Sequence[int], workers: int, seconds: float) -> int:
     began, totals, lives, jobs, broken = time.monotonic(), Counter(), 0, 0, []
+    ended = 0
     takeovers: Counter[tuple[str, int]] = Counter()
     with multiprocessing.Pool(workers, initializer=quiet) as pool:
-        for number, outcome in enumerate(pool.imap_unordered(as_one_of_many, seeds, chunksize=4), 1):
+        for ended, outcome in enumerate(pool.imap_unordered(as_one_of_many, seeds), 1):
             totals += outcome.counts
             takeovers += outcome.takeovers
             lives += outcome.lives
@@ -189,10 +229,12 @@ def _many(seeds: Sequence[int], workers: int) -> int:
                     f"  again: make simulate SEED={outcome.seed}",
                     flush=True,
                 )
-            if sys.stderr.isatty() or number % 100 == 0:
-                print(f"\r{number} of {len(seeds)} seeds", end="", file=sys.stderr, flush=True)
+            if sys.stderr.isatty() or ended % 100 == 0:
+                print(f"\r{ended} of {len(seeds)} seeds", end="", file=sys.stderr, flush=True)
+            if time.monotonic() - began >= seconds:
+                break
     print(
-        f"\n{len(seeds)} seeds in {time.monotonic() - began:.0f} s: {jobs} jobs, {lives} lives, "
+        f"\n{ended} seeds in {time.monotonic() - began:.0f} s: {jobs} jobs, {lives} lives, "
         f"{totals['crash']} crashes, {len(broken)} violations"
     )
     for name, count in totals.most_common():

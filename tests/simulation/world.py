@@ -5,9 +5,11 @@ import contextlib
 import functools
 import math
 import random
+from collections import Counter
 from datetime import timedelta
 
 from executors.clever import CleverDocker
+from executors.clever_service import CleverService
 from executors.push.built_in import LOOK_SECONDS
 from paas_runner.errors import RunnerError
 from paas_runner.http import Exchanges, Http
@@ -18,7 +20,7 @@ from paas_runner.job.variables import Variable
 from paas_runner.pipelines.jobs import LedgerKind
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox.cloud import CloudOptions
-from paas_runner.sandbox.cloud.application import Definition, Lifetime
+from paas_runner.sandbox.cloud.application import DOMAIN, Definition, Lifetime
 from paas_runner.sandbox.scripted import PLAYED_BYTES
 from paas_runner.server.waiting import keep_sweeping
 from paas_runner.service.app import serve
@@ -33,6 +35,10 @@ from tests.support.virtual_world import CLOUD, VirtualWorld
 
 HOUR = 3600.0
 STORM_SECONDS = 2 * HOUR
+EXECUTORS = {
+    "clever-docker": CleverDocker,
+    "clever-service-docker": functools.partial(CleverService, clock=virtual_now),
+}
 QUIET_SECONDS = 12 * HOUR
 JOBS = 8
 M_WEIGHT = 8**1.25
@@ -69,6 +75,12 @@ def _bounds(seed: int) -> str:
     )
 
 
+def side_of(url: str) -> str:
+    """Who is asked there: hosts are behind the cloud's load balancer."""
+    of_cloud = url.startswith(CLOUD) or url.rstrip("/").endswith(f".{DOMAIN}")
+    return "cloud" if of_cloud else "coordinator"
+
+
 class Violation(AssertionError):  # noqa: N818 - the word of the report
     """The promise was broken."""
 
@@ -76,17 +88,23 @@ class Violation(AssertionError):  # noqa: N818 - the word of the report
 class SimulatedWorld(VirtualWorld):
     """Two hours of storm, then calm weather until everything has come to its end."""
 
+    runner_more = ""
+    """More of the runner's section."""
+
+    two_phases_likely = 0.5
+    transport_kind = ChaoticTransport
+
     def __init__(self, folder, seed: int) -> None:
         self.chaos = Chaos(seed)
         rng = self.chaos.rng
         self.seed = seed
-        self.two_phases = rng.random() < 0.5
+        self.two_phases = rng.random() < self.two_phases_likely
         super().__init__(
             folder,
             seed=seed,
             concurrent=rng.choice([1, 3, 10]),
             check_interval=rng.choice([3, 30, 30, 30]),  # polls cost most of a run and show least
-            runner=f"limit = {rng.choice([0, 0, 2])}",
+            runner=f"limit = {rng.choice([0, 0, 2])}{self.runner_more}",
             more=_tables(seed),
             cloud=CloudOptions(
                 repository_delay=timedelta(seconds=rng.uniform(0, 10)),
@@ -108,6 +126,7 @@ class SimulatedWorld(VirtualWorld):
         self.traces = FollowedTraces(self.cloud)
         self._apps[RECEIVER] = self.traces.receiver.app
         self.reference_jobs = reference_jobs(seed)
+        self.share = 1.0  # of the quota, for the jobs of a runner
         self.latency = 0.0
         self._asking = 0
         self.looked_at: dict[int, float] = {}
@@ -115,10 +134,15 @@ class SimulatedWorld(VirtualWorld):
         self.looks_before_pushes: dict[str, list[tuple[float, float]]] = {}
         self.operator = Operator(self, seed)
         self.broken = False
+        self.allowed = asyncio.Event()
+        """Whether the service may be started."""
+
+        self.allowed.set()
         self.life: Incarnation | None = None
         self.lives = 0
         self.submitted = []
         self.recorded: set[int] = set()
+        self.acted: set[int] = set()
         self._down: dict[str, float] = {"coordinator": 0.0, "cloud": 0.0}
         self._wall = timedelta()
         self._tasks: set[asyncio.Task] = set()
@@ -178,6 +202,10 @@ class SimulatedWorld(VirtualWorld):
         else:
             self._last_look[app_id] = self.looked_at.get(int(name.rpartition("-")[2]), 0.0)
 
+    def note_helper_launch(self, job_id: int, configuration: str) -> None:
+        """A helper is asked to begin a job."""
+        self.traces.note_launch(str(job_id), configuration)
+
     def note_records(self) -> None:
         """At every write: who was ever recorded, and whether the limits are kept."""
         tracked = [job for job in self.store._jobs.values() if job.phase is not Phase.GONE]
@@ -185,11 +213,11 @@ class SimulatedWorld(VirtualWorld):
         if self.chaos.counts["store refusal"]:  # stale records stay then
             return
         concurrent = self._config["concurrent"]
-        taking = sum(job.takes_room for job in tracked)
-        if taking > concurrent:
-            raise Violation(f"{taking} jobs take room, {concurrent} are allowed")
+        taking = [job for job in tracked if job.takes_place]
+        if len(taking) > concurrent:
+            raise Violation(f"{len(taking)} jobs take room, {concurrent} are allowed")
         limits = Limits(concurrent=concurrent, provisioning=concurrent)
-        weight, quota = Load.of(tracked, limits).weight, M_WEIGHT * self.reference_jobs
+        weight, quota = Load.of(taking, limits).weight, M_WEIGHT * self.reference_jobs * self.share
         if weight > quota + 1e-6:
             raise Violation(f"the jobs' hosts may weigh {weight}, {quota} is allowed")
 
@@ -210,6 +238,7 @@ class SimulatedWorld(VirtualWorld):
             helpers[1].cancel()
             helpers[2].cancel()
             self.chaos.calm_down()
+            await self.before_calm()
             await self._quiet()
             keeping.cancel()
             for helper in helpers:
@@ -217,9 +246,13 @@ class SimulatedWorld(VirtualWorld):
         await self._end_of_service()
         self._judge()
 
+    async def before_calm(self) -> None:
+        """What comes between storm and calm."""
+
     async def _keep_it_running(self) -> None:
         """The service manager: starts the service again, however it ended."""
         while True:
+            await self.allowed.wait()
             self.life = Incarnation(self.chaos)
             self.lives += 1
             serving, self.stopping = self._start(self.life)
@@ -245,7 +278,7 @@ class SimulatedWorld(VirtualWorld):
             connect=http,
             exchanges=exchanges,
             open_store=open_store,
-            executors={"clever-docker": CleverDocker},
+            executors=EXECUTORS,
             rng=self.rng,
             started_at=virtual_now() + self._wall,
             control=life.control,
@@ -255,6 +288,11 @@ class SimulatedWorld(VirtualWorld):
         stopping = asyncio.Event()
         return asyncio.ensure_future(serve(self.configuration(), edges, stopping)), stopping
 
+    def kill_all(self) -> None:
+        """As a power failure does."""
+        if self.life:
+            self.life.kill()
+
     def sites(self, _life: Incarnation):
         """How a life of the service listens, where it is watched."""
         return listen
@@ -262,8 +300,7 @@ class SimulatedWorld(VirtualWorld):
     def _chaotic(self, life: Incarnation, url: str):
         if url.startswith(RECEIVER):  # no job hangs on it: it draws no misfortune from those that do
             return self._transport(url)
-        side = "cloud" if url.startswith(CLOUD) else "coordinator"
-        return ChaoticTransport(self._transport(url), side=side, world=self, incarnation=life)
+        return self.transport_kind(self._transport(url), side=side_of(url), world=self, incarnation=life)
 
     async def _users(self) -> None:
         """Jobs of all kinds over the first hour, some cancelled at some time."""
@@ -315,11 +352,15 @@ class SimulatedWorld(VirtualWorld):
         """Until nothing is left to do, which must come."""
         for _ in range(int(QUIET_SECONDS / 60)):
             await asyncio.sleep(60)
-            ended = all(self.gitlab.latest(job.job_id).ended for job in self.submitted)
+            ended = all(self.gitlab.latest(job.job_id).ended for job in self.submitted) and not self.owes()
             if ended and not self.store._jobs and self._foreign.issuperset(e.app_id for e in self.alive):
                 await self._nothing_is_held()
                 return
         raise Violation(f"not everything came to an end: {self._leftovers()}")
+
+    def owes(self) -> bool:
+        """Whether something is begun that is no job's."""
+        return False
 
     async def _nothing_is_held(self) -> None:
         """After calm weather no living job needs anything: so nothing is taken of any bound."""
@@ -370,13 +411,7 @@ class SimulatedWorld(VirtualWorld):
 
     def _judge(self) -> None:
         """At the end: nothing lost, leaked, doubled or touched."""
-        launches: dict[str, int] = {}
-        for entry in self.cloud.ledger.created:
-            if entry.app_id in self._foreign:
-                if not entry.alive or entry.deletions or entry.pushes:
-                    raise Violation(f"a foreign host was touched: {entry}")
-                continue
-            launches[entry.name] = launches.get(entry.name, 0) + entry.launches
+        launches = self._launches()
         doubled = {name: count for name, count in launches.items() if count > 1}
         if doubled:
             raise Violation(f"launched more than once: {doubled}")
@@ -389,6 +424,19 @@ class SimulatedWorld(VirtualWorld):
             self.chaos.counts["measured" if charge.use else "not measured"] += 1
             if charge.use and charge.use.memory_bytes != PLAYED_BYTES:
                 raise Violation(f"of job {charge.key} another use was kept than its host told: {charge.use}")
+
+    def _launches(self) -> Counter[str]:
+        """How often each job was begun, by the name of a host of its own."""
+        launches: Counter[str] = Counter()
+        for entry in self.cloud.ledger.created:
+            if entry.app_id in self._foreign:
+                if not entry.alive or entry.deletions or entry.pushes:
+                    raise Violation(f"a foreign host was touched: {entry}")
+            elif entry.app_id not in self.helpers.app_ids:
+                launches[entry.name] += entry.launches
+        for key, times in self.helpers.begun.items():
+            launches[f"hpd-job-{key.runner_name}-{key.job_id}"] += times
+        return launches
 
     def _host_names(self, job) -> list[str]:
         """By the keys with which runners were first recorded: those of tokens rotated before, maybe."""

@@ -132,3 +132,12 @@ def test_orphans_that_are_still_there_come_first_and_are_counted():
         ("2", False),
         ("3", True),
     ]
+
+
+def test_a_host_on_standby_says_so_and_how_long_it_still_waits():
+    jobs = [job_in(Phase.STANDBY), job_in(Phase.RUNNING, key=JobKey("abc123xyz", 2))]
+    found, _ = hosts.hosts(jobs, NOW + timedelta(seconds=30), names={})
+    assert {host.job: (str(host.state), host.standby_seconds_left) for host in found} == {
+        1: ("standby", 90.0),
+        2: ("busy", None),
+    }

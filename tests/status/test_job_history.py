@@ -63,19 +63,25 @@ def test_events_have_different_names_which_are_those_of_stored_histories():
         "host_created",
         "host_left",
         "host_ready",
+        "host_released",
+        "host_renewed",
+        "host_reused",
+        "host_taken",
+        "host_unfit",
         "launch_intended",
         "launched",
         "life_seen",
         "not_yet",
         "provision_intended",
         "reported",
+        "standby_over",
         "unchecked",
     ]
     assert len(names) == len(EVENTS)
 
 
 def test_only_what_a_start_asks_again_need_not_be_on_the_disk():
-    asked_again = {ev.Checked, ev.Unchecked, ev.HostChecked, ev.HostReady, ev.NotYet}
+    asked_again = {ev.Checked, ev.Unchecked, ev.HostChecked, ev.HostReady, ev.HostRenewed, ev.NotYet}
     assert {event for event in EVENTS if not event.durable} == asked_again
 
 
@@ -133,7 +139,7 @@ def test_nothing_depends_on_the_history():
     assert attrs.evolve(record, history=()) == record
 
 
-@pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.GONE])
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase not in (Phase.STANDBY, Phase.GONE)])
 def test_what_is_announced_is_what_the_job_loop_does(phase):
     """Followed through all its waits the decision is the announced one, at the announced time."""
     record, policy = job_in(phase), Policy()
@@ -178,6 +184,29 @@ def test_a_job_that_is_given_up_says_why():
 def test_a_host_that_stays_as_configured_is_not_announced_to_go():
     found = outlook(job_in(Phase.DECOMMISSIONING), NOW, Policy(keep_finished=True))
     assert found.what == "forget the job"
+
+
+STANDBY = Policy(standby=timedelta(minutes=20))
+
+
+def test_a_host_that_may_be_used_again_is_announced_to_be_cleaned_then_to_wait():
+    """H140."""
+    ended = apply(job_in(Phase.RUNNING), ev.Ended(), NOW)
+    ended = attrs.evolve(ended, host=attrs.evolve(ended.host, series="acme"))
+    assert outlook(ended, NOW, STANDBY).what == "clean the host, so that another job may have it"
+    until = NOW + timedelta(minutes=20)
+    waits = apply(ended, ev.HostReleased(until=until, lease=timedelta(minutes=10)), NOW)
+    found = outlook(waits, NOW + SECOND, STANDBY)
+    assert (found.what, found.at) == ("remove the host, unless another job has it by then", until)
+    assert found.why == "no job has come for it in time"
+    assert outlook(waits, NOW, Policy()).why == "hosts are not kept any more, as configured"
+
+
+def test_a_host_on_standby_that_cannot_be_asked_says_so():
+    waits = apply(job_in(Phase.STANDBY), ev.Deferred(until=NOW + SECOND, trouble="no answer"), NOW)
+    found = outlook(attrs.evolve(waits, heard_at=NOW - timedelta(minutes=5)), NOW, STANDBY)
+    assert found.what == "let the host on standby hear of us"
+    assert found.why == "1 try failed, the last: no answer"
 
 
 def test_what_a_job_used_of_its_host_is_part_of_its_history():

@@ -40,11 +40,13 @@ def shown(*records, at=NOW, state=report.ServiceState.RUNNING, runners=None, blo
             concurrent=report.Use(used=len(records), limit=10),
             provisioning=report.Use(used=0, limit=5),
             quota=more.get("quota"),
+            standby_weight=more.get("standby_weight", 0.0),
         ),
         runners=[runner()] if runners is None else runners,
         jobs=report.jobs(
             records, at, names={KEY: "acme"}, policies=more.get("policies", {KEY: Policy()}), blocked=blocked
         ),
+        standby=more.get("standby", ()),
     )
 
 
@@ -160,3 +162,49 @@ def test_what_comes_from_elsewhere_can_neither_move_the_cursor_nor_break_the_out
     redactor.add([Secret("status-view-canary")])
     show("a \x1b[2J\r\x07 half a pair \ud83d\nstatus-view-canary")
     assert capsys.readouterr().out == "a  [2J   half a pair  \n[secret]\n"
+
+
+def on_standby(at, **more):
+    host = attrs.evolve(job_in(Phase.STANDBY).host, flavor="XL", weight=4.0, price=3.0)
+    record = job_in(Phase.STANDBY, tenant="acme", host=host, host_since=NOW - timedelta(hours=1))
+    kept = Policy(standby=timedelta(minutes=2))
+    return report.standby(
+        [record, job_in(Phase.RUNNING)], at, names={KEY: "build"}, policies={KEY: kept}, **more
+    )
+
+
+def test_a_host_on_standby_is_shown_beside_the_jobs():
+    """H140: how long it still waits, what for and for whom, and what its wait has cost."""
+    at = NOW + timedelta(seconds=36)
+    quota = report.Use(used=4, limit=16)
+    lines = page(shown(at=at, quota=quota, standby_weight=4.0, standby=on_standby(at))).splitlines()
+    assert "0/10 jobs, 0/5 in provisioning, 4/16 of the weight quota, and 4 of it on standby" in lines
+    assert "no tracked jobs" in lines
+    assert [line.split() for line in lines[-2:]] == [
+        ["HOST", "ON", "STANDBY", "RUNNER", "LEFT", "FLAVOR", "TENANT", "SO", "FAR", "LEFT", "BY", "JOB"],
+        ["app_1", "build", "1", "min", "24", "s", "XL", "acme", "0.03", "1"],
+    ]
+
+
+def test_what_happens_to_a_host_on_standby_next_is_told():
+    [host] = on_standby(NOW)
+    assert (host.seconds_left, host.cost_so_far, host.next.at) == (120, 0, NOW + timedelta(minutes=2))
+    [host] = on_standby(NOW + timedelta(hours=1), blocked="stopping")
+    assert (host.seconds_left, host.next, host.blocked) == (0, None, "stopping")
+
+
+def test_hosts_that_come_to_wait_and_go_are_changes():
+    waits = shown(standby=on_standby(NOW))
+    assert list(changes(shown(), waits)) == [
+        "12:00:00 host app_1: on standby, 2 min 0 s left, of job abc123xyz/1"
+    ]
+    assert list(changes(waits, shown())) == ["12:00:00 host app_1: on standby no longer"]
+
+
+def test_a_job_is_explained_as_over_while_its_host_waits():
+    record = job_in(Phase.STANDBY)
+    [found] = shown(record).jobs
+    told = format_explanation(
+        JobExplanation(at=NOW, key=record.key, job=found, history=describe_history(record.history))
+    )
+    assert "is over, and its host waits for another one, for 0 s of the 0 s since" in told

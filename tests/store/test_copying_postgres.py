@@ -20,6 +20,7 @@ from paas_runner.store.database import StoreInUseError
 from paas_runner.store.opening import open_store
 from paas_runner.store.snapshot import accounts, histories, past_jobs, pending_notices, take
 from tests.store.test_copying import HOUR, SEEN, copied, everything, filled
+from tests.support.often import often
 from tests.support.postgres.server import PASSWORD
 from tests.support.records import NOW, job
 from tests.support.stores import SECTIONS, close_store, open_to_write, tending
@@ -185,6 +186,7 @@ def test_an_interrupted_copy_leaves_an_empty_database(filled, database):
     assert records(database) == take(filled)
 
 
+@pytest.mark.soak
 @pytest.mark.long
 def test_a_copy_that_is_killed_at_any_time_is_begun_again(filled, database, tmp_path):
     """Both ways, each time a little later; what a service would find is nothing, or all of it."""
@@ -196,8 +198,9 @@ def test_a_copy_that_is_killed_at_any_time_is_begun_again(filled, database, tmp_
     )
     url = database.url.reveal()
     ends = set()
-    for number in range(25):
-        ends.add(killed_after(0.01 * number, code, filled, url))
+    steps = often(25)
+    for number in range(steps):
+        ends.add(killed_after(0.25 * number / steps, code, filled, url))
         with closing(connected(database)) as db:
             made = db.execute("SELECT to_regclass('job') IS NOT NULL").fetchone() == (True,)
             jobs = db.execute("SELECT count(*) FROM job").fetchone()[0] if made else 0

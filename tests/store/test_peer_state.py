@@ -13,7 +13,7 @@ from paas_runner.job.events import Checked, Failed
 from paas_runner.job.known_runner import peer_name, short_token
 from paas_runner.job.lifecycle import apply
 from paas_runner.job.tracked import Host, JobKey, Phase
-from paas_runner.store.peer_state import at_home, exported, imported
+from paas_runner.store.peer_state import at_home, exported, imported, set_aside
 from paas_runner.store.records import from_record, to_record
 from tests.support.records import FAILURE, HOST, NOW, job, job_in, payload
 
@@ -163,7 +163,7 @@ def test_a_host_of_a_kind_that_we_do_not_have_keeps_nothing_else_out():
     document = {
         "launched": [newer(1, resource=other), newer(2, resource=app_111(2))],
         "pending": [[newer(3, resource={"app_id": "app_pending"}), definition(3)]],
-        "to_decommission": [newer(4, resource={"app_id": "app_old"})],
+        "to_decommission": [newer(4, resource={"name": "app_old"}), newer(5, resource=7)],
     }
     found = imported(document, NAMES, NOW)
     assert [(known.key.job_id, known.phase) for known in found.jobs] == [
@@ -172,7 +172,105 @@ def test_a_host_of_a_kind_that_we_do_not_have_keeps_nothing_else_out():
     ]
     assert "made by another program" in found.jobs[1].failure.text
     assert found.jobs[1].host is None
-    assert list(found.possible_hosts) == ["app_other", "app_pending", "app_old"]
+    assert [each.about for each in found.aside] == [
+        "launched[0] (job 1 of abc123xy): its host app_other is of a kind that is not known",
+        "pending[0] (job 3 of abc123xy): its host app_pending is of a kind that is not known",
+        "to_decommission[0] (job 4 of abc123xy): its host app_old is of a kind that is not known",
+        "to_decommission[1] (job 5 of abc123xy): `paas_resource` is neither a text nor a table",
+    ]
+    assert not found.possible_hosts
+
+
+BROKEN = [
+    (7, "a job handle was expected"),
+    ({"job_id": 1, "token": "secret-canary"}, "`runner_name` is missing"),
+    ({**handle(1), "job_id": "1"}, "`job_id` is no positive number"),
+    ({**handle(1), "token": ["secret-canary"]}, "`token` is missing"),
+]
+
+
+@pytest.mark.parametrize(("entry", "why"), BROKEN)
+@pytest.mark.parametrize("name", ["launched", "pending", "to_decommission", "standby_resources"])
+def test_a_handle_that_makes_no_sense_is_put_aside_as_it_is_and_the_others_are_taken_in(name, entry, why):
+    """One foreign handle ends no start."""
+    entry = [entry, definition(1)] if name == "pending" else entry
+    document = {"launched": [newer(2, resource=app_111(2))], "pending": [], name: [entry]}
+    document["launched"] += [newer(2, resource=app_111(2))]
+    found = imported(document, NAMES, NOW)
+    assert [known.key.job_id for known in found.jobs] == [2]
+    [aside] = found.aside
+    assert aside.about.endswith(why)
+    assert "canary" not in repr(found)
+    assert set_aside(found.aside) == {
+        "launched": [],
+        "pending": [],
+        "to_decommission": [],
+        "standby_resources": [],
+    } | {name: [entry]}
+
+
+# --- helper services: hosts of service-docker and clever-service-docker -----------------------------------
+
+
+def fixed():
+    """As `ServiceApplication` of 1.1.1 dumps itself: of all jobs of a runner the same."""
+    return {"app_id": "hpd-job-abc123xy", "netloc": "helper:8000", "paas_token": "helper-canary"}
+
+
+def helped(number, **more):
+    place = f"app-{number}.cleverapps.io"
+    return app_111(number, netloc=place, paas_token=f"helper-canary-{number}", **more)
+
+
+DOCUMENT_HELPERS = {
+    "launched": [newer(1, resource=helped(1)), newer(2, resource=fixed())],
+    "pending": [
+        [newer(3, resource=helped(3, launched=False)), definition(3)],
+        [newer(4, resource=helped(4)), definition(4)],
+        [newer(5, resource=fixed()), definition(5)],
+    ],
+    "to_decommission": [newer(6, resource=helped(6)), newer(7, resource=fixed())],
+    "standby_resources": [newer(6, resource=helped(6)), newer(7, resource=fixed())],
+}
+
+
+def test_jobs_at_helper_services_become_the_phases_that_their_lists_mean():
+    """H130, H131: a helper service that stays has one job after the other, and is no one job's host."""
+    known = taken(DOCUMENT_HELPERS)
+    assert {number: record.phase for number, record in known.items()} == {
+        1: Phase.RUNNING,
+        2: Phase.RUNNING,
+        3: Phase.PROVISIONING,
+        4: Phase.LAUNCHED,
+        5: Phase.PROVISIONING,
+        6: Phase.DECOMMISSIONING,
+        7: Phase.DECOMMISSIONING,
+    }
+    assert known[1].host == Host(
+        ref="app_1",
+        weight=5.65,
+        details={
+            "deploy_url": "https://push.example/app_1.git",
+            "netloc": "app-1.cleverapps.io",
+            "paas_token": "helper-canary-1",
+            "runner_name": "abc123xy",
+        },
+    )
+    assert known[2].host == Host(
+        ref="hpd-job-abc123xy",
+        weight=1.0,
+        details={"netloc": "helper:8000", "paas_token": "helper-canary", "runner_name": "abc123xy"},
+    )
+    assert not any(record.host.series for record in known.values())
+    assert "canary" not in repr(known)
+
+
+def test_jobs_at_helper_services_go_back_in_the_form_that_1_1_1_loads():
+    lists = exported(list(taken(DOCUMENT_HELPERS).values()), NAMES)
+    resources = [entry["paas_resource"] for entry in lists["launched"]]
+    assert resources[0].items() >= helped(1).items()
+    assert resources[1] == lists["pending"][1][0]["paas_resource"] == fixed()
+    assert [entry["paas_resource"].keys() for entry in lists["to_decommission"]][1:] == [fixed().keys()]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +284,6 @@ def test_a_host_of_a_kind_that_we_do_not_have_keeps_nothing_else_out():
         ({"launched": [{"job_id": 1, "token": "t"}], "pending": []}, "`runner_name` is missing"),
         ({"launched": [{**handle(1), "job_id": "1"}], "pending": []}, "`job_id` is no positive number"),
         ({"launched": [{**handle(1), "token": ""}], "pending": []}, "`token` is missing"),
-        ({"launched": [handle(1, resource={"app_id": 1})], "pending": []}, "`paas_resource` has no `id`"),
     ],
 )
 def test_what_is_no_such_file_is_refused_in_words_and_without_values(document, why):
@@ -215,8 +312,20 @@ def test_each_phase_is_exported_to_the_list_that_means_it():
         Phase.RUNNING: "launched",
         Phase.FAILING: "to_decommission",
         Phase.DECOMMISSIONING: "to_decommission",
+        Phase.STANDBY: "to_decommission",
     }
     assert lists["standby_resources"] == []
+
+
+def test_a_host_on_standby_is_in_both_lists_in_which_1_1_1_has_it():
+    """H142; of a host without a helper service it would not know the weight, or how to use it again."""
+    details = {**HOST.details, "netloc": "app-1.cleverapps.io", "paas_token": "helper-canary"}
+    host = attrs.evolve(HOST, weight=5.65, details=details)
+    lists = exported([job_in(Phase.STANDBY, host=host)], NAMES)
+    assert lists["launched"] == lists["pending"] == []
+    [waiting] = lists["standby_resources"]
+    assert lists["to_decommission"] == [waiting]
+    assert waiting["paas_resource"].items() >= {**details, "id": "app_1", "weight": 5.65}.items()
 
 
 def test_a_handle_has_what_both_versions_load_and_nothing_that_0_5_0_refuses():

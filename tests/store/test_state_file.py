@@ -179,6 +179,39 @@ def test_something_that_is_no_file_is_a_clear_error(path):
         read(path, NAMES, NOW)
 
 
+STRANGE = {
+    "runner_name": "abc123xy",
+    "job_id": 8,
+    "token": "token-canary",
+    "paas_resource": {"app_id": "app_8"},
+}
+
+
+async def test_what_makes_no_sense_is_kept_in_a_file_of_its_own_that_can_be_taken_in_later(path):
+    handle = {"runner_name": "abc123xy", "job_id": 7, "token": "t", "paas_resource": "hpd-job-7"}
+    path.write_text(json.dumps({"launched": [STRANGE, handle], "pending": []}))
+    store = MemoryStore()
+    with structlog.testing.capture_logs() as logs:
+        await take_in(path, store, NAMES, NOW)
+    assert [known.key for known in await store.jobs()] == [JobKey("abc123xyz", 7)]
+    [aside] = path.parent.glob("state.json.*.aside")
+    assert stat.S_IMODE(aside.stat().st_mode) == 0o600
+    assert json.loads(aside.read_text())["launched"] == [STRANGE]
+    [said] = [each for each in logs if each["event"] == "handles_set_aside"]
+    assert said["set_aside"] == str(aside)
+    assert "app_8" in said["about"][0]
+    assert "canary" not in repr(logs)
+    assert not path.exists()
+
+
+async def test_what_makes_no_sense_is_not_lost_where_it_cannot_be_kept(path, monkeypatch):
+    path.write_text(json.dumps({"launched": [STRANGE], "pending": []}))
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(StateFileError, match="No space left on device"):
+        await take_in(path, MemoryStore(), NAMES, NOW)
+    assert json.loads(path.read_text())["launched"] == [STRANGE]
+
+
 async def test_jobs_of_the_other_program_are_taken_in_and_its_possible_hosts_are_named(path):
     handle = {"runner_name": "abc123xy", "job_id": 7, "token": "t"}
     path.write_text(json.dumps({"launched": [], "pending": [[handle, {"id": 7, "token": "t"}]]}))

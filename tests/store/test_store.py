@@ -22,7 +22,7 @@ from paas_runner.store import StoreError
 from paas_runner.store.database import StoreInUseError
 from paas_runner.store.snapshot import accounts
 from paas_runner.store.sqlite import SqliteStore
-from tests.support.records import FAILURE, NOW, job, job_in
+from tests.support.records import FAILURE, HOST, NOW, job, job_in
 from tests.support.stores import ALWAYS, STORES, charges_in, close_store, open_to_write, place_of
 
 DAY = timedelta(days=1)
@@ -66,6 +66,19 @@ async def test_a_forgotten_job_is_gone_and_forgetting_twice_is_fine(reopen):
     for _ in range(2):
         await store.forget(job(1).key, ended=True)
     assert not await (await reopen()).jobs()
+
+
+async def test_a_host_goes_from_one_record_to_the_other_in_one(reopen):
+    store = await reopen()
+    left = job_in(Phase.STANDBY)
+    await store.save(left)
+    await store.add(job(2))
+    by = JobKey("abc123xyz", 2)
+    taker = apply(job(2), ev.HostReused(host=HOST, doubtful=False), NOW)
+    await store.hand_on(apply(left, ev.HostTaken(by=by), NOW), taker)
+    store = await reopen()
+    assert await store.jobs() == [taker]
+    assert left.key in await store.ended()
 
 
 async def test_that_a_job_is_over_is_remembered_of_those_that_were_ours(reopen):
@@ -124,6 +137,15 @@ async def test_what_receivers_were_told_and_are_to_get_outlives_the_process(reop
     assert list(kept["ops"].pending) == ["n1"]
     await store.forget_receivers(["ops", "never was"])
     assert set(await store.notices()) == {"chat"}
+
+
+async def test_what_is_owed_to_a_coordinator_outlives_the_process(reopen):
+    store = await reopen()
+    assert await store.owed("abc") == ""
+    await store.keep_owed("abc", "[[1, 7]]")
+    await store.keep_owed("abc", "[[2, 7]]")
+    store = await reopen()
+    assert (await store.owed("abc"), await store.owed("other")) == ("[[2, 7]]", "")
 
 
 async def test_what_was_spent_since_is_the_part_since_then_of_priced_hosts(reopen):

@@ -97,7 +97,8 @@ class World:
         self.disk = Disk()
         self.logs = LogFiles(folder, most_bytes=1_000_000)
         book = RunBook(written=self._written)
-        self.engine = Engine(virtual_now, book, {each.name: each for each in definitions})
+        by_name = {each.name: each for each in definitions}
+        self.engine = Engine(virtual_now, book, by_name, stdout=self.logs.last_words)
         self.conductor = self.conduct()
 
     def _written(self, run_id: str, run: Run | None) -> None:

@@ -28,5 +28,8 @@ class MemoryJournal:
     async def stored(self, kind: str) -> Mapping[str, str]:
         return {key: text for (other, key), text in self.texts.items() if other == kind}
 
+    async def text(self, kind: str, key: str) -> str | None:
+        return self.texts.get((kind, key))
+
     async def flushed(self) -> None:
         """At once."""

@@ -9,6 +9,7 @@ import attrs
 import httpx
 from paas_pipelines.api.access import signed_token
 from paas_pipelines.api.served import Served
+from paas_pipelines.pages.framing import form_token
 from paas_pipelines.pages.site import PipelinePages
 
 from tests.support.served_pipelines import SECRET, ServedPipelines, serving
@@ -64,6 +65,10 @@ class Visited:
 
     async def post(self, path: str, **fields: str) -> httpx.Response:
         return await self.browser.post(path, data=fields)
+
+    async def submit(self, path: str, *, user: str = "alice", **fields: str) -> httpx.Response:
+        """The same by a form of a page that was shown to this user."""
+        return await self.post(path, csrf=form_token(SECRET, user), **fields)
 
 
 @contextlib.asynccontextmanager

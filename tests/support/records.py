@@ -8,7 +8,7 @@ from paas_runner.job import events as ev
 from paas_runner.job.failure import Failure, FailureReason
 from paas_runner.job.lifecycle import acquired, apply
 from paas_runner.job.payload import read
-from paas_runner.job.tracked import Host, Phase, TrackedJob
+from paas_runner.job.tracked import Host, JobKey, Phase, TrackedJob
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 HOST = Host(ref="app_1", flavor="M", details={"deploy_url": "https://push.example/app_1.git"})
@@ -31,6 +31,12 @@ EVENTS = {
     ev.Explained: ev.Explained(),
     ev.Reported: ev.Reported(),
     ev.Decommissioned: ev.Decommissioned(),
+    ev.HostReused: ev.HostReused(host=HOST, doubtful=False),
+    ev.HostReleased: ev.HostReleased(until=NOW + timedelta(minutes=2), lease=timedelta(minutes=10)),
+    ev.HostUnfit: ev.HostUnfit(),
+    ev.HostRenewed: ev.HostRenewed(lease=timedelta(minutes=10)),
+    ev.StandbyOver: ev.StandbyOver(why="drained"),
+    ev.HostTaken: ev.HostTaken(by=JobKey("abc123xyz", 2)),
     ev.HostLeft: ev.HostLeft(),
 }
 """Of each kind of event one."""
@@ -58,10 +64,14 @@ _WAY = [
 ]
 
 
+_TO_STANDBY = [(Phase.DECOMMISSIONING, ev.Ended()), (Phase.STANDBY, EVENTS[ev.HostReleased])]
+
+
 def job_in(phase: Phase, **changes) -> TrackedJob:
     """A job that came to `phase` the ordinary way."""
     record = job()
-    for reached, event in _WAY:
+    way = _WAY if phase is not Phase.STANDBY else [*_WAY[:7], *_TO_STANDBY]
+    for reached, event in way:
         if record.phase is phase and record.acknowledged:
             break
         record = apply(record, event, NOW)

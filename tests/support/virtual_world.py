@@ -9,14 +9,17 @@ from urllib.parse import urlsplit
 import httpx
 
 from executors.clever import CleverDocker
+from executors.clever_service import CleverService
 from paas_runner.config import load
 from paas_runner.job.known_runner import short_token
 from paas_runner.pipelines.coordinator import Coordinator as GitLab
 from paas_runner.pipelines.options import CoordinatorOptions
 from paas_runner.pipelines.spec import JobSpec
 from paas_runner.sandbox import cloud as clever
+from paas_runner.sandbox.cloud.application import DOMAIN
 from paas_runner.sandbox.control_api import create_coordinator_app
 from paas_runner.sandbox.faults import FaultInjector, FaultPlan
+from paas_runner.sandbox.helpers import HONEST, HelperBook
 from paas_runner.sandbox.scripted import ScriptedInnerRunner
 from paas_runner.sandbox.server import host_program
 from paas_runner.secret import Secret
@@ -65,10 +68,12 @@ class VirtualWorld:
             rng=random.Random(seed),
         )
         inner = ScriptedInnerRunner(clock=virtual_now, transport=lambda _url: self._transport(COORDINATOR))
+        self.helpers = HelperBook(virtual_now)
+        self.manners = HONEST  # of helpers that start from now on
         self.cloud = clever.Cloud(
             clock=virtual_now,
             rng=random.Random(seed),
-            program=host_program(inner),
+            program=host_program(inner, self.helpers, self.manners_of),
             options=cloud or clever.CloudOptions(),
         )
         self.organisation = self.cloud.add_organisation("Example", Secret("cloud-token-canary")).id
@@ -76,6 +81,7 @@ class VirtualWorld:
             COORDINATOR: FaultInjector(create_coordinator_app(self.gitlab), self.coordinator_faults),
             CLOUD: FaultInjector(self._cloud_app(), self.cloud_faults),
         }
+        self._load_balancer = clever.LoadBalancer(self.cloud)
         self.store = MemoryStore()
         self.site = SiteInProcess()
         self.push = None  # a coroutine function that pushes instead of the service itself
@@ -86,8 +92,14 @@ class VirtualWorld:
     def _cloud_app(self):
         return clever.create_app(self.cloud, remote=InProcessRemote(self.cloud), base_url=CLOUD)
 
+    def manners_of(self, _host):
+        """How a helper that starts now is to behave."""
+        return self.manners
+
     def _transport(self, base_url):
         parts = urlsplit(base_url)
+        if parts.netloc.endswith(f".{DOMAIN}"):
+            return httpx.ASGITransport(self._load_balancer)
         return httpx.ASGITransport(self._apps[f"{parts.scheme}://{parts.netloc}"])
 
     @property
@@ -111,7 +123,10 @@ class VirtualWorld:
     @property
     def executors(self):
         push = AsPush(self.push) if self.push else None
-        return {"clever-docker": lambda: CleverDocker(push=push, clock=virtual_now)}
+        return {
+            "clever-docker": lambda: CleverDocker(push=push, clock=virtual_now),
+            "clever-service-docker": lambda: CleverService(push=push, clock=virtual_now),
+        }
 
     def start(self, **more_edges):
         """The service as a task, and what stops it."""

@@ -15,6 +15,8 @@ from paas_runner.errors import Exit
 
 FOLDER = Path(__file__).parents[2] / "systemd"
 UNITS = ["heptapod-paas-runner.service", "heptapod-paas-runner@.service"]
+EXPIRE = ["paas-runner-expire.service", "paas-runner-expire@.service"]
+TIMERS = ["paas-runner-expire.timer", "paas-runner-expire@.timer"]
 MOST_EXPOSURE = 2.0
 
 
@@ -36,18 +38,18 @@ def installed(tmp_path):
     """The units, for a machine on which the program is wherever its file is here."""
     program = tmp_path / "program"
     program.touch(mode=0o755)
-    for name in UNITS:
+    for name in UNITS + EXPIRE + TIMERS:
         text = (FOLDER / name).read_text()
         (tmp_path / name).write_text(re.sub(r"/usr/bin/\S*paas-runner", str(program), text))
     return tmp_path
 
 
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", UNITS + EXPIRE + TIMERS)
 def test_systemd_finds_nothing_wrong_with_it(analyze, installed, unit):
     assert analyze("verify", "--man=no", str(installed / unit.replace("@", "@one"))) == (0, "")
 
 
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", UNITS + EXPIRE)
 def test_it_can_do_little_harm(analyze, installed, unit):
     code, told = analyze(
         "security", "--offline=true", f"--threshold={MOST_EXPOSURE * 10:.0f}", str(installed / unit)
@@ -75,6 +77,28 @@ def test_the_template_differs_in_nothing_but_its_instance():
         .replace("RuntimeDirectory=heptapod-paas-runner\n", "RuntimeDirectory=heptapod-paas-runner-%i\n")
     )
     assert template == expected
+
+
+def test_hosts_are_looked_for_with_the_services_configuration_and_folders_but_without_it():
+    """Nothing of it waits for the service, or ends with it; its hardening is the same."""
+    for name, service in zip(EXPIRE, UNITS, strict=True):
+        text, of_service = (FOLDER / name).read_text(), (FOLDER / service).read_text()
+        assert "heptapod-paas-runner" not in text
+        [config] = re.findall(r"^ExecStart=/usr/bin/paas-runner expire (\S+)$", text, re.MULTILINE)
+        assert f"ExecStart=/usr/bin/heptapod-paas-runner {config}\n" in of_service
+        for key in ("User", "StateDirectory", "ConfigurationDirectory"):
+            assert re.findall(rf"^{key}=.*$", text, re.MULTILINE) == re.findall(
+                rf"^{key}=.*$", of_service, re.MULTILINE
+            )
+        begin = "CapabilityBoundingSet="
+        assert text.partition(begin)[2] + "\n" == of_service.partition(begin)[2].partition("[Install]")[0]
+
+
+def test_the_timer_goes_on_whatever_becomes_of_one_call():
+    for name in TIMERS:
+        text = (FOLDER / name).read_text()
+        assert "OnBootSec=2min\nOnUnitInactiveSec=5min\n" in text
+        assert "WantedBy=timers.target\n" in text
 
 
 @pytest.mark.parametrize("unit", UNITS)

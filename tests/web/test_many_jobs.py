@@ -10,6 +10,7 @@ import pytest
 
 from paas_runner.job.tracked import JobKey
 from paas_runner.web.moment import MOST_WAITING
+from tests.support.bounded import slowness
 from tests.support.watched_world import MINUTE, record
 
 MANY = 5000
@@ -41,8 +42,8 @@ async def turns_until(done):
 )
 async def test_five_thousand_jobs_take_less_than_a_second_and_delay_nobody(look, path, bars):
     await look("/static/page.css")  # what is made once
-    for _ in range(3):  # counted in CPU and turns: other tests run beside this one
-        begun = time.process_time()
+    for _ in range(6):  # counted in CPU and turns: other tests run beside this one
+        slow, begun = slowness(), time.process_time()
         asking = asyncio.ensure_future(look(path))
         turns = await turns_until(asking)
         took = time.process_time() - begun
@@ -50,7 +51,8 @@ async def test_five_thousand_jobs_take_less_than_a_second_and_delay_nobody(look,
         assert answer.status_code == 200
         assert answer.text.count('<svg class="bar"') >= bars
         print(f"{path}: {took:.3f} s of CPU, {len(answer.content):,} bytes, {turns} turns of the loop")
-        if took < WITHIN_SECONDS and turns > took / LONGEST_TURN_SECONDS:
+        slow = max(slow, slowness())
+        if took < WITHIN_SECONDS * slow and turns > took / LONGEST_TURN_SECONDS:
             return
     pytest.fail(f"{path}: {took:.3f} s, {turns} turns of the loop")
 

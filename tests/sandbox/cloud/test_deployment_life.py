@@ -320,24 +320,6 @@ def test_a_program_that_raises_is_a_failed_deployment() -> None:
     run_virtual(story())
 
 
-def test_a_regular_application_stays_up_and_is_replaced_by_the_next_push() -> None:
-    async def story() -> None:
-        program = Program(seconds=None)
-        cloud, organisation = virtual_cloud(program)
-        app = new_application(cloud, organisation, instanceLifetime="REGULAR")
-        cloud.received_push(app.id, "c1", FILES)
-        await asyncio.sleep(3600)
-        assert (states(app), instance_state(app)) == (["OK"], InstanceState.UP)
-        assert app.state is AppState.SHOULD_BE_UP
-        cloud.received_push(app.id, "c2", FILES)
-        await asyncio.sleep(1)
-        assert (states(app), program.running, app.commit_id) == (["OK", "OK"], 1, "c2")
-        await cloud.stop(app)
-        assert (program.running, app.state) == (0, AppState.SHOULD_BE_DOWN)
-
-    run_virtual(story())
-
-
 def test_closing_the_cloud_ends_every_program() -> None:
     async def story() -> None:
         program = Program(seconds=None, cleanup_seconds=2)

@@ -17,7 +17,7 @@ def certificates(tmp_path: Path) -> Path:
     def openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
 
-    new = ("-newkey", "rsa:2048", "-nodes", "-days", "2")
+    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
     openssl("req", "-x509", *new, "-keyout", "ca-key.pem", "-out", "ca.pem", "-subj", "/CN=authority")
     for name, prefix in (("engine", "server-"), ("client", "")):
         key, request, made = f"{prefix}key.pem", f"{prefix}request", f"{prefix}cert.pem"

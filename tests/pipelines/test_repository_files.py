@@ -8,7 +8,7 @@ import pytest
 from paas_runner.errors import RunnerError
 from paas_runner.pipelines.complaints import PipelineError
 from paas_runner.pipelines.gitlab_ci.bounds import MOST_BYTES
-from paas_runner.sandbox.repository_files import RepositoryFolder, load_file
+from paas_runner.pipelines.repository_files import RepositoryFolder, load_file
 
 
 @pytest.fixture
