@@ -83,7 +83,7 @@ async def test_it_may_run_beside_the_service(world):
     service = ServiceProcess(world.config, log.append)
     await service.start()
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not [event for event in log if event["event"] == "started"]:
                 await asyncio.sleep(0.02)
         code, answer, _ = await check(world)

@@ -92,11 +92,11 @@ async def test_a_coordinator_that_never_answers_is_given_up_and_the_rest_is_chec
     world.sandbox.cloud_faults.add(Hang(), path="/v2/products/flavors")
     world.write(world.runner(), world.runner(name="two", token=world.another_token()))
     began = time.monotonic()
-    checked = await world.checked(seconds=0.4)
-    assert time.monotonic() - began < 3, "the deadlines of four checks ran side by side"
-    assert [each.text for each in checked.of("token")] == ["no complete answer within 0.4 s"] * 2
+    checked = await world.checked(seconds=2)
+    assert time.monotonic() - began < 7, "the deadlines of four checks ran side by side"
+    assert [each.text for each in checked.of("token")] == ["no complete answer within 2 s"] * 2
     assert [each.text for each in checked.of("executor", Grade.FAULT)] == [
-        "no complete answer within 0.4 s"
+        "no complete answer within 2 s"
     ] * 2
 
 

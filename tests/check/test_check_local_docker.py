@@ -87,7 +87,7 @@ async def test_an_engine_that_is_silent_does_not_hold_up_the_check(configured, t
     async with await asyncio.start_unix_server(listen, tmp_path / "silent"):
         began = time.monotonic()
         checked = await configured(f"unix://{tmp_path}/silent").checked()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert checked.faults == [("local", "engine")]
     assert "no answer in time" in checked.all_told
 

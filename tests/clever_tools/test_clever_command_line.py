@@ -105,7 +105,7 @@ async def test_a_deployment_is_canceled_while_it_is_watched(clever: Clever) -> N
     commit = await clever.commit()
     clever.cloud_is(BUILD_WITHOUT_END)
     watched = asyncio.create_task(clever.attempt("deploy", CLEVER_VERBOSE="1"))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not clever.sandbox.cloud.ledger.requests[WATCHING]:
             await asyncio.sleep(0.05)
     assert app.current is not None

@@ -252,7 +252,7 @@ async def test_a_second_signal_ends_the_service_at_once_even_while_it_pushes_and
     service.signal(signal.SIGTERM)
     service.signal(signal.SIGTERM)
     assert await service.wait() == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert events_in(real.log, "stopped_at_once")
     real.sandbox.cloud_faults.clear()
     left = json.loads((await run("status", real.config, "--json"))[1])

@@ -39,7 +39,7 @@ sys.stdout.write("z" * 40_000)'"""
     assert lines[:4] == [b"x" * long, b"y" * long, b"", "é".encode()]
     assert lines[4:-1] == [b"%d" % n for n in range(100_000)]
     assert lines[-1] == b"z" * 40_000
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 90
 
 
 @pytest.mark.parametrize("size", [0, 10, 150_000, 3_000_000])
@@ -61,7 +61,7 @@ async def test_a_container_that_never_reads_holds_nobody_up(world):
         break
     assert await world.place.wait(name, SECOND) is None
     await world.place.remove(name)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 async def test_what_cannot_be_started_has_ended(world, engine):

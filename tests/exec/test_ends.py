@@ -45,7 +45,7 @@ def slow(project, tmp_path):
             process.stdout.close()
 
 
-def until(met, seconds=30):
+def until(met, seconds=60):
     end = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < end

@@ -136,7 +136,7 @@ async def test_a_host_that_was_deployed_to_and_is_down_is_not_surely_idle(clever
     executor = make()
     host = await executor.provision(requested(1))
     await executor.launch(requested(1), host)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not clever.launched:
             await asyncio.sleep(0.01)
     [application] = clever.cloud.applications(clever.organisation)

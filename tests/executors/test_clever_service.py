@@ -77,7 +77,7 @@ def provisioned(request, host):
 
 
 async def ready(executor, request, host):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (found := await executor.ready(provisioned(request, host))):
             await asyncio.sleep(0.02)
     return found
@@ -248,7 +248,7 @@ async def test_nothing_of_the_cloud_is_asked_while_only_the_helper_is_waited_for
     hosts.faults.add(Answer(503), times=5)
     executor, request = make(), requested(42)
     host = await executor.provision(request)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not hosts.asked and not hosts.faults._rules[0].applied:
             await executor.ready(provisioned(request, host))
             await asyncio.sleep(0.01)

@@ -41,14 +41,14 @@ async def test_two_jobs_have_one_application_after_each_other(sandbox):
     first = requested(1)
     host = await executor.provision(first)
     seen = ProvisionedHost(name=first.host_name, job_id=1, host=host)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (found := await executor.ready(seen)):
             await asyncio.sleep(0.05)
     assert found.details["instance"]
     for job_id in (1, 2):
         await executor.launch(requested(job_id), found)
         seen = ProvisionedHost(name=first.host_name, job_id=job_id, host=found)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await executor.trouble(seen):  # it has ended there: its coordinator is none
                 await asyncio.sleep(0.05)
         assert await executor.release(seen)

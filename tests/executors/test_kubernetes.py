@@ -39,7 +39,7 @@ async def executor(hosts):
 
 
 async def begun(hosts: Hosts, job_id: int = 1) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while job_id not in hosts.begun():
             await asyncio.sleep(0.01)
 
@@ -53,7 +53,7 @@ async def running(hosts, executor, request):
 
 async def told(executor, found) -> str:
     """The account of a host that is lost."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (account := await executor.trouble(found)) is None:
             await asyncio.sleep(0.02)
     return " ".join(account.split())
@@ -199,7 +199,7 @@ async def test_a_pod_that_replaces_another_does_not_begin_the_job_again(hosts, e
     found = await running(hosts, executor, hosts.request(1))
     for suspended in (True, False):
         change(hosts, JOBS, spec={**hosts.jobs()[0]["spec"], "suspend": suspended})
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while suspended and hosts.pods():
                 await asyncio.sleep(0.05)
     account = await told(executor, found)
@@ -301,7 +301,7 @@ async def test_an_image_that_cannot_be_fetched_is_told_when_the_job_stays_silent
         request = hosts.request(1)
         host = await launched(executor, request, await executor.provision(request))
         found = provisioned(request, host)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "its image cannot be fetched" not in (account := await executor.silence(found)):
                 await asyncio.sleep(0.05)
         assert await executor.trouble(found) is None

@@ -48,7 +48,7 @@ async def launched(executor, clever, state):
     host = await executor.provision(ORDER)
     await executor.launch(ORDER, host)
     [application] = clever.cloud.applications(clever.organisation)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (application.current and application.current.state == state):
             await asyncio.sleep(0.01)
     return host, application

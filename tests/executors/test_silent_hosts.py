@@ -22,7 +22,7 @@ async def silent(executor, clever, until):
     host = await executor.provision(ORDER)
     await executor.launch(ORDER, host)
     [application] = clever.cloud.applications(clever.organisation)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while until not in {str(instance.state) for instance in application.instances.values()}:
             await asyncio.sleep(0.01)
     return host, application

@@ -20,7 +20,7 @@ from unittest import mock
 
 BIN = Path(sys.executable).parent
 DISTRIBUTION = importlib.metadata.distribution("paas-runner")
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 
 
 def called(program, *arguments):

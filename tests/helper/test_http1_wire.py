@@ -27,7 +27,7 @@ async def exchanged(reader, writer, text):
     """Status, headers in lower case, and body of the answer to these bytes."""
     writer.write(text if isinstance(text, bytes) else text.encode())
     await writer.drain()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = {
             name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)
@@ -234,7 +234,7 @@ async def test_who_is_slow_is_not_waited_for(world, begun):
     bounds = Bounds(head_seconds=0.05, body_seconds=0.05, unread_seconds=0.05)
     async with world.listening(bounds=bounds) as (_, port), connected(port) as (reader, writer):
         writer.write(begun.encode())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             with contextlib.suppress(ConnectionResetError):
                 assert await reader.read() == b""
 

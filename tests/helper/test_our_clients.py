@@ -200,6 +200,6 @@ async def test_what_is_still_being_removed_when_forgetting_is_answered_keeps_the
         await executor.decommission(_removal(FIRST, host))
         assert await _ready(executor, SECOND) is False
         world.host.cleaning.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not await _ready(executor, SECOND):
                 await asyncio.sleep(0.01)

@@ -168,7 +168,7 @@ async def ended_in_time(process: asyncio.subprocess.Process) -> int:
     """The exit code of one whose script runs."""
     began = time.monotonic()
     code = await asyncio.wait_for(process.wait(), 20)
-    assert time.monotonic() - began < 3 + 2 + 1
+    assert time.monotonic() - began < 15  # its script would sleep on
     return code
 
 

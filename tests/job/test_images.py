@@ -131,7 +131,7 @@ def test_every_text_is_a_reference_or_refused(text):
 
 @pytest.mark.parametrize("part", ["a", "a-", "a.", "a/", "a__", "aa.", "a:0/", "a@", "[:", "-"])
 def test_a_long_text_is_refused_quickly(part):
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(InvalidReferenceError):
         parse(part * 100_000 + "!")
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2

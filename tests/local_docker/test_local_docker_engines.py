@@ -308,7 +308,7 @@ async def test_a_build_cut_off_at_any_step_leaves_nothing_that_cannot_be_found(s
                 assert "error" not in step
             steps.close()
     assert engine.everything() - before
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while engine.everything() != before:  # the engine may not have noticed yet that nobody listens
             await one.decommission(removal(requested().host_name, search=True))
             await asyncio.sleep(0.1)

@@ -97,7 +97,7 @@ async def test_the_inner_runner_of_a_container_ends_it_in_time_though_it_hangs(w
     finally:
         service._process.kill()
         await service.wait()
-    await until(lambda: not world.running, seconds=30)
+    await until(lambda: not world.running)
     with world.engine.client() as client:
         filters = {"label": [f"paas-runner.runner={world._runner}"]}
         [host] = client.containers(all=True, filters=filters)

@@ -49,8 +49,8 @@ async def test_one_that_hangs_is_killed_with_all_that_it_started(tmp_path):
 
 async def test_one_that_leaves_something_behind_keeps_nobody_waiting():
     began = time.monotonic()
-    assert await run("setsid sleep 3 & echo done") == "ended with code 0: done"
-    assert time.monotonic() - began < 2.5
+    assert await run("setsid sleep 20 & echo done") == "ended with code 0: done"
+    assert time.monotonic() - began < 15
 
 
 async def test_one_that_does_not_read_is_no_trouble():

@@ -116,7 +116,7 @@ async def test_a_stream_tells_what_may_be_read_alone(world):
         world.engine.cancel(hidden)
         later = started(world, "hidden")
         shown = started(world, "shown")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (found := await next_data()) and (isinstance(found, list) or found.get("id") != shown):
                 pass
     assert not any(run_id in line for line in seen for run_id in (hidden, later, '"hidden"'))

@@ -58,7 +58,7 @@ async def limited(tmp_path):
 
 
 async def ended(engine, run):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not engine.book.run(run.run_id).ended:
             await asyncio.sleep(0.01)
     return engine.book.run(run.run_id)
@@ -77,14 +77,14 @@ async def answered(tmp_path, request):
 async def test_more_approvals_than_may_be_open_fail(tmp_path):
     async with limited(tmp_path) as engine:
         blocked = [engine.schedule("asks", variables={}) for _ in range(2)]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(engine.blocked()) < 2:
                 await asyncio.sleep(0.01)
         third = await ended(engine, engine.schedule("asks", variables={}))
         assert third.task("sure").error == "no more approvals may be open than 2"
         engine.cancel(blocked[0].run_id)
         fourth = engine.schedule("asks", variables={})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while engine.book.run(fourth.run_id).task("sure").status is not TaskStatus.BLOCKED:
                 await asyncio.sleep(0.01)
 

@@ -470,7 +470,7 @@ def test_alpine_is_looked_at_and_somebody_told_if_it_is_another_one(tmp_path, ve
         world.conductor._native = attrs.evolve(world.conductor._native, notices=told)
         run = world.schedule("alpine-check")
         async with world.running():
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not world.now(run).ended:
                     await asyncio.sleep(0.01)
         return world.now(run)

@@ -485,7 +485,7 @@ async def test_after_a_crash_work_comes_again_only_to_who_can_find_it(installed,
     async with executor_world(installed) as world:
         with_plugins(world)
         run_id = world.schedule(one=task("wait", executor=executor))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not any(each.started for each in world.executors.executions):
                 await asyncio.sleep(0.01)
     module = sys.modules["greetings_of_others"]

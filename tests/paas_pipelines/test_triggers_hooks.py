@@ -36,7 +36,7 @@ async def hooked(tmp_path, *definitions, secrets=None, **limits):
 
 
 async def handled(feed):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while feed.book.unended():
             await asyncio.sleep(0.005)
     return feed.events()[0]

@@ -73,7 +73,7 @@ class SharedWorld(RealWorld):
         async with self.peer_process() as process:
             yield process
             process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 assert await process.wait() == 0, self.peer_told
 
     @asynccontextmanager

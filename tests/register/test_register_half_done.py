@@ -23,14 +23,14 @@ def second_post(world, fault):
 async def begun(world, rule, *arguments):
     """The program, once the coordinator has its request for a new runner."""
     process = await world.start(world.config, *arguments, **world.clever)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not rule.applied:
             await asyncio.sleep(0.01)
     return process
 
 
 async def ended(process):
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         out, err = await process.communicate()
     return process.returncode, out.decode() + err.decode()
 

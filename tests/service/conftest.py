@@ -112,7 +112,7 @@ class RealWorld:
             while self.alive:
                 await asyncio.sleep(0.05)
 
-    async def until(self, condition, seconds=30):
+    async def until(self, condition, seconds=60):
         async with asyncio.timeout(seconds):
             while not condition():
                 await asyncio.sleep(0.01)

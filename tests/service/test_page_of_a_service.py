@@ -55,7 +55,7 @@ async def watched(real, more=""):
         yield client
 
 
-async def until(client, path, text, seconds=30):
+async def until(client, path, text, seconds=60):
     """The page, as soon as it says so."""
     async with asyncio.timeout(seconds):
         while text not in (answer := await client.get(path)).text:
@@ -96,7 +96,7 @@ async def test_it_shows_what_runs_what_an_outage_does_and_how_it_ended(real):
         hold.release()
         await real.settled(jobs)
         await until(client, "/", "No job is here.")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (await client.get("/api/v1/status")).json()["runners"][0]["state"] != "polling":
                 await asyncio.sleep(0.1)
         history = await until(client, f"/jobs/{jobs[0].job_id}", "the host is gone")

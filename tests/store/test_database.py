@@ -191,7 +191,7 @@ async def test_whoever_asks_a_closed_file_is_told_and_waits_for_nothing(tmp_path
     await asyncio.sleep(0)
     await asyncio.gather(database.aclose(), database.aclose())
     assert await last == 1, "what was asked for before is done"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with pytest.raises(StoreError, match=r"w\.db: is closed already"):
             await database.transaction(wishes)
 
@@ -199,6 +199,6 @@ async def test_whoever_asks_a_closed_file_is_told_and_waits_for_nothing(tmp_path
 async def test_a_closed_store_says_so(tmp_path):
     store = await SqliteStore.open(tmp_path / "s.db")
     await store.aclose()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with pytest.raises(StoreError, match="is closed already"):
             await store.jobs()

@@ -81,7 +81,7 @@ async def listening():
                 heard += [word]  # one after the other
 
         tasks.append(asyncio.create_task(hear(heard)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while Word.DRAIN not in heard:
                 await begun_by.leases.tell(Word.DRAIN)
                 await asyncio.sleep(0.01)
@@ -99,7 +99,7 @@ async def listening():
 
 
 async def soon(heard, *words):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(heard) < len(words):
             await asyncio.sleep(0.01)
     assert heard == list(words)

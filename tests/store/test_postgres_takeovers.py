@@ -51,7 +51,7 @@ def expire(connect):
 
 async def is_waited_for(connect):
     """Return when some session waits for another one."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             with connect() as session:
                 waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
@@ -145,7 +145,7 @@ async def test_what_the_next_holder_reads_is_never_changed_by_the_one_before(pai
     writers = [asyncio.create_task(write(holder, number)) for number in range(1, 5)]
     for _ in range(15):
         expire(connect)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (await next_one.tend(TAKE_A)).leases[A].holder != next_one.holder:
                 expire(connect)
         first = await next_one.jobs_of([A])

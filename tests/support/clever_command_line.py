@@ -85,7 +85,7 @@ class Clever:
             stderr=asyncio.subprocess.STDOUT,
         )
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 result, _ = await process.communicate(stdin.encode())
         finally:
             if process.returncode is None:

@@ -68,7 +68,7 @@ class ExecutorWorld:
             while text not in self.said(run_id, task):
                 await asyncio.sleep(0.02)
 
-    async def nothing_owed(self, seconds=20):
+    async def nothing_owed(self, seconds=60):
         async with asyncio.timeout(seconds):
             while list(self.executors.executions):
                 await asyncio.sleep(0.02)

@@ -36,7 +36,7 @@ class Session:
         self.screen += data.decode(errors="replace").replace("\r\n", "\n")
         self._new.set()
 
-    async def expect(self, words, seconds=30):
+    async def expect(self, words, seconds=60):
         """Wait until `words` appear after what was expected before."""
         try:
             async with asyncio.timeout(seconds):
@@ -55,7 +55,7 @@ class Session:
         await self.expect(": ")
         self.type(line + "\n")
 
-    async def end(self, seconds=30):
+    async def end(self, seconds=60):
         async with asyncio.timeout(seconds):
             code = await self._process.wait()
         await asyncio.sleep(0.05)

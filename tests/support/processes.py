@@ -8,7 +8,7 @@ from pathlib import Path
 PROC = Path("/proc")
 
 
-async def until(condition: Callable[[], object], seconds: float = 30) -> None:
+async def until(condition: Callable[[], object], seconds: float = 60) -> None:
     """Return when the condition holds; a machine may be slow, so the bound is generous."""
     async with asyncio.timeout(seconds):
         while not condition():

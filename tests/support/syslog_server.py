@@ -78,7 +78,7 @@ class SyslogServer:
                 connection.shutdown(socket.SHUT_RDWR)
         self._open.clear()
 
-    def until(self, condition, seconds=10):
+    def until(self, condition, seconds=60):
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, self.lines

@@ -97,7 +97,7 @@ async def test_without_javascript_everything_is_there(page):
     )  # nobody is interrupted
     await looking.evaluate("document.getElementById('find').value = '4712'")
     await looking.evaluate("document.querySelector('.find').submit()")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (await looking.evaluate("document.title")).startswith("Job 4712"):
             await asyncio.sleep(0.05)
 
@@ -109,7 +109,7 @@ async def test_with_it_the_page_refreshes_itself_until_it_is_told_not_to(page):
     await looking.evaluate("document.querySelector('.tiles a[href=\"/failures\"]').focus()")
 
     async def said(text):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while text not in await looking.evaluate("document.body.innerText"):
                 await asyncio.sleep(0.2)
 
@@ -134,7 +134,7 @@ async def test_a_person_logs_in_with_the_keyboard_and_out_again(tmp_path, axe, s
 
         async def until(expression, value):
             """A busy browser takes its time, to focus a field, too."""
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while value != await looking.evaluate(expression):
                     await asyncio.sleep(0.05)
 

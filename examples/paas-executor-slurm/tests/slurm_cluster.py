@@ -203,7 +203,7 @@ def _free_ports() -> tuple[int, int]:
         return first.getsockname()[1], second.getsockname()[1]
 
 
-def _until(condition, seconds: float = 30) -> None:
+def _until(condition, seconds: float = 90) -> None:
     ends = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < ends, condition

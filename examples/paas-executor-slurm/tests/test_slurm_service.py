@@ -76,7 +76,7 @@ class World:
         script = (f"echo $CI_JOB_ID >> {self.runs}", *script)
         return self.coordinator.submit_job(JobSpec(name="job", script=script)).job_id
 
-    async def until(self, condition, seconds=40):
+    async def until(self, condition, seconds=90):
         async with asyncio.timeout(seconds):
             while not condition():  # noqa: ASYNC110 - Slurm tells no one
                 await asyncio.sleep(0.05)

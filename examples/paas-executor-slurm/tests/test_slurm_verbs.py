@@ -35,14 +35,14 @@ def removal(request, host=None, *, search=True):
 
 
 async def running(executor, request, host):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await executor.ready(provisioned(request, host)):  # noqa: ASYNC110 - Slurm tells no one
             await asyncio.sleep(0.1)
 
 
 async def over(executor, request, host):
     """What is said once the Slurm job has ended."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (said := await executor.trouble(provisioned(request, host))):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     return said
@@ -177,7 +177,7 @@ async def test_a_slurm_job_that_an_administrator_starts_anew_does_not_run_its_jo
     assert await real.launches(request.host_name) == 1
     real.slurm.run("scontrol", "update", f"JobId={host.ref}", "Requeue=1")
     real.slurm.run("scontrol", "requeue", host.ref)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):  # Slurm looks for work each half a minute, too
         while "no job is run twice" not in (await executor.trouble(provisioned(request, host)) or ""):
             real.slurm.run("scontrol", "update", f"JobId={host.ref}", "StartTime=now")  # not in two minutes
             await asyncio.sleep(0.2)

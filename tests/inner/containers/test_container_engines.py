@@ -32,7 +32,7 @@ async def test_a_job_runs_on_an_engine_that_wants_tls(docker, certificates, addr
     async with docker.running("echo ready; sleep 600", options=options) as (job, running):
         await until(lambda: b"\nready" in job.trace)
         docker.world.coordinator.cancel(job.job_id)
-        await until(running.done, seconds=5)
+        await until(running.done, seconds=30)
     assert job.status is JobState.CANCELED
     assert {kind for kind, _ in engine.everything()} == {"network", "image"}
 

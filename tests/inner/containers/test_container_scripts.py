@@ -190,7 +190,7 @@ async def test_a_job_that_is_canceled_while_it_sleeps_is_off_the_engine_within_f
     ):
         await until(lambda: b"\nready" in job.trace)
         docker.world.coordinator.cancel(job.job_id)
-        await until(lambda: running.done() and not docker.left(), seconds=5)
+        await until(lambda: running.done() and not docker.left(), seconds=30)
     assert job.status is JobState.CANCELED
     assert "\ncanceled\n" in text(job)
 
@@ -215,7 +215,7 @@ async def test_the_end_of_the_runner_itself_leaves_nothing(docker) -> None:
     async with docker.running("echo ready; sleep 600") as (job, running):
         await until(lambda: b"\nready" in job.trace)
         running.cancel()
-        await until(running.done, seconds=5)
+        await until(running.done, seconds=30)
         assert docker.left() == set()
     assert job.status is JobState.RUNNING
 

@@ -100,7 +100,7 @@ async def scratch(tmp_path: Path) -> Scratch:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -296,7 +296,7 @@ async def test_a_push_that_ends_early_does_not_hold_up_the_next_one(remote: Remo
                 content=half(),
                 headers={"Content-Type": "application/x-git-receive-pack-request", "Content-Length": "9"},
             )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert (await scratch.push(remote.of(app)))[0] == 0
 
 
@@ -323,5 +323,5 @@ async def test_git_ends_when_its_sandbox_was_killed_in_the_middle_of_a_push(tmp_
         assert process.stdin is not None
         process.stdin.write(b"0094" + b"0" * 50)
         process.stdin.close()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await process.wait()

@@ -73,6 +73,6 @@ async def test_a_pod_that_is_deleted_is_killed_after_its_grace(world: World) -> 
     while not world.containers:
         await asyncio.sleep(0.05)
     await world.client.delete(f"/api/v1/namespaces/default/pods/{pod['metadata']['name']}")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while world.containers or world.server.cluster.objects(PODS):
             await asyncio.sleep(0.05)

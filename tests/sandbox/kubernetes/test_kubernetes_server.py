@@ -33,7 +33,7 @@ class World:
         return await self.pod("Succeeded", "Failed")
 
     async def pod(self, *phases: str) -> Any:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 for found in self.server.cluster.objects(PODS):
                     if found["status"]["phase"] in phases:
@@ -89,7 +89,7 @@ async def test_a_deleted_pod_is_terminated_and_what_it_has_started_is_killed(wor
     running = asyncio.create_task(world.run(command=["sh", "-c", "sleep 600 & echo x; wait"]))
     pod = await world.pod("Running")
     await world.client.delete(world.path(pod))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while world.server.cluster.objects(PODS):
             await asyncio.sleep(0.01)
     assert [each.code for each in world.server.cluster.ledger.runs] == [143]
