@@ -147,7 +147,9 @@ async def test_on_real_sockets_no_answer_is_too_odd_and_none_stops_the_loop():
 
     async def probe():
         while True:
-            before = time.thread_time()  # of our own work: what others do on this machine holds nobody up for good
+            before = (
+                time.thread_time()
+            )  # of our own work: what others do on this machine holds nobody up for good
             await asyncio.sleep(0.01)
             latest.append(time.thread_time() - before)
 
