@@ -122,6 +122,10 @@ def test_triggers_are_shown_fired_paused_and_resumed(server, capsys):
     dead = attrs.evolve(feed.event(event_id), state=EventState.DEAD, attempts=5)
     server.within(lambda _: feed.book.save(dead))
     assert json.loads(told(capsys, "events", event_id, "--retry", user="ada"))["state"] == "new"
+    dropped = attrs.evolve(dead, state=EventState.DROPPED, reason="deploy/night: if: is false")
+    server.within(lambda _: feed.book.save(dropped))
+    assert "dropped  deploy/night: if: is false" in told(capsys, "events")
+    assert json.loads(told(capsys, "events", event_id))["reason"] == "deploy/night: if: is false"
     assert "may not fire trigger=deploy/night" in told(capsys, "fire", "deploy/night", code=1)
     assert '"night" is no trigger' in told(capsys, "fire", "night", code=2)
     assert "--retry needs the id" in told(capsys, "events", "--retry", code=2)

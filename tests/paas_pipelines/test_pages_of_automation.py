@@ -187,6 +187,14 @@ async def test_events_lead_to_what_came_with_them_and_dead_ones_are_tried_again(
     await visited.read("/event?id=none", 404)
 
 
+async def test_an_event_that_was_dropped_says_why_wherever_it_is_shown(visited):
+    feed, reason = visited.world.served.feed, "missed 2 h ago, which is too long ago for its catch_up"
+    event = attrs.evolve(feed.fire("deploy", "night", "ada"), state=EventState.DROPPED, reason=reason)
+    feed.book.save(event)
+    for page in ("/automation", "/history", f"/event?id={event.event_id}"):
+        assert reason in (await visited.read(page)).text, page
+
+
 async def test_the_server_shows_its_workers_why_tasks_wait_and_its_audit(tmp_path):
     parts = served(tmp_path, DEPLOY, access=Access((ADMIN, READER)))
     parts.audit.note("ada", "start", "pipeline=deploy")

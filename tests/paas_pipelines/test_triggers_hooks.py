@@ -7,9 +7,11 @@ import json
 import httpx
 import pytest
 from paas_pipelines.api import hooks
+from paas_pipelines.api.trigger_routes import event_shape
+from paas_pipelines.definitions.automation import TriggerType
 from paas_pipelines.definitions.parameter import Parameter
 from paas_pipelines.runs.run import TaskEnd
-from paas_pipelines.triggers.event import EventState
+from paas_pipelines.triggers.event import Event, EventState, Identity
 from paas_pipelines.triggers.feed import Feed
 from paas_pipelines.triggers.hooks import HookLimits
 
@@ -80,8 +82,39 @@ async def test_what_nobody_wants_is_202_too_since_gitlab_disables_hooks_that_get
         headers = {"X-Gitlab-Token": HOOK_SECRET.reveal(), "X-Gitlab-Event": "Note Hook"}
         answer = await client.post("/hooks/ci/push", json={"object_kind": "note"}, headers=headers)
         assert answer.status_code == 202
-        assert (await handled(feed)).state is EventState.DROPPED
+        event = await handled(feed)
+        assert (event.state, event.reason) == (EventState.DROPPED, "ci/push: if: is false")
         assert len(engine.book) == 0
+
+
+@pytest.mark.parametrize(
+    ("wants", "reason"),
+    [
+        ({"events": ("release", "create")}, 'events: "push" is not among release, create'),
+        ({"match": {"repository": {"id": 2}}}, "match: repository.id does not fit"),
+        ({"match": {"ref": "refs/heads/main", "sender": {}}}, "match: sender does not fit"),
+    ],
+)
+async def test_what_nobody_wants_is_dropped_with_the_key_that_does_not_fit(tmp_path, wants, reason):
+    ci, other = pipeline("ci", hook(**wants)), pipeline("other", hook("other", condition="false"))
+    async with hooked(tmp_path, ci, other) as (feed, client, engine):
+        body = pushed()
+        await client.post("/hooks/ci/push", content=body, headers=signed(body))
+        event = await handled(feed)
+        assert event.state is EventState.DROPPED
+        assert event.reason == f"ci/push: {reason}; other/other: if: is false"
+        told = event_shape(event)
+        assert (told["reason"], told["outcomes"]) == (event.reason, [])
+        assert len(engine.book) == 0
+
+
+async def test_what_comes_for_a_trigger_that_is_gone_says_so(tmp_path):
+    async with hooked(tmp_path, pipeline("ci", hook())) as (feed, _, engine):
+        engine.replace_definitions({})
+        by = Identity(trigger="ci/push", type=TriggerType.WEBHOOK)
+        feed.book.add(Event(event_id=feed.book.next_id(), identity=by, created=now()))
+        event = await handled(feed)
+        assert (event.state, event.reason) == (EventState.DROPPED, "no trigger listens to it any more")
 
 
 async def test_each_delivery_starts_once_however_often_it_comes(tmp_path):

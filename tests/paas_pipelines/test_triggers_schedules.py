@@ -46,14 +46,19 @@ class Scheduled:
             task.cancel()
 
     def outcomes(self):
-        """Of all events, oldest first: the planned minute, and what came of it."""
+        """Of all events that were handled, oldest first: the planned minute, and what came of it."""
         return [
-            (
-                (datetime.fromisoformat(event.meta["planned"]) - EPOCH) / MINUTES,
-                *(each.refusal or "run" for each in event.outcomes),
-            )
+            (self._planned(event), *(each.refusal or "run" for each in event.outcomes))
             for event in reversed(self.feed.events())
+            if not event.reason
         ]
+
+    def dropped(self):
+        """Of all others the same, and why."""
+        return [(self._planned(event), event.reason) for event in self.feed.events() if event.reason]
+
+    def _planned(self, event):
+        return (datetime.fromisoformat(event.meta["planned"]) - EPOCH) / MINUTES
 
 
 def virtual(main):
@@ -87,12 +92,17 @@ async def test_moments_come_on_time_although_the_loop_looks_every_half_minute_on
 
 
 @pytest.mark.parametrize(
-    ("catch_up", "minutes"),
-    [("last", [20, 60, 70]), ("none", [20, 70]), ("all", [20, 30, 40, 50, 60, 70])],
+    ("how", "minutes", "dropped"),
+    [
+        ({"catch_up": CatchUp.LAST}, [20, 60, 70], []),
+        ({"catch_up": CatchUp.NONE}, [20, 70], ["catch_up"]),
+        ({"catch_up": CatchUp.ALL}, [20, 30, 40, 50, 60, 70], []),
+        ({"catch_up_window": 2 * MINUTES}, [20, 70], ["catch_up_window"]),
+    ],
 )
-def test_what_was_missed_while_the_server_was_down(catch_up, minutes):
+def test_what_was_missed_while_the_server_was_down(how, minutes, dropped):
     async def main():
-        trigger = schedule(catch_up=CatchUp(catch_up))
+        trigger = schedule(**how)
         world = Scheduled(pipeline("p", trigger, **QUICK))
         async with world.living():
             await asyncio.sleep(25 * 60)
@@ -102,6 +112,9 @@ def test_what_was_missed_while_the_server_was_down(catch_up, minutes):
         async with world.living():
             await asyncio.sleep(6 * 60)
             assert [minute for minute, _ in world.outcomes()][1:] == minutes
+            assert world.dropped() == [
+                (60, f"missed 5 min ago, which is too long ago for its {key}") for key in dropped
+            ]
 
     run_virtual(main())
 

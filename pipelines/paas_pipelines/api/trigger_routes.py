@@ -190,6 +190,7 @@ def event_shape(event: Event) -> Mapping[str, Any]:
         "attempts": event.attempts,
         "meta": dict(event.meta),
         "outcomes": [_outcome_shape(each) for each in event.outcomes],
+        **({"reason": event.reason} if event.reason else {}),
         **({"error": event.error} if event.error else {}),
         **({"ended": moment(event.ended)} if event.ended else {}),
     }

@@ -283,7 +283,7 @@ def _outcomes(event: Mapping[str, Any]) -> str:
         f"run {each['run'][:SHORT]}" if each.get("run") else one_line(each.get("refusal", ""))
         for each in event["outcomes"]
     ]
-    return "; ".join(words) or one_line(event.get("error", ""))
+    return "; ".join(words) or one_line(event.get("reason") or event.get("error", ""))
 
 
 def _mine(approval: Mapping[str, Any]) -> str:

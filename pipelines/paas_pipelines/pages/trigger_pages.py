@@ -137,7 +137,9 @@ class TriggerPages:
     def _last_outcomes(self, request: Request) -> dict[tuple[str, str], tuple[Event, Outcome]]:
         found: dict[tuple[str, str], tuple[Event, Outcome]] = {}
         for event in readable_events(self._served, identity_of(request)):
-            for outcome in event.outcomes:
+            pipeline, _, name = event.identity.trigger.rpartition("/")
+            dropped = [Outcome(pipeline=pipeline, trigger=name, refusal=event.reason)] if event.reason else []
+            for outcome in (*event.outcomes, *dropped):
                 found.setdefault((outcome.pipeline, outcome.trigger), (event, outcome))
         return found
 

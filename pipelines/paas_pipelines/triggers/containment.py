@@ -23,6 +23,21 @@ def match(pattern: Any, data: Any) -> bool:
     return bool(pattern == data)
 
 
+def misfit(pattern: Any, data: Any) -> str:
+    """The keys, joined by dots, to the first value of `data` that is missing or does not match."""
+    path: list[str] = []
+    while isinstance(pattern, dict) and isinstance(data, dict):
+        found = data
+        name = next(
+            (key for key, each in pattern.items() if key not in found or not match(each, found[key])), None
+        )
+        if name is None:
+            break
+        path.append(name)
+        pattern, data = pattern[name], data.get(name)
+    return ".".join(path)
+
+
 def _is_in_some(item: Any, data: list[Any]) -> bool:
     return any(match(item, other) for other in data)
 

@@ -25,7 +25,7 @@ class EventState(enum.StrEnum):
     NEW = "new"
     CLAIMED = "claimed"  # on the disk before anything of it is looked at: what kills the server counts
     DONE = "done"  # in one transaction with the runs that it has started
-    DROPPED = "dropped"  # nobody wanted it
+    DROPPED = "dropped"  # nobody wanted it: `reason` says why
     DEAD = "dead"  # tried five times
 
 
@@ -73,6 +73,9 @@ class Event:
 
     only: str = ""
     """The one trigger that it is for: somebody has fired it."""
+
+    reason: str = ""
+    """Why it was dropped: which key of which trigger did not fit, or that it comes too late."""
 
     error: str = ""
     """What kept it from being handled, the last time."""

@@ -3,8 +3,9 @@
 So both are one transaction, and a server that is killed has handled it wholly, or not at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import attrs
@@ -17,11 +18,12 @@ from paas_pipelines.runs.run import UNTRUSTED, Origin, Run, TaskStatus
 from paas_pipelines.store.codec import as_json
 from paas_pipelines.triggers.event import Event, EventState, Identity, Outcome
 from paas_pipelines.triggers.event_book import EventBook, TooManyWaitError, released
-from paas_pipelines.triggers.judging import RefusedError, Start, candidates, full_name, judged
+from paas_pipelines.triggers.judging import RefusedError, Start, UnwantedError, candidates, full_name, judged
 
 log = structlog.stdlib.get_logger(__name__)
 
 SKIPPED_OVERLAP = "skipped: overlap"
+_MOST_TOLD = 10
 
 
 class Handler:
@@ -36,17 +38,20 @@ class Handler:
 
         A pipeline that has its outcome keeps it, whatever becomes of the others.
         """
-        outcomes = list(event.outcomes)
+        outcomes, unwanted = list(event.outcomes), dict[str, str]()
         try:
             for definition, triggers in candidates(event, self._engine.definitions):
                 if all(outcome.pipeline != definition.name for outcome in outcomes):
-                    outcomes += self._outcome(definition, triggers, event, payload)
+                    outcomes += self._outcome(definition, triggers, event, payload, unwanted)
         except Exception as error:
             log.exception("event_failed", trigger_event=event.event_id, trigger=event.identity.trigger)
             event = released(event, f"unexpected error: {type(error).__name__}", now, outcomes)
         else:
             state = EventState.DONE if outcomes else EventState.DROPPED
-            event = attrs.evolve(event, state=state, outcomes=tuple(outcomes), error="", ended=now)
+            reason = "" if outcomes else _told(unwanted)
+            event = attrs.evolve(
+                event, state=state, outcomes=tuple(outcomes), reason=reason, error="", ended=now
+            )
             log.info(
                 "event_handled",
                 trigger_event=event.event_id,
@@ -54,23 +59,32 @@ class Handler:
                 state=str(state),
                 runs=[outcome.run_id for outcome in outcomes if outcome.run_id],
                 refusals=[outcome.refusal for outcome in outcomes if outcome.refusal],
+                **({"reason": reason} if reason else {}),
             )
         self._book.save(event)
         return event
 
     def _outcome(
-        self, definition: Definition, triggers: Sequence[Trigger], event: Event, payload: Any
+        self,
+        definition: Definition,
+        triggers: Sequence[Trigger],
+        event: Event,
+        payload: Any,
+        unwanted: dict[str, str],
     ) -> list[Outcome]:
-        """Of one pipeline: the first of its triggers that wants the event has it; none where none does."""
+        """Of one pipeline: the first of its triggers that wants the event has it; none where none does.
+
+        Why a trigger does not want it is noted in `unwanted`.
+        """
         refused: list[Outcome] = []
         for trigger in triggers:
             name = full_name(definition.name, trigger.name)
             try:
                 paused = self._book.state(name).paused
                 start = judged(definition, trigger, event, payload, paused=paused)
-                if start is None:
-                    continue
                 run = self._started(definition, trigger, event, start)
+            except UnwantedError as error:
+                unwanted[name] = str(error)
             except (RefusedError, ScheduleRefusedError) as error:
                 refused.append(Outcome(pipeline=definition.name, trigger=trigger.name, refusal=str(error)))
             else:
@@ -155,6 +169,13 @@ class Handler:
             self._book.add(event, data)
         except TooManyWaitError:
             log.error("event_lost", trigger=after.pipeline, run=after.run_id)
+
+
+def _told(unwanted: Mapping[str, str]) -> str:
+    """Why nobody has wanted it."""
+    told = [f"{name}: {reason}" for name, reason in islice(unwanted.items(), _MOST_TOLD)]
+    more = [f"{len(unwanted) - len(told)} more triggers"] if len(unwanted) > len(told) else []
+    return "; ".join(told + more) or "no trigger listens to it any more"
 
 
 def result_of(run: Run) -> str:

@@ -1,6 +1,6 @@
-"""What a trigger makes of an event: nothing, a start with its values, or a refusal with its reason."""
+"""What a trigger makes of an event: a start with its values, or why not: it does not want it, or may not."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -8,8 +8,9 @@ import attrs
 from paas_pipelines.definitions.automation import Trigger, TriggerType
 from paas_pipelines.definitions.definition import Definition
 from paas_pipelines.definitions.naming import OF_AN_EVENT
+from paas_pipelines.definitions.scalars import quoted
 from paas_pipelines.expressions.expression import ExpressionError, compiled
-from paas_pipelines.triggers.containment import match
+from paas_pipelines.triggers.containment import match, misfit
 from paas_pipelines.triggers.event import Event
 from paas_pipelines.triggers.trust import is_trusted
 
@@ -20,6 +21,10 @@ MOST_CHAIN = 16
 
 class RefusedError(Exception):
     """A trigger that would want the event, and cannot have it; the text says why."""
+
+
+class UnwantedError(Exception):
+    """A trigger that does not want the event; the text says which of its keys does not fit."""
 
 
 @attrs.frozen(kw_only=True)
@@ -52,21 +57,18 @@ def candidates(
             yield definition, found
 
 
-def judged(
-    definition: Definition, trigger: Trigger, event: Event, payload: Any, *, paused: bool
-) -> Start | None:
-    """None where it does not want the event; raises `RefusedError`.
+def judged(definition: Definition, trigger: Trigger, event: Event, payload: Any, *, paused: bool) -> Start:
+    """Raises `UnwantedError`, `RefusedError`.
 
     What somebody has fired is wanted: neither its condition nor a pause is in the way.
     """
     name = full_name(definition.name, trigger.name)
     data = _seen(event, payload)
     if not event.only:
-        if not _is_for(trigger, event, payload):
-            return None
+        _look_through(trigger, event, payload)
         _refuse(event, name, trigger, paused=paused)
         if trigger.condition is not None and not _holds(trigger.condition, data):
-            return None
+            raise UnwantedError("if: is false")
         if trigger.webhook is not None and trigger.webhook.dedupe is not None:
             _value("dedupe", trigger.webhook.dedupe, data)  # what has no such key may be a repetition
     held = _is_held(trigger, event, payload)
@@ -111,15 +113,20 @@ def _listens(trigger: Trigger, pipeline: str, event: Event) -> bool:
     return full_name(pipeline, trigger.name) == event.identity.trigger
 
 
-def _is_for(trigger: Trigger, event: Event, payload: Any) -> bool:
-    if trigger.webhook is not None:
-        events = trigger.webhook.events
-        if events and event.meta.get("event", "") not in events:
-            return False
-        return trigger.webhook.match is None or match(trigger.webhook.match, payload)
-    if trigger.source is not None:
-        return event.meta.get("result") in trigger.source.results
-    return True
+def _look_through(trigger: Trigger, event: Event, payload: Any) -> None:
+    """Raises `UnwantedError`."""
+    if (hook := trigger.webhook) is not None:
+        if hook.events:
+            _look_for("events", event.meta.get("event", ""), hook.events)
+        if hook.match is not None and not match(hook.match, payload):
+            raise UnwantedError(f"match: {misfit(hook.match, payload) or 'the payload'} does not fit")
+    elif trigger.source is not None:
+        _look_for("results", event.meta.get("result", ""), trigger.source.results)
+
+
+def _look_for(key: str, name: str, wanted: Sequence[str]) -> None:
+    if name not in wanted:
+        raise UnwantedError(f"{key}: {quoted(name) if name else 'nothing'} is not among {', '.join(wanted)}")
 
 
 def _is_held(trigger: Trigger, event: Event, payload: Any) -> bool:

@@ -25,6 +25,9 @@ class Plan:
     starts: Sequence[datetime] = ()
     """The planned moments that become events."""
 
+    missed: datetime | None = None
+    """The last of those that start nothing any more, where nothing else stands for it."""
+
 
 def planned(schedule: Schedule, trigger: str, cursor: datetime, now: datetime) -> Plan:
     """Raises `MomentsError`.
@@ -40,8 +43,6 @@ def planned(schedule: Schedule, trigger: str, cursor: datetime, now: datetime) -
     in_time = end - LATE
     begin = max(cursor, min(in_time, end - schedule.catch_up_window) - timedelta(microseconds=1))
     due = moments.last(schedule, begin, end, MOST_CAUGHT_UP)
-    if not due:
-        return Plan(cursor=cursor)
     punctual = [each for each in due if each >= in_time]
     missed = [each for each in due if each < in_time and each >= end - schedule.catch_up_window]
     starts: Sequence[datetime] = punctual
@@ -49,6 +50,9 @@ def planned(schedule: Schedule, trigger: str, cursor: datetime, now: datetime) -
         starts = punctual or missed[-1:]
     elif schedule.catch_up is CatchUp.ALL:
         starts = missed + punctual
+    if not starts:
+        [none_for] = moments.last(schedule, cursor, end, 1)
+        return Plan(cursor=none_for, missed=none_for)
     return Plan(cursor=due[-1], starts=starts)
 
 
