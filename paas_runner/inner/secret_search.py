@@ -23,8 +23,9 @@ class Search:
         self._heads = re.compile(b"|".join(map(re.escape, heads)))
         self._edges: dict[int, int] = {}
         self._depths = [0]
+        self._origins = [0]  # the edge by which each state was made
         self._hits: dict[int, tuple[int, ...]] = {}  # the lengths of all texts that end with a state
-        for text in wanted:
+        for text in sorted(wanted):  # so that equal texts have equal states, in another process, too
             self._add(text)
         self._inner = {edge >> 8 for edge in self._edges}  # the states that can go on
         self._shorter = self._links()  # to the state of the longest end of each that is a beginning
@@ -35,6 +36,22 @@ class Search:
     def pending(self) -> int:
         """How many of the last bytes may be the beginning of a text."""
         return self._depths[self._state]
+
+    @property
+    def state(self) -> int:
+        return self._state
+
+    def begin(self) -> None:
+        """As if nothing had come."""
+        self._state = 0
+
+    def beginning(self, state: int) -> bytes:
+        """What a state stands for; empty for one that is none."""
+        found = bytearray()
+        while 0 < state < len(self._origins):
+            found.append(self._origins[state] & 255)
+            state = self._origins[state] >> 8
+        return bytes(reversed(found))
 
     def forget(self, most: int) -> None:
         """Let no more than so many of the last bytes be part of what is found from now on."""
@@ -72,6 +89,7 @@ class Search:
             state = self._edges.setdefault(edge, len(self._depths))
             if state == len(self._depths):
                 self._depths.append(self._depths[edge >> 8] + 1)
+                self._origins.append(edge)
         self._hits[state] = (len(text),)
 
     def _links(self) -> list[int]:

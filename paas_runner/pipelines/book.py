@@ -64,7 +64,8 @@ class FileBook(Protocol):
 
     def trace(self, job_id: int) -> bytes: ...
 
-    def extend_trace(self, job: Job, data: bytes) -> None: ...
+    def extend_trace(self, job: Job, data: bytes) -> None:
+        """With these it is as long as the job says; what of them is there already is replaced."""
 
     def artifacts(self, job_id: int) -> Mapping[str, Artifact]:
         """By type."""
@@ -158,7 +159,7 @@ class MemoryBook:
 
     def extend_trace(self, job: Job, data: bytes) -> None:
         self.save(job)
-        self._traces.setdefault(job.job_id, bytearray()).extend(data)
+        self._traces.setdefault(job.job_id, bytearray())[job.trace_bytes - len(data) :] = data
 
     def artifacts(self, job_id: int) -> Mapping[str, Artifact]:
         return MappingProxyType(self._artifacts.get(job_id, {}))

@@ -252,10 +252,11 @@ class Coordinator:
             return reply(416, self._progress.record(job, TraceExtended(count=0)))
         if start + len(data) > self.options.most_trace_bytes:
             return reply(403, self._progress.fail(job, "trace_size_exceeded"), with_status=False)
+        shown, held_back = data, job.held_back
         if entrusted and entrusted.hidden:
-            data = entrusted.hidden(data)
-        job = apply(job, TraceExtended(count=len(data)), self._clock())
-        self._book.extend_trace(job, data)
+            shown, held_back = entrusted.hidden(data, held_back)
+        job = apply(job, TraceExtended(count=len(data), held_back=held_back), self._clock())
+        self._book.extend_trace(job, shown)
         return reply(202, job)
 
     def store_artifact(self, job_id: int, artifact: Artifact) -> bool:

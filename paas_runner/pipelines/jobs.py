@@ -26,6 +26,7 @@ from paas_runner.pipelines.states import (
     Event,
     Failed,
     FinalReportPostponed,
+    HeldBack,
     JobState,
     ReportRefused,
     ReservationExtended,
@@ -79,8 +80,11 @@ class Entrusted:
     sources_url: Secret = Secret("")
     """That of its sources, with credentials; empty where they need none."""
 
-    hidden: Callable[[bytes], bytes] | None = None
-    """Gives the next piece of its trace as it may be kept, in the same length: runners count bytes."""
+    hidden: Callable[[bytes, HeldBack], tuple[bytes, HeldBack]] | None = None
+    """Gives the next piece of its trace as it may be kept, in the same length: runners count bytes.
+
+    What was held back may come once more before it, now that it is known.
+    """
 
 
 class LedgerKind(enum.StrEnum):
@@ -131,6 +135,7 @@ class Job:
     alive_at: datetime | None = None  # the last PUT or PATCH
     postponed: int = 0  # final PUTs that were not taken for the last word
     trace_bytes: int = 0
+    held_back: HeldBack = HeldBack()
     ledger: tuple[LedgerEntry, ...] = ()
 
     @property
@@ -200,8 +205,9 @@ def _changes(job: Job, event: Event, now: datetime) -> dict[str, Any]:
             return {"reserved_until": until}
         case StateReported():
             return {"alive_at": now}
-        case TraceExtended(count=count):
-            return {"alive_at": now, "trace_bytes": job.trace_bytes + count}
+        case TraceExtended(count=count, held_back=held_back):
+            held_back = held_back or job.held_back
+            return {"alive_at": now, "trace_bytes": job.trace_bytes + count, "held_back": held_back}
         case FinalReportPostponed():
             return {"postponed": job.postponed + 1}
         case Succeeded(exit_code=exit_code):

@@ -83,11 +83,27 @@ class ReportRefused:
     what: str
 
 
+@attrs.frozen
+class HeldBack:
+    """The end of a trace that may be the beginning of a secret, and is hidden until more has come."""
+
+    state: int = 0
+    """Of the search for secrets, which goes on from it in another process, too; it says nothing of them."""
+
+    count: int = 0
+    """How many bytes it has."""
+
+    covered: int = 0
+    """How many of its first ones belong to a secret that ends in it: these stay hidden."""
+
+
 @attrs.frozen(kw_only=True)
 class TraceExtended:
     """The runner sent a piece of the trace, which fits; no bytes for one that does not."""
 
     count: int
+    held_back: HeldBack | None = None
+    """None where that is as before."""
 
 
 @attrs.frozen(kw_only=True)

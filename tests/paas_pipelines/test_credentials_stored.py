@@ -10,16 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paas_pipelines.access.policy import Access
 from paas_pipelines.credentials.envelope import Keys, SealError
-from paas_pipelines.credentials.masking import MaskedOutput, Starred, forms
+from paas_pipelines.credentials.masking import MaskedOutput, Starred, forms, unread
 from paas_pipelines.credentials.records import StoredCredentials
 from paas_pipelines.credentials.vault import CredentialError, Vault
 from paas_pipelines.definitions.automation import FromCredential
 from paas_pipelines.store.audit import Audit
+from paas_pipelines.store.opening import opened
 
 from paas_runner.pipelines.coordinator import Coordinator
 from paas_runner.pipelines.jobs import Entrusted
 from paas_runner.pipelines.options import CoordinatorOptions
 from paas_runner.pipelines.spec import JobSpec
+from paas_runner.pipelines.states import HeldBack
 from paas_runner.secret import Secret
 from tests.support.memory_journal import MemoryJournal
 from tests.support.often import often
@@ -139,17 +141,59 @@ def test_a_value_inside_of_something_that_is_encoded_is_found(value, before, aft
 
 @settings(max_examples=often(100), deadline=None)
 @given(secrets, st.binary(max_size=20), st.binary(max_size=20), st.data())
-def test_a_trace_keeps_its_length_and_shows_three_bytes_at_most(value, before, after, data):
+def test_a_trace_keeps_its_length_and_shows_nothing_of_a_secret_at_any_cut(value, before, after, data):
+    """Nor at a kill, nor between two pieces; and without a kill a cut changes nothing in the end."""
+    processes = [Starred([Secret(value)]) for _ in range(2)]
     for form in forms(Secret(value)):
         text = form.encode(errors="replace")
-        stream = before + text + after
+        stream, inside = before + text + after, slice(len(before), len(before) + len(text))
         cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=4)))
-        starred = Starred([Secret(value)])
-        pieces = [starred(stream[a:b]) for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
-        shown = b"".join(pieces)
-        assert len(shown) == len(stream)
-        inside = shown[len(before) : len(before) + len(text)]
-        assert sum(a == b for a, b in zip(inside, text, strict=True) if b != ord("*")) <= 3
+        kills = data.draw(st.booleans())
+        whole = processes[0](stream, HeldBack())[0]
+        for state in traced(processes if kills else processes[:1], stream, cuts):
+            told = zip(state[inside], text, strict=False)
+            assert not any(a == b for a, b in told if b != ord("*"))
+        assert len(state) == len(stream)
+        other = {a for a, b in zip(state, whole, strict=True) if a != b}
+        assert other <= ({ord("*")} if kills else set())
+
+
+def traced(processes, stream, cuts):
+    """What is kept of a stream after each piece, by each process in turn; a record goes between them."""
+    held_back, kept = HeldBack(), b""
+    for number, (start, end) in enumerate(zip([0, *cuts], [*cuts, len(stream)], strict=True)):
+        shown, held_back = processes[number % len(processes)](stream[start:end], held_back)
+        kept = kept[: end - len(shown)] + shown
+        yield kept
+
+
+@pytest.mark.parametrize("kill", [False, True])
+def test_every_cut_of_a_trace_with_secrets_that_overlap(kill):
+    """One begins in another, one is inside of another; what only seemed to be one is shown later."""
+    secrets = [Secret("abcdefgh-ijkl"), Secret("ijkl-mnopqrs"), Secret("fgh-ijkl-mnop")]
+    stream = b"abcdefgh abcdefgh-ijkl ijkl-mnopqrs abcdefgh-ijkl-mnopqrs ijkl-mno abcdefgh-ijkl-mnopq!"
+    whole = Starred(secrets)(stream, HeldBack())[0]
+    assert whole.startswith(b"abcdefgh ************* ")
+    hidden = [at for at, byte in enumerate(whole) if byte == ord("*")]
+    processes = [Starred(secrets) for _ in range(2 if kill else 1)]
+    for first in range(len(stream)):
+        for second in range(first, len(stream)):
+            for kept in traced(processes, stream, [first, second]):
+                assert all(kept[at] == ord("*") for at in hidden if at < len(kept))
+            if not kill:
+                assert kept == whole
+
+
+def test_after_a_kill_nothing_is_taken_for_the_rest_of_another_secret():
+    _, held_back = Starred([Secret("first-secret")])(b"is first", HeldBack())
+    shown, held_back = Starred([Secret("other")])(b"-secret\n", held_back)
+    assert shown == b"-secret\n"
+    shown, _ = Starred([Secret("another-one")])(b"-secret\n", attrs.evolve(held_back, state=10**9, count=3))
+    assert shown == b"-secret\n"
+
+
+def test_of_a_trace_whose_secrets_are_not_known_any_more_the_lines_are_left():
+    assert unread(b"one\ntwo", HeldBack()) == (b"***\n***", HeldBack())
 
 
 def test_a_job_elsewhere_waits_for_its_credentials_and_its_trace_is_kept_without_them():
@@ -168,3 +212,27 @@ def test_a_job_elsewhere_waits_for_its_credentials_and_its_trace_is_kept_without
     coordinator.entrust(job_id, entrusted)
     assert coordinator.append_trace(job_id, 14, b"word, and more").status == 202
     assert coordinator.trace(job_id) == b"is ***************, and more"
+
+
+async def test_what_may_be_the_beginning_of_a_secret_is_known_to_the_next_server(tmp_path):
+    """Killed after the first piece, wherever that ends: with the book on the disk."""
+    secret, stream = Secret("canary-password"), b"it is canary-password, or canary-passage\n"
+    options = CoordinatorOptions(registration_token=Secret("r" * 20), admin_token=Secret("a" * 20))
+    for cut in range(0, len(stream), 3):
+        shown = b"it is ***************, or canary-passage\n"
+        if b"canary-pass".startswith(begun := stream[26:cut]):  # and what the next server cannot know
+            shown = shown.replace(b"or " + begun, b"or " + b"*" * len(begun))
+        async with opened(tmp_path / str(cut), most_log_bytes=10_000) as store:
+            coordinator = Coordinator(now, options, random.Random(1), store.jobs)
+            runner = coordinator.runners.ensure(Secret("token-of-a-runner"), description="any").runner_id
+            job_id = coordinator.submit_job(JobSpec(name="a", script=("x",), entrusted=True)).job_id
+            coordinator.entrust(job_id, Entrusted(hidden=Starred([secret])))
+            coordinator.acquire(runner)
+            assert coordinator.append_trace(job_id, 0, stream[:cut]).status == 202
+            await store.journal.flushed()
+        async with opened(tmp_path / str(cut), most_log_bytes=10_000) as store:
+            coordinator = Coordinator(now, options, random.Random(2), store.jobs)
+            coordinator.entrust(job_id, Entrusted(hidden=Starred([secret])))
+            assert coordinator.append_trace(job_id, cut, stream[cut:]).status == 202
+            assert coordinator.trace(job_id) == shown
+            await store.journal.flushed()

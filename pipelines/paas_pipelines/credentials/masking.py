@@ -16,11 +16,10 @@ from urllib.parse import quote, quote_plus
 
 from paas_runner.inner.masking import Masker
 from paas_runner.inner.secret_search import Search
+from paas_runner.pipelines.states import HeldBack
 from paas_runner.secret import Secret
 
 SHORTEST = 8
-_SUSPICIOUS = 4
-"""So many bytes of a secret are not shown at the end of a piece."""
 
 
 class _Output(Protocol):
@@ -99,23 +98,42 @@ class MaskedOutput:
 class Starred:
     """Hides secrets in the pieces of a trace without changing its length; called with one after the other.
 
-    At the end of a piece what may be the beginning of a secret is hidden, too, if it has four bytes or more:
-    the rest may be in the next piece, and this one is written by then.
+    At the end of a piece what may be the beginning of a secret is hidden, too: the rest may be in the next
+    one, and this one is written by then. Where it is not, it is shown with the next piece, unless another
+    process has had it: nobody keeps it anywhere.
     """
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
         found = {form.encode(errors="replace") for secret in secrets for form in forms(secret)}
         self._search = Search(found) if found else None
+        self._last = HeldBack()
 
-    def __call__(self, data: bytes) -> bytes:
+    def __call__(self, data: bytes, before: HeldBack) -> tuple[bytes, HeldBack]:
+        """The piece with what was held back before it, if that is known, and what is held back now."""
         if self._search is None:
-            return data
-        shown = bytearray(data)
-        for start, end in self._search.over(data, 0):
-            _star(shown, max(start, 0), end)
-        if self._search.pending >= _SUSPICIOUS:
-            _star(shown, max(len(data) - self._search.pending, 0), len(data))
-        return bytes(shown)
+            return data, before
+        held = self._search.beginning(before.state)
+        if len(held) != before.count:  # of other secrets
+            held, before = b"", HeldBack()
+        shown, hits = bytearray(held + data), list[tuple[int, int]]()
+        _star(shown, 0, before.covered)
+        self._search.begin()
+        for start, end in self._search.over(held + data, 0):
+            _star(shown, start, end)
+            hits.append((start, end))
+        begin = len(shown) - self._search.pending
+        covered = max([before.covered, *(end for start, end in hits if start < begin)])
+        _star(shown, begin, len(shown))
+        known, self._last = (
+            before == self._last,
+            HeldBack(self._search.state, self._search.pending, max(0, covered - begin)),
+        )
+        return bytes(shown if known else shown[len(held) :]), self._last
+
+
+def unread(data: bytes, before: HeldBack) -> tuple[bytes, HeldBack]:
+    """A piece of a trace whose secrets nobody knows any more: its lines, and nothing of them."""
+    return re.sub(rb"[^\n]", b"*", data), before
 
 
 def _star(text: bytearray, start: int, end: int) -> None:

@@ -179,16 +179,16 @@ class DiskBook(MemoryBook):
 
 
 def _write(path: Path, data: bytes, *, at: int) -> None:
-    """All of it or nothing that counts; what was there at and after that place is gone."""
+    """All of it or nothing that counts; what is there after it is gone, and not before it is there."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            os.ftruncate(descriptor, at)
             left = memoryview(data)
             while left:
                 at += (count := os.pwrite(descriptor, left, at))
                 left = left[count:]
+            os.ftruncate(descriptor, at)
         finally:
             os.close(descriptor)
     except OSError as error:

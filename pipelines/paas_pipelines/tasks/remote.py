@@ -9,12 +9,13 @@ import asyncio
 import gzip
 import io
 import zlib
+from collections.abc import Callable
 from datetime import timedelta
 
 import attrs
 import structlog
 
-from paas_pipelines.credentials.masking import Starred
+from paas_pipelines.credentials.masking import Starred, unread
 from paas_pipelines.runs.engine import Engine
 from paas_pipelines.runs.run import Saved, TaskEnd
 from paas_pipelines.tasks.checkout import CheckoutError, Reveal, sources_of, url_with
@@ -28,7 +29,7 @@ from paas_runner.pipelines.jobs import Entrusted, Job, Project
 from paas_runner.pipelines.payload import timeout_seconds
 from paas_runner.pipelines.reports import Artifact
 from paas_runner.pipelines.spec import ARCHIVE, Sources
-from paas_runner.pipelines.states import JobState
+from paas_runner.pipelines.states import HeldBack, JobState
 from paas_runner.plain_text import exact_span
 from paas_runner.secret import Secret
 from paas_runner.server.waiting import settled
@@ -229,8 +230,10 @@ class RemotePlace:
         return _REASONS.get(job.failure_reason or "", "the runner told no reason that is known")
 
 
-def _hidden(order: TaskOrder) -> Starred | None:
-    """How its credentials are kept out of what the job says."""
+def _hidden(order: TaskOrder) -> Callable[[bytes, HeldBack], tuple[bytes, HeldBack]] | None:
+    """How its credentials are kept out of what the job says, also where nobody knows them any more."""
+    if order.no_secrets:
+        return unread
     return Starred(order.all_secrets) if order.all_secrets else None
 
 
