@@ -16,6 +16,8 @@ def references(task: TaskDefinition) -> tuple[Mapping[str, FromCredential], Sequ
     variables = {**(executor.secrets if executor else {}), **task.secrets}
     others = list(_in(executor.settings)) if executor else []
     others += _in(task.plugin.settings) if task.plugin else ()
+    for hook in (executor.setup, executor.teardown) if executor else ():
+        others += _in(hook.settings) if hook else ()
     if task.checkout and task.checkout.credential:
         others.append(FromCredential(name=task.checkout.credential))
     return variables, others

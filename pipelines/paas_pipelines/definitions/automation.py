@@ -157,6 +157,12 @@ class EngineHook:
 
     script: tuple[str, ...] = ()
     executor: str = "shell"
+    """Its name, or a type."""
+
+    type: str = "shell"
+    settings: Mapping[str, Any] = _NONE
+    """Those of that executor."""
+
     env: Mapping[str, str] = _NO_TEXTS
 
 

@@ -4,12 +4,14 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
 import yaml
 
 from paas_pipelines.definitions import keys
 from paas_pipelines.definitions.automation import EngineHook, ExecutorDefinition, FromCredential, Scope
 from paas_pipelines.definitions.decoding import Decoder, KeyPath, LackingError, MistakenError, Nodes, Read
 from paas_pipelines.definitions.plugged import Plugged
+from paas_pipelines.definitions.scalars import quoted
 
 
 class ExecutorType(enum.StrEnum):
@@ -54,6 +56,28 @@ def executor(decoder: Decoder, nodes: Nodes, at: KeyPath) -> str | ExecutorDefin
         name: str = keys.NAME(decoder, nodes, at)
         return name
     return _executor(decoder, nodes, at, "")
+
+
+def with_hooks(
+    given: ExecutorDefinition, known: Mapping[str, ExecutorDefinition | None], plugged: Plugged
+) -> ExecutorDefinition:
+    """With the settings of those by which its setup and its teardown run; raises `MistakenError`."""
+    hooks: dict[str, EngineHook | None] = {"setup": given.setup, "teardown": given.teardown}
+    for what, hook in tuple(hooks.items()):
+        if hook is None:
+            continue
+        found = known.get(hook.executor) or plain_executor(hook.executor, plugged)
+        if found is None and hook.executor not in known:
+            raise MistakenError(f"{what}: unknown executor {quoted(hook.executor)}")
+        if found is None:  # that is told where it is
+            continue
+        if found.type not in ("shell", "docker", "kubernetes") or found.secrets:
+            why = "has credentials in its env" if found.secrets else f"is of type {found.type}"
+            text = "shell, docker and kubernetes are possible, and without credentials in their env"
+            raise MistakenError(f"{what}: executor {quoted(hook.executor)} {why}: {text}")
+        env = {**found.env, **hook.env}
+        hooks[what] = attrs.evolve(hook, type=found.type, settings=found.settings, env=env)
+    return attrs.evolve(given, setup=hooks["setup"], teardown=hooks["teardown"])
 
 
 def _executor(decoder: Decoder, nodes: Nodes, at: KeyPath, name: str) -> ExecutorDefinition:
@@ -109,9 +133,9 @@ def _hook(decoder: Decoder, nodes: Nodes, at: KeyPath) -> EngineHook:
     found = keys.mapping(_HOOK)(decoder, nodes, at)
     if not found.get("script"):
         raise LackingError(f"{at[-1]} needs a script")
-    if found.get("executor", "shell") not in ("shell", "local"):
-        raise MistakenError(f"{at[-1]} runs by the executor shell only")
-    return EngineHook(script=found["script"], env=found.get("env", {}))
+    return EngineHook(
+        script=found["script"], env=found.get("env", {}), executor=found.get("executor", "shell")
+    )
 
 
 def _texts(decoder: Decoder, nodes: Nodes, at: KeyPath) -> list[str]:

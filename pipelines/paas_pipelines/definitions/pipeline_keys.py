@@ -22,7 +22,7 @@ from paas_pipelines.definitions.decoding import (
     one,
 )
 from paas_pipelines.definitions.definition import Definition, OnError, QueueStrategy, TaskDefinition
-from paas_pipelines.definitions.executors import executor, named_executors
+from paas_pipelines.definitions.executors import executor, named_executors, with_hooks
 from paas_pipelines.definitions.parameter import Parameter, ParameterKind
 from paas_pipelines.definitions.reading import Document
 from paas_pipelines.definitions.scalars import UnfitError, quoted
@@ -57,9 +57,14 @@ def definitions_of(decoder: Decoder, document: Document) -> Mapping[str, Definit
         nonlocal around
         at = ("executors" + FILE_KEY,)
         written = [key for key, _ in decoder.pairs(nodes, at)]
-        around = attrs.evolve(
-            around, executors={**dict.fromkeys(written), **named_executors(decoder, nodes, at)}
-        )
+        named = {**dict.fromkeys(written), **named_executors(decoder, nodes, at)}
+        for name, each in named.items():
+            try:
+                hooked = each and with_hooks(each, named, around.plugged)
+            except MistakenError as error:
+                decoder.mistake((*at, name), str(error))
+                hooked = None
+            around = attrs.evolve(around, executors={**around.executors, name: hooked})
 
     def actions(decoder: Decoder, nodes: Nodes, _at: KeyPath) -> None:
         nonlocal around

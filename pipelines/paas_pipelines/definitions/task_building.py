@@ -18,7 +18,7 @@ from paas_pipelines.definitions.automation import (
 )
 from paas_pipelines.definitions.decoding import Decoder, KeyPath, LackingError, MistakenError, NotAllowedError
 from paas_pipelines.definitions.definition import BUILT_IN, NOTHING, TaskDefinition
-from paas_pipelines.definitions.executors import IMAGED, plain_executor
+from paas_pipelines.definitions.executors import IMAGED, plain_executor, with_hooks
 from paas_pipelines.definitions.parameter import Parameter, ParametersError, checked
 from paas_pipelines.definitions.plugged import NOTHING_PLUGGED, Plugged
 from paas_pipelines.definitions.scalars import quoted
@@ -75,7 +75,7 @@ def built(decoder: Decoder, values: Mapping[str, Any], at: KeyPath, around: Surr
 def executor_of(given: str | ExecutorDefinition, around: Surroundings) -> ExecutorDefinition | None:
     """By its name, or itself; None is one that was wrong. Raises `MistakenError`."""
     if isinstance(given, ExecutorDefinition):
-        return given
+        return with_hooks(given, around.executors, around.plugged)
     if given in around.executors:
         return around.executors[given]
     if (plain := plain_executor(given, around.plugged)) is None:

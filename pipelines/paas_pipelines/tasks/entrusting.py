@@ -1,6 +1,7 @@
 """What a task's pipeline may use: its executor, and its credentials, of which nothing is written."""
 
 import asyncio
+from collections.abc import Iterator
 
 import attrs
 
@@ -22,7 +23,8 @@ async def entrusted(order: TaskOrder, vault: Vault | None) -> TaskOrder:
     """
     definition = order.task.definition
     if vault and order.task.job_id is None and not definition.native:
-        vault.check_executor(order.run.pipeline, _executor_of(definition), order.run.run_id)
+        for name in _executors_of(definition):
+            vault.check_executor(order.run.pipeline, name, order.run.run_id)
     variables, others = references(definition)
     if not variables and not others:
         return order
@@ -37,10 +39,15 @@ async def entrusted(order: TaskOrder, vault: Vault | None) -> TaskOrder:
     return attrs.evolve(order, secrets=given.variables, secret_files=given.files, hidden_secrets=given.hidden)
 
 
-def _executor_of(definition: TaskDefinition) -> str:
-    if definition.executor is not None:
-        return definition.executor.name or definition.executor.type
-    return "runner" if definition.elsewhere else "shell"
+def _executors_of(definition: TaskDefinition) -> Iterator[str]:
+    """Its own, and those by which that is set up and torn down."""
+    executor = definition.executor
+    if executor is None:
+        yield "runner" if definition.elsewhere else "shell"
+        return
+    yield executor.name or executor.type
+    hooks = filter(None, (executor.setup, executor.teardown))
+    yield from (hook.executor for hook in hooks if hook.type != "shell")
 
 
 async def run_hiding(place: Place, order: TaskOrder, output: Output, stop: asyncio.Event) -> TaskEnd:

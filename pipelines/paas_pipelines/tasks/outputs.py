@@ -50,6 +50,15 @@ def lines_of(written: bytes) -> dict[str, str]:
     return found
 
 
+def undeclared(written: bytes, secrets: Iterable[Secret]) -> dict[str, str]:
+    """The same of whoever need not declare any; none may have one of the `secrets` in it."""
+    found = lines_of(written)
+    for name, text in found.items():
+        if has_any_of(secrets, text):
+            raise OutputsError(f'output "{name}" contains a credential')
+    return found
+
+
 def checked(
     written: bytes, declared: Mapping[str, OutputDefinition], secrets: Iterable[Secret] = ()
 ) -> dict[str, Any]:

@@ -37,8 +37,16 @@ class TaskOrder:
     hidden_secrets: tuple[Secret, ...] = ()
     """What its executor uses for it."""
 
+    hook: str = ""
+    """What it is for an executor, before or after the work: the record of its own container is called so."""
+
     no_secrets: str = ""
     """Why it has none, of one that had them and is brought again after a crash."""
+
+    @property
+    def sets_up(self) -> bool:
+        """Whether whatever it tells is wanted."""
+        return self.hook.rpartition("#")[2].startswith("setup")
 
     @property
     def all_secrets(self) -> tuple[Secret, ...]:

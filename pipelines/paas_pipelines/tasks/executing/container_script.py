@@ -39,7 +39,7 @@ def script_of(order: TaskOrder, entries: Sequence[str], *, folder: str, mark: st
         path = f'"$paas_folder/secrets/{number}"'
         lines.append(f"(umask 077; printf %s {shlex.quote(value.reveal())} >{path})")
         lines.append(f"{_name(name)}={path}; export {_name(name)}")
-    if definition.outputs:
+    if definition.outputs or order.sets_up:
         lines.append(f'{PIPELINE_OUTPUT}="$paas_folder/output"; export {PIPELINE_OUTPUT}')
         lines.append(f': >"${PIPELINE_OUTPUT}"')
     lines.append("CI_PROJECT_DIR=$PWD")
@@ -50,7 +50,7 @@ def script_of(order: TaskOrder, entries: Sequence[str], *, folder: str, mark: st
         lines += _by_program(program, entries, tolerant=definition.allow_failure)
     else:
         lines.append(job_script(entries, tolerant=definition.allow_failure))
-    if mark and definition.outputs:
+    if mark and (definition.outputs or order.sets_up):
         lines.append("paas_status=$?")
         told = f'printf "\\n%s\\n" "{mark}"'
         lines.append(f'[ "$paas_status" -ne 0 ] || {{ {told}; cat "${PIPELINE_OUTPUT}"; {told}; }}')

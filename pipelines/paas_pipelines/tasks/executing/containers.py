@@ -33,7 +33,7 @@ from paas_pipelines.tasks.executing.executions import Execution, Executions
 from paas_pipelines.tasks.executing.transfer import Transfer
 from paas_pipelines.tasks.files import FilesError
 from paas_pipelines.tasks.job_spec import RUN_ID
-from paas_pipelines.tasks.outputs import OutputsError, checked
+from paas_pipelines.tasks.outputs import OutputsError, checked, undeclared
 from paas_pipelines.tasks.place import Output, TaskOrder, before
 from paas_pipelines.tasks.script import rendered
 from paas_runner.container import Ended, Line, Place, Stream, Wanted
@@ -257,9 +257,11 @@ class _Work:
         end = TaskEnd(exit_code=ended.code)
         if ended.code:
             return end
-        if definition.outputs:
+        if definition.outputs or self.order.sets_up:
             written = await self._soon(lambda: transfer.output(name)) if transfer else shown.outputs
-            end = attrs.evolve(end, outputs=checked(written, definition.outputs, self.order.all_secrets))
+            secrets = self.order.all_secrets
+            told = undeclared(written, secrets) if self.order.sets_up else None
+            end = attrs.evolve(end, outputs=told or checked(written, definition.outputs, secrets))
         if definition.save and transfer:
             end = attrs.evolve(end, saved=await self._soon(lambda: transfer.saved(name, self.order)))
         return end
@@ -314,13 +316,14 @@ def execution_of(order: TaskOrder, executor: ExecutorDefinition) -> Execution:
         pipeline=run.pipeline,
         task=task.name,
         attempt=task.attempt,
+        hook=order.hook,
         executor=executor,
     )
 
 
 def name_of(order: TaskOrder) -> str:
     """Of a task's container: whoever has the order finds it."""
-    key = f"{order.run.run_id}/{order.task.attempt}/{order.task.name}"
+    key = order.hook or f"{order.run.run_id}/{order.task.attempt}/{order.task.name}"
     return f"pipeline-{hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()[:24]}"
 
 

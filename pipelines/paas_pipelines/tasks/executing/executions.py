@@ -31,6 +31,9 @@ class Execution:
     pipeline: str = ""
     task: str = ""
     attempt: int = 0
+    hook: str = ""
+    """Its name where it is the container of a setup or a teardown; before `#` is what that is for."""
+
     executor: ExecutorDefinition = ExecutorDefinition()
     set_up: bool = False
     """Whether its setup was begun, so that it is to be torn down."""
@@ -60,6 +63,8 @@ class Execution:
     @property
     def key(self) -> str:
         """In the journal."""
+        if self.hook:
+            return self.hook
         if self.task:
             return f"{self.run_id}/{self.attempt}/{self.task}"
         return f"{self.run_id}/run/{self.executor.name or self.executor.type}"
@@ -96,6 +101,11 @@ class Executions:
     def leaks(self) -> list[Execution]:
         """What is left outside, for people to look after."""
         return [each for each in self if each.leak]
+
+    def forget_if_done(self, execution: Execution) -> None:
+        """Where nothing of it is outside, and nothing is to be told."""
+        if not (execution.container or execution.set_up or execution.leak):
+            self.forget(execution)
 
     def put(self, execution: Execution, **changes: Any) -> Execution:
         """Note it, with changes; on the disk after the journal's next `flushed`."""

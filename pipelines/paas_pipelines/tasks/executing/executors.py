@@ -48,13 +48,16 @@ async def opened(
     """Those of a server; raises `StoreError`. Containers that run at the end go on."""
     executions = await Executions.load(journal)
     engines = Engines(files=local.kept, workspaces=local.workspaces, environ=local.environment, reveal=reveal)
+    contained = ContainerTasks(opened=engines.opened, executions=executions, logs=logs)
     try:
         yield Executors(
             local=local,
             remote=remote,
             plugged=PluggedExecutors(registry=registry, executions=executions),
-            contained=ContainerTasks(opened=engines.opened, executions=executions, logs=logs),
-            hooks=Hooks(local=local, executions=executions, book=book, logs=logs, vault=vault),
+            contained=contained,
+            hooks=Hooks(
+                local=local, contained=contained, executions=executions, book=book, logs=logs, vault=vault
+            ),
             executions=executions,
             book=book,
         )
@@ -128,7 +131,7 @@ class Executors:
                 await self.contained.removed(execution)
             await self.hooks.torn_down(execution)
             if found := self.executions.find(execution.key):
-                self._forgotten(found)
+                self.executions.forget_if_done(found)
         finally:
             self._paying.discard(execution.key)
 
@@ -151,15 +154,13 @@ class Executors:
         """In the transaction of a task's end: nothing of it is left, so nothing is to be known of it."""
         for each in self.executions.of(after.run_id):
             if not self._is_active(each, after):
-                self._forgotten(each)
+                self.executions.forget_if_done(each)
                 self._news.set()
-
-    def _forgotten(self, execution: Execution) -> None:
-        if not (execution.container or execution.set_up or execution.leak):
-            self.executions.forget(execution)
 
     def _is_active(self, execution: Execution, run: Run | None = None) -> bool:
         """Whether its task, or its run, is at work, and will do what is owed itself."""
+        if execution.hook:
+            return execution.key in self.hooks.at_work
         try:
             run = run or self.book.run(execution.run_id)
         except UnknownRunError:

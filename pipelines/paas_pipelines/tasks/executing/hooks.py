@@ -1,10 +1,12 @@
-"""What an executor has done before and after its work: `setup` and `teardown`, as processes of this machine.
+"""What an executor has done before and after its work: `setup` and `teardown`, here or in a container.
 
 Promises: that a setup begins is on the disk before it does; from then on a teardown is owed, whatever becomes
-of the task, the run and this process. It changes no result; after three tries what it left is a leak.
+of the task, the run and this process. It changes no result; after three tries what it left is a leak. Of a
+container that ran meanwhile there is a record of its own: the next process removes it, and begins anew.
 """
 
 import asyncio
+import secrets
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,9 +23,10 @@ from paas_pipelines.runs.run import Run, Task, TaskEnd, TaskStatus
 from paas_pipelines.store.logs import LogFiles
 from paas_pipelines.tasks import given
 from paas_pipelines.tasks.entrusting import run_hiding
+from paas_pipelines.tasks.executing.containers import ContainerTasks
 from paas_pipelines.tasks.executing.executions import MOST_TRIES, Execution, Executions
 from paas_pipelines.tasks.local import LocalPlace
-from paas_pipelines.tasks.outputs import PIPELINE_OUTPUT, OutputsError, has_any_of, lines_of
+from paas_pipelines.tasks.outputs import PIPELINE_OUTPUT, OutputsError, undeclared
 from paas_pipelines.tasks.place import Output, TaskOrder
 from paas_pipelines.tasks.surroundings import bounded
 
@@ -44,6 +47,7 @@ class Hooks:
     """Of all executors."""
 
     local: LocalPlace
+    contained: ContainerTasks
     executions: Executions
     book: RunBook
     logs: LogFiles
@@ -51,6 +55,9 @@ class Hooks:
     """Where a teardown gets the executor's credentials when its task is over."""
 
     between_tries_seconds: float = BETWEEN_TRIES_SECONDS
+    at_work: set[str] = attrs.field(init=False, factory=set)
+    """Keys of the containers that this process has for them now."""
+
     _locks: dict[str, asyncio.Lock] = attrs.field(init=False, factory=lambda: defaultdict(asyncio.Lock))
 
     async def prepared(
@@ -69,7 +76,7 @@ class Hooks:
                 execution = self.executions.get(wanted)
             if not execution.set_up:
                 execution = await self.executions.noted(execution, set_up=True, ready=False, tries=0)
-                variables = await self._set_up(executor.setup, order, output, stop)
+                variables = await self._set_up(executor, order, output, stop)
                 execution = await self.executions.noted(execution, ready=True, variables=variables)
         return attrs.evolve(order, env={**order.env, **execution.variables})
 
@@ -88,34 +95,31 @@ class Hooks:
                 await self.torn_down(each)
 
     async def _set_up(
-        self, hook: EngineHook | None, order: TaskOrder, output: Output, stop: asyncio.Event
+        self, executor: ExecutorDefinition, order: TaskOrder, output: Output, stop: asyncio.Event
     ) -> Mapping[str, str]:
         """The variables that it tells; raises `HookError`."""
-        if hook is None:
+        if (hook := executor.setup) is None:
             return {}
-        end, told = await self._ran(hook, order, output, stop)
+        end = await self._ran(hook, f"{wanted_of(order, executor).key}#setup", order, output, stop)
         if end.stopped:
             raise HookError("")
         if end.error or end.exit_code:
             raise HookError(f"setup: {end.error or f'exit status {end.exit_code}'}")
-        try:
-            found = lines_of(told)
-        except OutputsError as wrong:
-            raise HookError(f"setup: {wrong}") from None
-        for name, text in found.items():  # they are kept until the teardown
-            if has_any_of(order.all_secrets, text):
-                raise HookError(f'setup: output "{name}" contains a credential')
-        return found
+        return end.outputs
 
     async def _torn_down(self, execution: Execution, output: Output | None, order: TaskOrder | None) -> None:
         hook = execution.executor.teardown
         if not execution.set_up or execution.leak:
             return
+        for each in self.executions.of(execution.run_id):  # of an earlier process
+            if each.hook.rpartition("#")[0] == execution.key and each.container and not each.leak:
+                await self.contained.removed(each)
         if hook is None:
             self.executions.put(execution, set_up=False)
             return
         order = attrs.evolve(order or self._order(execution), variables=self._order(execution).variables)
         order = attrs.evolve(order, env={**order.env, **execution.variables})
+        why = "this server has ended each time before it was over"
         while execution.tries < MOST_TRIES:
             execution = await self.executions.noted(execution, tries=execution.tries + 1)
             why = await self._tried(hook, execution, order, output)
@@ -136,12 +140,12 @@ class Hooks:
         timer = asyncio.get_running_loop().call_later(HOOK_SECONDS, stop.set)
         try:
             if output is not None:
-                end, _ = await self._ran(hook, order, output, stop)
+                end = await self._ran(hook, f"{execution.key}#teardown", order, output, stop)
             else:
                 order = await self._entrusted(order)
                 name = execution.task or f"teardown-{_name(execution)}"
                 with self.logs.output(execution.run_id, name) as own:
-                    end, _ = await self._ran(hook, order, own, stop)
+                    end = await self._ran(hook, f"{execution.key}#teardown", order, own, stop)
         except Exception as error:  # noqa: BLE001 - it is tried again, and told
             return str(error) or type(error).__name__
         finally:
@@ -151,17 +155,35 @@ class Hooks:
         return end.error or (f"exit status {end.exit_code}" if end.exit_code else "")
 
     async def _ran(
-        self, hook: EngineHook, order: TaskOrder, output: Output, stop: asyncio.Event
-    ) -> tuple[TaskEnd, bytes]:
-        """A hook to its end, and what it has told; raises OSError."""
-        if hook.executor not in ("shell", "local"):
-            return TaskEnd(error=f'"{hook.executor}" is not possible here: only shell is'), b""
-        definition = TaskDefinition(script=hook.script, restart=order.task.definition.restart)
+        self, hook: EngineHook, name: str, order: TaskOrder, output: Output, stop: asyncio.Event
+    ) -> TaskEnd:
+        """A hook to its end, with what it has told; raises OSError."""
+        executor = ExecutorDefinition(type=hook.type, name=hook.executor, settings=hook.settings)
+        definition = TaskDefinition(
+            script=hook.script, restart=order.task.definition.restart, executor=executor
+        )
+        task, env = attrs.evolve(order.task, definition=definition), {**order.env, **hook.env}
+        order = attrs.evolve(order, task=task, env=env, hook=f"{name}-{secrets.token_hex(4)}")
+        if definition.contained:
+            return await self._contained(order, output, stop)
         with self.local.workspaces.fresh() as workspace:
-            env = {**order.env, **hook.env, PIPELINE_OUTPUT: str(workspace.output)}
-            hooked = attrs.evolve(order, task=attrs.evolve(order.task, definition=definition), env=env)
+            hooked = attrs.evolve(order, env={**env, PIPELINE_OUTPUT: str(workspace.output)})
             end = await run_hiding(self.local, hooked, output, stop)
-            return end, bounded(workspace.output) if not end.exit_code else b""
+            if end.exit_code or end.error or end.stopped or not order.sets_up:
+                return end
+            try:
+                return attrs.evolve(end, outputs=undeclared(bounded(workspace.output), order.all_secrets))
+            except OutputsError as wrong:
+                return attrs.evolve(end, error=str(wrong))
+
+    async def _contained(self, order: TaskOrder, output: Output, stop: asyncio.Event) -> TaskEnd:
+        self.at_work.add(order.hook)
+        try:
+            return await run_hiding(self.contained, order, output, stop)
+        finally:
+            self.at_work.discard(order.hook)
+            if found := self.executions.find(order.hook):
+                self.executions.forget_if_done(found)
 
     def _order(self, execution: Execution) -> TaskOrder:
         """For a teardown whose task is over, whose run perhaps is gone."""
