@@ -34,6 +34,20 @@ class Line:
 
 
 @attrs.frozen(kw_only=True)
+class Parcel:
+    """The files of a container, where a place cannot copy any in or out: only Kubernetes looks at it."""
+
+    folder: str
+    """A volume of its own. In it the program leaves `archive`, and then, in every case, `ended`."""
+
+    content: bytes = attrs.field(default=b"", repr=False)
+    """An archive that it finds, in parts."""
+
+    leaves: bool = False
+    """Whether an archive is fetched that it leaves."""
+
+
+@attrs.frozen(kw_only=True)
 class Wanted:
     """The container to be."""
 
@@ -46,6 +60,7 @@ class Wanted:
     volumes: Sequence[str] = ()
     """As `docker run --volume` takes them: `source:target[:options]`."""
 
+    parcel: Parcel | None = None
     takes_input: bool = False
     """Whether something is to be written to its standard input."""
 

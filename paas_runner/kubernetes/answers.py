@@ -12,7 +12,7 @@ from paas_runner.plain_text import one_line, printable, shortened
 _MOST_MESSAGE = 500
 _MOST_FIELDS = 5
 _DENIED = "a rule of the cluster's own forbids it: its operators know which"
-RIGHTS = "grant the right (packaging/kubernetes/rbac.yaml has all that are needed)"
+RIGHTS = "grant the right (packaging/kubernetes has rbac.yaml for hosts, rbac-containers.yaml for all else)"
 
 
 class AbsentError(Rejected):

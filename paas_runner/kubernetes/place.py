@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from paas_runner.container import Ended, Image, Line, Wanted, by_signal
 from paas_runner.errors import Rejected, Transient
-from paas_runner.kubernetes import logs
+from paas_runner.kubernetes import logs, parcels
 from paas_runner.kubernetes.answers import AbsentError, ExistsError
 from paas_runner.kubernetes.api import Cluster, Kind, Object
 from paas_runner.kubernetes.causes import Who, container_state, is_over, of_events, of_job, of_pod
@@ -80,7 +80,7 @@ class KubernetesPlace:
             if not _VARIABLE.fullmatch(name):
                 raise self._rejected(op, f"the variable {name!r} has a name that no Secret can have")
         job = self._job(wanted)
-        for kind, manifest in ((Kind.JOB, job), (Kind.SECRET, _secret(job, wanted.environment))):
+        for kind, manifest in ((Kind.JOB, job), (Kind.SECRET, _environment(job, wanted.environment))):
             with suppress(ExistsError):
                 await self._cluster.create(kind, manifest, dry_run=True)
         return Image()
@@ -94,6 +94,9 @@ class KubernetesPlace:
             if (job["metadata"].get("annotations") or {}).get(OURS) != wanted.name:
                 text = "a Job of that name exists that we have not made: remove it"
                 raise self._rejected(taken.op, text) from taken
+        for secret, data in parcels.secrets_of(wanted.name, wanted.parcel) if wanted.parcel else ():
+            with suppress(ExistsError):
+                await self._cluster.create(Kind.SECRET, _secret(job, secret, data))
         self._created[wanted.name] = job, wanted.environment
 
     async def start(self, name: str, data: bytes | None = None) -> None:
@@ -103,7 +106,7 @@ class KubernetesPlace:
             raise self._rejected(op, "a container on a cluster has no standard input")
         if created := self._created.get(name):
             with suppress(ExistsError):
-                await self._cluster.create(Kind.SECRET, _secret(*created))
+                await self._cluster.create(Kind.SECRET, _environment(*created))
         elif not any(map(_has_begun, await self._cluster.pods_of(name))):
             raise self._rejected(op, "create it again, which gives it its environment")
 
@@ -148,6 +151,15 @@ class KubernetesPlace:
         for pod in await self._cluster.pods_of(name):
             metadata, seconds = pod["metadata"], int(grace.total_seconds())
             await self._cluster.delete(Kind.POD, metadata["name"], uid=metadata["uid"], grace=seconds)
+
+    async def get(self, name: str, path: str, most_bytes: int) -> bytes:
+        """The tar that its program has left, whatever its `path`; `Rejected` where that cannot be had."""
+        op = f"fetch {path} of {name}"
+        pods = await self._cluster.pods_of(name)
+        if not pods:
+            raise self._rejected(op, "its pod is gone")
+        pod = pods[-1]["metadata"]["name"]
+        return await parcels.fetched(self._cluster, pod, op, most_bytes=most_bytes, pause=self._pause)
 
     async def exists(self, name: str) -> bool:
         """Whether there is its Job."""
@@ -234,6 +246,8 @@ class KubernetesPlace:
         }
         if self._service_account:
             pod |= {"serviceAccountName": self._service_account, "automountServiceAccountToken": True}
+        if wanted.parcel:
+            pod = parcels.with_parcel(pod, wanted, wanted.parcel)
         spec = {
             "backoffLimit": 0,
             "podReplacementPolicy": "Failed",
@@ -252,21 +266,26 @@ class KubernetesPlace:
         return Rejected(text, service=self._cluster.service, op=op)
 
 
-def _secret(job: Object, environment: Mapping[str, Secret]) -> dict[str, Any]:
+def _environment(job: Object, environment: Mapping[str, Secret]) -> dict[str, Any]:
     """What the Job's pod waits for."""
     containers = job["spec"]["template"]["spec"]["containers"]
     [source] = next(each["envFrom"] for each in containers if each["name"] == CONTAINER)
-    name, uid = job["metadata"]["name"], job["metadata"].get("uid", "")
-    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": uid}
-    metadata = {"name": source["secretRef"]["name"], "labels": MADE_BY}
-    data = {key: base64.b64encode(value.reveal().encode()).decode() for key, value in environment.items()}
+    data = {key: value.reveal().encode() for key, value in environment.items()}
+    return _secret(job, source["secretRef"]["name"], data)
+
+
+def _secret(job: Object, name: str, data: Mapping[str, bytes]) -> dict[str, Any]:
+    """One that goes with the Job."""
+    uid = job["metadata"].get("uid", "")
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": job["metadata"]["name"], "uid": uid}
+    metadata = {"name": name, "labels": MADE_BY}
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {**metadata, "ownerReferences": [owner] if uid else []},
         "immutable": True,
         "type": "Opaque",
-        "data": data,
+        "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
     }
 
 

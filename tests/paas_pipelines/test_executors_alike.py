@@ -1,12 +1,16 @@
-"""Outputs and files are the same wherever a task runs: a process here, a container, a real runner."""
+"""Outputs and files are the same wherever a task runs: a process here, a container, a pod, a real runner."""
 
+import asyncio
 import threading
+import uuid
 
 import pytest
 import yaml
 from paas_pipelines.tasks.job_server import registration_token
 
+from paas_runner.sandbox.kubernetes import KubernetesServer, LocalRuntime, own_command
 from paas_runner.secret import Secret
+from tests.places.conftest import RIGHTS
 from tests.support.pipelines_server import start_server
 from tests.support.remote_runner import jobs, registered, started
 
@@ -16,6 +20,7 @@ DEFINITIONS = """
 executors:
   box: {{type: docker, host: "{url}", image: "{base}"}}
   far: {{type: runner, tags: [far]}}
+  pod: {{type: kubernetes, kubeconfig: "{kubeconfig}", image: any}}
 pipelines:
   p:
     order: sequence
@@ -46,9 +51,34 @@ pipelines:
 """
 
 
-@pytest.mark.parametrize("executor", ["shell", "box", "far"])
-def test_outputs_and_files_go_from_task_to_task(tmp_path, engine, executor):
-    definitions = DEFINITIONS.format(url=engine.url, base=engine.base, executor=executor)
+@pytest.fixture
+def kubeconfig(tmp_path):
+    """Of a cluster that is served by a thread as long as the test lasts."""
+    loop, stop = asyncio.new_event_loop(), asyncio.Event()
+    ready, path = threading.Event(), tmp_path / "kubeconfig"
+
+    async def serve():
+        async with KubernetesServer(LocalRuntime({}, own_command)) as server:
+            token = Secret(uuid.uuid4().hex)
+            server.cluster.accounts.add("who runs pipelines", token, RIGHTS)
+            server.write_kubeconfig(path, token=token)
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    assert ready.wait(60)
+    yield path
+    loop.call_soon_threadsafe(stop.set)
+    thread.join()
+    loop.close()
+
+
+@pytest.mark.parametrize("executor", ["shell", "box", "far", "pod"])
+def test_outputs_and_files_go_from_task_to_task(tmp_path, engine, executor, kubeconfig):
+    definitions = DEFINITIONS.format(
+        url=engine.url, base=engine.base, executor=executor, kubeconfig=kubeconfig
+    )
     with start_server(tmp_path, definitions=definitions) as server:
         if executor == "far":
             secret = yaml.safe_load((tmp_path / ".prunner.yml").read_text())["jwt_secret"]

@@ -113,7 +113,7 @@ async def test_what_cannot_begin_says_why(tmp_path, cluster, pod):
             assert {
                 "nowhere": "its executor cannot be used",
                 "bare": "its executor has no image",
-                "saving": "save and load are not possible",
+                "saving": 'save: nothing matches "x"',
             }[name] in error
         assert not cluster.cluster.left
 

@@ -7,6 +7,11 @@ from datetime import UTC, datetime, timedelta
 import attrs
 
 _LOOK_SECONDS = 30.0
+MOST_FILE_BYTES = 10 * 1024 * 1024
+"""Of a log, in one file; then another is begun, which is all that can be read (kubelet's default)."""
+
+_LINE_BYTES = 16 * 1024
+_HEAD_BYTES = len("2026-01-31T00:00:00.123456789+00:00 stdout F ")  # before each piece of a line in the file
 
 
 class ContainerLog:
@@ -16,10 +21,17 @@ class ContainerLog:
         self._clock = clock
         self.lines: list[tuple[datetime, bytes]] = []
         self.closed = False
+        self.first = 0
+        """The number of the line with which the file begins that can be read."""
+
+        self._file_bytes = 0
         self._more = asyncio.Event()
 
     def write(self, piece: bytes) -> None:
         for part in piece.splitlines(keepends=True):
+            self._file_bytes += len(part) + _HEAD_BYTES * (1 + len(part) // _LINE_BYTES)
+            if self._file_bytes > MOST_FILE_BYTES:
+                self.first, self._file_bytes = len(self.lines), len(part)
             if self.lines and not self.lines[-1][1].endswith(b"\n"):
                 moment, begun = self.lines[-1]
                 self.lines[-1] = (moment, begun + part)
@@ -59,8 +71,9 @@ class LogQuery:
 async def read_log(log: ContainerLog, query: LogQuery) -> AsyncIterator[bytes]:
     """The lines, and those to come where it is followed; ends with the container."""
     left = query.limit_bytes
-    index, sent = 0, 0
-    chosen = [number for number, (at, _) in enumerate(log.lines) if query.since is None or at >= query.since]
+    index, sent = log.first, 0
+    kept = range(log.first, len(log.lines))
+    chosen = [number for number in kept if query.since is None or log.lines[number][0] >= query.since]
     if query.tail is not None:
         index = len(log.lines) - min(query.tail, len(chosen))
     elif query.since is not None:

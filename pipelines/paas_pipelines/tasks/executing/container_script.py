@@ -27,8 +27,19 @@ READS_VARIABLE = (
 )
 
 
-def script_of(order: TaskOrder, entries: Sequence[str], *, folder: str, mark: str = "") -> str:
-    """With a `mark` the outputs are shown between two lines with it, where nobody can fetch the file."""
+def script_of(
+    order: TaskOrder,
+    entries: Sequence[str],
+    *,
+    folder: str,
+    mark: str = "",
+    parts: Sequence[str] = (),
+    leaves: bool = False,
+) -> str:
+    """With a `mark` the outputs are shown between two lines with it, where nobody can fetch the file.
+
+    Files that it loads are in an archive of these `parts`; what it `leaves` becomes one (`container.Parcel`).
+    """
     definition = order.task.definition
     lines = ["(", f"paas_folder={folder}", 'mkdir -p "$paas_folder"']
     for name, value in order.secrets.items():
@@ -44,16 +55,28 @@ def script_of(order: TaskOrder, entries: Sequence[str], *, folder: str, mark: st
         lines.append(f': >"${PIPELINE_OUTPUT}"')
     lines.append("CI_PROJECT_DIR=$PWD")
     if definition.save or definition.load:
+        lines.append('mkdir -p "$paas_folder/files"')
+        if parts:
+            unpacked = f'cat {shlex.join(parts)} | (umask 0; tar -xzf - -C "$paas_folder")'
+            lines.append(f"{unpacked} || {{ echo 'the files cannot be unpacked here' >&2; exit 1; }}")
         lines.append('PIPELINE_BASE=$PWD; export PIPELINE_BASE; CI_PROJECT_DIR="$paas_folder/files"')
     program = program_of(order)
     if program:
         lines += _by_program(program, entries, tolerant=definition.allow_failure)
     else:
         lines.append(job_script(entries, tolerant=definition.allow_failure))
-    if mark and (definition.outputs or order.sets_up):
+    tells = mark and (definition.outputs or order.sets_up)
+    if tells or leaves:
         lines.append("paas_status=$?")
+    if leaves:
+        packed = 'tar -czf "$paas_folder/archive" -C "$paas_folder" files'
+        failed = "{ echo 'the files cannot be packed here' >&2; paas_status=1; }"
+        lines.append(f'[ "$paas_status" -ne 0 ] || {packed} || {failed}')
+        lines.append(': >"$paas_folder/ended"')
+    if tells:
         told = f'printf "\\n%s\\n" "{mark}"'
         lines.append(f'[ "$paas_status" -ne 0 ] || {{ {told}; cat "${PIPELINE_OUTPUT}"; {told}; }}')
+    if tells or leaves:
         lines.append('exit "$paas_status"')
     return "\n".join([*lines, ")", ""])
 

@@ -30,14 +30,15 @@ from paas_pipelines.tasks.executing.container_script import (
     script_of,
 )
 from paas_pipelines.tasks.executing.executions import Execution, Executions
-from paas_pipelines.tasks.executing.transfer import Transfer
+from paas_pipelines.tasks.executing.transfer import Parcels, Transfer
 from paas_pipelines.tasks.files import FilesError
 from paas_pipelines.tasks.job_spec import RUN_ID
 from paas_pipelines.tasks.outputs import OutputsError, checked, undeclared
 from paas_pipelines.tasks.place import Output, TaskOrder, before
 from paas_pipelines.tasks.script import rendered
-from paas_runner.container import Ended, Line, Place, Stream, Wanted
+from paas_runner.container import Ended, Line, Parcel, Place, Stream, Wanted
 from paas_runner.errors import Rejected, RemoteError, Transient
+from paas_runner.kubernetes.parcels import paths_of
 from paas_runner.loop.timing import backoff, sleep
 from paas_runner.plain_text import exact_span
 from paas_runner.secret import Secret
@@ -75,7 +76,10 @@ class Opened:
     environment: Mapping[str, str] = attrs.field(factory=dict)
     platform: str = ""
     transfer: Transfer | None = None
-    """How files come and go; None where they cannot, and a script is no input but a variable."""
+    """How files come and go; None where they cannot be copied, and a script is no input but a variable."""
+
+    parcels: Parcels | None = None
+    """How they do in that case."""
 
 
 class BadExecutorError(Exception):
@@ -160,7 +164,7 @@ class _Work:
         name = execution.container or name_of(self.order)
         if execution.started and not await self._soon(lambda: place.exists(name)):
             return TaskEnd(error=f"its container {name} is gone, and nobody knows how it ended")
-        wanted, data = self._wanted(name, script.entries)
+        wanted, data = self._wanted(name, script.entries, await self._parcel())
         if not execution.container:
             preparing = asyncio.ensure_future(self._soon(lambda: place.prepare(wanted)))
             if not await before(self.stop, preparing):
@@ -179,21 +183,31 @@ class _Work:
         goes_on = not end.exit_code or self.order.task.definition.allow_failure
         return attrs.evolve(end, error=script.error) if script.error and goes_on and not end.stopped else end
 
-    def _wanted(self, name: str, entries: tuple[str, ...]) -> tuple[Wanted, bytes | None]:
+    async def _parcel(self) -> Parcel | None:
+        """What goes with it and is fetched of it; raises `FilesError`."""
+        definition, parcels = self.order.task.definition, self.opened.parcels
+        if parcels is None or not (definition.save or definition.load):
+            return None
+        content = await parcels.loaded(self.order) if definition.load else b""
+        return Parcel(folder=FOLDER, content=content, leaves=bool(definition.save))
+
+    def _wanted(
+        self, name: str, entries: tuple[str, ...], parcel: Parcel | None
+    ) -> tuple[Wanted, bytes | None]:
         """The container to be, and its input."""
         run, task, transfer = self.order.run, self.order.task, self.opened.transfer
         definition = task.definition
         image = definition.image or self.opened.image
         if not image:
             raise BadExecutorError("its executor has no image")
-        if transfer is None and (definition.save or definition.load):
-            raise BadExecutorError("save and load are not possible with an executor of type kubernetes")
         try:
             text = script_of(
                 self.order,
                 entries,
-                folder=FOLDER if transfer else '"${TMPDIR:-/tmp}/pipeline-task"',
+                folder=FOLDER if transfer or parcel else '"${TMPDIR:-/tmp}/pipeline-task"',
                 mark="" if transfer else mark_of(name),
+                parts=paths_of(parcel.content) if parcel else (),
+                leaves=bool(parcel and parcel.leaves),
             )
         except ValueError as wrong:
             raise BadExecutorError(str(wrong)) from None
@@ -212,6 +226,7 @@ class _Work:
                 "paas-pipelines.attempt": str(task.attempt),
             },
             volumes=self.opened.volumes,
+            parcel=parcel,
             takes_input=transfer is not None,
             command=READS_INPUT if transfer else READS_VARIABLE,
             platform=self.opened.platform,
@@ -262,8 +277,8 @@ class _Work:
             secrets = self.order.all_secrets
             told = undeclared(written, secrets) if self.order.sets_up else None
             end = attrs.evolve(end, outputs=told or checked(written, definition.outputs, secrets))
-        if definition.save and transfer:
-            end = attrs.evolve(end, saved=await self._soon(lambda: transfer.saved(name, self.order)))
+        if definition.save and (leaving := transfer or self.opened.parcels):
+            end = attrs.evolve(end, saved=await self._soon(lambda: leaving.saved(name, self.order)))
         return end
 
     async def _facts(self, name: str) -> Mapping[str, str]:

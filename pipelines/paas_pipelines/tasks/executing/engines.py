@@ -19,7 +19,7 @@ from paas_pipelines.credentials.vault import CredentialError
 from paas_pipelines.definitions.automation import ExecutorDefinition, FromCredential
 from paas_pipelines.tasks.checkout import Reveal
 from paas_pipelines.tasks.executing.containers import BadExecutorError, Opened
-from paas_pipelines.tasks.executing.transfer import Transfer
+from paas_pipelines.tasks.executing.transfer import Parcels, Transfer
 from paas_pipelines.tasks.files import RunFiles
 from paas_pipelines.tasks.workspace import Workspaces
 from paas_runner.errors import RunnerError
@@ -145,9 +145,11 @@ class Engines:
         cluster = Cluster(configuration, Http(), namespace=settings.get("namespace") or None)
         self._closing.append(cluster.aclose)
         account = str(settings.get("service_account") or "")
+        place = KubernetesPlace(cluster, service_account=account, pause=self.pause)
         return Opened(
-            containers=KubernetesPlace(cluster, service_account=account, pause=self.pause),
+            containers=place,
             image=str(settings.get("image") or ""),
+            parcels=Parcels(place=place, files=self.files, workspaces=self.workspaces),
         )
 
 

@@ -1,14 +1,15 @@
-"""How files come into a container on an engine and out of it: as tars, through the engine's own API.
+"""How files come into a container and out of it: as tars, through the API of its engine or its cluster.
 
 What comes out was made by a stranger: it is unpacked within bounds, into a private folder, and nothing of it
 that leads anywhere else.
 """
 
 import asyncio
+import gzip
 import io
 import tarfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, Protocol
 
 import attrs
 
@@ -20,21 +21,64 @@ from paas_pipelines.tasks.place import TaskOrder
 from paas_pipelines.tasks.workspace import Workspaces
 from paas_runner.errors import Rejected
 
-if TYPE_CHECKING:
-    from paas_runner.docker.place import DockerPlace
-
 _OUTPUT, _FILES = f"{FOLDER}/output", f"{FOLDER}/files"
 _TAR_BYTES = 64 * 1024  # what a tar has beside its files
 _FOR_ALL, _FILE_FOR_ALL = 0o777, 0o666  # whoever the image's user is; nobody else is in there
 
 
-@attrs.frozen(kw_only=True)
-class Transfer:
-    """On one engine."""
+class Fetching(Protocol):
+    """A place of which files can be had."""
 
-    place: "DockerPlace"
+    async def get(self, name: str, path: str, most_bytes: int) -> bytes: ...
+
+
+class Copying(Fetching, Protocol):
+    """To which they can be brought, too, once there is the container."""
+
+    async def put(self, name: str, archive: bytes) -> None: ...
+
+
+@attrs.frozen(kw_only=True)
+class Parcels:
+    """Where a place cannot copy: what is loaded goes with the container, what is saved is fetched."""
+
+    place: Fetching
     files: RunFiles | None
     workspaces: Workspaces
+
+    async def loaded(self, order: TaskOrder) -> bytes:
+        """An archive of `files`, the same each time; raises `FilesError`."""
+        created = int(order.run.created.timestamp())
+        with self.workspaces.fresh() as workspace:
+            if self.files and (load := order.task.definition.load):
+                await asyncio.to_thread(self.files.load, order.run, load, workspace.files)
+            archive = await asyncio.to_thread(_packed, workspace.files, moment=created)
+        return await asyncio.to_thread(gzip.compress, archive, mtime=0)
+
+    async def saved(self, name: str, order: TaskOrder) -> Saved:
+        """What its task saves, kept; raises `RemoteError`, `FilesError`."""
+        run_id, task = order.run.run_id, order.task
+        if self.files is None:
+            raise FilesError("save: this server keeps no files")
+        most = 2 * self.files.most_task_bytes
+        try:
+            archive = await self.place.get(name, _FILES, most)
+        except Rejected as error:
+            raise FilesError(f"save: {error}") from None
+        with self.workspaces.fresh() as workspace:
+            await asyncio.to_thread(_unpacked, io.BytesIO(archive), workspace.path, most)
+            saved = await asyncio.to_thread(
+                self.files.save, run_id, task.name, workspace.path / "files", task.definition.save
+            )
+        self.files.durable(run_id, task.name)
+        return saved
+
+
+@attrs.frozen(kw_only=True)
+class Transfer(Parcels):
+    """On one engine."""
+
+    place: Copying
 
     async def filled(self, name: str, order: TaskOrder) -> None:
         """It has its folder, with what its task loads; raises `RemoteError`, `FilesError`."""
@@ -59,38 +103,25 @@ class Transfer:
         except tarfile.TarError:
             raise OutputsError("its outputs cannot be read") from None
 
-    async def saved(self, name: str, order: TaskOrder) -> Saved:
-        """What its task saves, kept; raises `RemoteError`, `FilesError`."""
-        run_id, task = order.run.run_id, order.task
-        if self.files is None:
-            raise FilesError("save: this server keeps no files")
-        most = 2 * self.files.most_task_bytes
-        try:
-            archive = await self.place.get(name, _FILES, most)
-        except Rejected as error:
-            raise FilesError(f"save: {error}") from None
-        with self.workspaces.fresh() as workspace:
-            await asyncio.to_thread(_unpacked, io.BytesIO(archive), workspace.path, most)
-            saved = await asyncio.to_thread(
-                self.files.save, run_id, task.name, workspace.path / "files", task.definition.save
-            )
-        self.files.durable(run_id, task.name)
-        return saved
 
+def _packed(folder: Path, *, moment: int | None = None) -> bytes:
+    """A tar for the root of a container, readable and writable for its user.
 
-def _packed(folder: Path) -> bytes:
-    """A tar for the root of a container, readable and writable for its user."""
+    With a `moment`, which all in it then has, it is one for the container's own folder.
+    """
     content = io.BytesIO()
 
     def for_all(entry: tarfile.TarInfo) -> tarfile.TarInfo:
         entry.uid = entry.gid = 0
         entry.uname = entry.gname = ""
         entry.mode |= _FOR_ALL if entry.isdir() else _FILE_FOR_ALL
+        entry.mtime = entry.mtime if moment is None else moment
         return entry
 
     with tarfile.open(fileobj=content, mode="w") as tar:
-        tar.add(folder, FOLDER.strip("/"), recursive=False, filter=for_all)
-        tar.add(folder, _FILES.strip("/"), filter=for_all)
+        if moment is None:
+            tar.add(folder, FOLDER.strip("/"), recursive=False, filter=for_all)
+        tar.add(folder, (_FILES if moment is None else "files").strip("/"), filter=for_all)
     return content.getvalue()
 
 
