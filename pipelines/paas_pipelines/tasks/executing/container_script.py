@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from paas_pipelines.tasks.job_spec import job_script
-from paas_pipelines.tasks.outputs import PIPELINE_OUTPUT
+from paas_pipelines.tasks.outputs import MOST_BYTES, PIPELINE_OUTPUT
 from paas_pipelines.tasks.place import TaskOrder
 from paas_pipelines.tasks.script import program_of
 
@@ -100,7 +100,8 @@ class Shown:
         if line == self.mark.encode():
             self._inside, self._empty = not self._inside, False
         elif self._inside:
-            self.outputs += line + b"\n"
+            if len(self.outputs) <= MOST_BYTES:  # a task may write the mark itself, and then without end
+                self.outputs += line[:MOST_BYTES] + b"\n"
         else:
             if self._empty:
                 yield b""

@@ -11,6 +11,7 @@ import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from datetime import timedelta
+from http.client import UNAUTHORIZED
 from typing import Protocol, TypeVar, cast
 
 import attrs
@@ -139,10 +140,10 @@ class ContainerTasks:
         while True:
             try:
                 return await ask()
-            except Transient:
-                attempts += 1
-                if loop.time() > until:
+            except RemoteError as error:  # credentials that have expired are renewed by somebody
+                if not (isinstance(error, Transient) or error.status == UNAUTHORIZED) or loop.time() > until:
                     raise
+                attempts += 1
                 await sleep(backoff(attempts, self._chance))
 
 

@@ -81,7 +81,12 @@ class Executions:
     async def load(cls, journal: Journal) -> "Executions":
         """Raises `StoreError`."""
         found = records(await journal.stored(KIND), Execution, KIND)
-        return cls(journal, {each.key: each for each in found})
+        return cls(journal, {each.key: cls._tried_again(each) for each in found})
+
+    @staticmethod
+    def _tried_again(found: Execution) -> Execution:
+        """A container that was left is looked for once more: its engine may be there again."""
+        return attrs.evolve(found, leak="") if found.container else found
 
     def __iter__(self) -> Iterator[Execution]:
         return iter(tuple(self._records.values()))
