@@ -17,13 +17,13 @@ _BEGINNINGS = (b",", b"[", b"{")
 _BLANKS = re.compile(r"[ \t\r\n]*")
 
 
-def loads(body: bytes) -> Any:
+def loads(body: bytes, *, most_nesting: int = MOST_NESTING) -> Any:
     """The value in a body of UTF-8; raises ValueError, whose text quotes nothing of it."""
     try:
         found = _decoder.decode(_text(body))
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if body.count(b"[") + body.count(b"{") > MOST_NESTING and _is_nested_too_deeply(found):
+    if body.count(b"[") + body.count(b"{") > most_nesting and _is_nested_too_deeply(found, most_nesting):
         raise ValueError("nested too deeply")
     return found
 
@@ -44,7 +44,7 @@ def elements(body: bytes) -> Iterator[Any]:
             found, place = _decoder.raw_decode(text, place)
         except RecursionError:
             raise ValueError("nested too deeply") from None
-        if _is_nested_too_deeply([found]):
+        if _is_nested_too_deeply([found], MOST_NESTING):
             raise ValueError("nested too deeply")
         yield found
         place = _next(text, place)
@@ -69,9 +69,9 @@ def _next(text: str, place: int) -> int:
     return found.end() if found else place
 
 
-def _is_nested_too_deeply(value: Any) -> bool:
+def _is_nested_too_deeply(value: Any, most: int) -> bool:
     level = [value]
-    for _ in range(MOST_NESTING):
+    for _ in range(most):
         level = [
             inner
             for each in level

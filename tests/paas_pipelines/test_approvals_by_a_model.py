@@ -11,7 +11,6 @@ from paas_pipelines.definitions.definition import TaskDefinition
 from paas_pipelines.runs.approving import DecisionRefusedError
 from paas_pipelines.runs.engine import AlreadyCompletedError
 from paas_pipelines.runs.run import Run
-from paas_pipelines.runs.stepping import RepeatRefusedError
 from paas_pipelines.store.codec import records, to_text
 
 from tests.paas_pipelines.worlds.engine_by_hand import BEGINNING, ByHand, defined, task
@@ -169,23 +168,6 @@ class PeopleAndModel(RuleBasedStateMachine):
         except DecisionRefusedError as error:
             return error.status
         return 200
-
-    @precondition(lambda self: self.runs)
-    @rule(which=ANY, at_once=st.booleans())
-    def plan_runs_again(self, which, at_once):
-        run_id, model = self._chosen(which)
-        self.digests.setdefault(run_id, set())
-        may = model.plan == "done" and not model.ended and model.apply == "waiting"
-        try:
-            self.by_hand.engine.repeat(run_id, "plan")
-        except RepeatRefusedError:
-            assert not may
-            return
-        assert may
-        model.plan, model.ok, model.asked = "running", "waiting", None
-        if at_once:
-            self._plan_ends(run_id, which + 1000)
-            self.questions_are_brought_to_people()
 
     @rule(seconds=st.sampled_from([1, 29, 31, 3600, 7300]))
     def time_passes(self, seconds):

@@ -9,7 +9,6 @@ from paas_pipelines.definitions.definition import TaskDefinition
 from paas_pipelines.definitions.parameter import Parameter, ParameterKind
 from paas_pipelines.runs.approving import CHANGED, DecisionRefusedError
 from paas_pipelines.runs.run import Origin
-from paas_pipelines.runs.stepping import RepeatRefusedError
 from paas_pipelines.store.codec import records, to_text
 
 from tests.paas_pipelines.worlds.engine_by_hand import ByHand, defined, task
@@ -268,25 +267,6 @@ def test_a_restart_keeps_what_was_said_and_what_is_asked():
     assert again.run("r1") == by_hand.run("r1")
     says(again, "bob", digest=by_hand.run("r1").task("ok").asked.digest)
     assert again.statuses("r1")["apply"] == "running"
-
-
-def test_a_task_before_it_that_runs_again_voids_what_was_said():
-    by_hand = asking(count=2)
-    says(by_hand, "ann")
-    asked = by_hand.run("r1").task("ok").asked
-    by_hand.engine.repeat("r1", "plan")
-    assert by_hand.statuses("r1") == {"plan": "running", "ok": "waiting", "apply": "waiting"}
-    assert refused(by_hand, "bob", digest=asked.digest)[0] == 409
-    by_hand.ends("r1", "plan", outputs={"changed": True})
-    by_hand.engine.ask("r1", "ok", "again?")
-    assert by_hand.run("r1").task("ok").asked.decisions == ()
-    assert refused(by_hand, "bob", digest=asked.digest) == (409, CHANGED)
-    says(by_hand, "bob")
-    assert by_hand.statuses("r1")["ok"] == "blocked"
-    says(by_hand, "ann")
-    assert by_hand.statuses("r1")["apply"] == "running"
-    with pytest.raises(RepeatRefusedError, match='task "apply" after it has begun'):
-        by_hand.engine.repeat("r1", "plan")
 
 
 def test_a_rerun_asks_anew_with_the_same_params():

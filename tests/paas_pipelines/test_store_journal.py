@@ -29,7 +29,7 @@ async def journal(tmp_path):
 def on_disk(folder):
     """What a process finds that comes after a crash at this moment."""
     with closing(sqlite3.connect(folder / "data" / FILE)) as db:
-        return {key: text for _, key, text in db.execute("SELECT * FROM record ORDER BY rowid")}
+        return {key: text for _, key, text in db.execute("SELECT kind, key, text FROM record ORDER BY rowid")}
 
 
 async def test_what_was_put_is_found_after_flushed(journal, tmp_path):

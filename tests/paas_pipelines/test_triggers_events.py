@@ -9,14 +9,16 @@ import structlog
 from paas_pipelines.definitions.automation import TriggerType
 from paas_pipelines.runs.book import RunBook
 from paas_pipelines.runs.engine import Engine
+from paas_pipelines.runs.run import TaskEnd
 from paas_pipelines.triggers import event_book
+from paas_pipelines.triggers import feed as feeding
 from paas_pipelines.triggers.event import MOST_ATTEMPTS, Event, EventState, Identity, event_ids
 from paas_pipelines.triggers.event_book import EventBook, TooManyWaitError, UnknownEventError
 from paas_pipelines.triggers.feed import Feed, NotDeadError, UnknownTriggerError
 
 from paas_runner.testing.virtual_time import run_virtual, virtual_now
 from tests.support.memory_journal import MemoryJournal
-from tests.support.triggered import KnownSecrets, hook, pipeline, pushed, signed
+from tests.support.triggered import KnownSecrets, after, hook, pipeline, pushed, schedule, signed
 
 DAY = timedelta(days=1)
 
@@ -178,6 +180,42 @@ async def test_what_waits_is_bounded_and_then_deliveries_are_to_come_later():
 
 
 @virtual
+async def test_however_many_deliveries_wait_what_is_our_own_is_kept_and_comes_first():
+    """Ends of runs, moments, and what somebody fires."""
+    number = 2 * feeding.MOST_AT_ONCE + 10
+    feed, engine = await fed(
+        MemoryJournal(),
+        pipeline("ci", hook(), schedule(every=timedelta(seconds=60)), concurrency=9),
+        pipeline("then", after("ci"), concurrency=9),
+        pipeline("never", hook(path="x", condition="false")),
+    )
+    run = engine.schedule("ci", variables={})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(event_book, "MOST_WAITING", number)
+        for n in range(number):
+            body = pushed(n=n)
+            answer = await feed.deliver("x", signed(body, delivery=f"{n}").items(), body)
+            assert answer.status == (202 if n < 60 else 429)
+            if n >= 60:  # of which no more come in a minute by one path
+                identity = Identity(trigger="x", type=TriggerType.WEBHOOK)
+                event = Event(event_id=feed.book.next_id(), identity=identity, created=virtual_now())
+                feed.book.add(event, "{}")
+        body = pushed()
+        assert (await feed.deliver("ci/push", signed(body).items(), body)).status == 503
+        feed._scheduler.plan(virtual_now())
+        await asyncio.sleep(60)
+        engine.task_ended(run.run_id, "first", TaskEnd())
+        feed.fire("ci", "push", "ada")
+        await feed._turn()
+        assert sorted(run.pipeline for run in engine.book.runs()) == ["ci", "ci", "ci", "then"]
+        assert len(feed.book.unended()) == number - feeding.MOST_AT_ONCE
+        running = asyncio.create_task(feed.run())
+        await asyncio.sleep(1)
+        running.cancel()
+    assert feed.book.unended() == []
+
+
+@virtual
 async def test_while_the_server_ends_deliveries_are_kept_for_the_next_one():
     journal = MemoryJournal()
     feed, engine = await fed(journal, pipeline("ci", hook()))
@@ -197,9 +235,11 @@ async def test_while_the_server_ends_deliveries_are_kept_for_the_next_one():
 @virtual
 async def test_a_trigger_that_is_not_there_is_told():
     feed, _ = await fed(MemoryJournal(), pipeline("ci", hook()))
-    for verb in (feed.pause, feed.resume, feed.fire):
+    for verb in (feed.pause, feed.fire):
         with pytest.raises(UnknownTriggerError):
             verb("ci", "none", "ada")
+    with pytest.raises(UnknownTriggerError):
+        feed.resume("ci", "none")
     with pytest.raises(UnknownTriggerError):
         feed.next_times("none", "push", 1)
     assert feed.next_times("ci", "push", 1) == ()

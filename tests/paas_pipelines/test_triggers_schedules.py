@@ -155,7 +155,7 @@ async def test_what_was_paused_is_not_caught_up():
         assert world.feed.next_times("p", "often", 1) == ()
         await asyncio.sleep(25 * 60)
         assert world.outcomes() == []
-        world.feed.resume("p", "often", "ada")
+        world.feed.resume("p", "often")
         await asyncio.sleep(10 * 60)
         assert world.outcomes() == [(30, "run")]
 

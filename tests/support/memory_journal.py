@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 
@@ -12,12 +13,21 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self.texts: dict[tuple[str, str], str] = {}
+        self._untils: dict[tuple[str, str], datetime] = {}
 
-    def put(self, kind: str, key: str, text: str | None) -> None:
+    def put(self, kind: str, key: str, text: str | None, *, until: datetime | None = None) -> None:
+        self._untils.pop((kind, key), None)
+        if until is not None:
+            self._untils[kind, key] = until
         if text is None:
             self.texts.pop((kind, key), None)
         else:
             self.texts[kind, key] = text
+
+    def forget(self, kind: str, now: datetime) -> None:
+        for place, until in list(self._untils.items()):
+            if place[0] == kind and until <= now:
+                self.put(*place, None)
 
     def grown(self, path: Path) -> None:
         """Files are where they are."""

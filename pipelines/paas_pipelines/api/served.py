@@ -124,8 +124,7 @@ class Served:
         if not key:
             run = await self.schedule(pipeline, variables=variables, user=user, partition=partition)
             return run.run_id
-        await self.keys.ready()
-        if known := self.keys.run_of(user, key, digest):
+        if known := await self.keys.run_of(user, key, digest):
             await self.journal.flushed()
             return known
         try:

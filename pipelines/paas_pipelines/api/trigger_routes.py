@@ -134,7 +134,10 @@ def state_shape(served: Served, pipeline: str, trigger: Trigger) -> Mapping[str,
 async def change(served: Served, who: Identity, pipeline: str, trigger: str, verb: str) -> None:
     """Pause or resume; raises `RefusedError`."""
     feed = _asked_feed(served, who, PAUSE, pipeline, trigger)
-    (feed.pause if verb == "pause" else feed.resume)(pipeline, trigger, str(who))
+    if verb == "pause":
+        feed.pause(pipeline, trigger, str(who))
+    else:
+        feed.resume(pipeline, trigger)
     served.audit.note(str(who), verb, resources.trigger(pipeline, trigger))
     await served.durable()
 

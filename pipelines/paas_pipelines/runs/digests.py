@@ -44,11 +44,6 @@ def before(run: Run, name: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def after(run: Run, name: str) -> frozenset[str]:
-    """The names of all tasks that come after one."""
-    return frozenset(task.name for task in run.tasks if name in before(run, task.name))
-
-
 def _plain(value: Any) -> Any:
     """The same of what JSON has; a number is the same with and without `.0`."""
     if attrs.has(type(value)):

@@ -241,15 +241,6 @@ class Engine:
         """A task has started a run, in this very moment; raises `UnknownRunError`."""
         return self._saved(stepping.called(self.book.run(run_id), name, callee))
 
-    def repeat(self, run_id: str, name: str) -> Run:
-        """Have a task run again, and all approvals after it anew.
-
-        Raises `RepeatRefusedError`; `UnknownRunError`, and KeyError for a task that the run has not.
-        """
-        if self.stopped:
-            raise stepping.RepeatRefusedError(SHUTTING_DOWN)
-        return self._saved(stepping.repeated(self.book.run(run_id), name, self._clock()))
-
     def rerun(self, run_id: str, user: str) -> Run:
         """A new run of the same pipeline, as it is defined now, with the same variables; approvals are anew.
 

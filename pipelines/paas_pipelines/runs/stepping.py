@@ -8,7 +8,6 @@ import attrs
 from paas_pipelines.definitions.automation import Outcome
 from paas_pipelines.definitions.definition import ON_ERROR, Restart, TaskDefinition
 from paas_pipelines.runs import approving
-from paas_pipelines.runs.digests import after
 from paas_pipelines.runs.moments import timeout_of
 from paas_pipelines.runs.outcomes import ended
 from paas_pipelines.runs.run import (
@@ -24,10 +23,6 @@ from paas_pipelines.runs.run import (
 from paas_pipelines.runs.transitions import became
 
 TIMEOUT = "timeout"
-
-
-class RepeatRefusedError(Exception):
-    """A task that cannot run again; the text says why."""
 
 
 def started(run: Run, now: datetime) -> Run:
@@ -69,25 +64,6 @@ def blocked(run: Run, name: str, asked: Asked, now: datetime) -> Run:
     if task.status is not TaskStatus.RUNNING:
         return run
     return advanced(run.with_task(became(task, TaskStatus.BLOCKED, asked=asked)), now)
-
-
-def repeated(run: Run, name: str, now: datetime) -> Run:
-    """A task that has ended runs again, and so does what came after it; decisions on what it did are void.
-
-    Raises `RepeatRefusedError`, if something after it has begun that is no approval.
-    """
-    task, behind = run.task(name), after(run, name)
-    if not task.ended or not run.active or run.stops(task) or run.is_hook(task) or run.succeeded_by:
-        raise RepeatRefusedError(f'task "{name}" cannot run again now')
-    for each in run.tasks:
-        idle = each.status in (TaskStatus.WAITING, TaskStatus.BLOCKED)
-        if each.name in behind and not idle and each.definition.approval is None:
-            raise RepeatRefusedError(f'task "{each.name}" after it has begun')
-    for each in run.tasks:
-        if each.name == name or each.name in behind:
-            attempt = each.attempt + (each.status is not TaskStatus.WAITING)
-            run = run.with_task(Task(name=each.name, definition=each.definition, attempt=attempt))
-    return advanced(run, now)
 
 
 def recovered(run: Run, now: datetime) -> Run:

@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -37,10 +38,26 @@ SCHEMA = Schema(
             sql="CREATE TABLE record (kind TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL,"
             " PRIMARY KEY (kind, key));",
         ),
+        Migration(
+            number=2,
+            room="pipelines",
+            sql="ALTER TABLE record ADD COLUMN until REAL;"
+            "CREATE INDEX record_until ON record (kind, until) WHERE until IS NOT NULL;"
+            "UPDATE record SET until = 7776000"  # ninety days
+            " + coalesce(strftime('%s', substr(text, 38)), strftime('%s', 'now')) WHERE kind = 'event_key';"
+            "UPDATE record SET until = 86400 + strftime('%s', 'now') WHERE kind = 'start_key';",
+        ),
     )
 )
-_PUT = "INSERT INTO record VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET text = excluded.text"
+_PUT = (
+    "INSERT INTO record (kind, key, text, until) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (kind, key) DO UPDATE SET text = excluded.text, until = excluded.until"
+)
 _REMOVE = "DELETE FROM record WHERE kind = ? AND key = ?"
+_FORGET = (
+    "DELETE FROM record WHERE rowid IN"
+    " (SELECT rowid FROM record WHERE kind = ? AND until <= ? ORDER BY until LIMIT 10000)"
+)
 
 
 @attrs.define
@@ -48,15 +65,23 @@ class _Batch:
     """What one transaction writes, and who waits for it."""
 
     texts: dict[tuple[str, str], str | None] = attrs.field(factory=dict)
+    untils: dict[tuple[str, str], float] = attrs.field(factory=dict)
+    forgotten: dict[str, float] = attrs.field(factory=dict)
     files: dict[Path, None] = attrs.field(factory=dict)  # in the order of their growth
     waiters: list["asyncio.Future[None]"] = attrs.field(factory=list)
 
     def before(self, later: "_Batch") -> "_Batch":
         """Both together, once this one has failed."""
-        return _Batch(texts=self.texts | later.texts, files=self.files | later.files, waiters=later.waiters)
+        return _Batch(
+            texts=self.texts | later.texts,
+            untils=self.untils | later.untils,
+            forgotten=self.forgotten | later.forgotten,
+            files=self.files | later.files,
+            waiters=later.waiters,
+        )
 
     def __bool__(self) -> bool:
-        return bool(self.texts or self.files)
+        return bool(self.texts or self.files or self.forgotten)
 
 
 class DiskJournal:
@@ -84,8 +109,14 @@ class DiskJournal:
             ) from error
         return cls(database)
 
-    def put(self, kind: str, key: str, text: str | None) -> None:
+    def put(self, kind: str, key: str, text: str | None, *, until: datetime | None = None) -> None:
         self._next.texts[kind, key] = text
+        if until is not None:
+            self._next.untils[kind, key] = until.timestamp()
+        self._have_it_written()
+
+    def forget(self, kind: str, now: datetime) -> None:
+        self._next.forgotten[kind] = now.timestamp()
         self._have_it_written()
 
     def grown(self, path: Path) -> None:
@@ -196,7 +227,9 @@ def _written(batch: _Batch, open_files: _OpenFiles, db: sqlite3.Connection) -> N
     open_files.check(db)
     for file in batch.files:
         _synchronise(file)
-    db.executemany(_PUT, ((*key, text) for key, text in batch.texts.items() if text is not None))
+    db.executemany(_FORGET, batch.forgotten.items())
+    texts = ((*key, text, batch.untils.get(key)) for key, text in batch.texts.items() if text is not None)
+    db.executemany(_PUT, texts)
     db.executemany(_REMOVE, (key for key, text in batch.texts.items() if text is None))
 
 

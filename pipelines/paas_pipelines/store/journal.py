@@ -6,6 +6,7 @@ records at one moment, without gaps, and nothing that it does not have was ever 
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -17,8 +18,14 @@ class Journal(Protocol):
     def trouble(self) -> str:
         """Why nothing can be written at this moment; empty as long as it can."""
 
-    def put(self, kind: str, key: str, text: str | None) -> None:
-        """Have it written, soon, with all that is put before the next await; None removes it."""
+    def put(self, kind: str, key: str, text: str | None, *, until: datetime | None = None) -> None:
+        """Have it written, soon, with all that is put before the next await; None removes it.
+
+        From `until` on it is one of those that `forget` removes.
+        """
+
+    def forget(self, kind: str, now: datetime) -> None:
+        """Have those of a kind removed whose time is over, a bounded number at once."""
 
     def grown(self, path: Path) -> None:
         """What was written to a file until now has to be on the disk before what is put until then."""

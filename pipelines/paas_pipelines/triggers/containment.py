@@ -40,18 +40,3 @@ def misfit(pattern: Any, data: Any) -> str:
 
 def _is_in_some(item: Any, data: list[Any]) -> bool:
     return any(match(item, other) for other in data)
-
-
-def has_depth(value: Any, most: int) -> bool:
-    """Whether no list or mapping in it is nested more than `most` deep."""
-    level = [value]
-    for _ in range(most):
-        level = [
-            inner
-            for each in level
-            if isinstance(each, dict | list)
-            for inner in (each.values() if isinstance(each, dict) else each)
-        ]
-        if not level:
-            return True
-    return not any(isinstance(each, dict | list) for each in level)

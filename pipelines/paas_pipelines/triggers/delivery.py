@@ -8,9 +8,8 @@ import attrs
 
 from paas_pipelines.definitions.automation import Webhook
 from paas_pipelines.store.codec import as_json
+from paas_pipelines.store.keys import key_of
 from paas_pipelines.triggers import signatures
-from paas_pipelines.triggers.containment import has_depth
-from paas_pipelines.triggers.event_book import key_of
 from paas_pipelines.triggers.judging import RefusedError, dedupe_value
 from paas_pipelines.triggers.signatures import Headers
 from paas_pipelines.triggers.trust import may_be_repeated
@@ -75,9 +74,7 @@ def read(
     path: str, provider: str, headers: Headers, body: bytes, *, most_depth: int, signed_id: bool
 ) -> Delivery:
     """Of a body of JSON; raises ValueError, whose text quotes nothing of it."""
-    payload = foreign_json.loads(body)
-    if not has_depth(payload, most_depth):
-        raise ValueError(f"nested more than {most_depth} deep")
+    payload = foreign_json.loads(body, most_nesting=most_depth)
     return Delivery(
         path=path,
         provider=provider,

@@ -82,6 +82,13 @@ class Event:
 
     ended: datetime | None = None
     has_data: bool = False
+    size: int = 0
+    """How long its data is, in letters of JSON."""
+
+    @property
+    def is_delivery(self) -> bool:
+        """Whether others have caused it, who may be many: a delivery to a hook."""
+        return self.identity.type is TriggerType.WEBHOOK and not self.only
 
     @property
     def over(self) -> bool:

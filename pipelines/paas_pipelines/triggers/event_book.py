@@ -1,12 +1,13 @@
 """All events of a server, with the keys by which a repetition is known, and what each trigger remembers.
 
 What is put between two awaits is one transaction with the runs that are saved meanwhile (`store.journal`).
-The data of an event stays in memory until it is handled, and on the disk for thirty days.
+Data and keys are on the disk alone, the data for thirty days. Deliveries are refused where too many wait.
+What is our own, a moment or the end of a run, never is: there is as much as there are
+schedules and runs.
 """
 
-import hashlib
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ import structlog
 
 from paas_pipelines.store.codec import parsed, records, to_text
 from paas_pipelines.store.journal import Journal
+from paas_pipelines.store.keys import Keys
 from paas_pipelines.triggers.event import (
     DATA_KEPT,
     KEYS_KEPT,
@@ -32,6 +34,8 @@ EVENT, DATA, KEY, TRIGGER = "event", "event_data", "event_key", "trigger"
 
 MOST_WAITING_BYTES = 64 * 1024 * 1024
 MOST_WAITING = 10_000
+"""Of deliveries."""
+
 MOST_KEPT = 10_000
 """Of those that are over: a schedule of every minute would fill the memory within its thirty days."""
 
@@ -41,7 +45,7 @@ class UnknownEventError(LookupError):
 
 
 class TooManyWaitError(Exception):
-    """What has come is not handled as fast as it comes."""
+    """What others deliver is not handled as fast as it comes."""
 
 
 @attrs.frozen(kw_only=True)
@@ -70,9 +74,11 @@ class EventBook:
         self._events: dict[str, Event] = {}
         self._unended: dict[str, Event] = {}
         self._over: deque[str] = deque()
-        self._data: dict[str, str] = {}
-        self._data_bytes = 0
-        self._keys: dict[str, tuple[str, datetime]] = {}
+        self._deliveries: dict[str, int] = {}
+        """Of those that wait, the bytes of each."""
+
+        self._bytes = 0
+        self._keys = Keys(journal, KEY, KEYS_KEPT)
         self._states: dict[str, TriggerState] = {}
 
     @classmethod
@@ -82,9 +88,6 @@ class EventBook:
         """With what an earlier life has left: its claims are void. Raises `StoreError`."""
         stored = sorted(records(await journal.stored(EVENT), Event, EVENT), key=lambda event: event.event_id)
         book = cls(journal, new_id=new_id(stored[-1].event_id if stored else ""))
-        for key, text in (await journal.stored(KEY)).items():
-            event_id, _, moment = text.partition(" ")
-            book._keys[key] = event_id, datetime.fromisoformat(moment)
         for state in records(await journal.stored(TRIGGER), TriggerState, TRIGGER):
             book._states[state.trigger] = state
         for event in stored:
@@ -101,17 +104,16 @@ class EventBook:
         return self._new_id()
 
     def add(self, event: Event, data: str = "", keys: Iterable[str] = ()) -> None:
-        """A new one, with its data as JSON; raises `TooManyWaitError`."""
-        if len(self._unended) >= MOST_WAITING or self._data_bytes + len(data) > MOST_WAITING_BYTES:
+        """A new one, with its data as JSON; raises `TooManyWaitError` for a delivery."""
+        if event.is_delivery and (
+            len(self._deliveries) >= MOST_WAITING or self._bytes + len(data) > MOST_WAITING_BYTES
+        ):
             raise TooManyWaitError
         if data:
             self._journal.put(DATA, event.event_id, data)
-            self._data[event.event_id] = data
-            self._data_bytes += len(data)
-            event = attrs.evolve(event, has_data=True)
+            event = attrs.evolve(event, size=len(data), has_data=True)
         for key in keys:
-            self._keys[key] = event.event_id, event.created
-            self._journal.put(KEY, key, f"{event.event_id} {event.created.isoformat()}")
+            self._keys.put(key, f"{event.event_id} {event.created.isoformat()}", event.created)
         self.save(event)
         self.changed()
 
@@ -131,7 +133,7 @@ class EventBook:
         return list(reversed(self._events.values()))
 
     def unended(self) -> Sequence[Event]:
-        """Those that are still to be handled, oldest first."""
+        """Those that are still to be handled, in the order of their ids."""
         return list(self._unended.values())
 
     def counts(self) -> Counter[EventState]:
@@ -140,10 +142,11 @@ class EventBook:
 
     async def data(self, event: Event) -> Any:
         """What came with it, None where that was nothing or is forgotten; raises `StoreError`."""
-        text = self._data.get(event.event_id)
-        if text is None and event.has_data:
-            text = await self._journal.text(DATA, event.event_id)
-        return None if text is None else parsed(text, f"{DATA} {event.event_id}")
+        return data_of(event, await self.text(event))
+
+    async def text(self, event: Event) -> str | None:
+        """The same, as JSON; raises `StoreError`."""
+        return await self._journal.text(DATA, event.event_id) if event.has_data else None
 
     def _keep(self, event: Event) -> None:
         before = self._events.get(event.event_id)
@@ -151,18 +154,21 @@ class EventBook:
         self._events[event.event_id] = event
         if not event.over:
             self._unended[event.event_id] = event
+            if event.is_delivery and event.event_id not in self._deliveries:
+                self._deliveries[event.event_id] = event.size
+                self._bytes += event.size
             if was_over:
                 self._over.remove(event.event_id)
         elif not was_over:
             self._unended.pop(event.event_id, None)
             self._over.append(event.event_id)
-            self._data_bytes -= len(self._data.pop(event.event_id, ""))
+            self._bytes -= self._deliveries.pop(event.event_id, 0)
 
     # --- keys and triggers -------------------------------------------------------------------------------
 
-    def seen(self, keys: Iterable[str]) -> str:
-        """The event that has come with one of these keys; empty without one."""
-        return next((self._keys[key][0] for key in keys if key in self._keys), "")
+    async def seen(self, keys: Iterable[str]) -> Mapping[str, str]:
+        """The events that have come with some of these keys, as `Keys.found`; raises `StoreError`."""
+        return {key: text.partition(" ")[0] for key, text in (await self._keys.found(keys)).items()}
 
     def state(self, trigger: str) -> TriggerState:
         return self._states.get(trigger) or TriggerState(trigger=trigger)
@@ -190,19 +196,15 @@ class EventBook:
             self._journal.put(EVENT, event_id, None)
             if event.has_data:
                 self._journal.put(DATA, event_id, None)
-        for key, (_, since) in list(self._keys.items()):
-            if now - since <= KEYS_KEPT:
-                break  # nor are those that came later
-            del self._keys[key]
-            self._journal.put(KEY, key, None)
+        self._keys.forget_old(now)
 
     def _is_old(self, event: Event, now: datetime) -> bool:
         return len(self._over) > MOST_KEPT or now - event.created > DATA_KEPT
 
 
-def key_of(*parts: str) -> str:
-    """A key of the journal for what may be long, and may have any letter."""
-    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:40]
+def data_of(event: Event, text: str | None) -> Any:
+    """What is in the text of an event's data; raises `StoreError`."""
+    return None if text is None else parsed(text, f"{DATA} {event.event_id}")
 
 
 def released(event: Event, error: str, now: datetime, outcomes: Sequence[Outcome] = ()) -> Event:

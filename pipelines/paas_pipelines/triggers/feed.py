@@ -1,8 +1,9 @@
 """What the server opens to be started by others: hooks, schedules and the ends of runs, through one queue.
 
-One loop: it plans the moments that have come, claims what is new, waits for the disk, and handles it. New
-events and definitions wake it, and without any it looks every half minute, so that a clock that was set is
-noticed. Level-triggered: what is to be done is read from the records, after a crash as ever.
+One loop: it plans the moments that have come, claims what is new, waits for the disk, and handles it. What is
+our own comes first, and of deliveries a bounded number, so that nothing else waits for them. New events and
+definitions wake it, and without any it looks every half minute, so that a clock that was set is noticed.
+Level-triggered: what is to be done is read from the records, after a crash as ever.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from paas_pipelines.runs.engine import Engine
 from paas_pipelines.store.journal import Journal
 from paas_pipelines.triggers import moments
 from paas_pipelines.triggers.event import Event, EventState, Identity
-from paas_pipelines.triggers.event_book import EventBook, TriggerState, released
+from paas_pipelines.triggers.event_book import EventBook, TriggerState, data_of, released
 from paas_pipelines.triggers.handling import Handler
 from paas_pipelines.triggers.hooks import Answer, HookLimits, Hooks, NoSecrets, Secrets
 from paas_pipelines.triggers.judging import full_name
@@ -31,6 +32,9 @@ from paas_runner.store.protocol import StoreError
 log = structlog.stdlib.get_logger(__name__)
 
 LOOK_SECONDS = 30.0
+MOST_AT_ONCE = 256
+"""Of deliveries, between two looks at all else."""
+
 _FORGET_EVERY = timedelta(minutes=5)
 
 
@@ -134,7 +138,7 @@ class Feed:
         """What comes meanwhile has the outcome `skipped: paused`; raises `UnknownTriggerError`."""
         return self._remembered(pipeline, trigger, paused=True, paused_by=user)
 
-    def resume(self, pipeline: str, trigger: str, user: str) -> TriggerState:  # noqa: ARG002 - of the contract
+    def resume(self, pipeline: str, trigger: str) -> TriggerState:
         """Moments that have passed meanwhile are not caught up; raises `UnknownTriggerError`."""
         found = self._remembered(pipeline, trigger, paused=False, paused_by="", cursor=None, schedule="")
         self._news.set()
@@ -219,23 +223,41 @@ class Feed:
             return LOOK_SECONDS
         following = self._scheduler.plan(now)
         self._forget(now)
-        for claims in _batches([event for event in self.book.unended() if self._is_due(event, now)]):
+        for claims in _batches(self._due(now)):
             claimed = [self._claimed(event) for event in claims]
             await self._journal.flushed()
-            for event in claimed:
-                await self._handle(event)
-                await asyncio.sleep(0)
+            await self._handle_all(claimed)
         now = self._clock()
         waits = [*self._not_before.values(), *([following] if following else [])]
         seconds = min(((moment - now).total_seconds() for moment in waits), default=LOOK_SECONDS)
         return min(LOOK_SECONDS, max(0.0, seconds) + 0.001)
 
-    async def _handle(self, event: Event) -> None:
-        try:
-            payload = await self.book.data(event)
-        except StoreError as error:
-            self.book.save(released(event, str(error), self._clock()))
-            raise
+    def _due(self, now: datetime) -> Sequence[Event]:
+        """Those that are to be handled before the next look."""
+        due = [event for event in self.book.unended() if self._is_due(event, now)]
+        deliveries = [event for event in due if event.is_delivery]
+        if len(deliveries) > MOST_AT_ONCE:
+            self._news.set()
+        return [*(event for event in due if not event.is_delivery), *deliveries[:MOST_AT_ONCE]]
+
+    async def _handle_all(self, claimed: Sequence[Event]) -> None:
+        """Raises `StoreError`, once all others are handled."""
+        reading = [self.book.text(event) for event in claimed]
+        texts = await asyncio.gather(*reading, return_exceptions=True)
+        wrong: list[StoreError] = []
+        for event, text in zip(claimed, texts, strict=True):
+            try:
+                if isinstance(text, BaseException):
+                    raise text
+                self._handle(event, data_of(event, text))
+            except StoreError as error:
+                self.book.save(released(event, str(error), self._clock()))
+                wrong.append(error)
+            await asyncio.sleep(0)
+        if wrong:
+            raise wrong[0]
+
+    def _handle(self, event: Event, payload: Any) -> None:
         if not self._engine.accepting or self.book.event(event.event_id) is not event:
             return  # the next start of the server has it
         after = self._handler.handle(event, payload, self._clock())

@@ -17,7 +17,7 @@ from paas_pipelines.runs.engine import Engine, ScheduleRefusedError
 from paas_pipelines.runs.run import UNTRUSTED, Origin, Run, TaskStatus
 from paas_pipelines.store.codec import as_json
 from paas_pipelines.triggers.event import Event, EventState, Identity, Outcome
-from paas_pipelines.triggers.event_book import EventBook, TooManyWaitError, released
+from paas_pipelines.triggers.event_book import EventBook, released
 from paas_pipelines.triggers.judging import RefusedError, Start, UnwantedError, candidates, full_name, judged
 
 log = structlog.stdlib.get_logger(__name__)
@@ -165,10 +165,7 @@ class Handler:
             created=after.end or after.created,
             meta=meta,
         )
-        try:
-            self._book.add(event, data)
-        except TooManyWaitError:
-            log.error("event_lost", trigger=after.pipeline, run=after.run_id)
+        self._book.add(event, data)
 
 
 def _told(unwanted: Mapping[str, str]) -> str:

@@ -168,7 +168,12 @@ class Hooks:
         if self._journal.trouble:
             return _unavailable("Deliveries cannot be stored")
         keys = {each.trigger: delivery.keys_for(each.trigger, each.webhook) for each in triggers}
-        spent = {name: seen for name in keys if (seen := self._book.seen(keys[name]))}
+        try:
+            seen = await self._book.seen(key for name in keys for key in keys[name])
+        except StoreError:
+            return _unavailable("Deliveries cannot be stored")
+        events = {name: [seen[key] for key in keys[name] if key in seen] for name in keys}
+        spent = {name: found[0] for name, found in events.items() if found}
         if spent.keys() == keys.keys():
             return await self._answered(200, {"event": next(iter(spent.values())), "duplicate": True})
         event = Event(

@@ -14,7 +14,7 @@ from paas_pipelines.definitions.automation import CatchUp, Schedule, TriggerType
 from paas_pipelines.runs.engine import Engine
 from paas_pipelines.triggers import planning
 from paas_pipelines.triggers.event import Event, EventState, Identity
-from paas_pipelines.triggers.event_book import EventBook, TooManyWaitError
+from paas_pipelines.triggers.event_book import EventBook
 from paas_pipelines.triggers.judging import full_name
 from paas_pipelines.triggers.moments import MomentsError
 from paas_runner.plain_text import rough_span
@@ -63,8 +63,7 @@ class Scheduler:
         cursor = state.cursor or now
         plan = planning.planned(schedule, name, cursor, now)
         for planned in plan.starts:
-            if not self._event(name, planned, now):
-                return now  # what waits is too much: this and what follows is for the next look
+            self._book.add(self._event(name, planned, now))
             cursor = planned
             self._book.remember(attrs.evolve(state, cursor=cursor))
         if plan.missed is not None:
@@ -74,22 +73,14 @@ class Scheduler:
             self._book.remember(attrs.evolve(state, cursor=cursor))
         return planning.next_due(schedule, name, cursor)
 
-    def _event(self, name: str, planned: datetime, now: datetime) -> bool:
-        try:
-            self._book.add(self._planned_event(name, planned, now))
-        except TooManyWaitError:
-            log.error("event_delayed", trigger=name)
-            return False
-        return True
-
     def _note_missed(self, name: str, schedule: Schedule, planned: datetime, now: datetime) -> None:
         """So that who looks for a run finds why there is none."""
         key = "catch_up" if schedule.catch_up is CatchUp.NONE else "catch_up_window"
         reason = f"missed {rough_span(now - planned)} ago, which is too long ago for its {key}"
-        event = self._planned_event(name, planned, now)
+        event = self._event(name, planned, now)
         self._book.save(attrs.evolve(event, state=EventState.DROPPED, reason=reason, ended=now))
 
-    def _planned_event(self, name: str, planned: datetime, now: datetime) -> Event:
+    def _event(self, name: str, planned: datetime, now: datetime) -> Event:
         return Event(
             event_id=self._book.next_id(),
             identity=Identity(trigger=name, type=TriggerType.SCHEDULE),

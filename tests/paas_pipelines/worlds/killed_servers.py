@@ -24,7 +24,6 @@ from paas_pipelines.runs.book import UnknownRunError
 from paas_pipelines.runs.digests import before
 from paas_pipelines.runs.engine import AlreadyCompletedError, Engine, ScheduleRefusedError
 from paas_pipelines.runs.run import Run, TaskEnd, TaskStatus
-from paas_pipelines.runs.stepping import RepeatRefusedError
 from paas_pipelines.store import opening
 from paas_pipelines.store.codec import records
 from paas_pipelines.store.disk import FILE, SCHEMA, DiskJournal
@@ -124,7 +123,6 @@ class World:
         self.rng = random.Random(seed)
         self.said = []  # decisions as they were answered
         self.tried = Counter()  # approvals that somebody has sent, answered or not
-        self.repeats = Counter()
         self.called = {}  # by caller and task: the runs that the disk had
         self.notices = {}
         self.mood = mood or Mood.drawn(self.rng)
@@ -133,7 +131,7 @@ class World:
         self.definitions = self.drawn_definitions()
         self.wishes = self.rng.randint(most_wishes // 4, most_wishes)
         self.disk = sqlite3.connect(":memory:")
-        self.disk.executescript(SCHEMA.migrations[0].sql)
+        self.disk.executescript("".join(each.sql for each in SCHEMA.migrations))
         self.texts, self.stored, self.removed = {}, {}, set()
         self.answered, self.canceled = [], []
         self.works, self.outside = [], set()
@@ -318,7 +316,7 @@ class World:
         """Somebody who looks in now and then."""
         while True:
             await asyncio.sleep(self.rng.expovariate(1 / self.rng.choice([2, 10, 200])))
-            await self._answer(self._repeat if self.rng.random() < 0.05 else self._decide)
+            await self._answer(self._decide)
 
     async def _decide(self, server):
         """Whoever gets an answer can rely on it."""
@@ -336,18 +334,6 @@ class World:
             self.said.append((*key, user, approved))
             self.counts["decisions"] += 1
         return user
-
-    async def _repeat(self, server):
-        """Have what is asked for be done again."""
-        for run, one in server.engine.blocked():
-            for name in one.definition.depends_on:
-                if run.task(name).definition.script and not run.task(name).definition.elsewhere:
-                    with contextlib.suppress(RepeatRefusedError):
-                        server.engine.repeat(run.run_id, name)
-                        self.repeats[run.run_id, name] += 1
-                        self.counts["repeats"] += 1
-                        return run.run_id
-        return ""
 
     async def _reload(self, server):
         self.definitions = self.drawn_definitions()
@@ -567,7 +553,6 @@ class World:
                 again = len(
                     [work for work in self.works if (work.run_id, work.task) == (run.run_id, one.name)]
                 )
-                again -= self.repeats[run.run_id, one.name]
                 if again > 1 and (one.definition.restart is not Restart.RETRY or one.definition.elsewhere):
                     yield f"{run.run_id} {one.name} ran {again} times"
 
@@ -706,8 +691,8 @@ class Hasty:
     journal: DiskJournal
     trouble = ""
 
-    def put(self, *what):
-        self.journal.put(*what)
+    def put(self, *what, **more):
+        self.journal.put(*what, **more)
 
     def grown(self, path):
         self.journal.grown(path)
