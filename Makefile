@@ -14,7 +14,7 @@
 # make bench-pipelines [ARGS='--only busy']    requests a second of the pipelines server; a minute
 # make bench-quick   what a job takes that can be counted exactly, against its bounds
 # make check   formatting, lint, types, import contracts
-# make pictures    those of the page in docs/images/, by Debian's chromium
+# make pictures    those of the pages in docs/images/, by Debian's chromium
 # make dist    wheels and sdists of paas-runner and paas-plans, and the wheel of the inner runner for hosts' images, in dist/
 # make deb     the Debian package, in dist/
 # make image   the image of the service, paas-runner, on a Docker engine
@@ -125,6 +125,7 @@ site: .venv/ready
 
 pictures: .venv/ready
 	@$(BIN)/python -m tests.web.pictures
+	@$(BIN)/python -m tests.paas_pipelines.pictures
 
 clean:
 	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

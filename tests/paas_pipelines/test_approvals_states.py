@@ -303,9 +303,10 @@ def test_a_blocked_run_holds_its_slot_and_that_is_said():
     by_hand = asking()
     by_hand.schedule()
     assert by_hand.waiting() == ["r2"]
-    assert by_hand.engine.held_by("p") == "held by r1, approval open since 2026-01-01T00:00:00+00:00"
+    holder = by_hand.engine.holder("p")
+    assert (holder.run_id, holder.blocked_since.isoformat()) == ("r1", "2026-01-01T00:00:00+00:00")
     says(by_hand)
-    assert by_hand.engine.held_by("p") == ""
+    assert by_hand.engine.holder("p") is None
 
 
 def test_a_run_that_releases_its_slot_goes_on_when_there_is_one_again():
@@ -313,7 +314,7 @@ def test_a_run_that_releases_its_slot_goes_on_when_there_is_one_again():
     by_hand.schedule()
     by_hand.schedule()
     assert by_hand.waiting() == ["r3"]
-    assert by_hand.engine.held_by("p") == ""
+    assert by_hand.engine.holder("p") is None
     says(by_hand)
     assert by_hand.statuses("r1")["apply"] == "waiting"
     assert by_hand.engine.blocked() == []

@@ -11,6 +11,7 @@ import pytest
 from paas_pipelines.access.policy import Access
 from paas_pipelines.access.statements import Effect, Statement
 from paas_pipelines.api import payloads
+from paas_pipelines.api.shapes import moment
 from paas_pipelines.definitions.automation import (
     Approval,
     FromCredential,
@@ -132,6 +133,22 @@ async def test_an_approval_tells_what_is_asked_and_what_it_is_about(world):
     listed = (await world.client.get("/approvals")).json()["approvals"]
     assert approval.pop("files") == []
     assert listed == [approval]
+
+
+async def test_a_run_that_waits_for_people_says_for_which_approval_and_since_when(world):
+    run_id = blocked(world)
+    since = world.engine.book.run(run_id).task("ok").asked.since
+    told = [{"task": "ok", "since": moment(since)}]
+    everything = (await world.client.get("/pipelines/jobs")).json()
+    assert [(each["id"], each["blocked"]) for each in everything["jobs"]] == [(run_id, told)]
+    assert everything["pipelines"] == [
+        {"pipeline": "deploy", "schedulable": True, "running": True, "blocked": 1}
+    ]
+    detail = (await world.client.get(f"/job/detail?id={run_id}")).json()
+    assert (detail["blocked"], detail["tasks"][1]["status"]) == (told, "waiting")
+    await decided(world, run_id, values={"window": 3})
+    assert "blocked" not in (await world.client.get(f"/job/detail?id={run_id}")).json()
+    assert "blocked" not in (await world.client.get("/pipelines")).json()["pipelines"][0]
 
 
 async def test_approved_with_a_value_the_run_goes_on_and_the_value_is_an_output(world):

@@ -10,6 +10,7 @@ import attrs
 import pytest
 from paas_pipelines.access.policy import Access
 from paas_pipelines.access.statements import Statement
+from paas_pipelines.cli import showing
 from paas_pipelines.store.audit import Audit
 from paas_pipelines.store.disk import DiskJournal
 from paas_pipelines.tasks.executing.executions import Execution
@@ -94,6 +95,20 @@ def test_what_waits_is_shown_and_approved_with_what_it_asks_for(server, capsys):
     assert "waits for nobody" in told(capsys, "approve", run_id, "window=3", code=2)
     assert "ok: window=3" in told(capsys, "outputs", run_id[:8])
     assert json.loads(told(capsys, "outputs", run_id, "--json"))["tasks"]["ok"] == {"window": 3}
+
+
+def test_a_run_that_waits_for_people_is_blocked_in_the_list(server, capsys):
+    run_id = server.within(blocked)
+    lines = [line.split() for line in told(capsys, "list").splitlines() if line]
+    assert lines[0] == ["pipeline", "running", "blocked", "waiting"]
+    assert lines[1] == ["deploy", "-", "1", "-"]
+    assert lines[2][-2:] == ["waits", "for"]
+    assert lines[3][:3] == [run_id[:8], "deploy", "blocked"]
+    assert lines[3][-4:-2] == ["ok,", "for"]
+    run = json.loads(told(capsys, "list", "--json"))["jobs"][0]
+    [asking] = [each for each in showing.tasks_of(run) if each["status"] == "blocked"]
+    assert "waits for people for" in showing.task_words(asking)
+    assert ": waits for ok, for" in "".join(map(str, showing.run_words(run)))
 
 
 def test_a_rejection_and_a_rerun(server, capsys):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from paas_pipelines.runs.approving import is_open
 from paas_pipelines.runs.engine import Engine, PipelineState
 from paas_pipelines.runs.run import Run, Task, TaskStatus
 from paas_pipelines.store.codec import as_json
@@ -34,6 +35,7 @@ def pipeline_shape(state: PipelineState) -> Mapping[str, Any]:
         "pipeline": state.definition.name,
         "schedulable": state.schedulable,
         "running": state.running,
+        **({"blocked": state.blocked} if state.blocked else {}),
     }
 
 
@@ -49,9 +51,17 @@ def job_shape(run: Run) -> Mapping[str, Any]:
         "created": moment(run.created),
         **_times(run.start, run.end),
         **({"lastError": run.last_error} if run.last_error else {}),
+        **({"blocked": blocked} if (blocked := [*_open(run)]) else {}),
         **({"variables": dict(run.variables)} if run.variables else {}),
         "user": run.user,
     }
+
+
+def _open(run: Run) -> Iterator[Mapping[str, str]]:
+    """The approvals that a run waits for, and since when: only those of files with approvals have any."""
+    for task in run.tasks:
+        if run.active and task.asked and is_open(task):
+            yield {"task": task.name, "since": moment(task.asked.since)}
 
 
 def task_shape(task: Task) -> Mapping[str, Any]:

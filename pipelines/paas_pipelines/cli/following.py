@@ -96,7 +96,7 @@ class _Lines:
         self._statuses: dict[str, str] = {}
 
     def draw(self, run: Job) -> None:
-        for task in run["tasks"]:
+        for task in showing.tasks_of(run):
             if task["status"] != self._statuses.get(task["name"], "waiting"):
                 output.show(f"{task['name']}: {showing.task_words(task)}")
             self._statuses[task["name"]] = task["status"]
@@ -113,7 +113,7 @@ class _Board(_Lines):
 
     def draw(self, run: Job) -> None:
         width = max((len(task["name"]) for task in run["tasks"]), default=0)
-        tasks = [showing.task_line(task, width, self._board.turning) for task in run["tasks"]]
+        tasks = [showing.task_line(task, width, self._board.turning) for task in showing.tasks_of(run)]
         self._board.draw([showing.run_words(run), *tasks])
 
     def close(self) -> None:

@@ -104,6 +104,7 @@ class ApprovalPages:
             run=run,
             task=task,
             approval=of(task),
+            who=str(who),
             state=approvals.state_of(task),
             mine=approvals.may_decide(run, task, served.access, who, served.clock()),
             behind=await self._behind(request, run, task),

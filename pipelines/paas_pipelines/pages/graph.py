@@ -14,7 +14,7 @@ MOST_TASKS = 200
 """Of more, nobody could follow the lines."""
 
 WIDTH, HEIGHT = 170, 44
-_STEP_X, _STEP_Y = WIDTH + 60, HEIGHT + 14
+_STEP_X, _STEP_Y = WIDTH + 40, HEIGHT + 14
 
 
 @attrs.frozen(kw_only=True)
@@ -23,6 +23,8 @@ class Graph:
 
     boxes: Sequence[tuple[Task, int, int]]
     lines: Sequence[tuple[int, int, int, int]]
+    width: int = WIDTH
+    height: int = HEIGHT
 
 
 def graph(run: Run) -> Graph | None:

@@ -179,7 +179,7 @@ class PipelinePages:
             run=run,
             graph=graph(run),
             waiting_for=[task for task in run.tasks if is_open(task)],
-            held_by=self._engine.held_by(run.pipeline) if run.waiting else "",
+            holder=self._engine.holder(run.pipeline) if run.waiting else None,
             outputs=_outputs(run),
             token=self._frame.form_token(request),
         )
@@ -278,7 +278,9 @@ def state_of(run: Run) -> str:
         return "canceled" if run.ended else "canceling"
     if run.completed:
         return "error" if run.errored or run.last_error else "done"
-    return "waiting" if run.start is None else "running"
+    if run.start is None:
+        return "waiting"
+    return "blocked" if run.blocked_since else "running"
 
 
 def _outputs(run: Run) -> Mapping[str, object]:

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import attrs
 from markupsafe import escape
@@ -22,6 +24,7 @@ from paas_pipelines.pages.framing import Frame
 from paas_pipelines.pages.log_tail import plain
 from paas_pipelines.triggers.event import Event, Outcome
 from paas_pipelines.triggers.event_book import TriggerState
+from paas_pipelines.triggers.moments import MomentsError, zone
 from paas_runner.plain_text import exact_span
 
 REFRESH_SECONDS = 10
@@ -38,6 +41,9 @@ class Row:
     trigger: Trigger
     how: str
     times: Sequence[datetime]
+    zone: ZoneInfo | None
+    """Of its schedule, if that is not UTC."""
+
     state: TriggerState
     last: Event | None
     outcome: Outcome | None
@@ -127,6 +133,7 @@ class TriggerPages:
             trigger=trigger,
             how=_how(trigger),
             times=feed.next_times(pipeline, trigger.name, NEXT_TIMES),
+            zone=_zone(trigger),
             state=feed.state(pipeline, trigger.name),
             last=event,
             outcome=outcome,
@@ -142,6 +149,14 @@ class TriggerPages:
             for outcome in (*event.outcomes, *dropped):
                 found.setdefault((outcome.pipeline, outcome.trigger), (event, outcome))
         return found
+
+
+def _zone(trigger: Trigger) -> ZoneInfo | None:
+    if trigger.schedule is None or trigger.schedule.every or trigger.schedule.timezone == "UTC":
+        return None
+    with suppress(MomentsError):
+        return zone(trigger.schedule.timezone)
+    return None
 
 
 def _how(trigger: Trigger) -> str:

@@ -49,6 +49,8 @@ class PipelineState:
     running: bool
     waiting: int
     active: int
+    blocked: int = 0
+    """How many of them wait for people."""
 
 
 @attrs.frozen(kw_only=True)
@@ -105,6 +107,7 @@ class Engine:
             running=active > 0,
             waiting=len(waiting),
             active=active,
+            blocked=len(self.book.blocked(name)),
         )
 
     @property
@@ -122,8 +125,8 @@ class Engine:
             (run, task) for run in self.book.all_blocked() for task in run.tasks if approving.is_open(task)
         ]
 
-    def held_by(self, pipeline: str) -> str:
-        """What keeps those that wait from starting, if it is a run that waits for people; else empty."""
+    def holder(self, pipeline: str) -> Run | None:
+        """Who keeps those that wait from starting, if it is a run that waits for people."""
         return self._slots.holder(pipeline)
 
     def activities(self, runs: Iterable[Run] | None = None) -> Iterator[Activity]:

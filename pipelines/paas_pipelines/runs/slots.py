@@ -55,11 +55,6 @@ class Slots:
             if run.partition == partition and approving.yields(run)
         ]
 
-    def holder(self, pipeline: str) -> str:
-        """What keeps those that wait from starting, if it is a run that waits for people; else empty."""
-        for run in self._book.blocked(pipeline):
-            if not approving.has_released(run):
-                since = min(task.asked.since for task in run.tasks if task.asked and not task.ended)
-                moment = since.isoformat(timespec="seconds")
-                return f"held by {run.run_id}, approval open since {moment}"
-        return ""
+    def holder(self, pipeline: str) -> Run | None:
+        """Who keeps those that wait from starting, if it is a run that waits for people."""
+        return next((run for run in self._book.blocked(pipeline) if not approving.has_released(run)), None)
