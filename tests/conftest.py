@@ -1,5 +1,13 @@
 """What all tests share: a quiet log that shows up where a test fails."""
 
+import sys
+
+from paas_runner.lean_imports import import_structlog_without_rich
+
+if "structlog" not in sys.modules:
+    import_structlog_without_rich()  # as in our programs
+
+import gc
 import logging
 import os
 import signal
@@ -33,6 +41,18 @@ hypothesis.settings.register_profile(
     derandomize=os.environ.get("CI") == "true",
 )
 hypothesis.settings.load_profile("untimed")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session):
+    """What is collected stays to the end: no search for garbage goes through it, while it grows or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.set_threshold(10_000)
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

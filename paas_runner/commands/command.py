@@ -10,16 +10,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import attrs
 
 from paas_runner.any_locale import print_in_any_locale
 from paas_runner.errors import Exit, RunnerError
-
-if TYPE_CHECKING:
-    from types import ModuleType
-
+from paas_runner.lean_imports import import_structlog_without_rich
 
 WORDS_BEHIND_OPTIONS = "words_behind_options"
 """A default of a parser: the name of the list that also takes what stands behind its options."""
@@ -48,16 +44,6 @@ class Command:
 def add_config(parser: argparse.ArgumentParser) -> None:
     """The argument that nearly all have."""
     parser.add_argument("config", type=Path, metavar="CONFIG", help="the configuration file (TOML)")
-
-
-def import_structlog_without_rich() -> None:
-    """Where rich is installed structlog imports it, for tracebacks that we do not show: 60 ms a start."""
-    if "rich" not in sys.modules:
-        sys.modules["rich"] = cast("ModuleType", None)  # ends an import of it
-        try:
-            import structlog  # noqa: F401 - from here on it is there, and did without
-        finally:
-            del sys.modules["rich"]
 
 
 def exit_code_of(program: str, call: Callable[[], int]) -> int:

@@ -2,13 +2,16 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
-from paas_runner.docker.engine import Client, Engine, address_from
 from paas_runner.errors import RemoteError, UsageError
 from paas_runner.exec.choice import Wanted
 from paas_runner.pipelines.spec import ImageSpec
+
+if TYPE_CHECKING:
+    from paas_runner.docker.engine import Client, Engine
 
 _SECONDS = 10
 
@@ -36,7 +39,7 @@ def placed(wanted: Wanted, image: str | None, *, shell: bool, docker: bool) -> t
 def give_back(folder: Path, image: str) -> None:
     """Make files ours that root has made there in a container of that image; raises `RemoteError`."""
 
-    def run(client: Client) -> None:
+    def run(client: "Client") -> None:
         made = client.create_container(
             image,
             entrypoint=["chown"],
@@ -54,11 +57,13 @@ def give_back(folder: Path, image: str) -> None:
 def _trouble() -> str:
     """Why there is no engine; empty when one answers."""
     try:
-        _engine().call_here("reach the Docker engine", Client.ping)
+        _engine().call_here("reach the Docker engine", lambda client: client.ping())
     except RemoteError as error:
         return str(error)
     return ""
 
 
-def _engine() -> Engine:
+def _engine() -> "Engine":
+    from paas_runner.docker.engine import Engine, address_from
+
     return Engine(address_from(os.environ), seconds=_SECONDS)

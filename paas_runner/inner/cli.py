@@ -1,5 +1,12 @@
 """`paas-runner-inner`: arguments, signals and exit codes of the program that runs jobs on their host."""
 
+import sys
+
+from paas_runner.lean_imports import import_structlog_without_rich
+
+if "structlog" not in sys.modules:
+    import_structlog_without_rich()
+
 import argparse
 import asyncio
 import contextlib
@@ -7,7 +14,6 @@ import enum
 import functools
 import os
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime

@@ -13,7 +13,7 @@ from datetime import datetime
 
 import attrs
 
-from paas_runner.job.tracked import JobKey, TrackedJob
+from paas_runner.job.tracked import TrackedJob
 
 MOST_WAITING = 2
 """Jobs of one runner at once: the first has the claim, the second may be light enough to pass it."""
@@ -183,9 +183,9 @@ class Distribution:
             self._promised[runner] = promise.weight(self._count[runner])
 
 
-def order(job: TrackedJob) -> tuple[datetime, JobKey]:
-    """By which jobs are served."""
-    return job.acquired_at, job.key
+def order(job: TrackedJob) -> tuple[datetime, str, int]:
+    """By which jobs are served; values of Python's own, since they are compared very often."""
+    return job.acquired_at, job.key.runner, job.key.job_id
 
 
 def fits(weight: float, bound: float) -> bool:

@@ -188,3 +188,26 @@ def test_structlog_does_without_rich_in_our_programs(tmp_path):
     )
     imported = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
     assert "rich.console" not in imported[: imported.index("structlog")]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["paas-runner", "status", "absent.toml"],
+        ["paas-runner-inner", "exec", "x"],
+        ["paas-pipelines", "debug"],
+    ],
+)
+def test_no_program_of_ours_loads_the_command_line_of_a_library(arguments, tmp_path):
+    program = Path(sys.executable).with_name(arguments[0])
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", program, *arguments[1:]],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "structlog" in imported
+    assert not imported & {"click", "pygments", "rich.console"}

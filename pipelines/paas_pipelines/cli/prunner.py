@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 
 from paas_pipelines import __version__
 from paas_pipelines.cli.options import OPTIONS, Option, add_options, doubts_of, settings_of
-from paas_runner.commands.command import exit_code_of, import_structlog_without_rich
+from paas_runner.commands.command import exit_code_of
 from paas_runner.errors import Exit, UsageError
+from paas_runner.lean_imports import import_structlog_without_rich
 
 PROGRAM = "paas-pipelines"
 _HELP = ("-h", "-help", "--help")

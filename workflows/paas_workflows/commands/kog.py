@@ -3,9 +3,10 @@
 import argparse
 from collections.abc import Sequence
 
-from paas_runner.commands.command import exit_code_of, import_structlog_without_rich
+from paas_runner.commands.command import exit_code_of
 from paas_runner.commands.output import note
 from paas_runner.errors import RunnerError, UsageError
+from paas_runner.lean_imports import import_structlog_without_rich
 from paas_workflows import __version__
 from paas_workflows.commands.options import add_run_options
 from paas_workflows.commands.workflow import OUR_CODES, RUN_CODES, run_file
