@@ -5,7 +5,8 @@ A plugin, an executor for one, declares its keys as the fields of a frozen attrs
 reader of the configuration (`config.reader`), for registration, and for the documents.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from importlib.metadata import entry_points
 from types import NoneType
@@ -108,8 +109,13 @@ class Key:
             raise UnfitError(f"more than {self.maximum:g}, which is the most")
 
 
-def declared(cls: type[Any]) -> Iterator[Key]:
+@functools.cache
+def declared(cls: type[Any]) -> Sequence[Key]:
     """The keys that a settings class declares; raises TypeError for a type that no setting may have."""
+    return tuple(_keys(cls))
+
+
+def _keys(cls: type[Any]) -> Iterator[Key]:
     types = get_type_hints(cls)
     for field in attrs.fields(cls):
         if "doc" not in field.metadata:
@@ -130,6 +136,7 @@ def declared(cls: type[Any]) -> Iterator[Key]:
         )
 
 
+@functools.cache
 def keys_of(cls: type[Any]) -> frozenset[str]:
     """The names in the file of all keys that a settings class declares."""
     return frozenset(key.written for key in declared(cls))

@@ -17,7 +17,7 @@ import random
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
@@ -50,6 +50,9 @@ LONGEST_WAIT_SECONDS = 10.0  # a longer Retry-After is for the caller's own sche
 QUICK_TRIES = 3
 """Attempts of a call that may be repeated right away: a hiccup passes, an outage is reported."""
 
+ADDRESSES_KEPT = 1024
+"""Of those that are asked again and again, as for each job: to read one costs as much as the rest of it."""
+
 
 class HttpClient:
     """Calls to one service; at most `at_once` of them in flight."""
@@ -68,6 +71,7 @@ class HttpClient:
         self._template = template
         self._transport = transport
         self._base = str(template.url).rstrip("/")
+        self._address = lru_cache(ADDRESSES_KEPT)(httpx.URL)
         self._on_exchange = on_exchange
         self._service = service
         self._places = asyncio.Semaphore(at_once)
@@ -167,7 +171,7 @@ class HttpClient:
             all_headers = all_headers.copy()
             for name, value in headers.items():
                 all_headers[name] = value.reveal() if isinstance(value, Secret) else value
-        address = f"{self._base}/{path.lstrip('/')}"
+        address = self._address(f"{self._base}/{path.lstrip('/')}")
         return httpx.Request(
             method, address, headers=all_headers, json=payload, content=content, params=params
         )

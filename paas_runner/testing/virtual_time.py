@@ -24,7 +24,8 @@ class _Jump(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
             raise RuntimeError("nothing will ever happen: every task waits for another, and no timer is set")
-        ready = super().select(0)
+        files = len(self.get_map()) > 1  # beside the loop's own, by which only threads would wake it
+        ready = super().select(0) if files else []
         self.now += timeout if not ready else 0
         return ready
 

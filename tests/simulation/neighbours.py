@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import random
 
-from paas_runner.config import load
 from paas_runner.job.known_runner import short_token
 from paas_runner.pipelines.jobs import Project
 from paas_runner.pipelines.spec import JobSpec
@@ -51,13 +50,8 @@ class NeighbouringWorld(SimulatedWorld):
         )
         self._whole_catalogue = self.cloud.catalogue
 
-    def configuration(self):
-        config = super().configuration()
-        if self.cloud_token == FIRST_TOKEN:
-            return config
-        text = config.path.read_text().replace(FIRST_TOKEN, self.cloud_token)
-        config.path.write_text(text)
-        return load(config.path, environ={}, executors=self.executors)
+    def configuration_text(self) -> str:
+        return super().configuration_text().replace(FIRST_TOKEN, self.cloud_token)
 
     def submitted_job(self, spec: JobSpec):
         project = self._dice.choice([None, *PROJECTS])

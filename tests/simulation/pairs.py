@@ -9,7 +9,6 @@ import attrs
 import httpx
 import structlog
 
-from paas_runner.config import load
 from paas_runner.errors import RunnerError
 from paas_runner.job.capacity import Load
 from paas_runner.job.known_runner import short_token
@@ -126,8 +125,10 @@ class PairWorld(SimulatedWorld):
         )
 
     def configuration_of(self, member: Member):
+        return self.configurations.of(member.folder / "config.toml", self.configuration_text_of(member))
+
+    def configuration_text_of(self, member: Member) -> str:
         more = SHARED.format(mode=self._mode, member=member.name)
-        path = member.folder / "config.toml"
         text = CONFIG.format(
             url=COORDINATOR,
             cloud=CLOUD,
@@ -138,8 +139,7 @@ class PairWorld(SimulatedWorld):
             more=more + self._config["more"],
             runner=self._config["runner"],
         )
-        path.write_text(text + "".join(self._sections))
-        return load(path, environ={}, executors=self.executors)
+        return text + "".join(self._sections)
 
     def reread_by(self, member: Member):
         if self.broken:

@@ -11,7 +11,6 @@ from itertools import pairwise
 
 import attrs
 
-from paas_runner.config import load
 from paas_runner.helper.protocol import START_UNTIL_VARIABLE
 from paas_runner.job.tracked import Phase
 from paas_runner.job.variables import Variable
@@ -83,19 +82,14 @@ class Staying:
 
     # --- what is configured ------------------------------------------------------------------------------
 
-    def configuration(self):
-        return self._with_hosts_that_stay(super().configuration())
+    def configuration_text(self) -> str:
+        return self._with_hosts_that_stay(super().configuration_text())
 
-    def configuration_of(self, member):
-        return self._with_hosts_that_stay(super().configuration_of(member))
+    def configuration_text_of(self, member) -> str:
+        return self._with_hosts_that_stay(super().configuration_text_of(member))
 
-    def _with_hosts_that_stay(self, config):
-        text = config.path.read_text()
-        stays = text.replace('executor = "clever-docker"', SECTION.format(standby=self._standby))
-        if stays == text:
-            return config
-        config.path.write_text(stays)
-        return load(config.path, environ={}, executors=self.executors)
+    def _with_hosts_that_stay(self, text: str) -> str:
+        return text.replace('executor = "clever-docker"', SECTION.format(standby=self._standby))
 
     def manners_of(self, _host) -> Manners:
         """Most are as they should be."""

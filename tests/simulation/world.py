@@ -28,6 +28,7 @@ from paas_runner.service.assembly import Edges
 from paas_runner.service.site import listen
 from paas_runner.testing.virtual_time import virtual_now
 from tests.simulation.chaos import Chaos
+from tests.simulation.configurations import Configurations
 from tests.simulation.edges import ChaoticStore, ChaoticTransport, Incarnation
 from tests.simulation.operator import Operator, answered
 from tests.simulation.traces import RECEIVER, FollowedTraces
@@ -145,6 +146,7 @@ class SimulatedWorld(VirtualWorld):
         self.acted: set[int] = set()
         self._down: dict[str, float] = {"coordinator": 0.0, "cloud": 0.0}
         self._wall = timedelta()
+        self.configurations = Configurations(self.executors)
         self._tasks: set[asyncio.Task] = set()
         self._foreign = self._plant_foreign_hosts()
 
@@ -154,6 +156,9 @@ class SimulatedWorld(VirtualWorld):
     def key(self):
         """The runner's, whatever becomes of its token."""
         return self._key
+
+    def configuration(self):
+        return self.configurations.of(self.folder / "config.toml", self.configuration_text())
 
     def reread(self):
         if self.broken:

@@ -108,17 +108,19 @@ class VirtualWorld:
 
     def configuration(self):
         path = self.folder / "config.toml"
-        values = {"concurrent": 10, "check_interval": 3, "more": "", "runner": ""} | self._config
-        path.write_text(
-            CONFIG.format(
-                url=COORDINATOR,
-                cloud=CLOUD,
-                token=self.runner.token.reveal(),
-                organisation=self.organisation,
-                **values,
-            )
-        )
+        path.write_text(self.configuration_text())
         return load(path, environ={}, executors=self.executors)
+
+    def configuration_text(self) -> str:
+        """What the file says at the next start or reload."""
+        values = {"concurrent": 10, "check_interval": 3, "more": "", "runner": ""} | self._config
+        return CONFIG.format(
+            url=COORDINATOR,
+            cloud=CLOUD,
+            token=self.runner.token.reveal(),
+            organisation=self.organisation,
+            **values,
+        )
 
     @property
     def executors(self):
