@@ -5,7 +5,6 @@ A plugin, an executor for one, declares its keys as the fields of a frozen attrs
 reader of the configuration (`config.reader`), for registration, and for the documents.
 """
 
-import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from importlib.metadata import entry_points
@@ -109,10 +108,14 @@ class Key:
             raise UnfitError(f"more than {self.maximum:g}, which is the most")
 
 
-@functools.cache
+_DECLARED: dict[type[Any], Sequence[Key]] = {}
+
+
 def declared(cls: type[Any]) -> Sequence[Key]:
     """The keys that a settings class declares; raises TypeError for a type that no setting may have."""
-    return tuple(_keys(cls))
+    if cls not in _DECLARED:
+        _DECLARED[cls] = tuple(_keys(cls))
+    return _DECLARED[cls]
 
 
 def _keys(cls: type[Any]) -> Iterator[Key]:
@@ -136,7 +139,6 @@ def _keys(cls: type[Any]) -> Iterator[Key]:
         )
 
 
-@functools.cache
 def keys_of(cls: type[Any]) -> frozenset[str]:
     """The names in the file of all keys that a settings class declares."""
     return frozenset(key.written for key in declared(cls))
