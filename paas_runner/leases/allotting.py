@@ -12,7 +12,13 @@ already when an operator lowers them.
 import math
 from collections.abc import Callable, Sequence
 
+import attrs
+
+from paas_runner.job.capacity import Load
 from paas_runner.job.lease import Allotment, Tenancy
+
+MORE_THAN_ANY_QUOTA = 1e9
+"""Of weight; unlike infinity a number that JSON has, in which members are shown."""
 
 
 def wanted(
@@ -48,6 +54,15 @@ def wanted(
         provisioning=part(lambda of: of.provisioning),
         weight=part(lambda of: of.weight),
     )
+
+
+def claim(load: Load) -> Allotment:
+    """What nobody else may use while it is not known what the jobs of a section take.
+
+    All weight there is where the quota itself is not known: nothing of it would be a claim to nothing.
+    """
+    unknown = load.limits.quota is not None and load.quota is None
+    return attrs.evolve(load.total, weight=MORE_THAN_ANY_QUOTA) if unknown else load.total
 
 
 def has_gaps(tenancy: Tenancy) -> bool:

@@ -241,6 +241,7 @@ class Keeper:
         Whoever takes a section claims everything until he knows what its jobs use.
         """
         total = self._dispatcher.total
+        load = self._dispatcher.view.load
         claims = bool(take) or self._sections.are_being_taken
         wanted = self._asked = self._wanted(holds=bool(self._sections.stages or take))
         self._dispatcher.allot(self._dispatcher.allotted.at_most(wanted))
@@ -253,7 +254,7 @@ class Keeper:
             release=self._sections.left,
             total=total,
             wanted=wanted,
-            least=total if claims else self._dispatcher.in_use,
+            least=allotting.claim(load) if claims else self._dispatcher.in_use,
         )
 
     def _wanted(self, *, holds: bool) -> Allotment:

@@ -9,7 +9,7 @@ import pytest
 from paas_runner.job.capacity import Load
 from paas_runner.job.lease import LEASE_SECONDS, Allotment, Mode, Tending
 from paas_runner.job.lifecycle import acquired
-from paas_runner.job.limits import Limits
+from paas_runner.job.limits import Limits, QuotaRule
 from paas_runner.leases.keeper import Keeper
 from paas_runner.leases.validity import Validity
 from paas_runner.testing.memory_store import MemoryStore
@@ -258,5 +258,34 @@ def test_less_is_used_before_the_store_hears_of_it_and_more_after_it_was_given(p
             await asyncio.sleep(5)
         assert all(used <= wanted for used, wanted in heard)
         assert world.served.allotted.jobs < 10
+
+    play(story, "a")
+
+
+def test_who_takes_a_section_without_knowing_the_quota_leaves_no_weight_to_others(play):
+    """Else its jobs, whose weight nobody counts before they are read, come on top of the quota."""
+
+    async def story(world):
+        quota = QuotaRule(reference_runner="a", reference_flavor="M", reference_jobs=5)
+        world.served.load = Load(limits=Limits(concurrent=10, provisioning=10, quota=quota))
+        asked = world.store.jobs_of
+        reading = asyncio.Event()
+
+        async def slowly(runners):
+            await reading.wait()
+            return await asked(runners)
+
+        world.store.jobs_of = slowly
+        await asyncio.sleep(1)
+        other = world.other("a", total=Allotment(jobs=10, provisioning=10, weight=40.0))
+        wanted = Allotment(jobs=0, provisioning=0, weight=40.0)
+        tenancy = await other(wanted=wanted)
+        [granted] = [each.allotment for each in tenancy.members.values() if each.name == "there"]
+        assert granted.weight == 0.0
+        reading.set()
+        await asyncio.sleep(10)
+        tenancy = await other(wanted=wanted)
+        [granted] = [each.allotment for each in tenancy.members.values() if each.name == "there"]
+        assert granted.weight == 40.0
 
     play(story, "a")

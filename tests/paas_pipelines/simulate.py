@@ -12,6 +12,7 @@ from collections import Counter
 import attrs
 
 from paas_runner.testing import VirtualTimeLoop
+from tests.paas_pipelines.worlds.contained_servers import ContainedWorld
 from tests.paas_pipelines.worlds.killed_servers import World
 from tests.paas_pipelines.worlds.triggered_servers import World as TriggeredWorld
 
@@ -25,9 +26,9 @@ class Outcome:
     violations: tuple[str, ...]
 
 
-def simulate(seed, **given):
+def simulate(seed, kind=World, **given):
     """One run; what was promised and not kept is part of the outcome."""
-    world = World(seed, **given)
+    world = kind(seed, **given)
     try:
         with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
             violations = runner.run(world.run())
@@ -38,6 +39,11 @@ def simulate(seed, **given):
     return Outcome(
         seed, Counter({name: count for name, count in world.counts.items() if count}), (*violations,)
     )
+
+
+def contained(seed, **given):
+    """The same seed in the world of containers, setups and teardowns."""
+    return simulate(seed, kind=ContainedWorld, **given)
 
 
 def triggered(seed):
@@ -56,8 +62,10 @@ def triggered(seed):
 
 def both(seed):
     """What a seed is in each of the worlds."""
-    runs, triggers = simulate(seed), triggered(seed)
-    return Outcome(seed, runs.counts + triggers.counts, runs.violations + triggers.violations)
+    runs, triggers, containers = simulate(seed), triggered(seed), contained(seed)
+    counts = Counter({f"containers: {name}": n for name, n in containers.counts.items()})
+    violations = runs.violations + triggers.violations + containers.violations
+    return Outcome(seed, runs.counts + triggers.counts + counts, violations)
 
 
 def main():

@@ -17,7 +17,7 @@ AUDIT = """
 _ACT = re.compile(r"/jobs/([0-9]+)/(cancel|retry)$")
 
 
-class _Noted(ChaoticTransport):
+class Noted(ChaoticTransport):
     """What the audit does is written down as it arrives, however late that is."""
 
     async def _performed(self, request, delay):
@@ -32,7 +32,7 @@ class AuditedWorld(SimulatedWorld):
 
     runner_more = AUDIT
     two_phases_likely = 0.0
-    transport_kind = _Noted
+    transport_kind = Noted
 
     def note_act(self, job_id: int, verb: str) -> None:
         self.chaos.counts[f"audit: {verb}"] += 1
@@ -41,7 +41,7 @@ class AuditedWorld(SimulatedWorld):
             raise Violation(f"the audit: {verb} of job {job_id}, of which there was a record")
 
     def owes(self) -> bool:
-        return any(text not in ("", "[]") for text in self.store._owed.values())
+        return owes(self.store)
 
     def _excused(self, job) -> bool:
         """Nothing is: what was lost is found."""
@@ -49,10 +49,20 @@ class AuditedWorld(SimulatedWorld):
 
     def _judge_job(self, job, launches: int) -> None:
         super()._judge_job(job, launches)
-        if job.job_id not in self.acted:
-            return
-        what = f"job {job.job_id} ({job.status}), which the audit has canceled"
-        if job.job_id in self.recorded or launches:
-            raise Violation(f"{what}: was no lost one")
-        if job.status == "canceled" and job.retried_as is None:
-            raise Violation(f"{what}: is not retried")
+        judge_acted(self, job, lost=job.job_id not in self.recorded and not launches)
+
+
+def owes(store) -> bool:
+    """Whether something that was begun with a lost job is not done."""
+    return any(text not in ("", "[]") for text in store._owed.values())
+
+
+def judge_acted(world, job, *, lost: bool) -> None:
+    """What the audit did to a job, if anything, was right and is whole."""
+    if job.job_id not in world.acted:
+        return
+    what = f"job {job.job_id} ({job.status}), which the audit has canceled"
+    if not lost:
+        raise Violation(f"{what}: was no lost one")
+    if job.status == "canceled" and job.retried_as is None:
+        raise Violation(f"{what}: is not retried")

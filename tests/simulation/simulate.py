@@ -21,6 +21,7 @@ import structlog
 
 from paas_runner.testing.virtual_time import VirtualTimeLoop
 from tests.simulation.audited import AuditedWorld
+from tests.simulation.audited_pairs import AuditedPairs
 from tests.simulation.crowd import CrowdedWorld
 from tests.simulation.freezing import Freezable, FreezableLoop
 from tests.simulation.listener import listen
@@ -46,6 +47,10 @@ STAYING = 5_000_000
 """From this seed on hosts stay: a quarter of the worlds has swarms of jobs, a quarter several processes."""
 
 
+AUDITED_PAIRS = 6_000_000
+"""From this seed on worlds have several processes and an audit, half of them a process without a quota."""
+
+
 @attrs.frozen(kw_only=True)
 class Outcome:
     """One seed's end."""
@@ -68,6 +73,8 @@ class Outcome:
 
 def kind_of(seed: int) -> type[SimulatedWorld]:
     """Of world."""
+    if seed >= AUDITED_PAIRS:
+        return AuditedPairs
     if seed >= STAYING:
         return (StayingCrowd, StayingPairs, StayingWorld, StayingWorld)[seed % 4]
     kinds = {

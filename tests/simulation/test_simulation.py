@@ -6,7 +6,16 @@ from functools import partial
 
 import pytest
 
-from tests.simulation.simulate import AUDITS, CROWDS, NEIGHBOURS, PAIRS, STAYING, quiet, simulate
+from tests.simulation.simulate import (
+    AUDITED_PAIRS,
+    AUDITS,
+    CROWDS,
+    NEIGHBOURS,
+    PAIRS,
+    STAYING,
+    quiet,
+    simulate,
+)
 from tests.support.often import often
 
 SEEDS = {0: often(15), NEIGHBOURS: 6, CROWDS: often(10), PAIRS: often(8), AUDITS: 5, STAYING: 5}
@@ -85,6 +94,15 @@ def test_no_seed_that_once_broke_the_promise_does_so_again(outcomes):
 @pytest.mark.parametrize("seed", [PAIRS + 1, PAIRS + 5082, STAYING + 9])
 def test_several_processes_on_one_store_keep_the_promise_and_act_for_a_job_one_at_a_time(outcomes, seed):
     [outcome] = outcomes((seed,))
+    assert not outcome.violation
+    assert outcome.counts["takeover"] > 20
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_what_one_process_has_lost_is_found_by_whoever_has_its_section(outcomes):
+    """In a world with a member that knows no quota, too."""
+    [outcome] = outcomes((AUDITED_PAIRS + 4,))
     assert not outcome.violation
     assert outcome.counts["takeover"] > 20
 

@@ -188,7 +188,7 @@ class World:
         return all(run.ended for run in self.stored.values())
 
     async def _life(self, life, people):
-        self.server = server = Server(self, life)
+        self.server = server = self._server(life)
         serving = asyncio.create_task(server.serve())
         killed = asyncio.create_task(life.is_killed())
         ending = asyncio.create_task(self._ends(server, people))
@@ -205,6 +205,9 @@ class World:
         life.kill()
         life._outside |= self.outside
         await life.bury(self)
+
+    def _server(self, life):
+        return Server(self, life)
 
     async def close(self):
         """Nothing is open that a dead process would hold on to."""
@@ -620,12 +623,12 @@ class Server:
         )
         asked = Hasty(journal) if world.plant == "answers early" else journal
         self.served = Served(engine=engine, journal=asked, logs=store.logs, secret=secret, clock=virtual_now)
-        here = Here(world, self.life)
+        place_of = await self._places(store, self.jobs, Here(world, self.life))
         self.conductor = Conductor(
             engine,
             Hasty(journal) if world.plant == "acts early" else journal,
             store.logs,
-            lambda task: self.jobs.place if task.definition.elsewhere else here,
+            place_of,
             clock=virtual_now,
             native=NativePlace(engine=engine, clock=virtual_now, notices=Told(journal)),
         )
@@ -634,11 +637,19 @@ class Server:
         self.started.set()
         await self.conductor.run()
         sweeping.cancel()
+        await self._rests()
         while True:
             try:
                 return await journal.flushed()
             except StoreError:
                 await asyncio.sleep(1)
+
+    async def _places(self, _store, jobs, here):
+        """Where each task is brought to."""
+        return lambda task: jobs.place if task.definition.elsewhere else here
+
+    async def _rests(self):
+        """What is owed at an orderly end."""
 
 
 @attrs.define(eq=False)

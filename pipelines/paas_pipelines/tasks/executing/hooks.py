@@ -74,6 +74,8 @@ class Hooks:
             if execution.set_up and not execution.ready:
                 await self._torn_down(execution, output, order)
                 execution = self.executions.get(wanted)
+                if execution.leak:
+                    raise HookError(f"setup: {execution.leak}")
             if not execution.set_up:
                 execution = await self.executions.noted(execution, set_up=True, ready=False, tries=0)
                 variables = await self._set_up(executor, order, output, stop)
