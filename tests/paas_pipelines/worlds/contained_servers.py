@@ -161,22 +161,25 @@ class ContainedServer(killed_servers.Server):
         async def open_it(_executor):
             return opened
 
+        contained = ContainerTasks(
+            opened=open_it,
+            executions=executions,
+            logs=store.logs,
+            chance=random.Random(1),
+        )
+        hooks = Hooks(
+            local=HookProcesses(world, self.life),
+            contained=contained,
+            executions=executions,
+            book=store.runs,
+            logs=store.logs,
+        )
         self.executors = Executors(
             local=here,
             remote=jobs.place,
             plugged=here,
-            contained=ContainerTasks(
-                opened=open_it,
-                executions=executions,
-                logs=store.logs,
-                chance=random.Random(1),
-            ),
-            hooks=Hooks(
-                local=HookProcesses(world, self.life),
-                executions=executions,
-                book=store.runs,
-                logs=store.logs,
-            ),
+            contained=contained,
+            hooks=hooks,
             executions=executions,
             book=store.runs,
         )
