@@ -4,9 +4,12 @@ import asyncio
 
 import attrs
 import pytest
+from paas_pipelines.definitions.automation import OutputDefinition
+from paas_pipelines.tasks.executing import containers
 from paas_pipelines.tasks.executing.container_script import Shown
 from paas_pipelines.tasks.outputs import MOST_BYTES, OutputsError, lines_of
 
+from paas_runner.sandbox.faults import Answer
 from paas_runner.sandbox.kubernetes import PODS
 from paas_runner.sandbox.kubernetes.deletion import delete
 from tests.paas_pipelines.test_executors_kubernetes import cluster, pod, world_of  # noqa: F401 - fixtures
@@ -74,6 +77,18 @@ async def test_a_container_that_was_left_is_looked_for_at_the_next_start(tmp_pat
         accounts[token] = account
     assert cluster.cluster.left
     async with world_of(tmp_path) as world:
+        await world.nothing_owed()
+        assert not cluster.cluster.left
+
+
+async def test_a_log_whose_end_does_not_come_has_no_outputs_and_says_so(tmp_path, cluster, pod, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(containers, "_REST_OF_LINES_SECONDS", 0.5)
+    async with world_of(tmp_path) as world:
+        cluster.faults.add(Answer(500), path="**/log")
+        outputs = {"changed": OutputDefinition(has_default=True, default=False)}
+        script = 'echo changed=true >> "$PIPELINE_OUTPUT"'
+        run = await world.ran(build=task(script, executor=pod, outputs=outputs))
+        assert "the end of its log, which has its outputs, did not come" in run.task("build").error
         await world.nothing_owed()
         assert not cluster.cluster.left
 

@@ -92,6 +92,9 @@ class Shown:
 
     mark: str
     outputs: bytes = b""
+    whole: bool = False
+    """Whether all of it has come."""
+
     _inside: bool = False
     _empty: bool = False
 

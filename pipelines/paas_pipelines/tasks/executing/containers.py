@@ -55,6 +55,7 @@ FOLLOWING_PATIENCE_SECONDS = 3600.0
 
 MOST_VARIABLE_BYTES = 128 * 1024
 _REST_OF_LINES_SECONDS = 30.0
+_NOT_READ = "it is too long, or its node is gone"
 
 T = TypeVar("T")
 
@@ -254,6 +255,7 @@ class _Work:
                 await self._soon(lambda: place.stop(name, GRACE))
             with suppress(TimeoutError, RemoteError):
                 await asyncio.wait_for(reading, _REST_OF_LINES_SECONDS)
+                shown.whole = True
             facts = await self._facts(name)
         finally:
             reading.cancel()
@@ -273,6 +275,8 @@ class _Work:
         end = TaskEnd(exit_code=ended.code)
         if ended.code:
             return end
+        if (definition.outputs or self.order.sets_up) and not (transfer or shown.whole):
+            raise OutputsError(f"the end of its log, which has its outputs, did not come: {_NOT_READ}")
         if definition.outputs or self.order.sets_up:
             written = await self._soon(lambda: transfer.output(name)) if transfer else shown.outputs
             secrets = self.order.all_secrets
