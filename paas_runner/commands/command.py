@@ -14,6 +14,7 @@ from pathlib import Path
 import attrs
 
 from paas_runner.any_locale import print_in_any_locale
+from paas_runner.commands.output import OutputError, note
 from paas_runner.errors import Exit, RunnerError
 from paas_runner.lean_imports import import_structlog_without_rich
 
@@ -56,19 +57,15 @@ def exit_code_of(program: str, call: Callable[[], int]) -> int:
         with _printed_to_the_end():
             return call()
     except RunnerError as error:
-        print(error if error.names_its_place else f"{program}: {error}", file=sys.stderr)
+        if isinstance(error, OutputError):
+            _print_no_more()
+        note(str(error) if error.names_its_place else f"{program}: {error}")
         return error.exit_code
     except BrokenPipeError:  # the reader of our output has seen enough
         _print_no_more()
         return Exit.FAILED
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-
-
-class OutputError(RunnerError):
-    """What a command had to say could not be written, to a disk that is full, say."""
-
-    exit_code = Exit.STATE
 
 
 @contextmanager
@@ -83,8 +80,7 @@ def _printed_to_the_end() -> Iterator[None]:
         except BrokenPipeError:
             raise
         except OSError as error:
-            _print_no_more()
-            raise OutputError(f"the output cannot be written: {error.strerror}") from None
+            raise OutputError.of(error) from None
 
 
 def _print_no_more() -> None:

@@ -7,6 +7,7 @@ it is too wide; only then `rich` is imported. `TERM=dumb` is no terminal, `NO_CO
 Whatever is printed is rid of registered secrets, and of characters that would move a terminal's cursor.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias
 import attrs
 
 from paas_runner.any_locale import OTHER_SIGNS
+from paas_runner.errors import Exit, RunnerError
 from paas_runner.plain_text import aligned, folded, printable
 
 if TYPE_CHECKING:
@@ -28,6 +30,16 @@ _DUMB = ("dumb", "unknown")
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _NARROWEST = 20
 """In characters: so much room the last column of a table has on the narrowest terminal."""
+
+
+class OutputError(RunnerError):
+    """What a command had to say could not be written, to a disk that is full, say."""
+
+    exit_code = Exit.STATE
+
+    @classmethod
+    def of(cls, error: OSError) -> "OutputError":
+        return cls(f"the output cannot be written: {error.strerror}")
 
 
 @attrs.frozen
@@ -82,7 +94,8 @@ def show(*parts: Line | Table, out: TextIO | None = None) -> None:
 def note(text: str) -> None:
     """A message beside the answer: on the standard error, at once."""
     if sys.stderr is not None:
-        _write(clean(text), sys.stderr)
+        with contextlib.suppress(OSError, OutputError):  # nobody is there to be told of that
+            _write(clean(text), sys.stderr)
 
 
 def show_json(value: object, *, indent: int | None = 2) -> None:
@@ -98,7 +111,7 @@ def show_json(value: object, *, indent: int | None = 2) -> None:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
         text = json.dumps(json.loads(text), indent=indent)
-    print(text, flush=True)
+    _write(text, sys.stdout)
 
 
 def show_data(text: str) -> None:
@@ -119,7 +132,12 @@ def _redacted(text: str) -> str:
 
 def _write(text: str, out: TextIO) -> None:
     encoding = out.encoding or "utf-8"
-    print(text.encode(encoding, OTHER_SIGNS).decode(encoding), file=out, flush=True)
+    try:
+        print(text.encode(encoding, OTHER_SIGNS).decode(encoding), file=out, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError.of(error) from error
 
 
 def _pieces(line: Line) -> Sequence[Piece]:
@@ -143,7 +161,7 @@ def _words(piece: Piece) -> str:
 def _plain_lines(part: Line | Table) -> Sequence[str]:
     if not isinstance(part, Table):
         return [plain(part)]
-    rows = [list(map(plain, row)) for row in part.rows]
+    rows = [[plain(cell).replace("\n", " ") for cell in row] for row in part.rows]
     return aligned([list(part.head), *rows] if part.head else rows, left=part.left) if rows else []
 
 
@@ -169,7 +187,7 @@ def _painted_table(table: Table) -> "tuple[RichTable, int]":
     drawn = RichTable(
         box=None, show_header=bool(table.head), header_style="bold", pad_edge=False, padding=(0, 2, 0, 0)
     )
-    texts = [[text_of(cell) for cell in row] for row in table.rows]
+    texts = [[_one_line(text_of(cell)) for cell in row] for row in table.rows]
     heads = table.head or [""] * max(map(len, texts), default=0)
     widths = [
         max(len(head), *(row[number].cell_len for row in texts), 0) for number, head in enumerate(heads)
@@ -203,6 +221,11 @@ def text_of(line: Line) -> "Text":
                 text.append_text(coloured)
             case _:
                 text.append(clean(piece))
+    return text
+
+
+def _one_line(text: "Text") -> "Text":
+    text.plain = text.plain.replace("\n", " ")
     return text
 
 

@@ -85,7 +85,7 @@ class Running:
         self._coordinator = _coordinator(facts, given, self._book)
         self._listener = Listener(create_app(self._coordinator))
         self._process: asyncio.subprocess.Process | None = None
-        self._unheard: OSError | None = None
+        self._unheard: OSError | RunnerError | None = None
         self.interrupts = 0
 
     async def run(self, wanted: Wanted) -> list[Job]:
@@ -126,7 +126,7 @@ class Running:
         try:
             if not self._unheard:
                 self._audience.lines(job, log.lines(data))
-        except OSError as error:
+        except (OSError, RunnerError) as error:
             self._unheard = error
             self._interrupt()
 

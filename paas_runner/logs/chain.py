@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TextIO
 
 import structlog
@@ -30,7 +31,7 @@ def configure(
 
     A handler `beside` standard error gets the same lines, each as a JSON object.
     """
-    stream = stream or sys.stderr
+    stream = stream or sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - for the process's life
     terminal = stream.isatty()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -13,6 +13,7 @@ from paas_runner.secret import Secret
 from paas_workflows.definition.document import MOST_BYTES
 
 MOST_REDIRECTS = 5
+_ADDRESS = re.compile("https?:", re.IGNORECASE)
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -23,16 +24,16 @@ class ReadingError(UsageError):
 async def read(source: str) -> bytes:
     """All of it; raises `ReadingError`."""
     try:
-        if urlsplit(source).scheme in ("http", "https"):
+        if _ADDRESS.match(source):
             data = await _fetched(source)
         else:
             data = await asyncio.to_thread(_file, Path(source))
     except OSError as error:
-        raise ReadingError(f"{source}: cannot be read: {error.strerror or error}") from None
+        raise ReadingError(f"{shown(source)}: cannot be read: {error.strerror or error}") from None
     except ValueError:
-        raise ReadingError(f"{_shown(source)}: no address of a file") from None
+        raise ReadingError(f"{shown(source)}: no address of a file") from None
     if len(data) > MOST_BYTES:
-        raise ReadingError(f"{_shown(source)}: larger than {MOST_BYTES >> 20} MiB")
+        raise ReadingError(f"{shown(source)}: larger than {MOST_BYTES >> 20} MiB")
     return data
 
 
@@ -52,9 +53,9 @@ async def _fetched(url: str) -> bytes:
         further = urljoin(url, answer.headers.get("location", ""))
         allowed = ("https",) if urlsplit(url).scheme == "https" else ("http", "https")
         if answer.status not in _REDIRECTS or urlsplit(further).scheme not in allowed:
-            raise ReadingError(f"{_shown(asked)}: cannot be read: the server answers {answer.status}")
+            raise ReadingError(f"{shown(asked)}: cannot be read: the server answers {answer.status}")
         url, headers = further, {}
-    raise ReadingError(f"{_shown(asked)}: cannot be read: more than {MOST_REDIRECTS} redirects")
+    raise ReadingError(f"{shown(asked)}: cannot be read: more than {MOST_REDIRECTS} redirects")
 
 
 async def _answer(url: str, headers: Mapping[str, Secret]) -> Response:
@@ -75,7 +76,7 @@ async def _answer(url: str, headers: Mapping[str, Secret]) -> Response:
             redirects=False,
         )
     except RemoteError as error:
-        raise ReadingError(f"{_shown(url)}: {error.text}") from None
+        raise ReadingError(f"{shown(url)}: {error.text}") from None
     finally:
         await client.aclose()
 
@@ -85,7 +86,9 @@ def _basic(parts: SplitResult) -> Secret:
     return Secret(f"Basic {base64.b64encode(pair.encode()).decode()}")
 
 
-def _shown(source: str) -> str:
-    """Without what may be secret in an address: credentials, query, fragment."""
+def shown(source: str) -> str:
+    """Without what may be secret in an address: credentials, query, fragment. A path stays as it is."""
+    if not _ADDRESS.match(source):
+        return source
     head, slashes, rest = re.split(r"[?#]", source, maxsplit=1)[0].rpartition("//")
     return f"{head}{slashes}{rest.rpartition('@')[2] if slashes else rest}"

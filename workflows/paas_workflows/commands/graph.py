@@ -1,10 +1,12 @@
 """A workflow drawn: box below box for a terminal, or as a picture in SVG."""
 
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
+from unicodedata import east_asian_width
 
 from paas_runner.commands.output import Line, Painted, Piece
-from paas_runner.plain_text import exact_span
+from paas_runner.plain_text import exact_span, one_line, printable
 from paas_workflows.definition.workflow_file import ExitMode, Step, WorkflowFile
 
 _WIDTH, _HEIGHT, _STEP_X, _STEP_Y, _EDGE = 240, 48, 400, 88, 40
@@ -18,6 +20,7 @@ _HEAD = """\
 _BOX = """\
 <rect x="{0}" y="{1}" width="{2}" height="{3}" rx="8" fill="#fff" stroke="#333" stroke-width="{4}"/>
 <text x="{5}" y="{6}" font-weight="bold">{7}</text><text x="{5}" y="{8}" fill="#555">{9}</text>"""
+_NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ARROW = """\
 <path d="{0}" fill="none" stroke="{1}" marker-end="url(#end)"/>
 <text x="{2}" y="{3}" font-size="10" fill="{1}">{4}</text>"""
@@ -28,16 +31,18 @@ def drawn(file: WorkflowFile) -> Iterator[Line]:
     order = [name for layer in _layers(file) for name in layer]
     for number, name in enumerate(order):
         exits = list(_exits(file.steps[name]))
-        yield f"┌─{'─' * len(name)}─┐"
-        yield ["│ ", Painted(name, "bold"), f" │ {_settings(file.steps[name])}"]
-        yield f"└─{'┬' if exits else '─'}{'─' * (len(name) - 1)}─┘"
+        label = one_line(printable(name))
+        columns = len(label) + sum(east_asian_width(char) in "WF" for char in label)
+        yield f"┌─{'─' * columns}─┐"
+        yield ["│ ", Painted(label, "bold"), f" │ {one_line(_settings(file.steps[name]))}"]
+        yield f"└─{'┬' if exits else '─'}{'─' * (columns - 1)}─┘"
         for target, modes in exits:
             corner = "└" if target == exits[-1][0] else "├"
             arrow = "──↑" if target in order[: number + 1] else "──→"
             words: list[Piece] = [f"  {corner}─"]
             for mode in modes:
                 words += [" ", Painted(mode, _COLOURS[mode])]
-            yield [*words, f" {arrow} {target}"]
+            yield [*words, f" {arrow} {one_line(printable(target))}"]
 
 
 def picture(file: WorkflowFile) -> str:
@@ -58,7 +63,7 @@ def picture(file: WorkflowFile) -> str:
         wide = 3 if name == file.current_step else 1
         words = escape(name), y + 38, escape(_settings(file.steps[name]))
         parts.append(_BOX.format(x, y, _WIDTH, _HEIGHT, wide, x + 12, y + 20, *words))
-    return "\n".join([*parts, "</svg>", ""])
+    return _NOT_IN_XML.sub(" ", "\n".join([*parts, "</svg>", ""]))
 
 
 def _arrow(start: tuple[int, int], end: tuple[int, int], modes: Sequence[ExitMode], number: int) -> str:

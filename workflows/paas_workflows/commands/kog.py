@@ -68,7 +68,6 @@ def _upgrade(_arguments: argparse.Namespace) -> int:
 
 
 def _switch(arguments: argparse.Namespace) -> int:
-    if arguments.list:
-        raise UsageError(f"{_INSTALLED % __version__}: CHANGELOG.md of a checkout has the others")
-    version = arguments.version
-    raise UsageError(f"{_INSTALLED % __version__}: in a checkout of {version}, pip install . ./workflows")
+    install = f"in a checkout of {arguments.version}, pip install . ./workflows"
+    advice = "CHANGELOG.md of a checkout has the others" if arguments.list else install
+    raise UsageError(f"{_INSTALLED % __version__}: {advice}")

@@ -17,14 +17,12 @@ async def place_of(executor: str, given: Given, folder: Path) -> AsyncIterator[P
     """Raises `UsageError` where it does not answer, or cannot do what is wanted; `folder` is for records."""
     async with AsyncExitStack() as stack:
         try:
+            _check(executor, given.volumes)
             if executor == DOCKER:
-                _check(given.volumes)
                 yield await _docker(stack)
             elif executor == KUBERNETES:
-                _without_volumes(executor, given)
                 yield await _kubernetes(stack)
             else:
-                _without_volumes(executor, given)
                 yield await _runner(stack, given, folder)
         except RemoteError as error:
             raise UsageError(str(error)) from error
@@ -34,18 +32,15 @@ async def place_of(executor: str, given: Given, folder: Path) -> AsyncIterator[P
             raise
 
 
-def _check(volumes: Sequence[str]) -> None:
+def _check(executor: str, volumes: Sequence[str]) -> None:
     from paas_runner.docker.volumes import parsed_volumes
 
+    if volumes and executor != DOCKER:
+        raise UsageError(f"--volume is not for --executor {executor}: there are no volumes")
     try:
         parsed_volumes(volumes)
     except ValueError as error:
         raise UsageError(f"--volume: {error}") from None
-
-
-def _without_volumes(executor: str, given: Given) -> None:
-    if given.volumes:
-        raise UsageError(f"--volume is not for --executor {executor}: there are no volumes")
 
 
 async def _docker(stack: AsyncExitStack) -> Place:

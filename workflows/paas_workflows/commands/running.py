@@ -16,7 +16,7 @@ import structlog
 from paas_runner.commands.output import note
 from paas_runner.container import Place
 from paas_runner.errors import Exit
-from paas_runner.logs import redactor
+from paas_runner.logs import configure, redactor
 from paas_workflows import notifying
 from paas_workflows.commands.places import place_of
 from paas_workflows.definition.checking import examined
@@ -26,7 +26,7 @@ from paas_workflows.environment import Environment, environment
 from paas_workflows.logging import LogSettings
 from paas_workflows.machine.execution import Execution, begun
 from paas_workflows.machine.ids import Ids
-from paas_workflows.reading import read
+from paas_workflows.reading import read, shown
 from paas_workflows.running.interpreter import Interpreter
 from paas_workflows.running.steps import Steps
 from paas_workflows.store.executions import Executions, Record
@@ -40,7 +40,8 @@ ADDRESS = "localhost:9010"
 
 async def file_examined(source: str) -> Examined:
     """All that can be said of a workflow file, a path or a URL; raises `UsageError`."""
-    return examined(source, await read(source))
+    configure(level="fatal", form="text")  # until the log is as it was asked for
+    return examined(shown(source), await read(source))
 
 
 async def begin(arguments: Namespace, executions: Executions) -> Execution:
@@ -50,13 +51,13 @@ async def begin(arguments: Namespace, executions: Executions) -> Execution:
         note(f"{warning} (warning)")
     file = found.usable.beginning(arguments.workflow, arguments.step)
     if arguments.context:
-        given_context = object_in(arguments.context, await read(arguments.context))
+        given_context = object_in(shown(arguments.context), await read(arguments.context))
         file = attrs.evolve(file, context={**file.context, **given_context})
     if arguments.import_current_env and not arguments.ignore_env:
         note("--import-current-env without --ignore-env: containers get every variable of this program")
     variables = environment(
         variables=arguments.env,
-        files=[(name, await read(name)) for name in arguments.env_file],
+        files=[(shown(name), await read(name)) for name in arguments.env_file],
         imported=os.environ if arguments.import_current_env else None,
         ignored=arguments.ignore_env,
     )

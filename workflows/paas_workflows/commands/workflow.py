@@ -138,9 +138,10 @@ def _check(arguments: argparse.Namespace) -> int:
     import attrs
 
     from paas_workflows.commands.running import file_examined
+    from paas_workflows.reading import shown
 
     found = _finished(file_examined(arguments.file))
-    can_run = [] if found.complaints else [f"{arguments.file}: can be run"]
+    can_run = [] if found.complaints else [f"{shown(arguments.file)}: can be run"]
     parts = [*map(str, found.complaints), *(f"{each} (warning)" for each in found.warnings), *can_run]
     kinds = {"complaints": found.complaints, "warnings": found.warnings}
     _tell(arguments, parts, {kind: [attrs.asdict(each) for each in kinds[kind]] for kind in kinds})
@@ -193,20 +194,10 @@ ACTIONS: Sequence[Command] = (
     ),
     _action("graph", _graph, "draw a workflow: its steps, and where they go", _file, _drawing),
     _action("run", _run, "run a workflow file to its end", _file, add_run_options, _json, epilog=RUN_CODES),
-    _action(
-        "resume",
-        _resume,
-        "go on with an execution that was interrupted, by kill -9, too",
-        _id,
-        add_state,
-        _json,
-        epilog=RUN_CODES,
-    ),
+    _action("resume", _resume, "go on with one that was killed", _id, add_state, _json, epilog=RUN_CODES),
     _action("list", _list, "list executions, those that have ended, too", add_state, _json),
     _action("show", _show, "show an execution and its steps", _id, add_state, _json),
-    _action(
-        "remove", _remove, "forget an execution, and remove what is left of its containers", _id, add_state
-    ),
+    _action("remove", _remove, "forget an execution, and remove its containers", _id, add_state),
 )
 
 

@@ -1,6 +1,7 @@
 """The nodes of a file into a `WorkflowFile`, or every complaint with its place (spec kog-jobs.md §1)."""
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeAlias
 
@@ -10,7 +11,7 @@ import yaml
 from paas_runner.errors import UsageError
 from paas_runner.job.durations import nanoseconds
 from paas_runner.plain_text import did_you_mean
-from paas_workflows.definition.document import NULL, Document, line_of, parsed, plain, written
+from paas_workflows.definition.document import NULL, Document, DocumentError, line_of, parsed, plain, written
 from paas_workflows.definition.workflow_file import Action, ExitMode, Step, WorkflowFile
 
 _Path: TypeAlias = tuple[str, ...]
@@ -213,9 +214,10 @@ def _variable(node: yaml.Node, at: _Path) -> str:
 
 
 def _boolean(node: yaml.Node, _at: _Path) -> Any:
-    if not node.tag.endswith(":bool"):
-        raise _UnfitError(f"true or false was expected, not {_kind(node)}")
-    return plain(node, "")
+    with suppress(DocumentError):  # of one that is it by its tag alone
+        if node.tag.endswith(":bool"):
+            return plain(node, "")
+    raise _UnfitError(f"true or false was expected, not {_kind(node)}")
 
 
 def _duration(node: yaml.Node, at: _Path) -> timedelta:

@@ -78,7 +78,11 @@ def plain(node: yaml.Node | None, name: str) -> Any:
             return [plain(item, name) for item in node.value]
     if node.tag == NULL:
         return None
-    value = yaml.SafeLoader("").construct_object(node) if node.tag in _TYPED else written(node)
+    try:
+        value = yaml.SafeLoader("").construct_object(node) if node.tag in _TYPED else written(node)
+    except (ValueError, LookupError):  # a tag that it does not fit, or more digits than are read
+        kind = node.tag.removeprefix(_YAML)
+        raise DocumentError(f"{name}:{line_of(node)}: what is written as `{kind}` is none") from None
     if isinstance(value, float) and not math.isfinite(value):
         raise DocumentError(f"{name}:{line_of(node)}: {written(node)} is no number of JSON")
     return value

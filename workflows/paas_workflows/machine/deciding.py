@@ -39,19 +39,10 @@ def next_intent(execution: Execution) -> Intent | None:
 def exit_code(execution: Execution, *, use_job_rc: bool = True) -> int:
     """How a program ends that has run it to its end (spec §9)."""
     own = execution.rc if 1 <= execution.rc <= TIMED_OUT else None
-    match execution.status:
-        case Status.RUNNING:
-            return OWN_ERROR
-        case _ if not use_job_rc:
-            return 0
-        case Status.FAILURE:
-            return own or 1
-        case Status.ABORT:
-            return own or ABORTED
-        case Status.TIMEOUT:
-            return TIMED_OUT
-        case Status.SUCCESS:
-            return 0
+    if execution.status is Status.RUNNING:
+        return OWN_ERROR
+    codes = {Status.FAILURE: own or 1, Status.ABORT: own or ABORTED, Status.TIMEOUT: TIMED_OUT}
+    return codes.get(execution.status, 0) if use_job_rc else 0
 
 
 def job_object(execution: Execution) -> dict[str, Any]:

@@ -157,6 +157,8 @@ class Steps:
                 pause = backoff(attempts, self.chance, retry_after=error.retry_after)
                 if loop.time() + pause.total_seconds() - since > PATIENCE.total_seconds():
                     raise
+                if attempts == 1:
+                    log.warning("place_unavailable", reason=str(error), consequence="it is waited for")
             await sleep(pause)
 
 

@@ -5,6 +5,7 @@ what was given goes when the execution is over.
 """
 
 import os
+import pwd
 import shlex
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -37,8 +38,11 @@ def default_folder(environ: Mapping[str, str]) -> Path:
     """Of a service of systemd, else of a user."""
     if state := environ.get("STATE_DIRECTORY"):
         return Path(state.partition(":")[0]) / "workflows"
-    home = environ.get("XDG_STATE_HOME") or Path(environ.get("HOME", "~")).expanduser() / ".local" / "state"
-    return Path(home) / "paas-runner" / "workflows"
+    state = environ.get("XDG_STATE_HOME", "")
+    if not Path(state).is_absolute():  # such a one is to be ignored (XDG Base Directory Specification)
+        home = environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir
+        state = f"{home}/.local/state"
+    return Path(state) / "paas-runner" / "workflows"
 
 
 class Record:
