@@ -33,9 +33,9 @@ def given_variables(
     return tuple(found.values())
 
 
-def dotenv(text: str, where: str) -> Iterator[Variable]:
+def _dotenv(text: str, where: str) -> Iterator[Variable]:
     """`NAME=value` a line; quotes around a value are removed."""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         found = _DOTENV.fullmatch(line.strip())
@@ -54,7 +54,7 @@ def _of_file(path: Path) -> Iterator[Variable]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:  # its words may quote a secret
         raise UsageError(f"{path}: it cannot be read: {type(error).__name__}") from None
     if not is_yaml:
-        yield from dotenv(text, str(path))
+        yield from _dotenv(text, str(path))
         return
     if not isinstance(document, dict):
         raise UsageError(f"{path}: a mapping of variables was expected")

@@ -17,13 +17,13 @@ from urllib.parse import quote
 import attrs
 
 from paas_runner.errors import RunnerError
+from paas_runner.exec.dotenv_report import DOTENV
 from paas_runner.inner.files.archive import ArchiveError
 from paas_runner.inner.files.folder import Folder
 from paas_runner.inner.files.unpack import unpack
 from paas_runner.pipelines.reports import Artifact
 from paas_runner.pipelines.spec import ARCHIVE
 
-DOTENV = "dotenv"
 _FOR_OTHERS = {f"{ARCHIVE}.zip": ARCHIVE, f"{DOTENV}.gz": DOTENV}
 _ENDINGS = {"gzip": ".gz", "zip": ".zip"}
 _READABLE = " :,[]()+@"

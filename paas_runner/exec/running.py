@@ -6,7 +6,6 @@ The coordinator decides what comes next (needs, retries, what is skipped), as it
 import asyncio
 import contextlib
 import functools
-import gzip
 import json
 import os
 import random
@@ -23,9 +22,10 @@ from paas_runner.errors import RemoteError, RunnerError
 from paas_runner.exec import engine
 from paas_runner.exec.checkout import check_out
 from paas_runner.exec.choice import Wanted
+from paas_runner.exec.dotenv_report import DOTENV, DotenvError, refusal
+from paas_runner.exec.dotenv_report import variables as left_variables
 from paas_runner.exec.facts import Facts
-from paas_runner.exec.given import dotenv
-from paas_runner.exec.kept import DOTENV, Kept
+from paas_runner.exec.kept import Kept
 from paas_runner.exec.log import Log
 from paas_runner.inner.link import FEATURES
 from paas_runner.job.variables import Variable, expand
@@ -200,8 +200,11 @@ class Running:
         yield from job.spec.variables
         for dependency in self._coordinator.dependencies(job):
             report = self._coordinator.artifacts(dependency.job_id).get(DOTENV)
-            if report is not None:
-                yield from dotenv(gzip.decompress(report.read()).decode(errors="replace"), dependency.name)
+            try:
+                yield from left_variables(report.read()) if report else ()
+            except DotenvError as error:  # an earlier version has kept it
+                text = f"the dotenv report of `{dependency.name}` cannot be read: {error}; run that job again"
+                raise RunnerError(text) from None
 
 
 def _coordinator(facts: Facts, given: tuple[Variable, ...], book: MemoryBook) -> Coordinator:
@@ -213,6 +216,7 @@ def _coordinator(facts: Facts, given: tuple[Variable, ...], book: MemoryBook) ->
         variables=(*given, Variable(key="GIT_CLONE_PATH", value="")),  # the copy is where it is
         trace_interval_seconds=0,
         most_artifact_bytes=_MOST_ARTIFACT_BYTES,
+        artifact_refusal=refusal,
     )
     return Coordinator(lambda: datetime.now(UTC), options, rng, book)
 

@@ -270,7 +270,7 @@ def _environment(job: Object, environment: Mapping[str, Secret]) -> dict[str, An
     """What the Job's pod waits for."""
     containers = job["spec"]["template"]["spec"]["containers"]
     [source] = next(each["envFrom"] for each in containers if each["name"] == CONTAINER)
-    data = {key: value.reveal().encode() for key, value in environment.items()}
+    data = {key: value.reveal().encode(errors="surrogateescape") for key, value in environment.items()}
     return _secret(job, source["secretRef"]["name"], data)
 
 

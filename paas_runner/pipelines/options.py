@@ -1,13 +1,14 @@
 """What a coordinator is set up with: its options, and the groups with their custom attributes (§7.2)."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import attrs
 
 from paas_runner.job.variables import Variable
 from paas_runner.pipelines.jobs import Project
+from paas_runner.pipelines.reports import Artifact
 from paas_runner.secret import Secret
 
 
@@ -56,6 +57,9 @@ class CoordinatorOptions:
 
     most_trace_bytes: int = 100 * 1024 * 1024
     most_artifact_bytes: int = 100 * 1024 * 1024
+    artifact_refusal: Callable[[Artifact], str] = lambda _: ""
+    """Why an artifact is answered with 400; empty for one that is taken."""
+
     stuck_after: timedelta = timedelta(hours=1)
     """A job without PUT or PATCH for this long is failed (spec gitlab-runner-api.md §3.5)."""
 

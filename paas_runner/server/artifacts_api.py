@@ -53,6 +53,8 @@ class ArtifactsApi:
             form=query.get("artifact_format") or "zip",
             expires_at=self._coordinator.moment_in(_lifetime(query.get("expire_in", ""))),
         )
+        if why := self._coordinator.options.artifact_refusal(artifact):
+            raise Refused(400, f"400 Bad request - {why}")
         if not self._coordinator.store_artifact(job.job_id, artifact):
             raise Refused(400, "400 Bad request - another artifact of this type was already uploaded")
         return JSONResponse(201, 201)

@@ -1,5 +1,7 @@
 """What is particular about containers on a cluster."""
 
+import base64
+import os
 import time
 
 import pytest
@@ -45,6 +47,12 @@ async def test_values_are_in_a_secret_that_goes_with_the_job(where):
     assert "canary-1" not in str((job, pod))
     await where.place.remove(where.name)
     assert not where.left()
+
+
+async def test_a_value_that_is_no_utf_8_comes_as_the_bytes_that_it_is(where):
+    await where.started("sleep 600", env={"BYTES": os.fsdecode(b"a\xffb")})
+    [secret] = where.server.cluster.objects(SECRETS)
+    assert base64.b64decode(secret["data"]["BYTES"]) == b"a\xffb"
 
 
 async def test_labels_are_made_valid_and_their_originals_are_annotations(where):
