@@ -34,6 +34,7 @@ _LONG_WORD = re.compile(r"(?i)[a-z0-9+/=_~-]{20,}")
 """With a figure it may be a key, or a part of a JWT."""
 
 _MOST_READ = 4096
+_MOST_ANSWER = 1024 * 1024
 
 
 @attrs.frozen(kw_only=True)
@@ -111,6 +112,7 @@ class Credentials:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
+                limit=_MOST_ANSWER,
             )
         except OSError as error:
             hint = one_line(plugin.hint)
@@ -119,7 +121,9 @@ class Credentials:
             ) from error
         try:
             async with asyncio.timeout(PLUGIN_SECONDS):
-                answer, told = await process.communicate()
+                streams = filter(None, (process.stdout, process.stderr))
+                answer, told = await asyncio.gather(*map(_beginning, streams))
+                await process.wait()
         except TimeoutError as error:
             text = f"{plugin.where}: {plugin.command} has not ended within {PLUGIN_SECONDS:.0f} s"
             raise self._error(Transient, text) from error
@@ -158,7 +162,7 @@ class Credentials:
             identity = _hidden(f"{certificate}\n{key}") if certificate else None
             expires_at = datetime.fromisoformat(end) if end else None
             authorization = _bearer(token).authorization if token else None
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             fitting = False
         if not fitting:
             text = f"{plugin.where}: {plugin.command} gave no ExecCredential of {plugin.api_version}"
@@ -167,6 +171,14 @@ class Credentials:
 
     def _error(self, kind: type[Transient | Rejected], text: str, advice: str = "") -> Transient | Rejected:
         return kind(text, service=self._service, op=_OP, advice=advice)
+
+
+async def _beginning(stream: asyncio.StreamReader) -> bytes:
+    """What an answer may be; the rest is read, so that its writer goes on, and forgotten."""
+    kept = bytearray()
+    while piece := await stream.read(_MOST_ANSWER):
+        kept += piece[: _MOST_ANSWER - len(kept)]
+    return bytes(kept)
 
 
 def _bearer(token: str) -> Shown:

@@ -3,6 +3,7 @@
 import json
 import ssl
 import sys
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -104,6 +105,25 @@ async def test_a_plugin_that_hangs_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(room, "PLUGIN_SECONDS", 0.3)
     with pytest.raises(Transient, match="has not ended within"):
         await of(program(tmp_path, "time.sleep(60)")).current()
+
+
+async def test_a_plugin_that_never_stops_writing_costs_no_memory_and_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "PLUGIN_SECONDS", 2.0)
+    endless = "while True: os.write(1, bytes(65536)); os.write(2, bytes(65536))"
+    tracemalloc.start()
+    try:
+        with pytest.raises(Transient, match="has not ended within 2 s"):
+            await of(program(tmp_path, endless)).current()
+        assert tracemalloc.get_traced_memory()[1] < 32 * 1024**2
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("nonsense", ["'[' * 100000", "'\\ud800'", "'9' * 5000", "'{\"status\": []}'"])
+async def test_nonsense_of_a_plugin_is_told(tmp_path, nonsense):
+    plugin = program(tmp_path, f"sys.stdout.buffer.write(({nonsense}).encode(errors='surrogatepass'))")
+    with pytest.raises(Transient, match="gave no ExecCredential"):
+        await of(plugin).current()
 
 
 async def test_a_token_file_is_read_again_as_it_changes(tmp_path):
