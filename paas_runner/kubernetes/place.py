@@ -122,8 +122,12 @@ class KubernetesPlace:
                     yield Line(text)
 
     async def wait(self, name: str, limit: timedelta | None = None) -> Ended | None:
-        """From the start of its program, by our clock; `Rejected` where it does not start in time."""
-        looks = 0
+        """From the start of its program; `Rejected` where it does not start in time.
+
+        That is when we see it begin: a node's clock may not be ours. For an adopted one they are compared.
+        """
+        looks, now = 0, asyncio.get_running_loop().time
+        began: float | None = None
         while True:
             pod = await self._begun(name)
             if pod is None:
@@ -140,10 +144,13 @@ class KubernetesPlace:
                 return self._lost(of_pod(pod))
             pause = self._pause
             if limit is not None and not told:
-                left = limit - (self._clock() - _moment(state["running"], "startedAt"))
-                if left <= timedelta():
+                if began is None:
+                    before = self._clock() - _moment(state["running"], "startedAt")
+                    began = now() - (0 if name in self._created else max(before.total_seconds(), 0))
+                left = began + limit.total_seconds() - now()
+                if left <= 0:
                     return None
-                pause = min(pause, left.total_seconds())
+                pause = min(pause, left)
             await asyncio.sleep(pause)
 
     async def stop(self, name: str, grace: timedelta) -> None:

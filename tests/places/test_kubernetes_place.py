@@ -1,8 +1,10 @@
 """What is particular about containers on a cluster."""
 
+import asyncio
 import base64
 import os
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -72,6 +74,23 @@ async def test_what_comes_before_its_start_does_not_count(tmp_path):
         began = time.monotonic()
         assert await where.place.wait(where.name, SECOND) is None
         assert time.monotonic() - began > 2
+
+
+@pytest.mark.parametrize(
+    ("ahead", "does", "limit", "ended"),
+    [
+        (timedelta(hours=1), "sleep 1", timedelta(minutes=5), Ended(code=0)),
+        (-timedelta(hours=1), "sleep 600", SECOND, None),
+    ],
+    ids=["ahead", "behind"],
+)
+async def test_another_clock_than_the_nodes_makes_no_limit_shorter_or_longer(
+    where, ahead, does, limit, ended
+):
+    where.place._clock = lambda: datetime.now(UTC) + ahead
+    await where.started(does)
+    async with asyncio.timeout(60):
+        assert await where.place.wait(where.name, limit) == ended
 
 
 async def test_who_is_evicted_has_ended_with_the_clusters_word(where):
