@@ -110,7 +110,7 @@ class DockerPlace:
                 text = "a container of that name exists that we have not made: remove it"
                 raise self._rejected(op, text) from taken
             if wanted.takes_input and is_new(facts["State"]):
-                await self.remove(wanted.name)
+                await self._remove_new(wanted.name)
                 await self.create(wanted)
         except ValueError as error:
             raise self._rejected(op, str(error)) from error
@@ -196,13 +196,12 @@ class DockerPlace:
 
         return await self._engine.call(op, read)
 
-    async def exists(self, name: str) -> bool:
-        """Whether there is one, running or not."""
+    async def begun(self, name: str) -> bool | None:
+        """Whether it was ever started; None where there is none."""
         try:
-            await self._inspected(name)
+            return not is_new((await self._inspected(name))["State"])
         except AbsentError:
-            return False
-        return True
+            return None
 
     async def facts(self, name: str) -> Mapping[str, str]:
         """What is known of where it runs, and as what."""
@@ -227,6 +226,15 @@ class DockerPlace:
                 return
             if asyncio.get_running_loop().time() > ends:
                 raise Transient("it is still there", service=self._engine.address.service, op=op)
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _remove_new(self, name: str) -> None:
+        """Without force: one that a request under way has started by now stays."""
+        try:
+            await self._engine.call(f"remove {name}", lambda client: client.remove_container(name, v=True))
+        except AbsentError:
+            return
+        except ConflictError:
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _pull(self, wanted: Wanted) -> None:

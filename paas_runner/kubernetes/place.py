@@ -168,9 +168,9 @@ class KubernetesPlace:
         pod = pods[-1]["metadata"]["name"]
         return await parcels.fetched(self._cluster, pod, op, most_bytes=most_bytes, pause=self._pause)
 
-    async def exists(self, name: str) -> bool:
-        """Whether there is its Job."""
-        return await self._cluster.found(Kind.JOB, name) is not None
+    async def begun(self, name: str) -> bool | None:
+        """Whether there is its Job, which may begin at any time; else None."""
+        return True if await self._cluster.found(Kind.JOB, name) is not None else None
 
     async def facts(self, name: str) -> Mapping[str, str]:
         """What the cluster tells of its last pod: node, image, reason, code and moments, as far as known."""

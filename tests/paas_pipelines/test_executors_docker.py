@@ -155,6 +155,62 @@ async def test_killed_at_any_moment_it_runs_once_and_nothing_is_left(tmp_path, b
     assert (counted / "file").read_text() == "one\n"
 
 
+class Halting:
+    """An engine whose caller stands still before its call of that number, or of that word."""
+
+    def __init__(self, engine, before):
+        self._engine = engine
+        self._before = before
+        self.halted = asyncio.Event()
+        self.calls = 0
+
+    def __getattr__(self, name):
+        return getattr(self._engine, name)
+
+    async def call(self, op, function):
+        await self._passed(op)
+        return await self._engine.call(op, function)
+
+    async def shielded_call(self, op, function):
+        await self._passed(op)
+        return await self._engine.shielded_call(op, function)
+
+    async def _passed(self, op):
+        self.calls += 1
+        if self._before in (self.calls, op.split()[0]):
+            self.halted.set()
+            await asyncio.Event().wait()
+
+
+async def killed_before(world, run_id, executor, what):
+    """The next life ends there, or with the run; what it has called."""
+    place = (await world.executors.contained.opened(executor)).containers
+    halting = place._engine = Halting(place._engine, what)
+    ended = asyncio.ensure_future(world.ended(run_id))
+    await asyncio.wait({ended, asyncio.ensure_future(halting.halted.wait())}, return_when="FIRST_COMPLETED")
+    ended.cancel()
+    return halting.calls
+
+
+async def test_killed_before_its_start_and_again_while_it_is_made_anew_it_runs_once(tmp_path, box):
+    counted = tmp_path / "counted"
+    counted.mkdir()
+    mounted = {**box.settings, "volumes": [{"name": str(counted), "path": "/counted"}]}
+    executor = attrs.evolve(box, settings=mounted)
+    before, calls = 0, 0
+    while before <= calls:
+        before += 1
+        async with executor_world(tmp_path) as world:
+            run_id = world.schedule(build=task(f"echo one >> /counted/{before}; exit 3", executor=executor))
+            await killed_before(world, run_id, executor, "start")
+        async with executor_world(tmp_path) as world:
+            calls = await killed_before(world, run_id, executor, before)
+        async with executor_world(tmp_path) as world:
+            assert (await world.ended(run_id)).task("build").exit_code == 3, before
+            await world.nothing_owed()
+        assert (counted / str(before)).read_text() == "one\n"
+
+
 async def test_a_container_that_somebody_has_removed_is_not_run_again(tmp_path, box, engine):
     async with executor_world(tmp_path) as world:
         run_id = world.schedule(build=task("echo begun; sleep 60", executor=box))

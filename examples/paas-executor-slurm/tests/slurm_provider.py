@@ -46,12 +46,15 @@ class RealSlurm:
     async def launches(self, name):
         """A node looks for its job twice a second."""
         for folder in self.shared.glob(f"*/{name}"):
-            ends = time.monotonic() + 10
-            while HostFolder(folder).launched() and not (self.begun / name).exists():
+            ends = time.monotonic() + 60
+            while HostFolder(folder).launched() and not self._begun(name):
                 assert time.monotonic() < ends, list(folder.iterdir())
                 time.sleep(0.05)
+        return self._begun(name)
+
+    def _begun(self, name):
         begun = self.begun / name
-        return begun.read_text().count("begun") if begun.exists() else 0
+        return begun.read_text().count("begun\n") if begun.exists() else 0
 
     async def plant(self, name):
         self.slurm.run(

@@ -63,7 +63,7 @@ T = TypeVar("T")
 class Containers(Place, Protocol):
     """A place for containers that tells more of them."""
 
-    async def exists(self, name: str) -> bool: ...
+    async def begun(self, name: str) -> bool | None: ...
 
     async def facts(self, name: str) -> Mapping[str, str]: ...
 
@@ -164,8 +164,12 @@ class _Work:
         if not script.entries:
             return TaskEnd(error=script.error)
         name = execution.container or name_of(self.order)
-        if execution.started and not await self._soon(lambda: place.exists(name)):
-            return TaskEnd(error=f"its container {name} is gone, and nobody knows how it ended")
+        if execution.started:
+            begun = await self._soon(lambda: place.begun(name))
+            if begun is None:
+                return TaskEnd(error=f"its container {name} is gone, and nobody knows how it ended")
+            if not begun:  # it may be made anew, and then there is none for a moment
+                execution = await self.tasks.executions.noted(execution, started=False)
         wanted, data = self._wanted(name, script.entries, await self._parcel())
         if not execution.container:
             preparing = asyncio.ensure_future(self._soon(lambda: place.prepare(wanted)))
