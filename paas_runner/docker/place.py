@@ -110,7 +110,7 @@ class DockerPlace:
                 text = "a container of that name exists that we have not made: remove it"
                 raise self._rejected(op, text) from taken
             if wanted.takes_input and is_new(facts["State"]):
-                await self._remove_new(wanted.name)
+                await self._remove_new(facts["Id"])
                 await self.create(wanted)
         except ValueError as error:
             raise self._rejected(op, str(error)) from error
@@ -228,10 +228,10 @@ class DockerPlace:
                 raise Transient("it is still there", service=self._engine.address.service, op=op)
             await asyncio.sleep(AGAIN_SECONDS)
 
-    async def _remove_new(self, name: str) -> None:
-        """Without force: one that a request under way has started by now stays."""
+    async def _remove_new(self, ref: str) -> None:
+        """By its id, since a request may be late, and without force: what has begun by then stays."""
         try:
-            await self._engine.call(f"remove {name}", lambda client: client.remove_container(name, v=True))
+            await self._engine.call(f"remove {ref}", lambda client: client.remove_container(ref, v=True))
         except AbsentError:
             return
         except ConflictError:

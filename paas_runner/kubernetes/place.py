@@ -169,8 +169,10 @@ class KubernetesPlace:
         return await parcels.fetched(self._cluster, pod, op, most_bytes=most_bytes, pause=self._pause)
 
     async def begun(self, name: str) -> bool | None:
-        """Whether there is its Job, which may begin at any time; else None."""
-        return True if await self._cluster.found(Kind.JOB, name) is not None else None
+        """Whether a pod of it has, or had, its environment; None where there is no Job."""
+        if await self._cluster.found(Kind.JOB, name) is None:
+            return None
+        return any(map(_has_begun, await self._cluster.pods_of(name)))
 
     async def facts(self, name: str) -> Mapping[str, str]:
         """What the cluster tells of its last pod: node, image, reason, code and moments, as far as known."""

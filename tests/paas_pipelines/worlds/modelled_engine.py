@@ -108,6 +108,9 @@ class Docked:
                 self.engine.world.judge_creation(wanted)
                 self.engine.containers[wanted.name] = Container(dict(wanted.labels))
 
+        found = self.engine.containers.get(wanted.name)
+        if found and found.work is None:  # it would get its input twice
+            await self._asked(lambda: self.engine.gone(wanted.name))
         await self._asked(created)
 
     async def start(self, name, _data=None):
@@ -147,8 +150,12 @@ class Docked:
     async def remove(self, name):
         await self._asked(lambda: self.engine.gone(name))
 
-    async def exists(self, name):
-        return await self._asked(lambda: name in self.engine.containers)
+    async def begun(self, name):
+        def begun():
+            container = self.engine.containers.get(name)
+            return container and container.work is not None
+
+        return await self._asked(begun)
 
     async def facts(self, name):
         await self._asked(lambda: self.engine.found(name))

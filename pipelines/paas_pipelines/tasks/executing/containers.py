@@ -164,18 +164,27 @@ class _Work:
         if not script.entries:
             return TaskEnd(error=script.error)
         name = execution.container or name_of(self.order)
-        if execution.started:
-            begun = await self._soon(lambda: place.begun(name))
-            if begun is None:
-                return TaskEnd(error=f"its container {name} is gone, and nobody knows how it ended")
-            if not begun:  # it may be made anew, and then there is none for a moment
-                execution = await self.tasks.executions.noted(execution, started=False)
-        wanted, data = self._wanted(name, script.entries, await self._parcel())
+        begun = await self._soon(lambda: place.begun(name)) if execution.started else False
+        if begun is None:
+            return TaskEnd(error=f"its container {name} is gone, and nobody knows how it ended")
+        working = execution if begun else await self._begin(execution, name, script.entries)
+        if working is None:
+            return TaskEnd(stopped=True)
+        end = await self._followed(working, name)
+        goes_on = not end.exit_code or self.order.task.definition.allow_failure
+        return attrs.evolve(end, error=script.error) if script.error and goes_on and not end.stopped else end
+
+    async def _begin(self, execution: Execution, name: str, entries: tuple[str, ...]) -> Execution | None:
+        """It works from now on; None where it is stopped before there is a container."""
+        place = self.opened.containers
+        wanted, data = self._wanted(name, entries, await self._parcel())
+        if execution.started:  # it may be made anew, and then there is none for a moment
+            execution = await self.tasks.executions.noted(execution, started=False)
         if not execution.container:
             preparing = asyncio.ensure_future(self._soon(lambda: place.prepare(wanted)))
             if not await before(self.stop, preparing):
                 preparing.cancel()
-                return TaskEnd(stopped=True)
+                return None
             await preparing
             run_id, task = self.order.run.run_id, self.order.task.name
             sizes = {str(each): self.tasks.logs.size(run_id, task, each) for each in Log}
@@ -185,9 +194,7 @@ class _Work:
         if self.opened.transfer:
             await self._soon(lambda: self.opened.transfer.filled(name, self.order))  # type: ignore[union-attr]
         await self._soon(lambda: place.start(name, data))
-        end = await self._followed(execution, name)
-        goes_on = not end.exit_code or self.order.task.definition.allow_failure
-        return attrs.evolve(end, error=script.error) if script.error and goes_on and not end.stopped else end
+        return execution
 
     async def _parcel(self) -> Parcel | None:
         """What goes with it and is fetched of it; raises `FilesError`."""
