@@ -15,6 +15,8 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
+from paas_pipelines.access.actor import Way, actor_of
+from paas_pipelines.access.identity import Identity
 from paas_pipelines.definitions.automation import Approval, Call, TaskType
 from paas_pipelines.definitions.definition import Definition, TaskDefinition
 from paas_pipelines.runs.engine import Engine
@@ -123,9 +125,11 @@ def story(store):
     yield
     coordinator.runners.remove(runner.runner_id)
     yield
-    caller = engine.schedule("calls", variables={})
+    actor = actor_of(Identity("ann", kind="login", domain="corp", groups=("dev", "ops")), Way.PAGE)
+    caller = engine.schedule("calls", variables={}, actor=actor)
     yield
-    callee = engine.schedule("asks", variables={}, origin=Origin(caller_run=caller.run_id, caller_task="sub"))
+    origin = Origin(caller_run=caller.run_id, caller_task="sub")
+    callee = engine.schedule("asks", variables={}, origin=origin, actor=actor.calling())
     engine.called(caller.run_id, "sub", callee.run_id)
     yield
     asked = engine.ask(callee.run_id, "ok", "go on?").task("ok").asked

@@ -42,9 +42,11 @@ def blocks():
     (_, CHAT),
     (_, GREETING),
     (_, TRIGGERS),
+    (_, PEOPLE),
     (_, MAIL),
     (_, EXECUTORS),
     (_, CREDENTIALS),
+    (_, CALLS_OF_TRIGGERS),
     (_, LOGIN),
     *_PLUGINS,  # tried in test_plugins
 ) = blocks()
@@ -100,7 +102,9 @@ def test_settings_of_the_document_are_right(tmp_path):
         "OIDC_SECRET": "a-secret-of-the-provider",
         "CREDENTIAL_KEY": "A" * 43 + "=",
     }
-    for number, text in enumerate((SETTINGS + "\n" + CHAT, MAIL, CREDENTIALS, LOGIN)):
+    for number, text in enumerate(
+        (SETTINGS + "\n" + CHAT, PEOPLE, MAIL, CREDENTIALS, CALLS_OF_TRIGGERS, LOGIN)
+    ):
         path = tmp_path / f"{number}.toml"
         path.write_text(text)
         tomllib.loads(text)

@@ -140,3 +140,29 @@ def test_an_address_of_the_settings_file_is_one_for_hosts_elsewhere(tmp_path):
     (tmp_path / "pipelines.yml").write_text("pipelines: {one: {tasks: {a: {runner: big}}}}\n")
     (tmp_path / "settings.toml").write_text('[pipelines]\nexternal_url = "https://ci.example.com"\n')
     assert "external_url" not in str(checked(tmp_path, "--settings", "settings.toml"))
+
+
+def test_calls_of_triggers_that_no_statement_allows_are_named_at_any_depth(tmp_path):
+    (tmp_path / "pipelines.yml").write_text("""
+pipelines:
+  night:
+    triggers: {t: {every: 1h}}
+    tasks: {a: {call: middle}}
+  middle:
+    tasks: {a: {call: end}}
+  end:
+    tasks: {a: {script: [x]}}
+""")
+    settings = tmp_path / "settings.toml"
+
+    def warned(*statements):
+        lines = ", ".join(f'{{identity = "{who}", role = "start", resource = "*"}}' for who in statements)
+        settings.write_text(f"[pipelines]\naccess = [{lines}]\n")
+        _, found = checked(tmp_path, "--settings", "settings.toml")
+        return [text for _, grade, text in found if grade == "warning" and "runs call" in text]
+
+    assert warned() == warned("*") == warned("ada", "trigger/night/*") == []
+    assert warned("ada") == [
+        f"pipelines.yml: trigger/night/t may not start pipeline={each}, which its runs call"
+        for each in ("middle", "end")
+    ]

@@ -6,6 +6,7 @@ import attrs
 
 from paas_pipelines.access import resources
 from paas_pipelines.access.identity import Identity
+from paas_pipelines.access.people import People
 from paas_pipelines.access.statements import READ, Statement, Verdict, authorize
 
 _HIDDEN = ("pipeline", "task", "log", "trigger")
@@ -31,10 +32,12 @@ class Access:
     """One for a server; what it decides is by the statements that are in force then."""
 
     statements: tuple[Statement, ...] = ()
+    people: People = People()
+    """Which identities are the same person's."""
 
-    def replace(self, statements: tuple[Statement, ...]) -> None:
+    def replace(self, statements: tuple[Statement, ...], people: People = People()) -> None:  # noqa: B008
         """From now on these are in force."""
-        self.statements = statements
+        self.statements, self.people = statements, people
 
     @classmethod
     def open(cls) -> "Access":

@@ -11,11 +11,11 @@ from functools import lru_cache
 
 import attrs
 
-from paas_pipelines.access.identity import PIPELINE, Identity
+from paas_pipelines.access.identity import PIPELINE, TRIGGER, Identity
 from paas_pipelines.access.resources import with_those_around
 
 GROUP = "group:"
-_PIPELINES = f"{PIPELINE}/"
+_PIPELINES, _TRIGGERS = f"{PIPELINE}/", f"{TRIGGER}/"
 
 READ, START, CANCEL, RERUN, APPROVE = "read", "start", "cancel", "rerun", "approve"
 PAUSE, FIRE, AUDIT = "pause", "fire", "audit"
@@ -47,7 +47,7 @@ class Statement:
     """One; all that it has are patterns in which `*` is any text and `?` any character."""
 
     identity: tuple[str, ...]
-    """`name`, `domain/name`, `group:name`, `pipeline/name`."""
+    """`name`, `domain/name`, `group:name`, `pipeline/name`, `trigger/pipeline/name`."""
 
     method: tuple[str, ...] = ()
     role: str = ""
@@ -65,8 +65,8 @@ class Statement:
 
     @property
     def names_people(self) -> bool:
-        """Whether it is about anybody but pipelines."""
-        return any(not pattern.startswith(_PIPELINES) for pattern in self.identity)
+        """Whether it is about anybody but pipelines and triggers."""
+        return any(not pattern.startswith((_PIPELINES, _TRIGGERS)) for pattern in self.identity)
 
     def matches(self, identity: Identity, method: str, resource: str) -> bool:
         """Whether it says something of that."""
@@ -82,16 +82,19 @@ class Statement:
         return any(matching(pattern, method) for pattern in self.method)
 
     def _is(self, pattern: str, identity: Identity) -> bool:
-        """A pipeline is meant by `pipeline/…` alone, but whoever denies something to all means all."""
+        """A pipeline is meant by `pipeline/…` alone, but whoever denies something to all means all.
+
+        A trigger is meant by `trigger/…` and by `*`: what everybody may, it may, too.
+        """
         if pattern.startswith(GROUP):
             wanted = pattern.removeprefix(GROUP)
-            return any(matching(wanted, group) for group in identity.groups)
-        if pattern.startswith(_PIPELINES) or identity.kind == PIPELINE:
-            if identity.kind != PIPELINE:
-                return False
-            if not pattern.startswith(_PIPELINES):
-                return pattern == "*" and self.effect is Effect.DENY
-            return matching(pattern.removeprefix(_PIPELINES), identity.name)
+            unknown = identity.groups_missing and self.effect is Effect.DENY
+            return unknown or any(matching(wanted, group) for group in identity.groups)
+        for kind, prefix in ((PIPELINE, _PIPELINES), (TRIGGER, _TRIGGERS)):
+            if pattern.startswith(prefix):
+                return identity.kind == kind and matching(pattern.removeprefix(prefix), identity.name)
+            if identity.kind == kind:
+                return pattern == "*" and (kind == TRIGGER or self.effect is Effect.DENY)
         domain, slash, name = pattern.partition("/")
         if slash:  # a name with a slash in it is nobody of that domain
             return (

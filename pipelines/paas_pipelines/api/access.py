@@ -18,15 +18,18 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from paas_pipelines.access.identity import Identity, identity_of
+from paas_pipelines.access.identity import Identity, identity_of, wrong_with
 from paas_pipelines.login.routes import Login
+from paas_pipelines.login.sessions import TOKEN_COOKIE
 from paas_runner import foreign_json
 from paas_runner.secret import Secret
 from paas_runner.server.wire import bearer
 from paas_runner.web.forms import is_from_another_page, is_from_own_page
 
-COOKIE = "jwt"
+COOKIE = TOKEN_COOKIE
 ALGORITHM = "HS256"
+COMMAND_AGENT = "paas-runner-pipelines"
+"""What our command says of itself as its `User-Agent`."""
 
 NO_TOKEN = "no token found"  # noqa: S105 - an answer
 EXPIRED = "token is expired"
@@ -34,6 +37,7 @@ TOO_EARLY = "token nbf validation failed"
 NOT_ISSUED = "token iat validation failed"
 UNAUTHORIZED = "token is unauthorized"
 
+_TOKEN = re.compile(r"[\w.-]+=*", re.ASCII)
 _GUARDED = re.compile(
     r"/(pipelines|job|definitions|triggers|events|approvals|credentials|audit|access|leaks)(/|$)|/runs/|/metrics$"
 )
@@ -108,11 +112,16 @@ class Gate:
         claims = self._claims(token)
         self._check_time(claims)
         identity = identity_of(claims, self._domain)
-        if self._login and str(identity).startswith(f"{self._login.name}/"):
-            raise DeniedError(UNAUTHORIZED)  # as somebody who has logged in is written
+        is_of_login = self._login and str(identity).startswith(f"{self._login.name}/")
+        if is_of_login or wrong_with(identity):  # as somebody else is written
+            raise DeniedError(UNAUTHORIZED)
         return identity
 
     def _claims(self, token: str) -> Mapping[str, Any]:
+        if not _TOKEN.fullmatch(
+            token
+        ):  # beside its signature, readers of base64 take what is no letter of it
+            raise DeniedError(UNAUTHORIZED)
         try:
             payload = _signatures.decode(token, self._key, algorithms=[ALGORITHM])
             claims = foreign_json.loads(payload)

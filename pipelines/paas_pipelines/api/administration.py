@@ -149,7 +149,7 @@ class AdministrationRoutes:
             raise RefusedError(400, str(error)) from None
         if name := requests.first(request, "identity"):
             other = identity_written(name, tuple(request.query_params.getlist("group")))
-            if other != who:
+            if (str(other), other.groups) != (str(who), who.groups):
                 self._rights.require(request, AUDIT, resources.SERVER)
             who = other
         await self._served.durable()
@@ -216,10 +216,12 @@ def leak_shape(found: Execution) -> Mapping[str, Any]:
 
 def explanation(served: Served, who: Identity, method: str, resource: str) -> Mapping[str, Any]:
     """What the statements say of that."""
-    verdict = served.access.may(who, method, resource)
+    verdict, people = served.access.may(who, method, resource), served.access.people
+    person = people.person_of(who)
     return {
         "identity": str(who),
         "groups": list(who.groups),
+        **({"person": person, "identities": people.of_person(person)} if person else {}),
         "method": method,
         "resource": resource,
         "allowed": verdict.allowed,

@@ -11,6 +11,7 @@ import attrs
 
 from paas_pipelines.access import resources
 from paas_pipelines.access.identity import Identity
+from paas_pipelines.access.people import marks_of
 from paas_pipelines.access.policy import Access
 from paas_pipelines.access.statements import APPROVE, READ
 from paas_pipelines.api.definition_shapes import parameter_shape
@@ -57,11 +58,13 @@ def may_decide(run: Run, task: Task, access: Access, identity: Identity, now: da
         return False
     if not access.may(identity, APPROVE, resources.task(run.pipeline, task.name)).allowed:
         return False
-    if any(each.user == str(identity) for each in task.asked.decisions):
+    name, marks, people = str(identity), marks_of(identity), access.people
+    if approving.has_decided(task, marks, people):
         return False
-    tried = Decision(user=str(identity), approved=False, at=now, reason="-")  # which needs no form
+    tried = Decision(user=name, approved=False, at=now, reason="-", marks=marks)  # which needs no form
+    digest, groups = task.asked.digest, identity.groups
     try:
-        approving.decided(run, task.name, tried, groups=identity.groups, digest=task.asked.digest)
+        approving.decided(run, task.name, tried, groups=groups, digest=digest, people=people)
     except DecisionRefusedError as refused:
         return refused.status == HTTPStatus.BAD_REQUEST  # what the form asks for is still to be filled in
     return True

@@ -10,10 +10,12 @@ from typing import TypeVar
 from starlette.requests import Request
 
 from paas_pipelines.access import resources
+from paas_pipelines.access.actor import Way
 from paas_pipelines.access.identity import Identity
 from paas_pipelines.access.policy import ForbiddenError
-from paas_pipelines.access.statements import READ
+from paas_pipelines.access.statements import AUDIT, READ
 from paas_pipelines.api import requests
+from paas_pipelines.api.access import COMMAND_AGENT, DeniedError
 from paas_pipelines.api.requests import RefusedError
 from paas_pipelines.api.served import Served
 from paas_pipelines.api.shapes import Reads
@@ -27,6 +29,12 @@ def identity_of(request: Request) -> Identity:
     """Whose request it is: the gate has said so."""
     found: Identity = request.state.identity
     return found
+
+
+def way_of(request: Request) -> Way:
+    """How a request to the API starts something: by our command, or by another program."""
+    agent = request.headers.get("user-agent", "")
+    return Way.COMMAND if agent.startswith(COMMAND_AGENT) else Way.API
 
 
 def require(
@@ -72,6 +80,19 @@ class Rights:
             return None
         return cache(lambda pipeline: access.reads(who, pipeline))
 
+    def lasting(self, request: Request, *asked: str) -> Callable[[], bool]:
+        """Whether token or log-in and statements still permit it: asked again while an answer goes on."""
+        gate, who = self._served.gate, identity_of(request)
+
+        def still() -> bool:
+            try:
+                is_same = gate.identity(request) == who
+            except DeniedError:
+                return False
+            return is_same and all(self._served.access.may(who, READ, each).allowed for each in asked)
+
+        return still
+
     def run(self, request: Request, method: str = READ) -> Run:
         """The run that is asked for; raises `RefusedError` with 400, 403 or 404."""
         run = requests.asked_run(request, self._served.engine.book)
@@ -100,6 +121,15 @@ def run_of_path(served: Served, request: Request) -> Run:
         raise RefusedError(404, missing) from None
     require(served, identity_of(request), READ, resources.pipeline(run.pipeline), hidden=missing)
     return run
+
+
+def sees_groups(served: Served, who: Identity, run: Run) -> bool:
+    """Of whoever has started a run: himself, and who may read the audit."""
+    mine = run.actor is not None and (str(who), who.kind) == (
+        str(run.actor.identity),
+        run.actor.identity.kind,
+    )
+    return mine or served.access.may(who, AUDIT, resources.SERVER).allowed
 
 
 def task_of_path(served: Served, request: Request) -> tuple[Run, Task]:

@@ -11,12 +11,13 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from paas_pipelines.access import resources
+from paas_pipelines.access.actor import actor_of
 from paas_pipelines.access.statements import CANCEL, START
 from paas_pipelines.api import requests
 from paas_pipelines.api.access import Guarded
 from paas_pipelines.api.administration import AdministrationRoutes
 from paas_pipelines.api.requests import JSON, RefusedError, json_answer
-from paas_pipelines.api.rights import Rights, identity_of
+from paas_pipelines.api.rights import Rights, identity_of, way_of
 from paas_pipelines.api.run_events import RunEvents
 from paas_pipelines.api.run_routes import RunRoutes
 from paas_pipelines.api.served import Served
@@ -118,12 +119,13 @@ class PipelinesApi:
         """A new run, or that of the same Idempotency-Key: 202, 400, 403, 413, 422, 503."""
         asked = await requests.schedule_request(request)
         unknown = f'Error scheduling pipeline: pipeline "{asked.pipeline}" is not defined'
-        self._rights.require(request, START, resources.pipeline(asked.pipeline), hidden=unknown, status=400)
+        wanted = resources.pipeline(asked.pipeline)
+        who = self._rights.require(request, START, wanted, hidden=unknown, status=400)
         try:
             run_id = await self._served.start(
                 asked.pipeline,
                 variables=asked.variables,
-                user=request.state.user,
+                actor=actor_of(who, way_of(request)),
                 partition=asked.partition,
                 key=requests.idempotency_key(request),
                 digest=asked.digest,
@@ -146,15 +148,17 @@ class PipelinesApi:
         run, task = self._rights.task(request)
         found = TaskLogs(self._served, run.run_id, task.name)
         stream, offset = requests.one_of(request, "stream", Stream), requests.whole_number(request, "offset")
+        asked = resources.pipeline(run.pipeline), resources.log(run.pipeline, task.name)
+        still = self._rights.lasting(request, *asked)
         if requests.one_of(request, "follow", ("0", "1")) == "1":
             begin = {Stream(stream): offset} if stream else dict.fromkeys(Stream, 0)
             last = request.headers.get("last-event-id") or requests.first(request, "lastEventId")
             places = places_of(last, begin)
-            return self._streams.answer(found.followed(places), EVENT_STREAM)
+            return self._streams.answer(found.followed(places), EVENT_STREAM, still)
         if stream:
-            return self._streams.answer(found.raw(Stream(stream), offset), "text/plain")
+            return self._streams.answer(found.raw(Stream(stream), offset), "text/plain", still)
         short = found.short()
-        return self._streams.answer(found.as_json(), JSON) if short is None else json_answer(short)
+        return self._streams.answer(found.as_json(), JSON, still) if short is None else json_answer(short)
 
     async def cancel(self, request: Request) -> Response:
         """200 as soon as it is wanted, also again; 400, 403, 404; 500 for one that has completed."""
@@ -168,7 +172,8 @@ class PipelinesApi:
     async def stream(self, request: Request) -> Response:
         """What happens to runs, as it happens."""
         last = request.headers.get("last-event-id", "")
-        return self._streams.answer(self._events.since(last, identity_of(request)), EVENT_STREAM)
+        events = self._events.since(last, identity_of(request))
+        return self._streams.answer(events, EVENT_STREAM, self._rights.lasting(request))
 
     async def document(self, _request: Request) -> Response:
         """The tables of §7 for programs: OpenAPI 3.1."""

@@ -15,7 +15,7 @@ from paas_pipelines.api import approvals, requests, rights
 from paas_pipelines.api.definition_shapes import definition_shape
 from paas_pipelines.api.requests import RefusedError, json_answer
 from paas_pipelines.api.served import Served
-from paas_pipelines.api.shapes import encoded
+from paas_pipelines.api.shapes import actor_shape, encoded
 from paas_pipelines.runs.approving import DecisionRefusedError
 from paas_pipelines.runs.engine import ScheduleRefusedError, ShuttingDownError
 from paas_pipelines.runs.run import Run, Task
@@ -49,6 +49,7 @@ class RunRoutes:
             Route("/runs/{run}/approvals/{task:path}", self.approval, methods=["GET"]),
             Route("/runs/{run}/approvals/{task:path}", self.decide, methods=["POST"]),
             Route("/runs/{run}/rerun", self.rerun, methods=["POST"]),
+            Route("/runs/{run}/actor", self.actor, methods=["GET"]),
             Route("/runs/{run}/outputs", self.outputs, methods=["GET"]),
             Route("/runs/{run}/files/{task:path}", self.files, methods=["GET"]),
         ]
@@ -92,12 +93,19 @@ class RunRoutes:
         identity = rights.identity_of(request)
         rights.require(self._served, identity, RERUN, resources.pipeline(run.pipeline))
         try:
-            again = await self._served.rerun(run.run_id, identity)
+            again = await self._served.rerun(run.run_id, identity, rights.way_of(request))
         except ShuttingDownError:
             raise RefusedError(503, "Server is shutting down") from None
         except ScheduleRefusedError as refused:
             raise RefusedError(400, f"Error scheduling pipeline: {refused}") from None
         return json_answer(encoded({"jobId": again.run_id}), 202)
+
+    async def actor(self, request: Request) -> Response:
+        """Who has started it; his groups for himself, and for who may read the audit."""
+        run = rights.run_of_path(self._served, request)
+        await self._served.durable()
+        groups = rights.sees_groups(self._served, rights.identity_of(request), run)
+        return json_answer(encoded(actor_shape(run, groups=groups)))
 
     async def outputs(self, request: Request) -> Response:
         """What its tasks have told, and the run as a whole."""

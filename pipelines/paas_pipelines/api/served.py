@@ -8,7 +8,9 @@ from typing import Any
 import attrs
 
 from paas_pipelines.access import resources
+from paas_pipelines.access.actor import Actor, Way, actor_of
 from paas_pipelines.access.identity import Identity
+from paas_pipelines.access.people import marks_of
 from paas_pipelines.access.policy import Access
 from paas_pipelines.api.access import Gate
 from paas_pipelines.api.start_keys import StartKeys
@@ -88,6 +90,7 @@ class Served:
         *,
         variables: Mapping[str, Any],
         user: str = "",
+        actor: Actor | None = None,
         partition: str = "",
         noted: Callable[[Run], None] = lambda _run: None,
     ) -> Run:
@@ -97,7 +100,7 @@ class Served:
         """
         if self.journal.trouble:
             raise StoreError(self.journal.trouble)
-        run = self.engine.schedule(pipeline, variables=variables, user=user, partition=partition)
+        run = self.engine.schedule(pipeline, variables=variables, user=user, partition=partition, actor=actor)
         noted(run)
         try:
             await self.journal.flushed()
@@ -112,17 +115,20 @@ class Served:
         pipeline: str,
         *,
         variables: Mapping[str, Any],
-        user: str = "",
+        actor: Actor,
         partition: str = "",
         key: str = "",
         digest: str = "",
     ) -> str:
-        """The id of a new run, or, within a day, of that which this user has started with the same key.
+        """The id of a new run, or, within a day, of that which this one has started with the same key.
 
         `digest` is of what is asked for. Raises `KeyUsedError`, and as `schedule` does.
         """
+        user = str(actor.identity)
         if not key:
-            run = await self.schedule(pipeline, variables=variables, user=user, partition=partition)
+            run = await self.schedule(
+                pipeline, variables=variables, user=user, actor=actor, partition=partition
+            )
             return run.run_id
         if known := await self.keys.run_of(user, key, digest):
             await self.journal.flushed()
@@ -132,6 +138,7 @@ class Served:
                 pipeline,
                 variables=variables,
                 user=user,
+                actor=actor,
                 partition=partition,
                 noted=lambda run: self.keys.note(user, key, digest, run.run_id),
             )
@@ -170,6 +177,8 @@ class Served:
             task,
             user=str(identity),
             groups=identity.groups,
+            marks=marks_of(identity),
+            people=self.access.people,
             approved=approved,
             digest=digest,
             reason=reason,
@@ -178,11 +187,11 @@ class Served:
         await self.journal.flushed()
         return run
 
-    async def rerun(self, run_id: str, identity: Identity) -> Run:
+    async def rerun(self, run_id: str, identity: Identity, way: Way) -> Run:
         """A new run like that one, by somebody who may; raises `ScheduleRefusedError`, `UnknownRunError`."""
         if self.journal.trouble:
             raise StoreError(self.journal.trouble)
-        run = self.engine.rerun(run_id, str(identity))
+        run = self.engine.rerun(run_id, str(identity), actor_of(identity, way))
         try:
             await self.journal.flushed()
         except StoreError:

@@ -64,6 +64,22 @@ def _open(run: Run) -> Iterator[Mapping[str, str]]:
             yield {"task": task.name, "since": moment(task.asked.since)}
 
 
+def actor_shape(run: Run, *, groups: bool) -> Mapping[str, Any]:
+    """Who has started it, and how; of a run of an older version the name alone is known."""
+    if run.actor is None:
+        return {"run": run.run_id, "user": run.user}
+    who = run.actor.identity
+    missing = {"groupsMissing": True} if who.groups_missing else {}
+    return {
+        "run": run.run_id,
+        "user": run.user,
+        "identity": str(who),
+        "kind": who.kind,
+        "way": run.actor.way,
+        **({"groups": list(who.groups), **missing} if groups else {}),
+    }
+
+
 def task_shape(task: Task) -> Mapping[str, Any]:
     """One task of a run."""
     return {

@@ -4,7 +4,7 @@ Nothing is kept for a reader who is slow: when it has taken a piece, the next is
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Self
 
 from starlette.requests import ClientDisconnect
@@ -37,9 +37,27 @@ class Streams:
         self._places = asyncio.Semaphore(most)
         self._slowest_seconds = slowest_seconds
 
-    def answer(self, content: AsyncGenerator[bytes, None], media_type: str) -> Response:
-        """An answer that takes as long as it takes; 503 if there are too many already."""
-        return _LongAnswer(content, media_type, self._places, self._slowest_seconds)
+    def answer(
+        self, content: AsyncGenerator[bytes, None], media_type: str, still: Callable[[], bool]
+    ) -> Response:
+        """An answer that takes as long as it takes, but ends where it is not permitted any more (`still`).
+
+        503 if there are too many already.
+        """
+        return _LongAnswer(_as_long_as(still, content), media_type, self._places, self._slowest_seconds)
+
+
+async def _as_long_as(
+    still: Callable[[], bool], content: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
+    """A piece comes at each heartbeat at the latest, and none after the end."""
+    try:
+        async for piece in content:
+            if not still():
+                return
+            yield piece
+    finally:
+        await content.aclose()
 
 
 class _LongAnswer(StreamingResponse):

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from paas_pipelines.access import resources
+from paas_pipelines.access.actor import Way, actor_of
 from paas_pipelines.access.identity import Identity
 from paas_pipelines.access.statements import FIRE, PAUSE, READ
 from paas_pipelines.api import requests, rights
@@ -145,7 +146,7 @@ async def change(served: Served, who: Identity, pipeline: str, trigger: str, ver
 async def fire(served: Served, who: Identity, pipeline: str, trigger: str) -> Event:
     """Raises `RefusedError`."""
     feed = _asked_feed(served, who, FIRE, pipeline, trigger)
-    event = feed.fire(pipeline, trigger, str(who))
+    event = feed.fire(pipeline, trigger, str(who), actor_of(who, Way.TRIGGER))
     served.audit.note(str(who), "fire", resources.trigger(pipeline, trigger), event=event.event_id)
     await served.durable()
     return event

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from paas_runner.commands import output
 from paas_runner.errors import Exit, UsageError
+from paas_runner.plain_text import one_line
 
 if TYPE_CHECKING:
     from paas_pipelines.cli.asking import Server
@@ -57,6 +58,8 @@ def access(arguments: argparse.Namespace, server: "Server") -> Exit | None:
     lines = [
         f"{found['identity'] or 'nobody'} {may} {found['method']} {found['resource']}: {found['reason']}"
     ]
+    if "person" in found:
+        lines.append(f"  the person {found['person']}: {', '.join(found['identities'])}")
     output.show(*lines, *(f"  {each}" for each in found["statements"]))
     return None if found["allowed"] else Exit.FAILED
 
@@ -97,8 +100,15 @@ def _list(found: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
 
 def _audit_line(line: Mapping[str, Any]) -> str:
     details = [f"{name}={value}" for name, value in line["details"].items()]
-    said = [line["who"] or "-", line["what"], line["resource"], line["outcome"], *details]
-    return f"{line['number']:>6} {line['at'][:19]}Z {' '.join(said)}"
+    who = line["who"] or "-"  # a name with spaces is no beginning of a line
+    said = [
+        json.dumps(who, ensure_ascii=False) if " " in who else who,
+        line["what"],
+        line["resource"],
+        line["outcome"],
+        *details,
+    ]
+    return f"{line['number']:>6} {line['at'][:19]}Z {one_line(' '.join(said))}"
 
 
 def _values(arguments: argparse.Namespace) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import httpx
 
-from paas_pipelines.api.access import signed_token
+from paas_pipelines.api.access import COMMAND_AGENT, signed_token
 from paas_pipelines.server.dynamic_config import SecretError, secret_of
 from paas_pipelines.server.listening import place_of
 from paas_pipelines.server.settings import Settings
@@ -65,6 +65,7 @@ class Server:
             base_url=f"http://{f'[{host}]' if ':' in host else host}:{place.port}",
             transport=httpx.HTTPTransport(uds=place.path or None),
             timeout=ANSWER_SECONDS,
+            headers={"User-Agent": COMMAND_AGENT},
         )
 
     def __enter__(self) -> Self:

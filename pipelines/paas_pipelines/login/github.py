@@ -57,8 +57,10 @@ class GithubProvider:
         token = text_of(found, "access_token", "GitHub's answer")
         user, _ = await self._api("/user", token)
         name = text_of(user, "login", "GitHub's user")
+        number = user.get("id")
+        subject = str(number) if isinstance(number, int) else ""
         groups = await self._teams(token)
-        return Identity(name, kind="login", domain=self._settings.domain, groups=groups)
+        return Identity(name, kind="login", domain=self._settings.domain, groups=groups, subject=subject)
 
     async def _teams(self, token: str) -> tuple[str, ...]:
         """As `organization/team`."""
@@ -68,7 +70,8 @@ class GithubProvider:
             if not isinstance(found, list):
                 raise LoginError("GitHub's teams are no list")
             for team in found:
-                organization = text_of(team.get("organization"), "login", "a team of GitHub")
+                owner = team.get("organization") if isinstance(team, Mapping) else None
+                organization = text_of(owner, "login", "a team of GitHub")
                 groups.append(f"{organization}/{text_of(team, 'slug', 'a team of GitHub')}")
             if not _NEXT.search(headers.get("link", "")):
                 break

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from paas_pipelines.access.identity import Identity
+from paas_pipelines.access.identity import Identity, groups_of
 from paas_pipelines.login.provider import Begun, Calls, LoginError, library, text_of
 from paas_pipelines.login.settings import LoginSettings
 
@@ -120,5 +120,10 @@ class OidcProvider:
         name, groups = claims.get(self._settings.name_claim), claims.get(self._settings.groups_claim)
         if not isinstance(name, str) or not name:
             raise LoginError(f"the provider says no {self._settings.name_claim}: see name_claim and scopes")
+        if self._settings.name_claim == "email" and claims.get("email_verified") is not True:
+            raise LoginError("the provider has not verified this email address")
         texts = [each for each in groups if isinstance(each, str)] if isinstance(groups, list) else []
-        return Identity(name, kind="login", domain=self._settings.domain, groups=tuple(texts))
+        subject = str(claims["sub"])
+        return Identity(
+            name, kind="login", domain=self._settings.domain, groups=groups_of(texts), subject=subject
+        )

@@ -11,9 +11,10 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from paas_pipelines.access import resources
+from paas_pipelines.access.identity import Identity, wrong_with
 from paas_pipelines.login.attempts import GOOD_FOR, Attempt, Attempts
 from paas_pipelines.login.provider import Begun, LoginError, Provider
-from paas_pipelines.login.sessions import HOST_COOKIE, PLAIN_COOKIE, Sessions
+from paas_pipelines.login.sessions import HOST_COOKIE, PLAIN_COOKIE, TOKEN_COOKIE, Sessions
 from paas_pipelines.store.audit import Audit
 from paas_pipelines.store.journal import Journal
 from paas_runner.web.forms import is_https
@@ -23,8 +24,12 @@ log = structlog.stdlib.get_logger(__name__)
 START, CALLBACK = "/login/start", "/login/callback"
 _ATTEMPT = "paas_pipelines_login"
 _HOST_ATTEMPT = f"__Host-{_ATTEMPT}"
-_OWN_PAGE = re.compile(r"[a-z]*(\?[!-~]{0,3000})?")
-_HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+_OWN_PAGE = re.compile(r"[a-z]{0,40}(\?[!-~]{0,2000})?")
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -60,7 +65,7 @@ class Login:
         secure = self.is_secure(request)
         answer.set_cookie(
             _HOST_ATTEMPT if secure else _ATTEMPT,
-            attempt.browser,
+            self.attempts.sealed(attempt),
             max_age=int(GOOD_FOR.total_seconds()),
             path="/",
             httponly=True,
@@ -79,10 +84,11 @@ class Login:
         if "code" not in given:
             return _failed(f"the provider says {given.get('error', 'nothing')[:100]!r}")
         try:
-            identity = await self.provider.identity(given["code"], self._begun(request, attempt))
+            identity = await self._vouched_for(given["code"], self._begun(request, attempt))
         except LoginError as error:
-            self.audit.note("", "login", resources.SERVER, "refused", reason=str(error))
-            log.warning("login_failed", reason=str(error))
+            if self.attempts.is_worth_a_note():
+                self.audit.note("", "login", resources.SERVER, "refused", reason=str(error))
+                log.warning("login_failed", reason=str(error))
             return _failed(str(error))
         if old := request.cookies.get(self.cookie(secure=secure)):
             self.sessions.end(old)
@@ -91,6 +97,7 @@ class Login:
         await self.journal.flushed()
         answer = RedirectResponse(f"../{attempt.page}", 303, headers=_HEADERS)
         answer.delete_cookie(_HOST_ATTEMPT if secure else _ATTEMPT, path="/", secure=secure)
+        answer.delete_cookie(TOKEN_COOKIE, path="/", httponly=True, samesite="strict")
         answer.set_cookie(
             self.cookie(secure=secure),
             value,
@@ -101,6 +108,13 @@ class Login:
             secure=secure,
         )
         return answer
+
+    async def _vouched_for(self, code: str, begun: Begun) -> Identity:
+        """Raises `LoginError`."""
+        identity = await self.provider.identity(code, begun)
+        if wrong := wrong_with(identity):
+            raise LoginError(f"what the provider calls you {wrong}")
+        return identity
 
     def logged_out(self, request: Request, answer: Response) -> None:
         """End the session of the request, if it has one."""

@@ -4,7 +4,6 @@ A cookie's value means nothing by itself, and only its digest is kept: whoever r
 """
 
 import hashlib
-import hmac
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -17,11 +16,17 @@ from paas_pipelines.store.journal import Journal
 
 KIND = "session"
 MOST_SESSIONS = 10_000
+MOST_OF_ONE = 50
+"""So many has one person; who logs in more often ends his own oldest, not those of others."""
+
 HOST_COOKIE = "__Host-paas_pipelines"
 """Over HTTPS: browsers take it from this host alone, and send it over HTTPS alone."""
 
 PLAIN_COOKIE = "paas_pipelines_session"
 """Without HTTPS, which is for loopback."""
+
+TOKEN_COOKIE = "jwt"  # noqa: S105 - a name
+"""Has a token that somebody has pasted: whoever logs in is nobody else any more, also afterwards."""
 
 
 @attrs.frozen(kw_only=True)
@@ -49,9 +54,18 @@ class Sessions:
         self._known = dict(known or {})
 
     @classmethod
-    async def open(cls, journal: Journal, clock: Callable[[], datetime], lasts: timedelta) -> "Sessions":
-        """On what is there; raises `StoreError`."""
-        known = {each.digest: each for each in records(await journal.stored(KIND), Session, KIND)}
+    async def open(
+        cls, journal: Journal, clock: Callable[[], datetime], lasts: timedelta, domain: str = ""
+    ) -> "Sessions":
+        """On what is there, of this domain if one is given: another provider has vouched for the others.
+
+        Raises `StoreError`.
+        """
+        found = list(records(await journal.stored(KIND), Session, KIND))
+        for each in found:
+            if domain and each.identity.domain != domain:
+                journal.put(KIND, each.digest, None)
+        known = {each.digest: each for each in found if domain in ("", each.identity.domain)}
         return cls(journal, clock, lasts, known)
 
     @property
@@ -62,6 +76,9 @@ class Sessions:
     def begin(self, identity: Identity) -> str:
         """The value of the cookie of a new session, in the transaction of this moment."""
         self._forget_old()
+        mine = [digest for digest, each in self._known.items() if str(each.identity) == str(identity)]
+        for digest in mine[: max(0, len(mine) - MOST_OF_ONE + 1)]:
+            self._forget(digest)
         value = secrets.token_urlsafe(32)
         session = Session(digest=_digest(value), identity=identity, ends=self._clock() + self._lasts)
         self._known[session.digest] = session
@@ -81,17 +98,16 @@ class Sessions:
         self._journal.put(KIND, session.digest, None)
         return session.identity
 
-    def csrf_token(self, value: str) -> str:
-        """What a form has to carry that is posted within a session: no other page can know it."""
-        return hmac.digest(value.encode(), b"paas-pipelines form", hashlib.sha256).hex()
-
     def _forget_old(self) -> None:
         now = self._clock()
         over = [digest for digest, each in self._known.items() if each.ends <= now]
         over += list(self._known)[: max(0, len(self._known) - len(over) - MOST_SESSIONS + 1)]
         for digest in over:
-            if self._known.pop(digest, None):
-                self._journal.put(KIND, digest, None)
+            self._forget(digest)
+
+    def _forget(self, digest: str) -> None:
+        if self._known.pop(digest, None):
+            self._journal.put(KIND, digest, None)
 
 
 def _digest(value: str) -> str:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import attrs
 
+from paas_pipelines.access.identity import RESERVED_DOMAINS
 from paas_runner.secret import Secret
 from paas_runner.setting_types import Url
 from paas_runner.settings import setting
@@ -39,8 +40,8 @@ class LoginSettings:
             yield "issuer", "type oidc needs it"
         if self.type == "github" and self.issuer is not None:
             yield "issuer", "type github has none"
-        if not self.domain or "/" in self.domain or self.domain == "pipeline":
-            yield "domain", "is no word of its own: it has no slash, and is not `pipeline`"
+        if not self.domain or "/" in self.domain or self.domain in RESERVED_DOMAINS:
+            yield "domain", "is no word of its own: no slash, neither `pipeline` nor `trigger`"
 
     @property
     def asked_scopes(self) -> Sequence[str]:

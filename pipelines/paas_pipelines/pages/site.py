@@ -18,11 +18,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from paas_pipelines.access import resources
+from paas_pipelines.access.actor import Way, actor_of
 from paas_pipelines.access.statements import CANCEL, READ, RERUN, START
 from paas_pipelines.api import requests
 from paas_pipelines.api.access import COOKIE, DeniedError
 from paas_pipelines.api.requests import RefusedError
-from paas_pipelines.api.rights import Rights, visible
+from paas_pipelines.api.rights import Rights, sees_groups, visible
 from paas_pipelines.api.served import Served
 from paas_pipelines.definitions.parameter import text_of
 from paas_pipelines.pages.approval_pages import ApprovalPages
@@ -142,6 +143,7 @@ class PipelinePages:
                     definition.name,
                     variables=asked.variables,
                     user=request.state.user,
+                    actor=actor_of(request.state.identity, Way.PAGE),
                     partition=asked.partition,
                 )
                 return RedirectResponse(f"run?id={run.run_id}", 303)
@@ -181,6 +183,7 @@ class PipelinePages:
             waiting_for=[task for task in run.tasks if is_open(task)],
             holder=self._engine.holder(run.pipeline) if run.waiting else None,
             outputs=_outputs(run),
+            sees_groups=sees_groups(self._served, request.state.identity, run),
             token=self._frame.form_token(request),
         )
 
@@ -189,7 +192,7 @@ class PipelinePages:
         run = self._rights.run(request, RERUN)
         await self._frame.posted(request)
         try:
-            again = await self._served.rerun(run.run_id, request.state.identity)
+            again = await self._served.rerun(run.run_id, request.state.identity, Way.PAGE)
         except ScheduleRefusedError as error:
             status = 503 if isinstance(error, ShuttingDownError) else 409
             raise RefusedError(status, f"It was not started: {error}.") from None
@@ -214,6 +217,8 @@ class PipelinePages:
                 wrong = f"This token does not open the server: {denied}."
             else:
                 answer = RedirectResponse(target, 303)
+                if self._served.login:  # nobody is two
+                    self._served.login.logged_out(request, answer)
                 secure = is_https(request)
                 answer.set_cookie(COOKIE, token, path="/", httponly=True, samesite="strict", secure=secure)
                 return answer

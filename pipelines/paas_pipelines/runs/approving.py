@@ -5,12 +5,14 @@ own definition demands is (spec automation.md §6).
 """
 
 import enum
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
 
+from paas_pipelines.access.identity import TRIGGER
+from paas_pipelines.access.people import HOOK, People, mark_of_hearsay, mark_of_name, marks_of, same
 from paas_pipelines.definitions.automation import Approval, OnDeadline, Slot
 from paas_pipelines.definitions.parameter import ParametersError, checked
 from paas_pipelines.runs.digests import digest_of
@@ -22,7 +24,8 @@ GRACE = timedelta(hours=1)
 MOST_OPEN = 1_000
 
 MOST_REASON_LETTERS = 4_000
-TRIGGER_PREFIX = "trigger/"
+
+TRIGGER_PREFIX = f"{TRIGGER}/"
 """Of the name under which a trigger starts runs where nothing tells for whom."""
 
 _GROUP = "group:"
@@ -66,7 +69,7 @@ def verdict(task: Task) -> Verdict | None:
         return None
     if any(not each.approved for each in task.asked.decisions):
         return Verdict.REJECTED
-    if len({each.user for each in task.asked.decisions}) >= of(task).count:
+    if _people_in(task.asked.decisions) >= of(task).count:
         return Verdict.APPROVED
     if task.asked.passed:
         agreed = of(task).on_deadline is OnDeadline.APPROVE
@@ -98,17 +101,20 @@ def decided(
     *,
     groups: Collection[str] = (),
     digest: str,
+    people: People = People(),  # noqa: B008 - frozen
 ) -> Run:
     """With one more decision, or, where the same person has said the same before, as it is.
 
+    Who is the same person, `people` say, as of now.
     Raises `DecisionRefusedError`; KeyError for a task that the run has not.
     """
     task = run.task(name)
-    if _is_repeated(task, decision):
+    decision = attrs.evolve(decision, marks=tuple(sorted(people.all_marks(_marks_of(decision)))))
+    if _is_repeated(task, decision, people):
         return run
     if not is_open(task) or task.asked is None:
         raise DecisionRefusedError(409, _why_closed(task))
-    _check_right(run, task, decision.user, groups)
+    _check_right(run, task, decision, groups, people)
     if digest != task.asked.digest:
         raise DecisionRefusedError(409, CHANGED)
     if of(task).reason_required and not decision.reason.strip():
@@ -124,11 +130,36 @@ def decided(
     return run.with_task(attrs.evolve(task, asked=attrs.evolve(task.asked, decisions=decisions)))
 
 
-def _is_repeated(task: Task, decision: Decision) -> bool:
+def has_decided(task: Task, marks: Iterable[str], people: People) -> bool:
+    """Whether the person with these marks has said anything yet."""
+    return bool(_said_by(task, people.all_marks(marks), people))
+
+
+def _said_by(task: Task, mine: frozenset[str], people: People) -> Sequence[Decision]:
+    said = task.asked.decisions if task.asked else ()
+    return [each for each in said if same(people.all_marks(_marks_of(each)), mine)]
+
+
+def _marks_of(decision: Decision) -> tuple[str, ...]:
+    """In records of older versions there is the name alone; all without any are one."""
+    return decision.marks or mark_of_name(decision.user) or (mark_of_hearsay(""),)
+
+
+def _people_in(decisions: Iterable[Decision]) -> int:
+    """How many have decided, by what was known of each when he did."""
+    seen: list[frozenset[str]] = []
+    for each in decisions:
+        marks = frozenset(_marks_of(each))
+        if not any(same(marks, other) for other in seen):
+            seen.append(marks)
+    return len(seen)
+
+
+def _is_repeated(task: Task, decision: Decision, people: People) -> bool:
     if task.asked is None or task.asked.passed or task.status is TaskStatus.CANCELED:
         return False
-    said = [each.approved for each in task.asked.decisions if each.user == decision.user]
-    return bool(said) and said[-1] == decision.approved
+    said = _said_by(task, frozenset(decision.marks), people)
+    return bool(said) and said[-1].approved == decision.approved
 
 
 def _why_closed(task: Task) -> str:
@@ -145,8 +176,8 @@ def _why_closed(task: Task) -> str:
             return "its run has ended, or is about to"
 
 
-def _check_right(run: Run, task: Task, user: str, groups: Collection[str]) -> None:
-    approval = of(task)
+def _check_right(run: Run, task: Task, decision: Decision, groups: Collection[str], people: People) -> None:
+    approval, user = of(task), decision.user
     mine = {f"{_GROUP}{group}" for group in groups} | ({user} if not user.startswith(_GROUP) else set())
     if approval.approvers and mine.isdisjoint(approval.approvers):
         raise DecisionRefusedError(
@@ -154,17 +185,31 @@ def _check_right(run: Run, task: Task, user: str, groups: Collection[str]) -> No
         )
     if not approval.four_eyes:
         return
-    starters = {each for each in (run.user, run.origin.root_user) if each and not _is_trigger(each)}
-    if not starters:
-        raise DecisionRefusedError(403, "four_eyes needs to know who starts it")
+    started_by = starters(run)
+    if same(people.all_marks(started_by), frozenset(decision.marks)):
+        raise DecisionRefusedError(403, f"{user} has started it: somebody else has to decide (four_eyes)")
+    if not people.are_known(started_by):
+        senders = [each for each in started_by if each.startswith(HOOK)]
+        told = f": {senders[0]} is nobody in [pipelines.people]" if senders else ""
+        raise DecisionRefusedError(403, f"four_eyes needs to know who starts it{told}")
     if not user:
         raise DecisionRefusedError(403, "four_eyes needs to know who decides")
-    if user in starters:
-        raise DecisionRefusedError(403, f"{user} has started it: somebody else has to decide (four_eyes)")
 
 
-def _is_trigger(user: str) -> bool:
-    return user.startswith(TRIGGER_PREFIX)
+def starters(run: Run) -> tuple[str, ...]:
+    """Marks of whoever has started it, and of whoever has started the first of those that led to it.
+
+    What a trigger's `user` takes out of a payload is hearsay. In records of older versions only names are.
+    """
+    origin, actor = run.origin, run.actor
+    name = "" if run.user.startswith(TRIGGER_PREFIX) else run.user
+    root = "" if origin.root_user.startswith(TRIGGER_PREFIX) else origin.root_user
+    hearsay = tuple(mark_of_hearsay(each) for each in (name, root) if each)
+    if actor is None:
+        return hearsay if origin.trigger and not root else (*mark_of_name(name), *mark_of_name(root))
+    if actor.identity.kind == TRIGGER:
+        return (*actor.causes, *origin.root, *hearsay)
+    return (*marks_of(actor.identity), *origin.root, *hearsay)
 
 
 # --- time and slots ----------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from typing import Any
 
 import attrs
 
+from paas_pipelines.access.actor import Actor
+from paas_pipelines.access.people import People
 from paas_pipelines.definitions.definition import NOTHING, Definition
 from paas_pipelines.definitions.parameter import ParametersError, checked
 from paas_pipelines.runs import approving, stepping
@@ -151,8 +153,12 @@ class Engine:
         user: str = "",
         partition: str = "",
         origin: Origin = Origin(),  # noqa: B008 - frozen
+        actor: Actor | None = None,
     ) -> Run:
-        """A new run, which starts now or waits; raises `ScheduleRefusedError`."""
+        """A new run, which starts now or waits; raises `ScheduleRefusedError`.
+
+        Whether `actor` may start it, the caller has looked at.
+        """
         if not self.accepting:
             raise ShuttingDownError(SHUTTING_DOWN)
         definition = self.definitions.get(pipeline)
@@ -186,6 +192,7 @@ class Engine:
             user=user,
             partition=partition,
             origin=origin,
+            actor=actor,
         )
         return self._saved(stepping.started(run, now) if admitted.starts else run)
 
@@ -226,33 +233,41 @@ class Engine:
         reason: str = "",
         values: Mapping[str, Any] = NOTHING,
         groups: Collection[str] = (),
+        marks: tuple[str, ...] = (),
+        people: People = People(),  # noqa: B008 - frozen
     ) -> Run:
         """What somebody says to an open approval, and what follows from it.
 
-        `user` and `groups` are those of the one who decides, whose right to do so the caller has looked at.
+        `user`, `groups` and `marks` are those of the one who decides, whose right to do so the caller has
+        looked at; without marks the name is the only one.
         Raises `DecisionRefusedError`; `UnknownRunError`, and KeyError for a task that the run has not.
         """
         if self.stopped:
             raise approving.DecisionRefusedError(503, SHUTTING_DOWN)
         self._advance_runs([run_id])  # its deadline may be over, although nobody has looked yet
         run, now = self.book.run(run_id), self._clock()
-        decision = Decision(user=user, approved=approved, at=now, reason=reason, values=values)
-        after = approving.decided(run, task, decision, groups=groups, digest=digest)
+        decision = Decision(user=user, approved=approved, at=now, reason=reason, values=values, marks=marks)
+        after = approving.decided(run, task, decision, groups=groups, digest=digest, people=people)
         return run if after is run else self._saved(stepping.advanced(after, now))
 
     def called(self, run_id: str, name: str, callee: str) -> Run:
         """A task has started a run, in this very moment; raises `UnknownRunError`."""
         return self._saved(stepping.called(self.book.run(run_id), name, callee))
 
-    def rerun(self, run_id: str, user: str) -> Run:
+    def rerun(self, run_id: str, user: str, actor: Actor | None = None) -> Run:
         """A new run of the same pipeline, as it is defined now, with the same variables; approvals are anew.
 
-        Raises `ScheduleRefusedError`, `UnknownRunError`.
+        It is a run of whoever wants it again. Raises `ScheduleRefusedError`, `UnknownRunError`.
         """
         old = self.book.run(run_id)
         origin = Origin(trigger=old.origin.trigger, event_id=old.origin.event_id, held=old.origin.held)
         return self.schedule(
-            old.pipeline, variables=old.variables, user=user, partition=old.partition, origin=origin
+            old.pipeline,
+            variables=old.variables,
+            user=user,
+            partition=old.partition,
+            origin=origin,
+            actor=actor,
         )
 
     def deposited(self, run_id: str, name: str, job_id: int) -> Run:

@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from paas_pipelines.access.actor import Actor
 from paas_pipelines.definitions.automation import Approval, Notify, TaskType
 from paas_pipelines.definitions.definition import (
     HOLD,
@@ -56,6 +57,8 @@ class Decision:
     at: datetime
     reason: str = ""
     values: Mapping[str, Any] = NOTHING
+    marks: tuple[str, ...] = ()
+    """By what this one is known, the person included that the settings had then; see `access.people`."""
 
 
 @attrs.frozen(kw_only=True)
@@ -137,7 +140,10 @@ class Origin:
     caller_run: str = ""
     caller_task: str = ""
     root_user: str = ""
-    """Who started the first of the callers; empty where there is none."""
+    """Who started the first of the callers, as it is shown; empty where there is none."""
+
+    root: tuple[str, ...] = ()
+    """By what that one is known, if it is not whoever has started this."""
 
     chain: int = 0
     """How many runs started one another before it."""
@@ -158,6 +164,11 @@ class Run:
     created: datetime
     variables: Mapping[str, Any] = MappingProxyType({})
     user: str = ""
+    """As it is shown; of a trigger's run the name that its `user` gives, which proves nothing."""
+
+    actor: Actor | None = None
+    """Whom the statements are asked of; None in records of older versions."""
+
     partition: str = ""
     not_before: datetime | None = None
     """The end of its `start_delay`."""
@@ -274,6 +285,7 @@ def scheduled(
     user: str,
     partition: str,
     origin: Origin = Origin(),
+    actor: Actor | None = None,
 ) -> Run:
     """A new run, which waits."""
     delay: timedelta = definition.start_delay
@@ -284,6 +296,7 @@ def scheduled(
         created=now,
         variables=variables,
         user=user,
+        actor=actor,
         partition=partition,
         not_before=now + delay if delay else None,
         env=definition.env,

@@ -1,5 +1,6 @@
 """`[[pipelines.access]]`: statements as they are written, and all that is wrong with them."""
 
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -83,7 +84,7 @@ def _texts(
 def _identity(text: str) -> str:
     if text.endswith("/") or text.startswith("/") or text == "group:":
         raise ValueError(f'"{text}" is nobody: name, domain/name, group:name or pipeline/name')
-    return text
+    return unicodedata.normalize("NFC", text)
 
 
 def _method(text: str) -> str:

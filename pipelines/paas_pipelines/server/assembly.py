@@ -204,6 +204,8 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
                 link=partial(page_of_run, settings.external_url or ""),
                 most_open=found.limits.open_approvals,
                 actions=PluggedActions(registry=found.registry),
+                access=keeping.access,
+                audit=keeping.audit,
             ),
         )
         reloading = Reloading(

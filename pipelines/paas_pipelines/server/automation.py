@@ -11,13 +11,15 @@ from typing import Any
 
 import attrs
 
-from paas_pipelines.access.identity import PIPELINE
+from paas_pipelines.access.identity import RESERVED_DOMAINS
+from paas_pipelines.access.people import People
 from paas_pipelines.access.statements import Statement
 from paas_pipelines.login.settings import LoginSettings
 from paas_pipelines.notices.settings import NotifierSettings
 from paas_pipelines.plugins.registry import Built, Kind, Registry
 from paas_pipelines.server.access_settings import read_statements
 from paas_pipelines.server.named_settings import read_credentials, read_notifiers
+from paas_pipelines.server.people_settings import read_people
 from paas_pipelines.server.plugging import found_plugins
 from paas_runner.config.complaints import Complaint, ConfigError, Findings, by_line
 from paas_runner.config.lines import KeyPath
@@ -75,6 +77,9 @@ class Automation:
     """By which ways people are told."""
 
     access: tuple[Statement, ...] = ()
+    people: People = People()
+    """Which identities are the same person's."""
+
     credential_keys: tuple[Secret, ...] = ()
     """The first encrypts what is stored, all decrypt."""
 
@@ -92,8 +97,8 @@ class Automation:
 
     def problems(self) -> Sequence[tuple[str, str]]:
         """What contradicts."""
-        if "/" in self.token_domain or self.token_domain == PIPELINE:
-            return [("token_domain", "is no word of its own: it has no slash, and is not `pipeline`")]
+        if "/" in self.token_domain or self.token_domain in RESERVED_DOMAINS:
+            return [("token_domain", "is no word of its own: no slash, neither `pipeline` nor `trigger`")]
         if self.login and self.login.domain == self.token_domain:
             return [("token_domain", "is that of the log-in: whoever makes tokens could take anybody's name")]
         return []
@@ -105,7 +110,7 @@ class Automation:
         return [*self.credential_keys, *(secret for each in held for secret in secrets_in(each))]
 
 
-_OWN = ("access", "credentials", "credential_keys", "notifiers", "secrets_file")
+_OWN = ("access", "people", "credentials", "credential_keys", "notifiers", "secrets_file")
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Automation:
@@ -158,6 +163,9 @@ def _read(table: Mapping[str, Any], around: Surroundings, findings: Findings) ->
     reader.refuse_unknown(table, at, {*keys_of(Automation), *_OWN})
     values = reader.values(Automation, table, at)
     values["access"] = read_statements(table.get("access", []), (*at, "access"), findings)
+    login = values.get("login")
+    domains = {values.get("token_domain") or "", *([login.domain] if login else [])}
+    values["people"] = read_people(table.get("people", {}), (*at, "people"), domains, findings)
     values["credential_keys"] = _keys(table.get("credential_keys", []), (*at, "credential_keys"), reader)
     allow = values["plugins"].allow if values.get("plugins") else None
     registry = values["registry"] = found_plugins(allow)

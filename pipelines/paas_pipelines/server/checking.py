@@ -7,9 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from paas_pipelines.access import resources
-from paas_pipelines.access.identity import pipeline_identity
+from paas_pipelines.access.identity import pipeline_identity, trigger_identity
 from paas_pipelines.access.policy import Access
-from paas_pipelines.access.statements import USE
+from paas_pipelines.access.statements import START, USE
 from paas_pipelines.credentials.types import fields_of_one
 from paas_pipelines.credentials.uses import references
 from paas_pipelines.definitions.automation import FromCredential
@@ -93,6 +93,7 @@ def _settings_file(settings: Settings) -> Iterator[CheckResult]:
     with suppress(DefinitionsError):  # told above
         examined = examine(settings.path, settings.pattern, plugged=plugged_in(found.registry))
         yield from _wanted_credentials(examined.definitions.values(), found)
+        yield from _calls_of_triggers(examined.definitions, found)
         for name, definition in examined.definitions.items():
             for at, reason in _unknown_names(definition, found):
                 line = examined.decoders[definition.source].line((name, *at))
@@ -126,6 +127,27 @@ def _wanted_credentials(definitions: Iterable[Definition], found: Automation) ->
                     hint = did_you_mean(ref.field, fields)
                     told = f'{where}: credential "{ref.name}" has no field "{ref.field}"'
                     yield fault("settings", told, hint)
+
+
+def _calls_of_triggers(definitions: Mapping[str, Definition], found: Automation) -> Iterator[CheckResult]:
+    """What triggers start calls others, at any depth, only where a statement lets the trigger start those."""
+    access = Access(found.access)
+    for definition in definitions.values():
+        called, ahead = dict.fromkeys(_callees(definition)), _callees(definition)
+        while ahead:
+            new = [each for each in _callees(definitions.get(ahead.pop())) if each not in called]
+            called |= dict.fromkeys(new)
+            ahead += new
+        for name in definition.triggers:
+            who = trigger_identity(f"{definition.name}/{name}")
+            for each in called:
+                if not access.may(who, START, resources.pipeline(each)).allowed:
+                    told = f"{definition.source}: {who} may not {START} {resources.pipeline(each)}"
+                    yield warning("settings", f"{told}, which its runs call", "see `access`")
+
+
+def _callees(definition: Definition | None) -> list[str]:
+    return [task.call.pipeline for task in definition.tasks.values() if task.call] if definition else []
 
 
 def _unknown_names(definition: Definition, found: Automation) -> Iterator[tuple[KeyPath, str]]:

@@ -73,7 +73,7 @@ class Safekeeping:
         cls, found: Automation, journal: Journal, runs: RunBook, clock: Callable[[], datetime]
     ) -> "Safekeeping":
         """Notes what happens to runs from now on; raises `StoreError`, `RunnerError`."""
-        access, audit = Access(found.access), await Audit.open(journal, clock)
+        access, audit = Access(found.access, found.people), await Audit.open(journal, clock)
         stored = await StoredCredentials.open(journal, Keys(found.credential_keys), clock)
         runs.observers.append(noting(audit))
         vault = Vault(stored=stored, access=access, audit=audit, configured=found.credentials)
@@ -90,7 +90,7 @@ class Safekeeping:
             raise SettingsError(str(error)) from None
         return Login(
             provider=provider,
-            sessions=await Sessions.open(journal, clock, settings.session),
+            sessions=await Sessions.open(journal, clock, settings.session, settings.domain),
             attempts=Attempts(clock),
             audit=self.audit,
             journal=journal,
@@ -103,7 +103,7 @@ class Safekeeping:
         found = automation_of(settings)
 
         def put_in_force() -> None:
-            self.access.replace(found.access)
+            self.access.replace(found.access, found.people)
             self.vault.configured = found.credentials
             self.audit.note(str(SERVER), "reload", ITSELF, statements=len(found.access))
 

@@ -4,8 +4,10 @@ Told by the book with every record that is saved, so that the note is in the tra
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from paas_pipelines.access import resources
+from paas_pipelines.access.people import person_in
 from paas_pipelines.runs.book import Observer
 from paas_pipelines.runs.run import Decision, Run, Task
 from paas_pipelines.store.audit import Audit
@@ -20,15 +22,19 @@ def noting(audit: Audit) -> Observer:
         elif before.tasks is not after.tasks:
             for task, decision in _new_decisions(before, after):
                 what = "approve" if decision.approved else "reject"
-                told = {"run": after.run_id} | ({"reason": decision.reason} if decision.reason else {})
+                told = {"run": after.run_id, "person": person_in(decision.marks), "reason": decision.reason}
+                told = {name: value for name, value in told.items() if value}
                 audit.note(decision.user, what, resources.task(after.pipeline, task.name), **told)
 
     return saved
 
 
 def _note_start(audit: Audit, run: Run) -> None:
-    origin = run.origin
-    told = {
+    origin, actor = run.origin, run.actor
+    told: dict[str, Any] = {
+        "way": str(actor.way) if actor else "",
+        "as": str(actor.identity) if actor and str(actor.identity) != run.user else "",
+        "groups": actor.identity.groups if actor else (),
         "trigger": origin.trigger,
         "event": origin.event_id,
         "caller": origin.caller_run,

@@ -11,6 +11,11 @@ from typing import Any, Protocol
 
 import attrs
 
+from paas_pipelines.access import resources
+from paas_pipelines.access.actor import Actor, before_actors
+from paas_pipelines.access.identity import PROGRAM
+from paas_pipelines.access.policy import Access
+from paas_pipelines.access.statements import START
 from paas_pipelines.definitions.automation import Call, Match, Message, TaskType
 from paas_pipelines.expressions import patterns
 from paas_pipelines.expressions.expression import ExpressionError
@@ -25,6 +30,7 @@ from paas_pipelines.runs.engine import (
 )
 from paas_pipelines.runs.run import Origin, Run, TaskEnd
 from paas_pipelines.runs.values import outputs_before
+from paas_pipelines.store.audit import Audit
 from paas_pipelines.tasks.entrusting import run_hiding
 from paas_pipelines.tasks.place import Output, Place, TaskOrder
 from paas_pipelines.template.evaluation import Template
@@ -60,6 +66,12 @@ class NativePlace:
 
     actions: Place | None = None
     """Of the types that are not built in."""
+
+    access: Access = attrs.field(factory=Access.open)
+    """Is asked whether whoever has started a run may start what it calls."""
+
+    audit: Audit | None = None
+    """Where it is noted if not."""
 
     async def run(self, order: TaskOrder, output: Output, stop: asyncio.Event) -> TaskEnd | None:
         """As `Place` has it."""
@@ -168,6 +180,8 @@ class NativePlace:
         """The run and its mention in its caller, together; raises `ScheduleRefusedError`."""
         run = order.run
         self._check_chain(run, call)
+        actor = run.actor or before_actors(run.user, run.origin.trigger, run.origin.caller_run)
+        self._check_right(order, actor, call.pipeline)
         computed = {name: self._value(source, order) for name, source in call.params_from.items()}
         called = self.engine.schedule(
             call.pipeline,
@@ -177,11 +191,27 @@ class NativePlace:
                 caller_run=run.run_id,
                 caller_task=order.task.name,
                 root_user=run.origin.root_user or run.user,
+                root=run.origin.root,
                 chain=run.origin.chain + 1,
             ),
+            actor=actor.calling(),
         )
         self.engine.called(run.run_id, order.task.name, called.run_id)
         return called
+
+    def _check_right(self, order: TaskOrder, actor: Actor, pipeline: str) -> None:
+        """As if whoever has started the run asked for it, with the statements of now."""
+        who, wanted = actor.identity, resources.pipeline(pipeline)
+        verdict = self.access.may(who, START, wanted)
+        if verdict.allowed or who.kind == PROGRAM:
+            return
+        if self.audit:
+            told = {"run": order.run.run_id, "task": order.task.name, "reason": verdict.reason}
+            self.audit.note(str(who), START, wanted, "refused", **told)
+        missing = ", and not all of its groups are on record" if who.groups_missing else ""
+        raise ScheduleRefusedError(
+            f"{str(who) or 'nobody'} may not {START} {wanted}: {verdict.reason}{missing}"
+        )
 
     def _check_chain(self, run: Run, call: Call) -> None:
         """Definitions may have changed since their cycles were looked for."""

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import attrs
 
+from paas_pipelines.access.actor import Actor
 from paas_pipelines.definitions.automation import TriggerType
 
 MOST_ATTEMPTS = 5
@@ -76,6 +77,15 @@ class Event:
 
     reason: str = ""
     """Why it was dropped: which key of which trigger did not fit, or that it comes too late."""
+
+    actor: Actor | None = None
+    """Who has fired it."""
+
+    sender: str = ""
+    """The mark (`access.people`) of whoever has caused the delivery, as a signature proves."""
+
+    root: tuple[str, ...] = ()
+    """Marks of whoever has started the run that has ended, and what led to it."""
 
     error: str = ""
     """What kept it from being handled, the last time."""

@@ -15,6 +15,7 @@ from typing import Any
 import attrs
 import structlog
 
+from paas_pipelines.access.actor import Actor
 from paas_pipelines.definitions.automation import Trigger
 from paas_pipelines.definitions.definition import Definition
 from paas_pipelines.runs.engine import Engine
@@ -117,9 +118,10 @@ class Feed:
             raise UnknownTriggerError(full_name(pipeline, trigger))
         return definition.triggers[trigger]
 
-    def fire(self, pipeline: str, trigger: str, user: str) -> Event:
+    def fire(self, pipeline: str, trigger: str, user: str, actor: Actor | None = None) -> Event:
         """Start it now, as if its time had come, whatever its condition says; raises `UnknownTriggerError`.
 
+        Whether the run may call others is asked of `actor`, else of the trigger.
         The event is handled soon; `journal.flushed` before telling of it.
         """
         found = self.trigger(pipeline, trigger)
@@ -130,6 +132,7 @@ class Feed:
             created=self._clock(),
             meta={"fired_by": user} if user else {},
             only=name,
+            actor=actor,
         )
         self.book.add(event)
         return event

@@ -11,8 +11,10 @@ from typing import Any
 import attrs
 import structlog
 
+from paas_pipelines.access.actor import Way, actor_of_trigger
 from paas_pipelines.definitions.automation import Overlap, Trigger, TriggerType
 from paas_pipelines.definitions.definition import Definition
+from paas_pipelines.runs.approving import starters
 from paas_pipelines.runs.engine import Engine, ScheduleRefusedError
 from paas_pipelines.runs.run import UNTRUSTED, Origin, Run, TaskStatus
 from paas_pipelines.store.codec import as_json
@@ -114,6 +116,7 @@ class Handler:
 
     def _scheduled(self, pipeline: str, trigger: str, event: Event, start: Start) -> Run:
         """Raises `ScheduleRefusedError`."""
+        way = Way.SCHEDULE if event.identity.type is TriggerType.SCHEDULE else Way.TRIGGER
         return self._engine.schedule(
             pipeline,
             variables=start.variables,
@@ -123,9 +126,11 @@ class Handler:
                 trigger=trigger,
                 event_id=event.event_id,
                 root_user=event.meta.get("root_user", ""),
+                root=event.root,
                 chain=int(event.meta.get("chain", 0)),
                 held=start.held,
             ),
+            actor=event.actor or actor_of_trigger(trigger, way, start.causes),
         )
 
     def _overlapping(self, pipeline: str, trigger: Trigger, name: str) -> Sequence[Run]:
@@ -164,6 +169,7 @@ class Handler:
             identity=Identity(trigger=after.pipeline, type=TriggerType.PIPELINE),
             created=after.end or after.created,
             meta=meta,
+            root=starters(after),
         )
         self._book.add(event, data)
 

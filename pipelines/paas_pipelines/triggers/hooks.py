@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import attrs
 import structlog
 
+from paas_pipelines.access.people import mark_of_sender
 from paas_pipelines.definitions.automation import FromCredential, TriggerType, Webhook
 from paas_pipelines.runs.engine import Engine
 from paas_pipelines.store.codec import as_json
@@ -22,6 +23,7 @@ from paas_pipelines.triggers.event import Event, Identity
 from paas_pipelines.triggers.event_book import EventBook, TooManyWaitError
 from paas_pipelines.triggers.judging import full_name
 from paas_pipelines.triggers.signatures import Headers
+from paas_pipelines.triggers.trust import sender_of
 from paas_runner.loop.timing import Clock
 from paas_runner.secret import Secret
 from paas_runner.store.protocol import StoreError
@@ -146,7 +148,12 @@ class Hooks:
             return _refused(400, f"Error decoding JSON: {error}")
         if not self._may_come(path):
             return _refused(429, "Too many deliveries", {"Retry-After": str(int(_MINUTE))})
-        return await self._kept(delivery, triggers)
+        sender = ""
+        if signatures.is_signed_body(hook.provider, accepted) and (
+            name := sender_of(hook.provider, delivery.payload)
+        ):
+            sender = mark_of_sender(hook.secret.name, name)
+        return await self._kept(delivery, triggers, sender)
 
     async def _trusting(
         self, path: str, triggers: Sequence[Listener]
@@ -163,7 +170,7 @@ class Hooks:
                 found.append(each)
         return found, accepted
 
-    async def _kept(self, delivery: Delivery, triggers: Sequence[Listener]) -> Answer:
+    async def _kept(self, delivery: Delivery, triggers: Sequence[Listener], sender: str) -> Answer:
         """A new event, unless all triggers of the path have had it."""
         if self._journal.trouble:
             return _unavailable("Deliveries cannot be stored")
@@ -181,6 +188,7 @@ class Hooks:
             identity=Identity(trigger=delivery.path, type=TriggerType.WEBHOOK),
             created=self._clock(),
             meta=delivery.meta,
+            sender=sender,
             spent=tuple(spent),
             barred=tuple(each.trigger for each in self.at(delivery.path) if each.trigger not in keys),
         )

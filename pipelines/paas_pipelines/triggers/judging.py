@@ -5,6 +5,7 @@ from typing import Any
 
 import attrs
 
+from paas_pipelines.access.people import mark_of_name
 from paas_pipelines.definitions.automation import Trigger, TriggerType
 from paas_pipelines.definitions.definition import Definition
 from paas_pipelines.definitions.naming import OF_AN_EVENT
@@ -35,6 +36,8 @@ class Start:
     user: str
     partition: str
     held: bool = False
+    causes: tuple[str, ...] = ()
+    """Marks of whoever has caused it: the sender of a signed delivery, and whom the file itself names."""
 
 
 def full_name(pipeline: str, trigger: str) -> str:
@@ -80,6 +83,7 @@ def judged(definition: Definition, trigger: Trigger, event: Event, payload: Any,
         user=event.meta.get("fired_by") or _user(trigger, data) or f"trigger/{name}",
         partition=_text("partition", trigger.partition, data),
         held=held,
+        causes=(*filter(None, (event.sender,)), *_named(trigger)),
     )
 
 
@@ -167,6 +171,13 @@ def _text(what: str, source: str | None, data: Mapping[str, Any]) -> str:
     if not isinstance(value, str):
         raise RefusedError(f"{what}: must be a string")
     return value.encode(errors="replace").decode()
+
+
+def _named(trigger: Trigger) -> tuple[str, ...]:
+    """Whom the pipeline's file names as the one who starts it: a text, and nothing out of an event."""
+    if trigger.user is None or compiled(trigger.user, OF_AN_EVENT).names:
+        return ()
+    return mark_of_name(_user(trigger, {}))
 
 
 def _user(trigger: Trigger, data: Mapping[str, Any]) -> str:

@@ -89,6 +89,12 @@ def is_signed_id(provider: str, secrets: Iterable[Secret]) -> bool:
     return provider == "standard" or (provider == "gitlab" and by_key)
 
 
+def is_signed_body(provider: str, secrets: Sequence[Secret]) -> bool:
+    """Whether whichever of these secrets has proven it, what the delivery says is signed."""
+    by_key = all(secret.reveal().startswith(WHSEC) for secret in secrets if secret.reveal())
+    return provider in ("github", "standard") or (provider == "gitlab" and by_key)
+
+
 def standard_key(secret: str) -> bytes:
     """The key in the text of a secret of Standard Webhooks; raises `SecretFormError`."""
     try:

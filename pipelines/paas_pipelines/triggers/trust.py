@@ -7,6 +7,11 @@ request in it is one, whatever its header says.
 from collections.abc import Mapping
 from typing import Any
 
+_MOST_NAME = 200
+_SENDERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "github": (("sender", "login"),),
+    "gitlab": (("user_username",), ("user", "username")),
+}
 _GITHUB = frozenset({"push", "create", "delete", "release"})
 _GITLAB = frozenset({"push", "tag_push", "release"})
 _OF_ANYBODY = ("issue", "comment", "review", "discussion", "forkee")
@@ -23,6 +28,18 @@ def is_trusted(provider: str, event: str, payload: Any) -> bool:
     if not isinstance(payload, dict):
         return False
     return _is_github_trusted(event, payload) if provider == "github" else _is_gitlab_trusted(payload)
+
+
+def sender_of(provider: str, payload: Any) -> str:
+    """Who has caused it, where the provider itself says so; empty where it does not.
+
+    Never an author of commits: those names are whatever their writer likes. To be asked of payloads alone
+    that are covered by a signature. Sources: docs.github.com, "Webhook events and payloads" (`sender`);
+    docs.gitlab.com, "Webhook events" (`user_username` of pushes, else `user`).
+    """
+    found = (_at(payload, *path) for path in _SENDERS.get(provider, ()))
+    name = next((each for each in found if isinstance(each, str) and each), "")
+    return name if name.isprintable() and len(name) <= _MOST_NAME else ""
 
 
 def may_be_repeated(event: str, payload: Any) -> bool:
