@@ -215,6 +215,24 @@ def _read(client: Client, container: str, since: int) -> Iterator[Sequence[Entry
             yield ()  # the engine is there: it has nothing to say
 
 
+@contextlib.contextmanager
+def archived(client: Client, container: str, path: str) -> Iterator[Iterator[bytes]]:
+    """A file or folder as a tar in pieces; raises what the SDK and its libraries do.
+
+    The SDK's own way leaves the connection to an archive that is not read to its end; until it is closed, the
+    engine holds the container, which then can not be removed.
+    """
+    session: requests.Session = client
+    url = f"{client.base_url}/v{client.api_version}/containers/{quote(container)}/archive"
+    answer = session.get(url, params={"path": path}, stream=True, timeout=client.timeout)
+    with contextlib.closing(answer):
+        try:
+            answer.raise_for_status()
+        except requests.HTTPError as error:
+            create_api_error_from_http_exception(error)
+        yield answer.iter_content(_PIECE_BYTES)
+
+
 def _parsed(data: bytes) -> tuple[Sequence[Entry], bytes]:
     """The entries in it, and what has come of the next one."""
     found, at = [], 0

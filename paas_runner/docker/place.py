@@ -35,7 +35,7 @@ from paas_runner.docker.labels import (
     moment,
     remove,
 )
-from paas_runner.docker.output import lines_of
+from paas_runner.docker.output import archived, lines_of
 from paas_runner.docker.registries import PullPolicy, RegistryLogin, own_login, pull, registry_of
 from paas_runner.docker.states import age, ended, ended_at, is_new
 from paas_runner.docker.volumes import parsed_volumes
@@ -187,11 +187,12 @@ class DockerPlace:
         op = f"copy from {name}"
 
         def read(client: Client) -> bytes:
-            pieces, found = client.get_archive(name, path)[0], bytearray()
-            for piece in pieces:
-                found += piece
-                if len(found) > most_bytes:
-                    raise self._rejected(op, f"{path} has more than {most_bytes} bytes")
+            found = bytearray()
+            with archived(client, name, path) as pieces:
+                for piece in pieces:
+                    found += piece
+                    if len(found) > most_bytes:
+                        raise self._rejected(op, f"{path} has more than {most_bytes} bytes")
             return bytes(found)
 
         return await self._engine.call(op, read)

@@ -42,6 +42,7 @@ HOSTILE = {
     "no file": "mkfifo x",
     "a device": "mknod x c 1 5 || mkfifo x",
     "a link out of it": "ln -s /etc/passwd x",
+    "too much": "truncate -s 300M x",
 }
 
 
