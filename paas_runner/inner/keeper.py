@@ -5,6 +5,8 @@ Run as a script of its own, with little of the standard library, so that it star
 - standard input: what to run (`process.py` writes it), then one byte for each request to terminate the
   program's group, or to interrupt it; its end means that the inner runner wants an end, or is no more;
 - standard output: the program's, and its errors unless an argument names another descriptor for them;
+- the second argument, if there is one: a file that is made before the program is started, once and for all:
+  where it is there already, the program is not started;
 - standard error: why the program could not be started, or at its end, after a NUL, what it has used: the
   KiB of memory of its largest process, and the seconds of CPU of all;
 - exit code: the program's, as a shell counts.
@@ -27,6 +29,7 @@ from collections.abc import Iterator
 _PR_SET_CHILD_SUBREAPER = 36
 _REQUESTS = 0
 _ERRORS = int(sys.argv[1]) if __name__ == "__main__" and len(sys.argv) > 1 else 1
+_GATE = sys.argv[2] if __name__ == "__main__" and len(sys.argv) > 2 else ""
 _INTERRUPT = b"I"
 _NOT_STARTED, _KILLED = 126, 137
 _LAST_OUTPUT_SECONDS = 2.0  # for those who hold the output when the program has ended
@@ -43,7 +46,10 @@ def main() -> int:
     signal.set_wakeup_fd(alarm)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     try:
-        program = _start(_task())
+        task = _task()
+        if _GATE:
+            pass_gate(_GATE)
+        program = _start(task)
     except (OSError, ValueError) as error:
         os.write(2, str(error).encode(errors="replace"))
         return _NOT_STARTED
@@ -55,6 +61,16 @@ def main() -> int:
     with contextlib.suppress(OSError):  # whoever has killed us no longer reads
         os.write(2, b"\0%d %.3f" % (used.ru_maxrss, used.ru_utime + used.ru_stime))
     return _KILLED if code is None else code
+
+
+def pass_gate(path: str) -> None:
+    """Have it on the disk that the program begins; raises FileExistsError where that was decided before."""
+    for each, flags in ((path, os.O_CREAT | os.O_EXCL | os.O_WRONLY), (os.path.dirname(path), os.O_RDONLY)):  # noqa: PTH120
+        descriptor = os.open(each, flags | os.O_CLOEXEC, 0o600)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _task() -> list[bytes]:

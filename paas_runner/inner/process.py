@@ -40,11 +40,13 @@ async def launched(
     used: Used = lambda _memory, _cpu: None,
     errors: Write | None = None,
     interrupted: bool = False,
+    gate: PurePath | None = None,
 ) -> AsyncIterator[RunningProgram]:
     """Start a program with exactly this environment; leaving the context kills it and all it has started.
 
     Its errors are written with its output unless there is `errors`. What `terminate` sends is SIGTERM, or
-    SIGINT for one that is to be `interrupted`. Raises OSError when it cannot be started, as its `wait` does,
+    SIGINT for one that is to be `interrupted`. The file `gate` is made before the program is started; if it
+    is there already, that is not started. Raises OSError when it cannot be started, as its `wait` does,
     and ValueError for text that is none.
     """
     task = keepers_task(command, folder, environment)
@@ -57,7 +59,7 @@ async def launched(
             outputs.append(await _collect(reading, each))
         keeper = await asyncio.create_subprocess_exec(
             *KEEPER_COMMAND,
-            *map(str, ends[1:]),
+            *(map(str, ends[1:]) if gate is None else (str(ends[1]) if errors else "1", str(gate))),
             cwd="/",
             env={name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ},
             stdin=asyncio.subprocess.PIPE,

@@ -101,8 +101,8 @@ def test_a_job_that_nobody_stops_any_more_is_found(monkeypatch):
     """As if all tasks of a run that a restart cancels were simply said to be canceled."""
     recovered = stepping.recovered
 
-    def hasty(run, now):
-        run = recovered(run, now)
+    def hasty(run, now, never_began):
+        run = recovered(run, now, never_began)
         for task in run.tasks if run.canceled else ():
             if task.status is TaskStatus.RUNNING:
                 run = run.with_task(became(task, TaskStatus.CANCELED))
@@ -113,7 +113,7 @@ def test_a_job_that_nobody_stops_any_more_is_found(monkeypatch):
 
 
 def test_a_task_that_is_repeated_without_leave_is_found(monkeypatch):
-    def repeats(run, now):
+    def repeats(run, now, _never_began):
         for task in run.tasks:
             if task.status is TaskStatus.RUNNING and not task.definition.elsewhere:
                 again = task.attempt + 1

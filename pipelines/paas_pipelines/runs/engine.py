@@ -6,6 +6,7 @@ consistent state of the book to the next without an await. What is to be done ou
 """
 
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -285,10 +286,15 @@ class Engine:
         self.changes.notify()
         return True
 
-    def recover(self) -> None:
-        """Once, before anything else, with the records of a server that may have been killed."""
-        now = self._clock()
-        self._save(*(stepping.recovered(run, now) for run in self.book.all_active()))
+    def recover(self, never_began: Collection[tuple[str, str]] = ()) -> None:
+        """Once, before anything else, with the records of a server that may have been killed.
+
+        `never_began` are runs and tasks: of these it is certain although their records say `running`.
+        """
+        now, names = self._clock(), defaultdict[str, list[str]](list)
+        for run_id, task in never_began:
+            names[run_id].append(task)
+        self._save(*(stepping.recovered(run, now, names[run.run_id]) for run in self.book.all_active()))
         self._cancel(self._undefined())
         self._dequeue(*self.definitions)
         self.changes.notify()

@@ -1,6 +1,6 @@
 """What happens to a run: each function takes a record and makes the next one, as far as it goes by itself."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import attrs
@@ -66,20 +66,26 @@ def blocked(run: Run, name: str, asked: Asked, now: datetime) -> Run:
     return advanced(run.with_task(became(task, TaskStatus.BLOCKED, asked=asked)), now)
 
 
-def recovered(run: Run, now: datetime) -> Run:
+def recovered(run: Run, now: datetime, never_began: Collection[str] = ()) -> Run:
     """As it goes on after the server died, and with it the tasks of this machine that ran (§8).
 
     Those that were to be stopped have stopped. Those with `restart: retry` run again, as does what is code
-    of the server itself. Any other one ends the run, as prunner does: canceled, not completed; but its jobs
-    elsewhere, which outlived us, are stopped first, and so are the runs that it has called. A run that had
-    failed before its `on_error` task died has failed.
+    of the server itself, and what `never_began` although its record says that it runs. Any other one ends the
+    run, as prunner does: canceled, not completed; but its jobs elsewhere, which outlived us, are stopped
+    first, and so are the runs that it has called. A run that had failed before its `on_error` task died has
+    failed.
     """
     if not run.active:
         return run
     run = approving.reopened(run, now)
     dead = [task for task in run.tasks if task.status is TaskStatus.RUNNING and not _outlives(task)]
     wanted = [task for task in dead if not run.stops(task) and not run.is_hook(task)]
-    lost = any(task.definition.restart is not Restart.RETRY for task in wanted)
+    lost = any(
+        task.definition.restart is not Restart.RETRY and task.name not in never_began for task in wanted
+    )
+    wanted += [
+        task for task in dead if run.is_hook(task) and not run.stops(task) and task.name in never_began
+    ]
     for task in dead:
         if task in wanted and not lost:
             again = became(task, TaskStatus.RUNNING, attempt=task.attempt + 1, start=now)

@@ -6,6 +6,7 @@ the second harms nothing. Taken apart in the other order, the records go to the 
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from typing import Any
 
 import attrs
 import structlog
+from starlette.applications import Starlette
 from starlette.routing import Route
 
 from paas_pipelines.api import hooks
@@ -38,11 +40,13 @@ from paas_pipelines.server.plugging import plugged_in
 from paas_pipelines.server.reloading import Reloading
 from paas_pipelines.server.safekeeping import Safekeeping, automation_of, without_secrets
 from paas_pipelines.server.settings import Settings
-from paas_pipelines.store.opening import FILES
+from paas_pipelines.store.opening import FILES, Store
 from paas_pipelines.store.opening import opened as store_opened
 from paas_pipelines.tasks.conductor import Conductor
+from paas_pipelines.tasks.executing.executors import Executors
 from paas_pipelines.tasks.executing.executors import opened as executors_opened
 from paas_pipelines.tasks.files import RunFiles
+from paas_pipelines.tasks.gate import Gate
 from paas_pipelines.tasks.job_server import JobServer
 from paas_pipelines.tasks.local import LocalPlace, kill_what_is_left, with_more_files
 from paas_pipelines.tasks.native import NativePlace
@@ -51,6 +55,7 @@ from paas_pipelines.tasks.workers import all_workers, waiting_tasks
 from paas_pipelines.tasks.workspace import Workspaces
 from paas_pipelines.triggers.feed import Feed
 from paas_pipelines.triggers.hooks import HookLimits
+from paas_runner.secret import Secret
 from paas_runner.server.connections import Connections
 from paas_runner.server.waiting import keep_sweeping
 from paas_runner.service.systemd import ServiceManager
@@ -87,6 +92,27 @@ class Server:
         return f"{len(pipelines)} pipelines, {active} running, {waiting} waiting"
 
 
+@attrs.frozen(kw_only=True)
+class _Kept:
+    """What outlives the process, opened and recovered."""
+
+    store: Store
+    keeping: Safekeeping
+    outbox: Outbox
+    engine: Engine
+    feed: Feed
+    gate: Gate
+
+
+@attrs.frozen(kw_only=True)
+class _Places:
+    """Where tasks run."""
+
+    files: RunFiles
+    jobs: JobServer
+    executors: Executors
+
+
 @asynccontextmanager
 async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[Server]:
     """A server that answers, until the end; raises `RunnerError` if it cannot start."""
@@ -106,134 +132,174 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
         sockets = await bound(address, **WORDS) if address else ()
         for each in sockets:
             stack.callback(each.close)
-        journal = store.journal
-        keeping = await Safekeeping.open(found, journal, store.runs, _now)
-        outbox = await Outbox.opened(journal, _notifiers(found), _now)
-        store.runs.observers.append(NoticesOfRuns(outbox, settings.external_url or ""))
-        engine = Engine(_now, store.runs, definitions, stdout=store.logs.last_words)
-        feed = await Feed.opened(
-            engine,
-            journal,
-            _now,
-            secrets=keeping.vault,
-            limits=HookLimits(
-                body_bytes=found.limits.body_bytes,
-                depth=found.limits.depth,
-                deliveries_a_minute=found.limits.deliveries_per_minute,
-                read_seconds=found.limits.read_seconds.total_seconds(),
-            ),
-        )
-        await asyncio.to_thread(kill_what_is_left, list(engine.activities()))
-        engine.recover()
-        await journal.flushed()
-        workspaces = Workspaces(settings.data.absolute() / "work")
-        workspaces.sweep()
-        kept = RunFiles(settings.data / FILES, journal)
-        kept.sweep(store.runs.runs())
-        local = LocalPlace(environment, files=with_more_files(), workspaces=workspaces, kept=kept)
-        jobs = JobServer.open(
-            engine=engine,
-            journal=journal,
-            secret=secret,
-            clock=_now,
-            book=store.jobs,
-            files=kept,
-            reveal=keeping.vault.value,
-            most_log_bytes=settings.max_log_bytes,
-            stuck_after=found.limits.stuck_after,
-        )
-        executors = await stack.enter_async_context(
-            executors_opened(
-                journal=journal,
-                book=store.runs,
-                logs=store.logs,
-                local=local,
-                remote=jobs.place,
-                reveal=keeping.vault.value,
-                vault=keeping.vault,
-                registry=found.registry,
-            )
-        )
+        kept = await _recovered(settings, found, store, definitions)
+        places = await stack.enter_async_context(_places(settings, found, kept, environment, secret))
+        served = await _served(settings, found, kept, places, secret)
+        api = _api(served, kept, places)
         own_runners = None
         if settings.runners:
             from paas_pipelines.server.local_runners import LocalRunners
 
-            own_runners = LocalRunners(settings, jobs)
-        served = Served(
-            engine=engine,
-            journal=journal,
-            logs=store.logs,
-            secret=secret,
-            clock=_now,
-            access=keeping.access,
-            token_domain=found.token_domain,
-            audit=keeping.audit,
-            vault=keeping.vault,
-            login=await keeping.login(journal, _now, settings.external_url or ""),
-            feed=feed,
-            files=kept,
-            leaks=executors.executions.leaks,
-        )
-        pages = PipelinePages(
-            served,
-            workers=partial(all_workers, jobs.coordinator),
-            waiting=lambda: list(waiting_tasks(engine, jobs.coordinator)),
-            leaks=executors.executions.leaks,
-        )
-        routes = [*pages.routes(), metrics.route(served, feed, outbox), *hooks.routes(feed)]
-        api = create_app(served, own_routes=[Route("/api/v4/{rest:path}", jobs.app), *routes])
-        connections = Connections(AccessLog(api), BOUNDS)
+            own_runners = LocalRunners(settings, places.jobs)
         if sockets:
-            await connections.start(sockets)
-            stack.push_async_callback(connections.stop)
-            log.info("`paas-pipelines debug`, with the same options, prints a token for trying things out")
-            log.info("HTTP API listening", address=settings.address, port=port_of(sockets[0]))
+            await _listening(stack, api, sockets, settings.address)
         if own_runners:
             await stack.enter_async_context(own_runners.serving())
-        conductor = Conductor(
-            engine,
-            journal,
-            store.logs,
-            lambda _task: executors,
-            clock=_now,
-            vault=keeping.vault,
-            native=NativePlace(
-                engine=engine,
-                clock=_now,
-                notices=outbox if found.notifiers else None,
-                link=partial(page_of_run, settings.external_url or ""),
-                most_open=found.limits.open_approvals,
-                actions=PluggedActions(registry=found.registry),
-                access=keeping.access,
-                audit=keeping.audit,
-            ),
-        )
-        reloading = Reloading(
-            engine=engine,
-            load_settings=partial(keeping.reread, settings),
-            manager=manager,
-            load=load,
-            stamps=partial(_stamps, settings),
-            seen=seen,
-            every_seconds=settings.poll_interval.total_seconds() if settings.watch else None,
-        )
         yield Server(
-            engine=engine,
-            conductor=conductor,
-            reloading=reloading,
-            feed=feed,
+            engine=kept.engine,
+            conductor=_conductor(settings, found, kept, places),
+            reloading=Reloading(
+                engine=kept.engine,
+                load_settings=partial(kept.keeping.reread, settings),
+                manager=manager,
+                load=load,
+                stamps=partial(_stamps, settings),
+                seen=seen,
+                every_seconds=settings.poll_interval.total_seconds() if settings.watch else None,
+            ),
+            feed=kept.feed,
             served=served,
             beside=(
-                reloading.run,
-                feed.run,
-                outbox.run,
-                partial(keep_sweeping, jobs.coordinator),
-                keeping.audit.keep_forgetting,
+                kept.feed.run,
+                kept.outbox.run,
+                partial(kept.gate.keep_sweeping, kept.engine.activities, store.journal),
+                partial(keep_sweeping, places.jobs.coordinator),
+                kept.keeping.audit.keep_forgetting,
                 api.state.warm,
-                executors.keep_paying,
+                places.executors.keep_paying,
             ),
-            afterwards=executors.paid,
+            afterwards=places.executors.paid,
         )
+
+
+async def _recovered(
+    settings: Settings, found: Automation, store: Store, definitions: Mapping[str, Definition]
+) -> _Kept:
+    """With the records of a server that may have been killed gone on from, and on the disk as they are now.
+
+    Whoever is to hear of that observes the runs before.
+    """
+    journal = store.journal
+    keeping = await Safekeeping.open(found, journal, store.runs, _now)
+    outbox = await Outbox.opened(journal, _notifiers(found), _now)
+    store.runs.observers.append(NoticesOfRuns(outbox, settings.external_url or ""))
+    engine = Engine(_now, store.runs, definitions, stdout=store.logs.last_words)
+    limits = HookLimits(
+        body_bytes=found.limits.body_bytes,
+        depth=found.limits.depth,
+        deliveries_a_minute=found.limits.deliveries_per_minute,
+        read_seconds=found.limits.read_seconds.total_seconds(),
+    )
+    feed = await Feed.opened(engine, journal, _now, secrets=keeping.vault, limits=limits)
+    gate = Gate(settings.data.absolute() / "begun")
+    never_began = gate.shut(engine.activities())
+    await asyncio.to_thread(kill_what_is_left, list(engine.activities()))
+    engine.recover(never_began)
+    await gate.sweep(engine.activities, journal)
+    return _Kept(store=store, keeping=keeping, outbox=outbox, engine=engine, feed=feed, gate=gate)
+
+
+@asynccontextmanager
+async def _places(
+    settings: Settings, found: Automation, kept: _Kept, environment: Mapping[str, str], secret: Secret
+) -> AsyncIterator[_Places]:
+    store, vault = kept.store, kept.keeping.vault
+    workspaces = Workspaces(settings.data.absolute() / "work")
+    workspaces.sweep()
+    files = RunFiles(settings.data / FILES, store.journal)
+    files.sweep(store.runs.runs())
+    local = LocalPlace(
+        environment, files=with_more_files(), workspaces=workspaces, kept=files, gate=kept.gate
+    )
+    jobs = JobServer.open(
+        engine=kept.engine,
+        journal=store.journal,
+        secret=secret,
+        clock=_now,
+        book=store.jobs,
+        files=files,
+        reveal=vault.value,
+        most_log_bytes=settings.max_log_bytes,
+        stuck_after=found.limits.stuck_after,
+    )
+    async with executors_opened(
+        journal=store.journal,
+        book=store.runs,
+        logs=store.logs,
+        local=local,
+        remote=jobs.place,
+        reveal=vault.value,
+        vault=vault,
+        registry=found.registry,
+    ) as executors:
+        yield _Places(files=files, jobs=jobs, executors=executors)
+
+
+async def _served(
+    settings: Settings, found: Automation, kept: _Kept, places: _Places, secret: Secret
+) -> Served:
+    store, keeping = kept.store, kept.keeping
+    return Served(
+        engine=kept.engine,
+        journal=store.journal,
+        logs=store.logs,
+        secret=secret,
+        clock=_now,
+        access=keeping.access,
+        token_domain=found.token_domain,
+        audit=keeping.audit,
+        vault=keeping.vault,
+        login=await keeping.login(store.journal, _now, settings.external_url or ""),
+        feed=kept.feed,
+        files=places.files,
+        leaks=places.executors.executions.leaks,
+    )
+
+
+def _api(served: Served, kept: _Kept, places: _Places) -> Starlette:
+    """All that is answered: the API, pages, hooks, metrics, and the runner's protocol."""
+    coordinator = places.jobs.coordinator
+    pages = PipelinePages(
+        served,
+        workers=partial(all_workers, coordinator),
+        waiting=lambda: list(waiting_tasks(kept.engine, coordinator)),
+        leaks=served.leaks,
+    )
+    own = [Route("/api/v4/{rest:path}", places.jobs.app), *pages.routes()]
+    own += [metrics.route(served, kept.feed, kept.outbox), *hooks.routes(kept.feed)]
+    return create_app(served, own_routes=own)
+
+
+async def _listening(
+    stack: AsyncExitStack, api: Starlette, sockets: Sequence[socket.socket], address: str
+) -> None:
+    """Until the stack is closed."""
+    connections = Connections(AccessLog(api), BOUNDS)
+    await connections.start(sockets)
+    stack.push_async_callback(connections.stop)
+    log.info("`paas-pipelines debug`, with the same options, prints a token for trying things out")
+    log.info("HTTP API listening", address=address, port=port_of(sockets[0]))
+
+
+def _conductor(settings: Settings, found: Automation, kept: _Kept, places: _Places) -> Conductor:
+    return Conductor(
+        kept.engine,
+        kept.store.journal,
+        kept.store.logs,
+        lambda _task: places.executors,
+        clock=_now,
+        vault=kept.keeping.vault,
+        native=NativePlace(
+            engine=kept.engine,
+            clock=_now,
+            notices=kept.outbox if found.notifiers else None,
+            link=partial(page_of_run, settings.external_url or ""),
+            most_open=found.limits.open_approvals,
+            actions=PluggedActions(registry=found.registry),
+            access=kept.keeping.access,
+            audit=kept.keeping.audit,
+        ),
+    )
 
 
 def _loader(settings: Settings, found: Automation) -> Callable[[], Mapping[str, Definition]]:

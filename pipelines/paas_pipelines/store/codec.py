@@ -4,13 +4,16 @@ Fields that a newer version added are ignored by an older one, and those that an
 their defaults. The texts are ASCII: what clients send may have half a character, which no file takes.
 """
 
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import cattrs
+from cattrs.gen import make_dict_structure_fn
 
+from paas_pipelines.definitions.definition import TaskDefinition
 from paas_runner.secret import Secret
 from paas_runner.store.protocol import StoreError
 
@@ -25,6 +28,16 @@ _RECORDS.register_unstructure_hook(datetime, lambda moment: moment.isoformat())
 _RECORDS.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
 _RECORDS.register_unstructure_hook(timedelta, lambda span: span.total_seconds())
 _RECORDS.register_structure_hook(timedelta, lambda value, _: timedelta(seconds=float(value)))
+_structured_definition = make_dict_structure_fn(TaskDefinition, _RECORDS)
+
+
+@functools.lru_cache(maxsize=4096)
+def _definition(text: str) -> TaskDefinition:
+    """One for all runs that have the same: most of what a run is, in time and in memory."""
+    return _structured_definition(json.loads(text), TaskDefinition)
+
+
+_RECORDS.register_structure_hook(TaskDefinition, lambda value, _: _definition(as_json(value)))
 
 
 def to_text(record: Any) -> str:

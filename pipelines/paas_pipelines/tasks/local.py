@@ -18,6 +18,7 @@ from paas_pipelines.runs.engine import Activity
 from paas_pipelines.runs.run import NO_EXIT_CODE, TaskEnd
 from paas_pipelines.tasks import shell
 from paas_pipelines.tasks.files import FilesError, RunFiles
+from paas_pipelines.tasks.gate import Gate
 from paas_pipelines.tasks.job_spec import RUN_ID
 from paas_pipelines.tasks.place import Output, TaskOrder, before, order_of
 from paas_pipelines.tasks.script import program_of, rendered
@@ -80,6 +81,9 @@ class LocalPlace:
     workspaces: Workspaces = Workspaces()
     kept: RunFiles | None = None
     """Where tasks leave files, if they can."""
+
+    gate: Gate | None = None
+    """What proves that one has begun."""
 
     async def run(self, order: TaskOrder, output: Output, stop: asyncio.Event) -> TaskEnd:
         """As `Place` has it; `stop` is set, too, when the task has taken too long."""
@@ -183,9 +187,18 @@ class _Task:
         """To its end, by itself or by SIGINT; whoever leaves its context kills what is left then."""
         folder, environment = self.folder, self.environment
         out, err = self.output.stdout, self.output.stderr
+        gate = self.place.gate.of(self.order.run, self.order.task) if self.place.gate else None
+        if gate and gate.exists():  # by the session before
+            gate = None
         try:
             async with launched(
-                command, folder=folder, environment=environment, write=out, errors=err, interrupted=True
+                command,
+                folder=folder,
+                environment=environment,
+                write=out,
+                errors=err,
+                interrupted=True,
+                gate=gate,
             ) as program:
                 ended = asyncio.ensure_future(program.wait())
                 by_itself = await before(self.stop, ended)

@@ -29,10 +29,12 @@ from paas_pipelines.store.codec import records
 from paas_pipelines.store.disk import FILE, SCHEMA, DiskJournal
 from paas_pipelines.store.logs import Stream
 from paas_pipelines.tasks.conductor import Conductor
+from paas_pipelines.tasks.gate import Gate
 from paas_pipelines.tasks.job_server import JobServer
 from paas_pipelines.tasks.job_spec import RUN_ID
 from paas_pipelines.tasks.native import NativePlace
 
+from paas_runner.inner.keeper import pass_gate
 from paas_runner.pipelines.reports import StateReport
 from paas_runner.pipelines.states import JobState
 from paas_runner.secret import Secret
@@ -500,6 +502,17 @@ class World:
         if any(work.alive and work.run_id == run_id for work in self.works):
             self.complaints.append(f"{run_id} {since}, but something of it runs")
 
+    def must_be_lost(self, before, book):
+        """A restart cancels a run only for a task that really began, and may not run again."""
+        for run_id, run in before.items():
+            if run.canceled or not book.run(run_id).canceled:
+                continue
+            begun = {work.task: work.attempt for work in self.works if work.run_id == run_id}
+            ran = [one for one in run.tasks if one.status is TaskStatus.RUNNING]
+            if not any(begun.get(one.name) == one.attempt for one in ran):
+                self.complaints.append(f"{run_id} was canceled although nothing of it had begun")
+            self.counts["canceled by a restart"] += 1
+
     def begins(self, run_id, name, life, attempt=1):
         """Something is really started for a task."""
         where = f"{run_id} {name}"
@@ -616,14 +629,19 @@ class Server:
         self.engine = engine = Engine(
             virtual_now, store.runs, world.definitions, new_id=world.new_id, stdout=store.logs.last_words
         )
-        engine.recover()
+        gate = Gate(world.folder / "begun")
+        before = {run.run_id: run for run in store.runs.all_active()}
+        engine.recover(gate.shut(engine.activities()))
+        world.must_be_lost(before, store.runs)
+        await gate.sweep(engine.activities, journal)
         secret = Secret("a secret for the tokens")
         self.jobs = JobServer.open(
             engine=engine, journal=journal, secret=secret, clock=virtual_now, book=store.jobs
         )
         asked = Hasty(journal) if world.plant == "answers early" else journal
         self.served = Served(engine=engine, journal=asked, logs=store.logs, secret=secret, clock=virtual_now)
-        place_of = await self._places(store, self.jobs, Here(world, self.life))
+        here = Here(world, self.life, gate)
+        place_of = await self._places(store, self.jobs, here)
         self.conductor = Conductor(
             engine,
             Hasty(journal) if world.plant == "acts early" else journal,
@@ -718,10 +736,13 @@ class Here:
 
     world: World
     life: Life
+    gate: Gate
 
     async def run(self, order, output, stop):
         world, rng = self.world, self.world.rng
+        await asyncio.sleep(rng.choice([0, 0, 0.01, 1]))  # until there is room, and its keeper is there
         await self.life.goes_on()
+        pass_gate(str(self.gate.of(order.run, order.task)))
         work = world.begins(order.run.run_id, order.task.name, self.life, order.task.attempt)
         try:
             output.stdout(b"begun\n")

@@ -56,7 +56,12 @@ async def opened(
             plugged=PluggedExecutors(registry=registry, executions=executions),
             contained=contained,
             hooks=Hooks(
-                local=local, contained=contained, executions=executions, book=book, logs=logs, vault=vault
+                local=attrs.evolve(local, gate=None),  # what a hook does is on record by itself
+                contained=contained,
+                executions=executions,
+                book=book,
+                logs=logs,
+                vault=vault,
             ),
             executions=executions,
             book=book,
