@@ -22,7 +22,7 @@ pipelines:
   many:
     concurrency: 9
     tasks:
-      before: {type: end, end: success}
+      before: {compare: 'true'}
       say: {depends_on: [before], script: ['echo "{{ .n }}" >> begun']}
 """
 
