@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.plans.test_house_of_plans import lines_of_code
 
 PACKAGE = Path(__file__).parents[2] / "pipelines" / "paas_pipelines"
-MOST_LINES = 18_000
+MOST_LINES = 18_100
 
 
 def test_it_grows_no_further():
