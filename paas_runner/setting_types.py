@@ -8,7 +8,7 @@ import math
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NewType, Protocol, get_args, get_origin
@@ -18,6 +18,7 @@ import attrs
 from paas_runner.addresses import AddressError, listen_place, parsed
 from paas_runner.database_url import EXPECTED, DatabaseUrl, database_url
 from paas_runner.job.durations import nanoseconds
+from paas_runner.plain_text import did_you_mean
 from paas_runner.secret import Secret
 
 Url = NewType("Url", str)
@@ -89,11 +90,17 @@ class Scalar:
     quotable: bool = True
 
 
+def near(name: str, known: Collection[str]) -> str:
+    """What may be meant by a name that is unknown, to be put behind the complaint."""
+    hint = did_you_mean(name, known)
+    return f"; {hint}" if hint else ""
+
+
 def _text(raw: Any, around: References) -> str:
     def value(reference: re.Match[str]) -> str:
         name = reference["bare"] or reference["braced"]
         if name not in around.environ:
-            raise UnfitError(f"the environment variable {name} is not set")
+            raise UnfitError(f"the environment variable {name} is not set{near(name, around.environ)}")
         return around.environ[name]
 
     if not isinstance(raw, str):
@@ -107,7 +114,9 @@ def _secret_text(raw: Any, around: References) -> SecretText:
         value = referred or _text(raw, around)
     except UnfitError as error:
         if error.args:  # what looks like a name may be a part of the secret
-            raise UnfitError("refers to an environment variable that is not set") from None
+            is_reference = _REFERENCE.fullmatch(raw) and raw.isupper()
+            hint = near(raw.strip("${}"), around.environ) if is_reference else ""
+            raise UnfitError(f"refers to an environment variable that is not set{hint}") from None
         raise
     if not value:
         raise UnfitError("must not be empty")

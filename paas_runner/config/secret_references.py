@@ -20,7 +20,7 @@ from urllib.parse import unquote
 import attrs
 
 from paas_runner.database_url import DatabaseUrl
-from paas_runner.setting_types import UnfitError
+from paas_runner.setting_types import UnfitError, near
 
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
 
@@ -88,7 +88,8 @@ class Surroundings:
 
     def _from_environment(self, name: str) -> str:
         if name not in self.environ:
-            raise UnavailableError("names an environment variable that is not set")
+            hint = near(name, self.environ)
+            raise UnavailableError(f"names an environment variable that is not set{hint}")
         return self.environ[name]
 
     def _credential(self, name: str) -> str:
@@ -138,7 +139,7 @@ def exposed(path: Path) -> str | None:
 def _content(path: Path) -> str:
     try:
         if not path.is_file():
-            raise UnavailableError(f"{path} is no file")
+            raise UnavailableError(f"{path} is no file{_near_file(path)}")
         complaint = exposed(path)
         text = path.read_bytes().decode()
     except OSError as error:
@@ -148,3 +149,11 @@ def _content(path: Path) -> str:
     if complaint:
         raise UnavailableError(complaint)
     return text.removesuffix("\n").removesuffix("\r")
+
+
+def _near_file(path: Path) -> str:
+    """Which file beside it may be meant; nothing where the folder shows none."""
+    try:
+        return near(path.name, [each.name for each in path.parent.iterdir() if each.is_file()])
+    except OSError:
+        return ""

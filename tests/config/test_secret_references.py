@@ -94,6 +94,28 @@ def test_what_leads_nowhere_is_told_with_its_line(
     assert said in found
 
 
+@pytest.mark.parametrize(
+    ("reference", "hint"),
+    [
+        ("env:TOKN", "; did you mean `TOKEN`?"),
+        ("$TOKN", "; did you mean `TOKEN`?"),
+        ("${TOKN}", "; did you mean `TOKEN`?"),
+        ("glrt-canary$TOKN", ""),
+        ("$tokEN", ""),
+        ("file:keys/tokn", "; did you mean `token`?"),
+        ("file:kyes", ""),
+        ("file:keys", ""),
+    ],
+)
+def test_what_is_misspelt_is_told_unless_it_may_be_a_part_of_the_secret(
+    complaint: Callable[..., str], tmp_path: Path, reference: str, hint: str
+) -> None:
+    put(tmp_path / "keys" / "token", SECRET)
+    found = complaint(section(reference), {"TOKEN": SECRET})
+    assert found.endswith((f"is not set{hint}", f"is no file{hint}"))
+    assert "TOKN" not in found
+
+
 def test_a_credential_is_a_plain_name(complaint: Callable[..., str], tmp_path: Path) -> None:
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
     assert "the name of a credential was expected" in complaint(section("credential:../x"), environ)

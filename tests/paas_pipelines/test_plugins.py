@@ -10,6 +10,7 @@ import tomllib
 import attrs
 import pytest
 from paas_pipelines.definitions.loading import examine
+from paas_pipelines.definitions.reading import DefinitionsError
 from paas_pipelines.embedding import Pipelines
 from paas_pipelines.server import automation
 from paas_pipelines.server.checking import results
@@ -530,7 +531,6 @@ async def test_a_notifier_tells_and_a_broken_one_keeps_its_notice(installed, cap
 @pytest.mark.parametrize(
     ("field", "config", "error"),
     [
-        ("mian", SAFE, 'credential "door" has no field "mian"; did you mean `main`?'),
         ("empty", SAFE, 'credential "door": there is nothing in it'),
         (
             "main",
@@ -545,6 +545,14 @@ async def test_a_credential_that_cannot_be_had_fails_the_task(installed, field, 
     assert run.task("one").error == error
     assert "canary" not in str(run) + log
     assert attrs.asdict(run)["completed"]
+
+
+async def test_a_field_that_a_credential_does_not_have_is_told_at_the_start(installed):
+    tasks = "one: {script: [echo no], env: {T: {from_credential: door, field: mian}}}"
+    with pytest.raises(DefinitionsError) as refused:
+        await ran(installed, tasks, textwrap.dedent(SAFE))
+    assert 'task "one": credential "door" has no field "mian"\n' in str(refused.value)
+    assert str(refused.value).endswith("pipelines.yml:6: did you mean `main`?")
 
 
 # --- the document ---------------------------------------------------------------------------------

@@ -106,6 +106,34 @@ def test_serve_has_the_exit_codes_of_the_house(tmp_path):
     assert (done.returncode, "at least 16 characters" in done.stderr) == (78, True)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("pipelines.yml", "pipelines: [\n", "decoding YAML"),
+        (".env", 'CANARY="canary without an end\n', "loading env file .env"),
+        ("pipelines.yml", "pipelines: {one: {notify: [{to: teem, at: failed}]}}\n", "did you mean `team`?"),
+    ],
+)
+def test_serve_ends_with_78_for_what_has_to_be_mended(tmp_path, name, text, told):
+    (tmp_path / name).write_text(text)
+    (tmp_path / "settings.toml").write_text(
+        '[pipelines.notifiers.team]\ntype = "slack"\nurl = "https://chat.example.com/canary"\n'
+    )
+    (tmp_path / "settings.toml").chmod(0o600)
+    done = subprocess.run(
+        [PAAS_RUNNER, "pipelines", "serve", "--address", "127.0.0.1:0", "--settings", "settings.toml"],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, told in done.stderr) == (78, True), done
+    assert "canary" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_what_definitions_name_must_be_in_the_settings(tmp_path):
     (tmp_path / "pipelines.yml").write_text("""\
 pipelines:

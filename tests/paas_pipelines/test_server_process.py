@@ -112,6 +112,14 @@ def test_broken_definitions_end_the_start_with_1(tmp_path):
     assert "decoding YAML" in refused(tmp_path)
 
 
+def test_definitions_that_want_what_the_settings_have_not_end_the_start_with_1(tmp_path):
+    (tmp_path / "pipelines.yml").write_text("pipelines: {one: {tasks: {a: {message: {to: chat}}}}}\n")
+    (tmp_path / "settings.toml").touch(mode=0o600)
+    said = refused(tmp_path, "--settings", "settings.toml")
+    assert 'one": task "a": unknown notifier "chat"\n' in said
+    assert "pipelines.yml:1: see settings.toml" in said
+
+
 @pytest.mark.long
 def test_a_secret_among_the_arguments_works_and_is_warned_of(tmp_path):
     """P080."""

@@ -3,6 +3,7 @@
 In this process: that each of these ends the program with 1 is shown by `test_server_process`.
 """
 
+import base64
 import contextlib
 import os
 
@@ -58,6 +59,40 @@ async def test_broken_definitions(here, definitions, told):
     said = await refused()
     assert told in said
     assert "pipelines.yml" in said
+
+
+async def test_what_is_in_no_settings_file_is_told_at_the_start_and_at_a_reload(here):
+    definitions, file = here / "pipelines.yml", here / "settings.toml"
+    definitions.write_text("""\
+pipelines:
+  p:
+    triggers:
+      push: {provider: github, secret: {from_credential: hook, field: value}}
+""")
+    good = '[pipelines.credentials.hook]\ntype = "text"\nvalue = "canary of the hook"\n'
+    file.write_text(good.replace("hook]", "hok]"))
+    file.chmod(0o600)
+    told = 'trigger "push": there is no credential "hook"\npipelines.yml:4: did you mean `hok`?'
+    assert (await refused(settings=file)).endswith(told)
+    file.write_text(good)
+    async with server(settings=file) as running:
+        assert list(running.reloading.load()) == ["p"]
+        definitions.write_text(definitions.read_text().replace("field: value", "field: valeu"))
+        with pytest.raises(RunnerError) as raised:
+            running.reloading.load()
+    assert str(raised.value).endswith('"hook" has no field "valeu"\npipelines.yml:4: did you mean `value`?')
+    assert "canary" not in str(raised.value)
+
+
+async def test_a_credential_that_may_be_in_the_store_is_no_obstacle(here):
+    key = base64.b64encode(bytes(32)).decode()
+    (here / "settings.toml").write_text(f'[pipelines]\ncredential_keys = ["{key}"]\n')
+    (here / "settings.toml").chmod(0o600)
+    (here / "pipelines.yml").write_text(
+        "pipelines: {p: {triggers: {push: {provider: github, secret: {from_credential: hook}}}}}\n"
+    )
+    async with server(settings=here / "settings.toml") as running:
+        assert list(running.reloading.load()) == ["p"]
 
 
 async def test_a_malformed_env_file_of_which_nothing_is_quoted(here):

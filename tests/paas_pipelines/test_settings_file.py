@@ -103,6 +103,30 @@ type = "pigeon"
     assert not any("canary" in each.lower() for each in found)
 
 
+def test_misspelt_variables_and_files_of_secrets_are_told_without_their_values(tmp_path):
+    (tmp_path / "password").write_text("canary")
+    text = """
+[pipelines]
+external_url = "https://$HOTS"
+[pipelines.credentials.a]
+type = "text"
+value = "env:CLEINT"
+[pipelines.credentials.b]
+type = "text"
+value = "file:pasword"
+"""
+    with pytest.raises(ConfigError) as refused:
+        loaded(tmp_path, text, {**ENVIRON, "HOST": "canary.example.com"})
+    said = str(refused.value)
+    for near in (
+        "HOTS is not set; did you mean `HOST`?",
+        "did you mean `CLIENT`?",
+        "did you mean `password`?",
+    ):
+        assert near in said
+    assert "canary" not in said
+
+
 def test_names_of_people_cannot_be_taken_by_whoever_makes_tokens(tmp_path):
     [told] = complaints(tmp_path, GOOD.replace('token_domain = "tok"', 'token_domain = "corp"'))
     assert "token_domain" in told

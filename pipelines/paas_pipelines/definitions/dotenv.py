@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from paas_runner.errors import RunnerError
+from paas_runner.errors import Exit, RunnerError
 
 _BLANKS = "\t\v\f\r \x85\xa0"
 _NAME = re.compile(
@@ -26,6 +26,8 @@ _REFERENCE = re.compile(r"(\\)?\$\(?\{?([A-Z0-9_]+)?\}?")
 
 class DotenvError(RunnerError):
     """A file that cannot be read or understood: fatal."""
+
+    exit_code = Exit.CONFIG
 
 
 def read_dotenv(files: Iterable[str | Path]) -> dict[str, str]:

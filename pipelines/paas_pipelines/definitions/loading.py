@@ -1,7 +1,7 @@
 """All definitions at once: loaded for a server, or examined for their author (spec prunner-api.md §1)."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
 import attrs
@@ -44,10 +44,11 @@ def load(
     *,
     bounds: Bounds = Bounds(),  # noqa: B008 - frozen
     plugged: Plugged = NOTHING_PLUGGED,
+    unfit: Callable[[Examined], Iterable[Complaint]] = lambda _: (),
 ) -> Mapping[str, Definition]:
-    """By name; raises `DefinitionsError` for what prunner would stop at."""
+    """By name; raises `DefinitionsError` for what prunner would stop at, then for what is `unfit`."""
     examined = examine(path, pattern, bounds=bounds, plugged=plugged)
-    for complaint in examined.complaints:
+    for complaint in examined.complaints or unfit(examined):
         raise refused(complaint.file, complaint.text, complaint.line, complaint.remedy)
     return examined.definitions
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import attrs
 import yaml
 
-from paas_runner.errors import RunnerError
+from paas_runner.errors import Exit, RunnerError
 from paas_runner.pipelines.gitlab_ci.yaml_text import LOADER, UNREADABLE, in_words
 
 MOST_BYTES = 512 * 1024
@@ -35,6 +35,8 @@ class Complaint:
 
 class DefinitionsError(RunnerError):
     """Definitions that cannot be loaded: prunner's text, and in a second line the place, `file:line`."""
+
+    exit_code = Exit.CONFIG
 
     def __init__(self, text: str, complaint: Complaint) -> None:
         super().__init__(f"{text}\n{complaint.place}" + (complaint.remedy and f": {complaint.remedy}"))

@@ -7,7 +7,7 @@ the second harms nothing. Taken apart in the other order, the records go to the 
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -27,12 +27,14 @@ from paas_pipelines.definitions.conditions import Bounds
 from paas_pipelines.definitions.definition import Definition
 from paas_pipelines.definitions.dotenv import read_dotenv
 from paas_pipelines.definitions.finding import find
+from paas_pipelines.definitions.loading import Examined
+from paas_pipelines.definitions.reading import Complaint
 from paas_pipelines.notices.notifiers import Notifier, notifiers_of
 from paas_pipelines.notices.of_runs import NoticesOfRuns, page_of_run
 from paas_pipelines.notices.outbox import Outbox
 from paas_pipelines.pages.site import PipelinePages
 from paas_pipelines.runs.engine import Engine
-from paas_pipelines.server import metrics
+from paas_pipelines.server import automation, metrics
 from paas_pipelines.server.automation import Automation
 from paas_pipelines.server.dynamic_config import secret_of
 from paas_pipelines.server.listening import WORDS, AccessLog, place_of, port_of
@@ -40,6 +42,7 @@ from paas_pipelines.server.plugging import plugged_in
 from paas_pipelines.server.reloading import Reloading
 from paas_pipelines.server.safekeeping import Safekeeping, automation_of, without_secrets
 from paas_pipelines.server.settings import Settings
+from paas_pipelines.server.wanted import unfit
 from paas_pipelines.store.opening import FILES, Store
 from paas_pipelines.store.opening import opened as store_opened
 from paas_pipelines.tasks.conductor import Conductor
@@ -303,10 +306,18 @@ def _conductor(settings: Settings, found: Automation, kept: _Kept, places: _Plac
 
 
 def _loader(settings: Settings, found: Automation) -> Callable[[], Mapping[str, Definition]]:
-    """Reads the definitions; what it returns raises `DefinitionsError`."""
+    """Reads the definitions; what it returns raises `DefinitionsError`, `ConfigError`."""
     bounds = Bounds(triggers=found.limits.triggers, tasks=found.limits.tasks)
     plugged = plugged_in(found.registry)
-    return partial(loading.load, settings.path, settings.pattern, bounds=bounds, plugged=plugged)
+
+    def wrong(examined: Examined) -> Iterable[Complaint]:
+        """By the credentials that the file has now; all else of it is as it was at the start."""
+        if settings.settings is None:
+            return ()
+        now = automation.load(settings.settings, os.environ)
+        return unfit(examined, attrs.evolve(found, credentials=now.credentials), settings.settings)
+
+    return partial(loading.load, settings.path, settings.pattern, bounds=bounds, plugged=plugged, unfit=wrong)
 
 
 def _notifiers(found: Automation) -> Mapping[str, Notifier]:

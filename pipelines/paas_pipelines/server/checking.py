@@ -10,29 +10,25 @@ from paas_pipelines.access import resources
 from paas_pipelines.access.identity import pipeline_identity, trigger_identity
 from paas_pipelines.access.policy import Access
 from paas_pipelines.access.statements import START, USE
-from paas_pipelines.credentials.types import fields_of_one
-from paas_pipelines.credentials.uses import references
-from paas_pipelines.definitions.automation import FromCredential
 from paas_pipelines.definitions.decoding import KeyPath
 from paas_pipelines.definitions.definition import Definition
 from paas_pipelines.definitions.dotenv import DotenvError, read_dotenv
 from paas_pipelines.definitions.loading import Examined, examine
 from paas_pipelines.definitions.plugged import Plugged
 from paas_pipelines.definitions.reading import DefinitionsError
-from paas_pipelines.definitions.scalars import quoted
 from paas_pipelines.server import automation
 from paas_pipelines.server.automation import Automation
 from paas_pipelines.server.dynamic_config import SecretError, secret_of
 from paas_pipelines.server.listening import WORDS, place_of
 from paas_pipelines.server.plugging import found_plugins, plugged_in
 from paas_pipelines.server.settings import Settings
+from paas_pipelines.server.wanted import unfit, wanted_credentials
 from paas_pipelines.store.disk import FILE
 from paas_pipelines.tasks.script import mistakes
 from paas_runner.check.machine import holder_of
 from paas_runner.config import ConfigError
 from paas_runner.errors import RunnerError
 from paas_runner.executor.checks import CheckResult, fault, fine, skipped, warning
-from paas_runner.plain_text import did_you_mean
 from paas_runner.web.listening import try_out
 
 
@@ -94,39 +90,25 @@ def _settings_file(settings: Settings) -> Iterator[CheckResult]:
         examined = examine(settings.path, settings.pattern, plugged=plugged_in(found.registry))
         yield from _wanted_credentials(examined.definitions.values(), found)
         yield from _calls_of_triggers(examined.definitions, found)
-        for name, definition in examined.definitions.items():
-            for at, reason in _unknown_names(definition, found):
-                line = examined.decoders[definition.source].line((name, *at))
-                text = f"{definition.source}:{line}: invalid pipeline definition {quoted(name)}: {reason}"
-                yield fault("settings", text, f"see {settings.settings}")
+        wrong = unfit(examined, found, settings.settings)
+        yield from (fault("settings", str(each), each.remedy) for each in wrong)
     told = f"credentials: {len(found.credentials)}, statements: {len(found.access)}"
     yield fine("settings", f"{settings.settings}: {told}")
 
 
 def _wanted_credentials(definitions: Iterable[Definition], found: Automation) -> Iterator[CheckResult]:
-    """Those of the file are known here; others may be in the store."""
+    """What a pipeline may not use, and what is neither in the file nor can be in the store."""
     access = Access(found.access)
     for definition in definitions:
-        hooks = {name: each.webhook.secret for name, each in definition.triggers.items() if each.webhook}
-        wanting: list[tuple[str, Sequence[FromCredential]]] = [(name, [ref]) for name, ref in hooks.items()]
-        for name, task in definition.tasks.items():
-            variables, others = references(task)
-            wanting.append((name, (*variables.values(), *others)))
-        for name, refs in wanting:
+        for at, refs in wanted_credentials(definition):
             for ref in refs:
-                where = f"{definition.source}: {definition.name}.{name}"
+                where = f"{definition.source}: {definition.name}.{at[1]}"
                 who, wanted = pipeline_identity(definition.name), resources.credential(ref.name)
                 if not access.may(who, USE, wanted).allowed:
                     yield warning("settings", f"{where}: {who} may not use {wanted}", "see `access`")
-                if ref.name not in found.credentials:
-                    if not found.credential_keys and ref not in hooks.values():
-                        yield warning("settings", f'{where}: there is no credential "{ref.name}"')
-                    continue
-                fields = fields_of_one(found.credentials[ref.name])
-                if ref.field and ref.field not in fields:
-                    hint = did_you_mean(ref.field, fields)
-                    told = f'{where}: credential "{ref.name}" has no field "{ref.field}"'
-                    yield fault("settings", told, hint)
+                is_known = ref.name in found.credentials or found.credential_keys
+                if at[0] == "tasks" and not is_known:
+                    yield warning("settings", f'{where}: there is no credential "{ref.name}"')
 
 
 def _calls_of_triggers(definitions: Mapping[str, Definition], found: Automation) -> Iterator[CheckResult]:
@@ -148,22 +130,6 @@ def _calls_of_triggers(definitions: Mapping[str, Definition], found: Automation)
 
 def _callees(definition: Definition | None) -> list[str]:
     return [task.call.pipeline for task in definition.tasks.values() if task.call] if definition else []
-
-
-def _unknown_names(definition: Definition, found: Automation) -> Iterator[tuple[KeyPath, str]]:
-    """Whom nobody can tell, and deliveries that nobody can verify."""
-    for notify in definition.notify:
-        if notify.to not in found.notifiers:
-            yield ("notify",), f"unknown notifier {quoted(notify.to)}"
-    for name, task in definition.tasks.items():
-        if task.message is not None and task.message.to not in found.notifiers:
-            reason = f"unknown notifier {quoted(task.message.to)}"
-            yield ("tasks", name, "message"), f"task {quoted(name)}: {reason}"
-    for name, trigger in definition.triggers.items():
-        secret = trigger.webhook.secret.name if trigger.webhook else None
-        if secret and secret not in found.credentials and not found.credential_keys:
-            reason = f"there is no credential {quoted(secret)}"
-            yield ("triggers", name, "secret"), f"trigger {quoted(name)}: {reason}"
 
 
 def _templates(found: Examined) -> Iterator[CheckResult]:
