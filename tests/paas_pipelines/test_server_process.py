@@ -112,6 +112,18 @@ def test_broken_definitions_end_the_start_with_1(tmp_path):
     assert "decoding YAML" in refused(tmp_path)
 
 
+def test_a_signal_reads_the_definitions_again_and_wrong_ones_change_nothing(tmp_path):
+    with start_server(tmp_path, definitions="pipelines: {one: {}}\n") as server:
+        (tmp_path / "pipelines.yml").write_text("pipelines: [\n")
+        server.signal(signal.SIGUSR1)
+        until(lambda: "the old ones stay in force" in server.log)
+        assert [each["pipeline"] for each in server.ask("/pipelines/").json["pipelines"]] == ["one"]
+        (tmp_path / "pipelines.yml").write_text("pipelines: {two: {}}\n")
+        server.signal(signal.SIGUSR1)
+        until(lambda: "definitions changed" in server.log)
+        assert [each["pipeline"] for each in server.ask("/pipelines/").json["pipelines"]] == ["two"]
+
+
 def test_definitions_that_want_what_the_settings_have_not_end_the_start_with_1(tmp_path):
     (tmp_path / "pipelines.yml").write_text("pipelines: {one: {tasks: {a: {message: {to: chat}}}}}\n")
     (tmp_path / "settings.toml").touch(mode=0o600)

@@ -148,21 +148,23 @@ async def opened(settings: Settings, manager: ServiceManager) -> AsyncIterator[S
             await _listening(stack, api, sockets, settings.address)
         if own_runners:
             await stack.enter_async_context(own_runners.serving())
+        reloading = Reloading(
+            engine=kept.engine,
+            load_settings=partial(kept.keeping.reread, settings),
+            manager=manager,
+            load=load,
+            stamps=partial(_stamps, settings),
+            seen=seen,
+            every_seconds=settings.poll_interval.total_seconds() if settings.watch else None,
+        )
         yield Server(
             engine=kept.engine,
             conductor=_conductor(settings, found, kept, places),
-            reloading=Reloading(
-                engine=kept.engine,
-                load_settings=partial(kept.keeping.reread, settings),
-                manager=manager,
-                load=load,
-                stamps=partial(_stamps, settings),
-                seen=seen,
-                every_seconds=settings.poll_interval.total_seconds() if settings.watch else None,
-            ),
+            reloading=reloading,
             feed=kept.feed,
             served=served,
             beside=(
+                reloading.run,
                 kept.feed.run,
                 kept.outbox.run,
                 partial(kept.gate.keep_sweeping, kept.engine.activities, store.journal),

@@ -37,10 +37,8 @@ def wanted_credentials(definition: Definition) -> Iterator[tuple[KeyPath, Sequen
 
 def _unknown_names(definition: Definition, found: Automation) -> Iterator[tuple[KeyPath, str, str]]:
     """Whom nobody can tell, and deliveries that nobody can verify."""
-    for notify in definition.notify:
-        if notify.to not in found.notifiers:
-            hint = did_you_mean(notify.to, found.notifiers)
-            yield ("notify",), f"unknown notifier {quoted(notify.to)}", hint
+    for to in (each.to for each in definition.notify if each.to not in found.notifiers):
+        yield ("notify",), f"unknown notifier {quoted(to)}", did_you_mean(to, found.notifiers)
     for name, task in definition.tasks.items():
         if task.message is not None and task.message.to not in found.notifiers:
             reason = f"task {quoted(name)}: unknown notifier {quoted(task.message.to)}"
