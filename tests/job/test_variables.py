@@ -59,7 +59,9 @@ def test_a_value_does_not_show_in_a_repr():
     "text", ["$x" * 200_000, "${" * 200_000, "$" * 400_000, "${x}" * 100_000, "$-" * 200_000]
 )
 def test_expansion_takes_time_in_proportion_to_its_text(text):
-    with cheap(seconds=6, mebibytes=64):  # 0.3 s when nothing traces memory; what is quadratic takes 10 s, too
+    with cheap(
+        seconds=6, mebibytes=64
+    ):  # 0.3 s when nothing traces memory; what is quadratic takes 10 s, too
         expand(text, lambda _: "")
 
 
