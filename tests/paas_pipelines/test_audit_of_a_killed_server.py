@@ -114,6 +114,8 @@ def test_the_audit_is_whole_and_has_what_was_answered_whenever_the_server_is_kil
                 each.server = server
                 if life == 0:
                     each.start()
+            if life == 0:
+                until(lambda: all(each.answered for each in people))
             time.sleep(rng.uniform(0.2, 0.9))
             server.kill()
         assert broken_on_disk(tmp_path / ".prunner") == ""
