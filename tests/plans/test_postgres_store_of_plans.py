@@ -282,7 +282,7 @@ async def test_a_killed_server_loses_nothing_that_was_acknowledged(
         await store.save(running(plan, {thing: str(turn)}))
         server.send(signal.SIGKILL)
         for _ in range(2):
-            with pytest.raises(StoreError, match="refused|closed the connection"):
+            with pytest.raises(StoreError, match=r"refused|closed the connection"):
                 await store.save(running(plan, {thing: "lost"}))
         server.ready()
         assert (await store.read(plan.summary.id)).states == {thing: str(turn)}
